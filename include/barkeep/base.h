@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every room shares: how a call fails, and where a log line goes.
+ *
+ * Every barkeep call that can fail returns 0 or a negative errno. Calls whose
+ * failure a person has to understand (opening a device, loading a file) also
+ * fill a `struct bk_error` with one line: what failed, where, and what to do.
+ */
+#ifndef BARKEEP_BASE_H
+#define BARKEEP_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BK_PRINTF(index, first) __attribute__((format(printf, index, first)))
+#else
+#define BK_PRINTF(index, first)
+#endif
+
+/* One line for a person, without a newline at its end. Longer texts are cut. */
+struct bk_error {
+	char text[1024];
+};
+
+/*
+ * Writes the line and returns -code, so that a caller can say
+ * `return bk_fail(err, ENOENT, "%s: no such device", name);`.
+ * `err` may be NULL. `code` is a positive errno. Any thread, any handler.
+ */
+int bk_fail(struct bk_error *err, int code, const char *format, ...) BK_PRINTF(3, 4);
+
+enum bk_log_level {
+	BK_LOG_ERROR,	/* something was lost or cannot work */
+	BK_LOG_WARNING, /* works, but not as asked or not as fast */
+	BK_LOG_INFO,
+	BK_LOG_DEBUG,
+};
+
+/* Gets one line without a newline. Called from any thread, with any lock held:
+ * it must not call back into barkeep. */
+typedef void bk_log_fn(void *opaque, enum bk_log_level level, const char *line);
+
+/*
+ * Where lines go from now on; NULL restores the default (standard error, level
+ * BK_LOG_WARNING and above). Process wide: call it before starting threads.
+ */
+void bk_log_set(bk_log_fn *fn, void *opaque);
+
+/* One line to the log. Any thread, any handler. */
+void bk_log(enum bk_log_level level, const char *format, ...) BK_PRINTF(2, 3);
+
+/*
+ * A token bucket for lines that a guest can cause: `burst` lines at once, then
+ * one a second. Zero-initialise it; share it freely between threads.
+ */
+struct bk_ratelimit {
+	uint64_t state;
+};
+
+/* True if a line may be written now. Lines refused are counted, and the count
+ * is stored in `*missed` when the next line is allowed. Any thread. */
+bool bk_ratelimit_ok(struct bk_ratelimit *limit, uint64_t *missed);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who answers an address.
+ *
+ * A *space* is a set of *regions* that may overlap. They resolve into one
+ * flat, immutable *view*; accesses are dispatched through it. Guest memory,
+ * I/O ports, the secondary side of a bridge, config space and a BAR are all
+ * spaces, placed inside one another by nested regions.
+ *
+ * The winner at an address is the region of the highest priority, then of the
+ * lowest rank. A rank is an identity that the owner gives, never the order of
+ * registration. Priorities inside a nested space never compete outside it, and
+ * a nested space that has no answer lets the region below it show through.
+ *
+ * Changes are collected in an *update* and become visible at once on commit.
+ *
+ * Threads: readers (bk_space_read and friends) take no lock and may run on any
+ * thread, which is registered on first use. An update belongs to one thread
+ * until it is committed. Handlers run with no barkeep lock held. Calls that
+ * are not to be made from a handler say so.
+ *
+ * Addresses are bytes. Ranges are [first, last], both included, so that a
+ * range may end at 2^64 - 1. Values are integers in PCI's (little-endian)
+ * byte order: the byte at the lowest address is bits 7:0, on every host.
+ */
+#ifndef BARKEEP_SPACE_H
+#define BARKEEP_SPACE_H
+
+#include <stdio.h>
+
+#include <barkeep/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bk_domain;   /* all spaces that can be nested in one another */
+struct bk_space;    /* a set of regions */
+struct bk_region;   /* one of them */
+struct bk_update;   /* changes not yet committed */
+struct bk_listener; /* is told what changed */
+
+/* ---- Domains and spaces ------------------------------------------------ */
+
+/*
+ * A domain has one commit lock, and all its views change at once.
+ * NULL when out of memory. Any thread.
+ */
+struct bk_domain *bk_domain_create(void);
+
+/*
+ * Waits for readers, releases what is left, frees everything. All spaces must
+ * have been destroyed (-EBUSY otherwise, and nothing is freed). Owner only,
+ * never from a handler (-EDEADLK).
+ */
+int bk_domain_destroy(struct bk_domain *domain);
+
+/*
+ * Waits until no reader is inside anything that an earlier commit removed, and
+ * until the `released` callbacks of all of that have returned. Never from a
+ * handler (-EDEADLK, without waiting), never with a lock held that a handler
+ * or a `released` callback takes.
+ */
+int bk_domain_synchronize(struct bk_domain *domain);
+
+/*
+ * An empty space whose addresses are 0..last (UINT64_MAX for memory,
+ * UINT32_MAX for PCI I/O, size - 1 for a BAR or a config space). Accesses
+ * beyond `last` are unclaimed. `name` is copied. NULL when out of memory.
+ */
+struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uint64_t last);
+
+/*
+ * Removes its regions (their `released` is called when no reader is inside any
+ * more) and frees the space at that moment. -EBUSY if a region of another
+ * space shows it or it has listeners. Any thread, also from a handler; the
+ * caller must not use it again.
+ */
+int bk_space_destroy(struct bk_space *space);
+
+struct bk_domain *bk_space_domain(const struct bk_space *space);
+const char *bk_space_name(const struct bk_space *space);
+uint64_t bk_space_last(const struct bk_space *space);
+
+/* ---- Regions ----------------------------------------------------------- */
+
+/* Access widths in bytes; they also are the bits of a set of widths. */
+enum {
+	BK_WIDTH_1 = 1,
+	BK_WIDTH_2 = 2,
+	BK_WIDTH_4 = 4,
+	BK_WIDTH_8 = 8,
+	BK_WIDTH_ALL = 15,
+};
+
+/*
+ * What answers in a handled region, and on exits in a mapped one.
+ *
+ * read/write: `offset` is in bytes from the region's first address plus the
+ * region's `base`; `width` is 1, 2, 4 or 8, one of `widths`. They return 0 or
+ * a negative errno; on an error the guest reads all ones (of that piece) or
+ * the piece is dropped, and the error is counted and told. A missing read
+ * or write counts as -EOPNOTSUPP. A handler may dispatch, update and commit.
+ *
+ * released: no reader is inside the region any more, or ever will be. Runs
+ * once, on any thread, outside any reader, with no barkeep lock held. It must
+ * not wait for a reader (bk_domain_synchronize, bk_region_retire).
+ *
+ * The struct must stay valid until the region is released.
+ */
+struct bk_region_ops {
+	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
+	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
+	void (*released)(void *opaque);
+	unsigned widths; /* set of BK_WIDTH_*; 0 means BK_WIDTH_ALL */
+};
+
+enum bk_region_kind {
+	BK_REGION_HANDLED, /* callbacks answer */
+	BK_REGION_MAPPED,  /* host memory that a guest may reach directly */
+	BK_REGION_NESTED,  /* another space shows here */
+};
+
+enum {
+	BK_MEMORY_RAM = 1,	/* plain memory: accesses without handlers are loads and stores */
+	BK_MEMORY_DEVICE = 2,	/* device registers: exits go through the handlers, never memcpy */
+	BK_MEMORY_READONLY = 4, /* the guest must not write it directly */
+};
+
+/* Host memory behind a mapped region; byte 0 is the region's first address. */
+struct bk_memory {
+	void *host;	     /* valid until the region is released */
+	int fd;		     /* the file it comes from, or -1 */
+	uint64_t fd_offset;  /* bytes into that file */
+	unsigned attributes; /* BK_MEMORY_* */
+};
+
+/* A region to be. Zero-initialise it; everything is copied but `ops`. */
+struct bk_region_desc {
+	const char *name; /* for people; need not be unique */
+	uint64_t first, last;
+	int priority;
+	uint64_t rank;
+	bool disabled; /* present, but does not answer until enabled */
+	enum bk_region_kind kind;
+
+	const struct bk_region_ops *ops; /* handled: required; mapped: required unless RAM */
+	void *opaque;			 /* first argument of the callbacks */
+	uint64_t base;			 /* added to the offset that handlers see */
+
+	struct bk_memory memory; /* mapped */
+
+	struct bk_space *nested; /* nested: the space that shows here ... */
+	uint64_t nested_first;	 /* ... from this address of it at `first` */
+};
+
+const char *bk_region_name(const struct bk_region *region);
+void *bk_region_opaque(const struct bk_region *region);
+
+/* Errors that the region's handlers returned so far. Any thread. */
+uint64_t bk_region_errors(const struct bk_region *region);
+
+/*
+ * Remove, commit and wait: when it returns, no callback of the region runs or
+ * ever will, `released` included, and `region` is gone. Never from a handler
+ * (-EDEADLK, nothing changed), never with a function lock held.
+ */
+int bk_region_retire(struct bk_region *region);
+
+/* ---- Updates ----------------------------------------------------------- */
+
+/*
+ * A private list of changes to the spaces of one domain. NULL when out of
+ * memory. Any thread, any handler.
+ */
+struct bk_update *bk_update_begin(struct bk_domain *domain);
+
+/*
+ * Each of these appends one change and returns 0, or a negative errno and
+ * appends nothing: -EINVAL for a range with last < first, a range beyond the
+ * space's last address, a missing handler or a nested range that runs past
+ * 2^64; -EXDEV for a space of another domain; -ENOMEM.
+ *
+ * `*region` is set by add at once and may be named by later changes of the
+ * same update; it answers from commit on. If the update is dropped or its
+ * commit fails, the regions it added are gone without `released` being called.
+ * After the commit of a remove, the region must not be named again.
+ */
+int bk_update_add(struct bk_update *update, struct bk_space *space, const struct bk_region_desc *desc,
+		  struct bk_region **region);
+int bk_update_remove(struct bk_update *update, struct bk_region *region);
+
+/* Same region, another place (handlers see offsets from the new first). A
+ * nested or mapped region may change its length too: it is clipped or grown
+ * at its end; a mapped one must not grow past its host memory. */
+int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last);
+
+/* Nested regions only: which address of the nested space shows at `first`. */
+int bk_update_show(struct bk_update *update, struct bk_region *region, uint64_t nested_first);
+
+int bk_update_enable(struct bk_update *update, struct bk_region *region, bool enabled);
+int bk_update_order(struct bk_update *update, struct bk_region *region, int priority, uint64_t rank);
+
+/*
+ * Makes all changes visible at once, tells the listeners, frees the update.
+ * On an error nothing is changed, and the update is freed all the same:
+ * -EEXIST: two regions of one space would have equal priority and rank;
+ * -ELOOP: a space would contain itself; -ENOMEM.
+ * Any thread, any handler (it does not wait for readers there).
+ */
+int bk_update_commit(struct bk_update *update);
+
+/* Frees the update and the regions it would have added. */
+void bk_update_drop(struct bk_update *update);
+
+/* ---- Dispatch ---------------------------------------------------------- */
+
+/*
+ * One access of `width` bytes, 1 to 8 (any, KVM delivers 3, 5, 6 and 7 too).
+ * 1, 2, 4 and 8 bytes inside one range reach its handler whole. Anything else
+ * is cut at the edges of ranges and into naturally aligned powers of two, low
+ * address first. A handler gets no width it does not take: a wider access is
+ * cut, one narrower than all its widths is -EINVAL. An access that runs past
+ * 2^64 - 1 is unclaimed from there.
+ *
+ * Where nobody answers or a handler fails, reads give all ones and writes
+ * vanish. Returns 0 or the first error of a handler (the value is whole all
+ * the same). Any thread, any handler.
+ */
+int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value);
+int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
+
+/* The same for any count of bytes, in address order. */
+int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t count);
+int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *data, size_t count);
+
+/* ---- Looking at it ----------------------------------------------------- */
+
+/* A range of the flat view: one region answers all of it. */
+struct bk_flat {
+	uint64_t first, last;		/* addresses in the space looked at */
+	const struct bk_region *region; /* who answers (never a nested region) */
+	uint64_t offset;		/* of `first` in that region, without `base` */
+	const struct bk_memory *memory; /* of that region; NULL unless mapped */
+};
+
+/*
+ * Calls `visit` for the ranges that touch [first, last], in order, until it
+ * returns false. The ranges are whole, not clipped. Runs as a reader: what it
+ * is given is valid until it returns. Any thread, any handler.
+ */
+void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
+
+struct bk_space_stats {
+	uint64_t unclaimed_reads;  /* pieces that nobody answered, by dispatch to this space */
+	uint64_t unclaimed_writes;
+	uint64_t errors; /* pieces whose handler failed */
+};
+
+void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats);
+
+/*
+ * Told of every handler error in a dispatch to this space, on the thread that
+ * made the access, inside its read section; NULL restores the default, one
+ * rate-limited log line. Owner only, before the space is used.
+ */
+typedef void bk_error_fn(void *opaque, const struct bk_region *region, uint64_t address, bool write, unsigned width,
+			 int error);
+void bk_space_on_error(struct bk_space *space, bk_error_fn *fn, void *opaque);
+
+enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
+
+/*
+ * The tree of regions, the flat view, who is shadowed by whom, the counters.
+ * Takes the commit lock: never from a listener. 0 or -EIO.
+ */
+int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
+
+/* ---- Listeners --------------------------------------------------------- */
+
+/*
+ * Told what a commit changed in the flat view of one space, on the committing
+ * thread, inside the commit: the view is published, then for all listeners
+ * `begin`, then all `removed`, then all `added`, then `end`. Only what changed
+ * is told. A range whose place, owner and offset stay is not. `overlap` says
+ * that a removed range overlaps an added one. Any may be NULL.
+ *
+ * They must not commit, take a function lock or wait for a handler. They
+ * cannot fail a commit.
+ */
+struct bk_listener_ops {
+	void (*begin)(void *opaque, bool overlap);
+	void (*removed)(void *opaque, const struct bk_flat *flat);
+	void (*added)(void *opaque, const struct bk_flat *flat);
+	void (*end)(void *opaque);
+	bool mapped_only; /* tell of mapped ranges only */
+};
+
+/* Starts listening; the view as it is now is told as additions before it
+ * returns. -ENOMEM. Any thread, never from a listener. */
+int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, void *opaque,
+		    struct bk_listener **listener);
+
+/* Stops listening; the view as it is now is told as removals before it
+ * returns. Any thread, never from a listener. */
+void bk_listener_remove(struct bk_listener *listener);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Error lines, the log, and the token bucket that keeps a guest from flooding it. */
+#include <barkeep/base.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+int bk_fail(struct bk_error *err, int code, const char *format, ...)
+{
+	if (err) {
+		va_list args;
+
+		va_start(args, format);
+		vsnprintf(err->text, sizeof(err->text), format, args);
+		va_end(args);
+	}
+	return -code;
+}
+
+static bk_log_fn *log_fn;
+static void *log_opaque;
+
+void bk_log_set(bk_log_fn *fn, void *opaque)
+{
+	log_fn = fn;
+	log_opaque = opaque;
+}
+
+void bk_log(enum bk_log_level level, const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+
+	if (!log_fn && level > BK_LOG_WARNING)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (log_fn)
+		log_fn(log_opaque, level, line);
+	else
+		fprintf(stderr, "barkeep: %s\n", line);
+}
+
+/*
+ * The state packs what a bucket needs into one word, so that it is shared
+ * without a lock: the second of the last refill (32 bits), the tokens used (8)
+ * and the lines refused since (24, saturating).
+ */
+#define BURST  10u
+#define MISSED 0xffffffu
+
+bool bk_ratelimit_ok(struct bk_ratelimit *limit, uint64_t *missed)
+{
+	struct timespec now;
+	uint64_t old = __atomic_load_n(&limit->state, __ATOMIC_RELAXED), new;
+	bool ok;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	do {
+		uint32_t second = (uint32_t)(old >> 32), elapsed = (uint32_t)now.tv_sec - second;
+		unsigned used = (old >> 24) & 0xff, refused = old & MISSED;
+
+		used = elapsed >= used ? 0 : used - elapsed;
+		ok = used < BURST;
+		*missed = ok ? refused : 0;
+		if (ok) {
+			used++;
+			refused = 0;
+		} else if (refused < MISSED) {
+			refused++;
+		}
+		new = (uint64_t)(uint32_t)now.tv_sec << 32 | (uint64_t)used << 24 | refused;
+	} while (!__atomic_compare_exchange_n(&limit->state, &old, new, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return ok;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Error lines, the log and its token bucket. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <barkeep/base.h>
+
+static void fail_fills_one_line(void **state)
+{
+	struct bk_error err;
+	char longer[4096];
+
+	assert_int_equal(bk_fail(&err, ENOENT, "%s: no such %s", "x", "device"), -ENOENT);
+	assert_string_equal(err.text, "x: no such device");
+	assert_int_equal(bk_fail(NULL, EINVAL, "%d", 1), -EINVAL);
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = 0;
+	bk_fail(&err, EINVAL, "%s", longer);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+}
+
+static char last[1100];
+static void keep(void *opaque, enum bk_log_level level, const char *line)
+{
+	strncpy(last, line, sizeof(last) - 1);
+	*(enum bk_log_level *)opaque = level;
+}
+
+static void log_goes_where_told(void **state)
+{
+	enum bk_log_level level = BK_LOG_ERROR;
+
+	bk_log_set(keep, &level);
+	bk_log(BK_LOG_DEBUG, "slot %u", 7);
+	bk_log_set(NULL, NULL);
+	assert_int_equal(level, BK_LOG_DEBUG);
+	assert_string_equal(last, "slot 7");
+}
+
+static void ratelimit_lets_a_burst_through_and_counts_the_rest(void **state)
+{
+	struct bk_ratelimit limit = { 0 };
+	uint64_t missed;
+	unsigned passed = 0;
+
+	for (int i = 0; i < 1000; i++)
+		passed += bk_ratelimit_ok(&limit, &missed);
+	assert_in_range(passed, 10, 12); /* the burst, and one a second */
+	assert_in_range(limit.state & 0xffffff, 980, 990);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fail_fills_one_line),
+		cmocka_unit_test(log_goes_where_told),
+		cmocka_unit_test(ratelimit_lets_a_burst_through_and_counts_the_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
