@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What stands behind a BAR.
+ *
+ * A `bk_device` has the shape of a VFIO PCI device: regions that are read,
+ * written and in part mapped, interrupts that are eventfds, DMA maps, reset.
+ * Backs implement it (vfio, sim); mediators take one and are one; fronts
+ * consume one. So they stack.
+ *
+ * Indexes, flags and actions follow linux/vfio.h and the vfio-user text, but
+ * the numbers here are barkeep's own copies: this header needs no Linux.
+ */
+#ifndef BARKEEP_DEVICE_H
+#define BARKEEP_DEVICE_H
+
+#include <barkeep/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Region indexes (VFIO_PCI_*_REGION_INDEX). BAR n is region n. */
+enum {
+	BK_DEVICE_BAR0 = 0,
+	BK_DEVICE_ROM = 6,
+	BK_DEVICE_CONFIG = 7,
+	BK_DEVICE_VGA = 8,
+	BK_DEVICE_REGIONS = 9, /* device specific ones follow */
+};
+
+/* Interrupt indexes (VFIO_PCI_*_IRQ_INDEX). */
+enum {
+	BK_DEVICE_INTX = 0,
+	BK_DEVICE_MSI = 1,
+	BK_DEVICE_MSIX = 2,
+	BK_DEVICE_ERR = 3, /* an unrecoverable error happened */
+	BK_DEVICE_REQ = 4, /* the host wants the device back */
+	BK_DEVICE_IRQS = 5,
+};
+
+enum {
+	BK_DEVICE_CAN_RESET = 1, /* reset works */
+};
+
+struct bk_device_info {
+	unsigned flags;	  /* BK_DEVICE_CAN_* */
+	unsigned regions; /* how many region indexes there are */
+	unsigned irqs;	  /* how many interrupt indexes there are */
+};
+
+enum {
+	BK_DEVICE_READ = 1,
+	BK_DEVICE_WRITE = 2,
+	BK_DEVICE_MMAP = 4, /* `areas` of it can be mapped from `fd` */
+};
+
+#define BK_DEVICE_AREAS 16
+
+struct bk_device_area {
+	uint64_t offset, size; /* bytes in the region; page multiples */
+};
+
+struct bk_device_region {
+	unsigned flags; /* BK_DEVICE_READ ... */
+	uint64_t size;	/* bytes; 0: there is no such region */
+	int fd;		/* to map from, owned by the device; -1 without BK_DEVICE_MMAP */
+	uint64_t fd_offset; /* byte 0 of the region in that file */
+	unsigned area_count;
+	struct bk_device_area areas[BK_DEVICE_AREAS]; /* ascending, disjoint */
+};
+
+enum {
+	BK_DEVICE_IRQ_MASKABLE = 2,
+	BK_DEVICE_IRQ_AUTOMASKED = 4, /* masks itself when it fires; unmask is the end of interrupt */
+	BK_DEVICE_IRQ_NORESIZE = 8,
+};
+
+struct bk_device_irq {
+	unsigned flags;
+	unsigned count; /* vectors; 0: there is no such interrupt */
+};
+
+enum bk_device_irq_action {
+	BK_DEVICE_IRQ_TRIGGER, /* fds[i] is written when vector start + i fires; -1: nobody is told */
+	BK_DEVICE_IRQ_MASK,    /* fds must be NULL */
+	BK_DEVICE_IRQ_UNMASK,  /* with fds: an eventfd that unmasks when it is written (INTx resample) */
+};
+
+enum {
+	BK_DEVICE_DMA_READ = 1, /* the device may read guest memory */
+	BK_DEVICE_DMA_WRITE = 2,
+};
+
+/* A range of I/O virtual addresses (the guest's physical ones). */
+struct bk_device_dma {
+	uint64_t iova, size; /* bytes; page multiples */
+	unsigned flags;	     /* BK_DEVICE_DMA_* */
+	void *vaddr;	     /* the same memory in this process */
+	int fd;		     /* the file it comes from, or -1 */
+	uint64_t fd_offset;
+};
+
+struct bk_device;
+
+/*
+ * What a device does. All return 0 or a negative errno. read, write, set_irqs
+ * and reset may be called from any thread at the same time; the others by the
+ * owner. None may wait for a dispatch to end.
+ *
+ * info, region, irq: fill the struct; -EINVAL for an index that does not exist
+ *   (an index below `regions` or `irqs` that is just absent gives size or
+ *   count 0).
+ * read, write: `count` bytes at `offset` of a region, lowest address first.
+ *   1, 2, 4 or 8 aligned bytes reach the device as one access of that width
+ *   where the transport has it; other counts as aligned pieces. -EINVAL past
+ *   the end, -EIO when the device does not answer (data is then undefined).
+ * set_irqs: see enum bk_device_irq_action. `fds` has `count` entries or is
+ *   NULL. TRIGGER with count 0 and NULL turns the whole index off. Before the
+ *   first TRIGGER of MSI or MSI-X the back reserves as many vectors as the
+ *   index has, so that vectors may be set one by one later. The caller keeps
+ *   its fds. One of INTX, MSI and MSIX is on at a time: turn one off first.
+ * dma_map: -EEXIST on overlap. Devices that share one IOMMU address space
+ *   accept an identical map once per device. -ENOMEM with a clear line when
+ *   the memlock limit is in the way.
+ * dma_unmap: exactly what was mapped.
+ * reset: the whole device to its reset state; -EOPNOTSUPP if it cannot.
+ * describe: facts for people (`inspect`), as key and value.
+ * close: gives everything back, resets it if it can, frees the device.
+ */
+struct bk_device_ops {
+	int (*info)(struct bk_device *device, struct bk_device_info *info);
+	int (*region)(struct bk_device *device, unsigned index, struct bk_device_region *region);
+	int (*irq)(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
+	int (*read)(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);
+	int (*write)(struct bk_device *device, unsigned region, uint64_t offset, const void *data, size_t count);
+	int (*set_irqs)(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+			unsigned start, unsigned count, const int *fds);
+	int (*dma_map)(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
+	int (*dma_unmap)(struct bk_device *device, uint64_t iova, uint64_t size);
+	int (*reset)(struct bk_device *device);
+	void (*describe)(struct bk_device *device,
+			 void (*say)(void *opaque, const char *key, const char *value), void *opaque);
+	void (*close)(struct bk_device *device);
+};
+
+/* Embed it as the first member of a back's own struct. */
+struct bk_device {
+	const struct bk_device_ops *ops;
+	char name[128]; /* as the user named it: "vfio:0000:01:00.0" */
+};
+
+/* Calls through the table; a missing op is -EOPNOTSUPP. `device` may not be NULL but for close. */
+int bk_device_info(struct bk_device *device, struct bk_device_info *info);
+int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region);
+int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
+int bk_device_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);
+int bk_device_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data, size_t count);
+int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action, unsigned start,
+		       unsigned count, const int *fds);
+int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
+int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
+int bk_device_reset(struct bk_device *device);
+void bk_device_describe(struct bk_device *device, void (*say)(void *opaque, const char *key, const char *value),
+			void *opaque);
+void bk_device_close(struct bk_device *device);
+
+/* ---- Backs ------------------------------------------------------------- */
+
+/*
+ * Devices opened through one context may share what the host gives once: a
+ * VFIO container, an IOMMU group. One context per guest. It must outlive its
+ * devices. NULL when out of memory. Owner only.
+ */
+struct bk_device_context;
+struct bk_device_context *bk_device_context_create(void);
+void bk_device_context_destroy(struct bk_device_context *context);
+
+/*
+ * Opens what a user named: `vfio:DDDD:BB:SS.F` or `sim:FILE`. On failure the
+ * line says what is wrong and the way out: no such device; bound to another
+ * driver (which, and the commands to rebind); the group is not viable (which
+ * other devices, and what to do); no IOMMU; no permission. `sim:` files say
+ * file, line and column.
+ */
+int bk_device_open(struct bk_device_context *context, const char *spec, struct bk_device **device,
+		   struct bk_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
