@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device whose BARs carry traps.
+ *
+ * A mediated device takes a bk_device, builds the PCI function that a guest
+ * sees of it, and makes each BAR a space: the device is the region at the
+ * bottom (mapped where the device can be mapped), each trap is a region above
+ * it. The MSI-X table and PBA are traps of the same list. It is a bk_device
+ * itself, whose regions are the spaces, so that it can stand below another
+ * mediator or a server; a monitor attaches its function to a bus.
+ *
+ * Threads: traps may be added and removed at any time from any thread, also
+ * from a trap's own handler. Handlers run with no barkeep lock held, on the
+ * thread of the access.
+ */
+#ifndef BARKEEP_MEDIATE_H
+#define BARKEEP_MEDIATE_H
+
+#include <barkeep/device.h>
+#include <barkeep/pci.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bk_mediate;
+struct bk_trap;
+
+/* Zero-initialise it. */
+struct bk_mediate_options {
+	bool rom_off;		/* show no expansion ROM */
+	const void *rom_image;	/* show this instead of the device's own; copied */
+	size_t rom_size;	/* bytes, at most 16 MiB */
+};
+
+/*
+ * Takes `below` (closed by bk_mediate_close, also when this fails). Reads its
+ * config space and regions, builds the function: ids, BARs, capabilities as
+ * the device has them, MSI and MSI-X modelled; SR-IOV, ATS, PRI, PASID, ACS
+ * and ARI hidden; unknown capabilities read-only and live.
+ * -EINVAL with a line if the device describes itself in a way no function
+ * can be; -ENOMEM. Owner only.
+ */
+int bk_mediate_create(struct bk_domain *domain, struct bk_device *below, const struct bk_mediate_options *options,
+		      struct bk_mediate **mediate, struct bk_error *err);
+
+/* The function must be detached. Waits for readers, closes the device below.
+ * Never from a handler. */
+void bk_mediate_close(struct bk_mediate *mediate);
+
+/* The mediated device as a device. Closing it closes the mediator. */
+struct bk_device *bk_mediate_device(struct bk_mediate *mediate);
+
+/* The device below. */
+struct bk_device *bk_mediate_below(struct bk_mediate *mediate);
+
+/* What a guest sees of it; a monitor attaches it to a bus. */
+struct bk_pci_function *bk_mediate_function(struct bk_mediate *mediate);
+
+/*
+ * The space of a region (BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG); NULL if
+ * there is none. Its flat view says which pages can be mapped and who traps
+ * the others. Valid as long as the mediator.
+ */
+struct bk_space *bk_mediate_region(struct bk_mediate *mediate, unsigned region);
+
+/* ---- Traps ------------------------------------------------------------- */
+
+/*
+ * `offset` is in bytes from the start of the region, so that one handler can
+ * serve many places. `width` is 1, 2, 4 or 8. Return 0 or a negative errno
+ * (all ones / dropped, counted, told). They may call the device below.
+ */
+struct bk_trap_ops {
+	int (*read)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
+	int (*write)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value);
+	void (*released)(void *opaque); /* as in bk_region_ops */
+	unsigned widths;		/* as in bk_region_ops */
+};
+
+/* Where device registers without a trap are; traps are above. */
+#define BK_TRAP_PRIORITY 16
+
+/* Zero-initialise it; everything but `ops` is copied. */
+struct bk_trap_desc {
+	unsigned region; /* BAR 0..5, BK_DEVICE_ROM or BK_DEVICE_CONFIG */
+	uint64_t offset, length;
+	int priority; /* added to BK_TRAP_PRIORITY; among equals the trap that starts lower wins */
+	const char *name;
+	const struct bk_trap_ops *ops; /* a missing read or write goes to the device */
+	void *opaque;
+};
+
+/*
+ * Takes effect before it returns: an access is wholly before or wholly after.
+ * -EINVAL with a line for a place that is not in the device, -EEXIST if a trap
+ * of the same priority starts at the same offset, -ENOMEM. Any thread, any handler.
+ */
+int bk_trap_add(struct bk_mediate *mediate, const struct bk_trap_desc *desc, struct bk_trap **trap,
+		struct bk_error *err);
+
+/* The registers below answer again; `released` follows when nobody is inside.
+ * `trap` must not be used again. Any thread, any handler. */
+int bk_trap_remove(struct bk_trap *trap);
+
+/* ---- Ready-made traps -------------------------------------------------- */
+
+enum bk_trap_verb {
+	BK_TRAP_MIRROR,	  /* shows config space, as the guest sees it, from `value` on */
+	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
+	BK_TRAP_LOG,	  /* goes to the device, and leaves a (rate-limited) log line */
+};
+
+/* A trap as a user writes it. */
+struct bk_trap_spec {
+	unsigned region;
+	uint64_t offset, length;
+	enum bk_trap_verb verb;
+	uint64_t value;
+	unsigned width; /* of a constant, in bytes: 1, 2, 4 or 8 */
+};
+
+/*
+ * REGION+OFFSET/LENGTH:VERB, as in `bar2+0xf00/0x100:mirror`,
+ * `bar0+0x40/4:const=0x12345678`, `config+0x40/2:log`. REGION is bar0 to bar5,
+ * rom or config; numbers are decimal or 0x. -EINVAL with a line.
+ */
+int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *err);
+
+/* Adds one. Errors as bk_trap_add. */
+int bk_trap_add_spec(struct bk_mediate *mediate, const struct bk_trap_spec *spec, struct bk_trap **trap,
+		     struct bk_error *err);
+
+/* Calls the device below as an untrapped access would: at the guest's width.
+ * For handlers of traps. 0 or a negative errno. Any thread, any handler. */
+int bk_mediate_below_read(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t *value);
+int bk_mediate_below_write(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
+			   uint64_t value);
+
+/* ---- Counters ---------------------------------------------------------- */
+
+struct bk_trap_stats {
+	const char *name; /* of the trap; NULL: registers without a trap */
+	unsigned region;
+	uint64_t offset, length;
+	uint64_t reads, writes, errors;
+};
+
+/*
+ * Calls `visit` for every trap in order of region and offset, and for each
+ * region with the accesses that reached registers without a trap (exits on
+ * pages that could not be mapped, or were not yet). Names are valid until
+ * `visit` returns. Any thread; `visit` must not add or remove traps.
+ */
+void bk_mediate_stats(struct bk_mediate *mediate, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
+		      void *opaque);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a guest sees of a PCI function.
+ *
+ * A function's config space is a space (space.h): the registers at the bottom,
+ * whatever an owner traps above. A bus has three spaces: memory, I/O, and
+ * config, in which each function shows at devfn << 12. A host bridge shows
+ * config as ECAM and through CF8/CFC, and the other two through its windows.
+ *
+ * The map is a pure function of the registers. After every config write the
+ * place of every BAR is computed from the registers as they stand, and what
+ * differs from the present map is changed in one update. A BAR register keeps
+ * what was written, whether or not it can be mapped, and is masked on read.
+ *
+ * Threads: config space of one function is under that function's lock, which
+ * the calls here and the registers' handlers take. Lock order: function lock
+ * (parents first), then the domain's commit lock. Callbacks say which lock
+ * they are called with.
+ *
+ * "PCI 3.0" is the PCI Local Bus Specification 3.0, "PCIe" the PCI Express
+ * Base Specification 5.0, "PM" the PCI Power Management Specification 1.2.
+ */
+#ifndef BARKEEP_PCI_H
+#define BARKEEP_PCI_H
+
+#include <barkeep/space.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bk_pci_host;	/* a host bridge and the hierarchy below it */
+struct bk_pci_bus;	/* where functions are */
+struct bk_pci_function; /* one function */
+
+#define BK_PCI_DEVFN(slot, function) ((uint8_t)((slot) << 3 | (function)))
+
+/* ---- Host bridge ------------------------------------------------------- */
+
+enum bk_pci_window_kind { BK_PCI_WINDOW_IO, BK_PCI_WINDOW_MEMORY };
+
+/*
+ * Addresses of the host that reach the bus: [first, last] of `space` shows
+ * the bus from `bus_first`. Only inside windows can a guest reach a BAR.
+ */
+struct bk_pci_window {
+	enum bk_pci_window_kind kind;
+	struct bk_space *space; /* the guest's memory or ports */
+	uint64_t first, last;
+	uint64_t bus_first; /* usually the same as first */
+	int priority;	    /* in `space`; lower than RAM, firmware and other fixed ranges */
+};
+
+#define BK_PCI_WINDOWS 8
+
+struct bk_pci_message {
+	uint64_t address;
+	uint32_t data;
+};
+
+/* Zero-initialise it; it is copied. */
+struct bk_pci_host_desc {
+	struct bk_domain *domain;
+	struct bk_pci_window windows[BK_PCI_WINDOWS];
+	unsigned window_count;
+
+	/* ECAM (PCIe 7.2.2): bus << 20 | devfn << 12 | register, from ecam_first in
+	 * `ecam`; not shown where `ecam` is NULL. */
+	struct bk_space *ecam;
+	uint64_t ecam_first; /* of bus 0, even if bus_first is not 0 */
+	int ecam_priority;
+	uint8_t bus_first, bus_last; /* the root bus is bus_first */
+
+	/* CF8/CFC (PCI 3.0 3.2.2.3.2) at those ports; not shown where NULL. */
+	struct bk_space *ports;
+
+	bool address_zero; /* a BAR at bus address 0 decodes */
+
+	/* An MSI of an emulated function (see bk_pci_function_msi). Any thread, function lock held. */
+	void (*msi)(void *opaque, const struct bk_pci_message *message);
+	/* One of `lines` interrupt lines changed; functions that share it are or-ed.
+	 * Called with the host's interrupt lock held. */
+	void (*intx)(void *opaque, unsigned line, bool level);
+	unsigned lines; /* a function of slot S with pin P (1 = A) is on line (S + P - 1) % lines; default 4 */
+	void *opaque;
+};
+
+/*
+ * -EINVAL with a line for a desc that makes no sense, -EEXIST if a window or
+ * ECAM has an equal priority and rank in its space, -ENOMEM. Owner only.
+ */
+int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err);
+
+/* All functions must have been detached (-EBUSY). Never from a handler. */
+int bk_pci_host_destroy(struct bk_pci_host *host);
+
+struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host);
+
+/* The space that ECAM and CF8/CFC show: bus << 20 | devfn << 12 | register. */
+struct bk_space *bk_pci_host_config(struct bk_pci_host *host);
+
+/* A bus's address spaces, in bus addresses. Valid as long as the bus. */
+struct bk_space *bk_pci_bus_memory(struct bk_pci_bus *bus);
+struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
+
+/*
+ * Gives every BAR and ROM an address, as firmware would: largest first,
+ * naturally aligned, at least `page` bytes apart from another BAR (so that
+ * each can be mapped), 64-bit prefetchable ones above 4 GiB where there is
+ * such a window; then sets COMMAND.IO and MEM of functions that got all.
+ * What does not fit keeps address 0, and `report` (may be NULL) is called
+ * with a line for each: which BAR, how much room it needs, what is left.
+ * Returns how many did not fit. Owner only, before the guest runs.
+ */
+unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
+			    void (*report)(void *opaque, const char *line), void *opaque);
+
+/* ---- Functions --------------------------------------------------------- */
+
+enum bk_pci_bar_kind { BK_PCI_BAR_NONE, BK_PCI_BAR_IO, BK_PCI_BAR_MEM32, BK_PCI_BAR_MEM64 };
+
+#define BK_PCI_BARS 6
+#define BK_PCI_ROM  6 /* the index of the expansion ROM where a BAR index is asked for */
+
+struct bk_pci_bar {
+	enum bk_pci_bar_kind kind; /* MEM64 takes two registers: the next BAR must be NONE */
+	bool prefetchable;
+	uint64_t size;		/* power of two: I/O 4..2^31, MEM32 16..2^31, MEM64 16..2^63, ROM 2 KiB..2^24 */
+	struct bk_space *space; /* what answers in it; not owned */
+};
+
+/* Zero-initialise it; it is copied. */
+struct bk_pci_function_desc {
+	const char *name;
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t revision;
+	uint32_t class_code; /* base class << 16 | sub-class << 8 | interface */
+	uint8_t pin;	     /* 0 none, 1 INTA# ... 4 INTD# */
+	bool extended;	     /* config space of 4096 bytes instead of 256 */
+	struct bk_pci_bar bars[BK_PCI_BARS];
+	struct bk_pci_bar rom; /* kind MEM32 or NONE */
+
+	/*
+	 * What happened to the registers; any may be NULL. Called on the thread
+	 * that wrote, with the function's lock held: they must not call bk_pci_*
+	 * on the same function, and must not wait for a dispatch.
+	 */
+	void (*command)(void *opaque, uint16_t command); /* COMMAND is now this (PCI 3.0 6.2.2) */
+	int (*reset)(void *opaque);			 /* FLR, AF or bk_pci_function_reset; registers are reset already */
+	void *opaque;
+};
+
+/* -EINVAL with a line for a desc that makes no sense; -ENOMEM. Any thread. */
+int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
+			   struct bk_pci_function **function, struct bk_error *err);
+
+/* Must be detached (-EBUSY). Never from a handler, never with its lock held. */
+int bk_pci_function_destroy(struct bk_pci_function *function);
+
+/*
+ * Puts the function on a bus; a guest sees it from now on. While several
+ * functions share a slot, all of them show the multi-function bit.
+ * -EEXIST: there is one at this devfn. -ENOMEM. Any thread.
+ */
+int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *bus, uint8_t devfn);
+
+/* Takes it off its bus: its BARs and config space answer nowhere. Any thread
+ * but with the function's lock held; readers may still be inside for a while. */
+void bk_pci_function_detach(struct bk_pci_function *function);
+
+/*
+ * The function's own config space, 256 or 4096 bytes, with the registers in a
+ * region of priority 0. Owners may add regions above it. Reading and writing
+ * it is what a guest does through ECAM. Valid as long as the function.
+ */
+struct bk_space *bk_pci_function_config(struct bk_pci_function *function);
+
+const char *bk_pci_function_name(const struct bk_pci_function *function);
+
+/* All registers to their reset values, then desc.reset. Any thread, no function lock held. */
+int bk_pci_function_reset(struct bk_pci_function *function);
+
+/* Where a BAR (or BK_PCI_ROM) is now. */
+struct bk_pci_bar_state {
+	uint64_t address; /* as the register holds it, masked to the BAR's size */
+	uint64_t size;
+	bool decodes; /* the function's own decision; a window may still hide it */
+};
+/* -EINVAL: there is no such BAR. Any thread, not with the function's lock held. */
+int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state);
+
+/*
+ * Registers as they stand, without side effects and without traps; for owners
+ * that fix up what a guest sees at start (`bytes` becomes the reset value too).
+ * -EINVAL outside config space. Owner only, before attach.
+ */
+int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
+			   const void *writable, const void *w1c, size_t count);
+
+/* ---- Capabilities ------------------------------------------------------ */
+/*
+ * Each adds a capability to the chain (PCI 3.0 6.7; extended ones PCIe 7.6.3)
+ * and returns its offset. `offset` 0 chooses the next free one. -EINVAL if it
+ * would overlap the header or another capability, is not 4-byte aligned or
+ * runs past the end; -ENOSPC if nothing is free; -EEXIST where one of a kind
+ * is allowed and there is one. Chains keep the order of offsets and cannot
+ * loop. Owner only, before attach.
+ */
+
+/* Any capability: `size` bytes with the id and next pointer included (those
+ * two are filled in). Masks may be NULL: nothing writable. */
+int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
+			  const void *bytes, const void *writable, const void *w1c);
+int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
+			unsigned size, const void *bytes, const void *writable, const void *w1c);
+
+/* Power management (PM 3.2). In D3hot nothing decodes; back in D0 registers
+ * are as programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
+int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset);
+
+/* MSI (PCI 3.0 6.8.1). vectors: 1, 2, 4, 8, 16 or 32. */
+int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
+		   bool maskable);
+
+/* MSI-X (PCI 3.0 6.8.2). vectors: 1..2048. The table and PBA answer where the
+ * owner puts their regions, see bk_pci_msix_regions. */
+int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
+		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset);
+
+/* PCI Express (PCIe 7.5.3), 60 bytes as a device shows them. Control registers
+ * take what a guest writes and keep it; Initiate FLR (where DEVCAP has it) is a reset. */
+int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size);
+
+/* Advanced features (AF ECN): a FLR for conventional functions. */
+int bk_pci_af_add(struct bk_pci_function *function, unsigned offset);
+
+/*
+ * Fills what answers in the BARs that hold the MSI-X table and the PBA: name,
+ * first, last (in that BAR), kind, ops and opaque; the owner chooses priority
+ * and rank and adds them to the BARs' spaces. -ENOENT without MSI-X. Any
+ * width and alignment is defined (PCI 3.0 6.8.2 wants 4 or 8, aligned): a
+ * write changes the bytes it covers. PBA writes are dropped.
+ */
+int bk_pci_msix_regions(struct bk_pci_function *function, struct bk_region_desc *table,
+			struct bk_region_desc *pba);
+
+/* ---- Interrupts -------------------------------------------------------- */
+
+enum bk_pci_irq_mode {
+	BK_PCI_IRQ_INTX, /* neither MSI nor MSI-X is enabled */
+	BK_PCI_IRQ_MSI,
+	BK_PCI_IRQ_MSIX,
+};
+
+/*
+ * For functions whose interrupts come from outside (a passed-through device):
+ * what the registers say about them. Called with the function's lock held.
+ *
+ * mode: from now on interrupts are of this kind; for MSI and MSI-X `vectors`
+ *   says how many, and all of them are silent until `vector` says otherwise.
+ * vector: this vector sends `message` from now on; NULL: it is masked and must
+ *   stay silent, what fires meanwhile is pending.
+ * pending: has this masked vector fired? For the PBA and MSI's pending bits.
+ * intx_mask: COMMAND's Interrupt Disable is now this.
+ */
+struct bk_pci_irq_ops {
+	void (*mode)(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors);
+	void (*vector)(void *opaque, unsigned vector, const struct bk_pci_message *message);
+	bool (*pending)(void *opaque, unsigned vector);
+	void (*intx_mask)(void *opaque, bool masked);
+};
+
+/*
+ * Without this call the function is an emulated one: bk_pci_function_msi and
+ * bk_pci_function_intx raise its interrupts, and pending bits are kept here.
+ * The present state is told before it returns. NULL ops goes back to that.
+ * Owner only, no function lock held.
+ */
+void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops, void *opaque);
+
+/* The line of the host that the function's pin is on; -ENOENT without a pin or a bus. */
+int bk_pci_function_line(struct bk_pci_function *function);
+
+/* An emulated function fires MSI or MSI-X vector n: sent, or pending while
+ * masked. -EINVAL beyond the vectors enabled. Any thread, no function lock held. */
+int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector);
+
+/* An emulated function's INTx level (STATUS bit 3; gated by Interrupt Disable,
+ * MSI and MSI-X). Any thread, no function lock held. */
+int bk_pci_function_intx(struct bk_pci_function *function, bool level);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
