@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the devices of one guest share. Nothing of it is global: a process may have many. */
+#ifndef BARKEEP_DEVICE_CONTEXT_H
+#define BARKEEP_DEVICE_CONTEXT_H
+
+#include <barkeep/device.h>
+
+struct bk__vfio_container;
+
+struct bk_device_context {
+	const char *sysfs;                    /* where sysfs is mounted */
+	const char *dev;                      /* the directory of VFIO's nodes */
+	struct bk__vfio_container *container; /* NULL while no vfio device is open */
+};
+
+/* Looks for devices elsewhere than in /sys and /dev/vfio, so that tests can show any host. The strings stay
+ * the caller's and must outlive the context. */
+void bk__device_context_roots(struct bk_device_context *context, const char *sysfs, const char *dev);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The interface that every back, mediator and front shares, and opening a device by its name. */
+#include <barkeep/device.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/context.h"
+
+#define CALL(op, ...) (device->ops->op ? device->ops->op(device, __VA_ARGS__) : -EOPNOTSUPP)
+
+int bk_device_info(struct bk_device *device, struct bk_device_info *info)
+{
+	return CALL(info, info);
+}
+
+int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
+{
+	return CALL(region, index, region);
+}
+
+int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
+{
+	return CALL(irq, index, irq);
+}
+
+int bk_device_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
+{
+	return CALL(read, region, offset, data, count);
+}
+
+int bk_device_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		    size_t count)
+{
+	return CALL(write, region, offset, data, count);
+}
+
+int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+		       unsigned start, unsigned count, const int *fds)
+{
+	return CALL(set_irqs, index, action, start, count, fds);
+}
+
+int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	if (!device->ops->dma_map)
+		return bk_fail(err, EOPNOTSUPP, "%s: this device does no DMA", device->name);
+	return device->ops->dma_map(device, dma, err);
+}
+
+int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
+{
+	return CALL(dma_unmap, iova, size);
+}
+
+int bk_device_reset(struct bk_device *device)
+{
+	return device->ops->reset ? device->ops->reset(device) : -EOPNOTSUPP;
+}
+
+void bk_device_describe(struct bk_device *device,
+			void (*say)(void *opaque, const char *key, const char *value), void *opaque)
+{
+	if (device->ops->describe)
+		device->ops->describe(device, say, opaque);
+}
+
+void bk_device_close(struct bk_device *device)
+{
+	if (device && device->ops->close)
+		device->ops->close(device);
+}
+
+struct bk_device_context *bk_device_context_create(void)
+{
+	struct bk_device_context *context = calloc(1, sizeof(*context));
+
+	if (context)
+		bk__device_context_roots(context, "/sys", "/dev/vfio");
+	return context;
+}
+
+void bk_device_context_destroy(struct bk_device_context *context)
+{
+	free(context);
+}
+
+void bk__device_context_roots(struct bk_device_context *context, const char *sysfs, const char *dev)
+{
+	context->sysfs = sysfs;
+	context->dev = dev;
+}
+
+int bk_device_open(struct bk_device_context *context, const char *spec, struct bk_device **device,
+		   struct bk_error *err)
+{
+	*device = NULL;
+	return bk_fail(err, EINVAL, "%s: no such kind of device", spec);
+}
