@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The person's side of the serial console: a terminal in raw mode with an
+ * escape key, or any other pair of file descriptors.
+ *
+ * The terminal is given back on close, on exit(), and on the signals that
+ * end a process. Input that ends, or is no terminal, never makes it spin.
+ */
+#ifndef BK_MONITOR_CONSOLE_H
+#define BK_MONITOR_CONSOLE_H
+
+#include <barkeep/base.h>
+
+struct bk__console;
+
+/* Called from the console's own thread. */
+struct bk__console_ops {
+	size_t (*room)(void *opaque); /* how many bytes `input` takes now; the console asks again when poked */
+	void (*input)(void *opaque, const uint8_t *bytes, size_t count);
+	void (*escape)(void *opaque); /* Ctrl-A x: end the run. Ctrl-A Ctrl-A sends a Ctrl-A */
+};
+
+/* in, out: -1 for none. */
+int bk__console_open(int in, int out, const struct bk__console_ops *ops, void *opaque,
+		     struct bk__console **console, struct bk_error *err);
+
+/* There is room again. Any thread. */
+void bk__console_poke(struct bk__console *console);
+
+/* To the terminal; bounded wait, output to a closed descriptor is dropped. Any thread. */
+void bk__console_output(struct bk__console *console, uint8_t byte);
+
+/* Flushes, gives the terminal back, ends the thread. */
+void bk__console_close(struct bk__console *console);
+
+#endif

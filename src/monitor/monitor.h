@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A small KVM monitor for x86-64: it boots a Linux guest with the devices
+ * that it is given, and nothing else. Front of the command `barkeep run`.
+ */
+#ifndef BK_MONITOR_H
+#define BK_MONITOR_H
+
+#include <barkeep/mediate.h>
+
+struct bk__monitor;
+
+struct bk__monitor_config {
+	const char *kernel; /* bzImage, or ELF with a PVH note */
+	const char *initrd; /* or NULL */
+	const char *append; /* kernel command line, or NULL */
+	uint64_t memory;    /* bytes of guest RAM; a multiple of 2 MiB */
+	unsigned cpus;	    /* 1..16 */
+	bool huge_pages;    /* RAM from hugetlbfs pages */
+	bool preallocate;   /* touch all RAM before the guest starts */
+	bool peer_to_peer;  /* map BARs into the IOMMU too, following their moves */
+	bool no_reboot;	    /* a guest's reset ends the run */
+	int console_in;	    /* the guest's serial console; -1: none */
+	int console_out;
+};
+
+enum bk__monitor_end {
+	BK__END_POWEROFF,     /* the guest switched itself off */
+	BK__END_RESET,	      /* the guest reset itself, and no_reboot was asked for */
+	BK__END_TRIPLE_FAULT, /* a vCPU shut down */
+	BK__END_STOPPED,      /* bk__monitor_stop, the escape key */
+	BK__END_ERROR,	      /* KVM or the monitor failed; the line says how */
+};
+
+/* Opens KVM, makes RAM, platform and host bridge, loads kernel and initrd. */
+int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor **monitor, struct bk_error *err);
+
+/* The domain of all the guest's spaces: what bk_mediate_create needs. */
+struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor);
+
+/*
+ * Puts the device on the root bus; slot 0 is the host bridge. Slot -1 takes
+ * the next free one. Interrupts and DMA are wired. The monitor detaches it
+ * when it is destroyed; the mediator stays the caller's.
+ */
+int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, int slot, unsigned function,
+		       struct bk_error *err);
+
+/* Assigns addresses, runs the guest to its end. A guest's reset restarts it in
+ * place unless no_reboot. */
+enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err);
+
+/* Ends the run soon. From any thread or signal handler. */
+void bk__monitor_stop(struct bk__monitor *monitor);
+
+/* Exits that were served: for `run --stats`. */
+struct bk__monitor_stats {
+	uint64_t mmio_exits, io_exits;
+	uint64_t mapped_exits; /* found a mapped page without a memslot (F37 and races) */
+	uint64_t memslots, unmappable; /* now; pages that could not get a memslot */
+};
+void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats);
+struct bk_space *bk__monitor_memory(struct bk__monitor *monitor);
+struct bk_space *bk__monitor_ports(struct bk__monitor *monitor);
+
+void bk__monitor_destroy(struct bk__monitor *monitor);
+
+#endif

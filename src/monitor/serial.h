@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A 16550A UART at COM1. */
+#ifndef BK_MONITOR_SERIAL_H
+#define BK_MONITOR_SERIAL_H
+
+#include <barkeep/space.h>
+
+struct bk__serial;
+
+/* `irq` sets the level of the UART's line; `output` gets what the guest sends. Both are called
+ * from vCPU threads and from bk__serial_input, without the UART's lock held. */
+struct bk__serial_ops {
+	void (*irq)(void *opaque, bool level);
+	void (*output)(void *opaque, uint8_t byte);
+};
+
+/* Adds its eight ports to `ports` at `first`. */
+int bk__serial_create(struct bk_space *ports, uint64_t first, const struct bk__serial_ops *ops, void *opaque,
+		      struct bk__serial **serial);
+
+/* How many bytes its receiver takes now, and giving it some. Any thread. */
+size_t bk__serial_room(struct bk__serial *serial);
+size_t bk__serial_input(struct bk__serial *serial, const uint8_t *bytes, size_t count);
+
+void bk__serial_reset(struct bk__serial *serial);
+
+/* Takes its ports away and waits for readers. Never from a handler. */
+void bk__serial_destroy(struct bk__serial *serial);
+
+#endif
