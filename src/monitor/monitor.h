@@ -40,8 +40,9 @@ struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor);
 
 /*
  * Puts the device on the root bus; slot 0 is the host bridge. Slot -1 takes
- * the next free one. Interrupts and DMA are wired. The monitor detaches it
- * when it is destroyed; the mediator stays the caller's.
+ * the next free one. Interrupts and DMA are wired. On success the monitor owns
+ * the mediator and closes it when it is destroyed; on failure it stays the
+ * caller's.
  */
 int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, int slot, unsigned function,
 		       struct bk_error *err);

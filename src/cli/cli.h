@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the subcommands of `barkeep` share. */
+#ifndef BK_CLI_H
+#define BK_CLI_H
+
+#include <stdio.h>
+
+#include <barkeep/base.h>
+
+/* Exit statuses; the man pages list them. */
+enum {
+	CLI_OK = 0,
+	CLI_ERROR = 1,	      /* it did not work; a line says why */
+	CLI_USAGE = 2,	      /* wrong arguments */
+	CLI_TRIPLE_FAULT = 3, /* `run`: a vCPU of the guest shut down */
+	CLI_ESCAPED = 4,      /* `run`: ended by the escape key */
+	CLI_SIGNAL = 128,     /* ended by a signal: 128 + its number */
+};
+
+/* Each gets its own name as argv[0]. */
+int cli_run(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
+
+/* `barkeep: ` and the line, to standard error; returns CLI_ERROR. */
+int cli_error(const struct bk_error *err);
+
+/* `barkeep COMMAND: ` and the line, and where to find help; returns CLI_USAGE. */
+int cli_usage(const char *command, const char *format, ...) BK_PRINTF(2, 3);
+
+/* Standard output was written whole? A full disk or a closed pipe is an error. */
+int cli_finish_output(void);
+
+/* A number with an optional K, M, G or T (powers of 1024). */
+bool cli_parse_size(const char *text, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Takes `--device SPEC[,key=value]...` apart and opens what it names. */
+#include "cli/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROM_MAX (UINT64_C(16) << 20) /* the largest expansion ROM a function may have */
+
+/* The text up to the next single comma, with doubled ones made single. Moves `*text` past it. */
+static char *next_item(const char **text)
+{
+	const char *from = *text;
+	char *item = malloc(strlen(from) + 1), *to = item;
+
+	if (!item)
+		return NULL;
+	for (; *from; from++) {
+		if (*from == ',') {
+			if (from[1] != ',')
+				break;
+			from++;
+		}
+		*to++ = *from;
+	}
+	*to = 0;
+	*text = *from ? from + 1 : from;
+	return item;
+}
+
+static int parse_addr(const char *value, struct cli_device *device, struct bk_error *err)
+{
+	char *end;
+	unsigned long slot = strtoul(value, &end, 16), function = 0;
+	bool good = end != value && *value != '-' && *value != '+';
+
+	if (good && *end == '.') {
+		const char *digit = end + 1;
+
+		good = *digit >= '0' && *digit <= '7' && !digit[1];
+		function = good ? (unsigned long)(*digit - '0') : 0;
+	} else if (*end) {
+		good = false;
+	}
+	if (!good || slot > 0x1f)
+		return bk_fail(err, EINVAL, "addr=%s: give a slot and a function as SS.F, 01.0 to 1f.7 in hexadecimal",
+			       value);
+	if (!slot)
+		return bk_fail(err, EINVAL, "addr=%s: slot 00 is the host bridge's; take 01 to 1f", value);
+	device->slot = (int)slot;
+	device->function = (unsigned)function;
+	return 0;
+}
+
+static int parse_trap(const char *value, struct cli_device *device, struct bk_error *err)
+{
+	struct bk_trap_spec *traps = realloc(device->traps, (device->trap_count + 1) * sizeof(*traps));
+
+	if (!traps)
+		return bk_fail(err, ENOMEM, "out of memory");
+	device->traps = traps;
+	if (bk_trap_parse(value, &traps[device->trap_count], err))
+		return -EINVAL;
+	device->trap_count++;
+	return 0;
+}
+
+static int parse_option(char *item, struct cli_device *device, struct bk_error *err)
+{
+	char *value = strchr(item, '=');
+
+	if (!value)
+		return bk_fail(err, EINVAL, "`%s` is not of the form key=value (double a comma that belongs to a name)",
+			       item);
+	*value++ = 0;
+	if (!strcmp(item, "addr"))
+		return parse_addr(value, device, err);
+	if (!strcmp(item, "trap"))
+		return parse_trap(value, device, err);
+	if (!strcmp(item, "romfile")) {
+		free(device->romfile);
+		device->romfile = strdup(value);
+		return device->romfile ? 0 : bk_fail(err, ENOMEM, "out of memory");
+	}
+	if (!strcmp(item, "rombar")) {
+		device->rom_off = !strcmp(value, "off");
+		if (!device->rom_off && strcmp(value, "on"))
+			return bk_fail(err, EINVAL, "rombar=%s: on or off", value);
+		return 0;
+	}
+	return bk_fail(err, EINVAL, "there is no device option `%s`; there are addr, romfile, rombar and trap", item);
+}
+
+int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err)
+{
+	struct bk_error inner = { { 0 } };
+	const char *rest = text;
+	char *item;
+	int r = 0;
+
+	memset(device, 0, sizeof(*device));
+	device->slot = -1;
+	device->spec = next_item(&rest);
+	if (!device->spec)
+		return bk_fail(err, ENOMEM, "out of memory");
+	while (!r && *rest) {
+		item = next_item(&rest);
+		r = item ? parse_option(item, device, &inner) : bk_fail(&inner, ENOMEM, "out of memory");
+		free(item);
+	}
+	if (!r && device->romfile && device->rom_off)
+		r = bk_fail(&inner, EINVAL, "romfile and rombar=off exclude each other");
+	if (r) {
+		bk_fail(err, -r, "%s: %s", text, inner.text);
+		cli_device_close(device);
+	}
+	return r;
+}
+
+/* The whole file, at most ROM_MAX bytes. */
+static int load_rom(const char *path, void **image, size_t *size, struct bk_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t n = 0;
+	int r = 0;
+
+	*image = NULL;
+	*size = 0;
+	if (fd < 0 || fstat(fd, &st)) {
+		r = bk_fail(err, errno, "romfile=%s: %s", path, strerror(errno));
+	} else if (!S_ISREG(st.st_mode) || st.st_size < 1 || (uint64_t)st.st_size > ROM_MAX) {
+		r = bk_fail(err, EINVAL, "romfile=%s: not a file of 1 byte to 16 MiB", path);
+	} else if (!(*image = malloc((size_t)st.st_size))) {
+		r = bk_fail(err, ENOMEM, "romfile=%s: out of memory", path);
+	} else {
+		for (; *size < (size_t)st.st_size; *size += (size_t)n) {
+			n = read(fd, (char *)*image + *size, (size_t)st.st_size - *size);
+			if (n <= 0) {
+				r = bk_fail(err, n ? errno : EIO, "romfile=%s: %s", path,
+					    n ? strerror(errno) : "it became shorter while it was read");
+				break;
+			}
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
+		    struct bk_error *err)
+{
+	struct bk_mediate_options options = { .rom_off = device->rom_off };
+	struct bk_device *below;
+	void *rom = NULL;
+	int r = 0;
+
+	if (device->romfile)
+		r = load_rom(device->romfile, &rom, &options.rom_size, err);
+	options.rom_image = rom;
+	if (!r)
+		r = bk_device_open(context, device->spec, &below, err);
+	if (!r)
+		r = bk_mediate_create(domain, below, &options, &device->mediate, err);
+	free(rom);
+	for (size_t i = 0; !r && i < device->trap_count; i++) {
+		struct bk_error inner;
+
+		r = bk_trap_add_spec(device->mediate, &device->traps[i], NULL, &inner);
+		if (r)
+			bk_fail(err, -r, "%s: %s", device->spec, inner.text);
+	}
+	return r;
+}
+
+void cli_device_close(struct cli_device *device)
+{
+	if (device->mediate && !device->attached)
+		bk_mediate_close(device->mediate);
+	free(device->spec);
+	free(device->romfile);
+	free(device->traps);
+	memset(device, 0, sizeof(*device));
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `--device SPEC[,key=value]...` as every subcommand takes it. */
+#ifndef BK_CLI_DEVICE_H
+#define BK_CLI_DEVICE_H
+
+#include <barkeep/mediate.h>
+
+struct cli_device {
+	char *spec;	/* for bk_device_open */
+	int slot;	/* on the root bus; -1: any */
+	unsigned function;
+	char *romfile;	/* or NULL */
+	bool rom_off;
+	struct bk_trap_spec *traps;
+	size_t trap_count;
+	struct bk_mediate *mediate; /* once opened */
+	bool attached;		    /* a monitor owns the mediator now */
+};
+
+/*
+ * Takes the text apart; a comma that belongs to a value is doubled. Options:
+ * addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, trap=REGION+OFFSET/LENGTH:VERB
+ * (any number). -EINVAL with a line; `device` is then empty.
+ */
+int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err);
+
+/* Opens the device, mediates it, adds its traps. */
+int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
+		    struct bk_error *err);
+
+/* Closes it if it is open, and frees what parse allocated. */
+void cli_device_close(struct cli_device *device);
+
+#endif

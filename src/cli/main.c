@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The `barkeep` command: finds the subcommand. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+	"usage: barkeep COMMAND [OPTION]...\n"
+	"\n"
+	"Puts a programmable layer between a guest and the BARs of a PCI device.\n"
+	"\n"
+	"  run      boot a Linux guest under KVM with devices passed to it\n"
+	"  inspect  show a device: regions, capabilities, which pages are mapped or trapped\n"
+	"\n"
+	"  --help, --version\n"
+	"\n"
+	"`barkeep COMMAND --help` and barkeep-COMMAND(1) say more.\n";
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "run", cli_run },
+	{ "inspect", cli_inspect },
+};
+
+int cli_error(const struct bk_error *err)
+{
+	fprintf(stderr, "barkeep: %s\n", err->text);
+	return CLI_ERROR;
+}
+
+int cli_usage(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "barkeep%s%s: ", *command ? " " : "", command);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "; see `barkeep%s%s --help`\n", *command ? " " : "", command);
+	return CLI_USAGE;
+}
+
+int cli_finish_output(void)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "barkeep: cannot write to standard output: %s\n", strerror(errno));
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
+bool cli_parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	unsigned shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*bytes = strtoull(text, &end, 0);
+	if (errno)
+		return false;
+	if (*end) {
+		unit = strchr(units, *end & ~0x20);
+		if (!unit || !*unit || end[1])
+			return false;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	if (*bytes > UINT64_MAX >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return cli_usage("", "no command given");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		fputs(help, stdout);
+		return cli_finish_output();
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("barkeep " BARKEEP_VERSION);
+		return cli_finish_output();
+	}
+	return cli_usage("", "there is no %s `%s`", *argv[1] == '-' ? "option" : "command", argv[1]);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `barkeep run`: boots a guest with devices. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/device.h"
+#include "monitor/monitor.h"
+
+#define CPUS_MAX   16
+#define MEMORY_MIN (UINT64_C(64) << 20)
+#define MEMORY_UNIT (UINT64_C(2) << 20)
+
+static const char help[] =
+	"usage: barkeep run --kernel FILE [OPTION]...\n"
+	"\n"
+	"Boots a Linux guest under KVM, with its serial console on this terminal.\n"
+	"\n"
+	"  --kernel FILE        bzImage, or an ELF kernel with a PVH entry\n"
+	"  --initrd FILE        initial RAM disk\n"
+	"  --append TEXT        kernel command line (console=ttyS0 is not added for you)\n"
+	"  --memory SIZE        guest RAM, as 512M or 2G; a multiple of 2M (default 1G)\n"
+	"  --cpus N             1 to 16 (default 1)\n"
+	"  --huge-pages         RAM from huge pages (the host must have reserved them)\n"
+	"  --preallocate        take all RAM from the host before the guest starts\n"
+	"  --peer-to-peer       let devices reach each other's BARs by DMA\n"
+	"  --no-reboot          a reset by the guest ends the run\n"
+	"  --stats              at the end, print what was trapped (to standard error)\n"
+	"  --device SPEC[,addr=SS.F][,romfile=FILE][,rombar=off][,trap=TRAP]...\n"
+	"                       pass a device through; may be repeated\n"
+	"    SPEC               vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE\n"
+	"    TRAP               REGION+OFFSET/LENGTH:VERB, as bar2+0xf00/0x100:mirror;\n"
+	"                       VERB is mirror, const=VALUE or log\n"
+	"  --help\n"
+	"\n"
+	"Keys: Ctrl-A x ends the run, Ctrl-A Ctrl-A sends a Ctrl-A.\n"
+	"Exit status: 0 the guest switched itself off (or reset under --no-reboot), 1 error,\n"
+	"2 wrong arguments, 3 triple fault, 4 ended by the escape key, 128+N by signal N.\n";
+
+enum { KERNEL = 256, INITRD, APPEND, MEMORY, CPUS, HUGE, PREALLOCATE, PEER, NO_REBOOT, STATS, DEVICE, HELP };
+
+static const struct option options[] = {
+	{ "kernel", required_argument, NULL, KERNEL },
+	{ "initrd", required_argument, NULL, INITRD },
+	{ "append", required_argument, NULL, APPEND },
+	{ "memory", required_argument, NULL, MEMORY },
+	{ "cpus", required_argument, NULL, CPUS },
+	{ "huge-pages", no_argument, NULL, HUGE },
+	{ "preallocate", no_argument, NULL, PREALLOCATE },
+	{ "peer-to-peer", no_argument, NULL, PEER },
+	{ "no-reboot", no_argument, NULL, NO_REBOOT },
+	{ "stats", no_argument, NULL, STATS },
+	{ "device", required_argument, NULL, DEVICE },
+	{ "help", no_argument, NULL, HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct run {
+	struct bk__monitor_config config;
+	struct cli_device *devices;
+	size_t device_count;
+	bool stats;
+};
+
+/* For the signal handler alone. */
+static struct bk__monitor *running;
+static volatile sig_atomic_t ended_by;
+
+static void on_signal(int number)
+{
+	ended_by = number;
+	bk__monitor_stop(running);
+}
+
+/* CLI_OK to go on; otherwise, or with *done, the exit status. */
+static int parse(int argc, char **argv, struct run *run, bool *done)
+{
+	struct bk_error err;
+	int option;
+
+	run->config.memory = UINT64_C(1) << 30;
+	run->config.cpus = 1;
+	run->config.console_in = STDIN_FILENO;
+	run->config.console_out = STDOUT_FILENO;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		uint64_t number;
+		void *devices;
+
+		switch (option) {
+		case KERNEL:
+			run->config.kernel = optarg;
+			break;
+		case INITRD:
+			run->config.initrd = optarg;
+			break;
+		case APPEND:
+			run->config.append = optarg;
+			break;
+		case MEMORY:
+			if (!cli_parse_size(optarg, &number) || number < MEMORY_MIN || number % MEMORY_UNIT)
+				return cli_usage("run", "--memory %s: give a multiple of 2M, 64M or more", optarg);
+			run->config.memory = number;
+			break;
+		case CPUS:
+			if (!cli_parse_size(optarg, &number) || number < 1 || number > CPUS_MAX)
+				return cli_usage("run", "--cpus %s: give a number from 1 to %d", optarg, CPUS_MAX);
+			run->config.cpus = (unsigned)number;
+			break;
+		case HUGE:
+			run->config.huge_pages = true;
+			break;
+		case PREALLOCATE:
+			run->config.preallocate = true;
+			break;
+		case PEER:
+			run->config.peer_to_peer = true;
+			break;
+		case NO_REBOOT:
+			run->config.no_reboot = true;
+			break;
+		case STATS:
+			run->stats = true;
+			break;
+		case DEVICE:
+			devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
+			if (!devices)
+				return cli_usage("run", "out of memory");
+			run->devices = devices;
+			if (cli_device_parse(optarg, &run->devices[run->device_count], &err))
+				return cli_usage("run", "--device %s", err.text);
+			run->device_count++;
+			break;
+		case HELP:
+			fputs(help, stdout);
+			*done = true;
+			return cli_finish_output();
+		case ':':
+			return cli_usage("run", "%s needs a value", argv[optind - 1]);
+		default:
+			return cli_usage("run", "there is no option `%s`", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return cli_usage("run", "`%s` is not an option", argv[optind]);
+	if (!run->config.kernel)
+		return cli_usage("run", "--kernel FILE is needed");
+	return CLI_OK;
+}
+
+static void print_trap(void *opaque, const struct bk_trap_stats *stats)
+{
+	static const char *const regions[] = { "bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config" };
+	char place[64];
+
+	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, regions[stats->region], stats->offset,
+		 stats->length);
+	fprintf(stderr, "%-24s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 "\n", (const char *)opaque, place,
+		stats->name ? stats->name : "(untrapped)", stats->reads, stats->writes, stats->errors);
+}
+
+static void print_stats(const struct run *run, struct bk__monitor *monitor)
+{
+	struct bk__monitor_stats stats;
+	struct bk_space_stats memory, ports;
+
+	bk__monitor_stats(monitor, &stats);
+	bk_space_stats(bk__monitor_memory(monitor), &memory);
+	bk_space_stats(bk__monitor_ports(monitor), &ports);
+	fprintf(stderr, "%-24s %-24s %-16s %10s %10s %8s\n", "device", "region", "trap", "reads", "writes",
+		"errors");
+	for (size_t i = 0; i < run->device_count; i++)
+		bk_mediate_stats(run->devices[i].mediate, print_trap, run->devices[i].spec);
+	fprintf(stderr,
+		"exits: %" PRIu64 " memory, %" PRIu64 " port, %" PRIu64 " on mapped pages; memslots: %" PRIu64
+		", pages left to exits: %" PRIu64 "; unclaimed: %" PRIu64 " reads, %" PRIu64 " writes\n",
+		stats.mmio_exits, stats.io_exits, stats.mapped_exits, stats.memslots, stats.unmappable,
+		memory.unclaimed_reads + ports.unclaimed_reads, memory.unclaimed_writes + ports.unclaimed_writes);
+}
+
+static int status_of(enum bk__monitor_end end, const struct bk_error *err)
+{
+	switch (end) {
+	case BK__END_POWEROFF:
+	case BK__END_RESET:
+		return CLI_OK;
+	case BK__END_TRIPLE_FAULT:
+		fprintf(stderr, "barkeep: the guest crashed: %s\n", err->text);
+		return CLI_TRIPLE_FAULT;
+	case BK__END_STOPPED:
+		return ended_by ? CLI_SIGNAL + ended_by : CLI_ESCAPED;
+	case BK__END_ERROR:
+		break;
+	}
+	return cli_error(err);
+}
+
+static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_device_context *context)
+{
+	const struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct bk_error err = { { 0 } };
+	enum bk__monitor_end end;
+
+	for (size_t i = 0; i < run->device_count; i++) {
+		struct cli_device *device = &run->devices[i];
+
+		if (cli_device_open(device, context, bk__monitor_domain(monitor), &err) ||
+		    bk__monitor_attach(monitor, device->mediate, device->slot, device->function, &err))
+			return cli_error(&err);
+		device->attached = true;
+	}
+	running = monitor;
+	sigaction(SIGPIPE, &ignore, NULL);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &action, NULL);
+	end = bk__monitor_run(monitor, &err);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &ignore, NULL);
+	if (run->stats)
+		print_stats(run, monitor);
+	return status_of(end, &err);
+}
+
+int cli_run(int argc, char **argv)
+{
+	struct run run = { 0 };
+	struct bk_device_context *context = NULL;
+	struct bk__monitor *monitor = NULL;
+	struct bk_error err = { { 0 } };
+	bool done = false;
+	int status = parse(argc, argv, &run, &done);
+
+	if (status == CLI_OK && !done) {
+		context = bk_device_context_create();
+		if (!context) {
+			bk_fail(&err, ENOMEM, "out of memory");
+			status = cli_error(&err);
+		} else if (bk__monitor_create(&run.config, &monitor, &err)) {
+			status = cli_error(&err);
+		} else {
+			status = run_guest(&run, monitor, context);
+		}
+	}
+	for (size_t i = 0; i < run.device_count; i++)
+		cli_device_close(&run.devices[i]); /* before the monitor, whose domain they live in */
+	free(run.devices);
+	if (monitor)
+		bk__monitor_destroy(monitor);
+	if (context)
+		bk_device_context_destroy(context);
+	return status;
+}
