@@ -175,6 +175,16 @@ void bk_pci_function_detach(struct bk_pci_function *function);
  */
 struct bk_space *bk_pci_function_config(struct bk_pci_function *function);
 
+/*
+ * The registers themselves, as an access to config space would reach them if
+ * no owner had put a region above: for the handlers of such regions, which show
+ * some bits of a register and change others. Width 1, 2 or 4, any alignment;
+ * -EINVAL otherwise or past the end. Any thread, any handler, not with the
+ * function's lock held.
+ */
+int bk_pci_function_read(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t *value);
+int bk_pci_function_write(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t value);
+
 const char *bk_pci_function_name(const struct bk_pci_function *function);
 
 /* All registers to their reset values, then desc.reset. Any thread, no function lock held. */
