@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device/context.h"
+#include "device/vfio.h"
 
 #define CALL(op, ...) (device->ops->op ? device->ops->op(device, __VA_ARGS__) : -EOPNOTSUPP)
 
@@ -96,5 +97,7 @@ int bk_device_open(struct bk_device_context *context, const char *spec, struct b
 		   struct bk_error *err)
 {
 	*device = NULL;
-	return bk_fail(err, EINVAL, "%s: no such kind of device", spec);
+	if (!strncmp(spec, "vfio:", 5))
+		return bk__vfio_open(context, spec + 5, spec, device, err);
+	return bk_fail(err, EINVAL, "%s: no such kind of device; write vfio:DDDD:BB:SS.F or sim:FILE", spec);
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A sorted table of disjoint DMA maps: one for the container, one for each device that uses it. */
+#ifndef BARKEEP_DEVICE_DMA_TABLE_H
+#define BARKEEP_DEVICE_DMA_TABLE_H
+
+#include <barkeep/device.h>
+
+struct bk__dma_map {
+	struct bk_device_dma dma;
+	unsigned uses; /* the devices that asked for it */
+};
+
+struct bk__dma_table {
+	struct bk__dma_map *maps; /* ascending, disjoint */
+	unsigned count, room;
+};
+
+/* The map of exactly this range, or NULL. */
+struct bk__dma_map *bk__dma_table_find(struct bk__dma_table *table, uint64_t iova, uint64_t size);
+
+/* Adds a map with one use. -EEXIST when it overlaps another, -EINVAL when it is empty or wraps, -ENOMEM. */
+int bk__dma_table_add(struct bk__dma_table *table, const struct bk_device_dma *dma);
+
+/* `map` is one of the table's own. */
+void bk__dma_table_remove(struct bk__dma_table *table, struct bk__dma_map *map);
+
+void bk__dma_table_free(struct bk__dma_table *table);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the host's sysfs says of a PCI function, for opening it and for the lines that say why not. */
+#include "device/sysfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads exactly `digits` hexadecimal digits; -1 if they are not there. */
+static long hex(const char *text, unsigned digits)
+{
+	char copy[8] = { 0 }, *end;
+
+	if (strspn(text, "0123456789abcdefABCDEF") < digits)
+		return -1;
+	memcpy(copy, text, digits);
+	return strtol(copy, &end, 16);
+}
+
+int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS])
+{
+	long domain = 0, bus, slot, function;
+
+	if (strlen(text) == strlen("0000:00:00.0")) {
+		domain = hex(text, 4);
+		if (domain < 0 || text[4] != ':')
+			return -EINVAL;
+		text += 5;
+	}
+	if (strlen(text) != strlen("00:00.0") || text[2] != ':' || text[5] != '.')
+		return -EINVAL;
+	bus = hex(text, 2);
+	slot = hex(text + 3, 2);
+	function = hex(text + 6, 1);
+	if (bus < 0 || slot < 0 || slot > 31 || function < 0 || function > 7)
+		return -EINVAL;
+	snprintf(address, BK__PCI_ADDRESS, "%04lx:%02lx:%02lx.%lx", domain & 0xffff, bus & 0xff, slot & 0x1f,
+		 function & 7);
+	return 0;
+}
+
+static void path_of(char path[PATH_MAX], const char *sysfs, const char *address, const char *file)
+{
+	snprintf(path, PATH_MAX, "%s/bus/pci/devices/%s%s%s", sysfs, address, *file ? "/" : "", file);
+}
+
+/* The last part of what a link of the function points to. */
+static int link_name(const char *sysfs, const char *address, const char *link, char name[BK__SYSFS_FACT])
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *last;
+	ssize_t length;
+
+	path_of(path, sysfs, address, link);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return -errno;
+	target[length] = 0;
+	last = strrchr(target, '/');
+	last = last ? last + 1 : target;
+	if (strlen(last) >= BK__SYSFS_FACT)
+		return -ENAMETOOLONG;
+	strcpy(name, last);
+	return 0;
+}
+
+bool bk__sysfs_exists(const char *sysfs, const char *address)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	path_of(path, sysfs, address, "");
+	return !stat(path, &st);
+}
+
+int bk__sysfs_driver(const char *sysfs, const char *address, char driver[BK__SYSFS_FACT])
+{
+	return link_name(sysfs, address, "driver", driver);
+}
+
+bool bk__driver_is_vfio(const char *driver)
+{
+	return strstr(driver, "vfio");
+}
+
+int bk__sysfs_group(const char *sysfs, const char *address)
+{
+	char name[BK__SYSFS_FACT], *end;
+	long number;
+	int ret = link_name(sysfs, address, "iommu_group", name);
+
+	if (ret)
+		return ret;
+	number = strtol(name, &end, 10);
+	return *end || end == name || number < 0 || number > INT_MAX ? -ENOENT : (int)number;
+}
+
+int bk__sysfs_fact(const char *sysfs, const char *address, const char *file, char value[BK__SYSFS_FACT])
+{
+	char path[PATH_MAX];
+	ssize_t length;
+	int fd;
+
+	path_of(path, sysfs, address, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	length = read(fd, value, BK__SYSFS_FACT - 1);
+	close(fd);
+	if (length < 0)
+		return -EIO;
+	value[length] = 0;
+	value[strcspn(value, "\n")] = 0;
+	return 0;
+}
+
+void bk__sysfs_group_members(const char *sysfs, const char *address,
+			     void (*each)(void *opaque, const char *member, const char *driver), void *opaque)
+{
+	char path[PATH_MAX], driver[BK__SYSFS_FACT];
+	struct dirent *entry;
+	DIR *dir;
+
+	path_of(path, sysfs, address, "iommu_group/devices");
+	dir = opendir(path);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, address))
+			continue;
+		if (bk__sysfs_driver(sysfs, entry->d_name, driver))
+			driver[0] = 0;
+		each(opaque, entry->d_name, driver);
+	}
+	closedir(dir);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the host's sysfs says of a PCI function: driver, IOMMU group and its members, NUMA node, link. */
+#ifndef BARKEEP_DEVICE_SYSFS_H
+#define BARKEEP_DEVICE_SYSFS_H
+
+#include <barkeep/base.h>
+
+enum {
+	BK__PCI_ADDRESS = 16, /* bytes for "DDDD:BB:SS.F" and its end */
+	BK__SYSFS_FACT = 64,
+};
+
+/*
+ * "DDDD:BB:SS.F" or "BB:SS.F" (domain 0) in hexadecimal, to the long form, in
+ * sysfs's lower case. -EINVAL for anything else.
+ */
+int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS]);
+
+/* True if there is such a function. */
+bool bk__sysfs_exists(const char *sysfs, const char *address);
+
+/* The bound driver, or -ENOENT when there is none. */
+int bk__sysfs_driver(const char *sysfs, const char *address, char driver[BK__SYSFS_FACT]);
+
+/* True for vfio-pci and its variants for certain devices (mlx5_vfio_pci, ...). */
+bool bk__driver_is_vfio(const char *driver);
+
+/* The number of the IOMMU group, or -ENOENT when there is no IOMMU behind it. */
+int bk__sysfs_group(const char *sysfs, const char *address);
+
+/* The first line of one of the function's files ("numa_node"), or a negative errno. */
+int bk__sysfs_fact(const char *sysfs, const char *address, const char *file, char value[BK__SYSFS_FACT]);
+
+/* Calls `each` for every other function of the group; `driver` is "" when it has none. */
+void bk__sysfs_group_members(const char *sysfs, const char *address,
+			     void (*each)(void *opaque, const char *member, const char *driver),
+			     void *opaque);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A function of the host behind vfio-pci: opening, what it has, closing. */
+#include "device/vfio.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/vfio.h>
+
+enum {
+	REGIONS_MAX = 64, /* the nine of PCI and a few of the device's own; more are not shown */
+};
+
+static struct bk__vfio *vfio_of(struct bk_device *device)
+{
+	return (struct bk__vfio *)device;
+}
+
+static int vfio_info(struct bk_device *device, struct bk_device_info *info)
+{
+	struct bk__vfio *vfio = vfio_of(device);
+
+	*info = (struct bk_device_info){
+		.flags = bk__vfio_reset_method(vfio) == BK__VFIO_RESET_NONE ? 0 : BK_DEVICE_CAN_RESET,
+		.regions = vfio->region_count,
+		.irqs = vfio->irq_count,
+	};
+	return 0;
+}
+
+static int vfio_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
+{
+	struct bk__vfio *vfio = vfio_of(device);
+
+	if (index >= vfio->region_count)
+		return -EINVAL;
+	*region = vfio->regions[index];
+	return 0;
+}
+
+static int vfio_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
+{
+	struct bk__vfio *vfio = vfio_of(device);
+
+	if (index >= vfio->irq_count)
+		return -EINVAL;
+	*irq = vfio->irqs[index];
+	return 0;
+}
+
+/* ---- Facts for people ------------------------------------------------- */
+
+struct listener {
+	void (*say)(void *opaque, const char *key, const char *value);
+	void *opaque;
+};
+
+static void say_member(void *opaque, const char *member, const char *driver)
+{
+	const struct listener *to = opaque;
+	char text[2 * BK__SYSFS_FACT];
+
+	snprintf(text, sizeof(text), "%s (%s)", member, *driver ? driver : "no driver");
+	to->say(to->opaque, "group member", text);
+}
+
+static void vfio_describe(struct bk_device *device,
+			  void (*say)(void *opaque, const char *key, const char *value), void *opaque)
+{
+	static const char *const methods[] = { "none", "function", "bus" };
+	struct bk__vfio *vfio = vfio_of(device);
+	const char *sysfs = vfio->group->container->context->sysfs;
+	struct listener to = { say, opaque };
+	char fact[BK__SYSFS_FACT], width[BK__SYSFS_FACT], text[3 * BK__SYSFS_FACT];
+
+	if (!bk__sysfs_driver(sysfs, vfio->address, fact))
+		say(opaque, "driver", fact);
+	snprintf(text, sizeof(text), "%d", vfio->group->number);
+	say(opaque, "iommu group", text);
+	bk__sysfs_group_members(sysfs, vfio->address, say_member, &to);
+	if (!bk__sysfs_fact(sysfs, vfio->address, "numa_node", fact))
+		say(opaque, "numa node", fact);
+	say(opaque, "reset", methods[bk__vfio_reset_method(vfio)]);
+	if (!bk__sysfs_fact(sysfs, vfio->address, "reset_method", fact))
+		say(opaque, "kernel reset methods", fact);
+	if (!bk__sysfs_fact(sysfs, vfio->address, "current_link_speed", fact) &&
+	    !bk__sysfs_fact(sysfs, vfio->address, "current_link_width", width)) {
+		snprintf(text, sizeof(text), "%s x%s", fact, width);
+		say(opaque, "link", text);
+	}
+}
+
+/* ---- What the kernel tells -------------------------------------------- */
+
+/* VFIO_DEVICE_GET_REGION_INFO with its capabilities; NULL if there is no such region. The caller frees it. */
+static struct vfio_region_info *region_info(int fd, unsigned index)
+{
+	uint32_t size = sizeof(struct vfio_region_info);
+
+	for (;;) {
+		struct vfio_region_info *info = calloc(1, size);
+
+		if (!info)
+			return NULL;
+		info->argsz = size;
+		info->index = index;
+		if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info)) {
+			free(info);
+			return NULL;
+		}
+		if (info->argsz <= size)
+			return info;
+		size = info->argsz;
+		free(info);
+	}
+}
+
+static void add_area(struct bk__vfio *vfio, unsigned index, uint64_t offset, uint64_t size)
+{
+	struct bk_device_region *region = &vfio->regions[index];
+
+	if (region->area_count == BK_DEVICE_AREAS) {
+		bk_log(BK_LOG_WARNING, "%s: region %u has more than %u mappable parts; 0x%llx bytes exit",
+		       vfio->base.name, index, BK_DEVICE_AREAS, (unsigned long long)size);
+		return;
+	}
+	region->areas[region->area_count++] = (struct bk_device_area){ offset, size };
+}
+
+/* The parts of the sparse capability, else the whole region. */
+static void areas_of(struct bk__vfio *vfio, unsigned index, const struct vfio_region_info *info)
+{
+	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+
+	while (at && at + sizeof(struct vfio_info_cap_header) <= info->argsz) {
+		const struct vfio_info_cap_header *header = (const void *)((const char *)info + at);
+		const struct vfio_region_info_cap_sparse_mmap *sparse = (const void *)header;
+
+		if (header->id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
+			for (uint32_t i = 0; i < sparse->nr_areas; i++)
+				if (sparse->areas[i].size)
+					add_area(vfio, index, sparse->areas[i].offset, sparse->areas[i].size);
+			return;
+		}
+		at = header->next;
+	}
+	add_area(vfio, index, 0, info->size);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct bk_device_area *left = a, *right = b;
+
+	return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+static void ask_region(struct bk__vfio *vfio, unsigned index)
+{
+	struct bk_device_region *region = &vfio->regions[index];
+	struct vfio_region_info *info = region_info(vfio->fd, index);
+
+	region->fd = -1;
+	if (!info)
+		return;
+	region->size = info->size;
+	region->fd_offset = info->offset;
+	if (region->size && info->flags & VFIO_REGION_INFO_FLAG_READ)
+		region->flags |= BK_DEVICE_READ;
+	if (region->size && info->flags & VFIO_REGION_INFO_FLAG_WRITE)
+		region->flags |= BK_DEVICE_WRITE;
+	if (region->size && info->flags & VFIO_REGION_INFO_FLAG_MMAP) {
+		areas_of(vfio, index, info);
+		qsort(region->areas, region->area_count, sizeof(region->areas[0]), by_offset);
+		if (region->area_count) {
+			region->flags |= BK_DEVICE_MMAP;
+			region->fd = vfio->fd;
+		}
+	}
+	free(info);
+}
+
+static int ask(struct bk__vfio *vfio, struct bk_error *err)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	if (ioctl(vfio->fd, VFIO_DEVICE_GET_INFO, &info))
+		return bk_fail(err, errno, "%s: the kernel tells nothing about it: %s", vfio->base.name,
+			       strerror(errno));
+	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI) || info.num_regions <= BK_DEVICE_CONFIG)
+		return bk_fail(err, ENODEV, "%s: not a PCI function", vfio->base.name);
+	vfio->function_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	vfio->region_count = info.num_regions < REGIONS_MAX ? info.num_regions : REGIONS_MAX;
+	vfio->regions = calloc(vfio->region_count, sizeof(*vfio->regions));
+	if (!vfio->regions)
+		return bk_fail(err, ENOMEM, "%s: out of memory", vfio->base.name);
+	for (unsigned i = 0; i < vfio->region_count; i++)
+		ask_region(vfio, i);
+	vfio->irq_count = info.num_irqs < BK_DEVICE_IRQS ? info.num_irqs : BK_DEVICE_IRQS;
+	for (unsigned i = 0; i < vfio->irq_count; i++) {
+		struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = i };
+
+		if (ioctl(vfio->fd, VFIO_DEVICE_GET_IRQ_INFO, &irq))
+			continue;
+		vfio->irqs[i].count = irq.count;
+		vfio->irqs[i].flags = irq.flags & (BK_DEVICE_IRQ_MASKABLE | BK_DEVICE_IRQ_AUTOMASKED |
+						   BK_DEVICE_IRQ_NORESIZE);
+	}
+	return 0;
+}
+
+/* ---- Open and close --------------------------------------------------- */
+
+/* `driver` is NULL when there is none. */
+static int unbound(const char *spec, const char *address, const char *driver, struct bk_error *err)
+{
+	char unbind[2 * BK__SYSFS_FACT] = "";
+
+	if (driver)
+		snprintf(unbind, sizeof(unbind), "echo %s > /sys/bus/pci/devices/%s/driver/unbind; ", address,
+			 address);
+	return bk_fail(err, ENODEV,
+		       "%s: bound to %s%s, not to vfio-pci; to rebind it: modprobe vfio-pci; echo vfio-pci > "
+		       "/sys/bus/pci/devices/%s/driver_override; %secho %s > /sys/bus/pci/drivers_probe",
+		       spec, driver ? "the driver " : "no driver", driver ? driver : "", address, unbind,
+		       address);
+}
+
+/* The host's view of the function, before VFIO is asked: most mistakes are seen here. */
+static int check_host(const char *sysfs, const char *address, const char *spec, struct bk_error *err)
+{
+	char class[BK__SYSFS_FACT], driver[BK__SYSFS_FACT];
+	bool bound;
+
+	if (!bk__sysfs_exists(sysfs, address))
+		return bk_fail(err, ENODEV, "%s: no PCI function at %s; lspci -D lists those there are", spec,
+			       address);
+	if (!bk__sysfs_fact(sysfs, address, "class", class) && !strncmp(class, "0x0604", 6))
+		return bk_fail(err, ENODEV,
+			       "%s: a PCI bridge cannot be passed through; name what is behind it", spec);
+	if (bk__sysfs_group(sysfs, address) < 0)
+		return bk_fail(
+			err, ENODEV,
+			"%s: the host has no IOMMU for it; turn VT-d or AMD-Vi on in the firmware and boot "
+			"with intel_iommu=on or amd_iommu=on",
+			spec);
+	bound = !bk__sysfs_driver(sysfs, address, driver);
+	if (!bound || !bk__driver_is_vfio(driver))
+		return unbound(spec, address, bound ? driver : NULL, err);
+	return 0;
+}
+
+static int open_fd(struct bk__vfio *vfio, struct bk_error *err)
+{
+	int ret;
+
+	vfio->fd = ioctl(vfio->group->fd, VFIO_GROUP_GET_DEVICE_FD, vfio->address);
+	ret = errno;
+	if (vfio->fd < 0)
+		return bk_fail(err, ret, "%s: vfio-pci does not hand out the device: %s", vfio->base.name,
+			       strerror(ret));
+	return 0;
+}
+
+static void destroy(struct bk__vfio *vfio)
+{
+	if (vfio->fd >= 0)
+		close(vfio->fd);
+	if (vfio->group)
+		bk__vfio_group_put(vfio->group);
+	pthread_mutex_destroy(&vfio->config_lock);
+	pthread_mutex_destroy(&vfio->irq_lock);
+	pthread_mutex_destroy(&vfio->window_lock);
+	bk__dma_table_free(&vfio->dma);
+	free(vfio->regions);
+	free(vfio);
+}
+
+static void vfio_close(struct bk_device *device)
+{
+	struct bk__vfio *vfio = vfio_of(device);
+
+	bk__vfio_irqs_off(vfio);
+	bk__vfio_quiesce(vfio);
+	bk__vfio_window_close(vfio);
+	if (bk__vfio_reset_alone(vfio) == -EOPNOTSUPP)
+		bk_log(BK_LOG_WARNING, "%s: it cannot be reset by itself and keeps its state", device->name);
+	bk__vfio_dma_unmap_all(vfio);
+	bk__vfio_group_leave(vfio);
+	destroy(vfio);
+}
+
+static const struct bk_device_ops ops = {
+	.info = vfio_info,
+	.region = vfio_region,
+	.irq = vfio_irq,
+	.read = bk__vfio_read,
+	.write = bk__vfio_write,
+	.set_irqs = bk__vfio_set_irqs,
+	.dma_map = bk__vfio_dma_map,
+	.dma_unmap = bk__vfio_dma_unmap,
+	.reset = bk__vfio_reset,
+	.describe = vfio_describe,
+	.close = vfio_close,
+};
+
+int bk__vfio_open(struct bk_device_context *context, const char *address, const char *spec,
+		  struct bk_device **device, struct bk_error *err)
+{
+	struct bk__vfio *vfio = calloc(1, sizeof(*vfio));
+	int ret;
+
+	if (!vfio)
+		return bk_fail(err, ENOMEM, "%s: out of memory", spec);
+	vfio->base.ops = &ops;
+	snprintf(vfio->base.name, sizeof(vfio->base.name), "%s", spec);
+	vfio->fd = -1;
+	vfio->irq_on = BK_DEVICE_IRQS;
+	pthread_mutex_init(&vfio->config_lock, NULL);
+	pthread_mutex_init(&vfio->irq_lock, NULL);
+	pthread_mutex_init(&vfio->window_lock, NULL);
+	ret = bk__pci_address(address, vfio->address);
+	if (ret)
+		bk_fail(err, EINVAL,
+			"%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0", spec);
+	if (!ret)
+		ret = check_host(context->sysfs, vfio->address, spec, err);
+	if (!ret)
+		ret = bk__vfio_group_get(context, bk__sysfs_group(context->sysfs, vfio->address),
+					 vfio->address, spec, &vfio->group, err);
+	if (!ret)
+		ret = open_fd(vfio, err);
+	if (!ret)
+		ret = ask(vfio, err);
+	if (!ret && bk__vfio_quiesce(vfio))
+		ret = bk_fail(err, EIO, "%s: its config space does not answer", spec);
+	if (ret) {
+		destroy(vfio);
+		return ret;
+	}
+	bk__vfio_find_pm(vfio);
+	bk__vfio_group_join(vfio);
+	*device = &vfio->base;
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A function of the host behind vfio-pci: what its files share. */
+#ifndef BARKEEP_DEVICE_VFIO_H
+#define BARKEEP_DEVICE_VFIO_H
+
+#include "device/sysfs.h"
+#include "device/vfio_group.h"
+
+struct bk__vfio {
+	struct bk_device base; /* first: the interface hands it back */
+	struct bk__vfio_group *group;
+	struct bk__vfio *next; /* in container->devices */
+	char address[BK__PCI_ADDRESS];
+	int fd;
+
+	/* As the kernel told at open; they do not change. */
+	bool function_reset;
+	unsigned region_count;
+	struct bk_device_region *regions;
+	unsigned irq_count;
+	struct bk_device_irq irqs[BK_DEVICE_IRQS];
+	unsigned pmcsr; /* offset of the power control byte in config space, or 0 */
+
+	struct bk__dma_table dma; /* what this device maps in the container */
+
+	pthread_mutex_t config_lock; /* read-modify-write of COMMAND */
+
+	pthread_mutex_t irq_lock;
+	unsigned irq_on;               /* which of INTX, MSI and MSIX is; BK_DEVICE_IRQS: none */
+	bool irq_told[BK_DEVICE_IRQS]; /* ERR and REQ: an eventfd is set */
+
+	/* The part of a BAR that 8-byte accesses go through; `window` is NULL while there is none. */
+	pthread_mutex_t window_lock;
+	void *window;
+	unsigned window_region;
+	uint64_t window_offset, window_size;
+};
+
+/* ---- vfio.c ---- */
+
+/* Opens `vfio:ADDRESS`; `spec` becomes its name. */
+int bk__vfio_open(struct bk_device_context *context, const char *address, const char *spec,
+		  struct bk_device **device, struct bk_error *err);
+
+/* ---- vfio_access.c ---- */
+
+int bk__vfio_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);
+int bk__vfio_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		   size_t count);
+
+/* Memory and I/O decode on, bus master off. */
+int bk__vfio_quiesce(struct bk__vfio *vfio);
+
+/* Finds what writes to config space must leave alone. */
+void bk__vfio_find_pm(struct bk__vfio *vfio);
+
+void bk__vfio_window_close(struct bk__vfio *vfio);
+
+/* ---- vfio_irq.c ---- */
+
+int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+		      unsigned start, unsigned count, const int *fds);
+void bk__vfio_irqs_off(struct bk__vfio *vfio);
+
+/* ---- vfio_dma.c ---- */
+
+int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
+int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
+void bk__vfio_dma_unmap_all(struct bk__vfio *vfio);
+
+/* ---- vfio_reset.c ---- */
+
+enum bk__vfio_reset {
+	BK__VFIO_RESET_NONE,
+	BK__VFIO_RESET_FUNCTION, /* this function only */
+	BK__VFIO_RESET_BUS,      /* all functions behind its bus or slot, all of them ours */
+};
+
+/* What a reset would be now: groups that the context opens later may make one possible. */
+enum bk__vfio_reset bk__vfio_reset_method(struct bk__vfio *vfio);
+
+int bk__vfio_reset(struct bk_device *device);
+
+/* The same, but never one that another open device would feel. */
+int bk__vfio_reset_alone(struct bk__vfio *vfio);
+
+#endif

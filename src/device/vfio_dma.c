@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * DMA maps: guest memory in the IOMMU.
+ *
+ * The container is one address space for all devices of a context, and each
+ * front maps the guest's memory for each of its devices. So the container's
+ * table counts how many devices asked for a map, and only the first and the
+ * last of them reach the kernel, which pins and charges once.
+ */
+#include "device/vfio.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <linux/vfio.h>
+
+/* VFIO_IOMMU_GET_INFO with its capabilities; NULL if the kernel does not say. The caller frees it. */
+static struct vfio_iommu_type1_info *iommu_info(int container)
+{
+	uint32_t size = sizeof(struct vfio_iommu_type1_info);
+
+	for (;;) {
+		struct vfio_iommu_type1_info *info = calloc(1, size);
+
+		if (!info)
+			return NULL;
+		info->argsz = size;
+		if (ioctl(container, VFIO_IOMMU_GET_INFO, info)) {
+			free(info);
+			return NULL;
+		}
+		if (info->argsz <= size)
+			return info;
+		size = info->argsz;
+		free(info);
+	}
+}
+
+static const struct vfio_iommu_type1_info_cap_iova_range *
+iova_ranges(const struct vfio_iommu_type1_info *info)
+{
+	uint32_t at = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+
+	while (at && at + sizeof(struct vfio_info_cap_header) <= info->argsz) {
+		const struct vfio_info_cap_header *header = (const void *)((const char *)info + at);
+
+		if (header->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE)
+			return (const void *)header;
+		at = header->next;
+	}
+	return NULL;
+}
+
+/* What the IOMMU could never map gets a line of its own: the kernel says only EINVAL. */
+static int check(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	uint64_t last = dma->iova + (dma->size - 1), page = 4096;
+	const struct vfio_iommu_type1_info_cap_iova_range *ranges;
+	struct vfio_iommu_type1_info *info;
+	char text[400] = "";
+	bool inside = false;
+
+	if (!dma->size || last < dma->iova || !(dma->flags & (BK_DEVICE_DMA_READ | BK_DEVICE_DMA_WRITE)))
+		return bk_fail(err, EINVAL,
+			       "%s: DMA map at 0x%" PRIx64 ": empty, past 2^64, or neither read nor write",
+			       vfio->base.name, dma->iova);
+	info = iommu_info(vfio->group->container->fd);
+	if (!info)
+		return 0;
+	if (info->flags & VFIO_IOMMU_INFO_PGSIZES && info->iova_pgsizes)
+		page = info->iova_pgsizes & -info->iova_pgsizes;
+	if ((dma->iova | dma->size | (uintptr_t)dma->vaddr) & (page - 1)) {
+		free(info);
+		return bk_fail(err, EINVAL,
+			       "%s: DMA map at 0x%" PRIx64 ", 0x%" PRIx64
+			       " bytes: address, size and memory must be multiples of 0x%" PRIx64,
+			       vfio->base.name, dma->iova, dma->size, page);
+	}
+	ranges = iova_ranges(info);
+	for (uint32_t i = 0; ranges && i < ranges->nr_iovas; i++) {
+		size_t length = strlen(text);
+
+		if (dma->iova >= ranges->iova_ranges[i].start && last <= ranges->iova_ranges[i].end)
+			inside = true;
+		snprintf(text + length, sizeof(text) - length, "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
+			 (uint64_t)ranges->iova_ranges[i].start, (uint64_t)ranges->iova_ranges[i].end);
+	}
+	free(info);
+	if (ranges && !inside)
+		return bk_fail(
+			err, EINVAL,
+			"%s: 0x%" PRIx64 "-0x%" PRIx64
+			" is not in what the host's IOMMU can map (%s); place the guest's memory inside",
+			vfio->base.name, dma->iova, last, text);
+	return 0;
+}
+
+static int explain(struct bk__vfio *vfio, const struct bk_device_dma *dma, int code, struct bk_error *err)
+{
+	const struct bk__dma_table *all = &vfio->group->container->dma;
+	uint64_t pinned = dma->size;
+	struct rlimit limit;
+
+	for (unsigned i = 0; i < all->count; i++)
+		pinned += all->maps[i].dma.size;
+	if (code == ENOMEM && !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur < pinned)
+		return bk_fail(
+			err, code,
+			"%s: the device's DMA needs %" PRIu64
+			" bytes of locked memory, the limit allows %" PRIu64
+			"; raise it (ulimit -l, or LimitMEMLOCK= of the service) or grant CAP_IPC_LOCK",
+			vfio->base.name, pinned, (uint64_t)limit.rlim_cur);
+	if (code == ENOSPC)
+		return bk_fail(err, code,
+			       "%s: no DMA map left after %u; raise dma_entry_limit of vfio_iommu_type1 or "
+			       "map larger "
+			       "pieces",
+			       vfio->base.name, all->count);
+	if (code == EFAULT)
+		return bk_fail(err, code,
+			       "%s: DMA map at 0x%" PRIx64 ", 0x%" PRIx64
+			       " bytes: the memory behind it cannot be pinned (past the end of its file?)",
+			       vfio->base.name, dma->iova, dma->size);
+	return bk_fail(err, code, "%s: DMA map at 0x%" PRIx64 ", 0x%" PRIx64 " bytes: %s", vfio->base.name,
+		       dma->iova, dma->size, strerror(code));
+}
+
+static int overlap(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	return bk_fail(err, EEXIST,
+		       "%s: DMA map at 0x%" PRIx64 ", 0x%" PRIx64 " bytes overlaps an earlier one",
+		       vfio->base.name, dma->iova, dma->size);
+}
+
+static int map_in_kernel(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	struct bk__dma_table *all = &vfio->group->container->dma;
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = (dma->flags & BK_DEVICE_DMA_READ ? VFIO_DMA_MAP_FLAG_READ : 0) |
+			 (dma->flags & BK_DEVICE_DMA_WRITE ? VFIO_DMA_MAP_FLAG_WRITE : 0),
+		.vaddr = (uintptr_t)dma->vaddr,
+		.iova = dma->iova,
+		.size = dma->size,
+	};
+	int code, ret = bk__dma_table_add(all, dma);
+
+	if (ret == -EEXIST)
+		return overlap(vfio, dma, err);
+	if (ret)
+		return bk_fail(err, -ret, "%s: out of memory", vfio->base.name);
+	if (!ioctl(vfio->group->container->fd, VFIO_IOMMU_MAP_DMA, &map))
+		return 0;
+	code = errno;
+	bk__dma_table_remove(all, bk__dma_table_find(all, dma->iova, dma->size));
+	return explain(vfio, dma, code, err);
+}
+
+static int release(struct bk__vfio *vfio, uint64_t iova, uint64_t size)
+{
+	struct bk__dma_table *all = &vfio->group->container->dma;
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = size };
+	struct bk__dma_map *map = bk__dma_table_find(all, iova, size);
+	int ret = 0;
+
+	if (--map->uses)
+		return 0;
+	if (ioctl(vfio->group->container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap)) {
+		ret = -errno;
+		bk_log(BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name, iova,
+		       strerror(errno));
+	}
+	bk__dma_table_remove(all, map);
+	return ret;
+}
+
+int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	struct bk__vfio *vfio = (struct bk__vfio *)device;
+	struct bk__dma_map *same;
+	int ret = check(vfio, dma, err);
+
+	if (!ret)
+		ret = bk__dma_table_add(&vfio->dma, dma);
+	if (ret == -EEXIST)
+		return overlap(vfio, dma, err);
+	if (ret == -ENOMEM)
+		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
+	if (ret)
+		return ret;
+	same = bk__dma_table_find(&vfio->group->container->dma, dma->iova, dma->size);
+	if (same && same->dma.vaddr == dma->vaddr && same->dma.flags == dma->flags)
+		same->uses++;
+	else
+		ret = map_in_kernel(vfio, dma, err);
+	if (ret)
+		bk__dma_table_remove(&vfio->dma, bk__dma_table_find(&vfio->dma, dma->iova, dma->size));
+	return ret;
+}
+
+int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
+{
+	struct bk__vfio *vfio = (struct bk__vfio *)device;
+	struct bk__dma_map *map = bk__dma_table_find(&vfio->dma, iova, size);
+
+	if (!map)
+		return -ENOENT;
+	bk__dma_table_remove(&vfio->dma, map);
+	return release(vfio, iova, size);
+}
+
+void bk__vfio_dma_unmap_all(struct bk__vfio *vfio)
+{
+	for (unsigned i = 0; i < vfio->dma.count; i++)
+		release(vfio, vfio->dma.maps[i].dma.iova, vfio->dma.maps[i].dma.size);
+	bk__dma_table_free(&vfio->dma);
+}

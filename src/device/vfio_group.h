@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The VFIO container of a context and the IOMMU groups in it: opened once, shared by the devices. */
+#ifndef BARKEEP_DEVICE_VFIO_GROUP_H
+#define BARKEEP_DEVICE_VFIO_GROUP_H
+
+#include <pthread.h>
+
+#include "device/context.h"
+#include "device/dma_table.h"
+
+struct bk__vfio;
+
+struct bk__vfio_group {
+	struct bk__vfio_container *container;
+	struct bk__vfio_group *next;
+	int number, fd;
+	unsigned uses; /* devices opened from it */
+};
+
+/* One IOMMU address space: what the devices of one guest see. */
+struct bk__vfio_container {
+	struct bk_device_context *context;
+	int fd;
+	pthread_mutex_t lock; /* both lists: a reset, from any thread, walks them */
+	struct bk__vfio_group *groups;
+	struct bk__vfio *devices;
+	struct bk__dma_table dma;
+};
+
+/*
+ * Opens the group of a function, or takes it again, and with the first group
+ * the container. The lines name `spec` and say the way out. Owner only.
+ */
+int bk__vfio_group_get(struct bk_device_context *context, int number, const char *address, const char *spec,
+		       struct bk__vfio_group **group, struct bk_error *err);
+
+/* Gives one use back; with the last of all groups the container goes too. Close the device's fd first. */
+void bk__vfio_group_put(struct bk__vfio_group *group);
+
+/* Lists a device as open, and no more. */
+void bk__vfio_group_join(struct bk__vfio *vfio);
+void bk__vfio_group_leave(struct bk__vfio *vfio);
+
+/* The group of that number if this container has it, else NULL. Under the container's lock. */
+struct bk__vfio_group *bk__vfio_group_find(struct bk__vfio_container *container, int number);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interrupts of a function as eventfds.
+ *
+ * The eventfds go to the kernel as they are, so that an interrupt reaches
+ * whoever waits on them without passing through here. Kernels before 6.5 fix
+ * the number of MSI and MSI-X vectors with the first call that enables them:
+ * therefore all of them are reserved first, with nobody to tell, and then set
+ * in whatever pieces the caller likes.
+ */
+#include "device/vfio.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+
+/* Returns a negative errno, 0, or what the kernel answered: so many vectors it could give. */
+static int set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned start, unsigned count,
+	       const int *fds)
+{
+	size_t data = fds ? count * sizeof(int32_t) : 0;
+	struct vfio_irq_set *arg = calloc(1, sizeof(*arg) + data);
+	int ret;
+
+	if (!arg)
+		return -ENOMEM;
+	arg->argsz = (uint32_t)(sizeof(*arg) + data);
+	arg->flags = flags | (fds ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE);
+	arg->index = index;
+	arg->start = start;
+	arg->count = count;
+	for (unsigned i = 0; fds && i < count; i++)
+		memcpy(arg->data + i * sizeof(int32_t), &(int32_t){ fds[i] }, sizeof(int32_t));
+	ret = ioctl(vfio->fd, VFIO_DEVICE_SET_IRQS, arg);
+	ret = ret < 0 ? -errno : ret;
+	free(arg);
+	return ret;
+}
+
+static int off(struct bk__vfio *vfio, unsigned index)
+{
+	int ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
+
+	if (ret)
+		return ret;
+	vfio->irq_told[index] = false;
+	if (vfio->irq_on == index)
+		vfio->irq_on = BK_DEVICE_IRQS;
+	return 0;
+}
+
+static int reserve(struct bk__vfio *vfio, unsigned index)
+{
+	unsigned count = vfio->irqs[index].count;
+	int *nobody = malloc(count * sizeof(*nobody));
+	int ret;
+
+	if (!nobody)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++)
+		nobody[i] = -1;
+	ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, count, nobody);
+	free(nobody);
+	if (ret > 0) {
+		bk_log(BK_LOG_ERROR, "%s: the host has only %d of %u interrupt vectors left for %s",
+		       vfio->base.name, ret, count, index == BK_DEVICE_MSI ? "MSI" : "MSI-X");
+		return -ENOSPC;
+	}
+	return ret;
+}
+
+static int trigger(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count, const int *fds)
+{
+	bool one_at_a_time = index <= BK_DEVICE_MSIX, on = vfio->irq_on == index;
+	int ret;
+
+	if (!fds) /* the kernel fires the eventfds that are set */
+		return one_at_a_time && !on
+			       ? -EINVAL
+			       : set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, NULL);
+	if (one_at_a_time && !on && vfio->irq_on != BK_DEVICE_IRQS)
+		return -EBUSY;
+	if (index == BK_DEVICE_MSI || index == BK_DEVICE_MSIX) {
+		ret = on ? 0 : reserve(vfio, index);
+		if (ret)
+			return ret;
+	}
+	ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, fds);
+	if (ret) {
+		if (one_at_a_time && !on) /* as it was */
+			off(vfio, index);
+		return ret < 0 ? ret : -ENOSPC;
+	}
+	if (one_at_a_time)
+		vfio->irq_on = index;
+	else
+		vfio->irq_told[index] = fds[0] >= 0;
+	return 0;
+}
+
+static int mask(struct bk__vfio *vfio, unsigned index, uint32_t action, unsigned start, unsigned count,
+		const int *fds)
+{
+	if (!(vfio->irqs[index].flags & BK_DEVICE_IRQ_MASKABLE))
+		return -EOPNOTSUPP;
+	if (action == VFIO_IRQ_SET_ACTION_MASK && fds)
+		return -EINVAL;
+	if (vfio->irq_on != index)
+		return -EINVAL;
+	return set(vfio, index, action, start, count, fds);
+}
+
+int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+		      unsigned start, unsigned count, const int *fds)
+{
+	struct bk__vfio *vfio = (struct bk__vfio *)device;
+	unsigned vectors = index < vfio->irq_count ? vfio->irqs[index].count : 0;
+	int ret;
+
+	if (index >= vfio->irq_count)
+		return -EINVAL;
+	if (!count && !fds && !start && action == BK_DEVICE_IRQ_TRIGGER) {
+		pthread_mutex_lock(&vfio->irq_lock);
+		ret = vfio->irq_on == index || vfio->irq_told[index] ? off(vfio, index) : 0;
+		pthread_mutex_unlock(&vfio->irq_lock);
+		return ret;
+	}
+	if (!count || start >= vectors || count > vectors - start)
+		return -EINVAL;
+	pthread_mutex_lock(&vfio->irq_lock);
+	switch (action) {
+	case BK_DEVICE_IRQ_TRIGGER:
+		ret = trigger(vfio, index, start, count, fds);
+		break;
+	case BK_DEVICE_IRQ_MASK:
+		ret = mask(vfio, index, VFIO_IRQ_SET_ACTION_MASK, start, count, fds);
+		break;
+	case BK_DEVICE_IRQ_UNMASK:
+		ret = mask(vfio, index, VFIO_IRQ_SET_ACTION_UNMASK, start, count, fds);
+		break;
+	default:
+		ret = -EINVAL;
+	}
+	pthread_mutex_unlock(&vfio->irq_lock);
+	return ret;
+}
+
+void bk__vfio_irqs_off(struct bk__vfio *vfio)
+{
+	for (unsigned index = 0; index < vfio->irq_count; index++) {
+		int ret = bk__vfio_set_irqs(&vfio->base, index, BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL);
+
+		if (ret)
+			bk_log(BK_LOG_WARNING, "%s: interrupt index %u cannot be turned off: %s",
+			       vfio->base.name, index, strerror(-ret));
+	}
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reset of a function.
+ *
+ * The kernel resets a function alone where it has a way to (FLR, AF, PM, or a
+ * bus of its own). Otherwise the whole bus or slot can be reset, provided that
+ * every group it reaches is ours: that also resets the guest's other functions
+ * there, which is what a reset of the guest wants. A device that is closed
+ * spares those that stay open.
+ */
+#include "device/vfio.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+
+/* What a bus or slot reset would reach, or NULL if there is no such reset. The caller frees it. */
+static struct vfio_pci_hot_reset_info *reach(struct bk__vfio *vfio)
+{
+	uint32_t count = 0;
+
+	for (;;) {
+		size_t size = sizeof(struct vfio_pci_hot_reset_info) +
+			      count * sizeof(struct vfio_pci_dependent_device);
+		struct vfio_pci_hot_reset_info *info = calloc(1, size);
+
+		if (!info)
+			return NULL;
+		info->argsz = (uint32_t)size;
+		if (!ioctl(vfio->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info))
+			return info;
+		if (errno != ENOSPC || info->count <= count) {
+			free(info);
+			return NULL;
+		}
+		count = info->count;
+		free(info);
+	}
+}
+
+/* Another device of the container at that address. Under its lock. */
+static bool is_open(struct bk__vfio *vfio, const struct vfio_pci_dependent_device *at)
+{
+	char address[BK__PCI_ADDRESS];
+
+	snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", at->segment, at->bus, at->devfn >> 3,
+		 at->devfn & 7u);
+	for (struct bk__vfio *other = vfio->group->container->devices; other; other = other->next)
+		if (other != vfio && !strcmp(other->address, address))
+			return true;
+	return false;
+}
+
+/*
+ * The groups that a hot reset has to show, each once; NULL if it cannot be
+ * done, or may not be because another open device would feel it. Under the
+ * container's lock. The caller frees it.
+ */
+static struct vfio_pci_hot_reset *plan(struct bk__vfio *vfio, bool alone)
+{
+	struct vfio_pci_hot_reset_info *info = reach(vfio);
+	struct vfio_pci_hot_reset *reset =
+		info ? calloc(1, sizeof(*reset) + info->count * sizeof(int32_t)) : NULL;
+
+	for (uint32_t i = 0; reset && i < info->count; i++) {
+		struct bk__vfio_group *group =
+			bk__vfio_group_find(vfio->group->container, (int)info->devices[i].group_id);
+		uint32_t seen = 0;
+
+		if (!group || (alone && is_open(vfio, &info->devices[i]))) {
+			free(reset);
+			reset = NULL;
+			break;
+		}
+		while (seen < reset->count && reset->group_fds[seen] != group->fd)
+			seen++;
+		reset->group_fds[seen] = group->fd;
+		if (seen == reset->count)
+			reset->count++;
+	}
+	if (reset)
+		reset->argsz = (uint32_t)(sizeof(*reset) + reset->count * sizeof(int32_t));
+	free(info);
+	return reset;
+}
+
+enum bk__vfio_reset bk__vfio_reset_method(struct bk__vfio *vfio)
+{
+	enum bk__vfio_reset method;
+	struct vfio_pci_hot_reset *bus;
+
+	if (vfio->function_reset)
+		return BK__VFIO_RESET_FUNCTION;
+	pthread_mutex_lock(&vfio->group->container->lock);
+	bus = plan(vfio, false);
+	pthread_mutex_unlock(&vfio->group->container->lock);
+	method = bus ? BK__VFIO_RESET_BUS : BK__VFIO_RESET_NONE;
+	free(bus);
+	return method;
+}
+
+/* The kernel gives up with EAGAIN where it would have to wait for the device's lock. */
+static int request(struct bk__vfio *vfio, unsigned long ioctl_number, void *arg)
+{
+	for (unsigned i = 0; ioctl(vfio->fd, ioctl_number, arg); i++) {
+		if (errno != EAGAIN || i == 20)
+			return -errno;
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	}
+	return 0;
+}
+
+static int reset(struct bk__vfio *vfio, bool alone)
+{
+	struct vfio_pci_hot_reset *bus = NULL;
+	int ret;
+
+	pthread_mutex_lock(&vfio->group->container->lock);
+	if (!vfio->function_reset && !(bus = plan(vfio, alone))) {
+		ret = -EOPNOTSUPP;
+	} else {
+		/* The kernel brings COMMAND back as it was before; a reset function is no bus master. */
+		bk__vfio_quiesce(vfio);
+		ret = vfio->function_reset ? request(vfio, VFIO_DEVICE_RESET, NULL)
+					   : request(vfio, VFIO_DEVICE_PCI_HOT_RESET, bus);
+	}
+	pthread_mutex_unlock(&vfio->group->container->lock);
+	free(bus);
+	if (ret && ret != -EOPNOTSUPP)
+		bk_log(BK_LOG_ERROR, "%s: reset failed: %s", vfio->base.name, strerror(-ret));
+	return ret;
+}
+
+int bk__vfio_reset(struct bk_device *device)
+{
+	return reset((struct bk__vfio *)device, false);
+}
+
+int bk__vfio_reset_alone(struct bk__vfio *vfio)
+{
+	return reset(vfio, true);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The interface, the names of devices, the table of DMA maps, and the lines that say why one cannot be
+ * opened. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "device/context.h"
+#include "device/dma_table.h"
+#include "device/sysfs.h"
+
+/* ---- A made-up host ---------------------------------------------------- */
+
+struct host {
+	char root[64], sysfs[80], dev[80];
+	struct bk_device_context *context;
+	struct bk_error err;
+};
+
+static void run(const char *format, ...) BK_PRINTF(1, 2);
+static void run(const char *format, ...)
+{
+	char command[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	assert_int_equal(system(command), 0);
+}
+
+static int setup(void **state)
+{
+	struct host *host = calloc(1, sizeof(*host));
+
+	strcpy(host->root, "/tmp/barkeep-host-XXXXXX");
+	assert_non_null(mkdtemp(host->root));
+	snprintf(host->sysfs, sizeof(host->sysfs), "%s/sys", host->root);
+	snprintf(host->dev, sizeof(host->dev), "%s/vfio", host->root);
+	run("mkdir -p %s/bus/pci/devices", host->sysfs);
+	host->context = bk_device_context_create();
+	bk__device_context_roots(host->context, host->sysfs, host->dev);
+	*state = host;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct host *host = *state;
+
+	run("rm -rf %s", host->root);
+	bk_device_context_destroy(host->context);
+	free(host);
+	return 0;
+}
+
+/* A function with a driver or NULL, in a group or -1. */
+static void add_function(struct host *host, const char *address, const char *driver, int group)
+{
+	const char *sys = host->sysfs;
+
+	run("mkdir -p %s/bus/pci/devices/%s && echo 0x020000 > %s/bus/pci/devices/%s/class", sys, address,
+	    sys, address);
+	if (driver)
+		run("ln -s ../../drivers/%s %s/bus/pci/devices/%s/driver", driver, sys, address);
+	if (group >= 0)
+		run("cd %s && mkdir -p kernel/iommu_groups/%d/devices && "
+		    "ln -s ../../../../kernel/iommu_groups/%d bus/pci/devices/%s/iommu_group && "
+		    "ln -s ../../../../bus/pci/devices/%s kernel/iommu_groups/%d/devices/%s",
+		    sys, group, group, address, address, group, address);
+}
+
+static void refuse(struct host *host, const char *spec, int code, const char *line)
+{
+	struct bk_device *device = (void *)host;
+
+	assert_int_equal(bk_device_open(host->context, spec, &device, &host->err), -code);
+	assert_null(device);
+	assert_string_equal(host->err.text, line);
+	assert_null(host->context->container);
+	assert_int_equal(bk_device_open(host->context, spec, &device, NULL), -code);
+}
+
+/* ---- Opening ------------------------------------------------------------ */
+
+static void names_that_are_none_are_refused(void **state)
+{
+	static const char *const bad[] = { "",
+					   "1",
+					   "01:00",
+					   "01:00.8",
+					   "01:20.0",
+					   "0g:00.0",
+					   "0000:01:00.0 ",
+					   "00000:01:00.0",
+					   "0000-01:00.0",
+					   "0000:01-00.0",
+					   "0000:01:00,0",
+					   "-001:01:00.0",
+					   "0x00:01:00.0",
+					   "+1:00.0",
+					   "../../../etc",
+					   "0000:01:00.0/x" };
+	struct host *host = *state;
+	char spec[64], line[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(spec, sizeof(spec), "vfio:%s", bad[i]);
+		snprintf(line, sizeof(line),
+			 "%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0", spec);
+		refuse(host, spec, EINVAL, line);
+	}
+	refuse(host, "pci:01:00.0", EINVAL,
+	       "pci:01:00.0: no such kind of device; write vfio:DDDD:BB:SS.F or sim:FILE");
+}
+
+static void addresses_take_the_form_of_sysfs(void **state)
+{
+	static const char *const forms[][2] = { { "01:00.0", "0000:01:00.0" },
+						{ "0000:01:00.0", "0000:01:00.0" },
+						{ "aBcD:Ef:1F.7", "abcd:ef:1f.7" } };
+	char address[BK__PCI_ADDRESS];
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		assert_int_equal(bk__pci_address(forms[i][0], address), 0);
+		assert_string_equal(address, forms[i][1]);
+	}
+}
+
+static void no_such_device(void **state)
+{
+	refuse(*state, "vfio:07:00.0", ENODEV,
+	       "vfio:07:00.0: no PCI function at 0000:07:00.0; lspci -D lists those there are");
+}
+
+static void no_iommu(void **state)
+{
+	add_function(*state, "0000:01:00.0", "nvme", -1);
+	refuse(*state, "vfio:01:00.0", ENODEV,
+	       "vfio:01:00.0: the host has no IOMMU for it; turn VT-d or AMD-Vi on in the firmware and boot "
+	       "with "
+	       "intel_iommu=on or amd_iommu=on");
+}
+
+static void bound_to_another_driver(void **state)
+{
+	add_function(*state, "0000:01:00.0", "nvme", 7);
+	refuse(*state, "vfio:0000:01:00.0", ENODEV,
+	       "vfio:0000:01:00.0: bound to the driver nvme, not to vfio-pci; to rebind it: modprobe "
+	       "vfio-pci; "
+	       "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override; "
+	       "echo 0000:01:00.0 > /sys/bus/pci/devices/0000:01:00.0/driver/unbind; "
+	       "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe");
+}
+
+static void bound_to_no_driver(void **state)
+{
+	add_function(*state, "0000:01:00.0", NULL, 7);
+	refuse(*state, "vfio:0000:01:00.0", ENODEV,
+	       "vfio:0000:01:00.0: bound to no driver, not to vfio-pci; to rebind it: modprobe vfio-pci; "
+	       "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override; "
+	       "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe");
+}
+
+static void a_bridge_is_named_as_one(void **state)
+{
+	struct host *host = *state;
+
+	add_function(host, "0000:00:04.0", "pcieport", 1);
+	run("echo 0x060400 > %s/bus/pci/devices/0000:00:04.0/class", host->sysfs);
+	refuse(host, "vfio:00:04.0", ENODEV,
+	       "vfio:00:04.0: a PCI bridge cannot be passed through; name what is behind it");
+}
+
+static void vfio_is_not_loaded(void **state)
+{
+	struct host *host = *state;
+	char line[256];
+
+	add_function(host, "0000:01:00.0", "vfio-pci", 7);
+	snprintf(line, sizeof(line), "vfio:01:00.0: %s/vfio is not there; load the driver: modprobe vfio-pci",
+		 host->dev);
+	refuse(host, "vfio:01:00.0", ENOENT, line);
+}
+
+static void the_node_is_something_else(void **state)
+{
+	struct host *host = *state;
+	char line[256];
+
+	add_function(host, "0000:01:00.0", "mlx5_vfio_pci", 7);
+	run("mkdir %s && touch %s/vfio", host->dev, host->dev);
+	snprintf(line, sizeof(line), "vfio:01:00.0: %s/vfio is not a VFIO container of a version known here",
+		 host->dev);
+	refuse(host, "vfio:01:00.0", ENODEV, line);
+}
+
+static void collect(void *opaque, const char *member, const char *driver)
+{
+	char *text = opaque;
+
+	sprintf(text + strlen(text), "[%s %s]", member, driver);
+}
+
+static void facts_of_a_group(void **state)
+{
+	struct host *host = *state;
+	char text[256] = "", fact[BK__SYSFS_FACT];
+
+	add_function(host, "0000:01:00.0", "vfio-pci", 12);
+	add_function(host, "0000:01:00.1", "snd_hda_intel", 12);
+	add_function(host, "0000:02:00.0", "nvme", 13);
+	run("printf '1\\n' > %s/bus/pci/devices/0000:01:00.0/numa_node", host->sysfs);
+	assert_int_equal(bk__sysfs_group(host->sysfs, "0000:01:00.1"), 12);
+	bk__sysfs_group_members(host->sysfs, "0000:01:00.0", collect, text);
+	assert_string_equal(text, "[0000:01:00.1 snd_hda_intel]");
+	assert_int_equal(bk__sysfs_fact(host->sysfs, "0000:01:00.0", "numa_node", fact), 0);
+	assert_string_equal(fact, "1");
+	assert_int_equal(bk__sysfs_fact(host->sysfs, "0000:01:00.0", "none", fact), -ENOENT);
+}
+
+/* ---- The interface ------------------------------------------------------ */
+
+static void what_a_back_lacks_is_not_supported(void **state)
+{
+	static const struct bk_device_ops nothing;
+	struct bk_device device = { .ops = &nothing, .name = "nothing" };
+	struct bk_device_region region;
+	struct bk_device_info info;
+	struct bk_device_dma dma = { 0 };
+	struct bk_device_irq irq;
+	struct bk_error err;
+	uint32_t value = 0;
+
+	assert_int_equal(bk_device_info(&device, &info), -EOPNOTSUPP);
+	assert_int_equal(bk_device_region(&device, 0, &region), -EOPNOTSUPP);
+	assert_int_equal(bk_device_irq(&device, 0, &irq), -EOPNOTSUPP);
+	assert_int_equal(bk_device_read(&device, 0, 0, &value, 4), -EOPNOTSUPP);
+	assert_int_equal(bk_device_write(&device, 0, 0, &value, 4), -EOPNOTSUPP);
+	assert_int_equal(bk_device_set_irqs(&device, 0, BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL), -EOPNOTSUPP);
+	assert_int_equal(bk_device_dma_map(&device, &dma, &err), -EOPNOTSUPP);
+	assert_string_equal(err.text, "nothing: this device does no DMA");
+	assert_int_equal(bk_device_dma_unmap(&device, 0, 4096), -EOPNOTSUPP);
+	assert_int_equal(bk_device_reset(&device), -EOPNOTSUPP);
+	bk_device_describe(&device, NULL, NULL);
+	bk_device_close(&device);
+	bk_device_close(NULL);
+}
+
+/* ---- The table of DMA maps ---------------------------------------------- */
+
+static int add(struct bk__dma_table *table, uint64_t iova, uint64_t size)
+{
+	return bk__dma_table_add(table, &(struct bk_device_dma){ .iova = iova, .size = size });
+}
+
+static void maps_stay_disjoint(void **state)
+{
+	struct bk__dma_table table = { 0 };
+
+	assert_null(bk__dma_table_find(&table, 0, 0x1000));
+	assert_int_equal(add(&table, 0x2000, 0x2000), 0);
+	assert_int_equal(add(&table, 0x1000, 0x1000), 0);
+	assert_int_equal(add(&table, 0x4000, 0x1000), 0);
+	assert_int_equal(add(&table, 0x3000, 0x1000), -EEXIST);
+	assert_int_equal(add(&table, 0, 0x1001), -EEXIST);
+	assert_int_equal(add(&table, 0, 0x100000), -EEXIST);
+	assert_int_equal(add(&table, 0x5000, 0), -EINVAL);
+	assert_int_equal(add(&table, UINT64_MAX - 0xfff, 0x1001), -EINVAL);
+	assert_int_equal(add(&table, UINT64_MAX - 0xfff, 0x1000), 0);
+	assert_int_equal(add(&table, UINT64_MAX, 1), -EEXIST);
+	assert_null(bk__dma_table_find(&table, 0x2000, 0x1000));
+	assert_non_null(bk__dma_table_find(&table, UINT64_MAX - 0xfff, 0x1000));
+	bk__dma_table_remove(&table, bk__dma_table_find(&table, 0x2000, 0x2000));
+	assert_int_equal(add(&table, 0x3000, 0x1000), 0);
+	assert_int_equal(table.count, 4);
+	for (unsigned i = 1; i < table.count; i++)
+		assert_true(table.maps[i].dma.iova >
+			    table.maps[i - 1].dma.iova + (table.maps[i - 1].dma.size - 1));
+	bk__dma_table_free(&table);
+}
+
+static void many_maps_agree_with_a_bitmap(void **state)
+{
+	struct bk__dma_table table = { 0 };
+	unsigned char used[256] = { 0 };
+	unsigned seed = 1;
+
+	for (unsigned round = 0; round < 20000; round++) {
+		unsigned first, size, taken = 0;
+
+		seed = seed * 1103515245 + 12345;
+		first = (seed >> 16) % 250;
+		size = 1 + (seed >> 8) % 6;
+		for (unsigned i = 0; i < size; i++)
+			taken |= used[first + i];
+		assert_int_equal(add(&table, first, size), taken ? -EEXIST : 0);
+		if (!taken) {
+			memset(used + first, 0xff, size);
+		} else if (round % 3) {
+			struct bk__dma_map *map = &table.maps[seed % table.count];
+
+			memset(used + map->dma.iova, 0, map->dma.size);
+			assert_ptr_equal(bk__dma_table_find(&table, map->dma.iova, map->dma.size), map);
+			bk__dma_table_remove(&table, map);
+		}
+	}
+	bk__dma_table_free(&table);
+}
+
+#define HOST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HOST(names_that_are_none_are_refused),
+		cmocka_unit_test(addresses_take_the_form_of_sysfs),
+		HOST(no_such_device),
+		HOST(no_iommu),
+		HOST(bound_to_another_driver),
+		HOST(bound_to_no_driver),
+		HOST(a_bridge_is_named_as_one),
+		HOST(vfio_is_not_loaded),
+		HOST(the_node_is_something_else),
+		HOST(facts_of_a_group),
+		cmocka_unit_test(what_a_back_lacks_is_not_supported),
+		cmocka_unit_test(maps_stay_disjoint),
+		cmocka_unit_test(many_maps_agree_with_a_bitmap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
