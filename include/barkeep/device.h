@@ -57,7 +57,7 @@ enum {
 #define BK_DEVICE_AREAS 16
 
 struct bk_device_area {
-	uint64_t offset, size; /* bytes in the region; page multiples */
+	uint64_t offset, size; /* bytes in the region; page multiples, or the whole of a BAR below a page */
 };
 
 struct bk_device_region {
@@ -174,6 +174,15 @@ void bk_device_close(struct bk_device *device);
 struct bk_device_context;
 struct bk_device_context *bk_device_context_create(void);
 void bk_device_context_destroy(struct bk_device_context *context);
+
+/*
+ * The VFIO group fds in use, up to `room` of them; returns how many there are
+ * (`fds` may be NULL when `room` is 0). They stay the context's, and each is
+ * valid until the last device of its group is closed. A monitor hands them to
+ * KVM (KVM_DEV_VFIO_GROUP_ADD), which then honours DMA that does not snoop the
+ * caches. Owner only.
+ */
+unsigned bk_device_context_groups(struct bk_device_context *context, int *fds, unsigned room);
 
 /*
  * Opens what a user named: `vfio:DDDD:BB:SS.F` or `sim:FILE`. On failure the

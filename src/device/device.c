@@ -87,6 +87,11 @@ void bk_device_context_destroy(struct bk_device_context *context)
 	free(context);
 }
 
+unsigned bk_device_context_groups(struct bk_device_context *context, int *fds, unsigned room)
+{
+	return context->container ? bk__vfio_group_fds(context->container, fds, room) : 0;
+}
+
 void bk__device_context_roots(struct bk_device_context *context, const char *sysfs, const char *dev)
 {
 	context->sysfs = sysfs;

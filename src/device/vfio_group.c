@@ -250,3 +250,13 @@ void bk__vfio_group_leave(struct bk__vfio *vfio)
 	*link = vfio->next;
 	pthread_mutex_unlock(&container->lock);
 }
+
+unsigned bk__vfio_group_fds(struct bk__vfio_container *container, int *fds, unsigned room)
+{
+	unsigned count = 0;
+
+	for (struct bk__vfio_group *group = container->groups; group; group = group->next, count++)
+		if (count < room)
+			fds[count] = group->fd;
+	return count;
+}

@@ -44,4 +44,7 @@ void bk__vfio_group_leave(struct bk__vfio *vfio);
 /* The group of that number if this container has it, else NULL. Under the container's lock. */
 struct bk__vfio_group *bk__vfio_group_find(struct bk__vfio_container *container, int number);
 
+/* As bk_device_context_groups. */
+unsigned bk__vfio_group_fds(struct bk__vfio_container *container, int *fds, unsigned room);
+
 #endif
