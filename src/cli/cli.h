@@ -10,8 +10,8 @@
 /* Exit statuses; the man pages list them. */
 enum {
 	CLI_OK = 0,
-	CLI_ERROR = 1,	      /* it did not work; a line says why */
-	CLI_USAGE = 2,	      /* wrong arguments */
+	CLI_ERROR = 1,        /* it did not work; a line says why */
+	CLI_USAGE = 2,        /* wrong arguments */
 	CLI_TRIPLE_FAULT = 3, /* `run`: a vCPU of the guest shut down */
 	CLI_ESCAPED = 4,      /* `run`: ended by the escape key */
 	CLI_SIGNAL = 128,     /* ended by a signal: 128 + its number */

@@ -47,7 +47,8 @@ static int parse_addr(const char *value, struct cli_device *device, struct bk_er
 		good = false;
 	}
 	if (!good || slot > 0x1f)
-		return bk_fail(err, EINVAL, "addr=%s: give a slot and a function as SS.F, 01.0 to 1f.7 in hexadecimal",
+		return bk_fail(err, EINVAL,
+			       "addr=%s: give a slot and a function as SS.F, 01.0 to 1f.7 in hexadecimal",
 			       value);
 	if (!slot)
 		return bk_fail(err, EINVAL, "addr=%s: slot 00 is the host bridge's; take 01 to 1f", value);
@@ -74,7 +75,8 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	char *value = strchr(item, '=');
 
 	if (!value)
-		return bk_fail(err, EINVAL, "`%s` is not of the form key=value (double a comma that belongs to a name)",
+		return bk_fail(err, EINVAL,
+			       "`%s` is not of the form key=value (double a comma that belongs to a name)",
 			       item);
 	*value++ = 0;
 	if (!strcmp(item, "addr"))
@@ -92,7 +94,8 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 			return bk_fail(err, EINVAL, "rombar=%s: on or off", value);
 		return 0;
 	}
-	return bk_fail(err, EINVAL, "there is no device option `%s`; there are addr, romfile, rombar and trap", item);
+	return bk_fail(err, EINVAL,
+		       "there is no device option `%s`; there are addr, romfile, rombar and trap", item);
 }
 
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err)
@@ -186,4 +189,12 @@ void cli_device_close(struct cli_device *device)
 	free(device->romfile);
 	free(device->traps);
 	memset(device, 0, sizeof(*device));
+}
+
+const char *cli_region_name(unsigned region)
+{
+	static const char *const names[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
+					     "bar5", "rom",  "config", "vga" };
+
+	return region < sizeof(names) / sizeof(names[0]) ? names[region] : "region";
 }

@@ -6,15 +6,15 @@
 #include <barkeep/mediate.h>
 
 struct cli_device {
-	char *spec;	/* for bk_device_open */
-	int slot;	/* on the root bus; -1: any */
+	char *spec; /* for bk_device_open */
+	int slot;   /* on the root bus; -1: any */
 	unsigned function;
-	char *romfile;	/* or NULL */
+	char *romfile; /* or NULL */
 	bool rom_off;
 	struct bk_trap_spec *traps;
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
-	bool attached;		    /* a monitor owns the mediator now */
+	bool attached;              /* a monitor owns the mediator now */
 };
 
 /*
@@ -30,5 +30,8 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 
 /* Closes it if it is open, and frees what parse allocated. */
 void cli_device_close(struct cli_device *device);
+
+/* "bar0" ... "bar5", "rom", "config", "vga", or "region". */
+const char *cli_region_name(unsigned region);
 
 #endif

@@ -13,8 +13,8 @@
 #include "cli/device.h"
 #include "monitor/monitor.h"
 
-#define CPUS_MAX   16
-#define MEMORY_MIN (UINT64_C(64) << 20)
+#define CPUS_MAX    16
+#define MEMORY_MIN  (UINT64_C(64) << 20)
 #define MEMORY_UNIT (UINT64_C(2) << 20)
 
 static const char help[] =
@@ -105,12 +105,14 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			break;
 		case MEMORY:
 			if (!cli_parse_size(optarg, &number) || number < MEMORY_MIN || number % MEMORY_UNIT)
-				return cli_usage("run", "--memory %s: give a multiple of 2M, 64M or more", optarg);
+				return cli_usage("run", "--memory %s: give a multiple of 2M, 64M or more",
+						 optarg);
 			run->config.memory = number;
 			break;
 		case CPUS:
 			if (!cli_parse_size(optarg, &number) || number < 1 || number > CPUS_MAX)
-				return cli_usage("run", "--cpus %s: give a number from 1 to %d", optarg, CPUS_MAX);
+				return cli_usage("run", "--cpus %s: give a number from 1 to %d", optarg,
+						 CPUS_MAX);
 			run->config.cpus = (unsigned)number;
 			break;
 		case HUGE:
@@ -156,13 +158,12 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 
 static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 {
-	static const char *const regions[] = { "bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config" };
 	char place[64];
 
-	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, regions[stats->region], stats->offset,
-		 stats->length);
-	fprintf(stderr, "%-24s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 "\n", (const char *)opaque, place,
-		stats->name ? stats->name : "(untrapped)", stats->reads, stats->writes, stats->errors);
+	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, cli_region_name(stats->region),
+		 stats->offset, stats->length);
+	fprintf(stderr, "%-24s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 "\n", (const char *)opaque,
+		place, stats->name ? stats->name : "(untrapped)", stats->reads, stats->writes, stats->errors);
 }
 
 static void print_stats(const struct run *run, struct bk__monitor *monitor)
@@ -181,7 +182,8 @@ static void print_stats(const struct run *run, struct bk__monitor *monitor)
 		"exits: %" PRIu64 " memory, %" PRIu64 " port, %" PRIu64 " on mapped pages; memslots: %" PRIu64
 		", pages left to exits: %" PRIu64 "; unclaimed: %" PRIu64 " reads, %" PRIu64 " writes\n",
 		stats.mmio_exits, stats.io_exits, stats.mapped_exits, stats.memslots, stats.unmappable,
-		memory.unclaimed_reads + ports.unclaimed_reads, memory.unclaimed_writes + ports.unclaimed_writes);
+		memory.unclaimed_reads + ports.unclaimed_reads,
+		memory.unclaimed_writes + ports.unclaimed_writes);
 }
 
 static int status_of(enum bk__monitor_end end, const struct bk_error *err)
