@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A thin front for Meson: each target installs the packages it needs, then does its job.
+BUILD ?= build
+PREFIX ?= /usr/local
+MESON_ARGS ?=
+
+.PHONY: all demo test check fuzz bench lint install clean
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+$(BUILD)/build.ninja:
+	@tools/need build test
+	@echo "Configuring in $(BUILD)"
+	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@mv $(BUILD).log $(BUILD)/setup.log
+
+demo: all
+	@tools/need lab
+	@tests/lab/demo
+
+test: all
+	@tools/need test lab
+	@tests/run unit lab
+
+# The unit tests again, under the sanitizers; each fuzz target for FUZZ_SECONDS.
+check:
+	@tools/need build test check
+	@tests/run asan tsan fuzz
+
+bench: all
+	@tools/need bench
+	@bench/run
+
+lint:
+	@tools/need build lint
+	@tools/lint
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	@rm -rf $(BUILD) build-*
