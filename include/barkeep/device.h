@@ -115,7 +115,9 @@ struct bk_device;
  *   where the transport has it; other counts as aligned pieces. -EINVAL past
  *   the end, -EIO when the device does not answer (data is then undefined).
  * set_irqs: see enum bk_device_irq_action. `fds` has `count` entries or is
- *   NULL. TRIGGER with count 0 and NULL turns the whole index off. Before the
+ *   NULL. TRIGGER with count 0 and NULL turns the whole index off; with a count
+ *   and NULL it writes the eventfds that are set, as if the device had fired
+ *   (-EINVAL while the index is off). Before the
  *   first TRIGGER of MSI or MSI-X the back reserves as many vectors as the
  *   index has, so that vectors may be set one by one later. The caller keeps
  *   its fds. One of INTX, MSI and MSIX is on at a time: turn one off first.

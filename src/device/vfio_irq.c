@@ -73,13 +73,12 @@ static int reserve(struct bk__vfio *vfio, unsigned index)
 
 static int trigger(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count, const int *fds)
 {
-	bool one_at_a_time = index <= BK_DEVICE_MSIX, on = vfio->irq_on == index;
+	bool one_at_a_time = index <= BK_DEVICE_MSIX;
+	bool on = one_at_a_time ? vfio->irq_on == index : vfio->irq_told[index];
 	int ret;
 
-	if (!fds) /* the kernel fires the eventfds that are set */
-		return one_at_a_time && !on
-			       ? -EINVAL
-			       : set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, NULL);
+	if (!fds) /* the kernel writes the eventfds that are set */
+		return on ? set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, NULL) : -EINVAL;
 	if (one_at_a_time && !on && vfio->irq_on != BK_DEVICE_IRQS)
 		return -EBUSY;
 	if (index == BK_DEVICE_MSI || index == BK_DEVICE_MSIX) {
