@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device/context.h"
+#include "device/sim.h"
 #include "device/vfio.h"
 
 #define CALL(op, ...) (device->ops->op ? device->ops->op(device, __VA_ARGS__) : -EOPNOTSUPP)
@@ -104,5 +105,7 @@ int bk_device_open(struct bk_device_context *context, const char *spec, struct b
 	*device = NULL;
 	if (!strncmp(spec, "vfio:", 5))
 		return bk__vfio_open(context, spec + 5, spec, device, err);
+	if (!strncmp(spec, "sim:", 4))
+		return bk__sim_open(spec + 4, spec, device, err);
 	return bk_fail(err, EINVAL, "%s: no such kind of device; write vfio:DDDD:BB:SS.F or sim:FILE", spec);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A device that exists only in a file: opening `sim:FILE`. */
+/* A device that exists only in a file: opening `sim:FILE`, and what tests ask of it. */
 #ifndef BARKEEP_DEVICE_SIM_H
 #define BARKEEP_DEVICE_SIM_H
 
@@ -8,5 +8,26 @@
 /* `file` is what follows "sim:" in `spec`, which becomes the device's name. Errors say file, line and column.
  */
 int bk__sim_open(const char *file, const char *spec, struct bk_device **device, struct bk_error *err);
+
+/* The same with the file's text at hand; `file` is its name in errors, and where a ROM's file is beside. */
+int bk__sim_open_text(const char *file, const char *text, size_t length, const char *spec,
+		      struct bk_device **device, struct bk_error *err);
+
+/* ---- What reached the device. Any thread. `device` must be a sim. ---- */
+
+#define BK__SIM_ACCESSES 256 /* remembered */
+
+struct bk__sim_access {
+	unsigned region; /* BK_DEVICE_BAR0 ... BK_DEVICE_CONFIG */
+	unsigned width;  /* bytes: 1, 2, 4, 8 */
+	bool write;
+	uint64_t offset, value;
+};
+
+/* Copies the latest accesses, at most `room`, oldest first. Returns how many. */
+unsigned bk__sim_accesses(struct bk_device *device, struct bk__sim_access *list, unsigned room);
+
+/* How many accesses of a region had that width and direction since the device was opened. */
+uint64_t bk__sim_count(struct bk_device *device, unsigned region, unsigned width, bool write);
 
 #endif

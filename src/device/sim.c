@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sim back: a PCI device out of a YAML file, as VFIO would show it. */
+#include "device/sim.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/sim_parts.h"
+
+static struct sim *sim_of(struct bk_device *device)
+{
+	return (struct sim *)device;
+}
+
+static uint64_t region_size(const struct sim *sim, unsigned index)
+{
+	if (index < BK_DEVICE_ROM)
+		return sim->bars[index].size;
+	return index == BK_DEVICE_ROM ? sim->rom_size : index == BK_DEVICE_CONFIG ? sim->config.size : 0;
+}
+
+static int sim_info(struct bk_device *device, struct bk_device_info *info)
+{
+	info->flags = sim_of(device)->can_reset ? BK_DEVICE_CAN_RESET : 0;
+	info->regions = BK_DEVICE_REGIONS;
+	info->irqs = BK_DEVICE_IRQS;
+	return 0;
+}
+
+static int sim_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
+{
+	struct sim *sim = sim_of(device);
+	const struct sim_bar *bar = index < BK_DEVICE_ROM ? &sim->bars[index] : NULL;
+
+	if (index >= BK_DEVICE_REGIONS)
+		return -EINVAL;
+	*region = (struct bk_device_region){ .fd = -1, .size = region_size(sim, index) };
+	if (!region->size)
+		return 0;
+	region->flags = index == BK_DEVICE_ROM ? BK_DEVICE_READ : BK_DEVICE_READ | BK_DEVICE_WRITE;
+	if (bar && bar->area_count) {
+		region->flags |= BK_DEVICE_MMAP;
+		region->fd = bar->fd;
+		region->area_count = bar->area_count;
+		memcpy(region->areas, bar->areas, sizeof(region->areas));
+	}
+	return 0;
+}
+
+static int sim_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
+{
+	static const unsigned flags[BK_DEVICE_IRQS] = {
+		[BK_DEVICE_INTX] = BK_DEVICE_IRQ_MASKABLE | BK_DEVICE_IRQ_AUTOMASKED,
+		[BK_DEVICE_MSI] = BK_DEVICE_IRQ_NORESIZE,
+		[BK_DEVICE_MSIX] = BK_DEVICE_IRQ_NORESIZE,
+		[BK_DEVICE_ERR] = BK_DEVICE_IRQ_NORESIZE,
+		[BK_DEVICE_REQ] = BK_DEVICE_IRQ_NORESIZE,
+	};
+
+	if (index >= BK_DEVICE_IRQS)
+		return -EINVAL;
+	irq->count = sim_of(device)->irqs.count[index];
+	irq->flags = irq->count ? flags[index] : 0;
+	return 0;
+}
+
+/* ---- Accesses ---- */
+
+static void record(struct sim *sim, unsigned region, uint64_t offset, const uint8_t *data, unsigned width,
+		   bool write)
+{
+	struct bk__sim_access *access = &sim->ring[sim->access_count++ % BK__SIM_ACCESSES];
+
+	*access =
+		(struct bk__sim_access){ .region = region, .width = width, .write = write, .offset = offset };
+	for (unsigned i = 0; i < width; i++)
+		access->value |= (uint64_t)data[i] << 8 * i;
+	sim->counts[region][write][__builtin_ctz(width)]++;
+}
+
+static void reset_all(struct sim *sim)
+{
+	sim->reset_count++;
+	sim->irqs.pending = 0;
+	bk__sim_config_reset(sim);
+	for (unsigned i = 0; i < 6; i++)
+		if (sim->bars[i].size)
+			bk__sim_bar_reset(&sim->bars[i]);
+}
+
+/* One naturally aligned access. Locked. */
+static int access_one(struct sim *sim, unsigned region, uint64_t offset, uint8_t *data, unsigned width,
+		      bool write)
+{
+	struct sim_bar *bar = region < BK_DEVICE_ROM ? &sim->bars[region] : NULL;
+	bool reset = false;
+
+	if (bar && !bk__sim_config_decodes(sim, bar))
+		return -EIO;
+	if (region == BK_DEVICE_CONFIG && write)
+		reset = bk__sim_config_write(sim, (unsigned)offset, data, width, false);
+	else if (region == BK_DEVICE_CONFIG)
+		bk__sim_config_read(sim, (unsigned)offset, data, width, false);
+	else if (!bar)
+		memcpy(data, sim->rom + offset, width);
+	else if (write)
+		reset = bk__sim_bar_write(sim, bar, offset, data, width);
+	else
+		bk__sim_bar_read(sim, bar, offset, data, width);
+	record(sim, region, offset, data, width, write);
+	if (reset)
+		reset_all(sim);
+	return 0;
+}
+
+/* The widest naturally aligned access that begins at `offset`: config space and ports have none of 8 bytes.
+ */
+static unsigned widest(const struct sim *sim, unsigned region, uint64_t offset, size_t count)
+{
+	bool narrow =
+		region == BK_DEVICE_CONFIG || (region < BK_DEVICE_ROM && sim->bars[region].kind == SIM_IO);
+	unsigned width = narrow ? 4 : 8;
+
+	while (width > count || offset & (width - 1))
+		width /= 2;
+	return width;
+}
+
+static int access_all(struct sim *sim, unsigned region, uint64_t offset, uint8_t *data, size_t count,
+		      bool write)
+{
+	uint64_t size;
+	int r = 0;
+
+	if (region >= BK_DEVICE_REGIONS || (region == BK_DEVICE_ROM && write))
+		return -EINVAL;
+	size = region_size(sim, region);
+	if (offset > size || count > size - offset)
+		return -EINVAL;
+	while (count && !r) {
+		unsigned width = widest(sim, region, offset, count);
+
+		pthread_mutex_lock(&sim->lock);
+		r = access_one(sim, region, offset, data, width, write);
+		pthread_mutex_unlock(&sim->lock);
+		offset += width;
+		data += width;
+		count -= width;
+	}
+	return r;
+}
+
+static int sim_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
+{
+	return access_all(sim_of(device), region, offset, data, count, false);
+}
+
+static int sim_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		     size_t count)
+{
+	/* Only read from when writing. */
+	return access_all(sim_of(device), region, offset, (uint8_t *)data, count, true);
+}
+
+/* ---- The rest of the interface ---- */
+
+static int sim_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+			unsigned start, unsigned count, const int *fds)
+{
+	return bk__sim_irqs_set(sim_of(device), index, action, start, count, fds);
+}
+
+static int sim_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	struct sim *sim = sim_of(device);
+	int r;
+
+	if ((dma->iova | dma->size) & 0xfff)
+		return bk_fail(err, EINVAL, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 " is not of whole pages",
+			       device->name, dma->iova, dma->size);
+	pthread_mutex_lock(&sim->lock);
+	r = sim->dma.count < SIM_DMA_MAPS ? bk__dma_table_add(&sim->dma, dma) : -ENOSPC;
+	pthread_mutex_unlock(&sim->lock);
+	if (r)
+		bk_fail(err, -r, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 " %s", device->name, dma->iova,
+			dma->size,
+			r == -EEXIST   ? "overlaps one that is mapped; unmap that first"
+			: r == -ENOSPC ? "is one too many; unmap others first"
+			: r == -EINVAL ? "is empty or wraps"
+				       : "cannot be kept: out of memory");
+	return r;
+}
+
+static int sim_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
+{
+	struct sim *sim = sim_of(device);
+	struct bk__dma_map *map;
+
+	pthread_mutex_lock(&sim->lock);
+	map = bk__dma_table_find(&sim->dma, iova, size);
+	if (map)
+		bk__dma_table_remove(&sim->dma, map);
+	pthread_mutex_unlock(&sim->lock);
+	return map ? 0 : -ENOENT;
+}
+
+static int sim_reset(struct bk_device *device)
+{
+	struct sim *sim = sim_of(device);
+
+	if (!sim->can_reset)
+		return -EOPNOTSUPP;
+	pthread_mutex_lock(&sim->lock);
+	reset_all(sim);
+	pthread_mutex_unlock(&sim->lock);
+	return 0;
+}
+
+static void sim_describe(struct bk_device *device,
+			 void (*say)(void *opaque, const char *key, const char *value), void *opaque)
+{
+	struct sim *sim = sim_of(device);
+	uint64_t accesses, resets, raised, lost;
+	unsigned maps;
+	char text[128];
+
+	pthread_mutex_lock(&sim->lock);
+	accesses = sim->access_count;
+	resets = sim->reset_count;
+	raised = sim->irqs.raised;
+	lost = sim->irqs.lost;
+	maps = sim->dma.count;
+	pthread_mutex_unlock(&sim->lock);
+	say(opaque, "file", sim->file);
+	say(opaque, "model", sim->model);
+	snprintf(text, sizeof(text), "%u", sim->register_count);
+	say(opaque, "registers", text);
+	snprintf(text, sizeof(text), "%" PRIu64, accesses);
+	say(opaque, "accesses", text);
+	snprintf(text, sizeof(text), "%" PRIu64 " raised, %" PRIu64 " lost", raised, lost);
+	say(opaque, "interrupts", text);
+	snprintf(text, sizeof(text), "%" PRIu64, resets);
+	say(opaque, "resets", text);
+	snprintf(text, sizeof(text), "%u", maps);
+	say(opaque, "DMA maps", text);
+}
+
+static void sim_close(struct bk_device *device)
+{
+	struct sim *sim = sim_of(device);
+
+	bk__sim_irqs_close(sim);
+	for (unsigned i = 0; i < 6; i++)
+		bk__sim_bar_close(&sim->bars[i]);
+	bk__dma_table_free(&sim->dma);
+	pthread_mutex_destroy(&sim->lock);
+	free(sim->rom);
+	free(sim->file);
+	free(sim);
+}
+
+static const struct bk_device_ops sim_ops = {
+	.info = sim_info,
+	.region = sim_region,
+	.irq = sim_irq,
+	.read = sim_read,
+	.write = sim_write,
+	.set_irqs = sim_set_irqs,
+	.dma_map = sim_dma_map,
+	.dma_unmap = sim_dma_unmap,
+	.reset = sim_reset,
+	.describe = sim_describe,
+	.close = sim_close,
+};
+
+/* ---- Opening ---- */
+
+static int open_tree(const char *file, const struct bk__yaml *yaml, const char *spec,
+		     struct bk_device **device, struct bk_error *err)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	int r;
+
+	if (!sim)
+		return bk_fail(err, ENOMEM, "%.400s: out of memory", file);
+	sim->device.ops = &sim_ops;
+	snprintf(sim->device.name, sizeof(sim->device.name), "%s", spec);
+	pthread_mutex_init(&sim->lock, NULL);
+	sim->irqs.resample = sim->irqs.wake = -1;
+	for (unsigned i = 0; i < 6; i++)
+		sim->bars[i].fd = -1;
+	sim->file = strdup(file);
+	r = sim->file ? bk__sim_load(sim, yaml, err) : bk_fail(err, ENOMEM, "%.400s: out of memory", file);
+	if (!r) {
+		r = bk__sim_irqs_open(sim);
+		if (r)
+			bk_fail(err, -r, "%.400s: out of memory", file);
+	}
+	if (r) {
+		sim_close(&sim->device);
+		return r;
+	}
+	bk__sim_config_build(sim);
+	reset_all(sim);
+	sim->reset_count = 0;
+	*device = &sim->device;
+	return 0;
+}
+
+int bk__sim_open_text(const char *file, const char *text, size_t length, const char *spec,
+		      struct bk_device **device, struct bk_error *err)
+{
+	struct bk__yaml *yaml;
+	int r = bk__yaml_parse(file, text, length, &yaml, err);
+
+	*device = NULL;
+	if (r)
+		return r;
+	r = open_tree(file, yaml, spec, device, err);
+	bk__yaml_free(yaml);
+	return r;
+}
+
+int bk__sim_open(const char *file, const char *spec, struct bk_device **device, struct bk_error *err)
+{
+	struct bk__yaml *yaml;
+	int r = bk__yaml_load(file, &yaml, err);
+
+	*device = NULL;
+	if (r)
+		return r;
+	r = open_tree(file, yaml, spec, device, err);
+	bk__yaml_free(yaml);
+	return r;
+}
+
+/* ---- For tests ---- */
+
+unsigned bk__sim_accesses(struct bk_device *device, struct bk__sim_access *list, unsigned room)
+{
+	struct sim *sim = sim_of(device);
+	uint64_t count;
+
+	pthread_mutex_lock(&sim->lock);
+	count = sim->access_count < BK__SIM_ACCESSES ? sim->access_count : BK__SIM_ACCESSES;
+	if (count > room)
+		count = room;
+	for (uint64_t i = 0; i < count; i++)
+		list[i] = sim->ring[(sim->access_count - count + i) % BK__SIM_ACCESSES];
+	pthread_mutex_unlock(&sim->lock);
+	return (unsigned)count;
+}
+
+uint64_t bk__sim_count(struct bk_device *device, unsigned region, unsigned width, bool write)
+{
+	struct sim *sim = sim_of(device);
+	uint64_t count;
+
+	pthread_mutex_lock(&sim->lock);
+	count = sim->counts[region][write][__builtin_ctz(width)];
+	pthread_mutex_unlock(&sim->lock);
+	return count;
+}

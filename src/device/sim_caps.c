@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A sim's capabilities: from YAML to bytes in config space (PCI 3.0 6.7, PCIe 7.5.3, 7.6, 7.9). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/sim_parts.h"
+
+#define STANDARD_FIRST 0x40u
+#define EXTENDED_FIRST 0x100u
+#define BODY           (SIM_CONFIG_MAX - EXTENDED_FIRST)
+
+/* One capability on its way into config space. Its first byte is its ID. */
+struct cap {
+	const struct bk__yaml_node *node; /* of its entry in the list */
+	unsigned offset;                  /* 0: wherever there is room */
+	unsigned length;
+	unsigned *where; /* who wants to know its final offset, or NULL */
+	uint8_t bytes[BODY], write[BODY], clear[BODY];
+};
+
+struct loader {
+	struct sim *sim;
+	const struct bk__yaml *yaml;
+	struct bk_error *err;
+	const struct bk__yaml_node *seen[8]; /* by kind: most may be there once */
+};
+
+static void put(uint8_t *bytes, unsigned offset, uint64_t value, unsigned width)
+{
+	for (unsigned i = 0; i < width; i++)
+		bytes[offset + i] = (uint8_t)(value >> 8 * i);
+}
+
+static int build_pm(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = {
+		{ "no-soft-reset", BK__YAML_BOOL, 0, false, 0, 0, NULL },
+		{ 0 },
+	};
+	bool keeps = true;
+	int r = bk__yaml_read(loader->yaml, node, "pm", fields, &keeps, loader->err);
+
+	cap->where = &loader->sim->config.pm;
+	put(cap->bytes, 0, 0x01, 1);
+	put(cap->bytes, 2, 3, 2); /* version 1.2 */
+	put(cap->bytes, 4, keeps ? 8 : 0, 2);
+	put(cap->write, 4, 3, 2); /* power state */
+	cap->length = 8;
+	loader->sim->config.soft_reset = !keeps;
+	return r;
+}
+
+static int build_msi(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	struct {
+		uint64_t vectors;
+		bool wide, maskable;
+	} msi = { 1, true, false };
+	static const struct bk__yaml_field fields[] = {
+		{ "vectors", BK__YAML_NUMBER, 0, false, 1, 32, NULL },
+		{ "64bit", BK__YAML_BOOL, sizeof(uint64_t), false, 0, 0, NULL },
+		{ "maskable", BK__YAML_BOOL, sizeof(uint64_t) + sizeof(bool), false, 0, 0, NULL },
+		{ 0 },
+	};
+	unsigned address = 4, data, log2;
+	int r = bk__yaml_read(loader->yaml, node, "msi", fields, &msi, loader->err);
+
+	if (r)
+		return r;
+	if (msi.vectors & (msi.vectors - 1))
+		return bk__yaml_fail(loader->yaml, bk__yaml_get(node, "vectors"), loader->err,
+				     "MSI vectors must be a power of two: 1, 2, 4, 8, 16 or 32");
+	log2 = (unsigned)__builtin_ctzll(msi.vectors);
+	put(cap->bytes, 0, 0x05, 1);
+	put(cap->bytes, 2, log2 << 1 | (msi.wide ? 0x80 : 0) | (msi.maskable ? 0x100 : 0), 2);
+	put(cap->write, 2, 0x71, 2); /* enable, multiple message enable */
+	put(cap->write, address, 0xfffffffc, 4);
+	if (msi.wide)
+		put(cap->write, address + 4, 0xffffffff, 4);
+	data = msi.wide ? 12 : 8;
+	put(cap->write, data, 0xffff, 2);
+	cap->length = data + 2;
+	if (msi.maskable) {
+		put(cap->write, data + 4, (1ull << msi.vectors) - 1, 4);
+		cap->length = data + 12; /* mask and pending bits */
+	}
+	loader->sim->irqs.count[BK_DEVICE_MSI] = (unsigned)msi.vectors;
+	return 0;
+}
+
+/* The table or the PBA, as a part of its BAR. */
+static int add_msix_span(struct loader *loader, const struct bk__yaml_node *msix, const char *key,
+			 unsigned bir, const struct sim_span *span)
+{
+	struct sim_bar *bar = &loader->sim->bars[bir];
+	const struct bk__yaml_node *node = bk__yaml_get(msix, key);
+	struct sim_span copy = *span;
+
+	if (span->offset & 7)
+		return bk__yaml_fail(loader->yaml, node, loader->err, "the %s must begin at a multiple of 8",
+				     span->name);
+	if (span->size > bar->size || span->offset > bar->size - span->size)
+		return bk__yaml_fail(loader->yaml, node, loader->err,
+				     "the %s (%u bytes at 0x%llx) is outside BAR %u, which has 0x%llx bytes",
+				     span->name, (unsigned)span->size, (unsigned long long)span->offset, bir,
+				     (unsigned long long)bar->size);
+	copy.node = node;
+	return bk__sim_bar_add(bar, &copy) ? bk_fail(loader->err, ENOMEM, "out of memory") : 0;
+}
+
+static int build_msix(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	struct {
+		uint64_t vectors, bar, table, pba, pba_bar;
+	} msix = { 1, 0, 0, 0, UINT64_MAX };
+	static const struct bk__yaml_field fields[] = {
+		{ "vectors", BK__YAML_NUMBER, 0, true, 1, 2048, NULL },
+		{ "bar", BK__YAML_NUMBER, 8, true, 0, 5, NULL },
+		{ "table", BK__YAML_SIZE, 16, true, 0, UINT32_MAX, NULL },
+		{ "pba", BK__YAML_SIZE, 24, true, 0, UINT32_MAX, NULL },
+		{ "pba-bar", BK__YAML_NUMBER, 32, false, 0, 5, NULL },
+		{ 0 },
+	};
+	struct sim_span table = { .kind = SIM_MSIX_TABLE, .name = "MSI-X table" };
+	struct sim_span pba = { .kind = SIM_MSIX_PBA, .name = "MSI-X PBA" };
+	int r = bk__yaml_read(loader->yaml, node, "msix", fields, &msix, loader->err);
+
+	if (r)
+		return r;
+	if (msix.pba_bar == UINT64_MAX)
+		msix.pba_bar = msix.bar;
+	for (unsigned i = 0; i < 2; i++) {
+		const char *key = i && bk__yaml_get(node, "pba-bar") ? "pba-bar" : "bar";
+		const struct sim_bar *bar = &loader->sim->bars[i ? msix.pba_bar : msix.bar];
+
+		if (!bar->size || bar->kind == SIM_IO)
+			return bk__yaml_fail(loader->yaml, bk__yaml_get(node, key), loader->err,
+					     "MSI-X needs a memory BAR, and BAR %s is none",
+					     bk__yaml_get(node, key)->text);
+	}
+	table.offset = msix.table;
+	table.size = 16 * msix.vectors;
+	pba.offset = msix.pba;
+	pba.size = 8 * ((msix.vectors + 63) / 64);
+	r = add_msix_span(loader, node, "table", (unsigned)msix.bar, &table);
+	if (!r)
+		r = add_msix_span(loader, node, "pba", (unsigned)msix.pba_bar, &pba);
+	put(cap->bytes, 0, 0x11, 1);
+	put(cap->bytes, 2, msix.vectors - 1, 2);
+	put(cap->write, 2, 0xc000, 2); /* enable, function mask */
+	put(cap->bytes, 4, msix.table | msix.bar, 4);
+	put(cap->bytes, 8, msix.pba | msix.pba_bar, 4);
+	cap->length = 12;
+	loader->sim->irqs.count[BK_DEVICE_MSIX] = (unsigned)msix.vectors;
+	return r;
+}
+
+/* An endpoint behind one lane of 2.5 GT/s. */
+static int build_express(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = {
+		{ "flr", BK__YAML_BOOL, 0, false, 0, 0, NULL },
+		{ 0 },
+	};
+	bool flr = false;
+	int r = bk__yaml_read(loader->yaml, node, "express", fields, &flr, loader->err);
+
+	if (!r && !loader->sim->express)
+		return bk__yaml_fail(loader->yaml, node, loader->err,
+				     "an express capability needs \"express: true\" at the top");
+	cap->where = &loader->sim->config.express;
+	put(cap->bytes, 0, 0x10, 1);
+	put(cap->bytes, 2, 0x0002, 2);                         /* version 2, endpoint */
+	put(cap->bytes, 4, 0x8000 | (flr ? 1ul << 28 : 0), 4); /* role-based errors, FLR */
+	put(cap->write, 8, 0x7fff | (flr ? 0x8000 : 0), 2);    /* device control */
+	put(cap->clear, 10, 0x000f, 2);                        /* device status */
+	put(cap->bytes, 12, 0x11, 4);                          /* link: speed 1, width 1 */
+	put(cap->write, 16, 0x00c3, 2);
+	put(cap->bytes, 18, 0x11, 2);
+	put(cap->write, 40, 0xffff, 2); /* device control 2 */
+	cap->length = 60;
+	return r;
+}
+
+static int build_af(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = {
+		{ "flr", BK__YAML_BOOL, 0, false, 0, 0, NULL },
+		{ 0 },
+	};
+	bool flr = true;
+	int r = bk__yaml_read(loader->yaml, node, "af", fields, &flr, loader->err);
+
+	cap->where = &loader->sim->config.af;
+	put(cap->bytes, 0, 0x13, 1);
+	put(cap->bytes, 2, 6, 1);
+	put(cap->bytes, 3, flr ? 3 : 1, 1); /* transactions pending, FLR */
+	put(cap->write, 4, flr ? 1 : 0, 1);
+	cap->length = 6;
+	return r;
+}
+
+/* A list of byte values after `at` bytes of header. */
+static int put_bytes(struct loader *loader, const struct bk__yaml_node *list, bool writable, unsigned at,
+		     struct cap *cap)
+{
+	static const struct bk__yaml_field byte = { "bytes", BK__YAML_NUMBER, 0, false, 0, 0xff, NULL };
+
+	for (const struct bk__yaml_node *node = list->first; node; node = node->next) {
+		uint64_t value;
+		int r = bk__yaml_scalar(loader->yaml, node, "each of bytes", &byte, &value, loader->err);
+
+		if (r)
+			return r;
+		cap->write[at] = writable ? 0xff : 0;
+		cap->bytes[at++] = (uint8_t)value;
+	}
+	cap->length = at;
+	return 0;
+}
+
+struct bytes {
+	uint64_t id, version;
+	const struct bk__yaml_node *bytes;
+	bool writable;
+};
+
+#define BYTES(max)                                                                            \
+	{                                                                                     \
+		"bytes", BK__YAML_NODES_OF, offsetof(struct bytes, bytes), true, 0, max, NULL \
+	}
+#define WRITABLE                                                                               \
+	{                                                                                      \
+		"writable", BK__YAML_BOOL, offsetof(struct bytes, writable), false, 0, 0, NULL \
+	}
+
+static int build_vendor(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = { BYTES(0xbd), WRITABLE, { 0 } };
+	struct bytes vendor = { 0 };
+	int r = bk__yaml_read(loader->yaml, node, "vendor", fields, &vendor, loader->err);
+
+	if (r)
+		return r;
+	put(cap->bytes, 0, 0x09, 1);
+	put(cap->bytes, 2, 3 + vendor.bytes->count, 1);
+	return put_bytes(loader, vendor.bytes, vendor.writable, 3, cap);
+}
+
+static int build_raw(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = {
+		{ "id", BK__YAML_NUMBER, offsetof(struct bytes, id), true, 0, 0xff, NULL },
+		BYTES(0xbe),
+		WRITABLE,
+		{ 0 },
+	};
+	struct bytes raw = { 0 };
+	int r = bk__yaml_read(loader->yaml, node, "raw", fields, &raw, loader->err);
+
+	if (r)
+		return r;
+	put(cap->bytes, 0, raw.id, 1);
+	return put_bytes(loader, raw.bytes, raw.writable, 2, cap);
+}
+
+static int build_serial(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field field = {
+		"serial", BK__YAML_NUMBER, 0, false, 0, UINT64_MAX, NULL
+	};
+	uint64_t serial = 0;
+	int r = bk__yaml_scalar(loader->yaml, node, "serial", &field, &serial, loader->err);
+
+	put(cap->bytes, 0, 0x0003 | 1 << 16, 4);
+	put(cap->bytes, 4, serial, 8);
+	cap->length = 12;
+	return r;
+}
+
+static int build_vendor_specific(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = {
+		{ "id", BK__YAML_NUMBER, offsetof(struct bytes, id), true, 0, 0xffff, NULL },
+		{ "revision", BK__YAML_NUMBER, offsetof(struct bytes, version), false, 0, 15, NULL },
+		BYTES(BODY - 8),
+		WRITABLE,
+		{ 0 },
+	};
+	struct bytes vendor = { 0 };
+	int r = bk__yaml_read(loader->yaml, node, "vendor-specific", fields, &vendor, loader->err);
+
+	if (r)
+		return r;
+	put(cap->bytes, 0, 0x000b | 1 << 16, 4);
+	put(cap->bytes, 4, vendor.id | vendor.version << 16 | (uint64_t)(8 + vendor.bytes->count) << 20, 4);
+	return put_bytes(loader, vendor.bytes, vendor.writable, 8, cap);
+}
+
+static int build_raw_extended(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
+{
+	static const struct bk__yaml_field fields[] = {
+		{ "id", BK__YAML_NUMBER, offsetof(struct bytes, id), true, 0, 0xffff, NULL },
+		{ "version", BK__YAML_NUMBER, offsetof(struct bytes, version), false, 0, 15, NULL },
+		BYTES(BODY - 4),
+		WRITABLE,
+		{ 0 },
+	};
+	struct bytes raw = { .version = 1 };
+	int r = bk__yaml_read(loader->yaml, node, "raw", fields, &raw, loader->err);
+
+	if (r)
+		return r;
+	put(cap->bytes, 0, raw.id | raw.version << 16, 4);
+	return put_bytes(loader, raw.bytes, raw.writable, 4, cap);
+}
+
+/* ---- Lists ---- */
+
+#define KINDS 7
+
+struct kind {
+	const char *key;
+	int (*build)(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap);
+	bool once;
+	bool map; /* the value is one */
+};
+
+static const struct kind standard_kinds[KINDS + 1] = {
+	{ "pm", build_pm, true, true },     { "msi", build_msi, true, true },
+	{ "msix", build_msix, true, true }, { "express", build_express, true, true },
+	{ "af", build_af, true, true },     { "vendor", build_vendor, false, true },
+	{ "raw", build_raw, false, true },  { 0 },
+};
+
+static const struct kind extended_kinds[KINDS + 1] = {
+	{ "serial", build_serial, true, false },
+	{ "vendor-specific", build_vendor_specific, false, true },
+	{ "raw", build_raw_extended, false, true },
+	{ 0 },
+};
+
+/* An entry is a map of one kind of capability, and maybe its offset. */
+static int build(struct loader *loader, const struct kind *kinds, unsigned first, unsigned end,
+		 const struct bk__yaml_node *node, struct cap *cap)
+{
+	struct {
+		uint64_t offset;
+		const struct bk__yaml_node *kinds[KINDS];
+	} entry = { 0 };
+	struct bk__yaml_field fields[KINDS + 2] = {
+		{ "offset", BK__YAML_NUMBER, 0, false, first, end - 4, NULL },
+	};
+	int which = -1, r;
+
+	for (unsigned i = 0; kinds[i].key; i++)
+		fields[i + 1] = (struct bk__yaml_field){
+			.key = kinds[i].key,
+			.type = kinds[i].map ? BK__YAML_MAP_OF : BK__YAML_NODE,
+			.offset = 8 + i * sizeof(entry.kinds[0]),
+		};
+	r = bk__yaml_read(loader->yaml, node, "a capability", fields, &entry, loader->err);
+	if (r)
+		return r;
+	for (unsigned i = 0; kinds[i].key; i++) {
+		if (!entry.kinds[i])
+			continue;
+		if (which >= 0)
+			return bk__yaml_fail(loader->yaml, node, loader->err,
+					     "one entry is one capability, not both \"%s\" and \"%s\"; begin "
+					     "a new entry with -",
+					     kinds[which].key, kinds[i].key);
+		which = (int)i;
+	}
+	if (which < 0)
+		return bk__yaml_fail(loader->yaml, node, loader->err,
+				     "an entry must name its capability, such as \"%s\"", kinds[0].key);
+	if (kinds[which].once && loader->seen[which])
+		return bk__yaml_fail(loader->yaml, node, loader->err,
+				     "a second \"%s\" (first in line %u); remove one", kinds[which].key,
+				     loader->seen[which]->line);
+	loader->seen[which] = node;
+	if (entry.offset & 3)
+		return bk__yaml_fail(loader->yaml, bk__yaml_get(node, "offset"), loader->err,
+				     "a capability must begin at a multiple of 4");
+	cap->node = node;
+	cap->offset = (unsigned)entry.offset;
+	return kinds[which].build(loader, entry.kinds[which], cap);
+}
+
+/* Finds room for those without an offset, after those with one have theirs. */
+static int place(struct loader *loader, struct cap *caps, unsigned count, unsigned first, unsigned end)
+{
+	const struct bk__yaml_node *owner[SIM_CONFIG_MAX / 4] = { 0 };
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < count; i++) {
+			struct cap *cap = &caps[i];
+			unsigned offset = cap->offset ? cap->offset : first, at;
+
+			if ((pass == 0) != (cap->offset != 0))
+				continue;
+			for (at = offset; at < offset + cap->length && offset + cap->length <= end; at += 4) {
+				if (!owner[at / 4])
+					continue;
+				if (pass == 0)
+					return bk__yaml_fail(
+						loader->yaml, cap->node, loader->err,
+						"this capability (0x%x-0x%x) overlaps the one of line %u; "
+						"move one, or leave its offset out",
+						offset, offset + cap->length - 1, owner[at / 4]->line);
+				offset = at + 4;
+			}
+			if (offset + cap->length > end)
+				return bk__yaml_fail(loader->yaml, cap->node, loader->err,
+						     "no room for this capability of %u bytes below 0x%x",
+						     cap->length, end);
+			cap->offset = offset;
+			for (at = offset; at < offset + cap->length; at += 4)
+				owner[at / 4] = cap->node;
+		}
+	}
+	return 0;
+}
+
+static void install(struct sim_config *config, const struct cap *cap)
+{
+	memcpy(config->reset + cap->offset, cap->bytes, cap->length);
+	memcpy(config->write + cap->offset, cap->write, cap->length);
+	memcpy(config->clear + cap->offset, cap->clear, cap->length);
+}
+
+/* A chain from 0x34 in the order of the file. */
+static int link_standard(struct loader *loader, const struct cap *caps, unsigned count)
+{
+	struct sim_config *config = &loader->sim->config;
+	unsigned next = 0x34;
+
+	for (unsigned i = 0; i < count; i++) {
+		install(config, &caps[i]);
+		put(config->reset, next, caps[i].offset, 1);
+		next = caps[i].offset + 1;
+		put(config->reset, next, 0, 1);
+		if (caps[i].where)
+			*caps[i].where = caps[i].offset;
+	}
+	return 0;
+}
+
+/* A chain by ascending offset, whose first must be at 0x100 (PCIe 7.6.2). */
+static int link_extended(struct loader *loader, const struct cap *caps, unsigned count)
+{
+	struct sim_config *config = &loader->sim->config;
+	unsigned last = 0, place_of[SIM_CONFIG_MAX / 4] = { 0 };
+
+	for (unsigned i = 0; i < count; i++) {
+		install(config, &caps[i]);
+		place_of[caps[i].offset / 4] = i + 1;
+	}
+	if (count && !place_of[EXTENDED_FIRST / 4])
+		return bk__yaml_fail(loader->yaml, caps[0].node, loader->err,
+				     "one extended capability must be at 0x100; leave this offset out");
+	for (unsigned at = EXTENDED_FIRST; at < SIM_CONFIG_MAX; at += 4) {
+		if (!place_of[at / 4])
+			continue;
+		if (last)
+			config->reset[last + 2] |= (uint8_t)(at << 4);
+		if (last)
+			config->reset[last + 3] = (uint8_t)(at >> 4);
+		last = at;
+	}
+	return 0;
+}
+
+static int load_list(struct sim *sim, const struct bk__yaml *yaml, const struct bk__yaml_node *list,
+		     bool extended, struct bk_error *err)
+{
+	struct loader loader = { .sim = sim, .yaml = yaml, .err = err };
+	unsigned first = extended ? EXTENDED_FIRST : STANDARD_FIRST, count = 0;
+	unsigned end = extended ? SIM_CONFIG_MAX : EXTENDED_FIRST;
+	struct cap *caps;
+	int r = 0;
+
+	if (!list || !list->count)
+		return 0;
+	caps = calloc(list->count, sizeof(*caps));
+	if (!caps)
+		return bk_fail(err, ENOMEM, "out of memory");
+	for (const struct bk__yaml_node *node = list->first; node && !r; node = node->next)
+		r = build(&loader, extended ? extended_kinds : standard_kinds, first, end, node,
+			  &caps[count++]);
+	if (!r)
+		r = place(&loader, caps, count, first, end);
+	if (!r)
+		r = (extended ? link_extended : link_standard)(&loader, caps, count);
+	free(caps);
+	return r;
+}
+
+int bk__sim_load_caps(struct sim *sim, const struct bk__yaml *yaml, const struct bk__yaml_node *capabilities,
+		      const struct bk__yaml_node *extended, struct bk_error *err)
+{
+	int r = load_list(sim, yaml, capabilities, false, err);
+
+	return r ? r : load_list(sim, yaml, extended, true, err);
+}

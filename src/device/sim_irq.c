@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A sim's interrupts, as VFIO gives them: eventfds, an INTx that masks itself, and a thread for its end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "device/sim_parts.h"
+
+int bk__sim_irqs_open(struct sim *sim)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+
+	irqs->count[BK_DEVICE_INTX] = sim->pin != 0;
+	irqs->count[BK_DEVICE_ERR] = sim->express;
+	irqs->count[BK_DEVICE_REQ] = 1;
+	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++) {
+		irqs->fds[i] = malloc((irqs->count[i] + 1) * sizeof(int));
+		if (!irqs->fds[i])
+			return -ENOMEM;
+		for (unsigned j = 0; j < irqs->count[i]; j++)
+			irqs->fds[i][j] = -1;
+	}
+	return 0;
+}
+
+/* Tells whoever set the eventfd. A counter that is full is news already; it is not waited for. */
+static bool signal_fd(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+	uint64_t one = 1;
+
+	if (fd < 0)
+		return false;
+	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLOUT &&
+	       write(fd, &one, sizeof(one)) == sizeof(one);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void wake(struct sim_irqs *irqs)
+{
+	uint64_t one = 1;
+
+	while (write(irqs->wake, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+void bk__sim_irqs_update(struct sim *sim)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+
+	if (!irqs->on[BK_DEVICE_INTX] || !irqs->pending || irqs->masked || bk__sim_config_intx_disabled(sim))
+		return;
+	irqs->masked = true;
+	signal_fd(irqs->fds[BK_DEVICE_INTX][0]);
+}
+
+static void fire(struct sim_irqs *irqs, unsigned index, unsigned vector)
+{
+	if (vector >= irqs->count[index] || !signal_fd(irqs->fds[index][vector]))
+		irqs->lost++;
+}
+
+void bk__sim_irqs_raise(struct sim *sim, uint64_t bits, unsigned vector)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+
+	irqs->pending |= bits;
+	irqs->raised++;
+	if (irqs->on[BK_DEVICE_MSIX])
+		fire(irqs, BK_DEVICE_MSIX, vector);
+	else if (irqs->on[BK_DEVICE_MSI])
+		fire(irqs, BK_DEVICE_MSI, vector);
+	else
+		bk__sim_irqs_update(sim);
+}
+
+void bk__sim_irqs_acknowledge(struct sim *sim, uint64_t bits)
+{
+	sim->irqs.pending &= ~bits;
+}
+
+/* ---- The end of INTx ---- */
+
+/* True once for each time the eventfd was written. Never blocks, though others may read it too; what is not
+ * an eventfd is dropped, as it could be readable for ever. */
+static bool end_of_interrupt(int *fd)
+{
+	uint64_t value;
+	struct iovec vec = { &value, sizeof(value) };
+	ssize_t n = preadv2(*fd, &vec, 1, -1, RWF_NOWAIT);
+
+	if (n < 0 && errno == EOPNOTSUPP)
+		n = read(*fd, &value, sizeof(value));
+	if (n == sizeof(value))
+		return true;
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+		close_fd(fd);
+	return false;
+}
+
+static void *wait_for_end(void *opaque)
+{
+	struct sim *sim = opaque;
+	struct sim_irqs *irqs = &sim->irqs;
+	int resample = -1;
+
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = irqs->wake, .events = POLLIN },
+					 { .fd = resample, .events = POLLIN } };
+		uint64_t value;
+		bool ended;
+
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		ended = fds[1].revents && end_of_interrupt(&resample);
+		pthread_mutex_lock(&sim->lock);
+		if (irqs->stop) {
+			pthread_mutex_unlock(&sim->lock);
+			break;
+		}
+		if (irqs->changed) {
+			/* Whatever the old one said is of an interrupt that was turned off. */
+			close_fd(&resample);
+			resample = irqs->resample;
+			irqs->resample = -1;
+			irqs->changed = false;
+		} else if (ended) {
+			irqs->masked = false;
+			bk__sim_irqs_update(sim);
+		}
+		if (fds[0].revents && read(irqs->wake, &value, sizeof(value)) < 0 && errno != EAGAIN)
+			bk_log(BK_LOG_WARNING, "%s: cannot read an eventfd: %s", sim->device.name,
+			       strerror(errno));
+		pthread_mutex_unlock(&sim->lock);
+	}
+	close_fd(&resample);
+	return NULL;
+}
+
+/* The signals of the process are not for this thread. */
+static int start_thread(struct sim *sim)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&sim->irqs.thread, NULL, wait_for_end, sim);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+/* Gives the thread an eventfd, or -1. Locked. */
+static int set_resample(struct sim *sim, int fd)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+	int own = -1, r;
+
+	if (fd < 0 && !irqs->started)
+		return 0;
+	if (fd >= 0) {
+		own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (own < 0)
+			return -errno;
+	}
+	if (!irqs->started) {
+		irqs->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r = irqs->wake < 0 ? errno : start_thread(sim);
+		if (r) {
+			close_fd(&irqs->wake);
+			close_fd(&own);
+			return -r;
+		}
+		irqs->started = true;
+	}
+	close_fd(&irqs->resample);
+	irqs->resample = own;
+	irqs->changed = true;
+	wake(irqs);
+	return 0;
+}
+
+void bk__sim_irqs_close(struct sim *sim)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+
+	if (irqs->started) {
+		pthread_mutex_lock(&sim->lock);
+		irqs->stop = true;
+		wake(irqs);
+		pthread_mutex_unlock(&sim->lock);
+		pthread_join(irqs->thread, NULL);
+	}
+	close_fd(&irqs->resample);
+	close_fd(&irqs->wake);
+	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++) {
+		for (unsigned j = 0; irqs->fds[i] && j < irqs->count[i]; j++)
+			close_fd(&irqs->fds[i][j]);
+		free(irqs->fds[i]);
+	}
+}
+
+/* ---- set_irqs ---- */
+
+static void turn_off(struct sim *sim, unsigned index)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+
+	for (unsigned i = 0; i < irqs->count[index]; i++)
+		close_fd(&irqs->fds[index][i]);
+	irqs->on[index] = false;
+	if (index == BK_DEVICE_INTX) {
+		irqs->masked = false;
+		set_resample(sim, -1);
+	}
+}
+
+static bool other_on(const struct sim_irqs *irqs, unsigned index)
+{
+	for (unsigned i = BK_DEVICE_INTX; i <= BK_DEVICE_MSIX; i++)
+		if (i != index && index <= BK_DEVICE_MSIX && irqs->on[i])
+			return true;
+	return false;
+}
+
+static int trigger(struct sim *sim, unsigned index, unsigned start, unsigned count, const int *fds)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+	int *own;
+
+	if (!count) {
+		if (fds)
+			return -EINVAL;
+		turn_off(sim, index);
+		return 0;
+	}
+	if (!fds) {
+		/* Fires them, for tests of what is behind (VFIO_IRQ_SET_DATA_NONE). */
+		for (unsigned i = start; i < start + count; i++)
+			signal_fd(irqs->fds[index][i]);
+		return 0;
+	}
+	if (other_on(irqs, index))
+		return -EINVAL;
+	/* All or none: a vector that cannot be had leaves the others as they were. */
+	own = malloc(count * sizeof(*own));
+	if (!own)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++) {
+		own[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		if (fds[i] >= 0 && own[i] < 0) {
+			int r = -errno;
+
+			while (i--)
+				close_fd(&own[i]);
+			free(own);
+			return r;
+		}
+	}
+	for (unsigned i = 0; i < count; i++) {
+		close_fd(&irqs->fds[index][start + i]);
+		irqs->fds[index][start + i] = own[i];
+	}
+	free(own);
+	irqs->on[index] = true;
+	if (index == BK_DEVICE_INTX)
+		bk__sim_irqs_update(sim);
+	return 0;
+}
+
+static int set(struct sim *sim, unsigned index, enum bk_device_irq_action action, unsigned start,
+	       unsigned count, const int *fds)
+{
+	struct sim_irqs *irqs = &sim->irqs;
+
+	if (index >= BK_DEVICE_IRQS || start > irqs->count[index] || count > irqs->count[index] - start)
+		return -EINVAL;
+	if (action == BK_DEVICE_IRQ_TRIGGER)
+		return trigger(sim, index, start, count, fds);
+	if (action != BK_DEVICE_IRQ_MASK && action != BK_DEVICE_IRQ_UNMASK)
+		return -EINVAL;
+	if (index != BK_DEVICE_INTX)
+		return -ENOTTY;
+	if (!irqs->on[index] || !count || (fds && action == BK_DEVICE_IRQ_MASK))
+		return -EINVAL;
+	if (fds)
+		return set_resample(sim, fds[0]);
+	irqs->masked = action == BK_DEVICE_IRQ_MASK;
+	bk__sim_irqs_update(sim);
+	return 0;
+}
+
+int bk__sim_irqs_set(struct sim *sim, unsigned index, enum bk_device_irq_action action, unsigned start,
+		     unsigned count, const int *fds)
+{
+	int r;
+
+	pthread_mutex_lock(&sim->lock);
+	r = set(sim, index, action, start, count, fds);
+	pthread_mutex_unlock(&sim->lock);
+	return r;
+}
