@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# What the lab's tests of barkeep share: `in_lab`, guests under `barkeep run`, and their results as TAP.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+barkeep=${BARKEEP:-build/barkeep}
+words='' console='' errors='' status=0
+
+# in_lab [LAB-OPTION]... : runs the calling script again inside L1, unless this is L1 already.
+in_lab() {
+	[ -n "${LAB_KERNEL:-}" ] || exec tests/lab/lab --timeout "${LAB_TIMEOUT:-400}" "$@" -- "$0"
+}
+
+# run_guest TESTS [BARKEEP-OPTION]...: leaves $console (what the guest said), $errors (what barkeep said) and $status.
+# `words` goes to the guest's command line.
+run_guest() {
+	local tests=$1 dir
+	shift
+	dir=$(mktemp -d)
+	status=0
+	timeout -k 5 "${GUEST_TIMEOUT:-120}" "$barkeep" run --kernel "$LAB_KERNEL" --initrd "$LAB_GUEST" --memory 256M \
+		--cpus "${GUEST_CPUS:-2}" --no-reboot --append "$LAB_APPEND lab.test=$tests $words" "$@" \
+		</dev/null >"$dir/out" 2>"$dir/err" || status=$?
+	console=$(tr -d '\r\0' <"$dir/out")
+	errors=$(<"$dir/err")
+	rm -rf "$dir"
+}
+
+# guest_checks PREFIX: every check that the guest of the last run_guest made, and that it came to its end.
+guest_checks() {
+	local prefix=$1 line name
+	while read -r line; do
+		name=${line#*name=} name=${name%% *}
+		case $line in
+		*result=ok*) pass "$prefix: $name" ;;
+		*) fail "$prefix: $name" "$line" ;;
+		esac
+	done < <(grep '^LAB check ' <<<"$console")
+	if ! grep -q '^LAB end ' <<<"$console"; then
+		fail "$prefix: the guest comes to its end" "exit status $status" "$errors" "$(tail -n 20 <<<"$console")"
+	fi
+}
+
+# counter DEVICE REGION TRAP reads|writes|errors: from the table of `run --stats` in $errors, summed up.
+counter() {
+	awk -v device="$1" -v region="$2" -v trap="$3" -v what="$4" '
+		$1 == device && index($2, region "+") == 1 && $3 == trap {
+			n += $(what == "reads" ? 4 : what == "writes" ? 5 : 6); seen = 1
+		}
+		END { print seen ? n : "none" }' <<<"$errors"
+}
