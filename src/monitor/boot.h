@@ -10,7 +10,7 @@
 struct kvm_regs;
 struct kvm_sregs;
 
-/* Kernel and initrd as files; each may be large, so they are mapped, checked once, and copied at every start. */
+/* Kernel and initrd as files; they are held open, checked once, and read at every start. */
 struct bk__boot;
 
 /* Opens and checks the files. One line if missing, unreadable, truncated, not a kernel, or too
