@@ -95,6 +95,19 @@ static void vfio_describe(struct bk_device *device,
 
 /* ---- What the kernel tells -------------------------------------------- */
 
+const uint8_t *bk__vfio_capability(const void *answer, uint32_t size, uint32_t at, uint16_t id)
+{
+	struct vfio_info_cap_header header;
+
+	while (at && at <= size - sizeof(header)) {
+		memcpy(&header, (const uint8_t *)answer + at, sizeof(header));
+		if (header.id == id)
+			return (const uint8_t *)answer + at;
+		at = header.next;
+	}
+	return NULL;
+}
+
 /* VFIO_DEVICE_GET_REGION_INFO with its capabilities; NULL if there is no such region. The caller frees it. */
 static struct vfio_region_info *region_info(int fd, unsigned index)
 {
@@ -134,20 +147,22 @@ static void add_area(struct bk__vfio *vfio, unsigned index, uint64_t offset, uin
 static void areas_of(struct bk__vfio *vfio, unsigned index, const struct vfio_region_info *info)
 {
 	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+	const uint8_t *capability =
+		bk__vfio_capability(info, info->argsz, at, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	struct vfio_region_info_cap_sparse_mmap sparse;
 
-	while (at && at + sizeof(struct vfio_info_cap_header) <= info->argsz) {
-		const struct vfio_info_cap_header *header = (const void *)((const char *)info + at);
-		const struct vfio_region_info_cap_sparse_mmap *sparse = (const void *)header;
-
-		if (header->id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
-			for (uint32_t i = 0; i < sparse->nr_areas; i++)
-				if (sparse->areas[i].size)
-					add_area(vfio, index, sparse->areas[i].offset, sparse->areas[i].size);
-			return;
-		}
-		at = header->next;
+	if (!capability) {
+		add_area(vfio, index, 0, info->size);
+		return;
 	}
-	add_area(vfio, index, 0, info->size);
+	memcpy(&sparse, capability, sizeof(sparse));
+	for (uint32_t i = 0; i < sparse.nr_areas; i++) {
+		struct vfio_region_sparse_mmap_area area;
+
+		memcpy(&area, capability + sizeof(sparse) + i * sizeof(area), sizeof(area));
+		if (area.size)
+			add_area(vfio, index, area.offset, area.size);
+	}
 }
 
 static int by_offset(const void *a, const void *b)

@@ -42,6 +42,12 @@ struct bk__vfio {
 int bk__vfio_open(struct bk_device_context *context, const char *address, const char *spec,
 		  struct bk_device **device, struct bk_error *err);
 
+/*
+ * The capability `id` in the chain that starts at byte `at` of an answer of
+ * `size` bytes, or NULL. The kernel aligns it to nothing: copy from it.
+ */
+const uint8_t *bk__vfio_capability(const void *answer, uint32_t size, uint32_t at, uint16_t id);
+
 /* ---- vfio_access.c ---- */
 
 int bk__vfio_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);

@@ -40,29 +40,41 @@ static struct vfio_iommu_type1_info *iommu_info(int container)
 	}
 }
 
-static const struct vfio_iommu_type1_info_cap_iova_range *
-iova_ranges(const struct vfio_iommu_type1_info *info)
+/*
+ * True if the IOMMU can map all of [first, last]; `text` gets the ranges that
+ * it can map. A kernel that does not say is asked by trying.
+ */
+static bool mappable(const struct vfio_iommu_type1_info *info, uint64_t first, uint64_t last, char *text,
+		     size_t room)
 {
 	uint32_t at = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	const uint8_t *capability =
+		bk__vfio_capability(info, info->argsz, at, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	struct vfio_iommu_type1_info_cap_iova_range ranges;
+	bool inside = false;
 
-	while (at && at + sizeof(struct vfio_info_cap_header) <= info->argsz) {
-		const struct vfio_info_cap_header *header = (const void *)((const char *)info + at);
+	if (!capability)
+		return true;
+	memcpy(&ranges, capability, sizeof(ranges));
+	for (uint32_t i = 0; i < ranges.nr_iovas; i++) {
+		size_t length = strlen(text);
+		struct vfio_iova_range range;
 
-		if (header->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE)
-			return (const void *)header;
-		at = header->next;
+		memcpy(&range, capability + sizeof(ranges) + i * sizeof(range), sizeof(range));
+		inside = inside || (first >= range.start && last <= range.end);
+		snprintf(text + length, room - length, "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
+			 (uint64_t)range.start, (uint64_t)range.end);
 	}
-	return NULL;
+	return inside;
 }
 
 /* What the IOMMU could never map gets a line of its own: the kernel says only EINVAL. */
 static int check(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	uint64_t last = dma->iova + (dma->size - 1), page = 4096;
-	const struct vfio_iommu_type1_info_cap_iova_range *ranges;
 	struct vfio_iommu_type1_info *info;
 	char text[400] = "";
-	bool inside = false;
+	bool inside;
 
 	if (!dma->size || last < dma->iova || !(dma->flags & (BK_DEVICE_DMA_READ | BK_DEVICE_DMA_WRITE)))
 		return bk_fail(err, EINVAL,
@@ -72,7 +84,7 @@ static int check(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct 
 	if (!info)
 		return 0;
 	if (info->flags & VFIO_IOMMU_INFO_PGSIZES && info->iova_pgsizes)
-		page = info->iova_pgsizes & -info->iova_pgsizes;
+		page = info->iova_pgsizes & (~info->iova_pgsizes + 1);
 	if ((dma->iova | dma->size | (uintptr_t)dma->vaddr) & (page - 1)) {
 		free(info);
 		return bk_fail(err, EINVAL,
@@ -80,17 +92,9 @@ static int check(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct 
 			       " bytes: address, size and memory must be multiples of 0x%" PRIx64,
 			       vfio->base.name, dma->iova, dma->size, page);
 	}
-	ranges = iova_ranges(info);
-	for (uint32_t i = 0; ranges && i < ranges->nr_iovas; i++) {
-		size_t length = strlen(text);
-
-		if (dma->iova >= ranges->iova_ranges[i].start && last <= ranges->iova_ranges[i].end)
-			inside = true;
-		snprintf(text + length, sizeof(text) - length, "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
-			 (uint64_t)ranges->iova_ranges[i].start, (uint64_t)ranges->iova_ranges[i].end);
-	}
+	inside = mappable(info, dma->iova, last, text, sizeof(text));
 	free(info);
-	if (ranges && !inside)
+	if (!inside)
 		return bk_fail(
 			err, EINVAL,
 			"%s: 0x%" PRIx64 "-0x%" PRIx64
