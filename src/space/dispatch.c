@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Dispatch: from an access to the handlers that answer it.
+ *
+ * An access of 1, 2, 4 or 8 bytes inside one span goes straight to its
+ * handler. Every other one takes the slow path, which walks over spans and
+ * gaps and cuts what a handler does not take whole.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- Stand-ins for handlers ---- */
+
+int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	return -EOPNOTSUPP;
+}
+
+int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	return -EOPNOTSUPP;
+}
+
+static uint64_t load_bytes(const uint8_t *bytes, unsigned width)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < width; i++)
+		value |= (uint64_t)bytes[i] << 8 * i;
+	return value;
+}
+
+static void store_bytes(uint8_t *bytes, unsigned width, uint64_t value)
+{
+	for (unsigned i = 0; i < width; i++)
+		bytes[i] = (uint8_t)(value >> 8 * i);
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LITTLE_ENDIAN_HOST 1
+#else
+#define LITTLE_ENDIAN_HOST 0
+#endif
+
+/* Memory is shared with the guest's other threads: an aligned access is one access. */
+int bk__plain_read(void *host, uint64_t offset, unsigned width, uint64_t *value)
+{
+	uint8_t *at = (uint8_t *)host + offset;
+
+	if (!LITTLE_ENDIAN_HOST || (uintptr_t)at % width)
+		*value = load_bytes(at, width);
+	else if (width == 8)
+		*value = __atomic_load_n((uint64_t *)at, __ATOMIC_RELAXED);
+	else if (width == 4)
+		*value = __atomic_load_n((uint32_t *)at, __ATOMIC_RELAXED);
+	else if (width == 2)
+		*value = __atomic_load_n((uint16_t *)at, __ATOMIC_RELAXED);
+	else
+		*value = __atomic_load_n(at, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int bk__plain_write(void *host, uint64_t offset, unsigned width, uint64_t value)
+{
+	uint8_t *at = (uint8_t *)host + offset;
+
+	if (!LITTLE_ENDIAN_HOST || (uintptr_t)at % width)
+		store_bytes(at, width, value);
+	else if (width == 8)
+		__atomic_store_n((uint64_t *)at, value, __ATOMIC_RELAXED);
+	else if (width == 4)
+		__atomic_store_n((uint32_t *)at, (uint32_t)value, __ATOMIC_RELAXED);
+	else if (width == 2)
+		__atomic_store_n((uint16_t *)at, (uint16_t)value, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(at, (uint8_t)value, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* ---- Failures ---- */
+
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static __attribute__((noinline, cold)) void failed(struct bk_space *space, const struct bk__span *span,
+						   uint64_t address, bool write, unsigned width, int error)
+{
+	uint64_t missed;
+
+	count(&space->errors);
+	count(&span->region->errors);
+	if (space->on_error) {
+		space->on_error(space->on_error_opaque, span->region, address, write, width, error);
+	} else if (bk_ratelimit_ok(&space->log_limit, &missed)) {
+		char reason[80] = "";
+
+		if (strerror_r(-error, reason, sizeof(reason)))
+			reason[0] = 0;
+		bk_log(BK_LOG_WARNING,
+		       "%s: %s of %u bytes at 0x%" PRIx64 " failed in region '%s': error %d %s (%" PRIu64
+		       " lines like this left out)",
+		       space->name, write ? "write" : "read", width, address, span->region->name, -error,
+		       reason, missed);
+	}
+}
+
+/* ---- The slow path ---- */
+
+struct access {
+	struct bk_space *space;
+	bool write;
+	int error; /* the first of a handler's */
+};
+
+static bool accepts(const struct bk__span *span, size_t width)
+{
+	return width <= 8 && span->accepts >> width & 1;
+}
+
+static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
+		 unsigned width)
+{
+	uint64_t value = 0;
+	int error;
+
+	if (!accepts(span, width))
+		error = -EINVAL;
+	else if (access->write)
+		error = span->write(span->opaque, address + span->add, width, load_bytes(data, width));
+	else
+		error = span->read(span->opaque, address + span->add, width, &value);
+	if (bk__unlikely(error)) {
+		value = UINT64_MAX;
+		failed(access->space, span, address, access->write, width, error);
+		if (!access->error)
+			access->error = error;
+	}
+	if (!access->write)
+		store_bytes(data, width, value);
+}
+
+static void copy_plain(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
+		       size_t length)
+{
+	uint8_t *host = (uint8_t *)span->opaque + (address + span->add);
+
+	if (access->write)
+		memcpy(host, data, length);
+	else
+		memcpy(data, host, length);
+}
+
+/* `length` bytes that lie inside the span; `whole`: they are the whole access. */
+static void call_span(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
+		      size_t length, bool whole)
+{
+	if (whole && accepts(span, length)) {
+		call(access, span, address, data, (unsigned)length);
+		return;
+	}
+	if (length > 8 && span->plain && !(access->write && span->write == bk__no_write)) {
+		copy_plain(access, span, address, data, length);
+		return;
+	}
+	while (length) {
+		unsigned width = 8, narrower;
+
+		while (width > length || address % width)
+			width /= 2;
+		for (narrower = width; narrower && !accepts(span, narrower);)
+			narrower /= 2;
+		if (narrower)
+			width = narrower;
+		call(access, span, address, data, width);
+		address += width;
+		data += width;
+		length -= width;
+	}
+}
+
+static void unclaimed(struct access *access, uint8_t *data, size_t length)
+{
+	count(access->write ? &access->space->unclaimed_writes : &access->space->unclaimed_reads);
+	if (!access->write)
+		memset(data, 0xff, length);
+}
+
+/* Inside a read section. */
+static int slow(struct bk_space *space, const struct bk__view *view, uint64_t address, uint8_t *data,
+		size_t length, bool write)
+{
+	struct access access = { .space = space, .write = write };
+	size_t i = bk__view_find(view, address), done = 0;
+
+	while (done < length) {
+		uint64_t at = address + done, left = length - done;
+		const struct bk__span *span = i < view->count ? view->spans[i] : NULL;
+
+		if (!span || at < address) { /* nobody from here on, or past 2^64 - 1 */
+			unclaimed(&access, data + done, left);
+			break;
+		}
+		if (span->first > at) {
+			if (left > span->first - at)
+				left = span->first - at;
+			unclaimed(&access, data + done, left);
+		} else {
+			if (left - 1 > span->last - at)
+				left = span->last - at + 1;
+			call_span(&access, span, at, data + done, left, left == length);
+			i++;
+		}
+		done += left;
+	}
+	return access.error;
+}
+
+static __attribute__((noinline)) int slow_read(struct bk_space *space, const struct bk__view *view,
+					       uint64_t address, unsigned width, uint64_t *value)
+{
+	uint8_t data[8];
+	int error = slow(space, view, address, data, width, false);
+
+	*value = load_bytes(data, width);
+	return error;
+}
+
+static __attribute__((noinline)) int slow_write(struct bk_space *space, const struct bk__view *view,
+						uint64_t address, unsigned width, uint64_t value)
+{
+	uint8_t data[8];
+
+	store_bytes(data, width, value);
+	return slow(space, view, address, data, width, true);
+}
+
+/* ---- The entries ---- */
+
+static inline int enter(struct bk_space *space)
+{
+	if (bk__unlikely(bk__reader_state != BK__READER_READY)) {
+		int error = bk__reader_prepare(space->domain);
+
+		if (error)
+			return error;
+	}
+	bk__read_lock();
+	return 0;
+}
+
+/* The span that takes the whole access at once, or NULL. */
+static inline const struct bk__span *whole(const struct bk__view *view, uint64_t address, unsigned width)
+{
+	size_t i = bk__view_find(view, address);
+	const struct bk__span *span = i < view->count ? view->spans[i] : NULL;
+
+	if (!span || address < span->first || span->last - address < width - 1)
+		return NULL;
+	return span->accepts >> width & 1 ? span : NULL;
+}
+
+int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
+{
+	const struct bk__view *view;
+	const struct bk__span *span;
+	int error;
+
+	if (bk__unlikely(width - 1 > 7))
+		return -EINVAL;
+	*value = UINT64_MAX >> (64 - 8 * width);
+	error = enter(space);
+	if (bk__unlikely(error))
+		return error;
+	view = bk__view_of(space);
+	span = whole(view, address, width);
+	if (bk__likely(span)) {
+		uint64_t all_ones = *value;
+
+		error = span->read(span->opaque, address + span->add, width, value);
+		*value &= all_ones;
+		if (bk__unlikely(error)) {
+			*value = all_ones;
+			failed(space, span, address, false, width, error);
+		}
+	} else {
+		error = slow_read(space, view, address, width, value);
+	}
+	bk__read_unlock();
+	return error;
+}
+
+int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value)
+{
+	const struct bk__view *view;
+	const struct bk__span *span;
+	int error;
+
+	if (bk__unlikely(width - 1 > 7))
+		return -EINVAL;
+	error = enter(space);
+	if (bk__unlikely(error))
+		return error;
+	view = bk__view_of(space);
+	span = whole(view, address, width);
+	if (bk__likely(span)) {
+		value &= UINT64_MAX >> (64 - 8 * width);
+		error = span->write(span->opaque, address + span->add, width, value);
+		if (bk__unlikely(error))
+			failed(space, span, address, true, width, error);
+	} else {
+		error = slow_write(space, view, address, width, value);
+	}
+	bk__read_unlock();
+	return error;
+}
+
+int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t length)
+{
+	int error;
+
+	if (!length)
+		return -EINVAL;
+	error = enter(space);
+	if (error) {
+		memset(data, 0xff, length);
+		return error;
+	}
+	error = slow(space, bk__view_of(space), address, data, length, false);
+	bk__read_unlock();
+	return error;
+}
+
+int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *data, size_t length)
+{
+	int error;
+
+	if (!length)
+		return -EINVAL;
+	error = enter(space);
+	if (error)
+		return error;
+	/* Only read: the access is a write. */
+	error = slow(space, bk__view_of(space), address, (uint8_t *)data, length, true);
+	bk__read_unlock();
+	return error;
+}
+
+void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
+{
+	const struct bk__view *view;
+
+	if (enter(space))
+		return;
+	view = bk__view_of(space);
+	for (size_t i = bk__view_find(view, first); i < view->count && view->spans[i]->first <= last; i++) {
+		struct bk_flat flat;
+
+		bk__span_flat(view->spans[i], &flat);
+		if (!visit(opaque, &flat))
+			break;
+	}
+	bk__read_unlock();
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Listeners: the exact difference between a view and the one before. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool wanted(const struct bk_listener *listener, const struct bk__span *span)
+{
+	return !listener->ops->mapped_only || span->region->kind == BK_REGION_MAPPED;
+}
+
+/* Within a patch a span that stays is the same object in both views; both are in address order. */
+struct walk {
+	struct bk__span *const *old, *const *old_end, *const *new, *const *new_end;
+};
+
+static struct walk walk_of(const struct bk_space *space, const struct bk__patch *patch)
+{
+	struct bk__span *const *old = space->old_view->spans + patch->at;
+	struct bk__span *const *new = space->view->spans + patch->new_at;
+
+	return (struct walk){ old, old + patch->count, new, new + patch->new_count };
+}
+
+/* The next span that is in one of the views only, and in which. */
+static const struct bk__span *next_change(struct walk *walk, bool *removed)
+{
+	while (walk->old < walk->old_end && walk->new < walk->new_end && * walk->old == *walk->new)
+		walk->old++, walk->new ++;
+	if (walk->old < walk->old_end &&
+	    (walk->new == walk->new_end || (*walk->old)->first <= (*walk->new)->first)) {
+		*removed = true;
+		return *walk->old++;
+	}
+	*removed = false;
+	return walk->new < walk->new_end ? *walk->new ++ : NULL;
+}
+
+/* Is there anything to tell, and does something that goes overlap something that comes? */
+static void look(struct bk_listener *listener, bool *overlap)
+{
+	const struct bk_space *space = listener->space;
+	const struct bk__span *last_of[2] = { NULL, NULL }; /* the latest added, removed */
+
+	*overlap = false;
+	listener->changed = false;
+	for (size_t i = 0; i < space->patches.count; i++) {
+		struct walk walk = walk_of(space, &space->patches.at[i]);
+		const struct bk__span *span;
+		bool removed;
+
+		while ((span = next_change(&walk, &removed))) {
+			if (!wanted(listener, span))
+				continue;
+			listener->changed = true;
+			/* They come by first address, so only the latest of the others can reach this one. */
+			if (last_of[!removed] && last_of[!removed]->last >= span->first)
+				*overlap = true;
+			last_of[removed] = span;
+		}
+	}
+}
+
+static void tell_changes(const struct bk_listener *listener, bool removals)
+{
+	const struct bk_space *space = listener->space;
+	void (*tell)(void *opaque, const struct bk_flat *flat) =
+		removals ? listener->ops->removed : listener->ops->added;
+
+	for (size_t i = 0; tell && i < space->patches.count; i++) {
+		struct walk walk = walk_of(space, &space->patches.at[i]);
+		const struct bk__span *span;
+		bool removed;
+
+		while ((span = next_change(&walk, &removed))) {
+			struct bk_flat flat;
+
+			if (removed != removals || !wanted(listener, span))
+				continue;
+			bk__span_flat(span, &flat);
+			tell(listener->opaque, &flat);
+		}
+	}
+}
+
+static void begin(const struct bk_listener *listener, bool overlap)
+{
+	if (listener->ops->begin)
+		listener->ops->begin(listener->opaque, overlap);
+}
+
+static void end(const struct bk_listener *listener)
+{
+	if (listener->ops->end)
+		listener->ops->end(listener->opaque);
+}
+
+enum phase { BEGIN, REMOVED, ADDED, END };
+
+static void tell_phase(const struct bk_space *space, enum phase phase)
+{
+	for (struct bk_listener *listener = space->listeners; listener; listener = listener->next) {
+		bool overlap;
+
+		if (phase == BEGIN) {
+			look(listener, &overlap);
+			if (listener->changed)
+				begin(listener, overlap);
+		} else if (listener->changed) {
+			if (phase == END)
+				end(listener);
+			else
+				tell_changes(listener, phase == REMOVED);
+		}
+	}
+}
+
+void bk__listeners_tell(struct bk_domain *domain)
+{
+	for (enum phase phase = BEGIN; phase <= END; phase++) {
+		for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+			if (space->old_view)
+				tell_phase(space, phase);
+		}
+	}
+}
+
+/* The whole view, to one that begins or ends to listen. */
+static void tell_all(const struct bk_listener *listener,
+		     void (*tell)(void *opaque, const struct bk_flat *flat))
+{
+	const struct bk__view *view = listener->space->view;
+
+	begin(listener, false);
+	for (size_t i = 0; tell && i < view->count; i++) {
+		struct bk_flat flat;
+
+		if (!wanted(listener, view->spans[i]))
+			continue;
+		bk__span_flat(view->spans[i], &flat);
+		tell(listener->opaque, &flat);
+	}
+	end(listener);
+}
+
+int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, void *opaque,
+		    struct bk_listener **result)
+{
+	struct bk_listener *listener = calloc(1, sizeof(*listener)), **link;
+	int error;
+
+	if (!listener)
+		return -ENOMEM;
+	error = bk__lock(space->domain);
+	if (error) {
+		free(listener);
+		return error;
+	}
+	listener->space = space;
+	listener->ops = ops;
+	listener->opaque = opaque;
+	for (link = &space->listeners; *link; link = &(*link)->next)
+		;
+	*link = listener;
+	*result = listener;
+	tell_all(listener, ops->added);
+	bk__unlock(space->domain);
+	return 0;
+}
+
+void bk_listener_remove(struct bk_listener *listener)
+{
+	struct bk_domain *domain = listener->space->domain;
+	struct bk_listener **link = &listener->space->listeners;
+
+	if (bk__lock(domain))
+		return;
+	while (*link != listener)
+		link = &(*link)->next;
+	*link = listener->next;
+	tell_all(listener, listener->ops->removed);
+	bk__unlock(domain);
+	free(listener);
+}

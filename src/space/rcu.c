@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Registration of reader threads: on first use, until the thread ends. */
+#include "rcu.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+__thread enum bk__reader_state bk__reader_state;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static int key_error;
+
+/* A later destructor that reads again registers again, and this one runs again. */
+static void thread_ends(void *unused)
+{
+	(void)unused;
+	urcu_memb_unregister_thread();
+	bk__reader_state = BK__READER_NEW;
+}
+
+static void make_key(void)
+{
+	key_error = pthread_key_create(&key, thread_ends);
+}
+
+int bk__reader_init(void)
+{
+	pthread_once(&once, make_key);
+	return -key_error;
+}
+
+int bk__reader_register(void)
+{
+	if (!URCU_TLS(urcu_memb_reader).registered) {
+		if (pthread_setspecific(key, &key))
+			return -ENOMEM;
+		urcu_memb_register_thread();
+	}
+	bk__reader_state = BK__READER_READY;
+	return 0;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Regions: what they are made from, the two trees that hold them, and their end. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct bk_region *placed(const struct bk__node *node)
+{
+	return bk__container(node, struct bk_region, by_place);
+}
+
+static struct bk_region *ordered(const struct bk__node *node)
+{
+	return bk__container(node, struct bk_region, by_order);
+}
+
+static int compare_id(const struct bk_region *a, const struct bk_region *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int compare_place(const struct bk__node *left, const struct bk__node *right)
+{
+	const struct bk_region *a = placed(left), *b = placed(right);
+
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return compare_id(a, b);
+}
+
+/* Without the id: equal for what may not be in one space. */
+static int compare_rank(const struct bk_region *a, const struct bk_region *b)
+{
+	if (a->priority != b->priority)
+		return a->priority > b->priority ? -1 : 1;
+	return a->rank < b->rank ? -1 : a->rank > b->rank;
+}
+
+static int compare_order(const struct bk__node *left, const struct bk__node *right)
+{
+	const struct bk_region *a = ordered(left), *b = ordered(right);
+	int order = compare_rank(a, b);
+
+	return order ? order : compare_id(a, b);
+}
+
+static void refresh_highest(struct bk__node *node)
+{
+	struct bk_region *region = placed(node);
+	uint64_t highest = region->last;
+
+	if (node->left && placed(node->left)->highest_last > highest)
+		highest = placed(node->left)->highest_last;
+	if (node->right && placed(node->right)->highest_last > highest)
+		highest = placed(node->right)->highest_last;
+	region->highest_last = highest;
+}
+
+const struct bk__tree bk__tree_by_place = { .compare = compare_place, .refresh = refresh_highest };
+const struct bk__tree bk__tree_by_order = { .compare = compare_order };
+
+static int check(const struct bk_space *space, const struct bk_region_desc *desc)
+{
+	if (desc->last < desc->first || desc->last > space->last)
+		return -EINVAL;
+	if (desc->ops && desc->ops->widths > BK_WIDTH_ALL)
+		return -EINVAL;
+	switch (desc->kind) {
+	case BK_REGION_HANDLED:
+		return desc->ops ? 0 : -EINVAL;
+	case BK_REGION_MAPPED:
+		if (!desc->ops && !(desc->memory.attributes & BK_MEMORY_RAM && desc->memory.host))
+			return -EINVAL;
+		return 0;
+	case BK_REGION_NESTED:
+		if (!desc->nested || desc->last - desc->first > UINT64_MAX - desc->nested_first)
+			return -EINVAL;
+		return desc->nested->domain == space->domain ? 0 : -EXDEV;
+	}
+	return -EINVAL;
+}
+
+/* Spreads the bits of a number that is given out in order (the finaliser of splitmix64). */
+static uint64_t scatter(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* What a span of this region does; its place is filled in when it gets one. */
+static void prepare_answer(struct bk_region *region)
+{
+	struct bk__span *answer = &region->answer;
+	const struct bk_region_ops *ops = region->ops;
+	unsigned widths = ops && ops->widths ? ops->widths : BK_WIDTH_ALL;
+
+	answer->region = region;
+	answer->opaque = region->opaque;
+	for (unsigned width = 1; width <= 8; width *= 2)
+		answer->accepts |= widths & width ? 1u << width : 0;
+	if (ops) {
+		answer->read = ops->read ? ops->read : bk__no_read;
+		answer->write = ops->write ? ops->write : bk__no_write;
+	} else {
+		bool readonly = region->memory.attributes & BK_MEMORY_READONLY;
+
+		answer->plain = 1;
+		answer->opaque = region->memory.host;
+		answer->read = bk__plain_read;
+		answer->write = readonly ? bk__no_write : bk__plain_write;
+		region->base = 0;
+	}
+}
+
+int bk__region_create(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **result)
+{
+	const char *name = desc->name ? desc->name : "";
+	struct bk_region *region;
+	int error = check(space, desc);
+
+	if (error)
+		return error;
+	region = calloc(1, sizeof(*region) + strlen(name) + 1);
+	if (!region)
+		return -ENOMEM;
+	strcpy(region->name, name);
+	region->space = space;
+	region->id = __atomic_fetch_add(&space->domain->next_region_id, 1, __ATOMIC_RELAXED);
+	region->by_place.weight = region->by_order.weight = (uint32_t)scatter(region->id + 1);
+	region->first = desc->first;
+	region->last = desc->last;
+	region->length = desc->last - desc->first;
+	region->priority = desc->priority;
+	region->rank = desc->rank;
+	region->enabled = !desc->disabled;
+	region->kind = desc->kind;
+	region->ops = desc->ops;
+	region->opaque = desc->opaque;
+	region->base = desc->base;
+	if (desc->kind == BK_REGION_MAPPED)
+		region->memory = desc->memory;
+	if (desc->kind == BK_REGION_NESTED) {
+		region->nested = desc->nested;
+		region->nested_first = desc->nested_first;
+	} else {
+		prepare_answer(region);
+	}
+	*result = region;
+	return 0;
+}
+
+void bk__region_link(struct bk_region *region)
+{
+	struct bk_space *space = region->space;
+
+	bk__tree_insert(&space->by_place, &region->by_place);
+	bk__tree_insert(&space->by_order, &region->by_order);
+	space->region_count++;
+	if (region->nested) {
+		region->next_shown = region->nested->shown;
+		region->nested->shown = region;
+	}
+	region->present = true;
+}
+
+void bk__region_unlink(struct bk_region *region)
+{
+	struct bk_space *space = region->space;
+
+	bk__tree_remove(&space->by_place, &region->by_place);
+	bk__tree_remove(&space->by_order, &region->by_order);
+	space->region_count--;
+	if (region->nested) {
+		struct bk_region **link = &region->nested->shown;
+
+		while (*link != region)
+			link = &(*link)->next_shown;
+		*link = region->next_shown;
+	}
+	region->present = false;
+}
+
+void bk__region_release(struct bk_region *region)
+{
+	if (region->ops && region->ops->released)
+		region->ops->released(region->opaque);
+	free(region);
+}
+
+/* Nodes of equal priority and rank lie side by side, but in any shape. */
+static struct bk_region *twin_below(const struct bk__node *node, const struct bk_region *region)
+{
+	while (node) {
+		int order = compare_rank(region, ordered(node));
+		struct bk_region *found;
+
+		if (order == 0 && ordered(node) != region)
+			return ordered(node);
+		if (order == 0 && (found = twin_below(node->left, region)))
+			return found;
+		node = order < 0 ? node->left : node->right;
+	}
+	return NULL;
+}
+
+struct bk_region *bk__region_twin(const struct bk_region *region)
+{
+	return twin_below(region->space->by_order.root, region);
+}
+
+bool bk__region_shows(const struct bk_region *region, uint64_t *first, uint64_t *last)
+{
+	*first = region->nested_first;
+	*last = region->length > UINT64_MAX - *first ? UINT64_MAX : *first + region->length;
+	if (*last > region->nested->last)
+		*last = region->nested->last;
+	return *first <= *last;
+}
+
+static int visit_below(const struct bk__node *node, uint64_t first, uint64_t last,
+		       int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+{
+	while (node && placed(node)->highest_last >= first) {
+		struct bk_region *region = placed(node);
+		int error = visit_below(node->left, first, last, visit, opaque);
+
+		if (!error && region->first <= last && region->last >= first)
+			error = visit(opaque, region);
+		if (error || region->first > last)
+			return error;
+		node = node->right;
+	}
+	return 0;
+}
+
+int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t last,
+		      int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+{
+	return visit_below(space->by_place.root, first, last, visit, opaque);
+}
+
+const char *bk_region_name(const struct bk_region *region)
+{
+	return region->name;
+}
+
+void *bk_region_opaque(const struct bk_region *region)
+{
+	return region->opaque;
+}
+
+uint64_t bk_region_errors(const struct bk_region *region)
+{
+	return __atomic_load_n(&region->errors, __ATOMIC_RELAXED);
+}
+
+int bk_region_retire(struct bk_region *region)
+{
+	struct bk_domain *domain = region->space->domain;
+	struct bk_update *update;
+	int error;
+
+	if (bk__read_ongoing() || bk__is_reclaimer(domain))
+		return -EDEADLK;
+	update = bk_update_begin(domain);
+	if (!update)
+		return -ENOMEM;
+	error = bk_update_remove(update, region);
+	if (error) {
+		bk_update_drop(update);
+		return error;
+	}
+	error = bk_update_commit(update);
+	return error ? error : bk_domain_synchronize(domain);
+}

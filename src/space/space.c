@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Spaces: their birth, their end and their counters. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uint64_t last)
+{
+	struct bk_space *space;
+	void *memory;
+
+	if (posix_memalign(&memory, 64, sizeof(*space)))
+		return NULL;
+	space = memory;
+	memset(space, 0, sizeof(*space));
+	space->domain = domain;
+	space->last = last;
+	space->by_place = bk__tree_by_place;
+	space->by_order = bk__tree_by_order;
+	space->view = &bk__empty_view;
+	space->name = strdup(name ? name : "");
+	if (!space->name || bk__lock(domain))
+		goto out_of_memory;
+	if (bk__slot_take(domain, &space->slot)) {
+		bk__unlock(domain);
+		goto out_of_memory;
+	}
+	space->next = domain->spaces;
+	space->link = &domain->spaces;
+	if (space->next)
+		space->next->link = &space->next;
+	domain->spaces = space;
+	domain->space_count++;
+	bk__unlock(domain);
+	return space;
+
+out_of_memory:
+	free(space->name);
+	free(space);
+	return NULL;
+}
+
+static void bury_space(struct bk_domain *domain, struct bk__grave *grave)
+{
+	struct bk_space *space = bk__container(grave, struct bk_space, grave);
+
+	while (space->dead_regions) {
+		struct bk_region *region = space->dead_regions;
+
+		space->dead_regions = region->next_dead;
+		bk__region_release(region);
+	}
+	bk__lock(domain);
+	for (size_t i = 0; i < space->view->count; i++)
+		bk__span_free(domain, space->view->spans[i]);
+	bk__view_free(domain, space->view);
+	bk__slot_give(domain, space->slot);
+	bk__unlock(domain);
+	free(space->dirty.at);
+	free(space->patches.at);
+	free(space->fresh.at);
+	free(space->name);
+	free(space);
+}
+
+int bk_space_destroy(struct bk_space *space)
+{
+	struct bk_domain *domain = space->domain;
+	int error = bk__lock(domain);
+
+	if (error)
+		return error;
+	if (space->shown || space->listeners) {
+		bk__unlock(domain);
+		return -EBUSY;
+	}
+	/* One pointer changes: readers see it whole without a new snapshot, and this cannot fail. */
+	bk__publish(domain->snapshot->views[space->slot], &bk__empty_view);
+	while (space->by_place.root) {
+		struct bk_region *region = bk__container(space->by_place.root, struct bk_region, by_place);
+
+		bk__region_unlink(region);
+		region->next_dead = space->dead_regions;
+		space->dead_regions = region;
+	}
+	*space->link = space->next;
+	if (space->next)
+		space->next->link = space->link;
+	domain->space_count--;
+	space->grave.bury = bury_space;
+	bk__dig(domain, &space->grave, bk__view_bytes(space->view), true);
+	bk__unlock(domain);
+	return 0;
+}
+
+struct bk_domain *bk_space_domain(const struct bk_space *space)
+{
+	return space->domain;
+}
+
+const char *bk_space_name(const struct bk_space *space)
+{
+	return space->name;
+}
+
+uint64_t bk_space_last(const struct bk_space *space)
+{
+	return space->last;
+}
+
+void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats)
+{
+	stats->unclaimed_reads = __atomic_load_n(&space->unclaimed_reads, __ATOMIC_RELAXED);
+	stats->unclaimed_writes = __atomic_load_n(&space->unclaimed_writes, __ATOMIC_RELAXED);
+	stats->errors = __atomic_load_n(&space->errors, __ATOMIC_RELAXED);
+}
+
+void bk_space_on_error(struct bk_space *space, bk_error_fn *fn, void *opaque)
+{
+	space->on_error = fn;
+	space->on_error_opaque = opaque;
+}

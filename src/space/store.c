@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory of views and spans, kept for the next commit: fresh pages would cost more than the commit. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	POOL_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
+	POOL_LIMIT = 32 << 20, /* bytes in the pool; what comes beyond is freed */
+	SPANS_PER_SLAB = 63,
+};
+
+struct bk__slab {
+	struct bk__slab *next;
+	struct bk__span spans[SPANS_PER_SLAB] __attribute__((aligned(64)));
+};
+
+_Static_assert(sizeof(struct bk__span) == 64, "a span is a cache line");
+
+struct bk__view bk__empty_view;
+
+int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
+{
+	size_t more = *capacity ? *capacity : 16;
+	void *new;
+
+	if (wanted <= *capacity)
+		return 0;
+	while (more < wanted)
+		more *= 2;
+	new = realloc(*at, more * element);
+	if (!new)
+		return -ENOMEM;
+	*at = new;
+	*capacity = more;
+	return 0;
+}
+
+size_t bk__view_bytes(const struct bk__view *view)
+{
+	return view == &bk__empty_view ? 0 : (size_t)1 << view->size_class;
+}
+
+struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
+{
+	unsigned class = POOL_LOWEST;
+	struct bk__view *view;
+
+	while ((size_t)1 << class < bytes)
+		class ++;
+	view = domain->pool[class];
+	if (view) {
+		domain->pool[class] = view->next;
+		domain->pool_bytes -= (size_t)1 << class;
+	} else {
+		view = malloc((size_t)1 << class);
+		if (!view)
+			return NULL;
+		view->size_class = class;
+	}
+	view->next = NULL;
+	return view;
+}
+
+void bk__view_free(struct bk_domain *domain, struct bk__view *view)
+{
+	if (view == &bk__empty_view)
+		return;
+	if (domain->pool_bytes + bk__view_bytes(view) > POOL_LIMIT) {
+		free(view);
+		return;
+	}
+	domain->pool_bytes += bk__view_bytes(view);
+	view->next = domain->pool[view->size_class];
+	domain->pool[view->size_class] = view;
+}
+
+struct bk__span *bk__span_alloc(struct bk_domain *domain)
+{
+	struct bk__span *span = domain->free_spans;
+
+	if (!span) {
+		void *memory;
+		struct bk__slab *slab;
+
+		if (posix_memalign(&memory, 64, sizeof(*slab)))
+			return NULL;
+		slab = memory;
+		slab->next = domain->slabs;
+		domain->slabs = slab;
+		for (unsigned i = 0; i < SPANS_PER_SLAB; i++)
+			bk__span_free(domain, &slab->spans[i]);
+		span = domain->free_spans;
+	}
+	domain->free_spans = span->opaque;
+	return span;
+}
+
+void bk__span_free(struct bk_domain *domain, struct bk__span *span)
+{
+	span->opaque = domain->free_spans;
+	domain->free_spans = span;
+}
+
+struct bk__snapshot *bk__snapshot_alloc(size_t capacity)
+{
+	struct bk__snapshot *snapshot = calloc(1, sizeof(*snapshot) + capacity * sizeof(snapshot->views[0]));
+
+	if (snapshot)
+		snapshot->capacity = capacity;
+	return snapshot;
+}
+
+void bk__store_destroy(struct bk_domain *domain)
+{
+	for (unsigned class = 0; class < BK__POOL_CLASSES; class ++) {
+		struct bk__view *view;
+
+		while ((view = domain->pool[class])) {
+			domain->pool[class] = view->next;
+			free(view);
+		}
+	}
+	while (domain->slabs) {
+		struct bk__slab *slab = domain->slabs;
+
+		domain->slabs = slab->next;
+		free(slab);
+	}
+}

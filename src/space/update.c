@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Updates: a private list of changes, and their commit.
+ *
+ * A commit applies the changes to the regions, looks whether the result is
+ * legal, resolves the views that it touches, and only then publishes. Nobody
+ * sees the regions but through the commit lock, so that up to that point each
+ * step can be undone: applying a change exchanges what it holds with what the
+ * region holds, and doing so again in reverse order restores everything.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum change_kind { ADD, REMOVE, MOVE, SHOW, ENABLE, ORDER };
+
+struct change {
+	enum change_kind kind;
+	struct bk_region *region;
+	union {
+		struct bk__range range;
+		uint64_t nested_first;
+		bool enabled;
+		struct {
+			int priority;
+			uint64_t rank;
+		} order;
+	};
+};
+
+struct bk_update {
+	struct bk_domain *domain;
+	BK__ARRAY(struct change) changes;
+};
+
+/* ---- The list ---- */
+
+struct bk_update *bk_update_begin(struct bk_domain *domain)
+{
+	struct bk_update *update = calloc(1, sizeof(*update));
+
+	if (update)
+		update->domain = domain;
+	return update;
+}
+
+static int append(struct bk_update *update, struct change change)
+{
+	if (change.region->space->domain != update->domain)
+		return -EXDEV;
+	if (bk__reserve(&update->changes, 1))
+		return -ENOMEM;
+	update->changes.at[update->changes.count++] = change;
+	return 0;
+}
+
+int bk_update_add(struct bk_update *update, struct bk_space *space, const struct bk_region_desc *desc,
+		  struct bk_region **result)
+{
+	struct bk_region *region;
+	int error;
+
+	if (space->domain != update->domain)
+		return -EXDEV;
+	error = bk__region_create(space, desc, &region);
+	if (error)
+		return error;
+	error = append(update, (struct change){ .kind = ADD, .region = region });
+	if (error) {
+		free(region);
+		return error;
+	}
+	if (result)
+		*result = region;
+	return 0;
+}
+
+int bk_update_remove(struct bk_update *update, struct bk_region *region)
+{
+	return append(update, (struct change){ .kind = REMOVE, .region = region });
+}
+
+/* The length (less one) and the nested address that a nested region will have
+ * by the changes made so far. */
+static void foresee(const struct bk_update *update, const struct bk_region *region, uint64_t *length,
+		    uint64_t *nested_first)
+{
+	*length = __atomic_load_n(&region->length, __ATOMIC_RELAXED);
+	*nested_first = __atomic_load_n(&region->nested_first, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < update->changes.count; i++) {
+		const struct change *change = &update->changes.at[i];
+
+		if (change->region == region && change->kind == MOVE)
+			*length = change->range.last - change->range.first;
+		if (change->region == region && change->kind == SHOW)
+			*nested_first = change->nested_first;
+	}
+}
+
+int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last)
+{
+	uint64_t length, nested_first;
+
+	if (last < first || last > region->space->last)
+		return -EINVAL;
+	if (region->kind == BK_REGION_HANDLED && last - first != region->length)
+		return -EINVAL;
+	if (region->kind == BK_REGION_NESTED) {
+		foresee(update, region, &length, &nested_first);
+		if (last - first > UINT64_MAX - nested_first)
+			return -EINVAL;
+	}
+	return append(update, (struct change){ .kind = MOVE, .region = region, .range = { first, last } });
+}
+
+int bk_update_show(struct bk_update *update, struct bk_region *region, uint64_t nested_first)
+{
+	uint64_t length, before;
+
+	if (region->kind != BK_REGION_NESTED)
+		return -EINVAL;
+	foresee(update, region, &length, &before);
+	if (length > UINT64_MAX - nested_first)
+		return -EINVAL;
+	return append(update,
+		      (struct change){ .kind = SHOW, .region = region, .nested_first = nested_first });
+}
+
+int bk_update_enable(struct bk_update *update, struct bk_region *region, bool enabled)
+{
+	return append(update, (struct change){ .kind = ENABLE, .region = region, .enabled = enabled });
+}
+
+int bk_update_order(struct bk_update *update, struct bk_region *region, int priority, uint64_t rank)
+{
+	return append(update,
+		      (struct change){ .kind = ORDER, .region = region, .order = { priority, rank } });
+}
+
+/* Frees the update and, unless they are in their spaces now, the regions it added. */
+static void free_update(struct bk_update *update, bool keep_regions)
+{
+	for (size_t i = 0; !keep_regions && i < update->changes.count; i++) {
+		if (update->changes.at[i].kind == ADD)
+			free(update->changes.at[i].region);
+	}
+	free(update->changes.at);
+	free(update);
+}
+
+void bk_update_drop(struct bk_update *update)
+{
+	free_update(update, false);
+}
+
+/* ---- Applying and undoing ---- */
+
+static int mark_dirty(struct bk_space *space, uint64_t first, uint64_t last)
+{
+	if (bk__reserve(&space->dirty, 1))
+		return -ENOMEM;
+	space->dirty.at[space->dirty.count++] = (struct bk__range){ first, last };
+	return 0;
+}
+
+#define EXCHANGE(type, a, b)     \
+	do {                     \
+		type held = (a); \
+		(a) = (b);       \
+		(b) = held;      \
+	} while (0)
+
+/* Applies a change, or undoes one that has been applied. Cannot fail. */
+static void exchange(struct change *change, bool undo)
+{
+	struct bk_region *region = change->region;
+	struct bk_space *space = region->space;
+
+	switch (change->kind) {
+	case ADD:
+	case REMOVE:
+		if ((change->kind == ADD) != undo)
+			bk__region_link(region);
+		else
+			bk__region_unlink(region);
+		break;
+	case MOVE:
+		bk__tree_remove(&space->by_place, &region->by_place);
+		EXCHANGE(uint64_t, region->first, change->range.first);
+		EXCHANGE(uint64_t, region->last, change->range.last);
+		__atomic_store_n(&region->length, region->last - region->first, __ATOMIC_RELAXED);
+		bk__tree_insert(&space->by_place, &region->by_place);
+		break;
+	case SHOW: {
+		uint64_t before = region->nested_first;
+
+		__atomic_store_n(&region->nested_first, change->nested_first, __ATOMIC_RELAXED);
+		change->nested_first = before;
+		break;
+	}
+	case ENABLE:
+		EXCHANGE(bool, region->enabled, change->enabled);
+		break;
+	case ORDER:
+		bk__tree_remove(&space->by_order, &region->by_order);
+		EXCHANGE(int, region->priority, change->order.priority);
+		EXCHANGE(uint64_t, region->rank, change->order.rank);
+		bk__tree_insert(&space->by_order, &region->by_order);
+		break;
+	}
+}
+
+/* Would the change alter nothing? Config writes that repeat a value are common. */
+static bool idle(const struct change *change)
+{
+	const struct bk_region *region = change->region;
+
+	switch (change->kind) {
+	case MOVE:
+		return change->range.first == region->first && change->range.last == region->last;
+	case SHOW:
+		return change->nested_first == region->nested_first;
+	case ENABLE:
+		return change->enabled == region->enabled;
+	case ORDER:
+		return change->order.priority == region->priority && change->order.rank == region->rank;
+	default:
+		return false;
+	}
+}
+
+static int apply(struct change *change)
+{
+	struct bk_region *region = change->region;
+
+	if (region->present == (change->kind == ADD))
+		return -EINVAL; /* named again after its removal */
+	if (!idle(change) && region->enabled && region->present &&
+	    mark_dirty(region->space, region->first, region->last))
+		return -ENOMEM;
+	if (!idle(change)) {
+		exchange(change, false);
+		if (region->enabled && region->present &&
+		    mark_dirty(region->space, region->first, region->last)) {
+			exchange(change, true);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* ---- Is the result legal, and which spaces does it touch ---- */
+
+/* Is `wanted` the space itself, or one that shows it, at whatever remove? */
+static bool shown_in(struct bk_space *space, const struct bk_space *wanted, uint64_t epoch)
+{
+	if (space == wanted)
+		return true;
+	if (space->epoch == epoch)
+		return false;
+	space->epoch = epoch;
+	for (struct bk_region *region = space->shown; region; region = region->next_shown) {
+		if (shown_in(region->space, wanted, epoch))
+			return true;
+	}
+	return false;
+}
+
+static int check_result(struct bk_update *update)
+{
+	for (size_t i = 0; i < update->changes.count; i++) {
+		const struct change *change = &update->changes.at[i];
+		const struct bk_region *region = change->region;
+
+		if (!region->present)
+			continue;
+		if ((change->kind == ADD || change->kind == ORDER) && bk__region_twin(region))
+			return -EEXIST;
+		if (change->kind == ADD && region->nested &&
+		    shown_in(region->space, region->nested, ++update->domain->epoch))
+			return -ELOOP;
+	}
+	return 0;
+}
+
+/* Puts the space and all that show it in front of the list: children come before their parents. */
+static void list_affected(struct bk_space *space)
+{
+	struct bk_domain *domain = space->domain;
+
+	if (space->epoch == domain->epoch)
+		return;
+	space->epoch = domain->epoch;
+	for (struct bk_region *region = space->shown; region; region = region->next_shown)
+		list_affected(region->space);
+	space->next_affected = domain->affected;
+	domain->affected = space;
+}
+
+/* What changed in a nested space may change where it shows. */
+static int dirty_parents(const struct bk_space *space)
+{
+	for (const struct bk_region *region = space->shown; region; region = region->next_shown) {
+		uint64_t first, last, up = region->first - region->nested_first;
+
+		if (!region->enabled || !bk__region_shows(region, &first, &last))
+			continue;
+		for (size_t i = 0; i < space->patches.count; i++) {
+			const struct bk__patch *patch = &space->patches.at[i];
+			struct bk__span *const *old = &space->old_view->spans[patch->at];
+			struct bk__span *const *new = &space->view->spans[patch->new_at];
+			uint64_t from = UINT64_MAX, to = 0;
+
+			if (patch->count) {
+				from = old[0]->first;
+				to = old[patch->count - 1]->last;
+			}
+			if (patch->new_count && new[0]->first < from)
+				from = new[0]->first;
+			if (patch->new_count && new[patch->new_count - 1]->last > to)
+				to = new[patch->new_count - 1]->last;
+			if (from > last || to < first)
+				continue;
+			if (mark_dirty(region->space, (from > first ? from : first) + up,
+				       (to < last ? to : last) + up))
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int resolve_affected(struct bk_update *update)
+{
+	struct bk_domain *domain = update->domain;
+
+	domain->epoch++;
+	for (size_t i = 0; i < update->changes.count; i++)
+		list_affected(update->changes.at[i].region->space);
+	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+		if (space->dirty.count && (bk__view_update(space) || dirty_parents(space)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- Publishing ---- */
+
+static void bury_snapshot(struct bk_domain *domain, struct bk__grave *grave)
+{
+	struct bk__snapshot *snapshot = bk__container(grave, struct bk__snapshot, grave);
+
+	while (snapshot->dead_regions) {
+		struct bk_region *region = snapshot->dead_regions;
+
+		snapshot->dead_regions = region->next_dead;
+		bk__region_release(region);
+	}
+	bk__lock(domain);
+	for (size_t i = 0; i < snapshot->dead_span_count; i++)
+		bk__span_free(domain, snapshot->dead_spans[i]);
+	while (snapshot->dead_views) {
+		struct bk__view *view = snapshot->dead_views;
+
+		snapshot->dead_views = view->next;
+		bk__view_free(domain, view);
+	}
+	bk__unlock(domain);
+	free(snapshot->dead_spans);
+	free(snapshot);
+}
+
+/* Everything the commit needs is there: from here on it cannot fail. What the
+ * old snapshot takes to its grave is still whole, for the listeners. */
+static size_t publish(struct bk_update *update, struct bk__snapshot *new, struct bk__span **dead_spans)
+{
+	struct bk_domain *domain = update->domain;
+	struct bk__snapshot *old = domain->snapshot;
+	size_t bytes = sizeof(*old);
+
+	memcpy(new->views, old->views, old->capacity * sizeof(new->views[0]));
+	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+		if (!space->old_view)
+			continue;
+		new->views[space->slot] = space->view;
+		if (space->old_view != &bk__empty_view) {
+			space->old_view->next = old->dead_views;
+			old->dead_views = space->old_view;
+			bytes += bk__view_bytes(space->old_view);
+		}
+	}
+	bk__publish(domain->snapshot, new);
+	for (size_t i = update->changes.count; i--;) {
+		struct change *change = &update->changes.at[i];
+
+		if (change->kind == REMOVE) {
+			change->region->next_dead = old->dead_regions;
+			old->dead_regions = change->region;
+		}
+	}
+	old->dead_spans = dead_spans;
+	old->dead_span_count = domain->died.count;
+	if (domain->died.count)
+		memcpy(dead_spans, domain->died.at, domain->died.count * sizeof(dead_spans[0]));
+	old->grave.bury = bury_snapshot;
+	return bytes;
+}
+
+/* *dead_bytes: the size of what died. */
+static int commit(struct bk_update *update, size_t *applied, size_t *dead_bytes)
+{
+	struct bk_domain *domain = update->domain;
+	struct bk__span **dead_spans = NULL;
+	struct bk__snapshot *new;
+	int error = 0;
+
+	for (*applied = 0; *applied < update->changes.count; ++*applied) {
+		error = apply(&update->changes.at[*applied]);
+		if (error)
+			return error;
+	}
+	error = check_result(update);
+	if (!error)
+		error = resolve_affected(update);
+	if (error)
+		return error;
+	new = bk__snapshot_alloc(domain->snapshot->capacity);
+	if (new && domain->died.count)
+		dead_spans = malloc(domain->died.count * sizeof(dead_spans[0]));
+	if (!new || (domain->died.count && !dead_spans)) {
+		free(new);
+		return -ENOMEM;
+	}
+	*dead_bytes = publish(update, new, dead_spans);
+	bk__listeners_tell(domain);
+	return 0;
+}
+
+static void undo(struct bk_update *update, size_t applied)
+{
+	struct bk_domain *domain = update->domain;
+
+	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+		if (space->old_view) {
+			bk__view_free(domain, space->view);
+			space->view = space->old_view;
+		}
+	}
+	for (size_t i = 0; i < domain->born.count; i++)
+		bk__span_free(domain, domain->born.at[i]);
+	while (applied--)
+		exchange(&update->changes.at[applied], true);
+}
+
+int bk_update_commit(struct bk_update *update)
+{
+	struct bk_domain *domain = update->domain;
+	struct bk__snapshot *old;
+	size_t applied = 0, dead_bytes = 0;
+	int error = bk__lock(domain);
+
+	if (error) {
+		free_update(update, false);
+		return error;
+	}
+	old = domain->snapshot;
+	error = commit(update, &applied, &dead_bytes);
+	if (error)
+		undo(update, applied);
+	for (size_t i = 0; i < update->changes.count; i++)
+		update->changes.at[i].region->space->dirty.count = 0;
+	while (domain->affected) {
+		struct bk_space *space = domain->affected;
+
+		domain->affected = space->next_affected;
+		space->dirty.count = space->patches.count = space->fresh.count = 0;
+		space->old_view = NULL;
+	}
+	domain->born.count = domain->died.count = 0;
+	if (!error) /* regions that were removed may be gone from here on */
+		bk__dig(domain, &old->grave, dead_bytes, old->dead_regions);
+	bk__unlock(domain);
+	free_update(update, !error);
+	if (bk__read_ongoing())
+		bk__reader_state = BK__READER_OWES;
+	else
+		bk__settle(domain);
+	return error;
+}
