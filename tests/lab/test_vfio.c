@@ -4,6 +4,7 @@
  *
  *   test_vfio devices VGA EDU NVME   ati-vga, edu and nvme, each in a group of its own
  *   test_vfio pair EDU NVME          both in one group
+ *   test_vfio small IVSHMEM          its BAR 0 has 256 bytes
  *   test_vfio refused SPEC TEXT...   the line that says why SPEC cannot be opened has each TEXT in it
  */
 #include <errno.h>
@@ -528,6 +529,26 @@ static void two_devices_share_their_group(void **state)
 	assert_int_equal(bk_device_context_groups(context, NULL, 0), 0);
 }
 
+/* ---- small -------------------------------------------------------------- */
+
+static void a_bar_below_a_page_maps_whole(void **state)
+{
+	struct bk_device *small = open_device(context, edu_spec);
+	struct bk_device_region region;
+
+	assert_int_equal(get(small, BK_DEVICE_CONFIG, 0, 4), 0x11101af4);
+	assert_int_equal(bk_device_region(small, 0, &region), 0);
+	assert_int_equal(region.size, 256);
+	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP);
+	assert_int_equal(region.area_count, 1);
+	assert_int_equal(region.areas[0].size, 256);
+	put(small, 0, 0, 0x1234, 4); /* the interrupt mask */
+	assert_int_equal(get(small, 0, 0, 4), 0x1234);
+	assert_int_equal(get(small, 0, 0, 8), 0x1234);
+	assert_int_equal(bk_device_read(small, 0, 252, &region, 8), -EINVAL);
+	bk_device_close(small);
+}
+
 /* ------------------------------------------------------------------------- */
 
 static void keep_log(void *opaque, enum bk_log_level level, const char *line)
@@ -569,6 +590,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_devices_share_their_group),
 	};
 
+	const struct CMUnitTest small[] = {
+		cmocka_unit_test(a_bar_below_a_page_maps_whole),
+	};
+
 	bk_log_set(keep_log, NULL);
 	if (argc == 5 && !strcmp(argv[1], "devices")) {
 		snprintf(vga_spec, sizeof(vga_spec), "vfio:%s", argv[2]);
@@ -581,8 +606,13 @@ int main(int argc, char **argv)
 		snprintf(nvme_spec, sizeof(nvme_spec), "vfio:%s", argv[3]);
 		return cmocka_run_group_tests(pair, make_memory, NULL);
 	}
+	if (argc == 3 && !strcmp(argv[1], "small")) {
+		snprintf(edu_spec, sizeof(edu_spec), "vfio:%s", argv[2]);
+		return cmocka_run_group_tests(small, make_memory, NULL);
+	}
 	if (argc >= 3 && !strcmp(argv[1], "refused"))
 		return refused(argc - 2, argv + 2);
-	fprintf(stderr, "usage: test_vfio devices VGA EDU NVME | pair EDU NVME | refused SPEC TEXT...\n");
+	fprintf(stderr, "usage: test_vfio devices VGA EDU NVME | pair EDU NVME | small IVSHMEM | refused "
+			"SPEC TEXT...\n");
 	return 2;
 }
