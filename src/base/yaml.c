@@ -375,6 +375,20 @@ static void list(char *text, size_t room, const char *word)
 	snprintf(text + used, room - used, "%s%s", used ? ", " : "", word);
 }
 
+/* Small numbers as people say them, others as the field does. */
+#define SHOW(value) ((value) < 10 ? "" : "0x"), (value)
+
+static int fail_number(const struct bk__yaml *yaml, const struct bk__yaml_node *node, const char *what,
+		       const struct bk__yaml_field *field, struct bk_error *err)
+{
+	return bk__yaml_fail(yaml, node, err,
+			     "%s must be a number from %s%" PRIx64 " to %s%" PRIx64
+			     ", not %s\"%.60s\"; write it in decimal or as 0x...%s",
+			     what, SHOW(field->min), SHOW(field->max), node->quoted ? "the text " : "",
+			     shown(node),
+			     field->type == BK__YAML_SIZE ? ", with K, M, G or T if you like" : "");
+}
+
 int bk__yaml_scalar(const struct bk__yaml *yaml, const struct bk__yaml_node *node, const char *what,
 		    const struct bk__yaml_field *field, void *out, struct bk_error *err)
 {
@@ -388,12 +402,7 @@ int bk__yaml_scalar(const struct bk__yaml *yaml, const struct bk__yaml_node *nod
 	case BK__YAML_SIZE:
 		if (!scalar || !parse_number(node, field->type == BK__YAML_SIZE, &number) ||
 		    number < field->min || number > field->max)
-			return bk__yaml_fail(yaml, node, err,
-					     "%s must be a number from %" PRIu64 " to %#" PRIx64
-					     ", not \"%.60s\"; write it in decimal or as 0x...%s",
-					     what, field->min, field->max, shown(node),
-					     field->type == BK__YAML_SIZE ? ", with K, M, G or T if you like"
-									  : "");
+			return fail_number(yaml, node, what, field, err);
 		*(uint64_t *)out = number;
 		return 0;
 	case BK__YAML_BOOL:

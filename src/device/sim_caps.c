@@ -136,7 +136,7 @@ static int build_msix(struct loader *loader, const struct bk__yaml_node *node, s
 
 		if (!bar->size || bar->kind == SIM_IO)
 			return bk__yaml_fail(loader->yaml, bk__yaml_get(node, key), loader->err,
-					     "MSI-X needs a memory BAR, and BAR %s is none",
+					     "MSI-X needs a memory BAR, and BAR %s is not one; use another",
 					     bk__yaml_get(node, key)->text);
 	}
 	table.offset = msix.table;

@@ -103,7 +103,7 @@ static int load_register(struct loader *loader, struct sim_bar *bar, const struc
 		uint64_t value = i == 0 ? fields.reset : i == 1 ? fields.mask : fields.vector_bits;
 
 		if (bk__yaml_get(node, fitting[i]) && value & ~all)
-			return FAIL(bk__yaml_get(node, fitting[i]), "%s does not fit into %u bytes",
+			return FAIL(bk__yaml_get(node, fitting[i]), "%s does not fit into a width of %u",
 				    fitting[i], (unsigned)fields.width);
 	}
 	span.offset = fields.offset;
@@ -172,7 +172,7 @@ static const struct bk__yaml_field bar_fields[] = {
 	{ "index", BK__YAML_NUMBER, AT(index), true, 0, 5, NULL },
 	{ "kind", BK__YAML_CHOICE, AT(kind), true, 0, 0, bar_kinds },
 	{ "prefetchable", BK__YAML_BOOL, AT(prefetchable), false, 0, 0, NULL },
-	{ "size", BK__YAML_SIZE, AT(size), true, 4, 1ull << 47, NULL },
+	{ "size", BK__YAML_SIZE, AT(size), true, 0, UINT64_MAX, NULL },
 	{ "mappable", BK__YAML_BOOL, AT(mappable), false, 0, 0, NULL },
 	{ "fill", BK__YAML_NODE, AT(fill), false, 0, 0, NULL },
 	{ "registers", BK__YAML_NODES_OF, AT(registers), false, 0, SIM_REGISTERS, NULL },
@@ -215,8 +215,9 @@ static int check_bar(struct loader *loader, const struct bk__yaml_node *node, co
 		return FAIL(size, "a BAR's size must be a power of two, and 0x%" PRIx64 " is not", bar->size);
 	if (bar->size < smallest[bar->kind] || bar->size > largest[bar->kind])
 		return FAIL(size,
-			    "the size of a BAR of kind %s must be from %" PRIu64 " to 0x%" PRIx64 " bytes",
-			    bar_kinds[bar->kind], smallest[bar->kind], largest[bar->kind]);
+			    "the size of a BAR of kind %s must be from 0x%" PRIx64 " to 0x%" PRIx64
+			    ", not 0x%" PRIx64,
+			    bar_kinds[bar->kind], smallest[bar->kind], largest[bar->kind], bar->size);
 	if (bar->kind == SIM_IO && bar->prefetchable)
 		return FAIL(bk__yaml_get(node, "prefetchable"),
 			    "an I/O BAR cannot be prefetchable; remove it");
