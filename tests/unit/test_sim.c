@@ -1,70 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sim back: registers, config space, interrupts, and what its loader refuses. */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "device/sim.h"
-
-#define HEAD "name: x\nvendor: 0x1234\ndevice: 0x11e8\nclass: 0xff0000\n"
-
-static struct bk_device *open_text(const char *text)
-{
-	struct bk_device *device = NULL;
-	struct bk_error err = { "" };
-
-	if (bk__sim_open_text("x.yaml", text, strlen(text), "sim:x.yaml", &device, &err))
-		fail_msg("%s", err.text);
-	return device;
-}
-
-static struct bk_device *open_example(const char *name)
-{
-	struct bk_device_context *context = bk_device_context_create();
-	struct bk_device *device = NULL;
-	struct bk_error err = { "" };
-	char spec[512];
-
-	snprintf(spec, sizeof(spec), "sim:%s/%s", EXAMPLES, name);
-	if (bk_device_open(context, spec, &device, &err))
-		fail_msg("%s", err.text);
-	bk_device_context_destroy(context);
-	return device;
-}
-
-static uint64_t get(struct bk_device *device, unsigned region, uint64_t offset, unsigned width)
-{
-	uint8_t bytes[8];
-	uint64_t value = 0;
-
-	assert_int_equal(bk_device_read(device, region, offset, bytes, width), 0);
-	for (unsigned i = 0; i < width; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
-	return value;
-}
-
-static void put(struct bk_device *device, unsigned region, uint64_t offset, uint64_t value, unsigned width)
-{
-	uint8_t bytes[8];
-
-	for (unsigned i = 0; i < width; i++)
-		bytes[i] = (uint8_t)(value >> 8 * i);
-	assert_int_equal(bk_device_write(device, region, offset, bytes, width), 0);
-}
+#include "sim_device.h"
 
 /* ---- Registers ---- */
 
@@ -163,7 +108,8 @@ static void accesses_keep_their_width(void **state)
 
 static void accesses_past_the_end_are_refused(void **state)
 {
-	struct bk_device *device = open_text(HEAD "bars:\n- {index: 0, kind: mem32, size: 4K}\nrom: {size: 2K}\n");
+	struct bk_device *device =
+		open_text(HEAD "bars:\n- {index: 0, kind: mem32, size: 4K}\nrom: {size: 2K}\n");
 	uint8_t data[8] = { 0 };
 
 	assert_int_equal(bk_device_read(device, 0, 4096, data, 1), -EINVAL);
@@ -237,6 +183,229 @@ static void bars_can_be_sized_and_the_mirror_shows_the_host_s(void **state)
 	bk_device_close(device);
 }
 
+/* A mirror that can be written is how a guest would move the hardware itself. */
+static void a_writable_mirror_reaches_the_hardware(void **state)
+{
+	struct bk_device *device =
+		open_text(HEAD "bars:\n- index: 0\n  kind: mem64\n  size: 4K\n"
+			       "  mirror: {offset: 0x801, size: 0x40, config: 0, writable: true}\n");
+	uint64_t bar = get(device, 7, 0x10, 4);
+
+	put(device, 0, 0x811, 0xff, 1);
+	put(device, 0, 0x812, 0xabcd, 2);
+	assert_int_equal(get(device, 0, 0x812, 2), 0xabcd & 0xfff0);
+	assert_int_equal(get(device, 7, 0x10, 4), bar);
+	/* Decoding off, by the mirror, and nothing answers any more. */
+	put(device, 0, 0x805, 0, 1);
+	assert_int_equal(bk_device_read(device, 0, 0, &bar, 4), -EIO);
+	put(device, 7, 4, 2, 2);
+	get(device, 0, 0, 4);
+	bk_device_close(device);
+}
+
+static void decoding_follows_command_and_power(void **state)
+{
+	struct bk_device *device = open_text(HEAD "bars:\n- {index: 0, kind: mem32, size: 4K}\n"
+						  "- {index: 1, kind: io, size: 64}\n"
+						  "capabilities:\n- pm: {no-soft-reset: false}\n");
+	uint32_t data;
+
+	assert_int_equal(get(device, 7, 4, 2), 3);
+	put(device, 7, 4, 1, 2);
+	assert_int_equal(bk_device_read(device, 0, 0, &data, 4), -EIO);
+	assert_int_equal(bk_device_write(device, 0, 0, &data, 4), -EIO);
+	get(device, 1, 0, 4);
+	put(device, 7, 4, 3, 2);
+	put(device, 7, 0x3c, 0x42, 1);
+	put(device, 7, 0x44, 3, 2); /* D3hot */
+	assert_int_equal(bk_device_read(device, 1, 0, &data, 4), -EIO);
+	assert_int_equal(get(device, 7, 0x3c, 1), 0x42);
+	put(device, 7, 0x44, 0, 2); /* back, and reset on the way */
+	get(device, 1, 0, 4);
+	assert_int_not_equal(get(device, 7, 0x3c, 1), 0x42);
+	bk_device_close(device);
+}
+
+static void capabilities_are_chained_and_placed(void **state)
+{
+	struct bk_device *device = open_text(
+		HEAD
+		"express: true\nbars:\n- {index: 0, kind: mem64, size: 64K}\ncapabilities:\n"
+		"- pm: {}\n- {msi: {vectors: 32, 64bit: false, maskable: true}, offset: 0x44}\n"
+		"- msix: {vectors: 2048, bar: 0, table: 0x1000, pba: 0}\n- express: {flr: true}\n"
+		"- af: {}\n- vendor: {bytes: [1, 2, 3], writable: true}\n- raw: {id: 0x14, bytes: [7, 8]}\n"
+		"extended:\n- {raw: {id: 0x15, version: 2, bytes: [9]}, offset: 0x200}\n"
+		"- vendor-specific: {id: 0xabcd, revision: 3, bytes: [0x11, 0x22]}\n- serial: "
+		"0x1122334455667788\n");
+	static const struct {
+		unsigned offset, id;
+	} chain[] = { { 0x58, 0x01 }, { 0x44, 0x05 }, { 0x60, 0x11 }, { 0x6c, 0x10 },
+		      { 0xa8, 0x13 }, { 0xb0, 0x09 }, { 0x40, 0x14 } };
+	unsigned at = (unsigned)get(device, 7, 0x34, 1);
+	struct bk_device_irq irq;
+
+	for (unsigned i = 0; i < 7; i++) {
+		assert_int_equal(at, chain[i].offset);
+		assert_int_equal(get(device, 7, at, 1), chain[i].id);
+		at = (unsigned)get(device, 7, at + 1, 1);
+	}
+	assert_int_equal(at, 0);
+	assert_int_equal(get(device, 7, 0x46, 2), 0x010a);
+	assert_int_equal(get(device, 7, 0x62, 2), 2047);
+	assert_int_equal(get(device, 7, 0x64, 4), 0x1000);
+	assert_int_equal(get(device, 7, 0x70, 4), 0x10008000);
+	assert_int_equal(get(device, 7, 0xb2, 4), 0x03020106);
+	put(device, 7, 0xb2, 0xffffffff, 4);
+	assert_int_equal(get(device, 7, 0xb2, 4), 0xffffff06);
+	put(device, 7, 0x42, 0xffff, 2);
+	assert_int_equal(get(device, 7, 0x42, 2), 0x0807);
+	/* vendor-specific at 0x100, serial behind it, raw where it was asked for. */
+	assert_int_equal(get(device, 7, 0x100, 4), 0x10c1000b);
+	assert_int_equal(get(device, 7, 0x104, 4), 0x00a3abcd);
+	assert_int_equal(get(device, 7, 0x108, 4), 0x2211);
+	assert_int_equal(get(device, 7, 0x10c, 4), 0x20010003);
+	assert_int_equal(get(device, 7, 0x110, 4), 0x55667788);
+	assert_int_equal(get(device, 7, 0x114, 4), 0x11223344);
+	assert_int_equal(get(device, 7, 0x200, 4), 0x00020015);
+	assert_int_equal(get(device, 7, 0x204, 1), 9);
+	assert_int_equal(bk_device_irq(device, BK_DEVICE_MSI, &irq), 0);
+	assert_int_equal(irq.count, 32);
+	assert_int_equal(bk_device_irq(device, BK_DEVICE_MSIX, &irq), 0);
+	assert_int_equal(irq.count, 2048);
+	assert_int_equal(bk_device_irq(device, BK_DEVICE_INTX, &irq), 0);
+	assert_int_equal(irq.count, 0);
+	assert_int_equal(bk_device_irq(device, BK_DEVICE_ERR, &irq), 0);
+	assert_int_equal(irq.count, 1);
+	assert_int_equal(bk_device_irq(device, BK_DEVICE_IRQS, &irq), -EINVAL);
+	bk_device_close(device);
+}
+
+static void flr_and_af_reset_the_function(void **state)
+{
+	struct bk_device *device = open_example("nvme-like.yaml");
+	unsigned express = 0x48;
+
+	assert_int_equal(get(device, 7, express, 1), 0x10);
+	put(device, 0, 0x2000, 0x1234, 4);
+	put(device, 7, 0x3c, 0x99, 1);
+	put(device, 7, express + 8, 0x8000, 2);
+	assert_int_equal(get(device, 7, express + 8, 2), 0);
+	assert_int_equal(get(device, 0, 0x2000, 4), 0);
+	assert_int_equal(get(device, 7, 0x3c, 1), 0x0b);
+	bk_device_close(device);
+
+	device = open_text(HEAD "reset: false\ncapabilities:\n- af: {}\n");
+	put(device, 7, 0x3c, 0x99, 1);
+	assert_int_equal(bk_device_reset(device), -EOPNOTSUPP);
+	assert_int_equal(get(device, 7, 0x3c, 1), 0x99);
+	put(device, 7, 0x44, 1, 1);
+	assert_int_equal(get(device, 7, 0x44, 1), 0);
+	assert_int_equal(get(device, 7, 0x3c, 1), 0xff);
+	bk_device_close(device);
+}
+
+/* ---- Memory ---- */
+
+static void msix_table_in_the_middle_of_registers(void **state)
+{
+	struct bk_device *device = open_example("nvme-like.yaml");
+	struct bk_device_region region;
+
+	assert_int_equal(bk_device_region(device, 0, &region), 0);
+	assert_int_equal(region.size, 16384);
+	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE);
+	assert_int_equal(region.fd, -1);
+	assert_int_equal(get(device, 0, 0, 8), 0x004008200f0107ff);
+	assert_int_equal(get(device, 0, 0x280c, 4), 1); /* masked */
+	put(device, 0, 0x2810, 0x1122334455667788, 8);
+	assert_int_equal(get(device, 0, 0x2814, 2), 0x3344);
+	put(device, 0, 0x2bff, 0x5a, 1);
+	assert_int_equal(get(device, 0, 0x2bfc, 4), 0x5a000001);
+	put(device, 0, 0x2c00, 0x5a, 4); /* behind the table: nothing */
+	assert_int_equal(get(device, 0, 0x2c00, 4), 0);
+	put(device, 0, 0x2c10, 0x77, 4);
+	assert_int_equal(get(device, 0, 0x2c10, 4), 0x77);
+	put(device, 0, 0x3000, ~0ull, 8); /* the PBA is read-only */
+	assert_int_equal(get(device, 0, 0x3000, 8), 0);
+	assert_int_equal(bk_device_reset(device), 0);
+	assert_int_equal(get(device, 0, 0x2810, 8), 0);
+	assert_int_equal(get(device, 0, 0x281c, 4), 1);
+	bk_device_close(device);
+}
+
+static void mappable_bars_offer_the_pages_without_registers(void **state)
+{
+	struct bk_device *device = open_text(
+		HEAD
+		"bars:\n- index: 2\n  kind: mem64\n  size: 64K\n  mappable: true\n  fill: offset\n  "
+		"registers:\n"
+		"  - {name: a, offset: 0x2ffe, width: 4, reset: 0x99999999}\n  - {name: b, offset: 0x8000}\n"
+		"capabilities:\n- msix: {vectors: 4, bar: 2, table: 0x5000, pba: 0x6000}\n");
+	struct bk_device_region region;
+	volatile uint32_t *memory;
+
+	assert_int_equal(bk_device_region(device, 2, &region), 0);
+	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP);
+	assert_int_equal(region.fd_offset, 0);
+	assert_int_equal(region.area_count, 3);
+	assert_int_equal(region.areas[0].offset, 0);
+	assert_int_equal(region.areas[0].size, 0x2000);
+	assert_int_equal(region.areas[1].offset, 0x4000);
+	assert_int_equal(region.areas[1].size, 0x4000);
+	assert_int_equal(region.areas[2].offset, 0x9000);
+	assert_int_equal(region.areas[2].size, 0x7000);
+	memory = mmap(NULL, 0x7000, PROT_READ | PROT_WRITE, MAP_SHARED, region.fd, 0x9000);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(memory[1], 0x9004);
+	memory[1] = 0x12345678;
+	assert_int_equal(get(device, 2, 0x9004, 4), 0x12345678);
+	put(device, 2, 0x9008, 0xaabb, 2);
+	assert_int_equal(memory[2], 0xaabb);
+	/* A write over memory and a register gives each its bytes. */
+	put(device, 2, 0x2ff8, 0x1111222233334444, 8);
+	assert_int_equal(get(device, 2, 0x2ff8, 8), 0x1111222233334444);
+	assert_int_equal(get(device, 2, 0x3000, 4), 0x00009999);
+	/* Nobody can take the memory away. */
+	assert_int_equal(ftruncate(region.fd, 0), -1);
+	assert_int_equal(bk_device_reset(device), 0);
+	assert_int_equal(memory[1], 0x9004);
+	assert_int_equal(get(device, 2, 0x500c, 4), 1);
+	assert_int_equal(get(device, 2, 0x2ff8, 8), 0x99992ffc00002ff8);
+	munmap((void *)memory, 0x7000);
+	bk_device_close(device);
+}
+
+static void memory_without_a_pattern_is_zero_after_a_reset(void **state)
+{
+	struct bk_device *device =
+		open_text(HEAD "bars:\n- {index: 0, kind: mem64, size: 256M, mappable: true}\n");
+
+	assert_int_equal(get(device, 0, 0xfffffff, 1), 0);
+	put(device, 0, 0x1000, 0x55, 1);
+	assert_int_equal(get(device, 0, 0x1000, 1), 0x55);
+	assert_int_equal(bk_device_reset(device), 0);
+	assert_int_equal(get(device, 0, 0x1000, 1), 0);
+	bk_device_close(device);
+}
+
+static void huge_bars_allocate_nothing(void **state)
+{
+	struct bk_device *device =
+		open_text(HEAD "bars:\n- index: 0\n  kind: mem64\n  size: 128T\n  prefetchable: true\n  "
+			       "fill: offset\n  registers:\n"
+			       "  - {offset: 0x7ffffffffffc}\n- {index: 2, kind: mem32, size: 2G}\n");
+
+	put(device, 0, 0x7ffffffffffc, 0xabc, 4);
+	assert_int_equal(get(device, 0, 0x7ffffffffff8, 8), 0xabcfffffff8);
+	put(device, 7, 0x10, 0xffffffff, 4);
+	put(device, 7, 0x14, 0xffffffff, 4);
+	assert_int_equal(get(device, 7, 0x10, 4), 0xc);
+	assert_int_equal(get(device, 7, 0x14, 4), 0xffff8000);
+	assert_int_equal(get(device, 2, 0x7fffffff, 1), 0);
+	assert_int_equal(get(device, 7, 0x18, 4), 0x80000000);
+	bk_device_close(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +414,14 @@ int main(void)
 		cmocka_unit_test(registers_by_access),
 		cmocka_unit_test(accesses_keep_their_width),
 		cmocka_unit_test(accesses_past_the_end_are_refused),
+		cmocka_unit_test(a_writable_mirror_reaches_the_hardware),
+		cmocka_unit_test(decoding_follows_command_and_power),
+		cmocka_unit_test(capabilities_are_chained_and_placed),
+		cmocka_unit_test(flr_and_af_reset_the_function),
+		cmocka_unit_test(msix_table_in_the_middle_of_registers),
+		cmocka_unit_test(mappable_bars_offer_the_pages_without_registers),
+		cmocka_unit_test(memory_without_a_pattern_is_zero_after_a_reset),
+		cmocka_unit_test(huge_bars_allocate_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
