@@ -7,18 +7,23 @@
 
 struct bk__serial;
 
-/* `irq` sets the level of the UART's line; `output` gets what the guest sends. Both are called
- * from vCPU threads and from bk__serial_input, without the UART's lock held. */
+/*
+ * `irq` sets the level of the UART's line: one call at a time, in the order of
+ * the changes. `output` gets what the guest sends. `room`, which may be NULL,
+ * says that the receiver was full and takes bytes again. All are called from
+ * vCPU threads and from the calls below, without the UART's lock held.
+ */
 struct bk__serial_ops {
 	void (*irq)(void *opaque, bool level);
 	void (*output)(void *opaque, uint8_t byte);
+	void (*room)(void *opaque);
 };
 
 /* Adds its eight ports to `ports` at `first`. */
 int bk__serial_create(struct bk_space *ports, uint64_t first, const struct bk__serial_ops *ops, void *opaque,
 		      struct bk__serial **serial);
 
-/* How many bytes its receiver takes now, and giving it some. Any thread. */
+/* How many bytes its receiver takes now, and giving it some: the count that it took. Any thread. */
 size_t bk__serial_room(struct bk__serial *serial);
 size_t bk__serial_input(struct bk__serial *serial, const uint8_t *bytes, size_t count);
 
