@@ -7,36 +7,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BK__RAM_LOW_END	  UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at most */
-#define BK__RAM_HIGH	  UINT64_C(0x100000000)
-#define BK__MMIO32_FIRST  UINT64_C(0xc0000000) /* window for 32-bit BARs */
-#define BK__MMIO32_LAST	  UINT64_C(0xdfffffff)
-#define BK__ECAM_FIRST	  UINT64_C(0xe0000000) /* 256 buses */
-#define BK__ECAM_LAST	  UINT64_C(0xefffffff)
-#define BK__IOAPIC	  UINT64_C(0xfec00000)
-#define BK__LAPIC	  UINT64_C(0xfee00000)
-#define BK__KVM_IDENTITY  UINT64_C(0xfffbc000) /* KVM's own page, then three of TSS */
-#define BK__KVM_TSS	  UINT64_C(0xfffbd000)
-#define BK__MMIO64_ALIGN  (UINT64_C(1) << 36) /* the 64-bit window starts at a multiple, above RAM */
+#define BK__RAM_LOW_END  UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at most */
+#define BK__RAM_HIGH     UINT64_C(0x100000000)
+#define BK__MMIO32_FIRST UINT64_C(0xc0000000) /* window for 32-bit BARs */
+#define BK__MMIO32_LAST  UINT64_C(0xdfffffff)
+#define BK__ECAM_FIRST   UINT64_C(0xe0000000) /* 256 buses */
+#define BK__ECAM_LAST    UINT64_C(0xefffffff)
+#define BK__IOAPIC       UINT64_C(0xfec00000)
+#define BK__LAPIC        UINT64_C(0xfee00000)
+#define BK__KVM_IDENTITY UINT64_C(0xfffbc000) /* KVM's own page, then three of TSS */
+#define BK__KVM_TSS      UINT64_C(0xfffbd000)
+#define BK__MMIO64_ALIGN (UINT64_C(1) << 36) /* the 64-bit window starts at a multiple, above RAM */
 
 /* Ports. */
-#define BK__PORT_COM1	 0x3f8 /* GSI 4 */
-#define BK__PORT_PM1_EVT 0x600 /* 4 bytes; GSI 9 is the SCI */
-#define BK__PORT_PM1_CNT 0x604 /* 2 bytes: SLP_TYP 5 with SLP_EN is power-off */
-#define BK__PORT_RESET	 0x608 /* 1 byte: writing 1 resets */
-#define BK__PIO_FIRST	 0x1000 /* window for I/O BARs */
-#define BK__PIO_LAST	 0xffff
+#define BK__PORT_COM1    0x3f8  /* GSI 4 */
+#define BK__PORT_PM1_EVT 0x600  /* 4 bytes; GSI 9 is the SCI */
+#define BK__PORT_PM1_CNT 0x604  /* 2 bytes: SLP_TYP 5 with SLP_EN is power-off */
+#define BK__PORT_RESET   0x608  /* 1 byte: writing 1 resets */
+#define BK__PIO_FIRST    0x1000 /* window for I/O BARs */
+#define BK__PIO_LAST     0xffff
 
-#define BK__GSI_COM1 4
-#define BK__GSI_SCI  9
-#define BK__GSI_PCI  16 /* eight lines: slot S, pin P is on 16 + (S + P - 1) % 8 */
+#define BK__GSI_COM1  4
+#define BK__GSI_SCI   9
+#define BK__GSI_PCI   16 /* eight lines: slot S, pin P is on 16 + (S + P - 1) % 8 */
 #define BK__PCI_LINES 8
 
 /* Guest RAM: one memfd, shown from 0 to low_size and from 4 GiB on. */
 struct bk__ram {
 	void *host;
 	int fd;
-	uint64_t size;	   /* bytes in all */
+	uint64_t size;     /* bytes in all */
 	uint64_t low_size; /* of them below 4 GiB */
 };
 
@@ -58,5 +58,17 @@ static inline void *bk__ram_at(const struct bk__ram *ram, uint64_t gpa, uint64_t
 struct bk__window {
 	uint64_t first, last;
 };
+
+/* Above `ram_size` bytes of RAM, for addresses of so many bits. */
+static inline struct bk__window bk__window_above(uint64_t ram_size, unsigned physical_bits)
+{
+	const uint64_t low = ram_size < BK__RAM_LOW_END ? ram_size : BK__RAM_LOW_END;
+	const uint64_t ram_end = BK__RAM_HIGH + (ram_size - low);
+	/* Page tables of four levels reach 48 bits, whatever the CPU says. */
+	const uint64_t end = UINT64_C(1) << (physical_bits < 48 ? physical_bits : 48);
+	const uint64_t first = (ram_end + BK__MMIO64_ALIGN - 1) / BK__MMIO64_ALIGN * BK__MMIO64_ALIGN;
+
+	return first < end ? (struct bk__window){ first, end - 1 } : (struct bk__window){ 1, 0 };
+}
 
 #endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between the threads of vCPUs and what serves their exits. */
+#ifndef BK_MONITOR_EXIT_H
+#define BK_MONITOR_EXIT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "monitor/vcpu.h"
+
+#define BK__CPUS_MAX    16
+#define BK__FAULT_TRIES 1000 /* of a millisecond each */
+
+struct bk__vcpu {
+	struct bk__vcpus *all;
+	unsigned id;
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	_Atomic bool running; /* in KVM_RUN, or on the way */
+	bool parked;          /* under the lock */
+	bool stopped;         /* by the thread itself; cleared while it is parked */
+
+	/* The thread's own. */
+	bool incomplete;  /* KVM has to be entered again for the access served last */
+	unsigned faults;  /* KVM_RUN said EFAULT, in a row */
+	unsigned retries; /* of the instruction at `retry_rip`, in a row */
+	uint64_t retry_rip;
+	_Atomic uint64_t mmio_exits, io_exits, mapped_exits;
+};
+
+struct bk__vcpus {
+	struct bk__vcpus_config config;
+	unsigned started;
+	int fds[BK__CPUS_MAX];
+	_Atomic unsigned holds; /* raised with the lock held */
+
+	pthread_mutex_t lock;   /* takes no other; taken inside the commit lock */
+	pthread_cond_t changed; /* a vCPU left KVM_RUN, or parked */
+	pthread_cond_t go;      /* holds are gone, or quit, or parking */
+	bool parking, quit;
+	struct bk__vcpu vcpus[];
+};
+
+enum bk__exit {
+	BK__EXIT_SERVED,
+	BK__EXIT_SHUTDOWN, /* a triple fault */
+	BK__EXIT_FAILED,   /* the line says how */
+};
+
+/* Serves what KVM_RUN returned for. On the vCPU's thread. */
+enum bk__exit bk__exit_serve(struct bk__vcpu *vcpu, char *line, size_t size);
+
+/* KVM_RUN said EFAULT. If that is for a page of a device that the host took away, its accesses exit from now
+ * on, and the guest goes on. */
+bool bk__exit_unbacked(struct bk__vcpu *vcpu);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which address an instruction means to access: for those that KVM can neither run nor emulate. */
+#ifndef BK_MONITOR_FAULT_H
+#define BK_MONITOR_FAULT_H
+
+#include <barkeep/base.h>
+
+struct kvm_regs;
+struct kvm_sregs;
+
+/*
+ * The linear address of the memory operand (ModRM) of the instruction in
+ * `bytes`. False if it has none, is cut off, or the CPU is in a 16-bit mode.
+ */
+bool bk__fault_operand(const uint8_t *bytes, size_t count, const struct kvm_regs *regs,
+		       const struct kvm_sregs *sregs, uint64_t *linear);
+
+#endif

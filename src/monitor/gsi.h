@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Interrupts into the guest: lines, messages, eventfds, and KVM's one routing table of them all. */
+#ifndef BK_MONITOR_GSI_H
+#define BK_MONITOR_GSI_H
+
+#include <barkeep/pci.h>
+
+#include "monitor/vm.h"
+
+#define BK__GSI_PINS 24 /* of the IOAPIC; messages have the numbers above */
+
+struct kvm_irq_routing;
+
+/* ---- The table --------------------------------------------------------- */
+
+/* KVM takes the whole table at every change, so it is kept: the PIC's and the IOAPIC's pins, and messages. */
+struct bk__routes {
+	struct bk__route {
+		bool taken;  /* somebody has this number */
+		bool routed; /* and it has a message */
+		struct bk_pci_message message;
+	} * messages; /* of GSI BK__GSI_PINS + index */
+	unsigned count, room, limit;
+};
+
+/* `limit`: how many entries KVM takes. */
+void bk__routes_init(struct bk__routes *routes, unsigned limit);
+void bk__routes_done(struct bk__routes *routes);
+int bk__routes_take(struct bk__routes *routes); /* a GSI, -ENOSPC or -ENOMEM */
+void bk__routes_give(struct bk__routes *routes, unsigned gsi);
+/* What KVM_SET_GSI_ROUTING takes, to be freed; NULL when out of memory. */
+struct kvm_irq_routing *bk__routes_table(const struct bk__routes *routes);
+
+/* ---- The machine's interrupts ------------------------------------------ */
+
+struct bk__gsi;
+
+int bk__gsi_create(const struct bk__vm *vm, struct bk__gsi **gsis, struct bk_error *err);
+void bk__gsi_destroy(struct bk__gsi *gsis);
+
+/* All of these: any thread, any handler. 0 or a negative errno. */
+
+/* A number for messages, and giving it back (with no eventfd on it). */
+int bk__gsi_take(struct bk__gsi *gsis);
+void bk__gsi_give(struct bk__gsi *gsis, unsigned gsi);
+
+/* What it sends from now on. */
+int bk__gsi_route(struct bk__gsi *gsis, unsigned gsi, const struct bk_pci_message *message);
+
+/* The level of a pin; drivers of one pin are not or-ed here. */
+int bk__gsi_level(struct bk__gsi *gsis, unsigned gsi, bool level);
+
+/* Sends it once. */
+int bk__gsi_send(struct bk__gsi *gsis, const struct bk_pci_message *message);
+
+/*
+ * Joins an eventfd to a number, or parts them. What was pending in it when it
+ * is joined is delivered. With `resample` (not -1) the number is a pin that
+ * stays up until the guest's end of interrupt, which writes `resample`.
+ */
+int bk__gsi_join(struct bk__gsi *gsis, unsigned gsi, int fd, int resample);
+int bk__gsi_part(struct bk__gsi *gsis, unsigned gsi, int fd);
+
+#endif

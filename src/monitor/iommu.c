@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What devices reach by DMA: the guest's RAM, and BARs if asked for. Follows a space. */
+#include "monitor/iommu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "monitor/pages.h"
+
+#define TRIES 5 /* pages that something else holds for a moment */
+
+struct range {
+	uint64_t key; /* first address of the range as told */
+	struct bk_device_dma dma;
+	bool ram;
+};
+
+/* One device's mappings; those that failed are not in it. */
+struct client {
+	struct bk_device *device;
+	uint64_t *iovas;
+	size_t count, room;
+};
+
+struct bk__iommu {
+	struct bk_listener *listener;
+	bool peer_to_peer;
+
+	pthread_mutex_t lock; /* below; taken inside the commit lock, held over calls of the devices */
+	struct range *ranges;
+	size_t count, room;
+	struct client *clients;
+	size_t client_count;
+};
+
+static bool grow(void **array, size_t *room, size_t count, size_t size)
+{
+	const size_t wanted = *room ? 2 * *room : 8;
+	void *grown;
+
+	if (count < *room)
+		return true;
+	grown = realloc(*array, wanted * size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*room = wanted;
+	return true;
+}
+
+static int map(struct client *client, const struct range *range, struct bk_error *err)
+{
+	int error;
+
+	if (!grow((void **)&client->iovas, &client->room, client->count, sizeof(*client->iovas)))
+		return bk_fail(err, ENOMEM, "%s: out of memory", client->device->name);
+	for (int i = 0;; i++) {
+		const struct timespec pause = { .tv_nsec = 1000000L << i };
+
+		error = bk_device_dma_map(client->device, &range->dma, err);
+		if (i == TRIES || (error != -EAGAIN && error != -EBUSY && error != -EINTR))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (!error)
+		client->iovas[client->count++] = range->dma.iova;
+	return error;
+}
+
+static void unmap(struct client *client, const struct range *range)
+{
+	for (size_t i = 0; i < client->count; i++) {
+		if (client->iovas[i] == range->dma.iova) {
+			bk_device_dma_unmap(client->device, range->dma.iova, range->dma.size);
+			client->iovas[i] = client->iovas[--client->count];
+			return;
+		}
+	}
+}
+
+static bool wanted(const struct bk__iommu *iommu, const struct bk_flat *flat)
+{
+	return flat->memory->attributes & BK_MEMORY_RAM || iommu->peer_to_peer;
+}
+
+static void on_added(void *opaque, const struct bk_flat *flat)
+{
+	static struct bk_ratelimit limit;
+	struct bk__iommu *iommu = opaque;
+	const struct bk__pages pages = bk__pages_fit(flat);
+	const struct bk_memory *memory = flat->memory;
+	struct range *range;
+
+	if (!pages.size || !wanted(iommu, flat))
+		return;
+	pthread_mutex_lock(&iommu->lock);
+	if (!grow((void **)&iommu->ranges, &iommu->room, iommu->count, sizeof(*iommu->ranges))) {
+		pthread_mutex_unlock(&iommu->lock);
+		bk_log(BK_LOG_WARNING, "no DMA to 0x%" PRIx64 ": out of memory", pages.gpa);
+		return;
+	}
+	range = &iommu->ranges[iommu->count++];
+	*range = (struct range){ .key = flat->first, .ram = memory->attributes & BK_MEMORY_RAM };
+	range->dma.iova = pages.gpa;
+	range->dma.size = pages.size;
+	range->dma.flags = BK_DEVICE_DMA_READ;
+	if (!(memory->attributes & BK_MEMORY_READONLY))
+		range->dma.flags |= BK_DEVICE_DMA_WRITE;
+	range->dma.vaddr = (uint8_t *)memory->host + pages.skip;
+	range->dma.fd = memory->fd;
+	range->dma.fd_offset = memory->fd < 0 ? 0 : memory->fd_offset + pages.skip;
+	for (size_t i = 0; i < iommu->client_count; i++) {
+		struct bk_error err;
+		uint64_t missed;
+		const int error = map(&iommu->clients[i], range, &err);
+
+		if (error && error != -EOPNOTSUPP && bk_ratelimit_ok(&limit, &missed))
+			bk_log(BK_LOG_WARNING, "no DMA to %s at 0x%" PRIx64 ": %s",
+			       bk_region_name(flat->region), pages.gpa, err.text);
+	}
+	pthread_mutex_unlock(&iommu->lock);
+}
+
+static void on_removed(void *opaque, const struct bk_flat *flat)
+{
+	struct bk__iommu *iommu = opaque;
+
+	pthread_mutex_lock(&iommu->lock);
+	for (size_t i = 0; i < iommu->count; i++) {
+		if (iommu->ranges[i].key != flat->first)
+			continue;
+		for (size_t j = 0; j < iommu->client_count; j++)
+			unmap(&iommu->clients[j], &iommu->ranges[i]);
+		iommu->ranges[i] = iommu->ranges[--iommu->count];
+		break;
+	}
+	pthread_mutex_unlock(&iommu->lock);
+}
+
+static const struct bk_listener_ops listener_ops = {
+	.removed = on_removed,
+	.added = on_added,
+	.mapped_only = true,
+};
+
+int bk__iommu_create(struct bk_space *memory, bool peer_to_peer, struct bk__iommu **out, struct bk_error *err)
+{
+	struct bk__iommu *iommu = calloc(1, sizeof(*iommu));
+	int error;
+
+	if (!iommu)
+		return bk_fail(err, ENOMEM, "DMA: out of memory");
+	iommu->peer_to_peer = peer_to_peer;
+	pthread_mutex_init(&iommu->lock, NULL);
+	error = bk_listener_add(memory, &listener_ops, iommu, &iommu->listener);
+	if (error) {
+		pthread_mutex_destroy(&iommu->lock);
+		free(iommu);
+		return bk_fail(err, -error, "DMA: %s", strerror(-error));
+	}
+	*out = iommu;
+	return 0;
+}
+
+void bk__iommu_destroy(struct bk__iommu *iommu)
+{
+	if (!iommu)
+		return;
+	bk_listener_remove(iommu->listener);
+	pthread_mutex_destroy(&iommu->lock);
+	free(iommu->ranges);
+	free(iommu->clients);
+	free(iommu);
+}
+
+static void forget(struct bk__iommu *iommu, struct client *client)
+{
+	for (size_t i = 0; i < iommu->count; i++)
+		unmap(client, &iommu->ranges[i]);
+	free(client->iovas);
+	*client = iommu->clients[--iommu->client_count];
+}
+
+int bk__iommu_add(struct bk__iommu *iommu, struct bk_device *device, struct bk_error *err)
+{
+	struct client *clients, *client;
+	int error = 0;
+
+	pthread_mutex_lock(&iommu->lock);
+	clients = realloc(iommu->clients, (iommu->client_count + 1) * sizeof(*clients));
+	if (!clients) {
+		pthread_mutex_unlock(&iommu->lock);
+		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
+	}
+	iommu->clients = clients;
+	client = &clients[iommu->client_count++];
+	*client = (struct client){ .device = device };
+	for (size_t i = 0; i < iommu->count && !error; i++) {
+		error = map(client, &iommu->ranges[i], err);
+		if (error == -EOPNOTSUPP ||
+		    !iommu->ranges[i].ram) /* no DMA at all; a BAR that peers do not reach */
+			error = 0;
+	}
+	if (error)
+		forget(iommu, client);
+	pthread_mutex_unlock(&iommu->lock);
+	return error;
+}
+
+void bk__iommu_remove(struct bk__iommu *iommu, struct bk_device *device)
+{
+	pthread_mutex_lock(&iommu->lock);
+	for (size_t i = 0; i < iommu->client_count; i++) {
+		if (iommu->clients[i].device == device) {
+			forget(iommu, &iommu->clients[i]);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&iommu->lock);
+}

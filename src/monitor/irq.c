@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interrupts of a passed-through function: from the device to the guest without passing here.
+ *
+ * The device gets one eventfd a vector when MSI or MSI-X is switched on, and
+ * keeps it. While the guest has the vector unmasked, the eventfd is joined to
+ * a GSI of KVM; while it is masked it is not, and what the eventfd counts is
+ * the pending bit.
+ */
+#include "monitor/irq.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "monitor/layout.h"
+
+#define VECTORS 2048 /* PCI 3.0 6.8.2: at most */
+
+struct vector {
+	int fd;  /* -1: none could be made, it stays silent */
+	int gsi; /* -1: none so far */
+	bool joined;
+	bool given; /* the device has it */
+};
+
+/* Changed with the function's lock held only. */
+struct bk__irq {
+	struct bk__gsi *gsis;
+	struct bk_device *device;
+	struct bk_pci_function *function;
+	int line; /* GSI of the pin, or -1 */
+
+	enum bk_pci_irq_mode mode;
+	struct vector *vectors; /* of MSI or MSI-X; of INTx one, whose GSI is the line */
+	unsigned count;
+	int resample;     /* INTx: written at the guest's end of interrupt */
+	bool intx_masked; /* COMMAND's Interrupt Disable */
+	struct bk_ratelimit limit;
+};
+
+static void complain(struct bk__irq *irq, const char *what, int error)
+{
+	uint64_t missed;
+
+	if (bk_ratelimit_ok(&irq->limit, &missed))
+		bk_log(BK_LOG_WARNING, "%s: %s: %s", irq->device->name, what, strerror(-error));
+}
+
+static unsigned device_index(enum bk_pci_irq_mode mode)
+{
+	return mode == BK_PCI_IRQ_MSIX  ? BK_DEVICE_MSIX
+	       : mode == BK_PCI_IRQ_MSI ? BK_DEVICE_MSI
+					: BK_DEVICE_INTX;
+}
+
+/* Empties the counter of an eventfd; true if there was something in it. */
+static bool drain(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* KVM delivers what the eventfd held when it is joined, but does not take it out of the counter. What comes
+ * later it takes out itself, so draining afterwards loses nothing. */
+static void join(struct bk__irq *irq, struct vector *vector)
+{
+	const int error = bk__gsi_join(irq->gsis, (unsigned)vector->gsi, vector->fd, irq->resample);
+
+	if (error) {
+		complain(irq, "an interrupt stays silent", error);
+		return;
+	}
+	vector->joined = true;
+	drain(vector->fd);
+}
+
+/* What the device fires from now on is only counted. */
+static void part(struct bk__irq *irq, struct vector *vector)
+{
+	if (vector->joined)
+		bk__gsi_part(irq->gsis, (unsigned)vector->gsi, vector->fd);
+	vector->joined = false;
+}
+
+static void switch_off(struct bk__irq *irq)
+{
+	if (irq->count)
+		bk_device_set_irqs(irq->device, device_index(irq->mode), BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL);
+	for (unsigned i = 0; i < irq->count; i++) {
+		struct vector *vector = &irq->vectors[i];
+
+		part(irq, vector);
+		if (vector->gsi >= BK__GSI_PINS)
+			bk__gsi_give(irq->gsis, (unsigned)vector->gsi);
+		if (vector->fd >= 0)
+			close(vector->fd);
+	}
+	free(irq->vectors);
+	irq->vectors = NULL;
+	irq->count = 0;
+	if (irq->resample >= 0)
+		close(irq->resample);
+	irq->resample = -1;
+}
+
+static int make_vectors(struct bk__irq *irq, unsigned count)
+{
+	irq->vectors = calloc(count, sizeof(*irq->vectors));
+	if (!irq->vectors)
+		return -ENOMEM;
+	irq->count = count;
+	for (unsigned i = 0; i < count; i++)
+		irq->vectors[i] = (struct vector){ .fd = -1, .gsi = -1 };
+	for (unsigned i = 0; i < count; i++) {
+		irq->vectors[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (irq->vectors[i].fd < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Interrupt Disable takes the function off the line (PCI 3.0 6.2.2): without the irqfd the line falls, and
+ * the guest's end of interrupt does not unmask the device behind its back. */
+static void intx_connect(struct bk__irq *irq, bool connected)
+{
+	struct vector *vector = irq->vectors;
+	const enum bk_device_irq_action action = connected ? BK_DEVICE_IRQ_UNMASK : BK_DEVICE_IRQ_MASK;
+	int error;
+
+	if (connected && !vector->joined) {
+		drain(vector->fd); /* fired before it was masked; if it still asserts, unmasking says so again
+				    */
+		join(irq, vector);
+	}
+	error = bk_device_set_irqs(irq->device, BK_DEVICE_INTX, action, 0, 1, NULL);
+	if (error)
+		complain(irq, "INTx cannot be masked", error);
+	if (!connected)
+		part(irq, vector);
+}
+
+static void switch_on_intx(struct bk__irq *irq)
+{
+	struct bk_device_irq info = { 0 };
+	int error;
+
+	if (irq->line < 0 || bk_device_irq(irq->device, BK_DEVICE_INTX, &info) || !info.count)
+		return;
+	error = make_vectors(irq, 1);
+	if (!error) {
+		irq->resample = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (irq->resample < 0)
+			error = -errno;
+	}
+	if (!error) {
+		irq->vectors[0].gsi = irq->line;
+		error = bk_device_set_irqs(irq->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_TRIGGER, 0, 1,
+					   &irq->vectors[0].fd);
+	}
+	if (!error)
+		error = bk_device_set_irqs(irq->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1,
+					   &irq->resample);
+	if (error) {
+		complain(irq, "no INTx", error);
+		switch_off(irq);
+		return;
+	}
+	intx_connect(irq, !irq->intx_masked);
+}
+
+static void switch_on_vectors(struct bk__irq *irq, unsigned count)
+{
+	const unsigned index = device_index(irq->mode);
+	struct bk_device_irq info = { 0 };
+	int *fds = NULL, error;
+
+	/* The device may have fewer than the guest asked for, never the other way round. */
+	error = bk_device_irq(irq->device, index, &info);
+	if (count > info.count)
+		count = info.count;
+	if (!error && count)
+		error = make_vectors(irq, count);
+	if (!error && count) {
+		fds = calloc(count, sizeof(*fds));
+		error = fds ? 0 : -ENOMEM;
+	}
+	if (error || !count) {
+		if (error)
+			complain(irq, "no MSI", error);
+		free(fds);
+		switch_off(irq);
+		return;
+	}
+	for (unsigned i = 0; i < count; i++)
+		fds[i] = irq->vectors[i].fd;
+	error = bk_device_set_irqs(irq->device, index, BK_DEVICE_IRQ_TRIGGER, 0, count, fds);
+	/* Where the host has not that many, those that the guest unmasks may still do. */
+	for (unsigned i = 0; i < count; i++)
+		irq->vectors[i].given = error == 0;
+	free(fds);
+}
+
+static void on_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
+{
+	struct bk__irq *irq = opaque;
+
+	switch_off(irq);
+	irq->mode = mode;
+	if (mode == BK_PCI_IRQ_INTX)
+		switch_on_intx(irq);
+	else
+		switch_on_vectors(irq, vectors < VECTORS ? vectors : VECTORS);
+}
+
+static void on_vector(void *opaque, unsigned index, const struct bk_pci_message *message)
+{
+	struct bk__irq *irq = opaque;
+	struct vector *vector;
+	int error = 0;
+
+	if (irq->mode == BK_PCI_IRQ_INTX || index >= irq->count)
+		return;
+	vector = &irq->vectors[index];
+	if (!message) {
+		part(irq, vector);
+		return;
+	}
+	if (!vector->given)
+		error = bk_device_set_irqs(irq->device, device_index(irq->mode), BK_DEVICE_IRQ_TRIGGER, index,
+					   1, &vector->fd);
+	if (!error) {
+		vector->given = true;
+		if (vector->gsi < 0)
+			vector->gsi = error = bk__gsi_take(irq->gsis);
+	}
+	if (error >= 0)
+		error = bk__gsi_route(irq->gsis, (unsigned)vector->gsi, message);
+	if (error < 0)
+		complain(irq, "an interrupt stays silent", error);
+	else if (!vector->joined)
+		join(irq, vector);
+}
+
+static bool on_pending(void *opaque, unsigned index)
+{
+	struct bk__irq *irq = opaque;
+	struct pollfd poll_fd = { .events = POLLIN };
+
+	if (irq->mode == BK_PCI_IRQ_INTX || index >= irq->count || irq->vectors[index].joined)
+		return false;
+	poll_fd.fd = irq->vectors[index].fd;
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+static void on_intx_mask(void *opaque, bool masked)
+{
+	struct bk__irq *irq = opaque;
+
+	if (irq->intx_masked == masked)
+		return;
+	irq->intx_masked = masked;
+	if (irq->mode == BK_PCI_IRQ_INTX && irq->count)
+		intx_connect(irq, !masked);
+}
+
+static const struct bk_pci_irq_ops irq_ops = {
+	.mode = on_mode,
+	.vector = on_vector,
+	.pending = on_pending,
+	.intx_mask = on_intx_mask,
+};
+
+int bk__irq_create(struct bk__gsi *gsis, struct bk_device *device, struct bk_pci_function *function,
+		   struct bk__irq **out, struct bk_error *err)
+{
+	struct bk__irq *irq = calloc(1, sizeof(*irq));
+	const int line = bk_pci_function_line(function);
+
+	if (!irq)
+		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
+	irq->gsis = gsis;
+	irq->device = device;
+	irq->function = function;
+	irq->line = line < 0 ? -1 : BK__GSI_PCI + line;
+	irq->resample = -1;
+	bk_pci_function_irq(function, &irq_ops, irq);
+	*out = irq;
+	return 0;
+}
+
+void bk__irq_destroy(struct bk__irq *irq)
+{
+	if (!irq)
+		return;
+	bk_pci_function_irq(irq->function, NULL, NULL);
+	switch_off(irq);
+	free(irq);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Interrupts of a passed-through function: from the device to the guest without passing here. */
+#ifndef BK_MONITOR_IRQ_H
+#define BK_MONITOR_IRQ_H
+
+#include <barkeep/device.h>
+#include <barkeep/pci.h>
+
+#include "monitor/gsi.h"
+
+struct bk__irq;
+
+/* Follows what the registers of `function`, which is on its bus, say about the interrupts of `device`. */
+int bk__irq_create(struct bk__gsi *gsis, struct bk_device *device, struct bk_pci_function *function,
+		   struct bk__irq **irq, struct bk_error *err);
+
+/* Silences the device. Before the function leaves its bus. */
+void bk__irq_destroy(struct bk__irq *irq);
+
+#endif

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine: puts its parts together, runs it, resets it, takes it apart. */
+#include "monitor/monitor.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "monitor/acpi.h"
+#include "monitor/boot.h"
+#include "monitor/cpuid.h"
+#include "monitor/gsi.h"
+#include "monitor/iommu.h"
+#include "monitor/irq.h"
+#include "monitor/platform.h"
+#include "monitor/ram.h"
+#include "monitor/slots.h"
+#include "monitor/state.h"
+#include "monitor/vcpu.h"
+#include "monitor/vm.h"
+
+#define SLOTS     32
+#define FUNCTIONS 8
+#define CPUS      16
+#define PAGE      4096
+
+/* What ends or interrupts a run: bits, since several may come at once. */
+enum { REQUEST_STOP = 1, REQUEST_POWEROFF = 2, REQUEST_ERROR = 4, REQUEST_TRIPLE = 8, REQUEST_RESET = 16 };
+
+struct function {
+	struct bk_mediate *mediate; /* NULL: nothing there */
+	struct bk__irq *irq;
+};
+
+struct bk__monitor {
+	struct bk__monitor_config config;
+	struct bk__vm vm;
+	struct bk__ram ram;
+	struct kvm_cpuid2 *cpuid;
+	struct bk__window mmio64;
+	struct bk_domain *domain;
+	struct bk_space *memory, *ports;
+	struct bk__gsi *gsis;
+	struct bk__vcpus *vcpus;
+	struct bk__state *state;
+	struct bk__slots *slots;
+	struct bk__iommu *iommu;
+	struct bk__platform *platform;
+	struct bk__boot *boot;
+	struct function functions[SLOTS][FUNCTIONS];
+	int vfio; /* KVM's device that knows the VFIO groups, or -1 */
+
+	int wake; /* eventfd, written after a request was added */
+	_Atomic unsigned requests;
+	pthread_mutex_t lock; /* of the line below; takes no other */
+	struct bk_error error;
+};
+
+/* ---- Requests ---------------------------------------------------------- */
+
+/* Async-signal-safe. */
+static void request(struct bk__monitor *monitor, unsigned what)
+{
+	const uint64_t one = 1;
+	const int error = errno;
+
+	atomic_fetch_or(&monitor->requests, what);
+	if (write(monitor->wake, &one, sizeof(one)) < 0) {
+		/* the counter is full, so somebody wakes up anyway */
+	}
+	errno = error;
+}
+
+static void on_poweroff(void *opaque)
+{
+	request(opaque, REQUEST_POWEROFF);
+}
+
+static void on_reset(void *opaque)
+{
+	request(opaque, REQUEST_RESET);
+}
+
+static void on_escape(void *opaque)
+{
+	request(opaque, REQUEST_STOP);
+}
+
+static const struct bk__platform_ops platform_ops = {
+	.poweroff = on_poweroff,
+	.reset = on_reset,
+	.escape = on_escape,
+};
+
+static void on_stopped(void *opaque, unsigned vcpu, const char *error)
+{
+	struct bk__monitor *monitor = opaque;
+
+	if (error) {
+		pthread_mutex_lock(&monitor->lock);
+		if (!monitor->error.text[0])
+			snprintf(monitor->error.text, sizeof(monitor->error.text), "vCPU %u: %s", vcpu,
+				 error);
+		pthread_mutex_unlock(&monitor->lock);
+	}
+	request(monitor, error ? REQUEST_ERROR : REQUEST_TRIPLE);
+}
+
+static bool on_mapped(void *opaque, uint64_t gpa)
+{
+	struct bk__monitor *monitor = opaque;
+
+	return bk__slots_covers(monitor->slots, gpa);
+}
+
+static bool on_revoke(void *opaque, uint64_t gpa)
+{
+	struct bk__monitor *monitor = opaque;
+
+	return bk__slots_revoke(monitor->slots, gpa);
+}
+
+static const struct bk__vcpus_ops vcpus_ops = { .stopped = on_stopped,
+						.mapped = on_mapped,
+						.revoke = on_revoke };
+
+static void on_hold(void *opaque)
+{
+	struct bk__monitor *monitor = opaque;
+
+	bk__vcpus_hold(monitor->vcpus);
+}
+
+static void on_release(void *opaque)
+{
+	struct bk__monitor *monitor = opaque;
+
+	bk__vcpus_release(monitor->vcpus);
+}
+
+static const struct bk__slots_ops slots_ops = { .hold = on_hold, .release = on_release };
+
+/* ---- Making it --------------------------------------------------------- */
+
+static int create_spaces(struct bk__monitor *monitor, struct bk_error *err)
+{
+	monitor->domain = bk_domain_create();
+	if (monitor->domain) {
+		monitor->memory = bk_space_create(monitor->domain, "memory", UINT64_MAX);
+		monitor->ports = bk_space_create(monitor->domain, "ports", 0xffff);
+	}
+	return monitor->memory && monitor->ports ? 0 : bk_fail(err, ENOMEM, "address spaces: out of memory");
+}
+
+static int create_vcpus(struct bk__monitor *monitor, struct bk_error *err)
+{
+	struct bk__vcpus_config config = {
+		.vm = &monitor->vm,
+		.count = monitor->config.cpus,
+		.memory = monitor->memory,
+		.ports = monitor->ports,
+		.ram = &monitor->ram,
+		.cpuid = monitor->cpuid,
+		.ops = &vcpus_ops,
+		.opaque = monitor,
+	};
+	int error = bk__vcpus_create(&config, &monitor->vcpus, err);
+
+	if (error)
+		return error;
+	return bk__state_save(&monitor->vm, bk__vcpus_fds(monitor->vcpus), monitor->config.cpus,
+			      &monitor->state, err);
+}
+
+static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
+{
+	struct bk__platform_config config = {
+		.memory = monitor->memory,
+		.ports = monitor->ports,
+		.ram = &monitor->ram,
+		.gsis = monitor->gsis,
+		.ops = &platform_ops,
+		.opaque = monitor,
+	};
+
+	monitor->mmio64 = bk__window_above(monitor->ram.size, bk__cpuid_physical_bits(monitor->cpuid));
+	config.mmio64 = monitor->mmio64;
+	return bk__platform_create(&config, &monitor->platform, err);
+}
+
+static int create(struct bk__monitor *monitor, struct bk_error *err)
+{
+	const struct bk__monitor_config *config = &monitor->config;
+	int error;
+
+	monitor->wake = eventfd(0, EFD_CLOEXEC);
+	if (monitor->wake < 0)
+		return bk_fail(err, errno, "eventfd: %s", strerror(errno));
+	error = bk__ram_open(&monitor->ram, config->memory, config->huge_pages, config->preallocate, err);
+	if (!error) /* wrong files are told before a missing KVM is */
+		error = bk__boot_open(config->kernel, config->initrd, config->append, &monitor->ram,
+				      &monitor->boot, err);
+	if (!error)
+		error = bk__vm_open(&monitor->vm, err);
+	if (!error)
+		error = bk__cpuid_host(&monitor->vm, &monitor->cpuid, err);
+	if (!error)
+		error = create_spaces(monitor, err);
+	if (!error)
+		error = bk__gsi_create(&monitor->vm, &monitor->gsis, err);
+	if (!error)
+		error = create_vcpus(monitor, err);
+	if (!error)
+		error = create_platform(monitor, err);
+	if (!error)
+		error = bk__slots_create(&monitor->vm, monitor->memory, &slots_ops, monitor, &monitor->slots,
+					 err);
+	if (!error)
+		error = bk__iommu_create(monitor->memory, config->peer_to_peer, &monitor->iommu, err);
+	return error;
+}
+
+int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor **out,
+		       struct bk_error *err)
+{
+	struct bk__monitor *monitor;
+	int error;
+
+	if (config->cpus < 1 || config->cpus > CPUS)
+		return bk_fail(err, EINVAL, "%u CPUs: give 1 to %d", config->cpus, CPUS);
+	monitor = calloc(1, sizeof(*monitor));
+	if (!monitor)
+		return bk_fail(err, ENOMEM, "monitor: out of memory");
+	monitor->config = *config;
+	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = monitor->vfio = -1;
+	pthread_mutex_init(&monitor->lock, NULL);
+	error = create(monitor, err);
+	if (error) {
+		bk__monitor_destroy(monitor);
+		return error;
+	}
+	*out = monitor;
+	return 0;
+}
+
+struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor)
+{
+	return monitor->domain;
+}
+
+struct bk_space *bk__monitor_memory(struct bk__monitor *monitor)
+{
+	return monitor->memory;
+}
+
+struct bk_space *bk__monitor_ports(struct bk__monitor *monitor)
+{
+	return monitor->ports;
+}
+
+/* ---- Devices ----------------------------------------------------------- */
+
+static int free_slot(const struct bk__monitor *monitor)
+{
+	for (int slot = 1; slot < SLOTS; slot++) {
+		bool used = false;
+
+		for (unsigned i = 0; i < FUNCTIONS; i++)
+			used |= monitor->functions[slot][i].mediate != NULL;
+		if (!used)
+			return slot;
+	}
+	return -1;
+}
+
+int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, int slot, unsigned number,
+		       struct bk_error *err)
+{
+	struct bk_device *device = bk_mediate_below(mediate);
+	struct bk_pci_function *function = bk_mediate_function(mediate);
+	struct bk_pci_bus *bus = bk_pci_host_bus(bk__platform_host(monitor->platform));
+	struct bk__irq *irq;
+	int error;
+
+	if (slot < 0)
+		slot = free_slot(monitor);
+	if (slot < 0)
+		return bk_fail(err, ENOSPC, "%s: all slots of the bus are taken", device->name);
+	if (slot >= SLOTS || number >= FUNCTIONS)
+		return bk_fail(err, EINVAL, "%s: there is no place %02x.%x on a bus", device->name, slot,
+			       number);
+	error = bk__iommu_add(monitor->iommu, device, err);
+	if (error)
+		return error;
+	error = bk_pci_function_attach(function, bus, BK_PCI_DEVFN(slot, number));
+	if (error) {
+		bk__iommu_remove(monitor->iommu, device);
+		return bk_fail(err, -error, "%s: slot %02x.%x: %s", device->name, slot, number,
+			       error == -EEXIST ? "taken" : strerror(-error));
+	}
+	error = bk__irq_create(monitor->gsis, device, function, &irq, err);
+	if (error) {
+		bk_pci_function_detach(function);
+		bk__iommu_remove(monitor->iommu, device);
+		return error;
+	}
+	monitor->functions[slot][number] = (struct function){ .mediate = mediate, .irq = irq };
+	return 0;
+}
+
+static void detach(struct bk__monitor *monitor, struct function *function)
+{
+	if (!function->mediate)
+		return;
+	bk__irq_destroy(function->irq);
+	bk_pci_function_detach(bk_mediate_function(function->mediate));
+	bk__iommu_remove(monitor->iommu, bk_mediate_below(function->mediate));
+	bk_mediate_close(function->mediate);
+	function->mediate = NULL;
+}
+
+/* ---- Running it -------------------------------------------------------- */
+
+static void report_bar(void *opaque, const char *line)
+{
+	bk_log(BK_LOG_WARNING, "%s", line);
+}
+
+/* Firmware's work: addresses, tables, kernel, and the first vCPU at its entry. */
+static int load(struct bk__monitor *monitor, struct bk_error *err)
+{
+	const struct bk__acpi_config acpi = { .cpus = monitor->config.cpus, .mmio64 = monitor->mmio64 };
+	const int vcpu = bk__vcpus_fds(monitor->vcpus)[0];
+	struct kvm_regs regs = { 0 };
+	struct kvm_sregs sregs;
+	uint64_t rsdp;
+	int error;
+
+	bk_pci_host_assign(bk__platform_host(monitor->platform), PAGE, report_bar, NULL);
+	error = bk__acpi_build(&monitor->ram, &acpi, &rsdp, err);
+	if (!error)
+		error = bk__boot_load(monitor->boot, &monitor->ram, rsdp, err);
+	if (error)
+		return error;
+	if (ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
+		return bk_fail(err, errno, "kvm: registers of vCPU 0: %s", strerror(errno));
+	bk__boot_registers(monitor->boot, &regs, &sregs);
+	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu, KVM_SET_REGS, &regs) < 0)
+		return bk_fail(err, errno, "kvm: registers of vCPU 0 at the kernel's entry: %s",
+			       strerror(errno));
+	return 0;
+}
+
+/* A reset of the whole machine, in place: memory keeps what it holds. vCPUs are parked. */
+static int reset(struct bk__monitor *monitor, struct bk_error *err)
+{
+	int error;
+
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		for (unsigned i = 0; i < FUNCTIONS; i++) {
+			struct bk_mediate *mediate = monitor->functions[slot][i].mediate;
+
+			if (!mediate)
+				continue;
+			error = bk_pci_function_reset(bk_mediate_function(mediate));
+			if (error)
+				bk_log(BK_LOG_WARNING, "%s: keeps its state over the guest's reset: %s",
+				       bk_mediate_below(mediate)->name, strerror(-error));
+		}
+	}
+	bk__platform_reset(monitor->platform);
+	error = bk__state_restore(monitor->state, err);
+	return error ? error : load(monitor, err);
+}
+
+static uint64_t exits(const struct bk__monitor *monitor)
+{
+	struct bk__vcpus_stats stats;
+
+	bk__vcpus_stats(monitor->vcpus, &stats);
+	return stats.mmio_exits + stats.io_exits;
+}
+
+/* Serves requests until one of them ends the run. vCPUs run when it starts, and are parked when it returns.
+ */
+static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *err)
+{
+	uint64_t before = exits(monitor), count;
+
+	for (;;) {
+		unsigned requests;
+
+		if (read(monitor->wake, &count, sizeof(count)) < 0 && errno != EINTR) {
+			bk__vcpus_park(monitor->vcpus);
+			bk_fail(err, errno, "eventfd: %s", strerror(errno));
+			return BK__END_ERROR;
+		}
+		requests = atomic_exchange(&monitor->requests, 0);
+		if (!requests)
+			continue;
+		bk__vcpus_park(monitor->vcpus);
+		if (requests & REQUEST_ERROR) {
+			pthread_mutex_lock(&monitor->lock);
+			bk_fail(err, EIO, "%s", monitor->error.text);
+			pthread_mutex_unlock(&monitor->lock);
+			return BK__END_ERROR;
+		}
+		if (requests & REQUEST_STOP)
+			return BK__END_STOPPED;
+		if (requests & REQUEST_POWEROFF)
+			return BK__END_POWEROFF;
+		if (requests & REQUEST_TRIPLE && (monitor->config.no_reboot || exits(monitor) == before)) {
+			/* A kernel that crashes before it touched anything would do so for ever. */
+			bk_fail(err, EIO, "triple fault");
+			return BK__END_TRIPLE_FAULT;
+		}
+		if (monitor->config.no_reboot)
+			return BK__END_RESET;
+		/* vCPUs may have asked for the same again before they were parked. */
+		atomic_fetch_and(&monitor->requests, ~(unsigned)(REQUEST_TRIPLE | REQUEST_RESET));
+		if (reset(monitor, err))
+			return BK__END_ERROR;
+		before = exits(monitor);
+		bk__vcpus_revive(monitor->vcpus);
+		bk__vcpus_release(monitor->vcpus);
+	}
+}
+
+enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err)
+{
+	enum bk__monitor_end end = BK__END_ERROR;
+
+	if (load(monitor, err))
+		return BK__END_ERROR;
+	if (bk__platform_connect(monitor->platform, monitor->config.console_in, monitor->config.console_out,
+				 err))
+		return BK__END_ERROR;
+	if (!bk__vcpus_start(monitor->vcpus, err)) {
+		bk__vcpus_release(monitor->vcpus);
+		end = serve(monitor, err);
+	}
+	bk__platform_disconnect(monitor->platform);
+	return end;
+}
+
+void bk__monitor_stop(struct bk__monitor *monitor)
+{
+	request(monitor, REQUEST_STOP);
+}
+
+void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats)
+{
+	struct bk__vcpus_stats vcpus;
+	struct bk__slots_stats slots;
+
+	bk__vcpus_stats(monitor->vcpus, &vcpus);
+	bk__slots_stats(monitor->slots, &slots);
+	*stats = (struct bk__monitor_stats){
+		.mmio_exits = vcpus.mmio_exits,
+		.io_exits = vcpus.io_exits,
+		.mapped_exits = vcpus.mapped_exits,
+		.memslots = slots.used,
+		.unmappable = slots.unmappable,
+	};
+}
+
+void bk__monitor_destroy(struct bk__monitor *monitor)
+{
+	/* No thread of the guest is left when the rest goes. The slots' listener may still hold vCPUs
+	 * out of the guest while devices leave, hence they are freed after it. */
+	if (monitor->vcpus)
+		bk__vcpus_stop(monitor->vcpus);
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		for (unsigned i = 0; i < FUNCTIONS; i++)
+			detach(monitor, &monitor->functions[slot][i]);
+	}
+	bk__iommu_destroy(monitor->iommu);
+	bk__slots_destroy(monitor->slots);
+	if (monitor->platform)
+		bk__platform_destroy(monitor->platform);
+	bk__state_free(monitor->state);
+	bk__vcpus_destroy(monitor->vcpus);
+	bk__gsi_destroy(monitor->gsis);
+	if (monitor->memory)
+		bk_space_destroy(monitor->memory);
+	if (monitor->ports)
+		bk_space_destroy(monitor->ports);
+	if (monitor->domain)
+		bk_domain_destroy(monitor->domain);
+	free(monitor->cpuid);
+	bk__vm_close(&monitor->vm);
+	if (monitor->boot)
+		bk__boot_close(monitor->boot);
+	bk__ram_close(&monitor->ram);
+	if (monitor->wake >= 0)
+		close(monitor->wake);
+	pthread_mutex_destroy(&monitor->lock);
+	free(monitor);
+}

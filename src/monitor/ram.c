@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's RAM: one memfd. */
+#include "monitor/ram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HUGE      UINT64_C(0x200000)
+#define HUGE_2MIB (21U << 26) /* MFD_HUGE_2MB of linux/memfd.h, which clashes with sys/mman.h */
+
+/* Aligned to huge pages, so that KVM can map guest memory by them. */
+static void *map_aligned(int fd, uint64_t size)
+{
+	uint8_t *room =
+		mmap(NULL, size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const uint64_t head = -(uint64_t)(uintptr_t)room % HUGE;
+	void *host;
+
+	if (room == MAP_FAILED)
+		return MAP_FAILED;
+	host = mmap(room + head, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	if (host == MAP_FAILED) {
+		const int error = errno;
+
+		munmap(room, size + HUGE);
+		errno = error;
+		return host;
+	}
+	if (head)
+		munmap(room, head);
+	munmap(room + head + size, HUGE - head);
+	return host;
+}
+
+static int fail_memory(struct bk_error *err, int error, uint64_t size, bool huge_pages)
+{
+	const uint64_t mib = size >> 20;
+
+	if (huge_pages)
+		return bk_fail(err, error,
+			       "guest RAM: no %" PRIu64 " huge pages of 2 MiB (%s); reserve them: sysctl "
+			       "vm.nr_hugepages=%" PRIu64,
+			       size / HUGE, strerror(error), size / HUGE);
+	return bk_fail(err, error, "guest RAM: no %" PRIu64 " MiB: %s", mib, strerror(error));
+}
+
+int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preallocate, struct bk_error *err)
+{
+	int error = 0;
+
+	*ram = (struct bk__ram){ .fd = -1, .size = size, .host = MAP_FAILED };
+	ram->low_size = size < BK__RAM_LOW_END ? size : BK__RAM_LOW_END;
+	if (!size || size % HUGE || size > (UINT64_C(1) << 44))
+		return bk_fail(err, EINVAL, "guest RAM: %" PRIu64 " bytes is not a multiple of 2 MiB", size);
+	ram->fd = memfd_create("barkeep-ram",
+			       MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge_pages ? MFD_HUGETLB | HUGE_2MIB : 0));
+	if (ram->fd < 0 || ftruncate(ram->fd, (off_t)size))
+		error = errno;
+	else
+		fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+	if (!error && preallocate && fallocate(ram->fd, 0, 0, (off_t)size))
+		error = errno;
+	if (!error) {
+		ram->host = map_aligned(ram->fd, size);
+		if (ram->host == MAP_FAILED)
+			error = errno;
+	}
+	if (error) {
+		bk__ram_close(ram);
+		return fail_memory(err, error, size, huge_pages);
+	}
+	if (!huge_pages)
+		madvise(ram->host, size, MADV_HUGEPAGE);
+	madvise(ram->host, size, MADV_DONTDUMP);
+	madvise(ram->host, size, MADV_DONTFORK);
+	return 0;
+}
+
+void bk__ram_close(struct bk__ram *ram)
+{
+	if (ram->host != MAP_FAILED && ram->host)
+		munmap(ram->host, ram->size);
+	if (ram->fd >= 0)
+		close(ram->fd);
+	ram->host = NULL;
+	ram->fd = -1;
+}

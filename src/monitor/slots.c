@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory slots: what a vCPU reaches without an exit. They follow the mapped ranges of a space. */
+#include "monitor/slots.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/pages.h"
+
+#define NO_SLOT UINT32_MAX
+
+/* A mapped range as the listener was told of it. */
+struct range {
+	uint64_t first;     /* the key: ranges of a view are disjoint */
+	uint64_t gpa, size; /* of its slot */
+	uint64_t left_out;  /* pages without a slot */
+	uint32_t slot;      /* NO_SLOT: all of it is left to exits */
+	bool device;
+};
+
+struct bk__slots {
+	const struct bk__vm *vm;
+	const struct bk__slots_ops *ops;
+	void *opaque;
+	struct bk_listener *listener;
+
+	/* Everything below. Taken inside the commit lock, and takes no other. */
+	pthread_mutex_t lock;
+	struct range *ranges; /* ascending */
+	size_t count, room;
+	uint32_t *spare; /* slots given back, for the next range; room for `next` of them */
+	size_t spare_count, spare_room;
+	uint32_t next; /* never used so far: this and above */
+	uint64_t left_out;
+	uint64_t untracked; /* pages of ranges that there was no memory to remember */
+	bool held;
+};
+
+/* The index of the first range at `first` or above. */
+static size_t lower_bound(const struct bk__slots *slots, uint64_t first)
+{
+	size_t low = 0, high = slots->count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (slots->ranges[middle].first < first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct range *range_at(struct bk__slots *slots, uint64_t gpa)
+{
+	size_t i = lower_bound(slots, gpa);
+
+	/* A slot may start after its range does, so the range at `gpa` itself is one, else the one before. */
+	if (i == slots->count || slots->ranges[i].first != gpa) {
+		if (!i)
+			return NULL;
+		i--;
+	}
+	if (slots->ranges[i].slot == NO_SLOT || gpa < slots->ranges[i].gpa ||
+	    gpa - slots->ranges[i].gpa >= slots->ranges[i].size)
+		return NULL;
+	return &slots->ranges[i];
+}
+
+/* Every slot that exists can be given back: room for it is made when it is taken. */
+static uint32_t take_slot(struct bk__slots *slots)
+{
+	if (slots->spare_count)
+		return slots->spare[--slots->spare_count];
+	if (slots->next >= slots->vm->slots)
+		return NO_SLOT;
+	if (slots->next >= slots->spare_room) {
+		const size_t room = slots->spare_room ? 2 * slots->spare_room : 64;
+		uint32_t *spare = realloc(slots->spare, room * sizeof(*spare));
+
+		if (!spare)
+			return NO_SLOT;
+		slots->spare = spare;
+		slots->spare_room = room;
+	}
+	return slots->next++;
+}
+
+static int set_slot(struct bk__slots *slots, uint32_t slot, const struct bk__pages *pages, bool readonly)
+{
+	struct kvm_userspace_memory_region region = { .slot = slot };
+
+	if (pages) {
+		region.guest_phys_addr = pages->gpa;
+		region.memory_size = pages->size;
+		region.userspace_addr = pages->host;
+		region.flags = readonly ? KVM_MEM_READONLY : 0;
+	}
+	return bk__vm_ioctl(slots->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void drop_slot(struct bk__slots *slots, struct range *range)
+{
+	const int error = set_slot(slots, range->slot, NULL, false);
+
+	if (error) /* the number stays taken: nobody knows what is in it */
+		bk_log(BK_LOG_ERROR, "kvm: slot %" PRIu32 " at 0x%" PRIx64 " cannot be removed: %s",
+		       range->slot, range->gpa, strerror(-error));
+	else
+		slots->spare[slots->spare_count++] = range->slot;
+	range->slot = NO_SLOT;
+}
+
+static void map_range(struct bk__slots *slots, struct range *range, const struct bk_flat *flat)
+{
+	static struct bk_ratelimit limit;
+	const struct bk__pages pages = bk__pages_fit(flat);
+	const bool readonly = flat->memory->attributes & BK_MEMORY_READONLY;
+	uint64_t missed;
+	int error;
+
+	range->left_out = pages.left_out;
+	if (!pages.size || (readonly && !slots->vm->readonly))
+		goto exits;
+	range->slot = take_slot(slots);
+	error = range->slot == NO_SLOT ? -ENOSPC : set_slot(slots, range->slot, &pages, readonly);
+	if (!error) {
+		range->gpa = pages.gpa;
+		range->size = pages.size;
+		return;
+	}
+	if (range->slot != NO_SLOT)
+		slots->spare[slots->spare_count++] = range->slot;
+	range->slot = NO_SLOT;
+	if (bk_ratelimit_ok(&limit, &missed))
+		bk_log(BK_LOG_WARNING,
+		       "kvm: no slot for %s at 0x%" PRIx64 ", its accesses exit: %s (%" PRIu64 " more)",
+		       bk_region_name(flat->region), pages.gpa, strerror(-error), missed);
+exits:
+	range->left_out = pages.left_out + pages.size / BK__PAGE;
+}
+
+static void on_begin(void *opaque, bool overlap)
+{
+	struct bk__slots *slots = opaque;
+
+	slots->held = overlap;
+	if (overlap)
+		slots->ops->hold(slots->opaque);
+}
+
+static void on_end(void *opaque)
+{
+	struct bk__slots *slots = opaque;
+
+	if (slots->held)
+		slots->ops->release(slots->opaque);
+	slots->held = false;
+}
+
+static void on_added(void *opaque, const struct bk_flat *flat)
+{
+	struct bk__slots *slots = opaque;
+	struct range range = { .first = flat->first, .slot = NO_SLOT };
+	size_t at;
+
+	pthread_mutex_lock(&slots->lock);
+	if (slots->count == slots->room) {
+		const size_t room = slots->room ? 2 * slots->room : 64;
+		struct range *ranges = realloc(slots->ranges, room * sizeof(*ranges));
+
+		if (!ranges) {
+			slots->untracked += flat->last / BK__PAGE - flat->first / BK__PAGE + 1;
+			pthread_mutex_unlock(&slots->lock);
+			return;
+		}
+		slots->ranges = ranges;
+		slots->room = room;
+	}
+	range.device = flat->memory->attributes & BK_MEMORY_DEVICE;
+	map_range(slots, &range, flat);
+	slots->left_out += range.left_out;
+	at = lower_bound(slots, flat->first);
+	memmove(&slots->ranges[at + 1], &slots->ranges[at], (slots->count - at) * sizeof(range));
+	slots->ranges[at] = range;
+	slots->count++;
+	pthread_mutex_unlock(&slots->lock);
+}
+
+static void on_removed(void *opaque, const struct bk_flat *flat)
+{
+	struct bk__slots *slots = opaque;
+	struct range *range;
+	size_t at;
+
+	pthread_mutex_lock(&slots->lock);
+	at = lower_bound(slots, flat->first);
+	if (at < slots->count && slots->ranges[at].first == flat->first) {
+		range = &slots->ranges[at];
+		if (range->slot != NO_SLOT)
+			drop_slot(slots, range);
+		slots->left_out -= range->left_out;
+		slots->count--;
+		memmove(range, range + 1, (slots->count - at) * sizeof(*range));
+	} else {
+		slots->untracked -= flat->last / BK__PAGE - flat->first / BK__PAGE + 1;
+	}
+	pthread_mutex_unlock(&slots->lock);
+}
+
+static const struct bk_listener_ops listener_ops = {
+	.begin = on_begin,
+	.removed = on_removed,
+	.added = on_added,
+	.end = on_end,
+	.mapped_only = true,
+};
+
+int bk__slots_create(const struct bk__vm *vm, struct bk_space *memory, const struct bk__slots_ops *ops,
+		     void *opaque, struct bk__slots **out, struct bk_error *err)
+{
+	struct bk__slots *slots = calloc(1, sizeof(*slots));
+	int error;
+
+	if (!slots)
+		return bk_fail(err, ENOMEM, "memory slots: out of memory");
+	slots->vm = vm;
+	slots->ops = ops;
+	slots->opaque = opaque;
+	pthread_mutex_init(&slots->lock, NULL);
+	error = bk_listener_add(memory, &listener_ops, slots, &slots->listener);
+	if (error) {
+		pthread_mutex_destroy(&slots->lock);
+		free(slots);
+		return bk_fail(err, -error, "memory slots: %s", strerror(-error));
+	}
+	*out = slots;
+	return 0;
+}
+
+void bk__slots_destroy(struct bk__slots *slots)
+{
+	if (!slots)
+		return;
+	bk_listener_remove(slots->listener);
+	pthread_mutex_destroy(&slots->lock);
+	free(slots->ranges);
+	free(slots->spare);
+	free(slots);
+}
+
+bool bk__slots_covers(struct bk__slots *slots, uint64_t gpa)
+{
+	bool covered;
+
+	pthread_mutex_lock(&slots->lock);
+	covered = range_at(slots, gpa) != NULL;
+	pthread_mutex_unlock(&slots->lock);
+	return covered;
+}
+
+bool bk__slots_revoke(struct bk__slots *slots, uint64_t gpa)
+{
+	struct range *range;
+	bool revoked = false;
+
+	pthread_mutex_lock(&slots->lock);
+	range = range_at(slots, gpa);
+	if (range && range->device) {
+		drop_slot(slots, range);
+		range->left_out += range->size / BK__PAGE;
+		slots->left_out += range->size / BK__PAGE;
+		revoked = true;
+	}
+	pthread_mutex_unlock(&slots->lock);
+	return revoked;
+}
+
+void bk__slots_stats(struct bk__slots *slots, struct bk__slots_stats *stats)
+{
+	pthread_mutex_lock(&slots->lock);
+	stats->used = slots->next - slots->spare_count;
+	stats->unmappable = slots->left_out + slots->untracked;
+	pthread_mutex_unlock(&slots->lock);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The state of the CPUs and chips that KVM keeps, as it was before the guest ran: what a reset brings back.
+ */
+#ifndef BK_MONITOR_STATE_H
+#define BK_MONITOR_STATE_H
+
+#include "monitor/vm.h"
+
+struct bk__state;
+
+/* Saves the machine and its vCPUs, none of which has run. */
+int bk__state_save(const struct bk__vm *vm, const int *vcpus, unsigned count, struct bk__state **state,
+		   struct bk_error *err);
+
+/* Brings it back. No vCPU is in KVM_RUN, and none has an access to finish. */
+int bk__state_restore(const struct bk__state *state, struct bk_error *err);
+
+void bk__state_free(struct bk__state *state);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The virtual machine as KVM knows it: opening it, and what this KVM can do. */
+#include "monitor/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "monitor/layout.h"
+
+#define KVM_API 12 /* never to change */
+
+static const struct {
+	int id;
+	const char *name;
+} required[] = {
+	{ KVM_CAP_IRQCHIP, "an interrupt controller in the kernel" },
+	{ KVM_CAP_USER_MEMORY, "user memory" },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "removal of memory slots" },
+	{ KVM_CAP_SET_TSS_ADDR, "a TSS address" },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "an identity map address" },
+	{ KVM_CAP_EXT_CPUID, "CPUID tables" },
+	{ KVM_CAP_MP_STATE, "the state of vCPUs" },
+	{ KVM_CAP_IRQ_ROUTING, "interrupt routing" },
+	{ KVM_CAP_IRQFD, "interrupts by eventfd" },
+	{ KVM_CAP_IRQFD_RESAMPLE, "level interrupts by eventfd" },
+	{ KVM_CAP_SIGNAL_MSI, "MSI" },
+	{ KVM_CAP_PIT2, "a PIT in the kernel" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
+};
+
+static int fail_open(struct bk_error *err)
+{
+	switch (errno) {
+	case ENOENT:
+		return bk_fail(err, ENOENT,
+			       "/dev/kvm: there is none; load kvm-intel or kvm-amd, and see that "
+			       "virtualisation is switched on in the firmware");
+	case EACCES:
+	case EPERM:
+		return bk_fail(err, EACCES,
+			       "/dev/kvm: no permission; run as root, or as a member of the group kvm");
+	case ENODEV:
+	case ENXIO:
+		return bk_fail(err, ENODEV, "/dev/kvm: the kernel has no KVM for this CPU");
+	default:
+		return bk_fail(err, errno, "/dev/kvm: %s", strerror(errno));
+	}
+}
+
+static int check_extensions(struct bk__vm *vm, struct bk_error *err)
+{
+	const int api = ioctl(vm->kvm, KVM_GET_API_VERSION, 0);
+	int bytes, routes, slots;
+
+	if (api != KVM_API)
+		return bk_fail(err, ENOTSUP, "/dev/kvm: speaks version %d of its interface, %d is needed",
+			       api, KVM_API);
+	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
+		if (ioctl(vm->kvm, KVM_CHECK_EXTENSION, required[i].id) <= 0)
+			return bk_fail(
+				err, ENOTSUP,
+				"/dev/kvm: this kernel's KVM lacks %s (capability %d); Linux 5.10 or later "
+				"on x86-64 has it",
+				required[i].name, required[i].id);
+	}
+	bytes = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (bytes < (int)sizeof(struct kvm_run))
+		return bk_fail(err, ENOTSUP, "/dev/kvm: a vCPU's shared page has only %d bytes", bytes);
+	vm->run_bytes = (size_t)bytes;
+	slots = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
+	routes = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IRQ_ROUTING);
+	vm->slots = slots > 0 ? (unsigned)slots : 32;
+	vm->routes = (unsigned)routes;
+	vm->readonly = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) > 0;
+	vm->tsc_deadline = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	return 0;
+}
+
+static int create(struct bk__vm *vm, struct bk_error *err)
+{
+	uint64_t identity = BK__KVM_IDENTITY;
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_enable_cap exits = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
+
+	do
+		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
+	while (vm->fd < 0 && errno == EINTR);
+	if (vm->fd < 0)
+		return bk_fail(err, errno, "/dev/kvm: no new machine: %s%s", strerror(errno),
+			       errno == EBUSY ? " (another hypervisor holds the CPU)" : "");
+	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+	    ioctl(vm->fd, KVM_SET_TSS_ADDR, BK__KVM_TSS) < 0)
+		return bk_fail(err, errno, "kvm: no place for its own pages: %s", strerror(errno));
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return bk_fail(err, errno, "kvm: no interrupt controller: %s", strerror(errno));
+	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit) < 0)
+		return bk_fail(err, errno, "kvm: no PIT: %s", strerror(errno));
+
+	/* Else a program of the guest that fails to be emulated gets an exception that we never see. */
+	if (ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_EXIT_ON_EMULATION_FAILURE) > 0)
+		ioctl(vm->fd, KVM_ENABLE_CAP, &exits);
+	return 0;
+}
+
+int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
+{
+	int error;
+
+	*vm = (struct bk__vm){ .kvm = -1, .fd = -1 };
+	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (vm->kvm < 0)
+		return fail_open(err);
+	error = check_extensions(vm, err);
+	if (!error)
+		error = create(vm, err);
+	if (error)
+		bk__vm_close(vm);
+	return error;
+}
+
+void bk__vm_close(struct bk__vm *vm)
+{
+	if (vm->fd >= 0)
+		close(vm->fd);
+	if (vm->kvm >= 0)
+		close(vm->kvm);
+	vm->fd = vm->kvm = -1;
+}
+
+int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
+{
+	int result;
+
+	do
+		result = ioctl(vm->fd, request, argument);
+	while (result < 0 && errno == EINTR);
+	return result < 0 ? -errno : result;
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Parts of the monitor that need no KVM: pages, routes, CPUID, instructions, windows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/cpuid.h"
+#include "monitor/fault.h"
+#include "monitor/gsi.h"
+#include "monitor/pages.h"
+#include "monitor/layout.h"
+
+/* ---- Pages ------------------------------------------------------------- */
+
+static struct bk__pages fit(uint64_t first, uint64_t last, uint64_t offset, uint64_t host)
+{
+	const struct bk_memory memory = { .host = (void *)(uintptr_t)host, .fd = -1 };
+	const struct bk_flat flat = { .first = first, .last = last, .offset = offset, .memory = &memory };
+
+	return bk__pages_fit(&flat);
+}
+
+static void whole_pages_fit(void **state)
+{
+	const struct bk__pages pages = fit(0x10000, 0x13fff, 0x1000, 0x700000);
+
+	assert_int_equal(pages.gpa, 0x10000);
+	assert_int_equal(pages.size, 0x4000);
+	assert_int_equal(pages.host, 0x701000);
+	assert_int_equal(pages.skip, 0x1000);
+	assert_int_equal(pages.left_out, 0);
+}
+
+static void edges_are_rounded_inward(void **state)
+{
+	const struct bk__pages pages = fit(0x10f00, 0x130ff, 0xf00, 0x700000);
+
+	assert_int_equal(pages.gpa, 0x11000);
+	assert_int_equal(pages.size, 0x2000);
+	assert_int_equal(pages.host, 0x701000);
+	assert_int_equal(pages.skip, 0x1000);
+	assert_int_equal(pages.left_out, 2);
+}
+
+static void pages_that_do_not_line_up_are_left_out(void **state)
+{
+	struct bk__pages pages = fit(0x10000, 0x13fff, 0x800, 0x700000);
+
+	assert_int_equal(pages.size, 0);
+	assert_int_equal(pages.left_out, 4);
+	pages = fit(0x10800, 0x10fff, 0x800, 0x700000); /* part of one page */
+	assert_int_equal(pages.size, 0);
+	assert_int_equal(pages.left_out, 1);
+	pages = fit(0x10001, 0x10001, 1, 0x700000);
+	assert_int_equal(pages.size, 0);
+	assert_int_equal(pages.left_out, 1);
+}
+
+static void a_range_may_end_at_the_top(void **state)
+{
+	struct bk__pages pages = fit(UINT64_MAX - 0x1fff, UINT64_MAX, 0, 0x700000);
+
+	assert_int_equal(pages.gpa, UINT64_MAX - 0x1fff);
+	assert_int_equal(pages.size, 0x2000);
+	assert_int_equal(pages.left_out, 0);
+	pages = fit(UINT64_MAX - 0xff, UINT64_MAX, 0, 0x700f00);
+	assert_int_equal(pages.size, 0);
+	assert_int_equal(pages.left_out, 1);
+}
+
+/* ---- Routes ------------------------------------------------------------ */
+
+static void routes_keep_the_pins_of_the_chips(void **state)
+{
+	struct bk__routes routes;
+	struct kvm_irq_routing *table;
+	unsigned pins[KVM_NR_IRQCHIPS][24] = { { 0 } };
+
+	bk__routes_init(&routes, 4096);
+	table = bk__routes_table(&routes);
+	assert_int_equal(table->nr, 16 + 24);
+	for (unsigned i = 0; i < table->nr; i++) {
+		const struct kvm_irq_routing_entry *entry = &table->entries[i];
+
+		assert_int_equal(entry->type, KVM_IRQ_ROUTING_IRQCHIP);
+		pins[entry->u.irqchip.irqchip][entry->u.irqchip.pin]++;
+		if (entry->u.irqchip.irqchip == KVM_IRQCHIP_PIC_SLAVE)
+			assert_int_equal(entry->gsi, entry->u.irqchip.pin + 8);
+		else
+			assert_int_equal(entry->gsi, entry->u.irqchip.pin);
+	}
+	for (unsigned i = 0; i < 24; i++) {
+		assert_int_equal(pins[KVM_IRQCHIP_IOAPIC][i], 1);
+		assert_int_equal(pins[KVM_IRQCHIP_PIC_MASTER][i], i < 8);
+		assert_int_equal(pins[KVM_IRQCHIP_PIC_SLAVE][i], i < 8);
+	}
+	free(table);
+	bk__routes_done(&routes);
+}
+
+static void routes_hold_messages_until_given_back(void **state)
+{
+	const struct bk_pci_message message = { .address = UINT64_C(0x1fee01000), .data = 0x4021 };
+	struct bk__routes routes;
+	struct kvm_irq_routing *table;
+
+	bk__routes_init(&routes, 4096);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + i);
+	routes.messages[7].routed = true;
+	routes.messages[7].message = message;
+	table = bk__routes_table(&routes);
+	assert_int_equal(table->nr, 41); /* without a message there is no entry */
+	assert_int_equal(table->entries[40].gsi, BK__GSI_PINS + 7);
+	assert_int_equal(table->entries[40].type, KVM_IRQ_ROUTING_MSI);
+	assert_int_equal(table->entries[40].u.msi.address_lo, 0xfee01000);
+	assert_int_equal(table->entries[40].u.msi.address_hi, 1);
+	assert_int_equal(table->entries[40].u.msi.data, 0x4021);
+	free(table);
+
+	bk__routes_give(&routes, BK__GSI_PINS + 7);
+	table = bk__routes_table(&routes);
+	assert_int_equal(table->nr, 40);
+	free(table);
+	assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + 7);
+	assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + 40);
+	bk__routes_done(&routes);
+}
+
+static void routes_end_at_the_limit(void **state)
+{
+	struct bk__routes routes;
+
+	bk__routes_init(&routes, 40 + 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + i);
+	assert_int_equal(bk__routes_take(&routes), -ENOSPC);
+	bk__routes_give(&routes, BK__GSI_PINS + 1);
+	assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + 1);
+	bk__routes_done(&routes);
+}
+
+/* ---- CPUID ------------------------------------------------------------- */
+
+static const struct kvm_cpuid_entry2 *leaf(const struct kvm_cpuid2 *cpuid, uint32_t function, uint32_t index)
+{
+	const struct kvm_cpuid_entry2 *found = NULL;
+
+	for (unsigned i = 0; i < cpuid->nent; i++) {
+		if (cpuid->entries[i].function == function && cpuid->entries[i].index == index) {
+			assert_null(found);
+			found = &cpuid->entries[i];
+		}
+	}
+	return found;
+}
+
+static struct kvm_cpuid2 *sample_cpuid(void)
+{
+	static const struct kvm_cpuid_entry2 entries[] = {
+		{ .function = 0, .eax = 0x1f },
+		{ .function = 1, .ebx = 0x12340800, .ecx = 1 << 5 | 1 << 21 | 1 << 27 },
+		{ .function = 4, .index = 0, .eax = 0xfc004121 },
+		{ .function = 4, .index = 3, .eax = 0xfc004163 },
+		{ .function = 4, .index = 4 },
+		{ .function = 0xb, .index = 0, .ebx = 99 },
+		{ .function = 0xd, .index = 0, .eax = 7, .ebx = 0x340, .ecx = 0x340 },
+		{ .function = 0x1f, .index = 0, .ebx = 99 },
+		{ .function = 0x80000001, .ecx = 1 << 2 | 1 << 22 },
+		{ .function = 0x80000008, .eax = 0x3030, .ecx = 0x7007 },
+		{ .function = 0x8000001e, .eax = 77, .ebx = 0x105, .ecx = 3 },
+	};
+	const unsigned count = sizeof(entries) / sizeof(entries[0]);
+	struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + (count + BK__CPUID_ADDED) * sizeof(cpuid->entries[0]));
+
+	cpuid->nent = count;
+	memcpy(cpuid->entries, entries, sizeof(entries));
+	return cpuid;
+}
+
+static void cpuid_tells_each_vcpu_its_apic_id(void **state)
+{
+	struct kvm_cpuid2 *cpuid = sample_cpuid();
+
+	for (unsigned id = 0; id < 6; id++) { /* again and again on the result */
+		bk__cpuid_fix(cpuid, id, 6, true);
+		assert_int_equal(leaf(cpuid, 1, 0)->ebx, id << 24 | 6 << 16 | 0x0800);
+		assert_int_equal(leaf(cpuid, 0xb, 0)->edx, id);
+		assert_int_equal(leaf(cpuid, 0xb, 0)->ebx, 1);
+		assert_int_equal(leaf(cpuid, 0xb, 1)->edx, id);
+		assert_int_equal(leaf(cpuid, 0xb, 1)->eax, 3); /* ids of 6 cores take 3 bits */
+		assert_int_equal(leaf(cpuid, 0xb, 1)->ebx, 6);
+		assert_int_equal(leaf(cpuid, 0xb, 2)->ebx, 0);
+		assert_int_equal(leaf(cpuid, 0x8000001e, 0)->eax, id);
+		assert_null(leaf(cpuid, 0x1f, 0));
+	}
+	assert_int_equal(leaf(cpuid, 4, 0)->eax, 0x1c000121); /* a core's own */
+	assert_int_equal(leaf(cpuid, 4, 3)->eax, 0x1c014163); /* shared by 6 */
+	assert_int_equal(leaf(cpuid, 4, 4)->eax, 0);
+	assert_int_equal(leaf(cpuid, 0x80000008, 0)->ecx, 0x3005);
+	free(cpuid);
+}
+
+static void cpuid_has_what_only_we_can_say(void **state)
+{
+	struct kvm_cpuid2 *cpuid = sample_cpuid();
+	uint32_t features;
+
+	bk__cpuid_fix(cpuid, 0, 1, true);
+	features = leaf(cpuid, 1, 0)->ecx;
+	assert_true(features & 1u << 24);  /* TSC deadline */
+	assert_true(features & 1u << 31);  /* hypervisor */
+	assert_true(features & 1u << 21);  /* x2APIC stays */
+	assert_false(features & 1u << 5);  /* VMX */
+	assert_false(features & 1u << 27); /* OSXSAVE */
+	assert_false(leaf(cpuid, 0x80000001, 0)->ecx & 1u << 2);
+	assert_int_equal(leaf(cpuid, 0xd, 0)->ecx, 0x340);
+	bk__cpuid_fix(cpuid, 0, 1, false);
+	assert_false(leaf(cpuid, 1, 0)->ecx & 1u << 24);
+	assert_int_equal(bk__cpuid_physical_bits(cpuid), 48);
+	free(cpuid);
+}
+
+/* ---- Instructions ------------------------------------------------------ */
+
+static const struct kvm_regs regs = {
+	.rax = 0x1000,
+	.rcx = 0x20,
+	.rsp = 0x7000,
+	.rbp = 0x8000,
+	.rsi = 0xfffffffff000,
+	.r8 = 0x55000,
+	.r12 = 0x66000,
+	.rip = 0x400000,
+};
+
+static void operands_of_instructions(void **state)
+{
+	static const struct {
+		const char *text;
+		uint8_t bytes[15];
+		unsigned count;
+		uint64_t linear; /* 0: it has none */
+	} cases[] = {
+		{ "vmovdqu ymm0, [rsi]", { 0xc5, 0xfe, 0x6f, 0x06 }, 4, 0xfffffffff000 },
+		{ "vmovdqu ymm0, [rax+rcx*4+0x10]", { 0xc5, 0xfe, 0x6f, 0x44, 0x88, 0x10 }, 6, 0x1090 },
+		{ "movq mm0, [rip+0x100]", { 0x0f, 0x6f, 0x05, 0, 1, 0, 0 }, 7, 0x400107 },
+		{ "palignr xmm0, [rip-0x10], 4",
+		  { 0x66, 0x0f, 0x3a, 0x0f, 0x05, 0xf0, 0xff, 0xff, 0xff, 4 },
+		  10,
+		  0x3ffffa },
+		{ "test dword [rip], 1", { 0xf7, 0x05, 0, 0, 0, 0, 1, 0, 0, 0 }, 10, 0x40000a },
+		{ "not dword [rip]", { 0xf7, 0x15, 0, 0, 0, 0 }, 6, 0x400006 },
+		{ "vmovdqu32 zmm0, [rsi+0x40]",
+		  { 0x62, 0xf1, 0x7e, 0x48, 0x6f, 0x46, 0x01 },
+		  7,
+		  0xfffffffff040 },
+		{ "movq mm0, [r8-8]", { 0x41, 0x0f, 0x6f, 0x40, 0xf8 }, 5, 0x54ff8 },
+		{ "movq mm0, [r12]", { 0x41, 0x0f, 0x6f, 0x04, 0x24 }, 5, 0x66000 },
+		{ "vmovups ymm0, [r8+rcx]", { 0xc4, 0xc1, 0x7c, 0x10, 0x04, 0x08 }, 6, 0x55020 },
+		{ "movq mm0, fs:[rax]", { 0x64, 0x0f, 0x6f, 0x00 }, 4, 0xf1000 },
+		{ "movq mm0, [0x12345678]",
+		  { 0x0f, 0x6f, 0x04, 0x25, 0x78, 0x56, 0x34, 0x12 },
+		  8,
+		  0x12345678 },
+		{ "movq mm0, [esi]", { 0x67, 0x0f, 0x6f, 0x06 }, 4, 0xfffff000 },
+		{ "fld qword [rsp+8]", { 0xdd, 0x44, 0x24, 0x08 }, 4, 0x7008 },
+		{ "movq mm0, mm1", { 0x0f, 0x6f, 0xc1 }, 3, 0 },
+		{ "emms", { 0x0f, 0x77 }, 2, 0 },
+		{ "cut off before its displacement", { 0x0f, 0x6f, 0x80, 1, 2 }, 5, 0 },
+		{ "cut off after VEX", { 0xc5, 0xfe }, 2, 0 },
+		{ "nothing", { 0 }, 0, 0 },
+	};
+	const struct kvm_sregs sregs = { .cs = { .l = 1 }, .fs = { .base = 0xf0000 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t linear = 0;
+
+		print_message("%s\n", cases[i].text);
+		assert_int_equal(bk__fault_operand(cases[i].bytes, cases[i].count, &regs, &sregs, &linear),
+				 cases[i].linear != 0);
+		assert_int_equal(linear, cases[i].linear);
+	}
+}
+
+static void operands_outside_long_mode(void **state)
+{
+	const struct kvm_sregs flat = { .cs = { .db = 1 },
+					.ds = { .base = 0x10000 },
+					.ss = { .base = 0x20000 } };
+	const struct kvm_sregs real = { .cs = { .db = 0 } };
+	const uint8_t absolute[] = { 0x0f, 0x6f, 0x05, 0, 1, 0, 0 }, stack[] = { 0x0f, 0x6f, 0x45, 0xfc };
+	const uint8_t lds[] = { 0xc5, 0x06 }, vex[] = { 0xc5, 0xfe, 0x6f, 0x00 };
+	uint64_t linear;
+
+	assert_true(bk__fault_operand(absolute, sizeof(absolute), &regs, &flat, &linear));
+	assert_int_equal(linear, 0x10100);
+	assert_true(bk__fault_operand(stack, sizeof(stack), &regs, &flat, &linear));
+	assert_int_equal(linear, 0x27ffc);
+	assert_true(bk__fault_operand(lds, sizeof(lds), &regs, &flat, &linear));
+	assert_int_equal(linear, 0xf000);
+	assert_true(bk__fault_operand(vex, sizeof(vex), &regs, &flat, &linear));
+	assert_int_equal(linear, 0x11000);
+	assert_false(bk__fault_operand(absolute, sizeof(absolute), &regs, &real, &linear));
+}
+
+/* Whatever the bytes are, the decoder reads no more than it is given. */
+static void operands_of_garbage(void **state)
+{
+	const struct kvm_sregs sregs = { .cs = { .l = 1 } };
+	uint32_t random = 1;
+
+	for (unsigned i = 0; i < 200000; i++) {
+		const size_t count = i % 16;
+		uint8_t *bytes = malloc(count ? count : 1);
+		uint64_t linear;
+
+		for (size_t j = 0; j < count; j++) {
+			random = random * 1664525 + 1013904223;
+			bytes[j] = (uint8_t)(random >> 24);
+		}
+		bk__fault_operand(bytes, count, &regs, &sregs, &linear);
+		free(bytes);
+	}
+}
+
+/* ---- Layout ------------------------------------------------------------ */
+
+static void the_64_bit_window_is_above_ram(void **state)
+{
+	struct bk__window window = bk__window_above(UINT64_C(1) << 30, 40);
+
+	assert_int_equal(window.first, UINT64_C(1) << 36);
+	assert_int_equal(window.last, (UINT64_C(1) << 40) - 1);
+	window = bk__window_above(UINT64_C(64) << 30, 40); /* ends at 65 GiB */
+	assert_int_equal(window.first, UINT64_C(2) << 36);
+	window = bk__window_above(UINT64_C(1) << 30, 52);
+	assert_int_equal(window.last, (UINT64_C(1) << 48) - 1);
+	window = bk__window_above(UINT64_C(1) << 30, 36);
+	assert_true(window.first > window.last);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_pages_fit),
+		cmocka_unit_test(edges_are_rounded_inward),
+		cmocka_unit_test(pages_that_do_not_line_up_are_left_out),
+		cmocka_unit_test(a_range_may_end_at_the_top),
+		cmocka_unit_test(routes_keep_the_pins_of_the_chips),
+		cmocka_unit_test(routes_hold_messages_until_given_back),
+		cmocka_unit_test(routes_end_at_the_limit),
+		cmocka_unit_test(cpuid_tells_each_vcpu_its_apic_id),
+		cmocka_unit_test(cpuid_has_what_only_we_can_say),
+		cmocka_unit_test(operands_of_instructions),
+		cmocka_unit_test(operands_outside_long_mode),
+		cmocka_unit_test(operands_of_garbage),
+		cmocka_unit_test(the_64_bit_window_is_above_ram),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
