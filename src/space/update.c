@@ -105,7 +105,8 @@ int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t 
 
 	if (last < first || last > region->space->last)
 		return -EINVAL;
-	if (region->kind == BK_REGION_HANDLED && last - first != region->length)
+	if (region->kind == BK_REGION_HANDLED &&
+	    last - first != __atomic_load_n(&region->length, __ATOMIC_RELAXED))
 		return -EINVAL;
 	if (region->kind == BK_REGION_NESTED) {
 		foresee(update, region, &length, &nested_first);

@@ -22,7 +22,7 @@ static int teardown(void **state)
 static void an_empty_space_answers_nothing(void **state)
 {
 	struct bk_space_stats stats;
-	struct device d = { 0 };
+	static struct device d = { 0 };
 
 	assert_flat(space, "");
 	assert_int_equal(read_at(space, 0, 8), UINT64_MAX);
@@ -40,7 +40,7 @@ static void an_empty_space_answers_nothing(void **state)
 
 static void a_region_answers_its_range_only(void **state)
 {
-	struct device d = { .id = 0x10 };
+	static struct device d = { .id = 0x10 };
 	struct bk_region *r = add(space, &d, 0x1000, 0x1fff, 0, 0);
 
 	assert_int_equal(at(space, 0xfff), 0xff);
@@ -56,7 +56,7 @@ static void a_region_answers_its_range_only(void **state)
 
 static void the_higher_priority_then_the_lower_rank_wins(void **state)
 {
-	struct device a = { .id = 0x20 }, b = { .id = 0x60 }, c = { .id = 0xa0 };
+	static struct device a = { .id = 0x20 }, b = { .id = 0x60 }, c = { .id = 0xa0 };
 	struct bk_region *low = add(space, &a, 0x100, 0x10f, -1, 0);
 	struct bk_region *late = add(space, &b, 0x104, 0x107, 5, 9);
 	struct bk_region *early = add(space, &c, 0x106, 0x109, 5, 2);
@@ -81,7 +81,7 @@ static void the_order_of_registration_does_not_matter(void **state)
 {
 	static const unsigned orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
 					      { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
-	struct device devices[3] = { { .id = 1 }, { .id = 0x41 }, { .id = 0x81 } };
+	static struct device devices[3] = { { .id = 1 }, { .id = 0x41 }, { .id = 0x81 } };
 	char first[4096], text[4096];
 
 	for (unsigned i = 0; i < 6; i++) {
@@ -103,7 +103,7 @@ static void the_order_of_registration_does_not_matter(void **state)
 
 static void equal_priority_and_rank_is_refused(void **state)
 {
-	struct device a = { .id = 1 }, b = { .id = 2 };
+	static struct device a = { .id = 1 }, b = { .id = 2 };
 	struct bk_region_desc desc = device_at(&b, 0x5000, 0x5fff, 3, 4);
 	struct bk_region *r = add(space, &a, 0, 0xf, 3, 4), *other;
 	struct bk_update *u;
@@ -158,7 +158,7 @@ static void what_is_refused_at_once(void **state)
 	struct bk_space *small = bk_space_create(domain, "small", 0xff);
 	struct bk_domain *elsewhere = bk_domain_create();
 	struct bk_space *foreign = bk_space_create(elsewhere, "foreign", 0xff);
-	struct device d = { .id = 1 };
+	static struct device d = { .id = 1 };
 	struct bk_update *u = bk_update_begin(domain);
 	struct bk_region_desc desc = device_at(&d, 0x10, 0xf, 0, 0);
 	struct bk_region *r = NULL, *window, *memory;
@@ -211,7 +211,7 @@ static void what_is_refused_at_once(void **state)
 
 static void a_region_named_after_its_removal_fails_the_commit(void **state)
 {
-	struct device d = { .id = 1 };
+	static struct device d = { .id = 1 };
 	struct bk_region *r = add(space, &d, 0, 0xf, 0, 0);
 	struct bk_update *u = bk_update_begin(domain);
 
@@ -225,7 +225,8 @@ static void a_region_named_after_its_removal_fails_the_commit(void **state)
 
 static void ranges_at_the_ends_of_the_world(void **state)
 {
-	struct device all = { .id = 0 }, low = { .id = 0x10 }, high = { .id = 0x20 }, four = { .id = 0x30 };
+	static struct device all = { .id = 0 }, low = { .id = 0x10 }, high = { .id = 0x20 },
+			     four = { .id = 0x30 };
 	struct bk_region *whole = add(space, &all, 0, UINT64_MAX, 0, 0);
 	struct bk_region *first, *last;
 
@@ -256,7 +257,7 @@ static void ranges_at_the_ends_of_the_world(void **state)
 static void nested_spaces_show_with_an_offset_and_are_clipped(void **state)
 {
 	struct bk_space *bus = bk_space_create(domain, "bus", 0xffff);
-	struct device d = { .id = 0 }, e = { .id = 0x80 };
+	static struct device d = { .id = 0 }, e = { .id = 0x80 };
 	struct bk_region *window, *r;
 	struct bk_update *u;
 
@@ -296,7 +297,7 @@ static void nested_spaces_show_with_an_offset_and_are_clipped(void **state)
 static void holes_of_a_nested_space_show_what_is_below(void **state)
 {
 	struct bk_space *bus = bk_space_create(domain, "bus", UINT64_MAX);
-	struct device below = { .id = 0 }, inside = { .id = 0x40 }, above = { .id = 0x80 };
+	static struct device below = { .id = 0 }, inside = { .id = 0x40 }, above = { .id = 0x80 };
 	struct bk_region *window;
 
 	add(space, &below, 0x1000, 0x10ff, 0, 0);
@@ -320,7 +321,7 @@ static void one_space_shows_in_several_places(void **state)
 {
 	struct bk_space *ports = bk_space_create(domain, "ports", UINT32_MAX);
 	struct bk_space *top = bk_space_create(domain, "top", UINT64_MAX);
-	struct device d = { .id = 0x10 };
+	static struct device d = { .id = 0x10 };
 	struct bk_region *r = add(ports, &d, 0xc000, 0xc01f, 0, 0), *a, *b, *c, *t;
 
 	a = nest(space, ports, 0, 0xffff, 0, 0, 0);
@@ -371,7 +372,7 @@ static void a_space_cannot_contain_itself(void **state)
 static void an_update_is_seen_whole_or_not_at_all(void **state)
 {
 	struct bk_space *ports = bk_space_create(domain, "ports", UINT32_MAX);
-	struct device a = { .id = 1 }, b = { .id = 2 }, c = { .id = 3 };
+	static struct device a = { .id = 1 }, b = { .id = 2 }, c = { .id = 3 };
 	struct bk_region *ra = add(space, &a, 0, 0xf, 0, 0), *rb = add(ports, &b, 0x10, 0x1f, 0, 0), *rc;
 	struct bk_region_desc desc = device_at(&c, 0x10, 0x1f, 0, 0);
 	struct bk_update *u = bk_update_begin(domain);
@@ -411,7 +412,7 @@ static void an_update_is_seen_whole_or_not_at_all(void **state)
 
 static void an_empty_update_and_changes_that_change_nothing(void **state)
 {
-	struct device a = { .id = 1 };
+	static struct device a = { .id = 1 };
 	struct bk_region *r = add(space, &a, 0, 0xf, 0, 0);
 
 	assert_int_equal(bk_update_commit(bk_update_begin(domain)), 0);
@@ -423,7 +424,7 @@ static void an_empty_update_and_changes_that_change_nothing(void **state)
 
 static void disabled_regions_are_there_but_silent(void **state)
 {
-	struct device a = { .id = 1 }, b = { .id = 0x41 };
+	static struct device a = { .id = 1 }, b = { .id = 0x41 };
 	struct bk_region_desc desc = device_at(&b, 0, 0xf, 1, 0);
 	struct bk_region *r;
 
@@ -443,7 +444,7 @@ static void disabled_regions_are_there_but_silent(void **state)
 
 static void the_base_is_added_to_what_handlers_see(void **state)
 {
-	struct device a = { .id = 0 };
+	static struct device a = { .id = 0 };
 	struct bk_region_desc desc = device_at(&a, 0x1000, 0x10ff, 0, 0);
 	struct bk_region *r;
 
@@ -455,7 +456,7 @@ static void the_base_is_added_to_what_handlers_see(void **state)
 
 static void released_comes_once_and_retire_waits_for_it(void **state)
 {
-	struct device a = { .id = 1 }, b = { .id = 2 };
+	static struct device a = { .id = 1 }, b = { .id = 2 };
 	struct bk_region *ra = add(space, &a, 0, 0xf, 0, 0), *rb = add(space, &b, 0, 0xf, 0, 1);
 
 	assert_int_equal(bk_region_retire(ra), 0);
@@ -471,7 +472,7 @@ static void released_comes_once_and_retire_waits_for_it(void **state)
 
 static void a_domain_with_spaces_stays(void **state)
 {
-	struct device a = { .id = 1 };
+	static struct device a = { .id = 1 };
 
 	add(space, &a, 0, 0xf, 0, 0);
 	assert_int_equal(bk_domain_destroy(domain), -EBUSY);
@@ -525,7 +526,7 @@ static void many_spaces_come_and_go(void **state)
 static void describe_shows_the_tree_the_view_and_the_shadows(void **state)
 {
 	struct bk_space *bus = bk_space_create(domain, "bus \"1\"", 0xffff);
-	struct device a = { .id = 1, .fail = -EIO }, b = { .id = 2 };
+	static struct device a = { .id = 1, .fail = -EIO }, b = { .id = 2 };
 	struct bk_region *w, *w2;
 	char text[8192];
 	uint64_t value;

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How accesses reach handlers: whole, cut, unclaimed, failing, and from inside one another. */
+#include "space_kit.h"
+
+static struct bk_domain *domain;
+static struct bk_space *space;
+
+static int setup(void **state)
+{
+	domain = bk_domain_create();
+	space = bk_space_create(domain, "space", UINT64_MAX);
+	return !space;
+}
+
+static int teardown(void **state)
+{
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+	return 0;
+}
+
+/* "offset:width" of each access the device has seen. */
+static const char *seen(struct device *d)
+{
+	static char text[2048];
+	size_t length = 0;
+
+	text[0] = 0;
+	for (unsigned i = 0; i < d->logged; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%" PRIx64 ":%u",
+					   i ? " " : "", d->log[i].offset, d->log[i].width);
+	d->logged = 0;
+	return text;
+}
+
+static void natural_widths_reach_the_handler_whole(void **state)
+{
+	static struct device d = { .id = 0 };
+
+	add(space, &d, 0x1000, 0x10ff, 0, 0);
+	for (unsigned offset = 0; offset < 9; offset++) {
+		for (unsigned width = 1; width <= 8; width *= 2) {
+			uint64_t expected = 0;
+
+			for (unsigned i = 0; i < width; i++)
+				expected |= (uint64_t)(offset + i) << 8 * i;
+			assert_int_equal(read_at(space, 0x1000 + offset, width), expected);
+			assert_int_equal(bk_space_write(space, 0x1000 + offset, width, UINT64_MAX), 0);
+			assert_int_equal(d.logged, 2);
+			assert_int_equal(d.log[0].offset, offset);
+			assert_int_equal(d.log[0].width, width);
+			assert_int_equal(d.log[1].offset, offset);
+			assert_int_equal(d.log[1].width, width);
+			/* The handler gets the bytes of the access and no others. */
+			assert_true(d.log[1].value == UINT64_MAX >> (64 - 8 * width));
+			d.logged = 0;
+		}
+	}
+}
+
+static void what_a_handler_stores_beyond_the_width_is_cut_off(void **state)
+{
+	static struct device d = { .raw = UINT64_MAX };
+
+	add(space, &d, 0, 0xff, 0, 0);
+	assert_int_equal(read_at(space, 0, 1), 0xff);
+	assert_int_equal(read_at(space, 0, 2), 0xffff);
+	assert_int_equal(read_at(space, 0, 4), 0xffffffff);
+	assert_int_equal(read_at(space, 0, 3), 0xffffff);
+	assert_true(read_at(space, 0, 8) == UINT64_MAX);
+}
+
+static void odd_widths_are_cut_naturally(void **state)
+{
+	static const struct {
+		unsigned address, width;
+		const char *pieces;
+	} cases[] = {
+		{ 0, 3, "0:2 2:1" },         { 1, 3, "1:1 2:2" },     { 0, 5, "0:4 4:1" },
+		{ 3, 5, "3:1 4:4" },         { 2, 5, "2:2 4:2 6:1" }, { 0, 6, "0:4 4:2" },
+		{ 1, 6, "1:1 2:2 4:2 6:1" }, { 2, 6, "2:2 4:4" },     { 0, 7, "0:4 4:2 6:1" },
+		{ 1, 7, "1:1 2:2 4:4" },     { 3, 7, "3:1 4:4 8:2" },
+	};
+	static struct device d = { .id = 0 };
+
+	add(space, &d, 0, 0xff, 0, 0);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t expected = 0, written = 0;
+
+		for (unsigned j = 0; j < cases[i].width; j++)
+			expected |= (uint64_t)(cases[i].address + j) << 8 * j;
+		assert_int_equal(read_at(space, cases[i].address, cases[i].width), expected);
+		assert_string_equal(seen(&d), cases[i].pieces);
+		assert_int_equal(bk_space_write(space, cases[i].address, cases[i].width, 0x8877665544332211),
+				 0);
+		for (unsigned j = 0; j < d.logged; j++)
+			written |= d.log[j].value << 8 * (d.log[j].offset - cases[i].address);
+		assert_true(written == (0x8877665544332211 & UINT64_MAX >> (64 - 8 * cases[i].width)));
+		assert_string_equal(seen(&d), cases[i].pieces);
+	}
+}
+
+static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
+{
+	static struct device a = { .id = 0 }, b = { .id = 0x80 };
+	struct bk_space_stats stats;
+
+	add(space, &a, 0x1000, 0x100f, 0, 0);
+	add(space, &b, 0x100c, 0x1013, 1, 0); /* a trap over the end */
+	/* Starts before the trap: no byte slips past it. */
+	assert_true(read_at(space, 0x1008, 8) == 0x838281800b0a0908);
+	assert_string_equal(seen(&a), "8:4");
+	assert_string_equal(seen(&b), "0:4");
+	/* Unaligned in both. */
+	assert_true(read_at(space, 0x1009, 8) == 0x84838281800b0a09);
+	assert_string_equal(seen(&a), "9:1 a:2");
+	assert_string_equal(seen(&b), "0:4 4:1");
+	/* Past the end. */
+	assert_true(read_at(space, 0x1010, 8) == 0xffffffff87868584);
+	assert_string_equal(seen(&b), "4:4");
+	assert_int_equal(bk_space_write(space, 0xffe, 4, 0x44332211), 0);
+	assert_string_equal(seen(&a), "0:2");
+	assert_int_equal(a.log[0].value, 0x4433);
+	bk_space_stats(space, &stats);
+	assert_int_equal(stats.unclaimed_reads, 1);
+	assert_int_equal(stats.unclaimed_writes, 1);
+}
+
+static void three_owners_and_a_gap_in_one_access(void **state)
+{
+	static struct device a = { .id = 0x10 }, b = { .id = 0x20 }, c = { .id = 0x30 };
+	uint8_t data[12];
+
+	add(space, &a, 0, 0, 0, 0);
+	add(space, &b, 1, 3, 0, 1);
+	add(space, &c, 5, 5, 0, 2);
+	assert_true(read_at(space, 0, 8) == 0xffff30ff22212010);
+	assert_string_equal(seen(&b), "0:1 1:2");
+	assert_int_equal(bk_space_read_bytes(space, 0, data, sizeof(data)), 0);
+	assert_memory_equal(data, "\x10\x20\x21\x22\xff\x30\xff\xff\xff\xff\xff\xff", 12);
+}
+
+static void any_count_of_bytes(void **state)
+{
+	static struct device d = { .id = 0 };
+	uint8_t data[64];
+
+	add(space, &d, 0x100, 0x1ff, 0, 0);
+	assert_int_equal(bk_space_read_bytes(space, 0x103, data, 20), 0);
+	assert_string_equal(seen(&d), "3:1 4:4 8:8 10:4 14:2 16:1");
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(data[i], 3 + i);
+	/* 4 bytes inside one range are whole, aligned or not. */
+	assert_int_equal(bk_space_write_bytes(space, 0x103, "\x01\x02\x03\x04", 4), 0);
+	assert_int_equal(d.log[0].value, 0x04030201);
+	assert_string_equal(seen(&d), "3:4");
+	assert_int_equal(bk_space_read_bytes(space, 0x1fc, data, 64), 0);
+	assert_memory_equal(data, "\xfc\xfd\xfe\xff\xff\xff\xff\xff", 8);
+	assert_string_equal(seen(&d), "fc:4");
+	assert_int_equal(bk_space_read_bytes(space, UINT64_MAX - 1, data, 64), 0);
+	assert_int_equal(data[63], 0xff);
+	assert_int_equal(bk_space_write_bytes(space, UINT64_MAX - 1, data, 64), 0);
+}
+
+static void lengths_that_are_refused(void **state)
+{
+	uint64_t value = 0;
+	uint8_t byte = 0;
+
+	assert_int_equal(bk_space_read(space, 0, 0, &value), -EINVAL);
+	assert_int_equal(bk_space_read(space, 0, 9, &value), -EINVAL);
+	assert_int_equal(bk_space_write(space, 0, 0, 0), -EINVAL);
+	assert_int_equal(bk_space_write(space, 0, 1000, 0), -EINVAL);
+	assert_int_equal(bk_space_read_bytes(space, 0, &byte, 0), -EINVAL);
+	assert_int_equal(bk_space_write_bytes(space, 0, &byte, 0), -EINVAL);
+}
+
+struct told {
+	unsigned count;
+	const struct bk_region *region;
+	uint64_t address;
+	bool write;
+	unsigned width;
+	int error;
+};
+
+static void tell(void *opaque, const struct bk_region *region, uint64_t address, bool write, unsigned width,
+		 int error)
+{
+	struct told *told = opaque;
+
+	*told = (struct told){ told->count + 1, region, address, write, width, error };
+}
+
+static void handlers_get_only_the_widths_they_take(void **state)
+{
+	static const struct {
+		unsigned widths, address, width;
+		const char *pieces;
+		int error;
+	} cases[] = {
+		{ BK_WIDTH_4, 0, 4, "0:4", 0 },
+		{ BK_WIDTH_4, 0, 8, "0:4 4:4", 0 },
+		{ BK_WIDTH_4, 1, 4, "1:4", 0 },
+		{ BK_WIDTH_4, 0, 2, "", -EINVAL },
+		{ BK_WIDTH_4, 2, 8, "4:4", -EINVAL }, /* 2 + 4 + 2 */
+		{ BK_WIDTH_1, 0, 8, "0:1 1:1 2:1 3:1 4:1 5:1 6:1 7:1", 0 },
+		{ BK_WIDTH_1 | BK_WIDTH_4, 0, 8, "0:4 4:4", 0 },
+		{ BK_WIDTH_1 | BK_WIDTH_4, 0, 2, "0:1 1:1", 0 },
+		{ BK_WIDTH_1 | BK_WIDTH_2, 1, 4, "1:1 2:2 4:1", 0 },
+		{ BK_WIDTH_2 | BK_WIDTH_8, 0, 4, "0:2 2:2", 0 },
+		{ BK_WIDTH_2 | BK_WIDTH_8, 0, 8, "0:8", 0 },
+		{ BK_WIDTH_2 | BK_WIDTH_8, 0, 7, "0:2 2:2 4:2", -EINVAL },
+		{ BK_WIDTH_8, 0, 4, "", -EINVAL },
+		{ 0, 0, 8, "0:8", 0 },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bk_region_ops ops = { .read = device_read,
+					     .write = device_write,
+					     .widths = cases[i].widths };
+		struct device d = { .id = 0 };
+		struct bk_region_desc desc = device_at(&d, 0x100, 0x1ff, 0, 0);
+		struct told told = { 0 };
+		struct bk_region *r;
+		uint64_t value;
+
+		bk_space_on_error(space, tell, &told);
+		desc.ops = &ops;
+		assert_int_equal(try_add(space, &desc, &r), 0);
+		assert_int_equal(bk_space_read(space, 0x100 + cases[i].address, cases[i].width, &value),
+				 cases[i].error);
+		assert_string_equal(seen(&d), cases[i].pieces);
+		assert_int_equal(bk_space_write(space, 0x100 + cases[i].address, cases[i].width, 0),
+				 cases[i].error);
+		assert_string_equal(seen(&d), cases[i].pieces);
+		assert_int_equal(told.count > 0, cases[i].error != 0);
+		assert_int_equal(bk_region_retire(r), 0);
+	}
+}
+
+static void F27_errors_give_all_ones_are_counted_and_told(void **state)
+{
+	static struct device good = { .id = 0x10 }, bad = { .id = 0x20, .fail = -EIO },
+			     worse = { .id = 0x30, .fail = -ENXIO };
+	struct bk_space_stats stats;
+	struct bk_region *r, *r2;
+	struct told told = { 0 };
+	uint64_t value = 0;
+	uint8_t data[6];
+
+	bk_space_on_error(space, tell, &told);
+	add(space, &good, 0, 3, 0, 0);
+	r = add(space, &bad, 4, 7, 0, 1);
+	r2 = add(space, &worse, 8, 11, 0, 2);
+	assert_int_equal(bk_space_read(space, 4, 4, &value), -EIO);
+	assert_int_equal(value, 0xffffffff);
+	assert_int_equal(told.count, 1);
+	assert_ptr_equal(told.region, r);
+	assert_int_equal(told.address, 4);
+	assert_false(told.write);
+	assert_int_equal(told.width, 4);
+	assert_int_equal(told.error, -EIO);
+	assert_int_equal(bk_space_write(space, 5, 2, 0), -EIO);
+	assert_true(told.write);
+	assert_int_equal(told.address, 5);
+	/* The other piece is whole. */
+	assert_int_equal(bk_space_read(space, 0, 8, &value), -EIO);
+	assert_true(value == 0xffffffff13121110);
+	/* The first error is what is returned. */
+	assert_int_equal(bk_space_read_bytes(space, 6, data, 6), -EIO);
+	assert_memory_equal(data, "\xff\xff\xff\xff\xff\xff", 6);
+	assert_ptr_equal(told.region, r2);
+	assert_int_equal(bk_region_errors(r), 4);
+	assert_int_equal(bk_region_errors(r2), 1);
+	bk_space_stats(space, &stats);
+	assert_int_equal(stats.errors, 5);
+	assert_int_equal(stats.unclaimed_reads + stats.unclaimed_writes, 0);
+}
+
+static unsigned lines;
+static void count_line(void *opaque, enum bk_log_level level, const char *line)
+{
+	lines++;
+}
+
+static void the_default_for_errors_is_a_limited_log(void **state)
+{
+	static struct device bad = { .fail = -EIO };
+	uint64_t value;
+
+	add(space, &bad, 0, 3, 0, 0);
+	bk_log_set(count_line, NULL);
+	for (unsigned i = 0; i < 10000; i++)
+		assert_int_equal(bk_space_read(space, 0, 4, &value), -EIO);
+	bk_log_set(NULL, NULL);
+	assert_in_range(lines, 1, 30);
+}
+
+static void missing_handlers_are_errors(void **state)
+{
+	static const struct bk_region_ops nothing;
+	struct bk_region_desc desc = { .first = 0, .last = 7, .ops = &nothing };
+	struct told told = { 0 };
+	struct bk_region *r;
+	uint64_t value;
+
+	bk_space_on_error(space, tell, &told);
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	assert_int_equal(bk_space_read(space, 0, 4, &value), -EOPNOTSUPP);
+	assert_int_equal(value, 0xffffffff);
+	assert_int_equal(bk_space_write(space, 0, 4, 0), -EOPNOTSUPP);
+	assert_int_equal(told.count, 2);
+}
+
+static void memory_without_handlers_is_loads_and_stores(void **state)
+{
+	_Alignas(8) uint8_t ram[64], rom[16], data[64];
+	struct told told = { 0 };
+	uint64_t value;
+
+	bk_space_on_error(space, tell, &told);
+	for (unsigned i = 0; i < 64; i++)
+		ram[i] = (uint8_t)i;
+	memset(rom, 0xab, sizeof(rom));
+	map(space, ram, 0x1000, 0x103f, 0, 0, BK_MEMORY_RAM);
+	map(space, rom, 0x1040, 0x104f, 0, 1, BK_MEMORY_RAM | BK_MEMORY_READONLY);
+	assert_true(read_at(space, 0x1008, 8) == 0x0f0e0d0c0b0a0908);
+	assert_true(read_at(space, 0x1009, 8) == 0x100f0e0d0c0b0a09);
+	assert_int_equal(read_at(space, 0x100a, 4), 0x0d0c0b0a);
+	assert_int_equal(read_at(space, 0x100b, 2), 0x0c0b);
+	assert_int_equal(read_at(space, 0x100a, 2), 0x0b0a);
+	assert_int_equal(read_at(space, 0x1005, 7), 0x0b0a0908070605);
+	assert_int_equal(bk_space_write(space, 0x1000, 8, 0x1122334455667788), 0);
+	assert_int_equal(ram[0], 0x88);
+	assert_int_equal(bk_space_write(space, 0x1001, 4, 0xaabbccdd), 0);
+	assert_int_equal(ram[4], 0xaa);
+	assert_int_equal(bk_space_write(space, 0x1002, 2, 0x0102), 0);
+	assert_int_equal(ram[3], 1);
+	assert_int_equal(bk_space_write(space, 0x1004, 4, 0x01020304), 0);
+	assert_int_equal(ram[7], 1);
+	assert_int_equal(bk_space_write(space, 0x1007, 1, 0x77), 0);
+	assert_int_equal(ram[7], 0x77);
+	assert_int_equal(bk_space_read_bytes(space, 0x1000, data, 64), 0);
+	assert_memory_equal(data, ram, 64);
+	memset(data, 0x5a, sizeof(data));
+	assert_int_equal(bk_space_write_bytes(space, 0x1010, data, 40), 0);
+	assert_memory_equal(ram + 0x10, data, 40);
+	assert_int_equal(ram[0x10 + 40], 0x38);
+	assert_int_equal(told.count, 0);
+	/* Read-only memory reads, and keeps what it has. */
+	assert_int_equal(read_at(space, 0x1040, 4), 0xabababab);
+	assert_int_equal(bk_space_write(space, 0x1040, 4, 0), -EOPNOTSUPP);
+	assert_int_equal(bk_space_write_bytes(space, 0x1040, data, 16), -EOPNOTSUPP);
+	assert_int_equal(rom[0], 0xab);
+	assert_int_equal(bk_space_read(space, 0x103e, 4, &value), 0);
+	assert_int_equal(value, 0xabab3f3e);
+}
+
+static void exits_on_mapped_memory_go_through_its_handlers(void **state)
+{
+	static struct device d = { .id = 0x40 };
+	uint8_t host[16] = { 0 };
+	struct bk_region_desc desc = device_at(&d, 0x1000, 0x100f, 0, 0);
+	struct bk_region *r;
+
+	desc.kind = BK_REGION_MAPPED;
+	desc.memory = (struct bk_memory){ .host = host, .fd = -1, .attributes = BK_MEMORY_DEVICE };
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	assert_int_equal(read_at(space, 0x1004, 4), 0x47464544);
+	assert_int_equal(bk_space_write(space, 0x1004, 4, 1), 0);
+	assert_int_equal(host[4], 0);
+	assert_int_equal(d.writes, 1);
+}
+
+/* ---- From inside a handler ---- */
+
+struct actor {
+	struct bk_region *self;
+	uint64_t to;
+	int results[4];
+	unsigned released;
+	bool remove;
+};
+
+static int act(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct actor *actor = opaque;
+	struct bk_update *u = bk_update_begin(domain);
+
+	if (actor->remove)
+		actor->results[0] = bk_update_remove(u, actor->self);
+	else
+		actor->results[0] = bk_update_move(u, actor->self, actor->to, actor->to + 0xf);
+	actor->results[1] = bk_update_commit(u);
+	actor->results[2] = bk_region_retire(actor->self);
+	actor->results[3] = bk_domain_synchronize(domain);
+	return 0;
+}
+
+static int answer(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = 0x42;
+	return 0;
+}
+
+static void actor_released(void *opaque)
+{
+	struct actor *actor = opaque;
+
+	__atomic_fetch_add(&actor->released, 1, __ATOMIC_SEQ_CST);
+}
+
+static const struct bk_region_ops actor_ops = { .read = answer, .write = act, .released = actor_released };
+
+static void F14_a_device_moves_and_removes_itself_from_its_own_handler(void **state)
+{
+	struct actor actor = { .to = 0x2000 };
+	struct bk_region_desc desc = { .first = 0x1000, .last = 0x100f, .ops = &actor_ops, .opaque = &actor };
+
+	assert_int_equal(try_add(space, &desc, &actor.self), 0);
+	assert_int_equal(bk_space_write(space, 0x1000, 4, 1), 0);
+	assert_int_equal(actor.results[0], 0);
+	assert_int_equal(actor.results[1], 0);
+	assert_int_equal(actor.results[2], -EDEADLK);
+	assert_int_equal(actor.results[3], -EDEADLK);
+	assert_int_equal(read_at(space, 0x1000, 1), 0xff);
+	assert_int_equal(read_at(space, 0x2000, 1), 0x42);
+	/* Often: what is not reclaimed stays bounded, and it goes on. */
+	for (unsigned i = 0; i < 20000; i++) {
+		uint64_t from = actor.to;
+
+		actor.to = 0x1000 + i % 500 * 0x10;
+		assert_int_equal(bk_space_write(space, from, 4, 1), 0);
+		assert_int_equal(actor.results[1], 0);
+	}
+	assert_int_equal(read_at(space, actor.to, 1), 0x42);
+	actor.remove = true;
+	assert_int_equal(bk_space_write(space, actor.to, 4, 1), 0);
+	assert_int_equal(actor.results[1], 0);
+	assert_int_equal(read_at(space, actor.to, 1), 0xff);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	assert_int_equal(actor.released, 1);
+}
+
+static struct bk_space *inner;
+
+static int pass_on(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	return bk_space_read(inner, offset, width, value);
+}
+
+static int destroy_it(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	int error = bk_space_destroy(inner);
+
+	inner = NULL;
+	return error;
+}
+
+static void handlers_dispatch_and_destroy(void **state)
+{
+	static const struct bk_region_ops ops = { .read = pass_on, .write = destroy_it };
+	struct bk_region_desc desc = { .first = 0x1000, .last = 0x1fff, .ops = &ops };
+	static struct device d = { .id = 0x70 };
+	struct bk_region *r;
+
+	inner = bk_space_create(domain, "inner", 0xfff);
+	add(inner, &d, 0, 0xff, 0, 0);
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	assert_int_equal(read_at(space, 0x1002, 2), 0x7372);
+	assert_int_equal(read_at(space, 0x1202, 2), 0xffff);
+	assert_int_equal(bk_space_write(space, 0x1000, 1, 0), 0);
+	assert_null(inner);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	assert_int_equal(d.released, 1);
+}
+
+static int destroy_domain(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	return bk_domain_destroy(opaque);
+}
+
+static void a_domain_is_not_destroyed_in_a_handler(void **state)
+{
+	static const struct bk_region_ops ops = { .write = destroy_domain };
+	struct bk_domain *other = bk_domain_create();
+	struct bk_region_desc desc = { .first = 0, .last = 7, .ops = &ops, .opaque = other };
+	struct told told = { 0 };
+	struct bk_region *r;
+
+	bk_space_on_error(space, tell, &told);
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	assert_int_equal(bk_space_write(space, 0, 4, 0), -EDEADLK);
+	assert_int_equal(bk_domain_destroy(other), 0);
+}
+
+static unsigned visited;
+static bool visit_some(void *opaque, const struct bk_flat *flat)
+{
+	assert_int_equal(bk_domain_synchronize(domain), -EDEADLK); /* a visitor is a reader */
+	return ++visited < *(unsigned *)opaque;
+}
+
+static void visit_gives_whole_ranges_until_told_to_stop(void **state)
+{
+	static struct device devices[10] = { { 0 } };
+	unsigned limit = 3;
+
+	for (unsigned i = 0; i < 10; i++)
+		add(space, &devices[i], i * 0x20, i * 0x20 + 0xf, 0, i);
+	visited = 0;
+	bk_space_visit(space, 0x2f, UINT64_MAX, visit_some, &limit);
+	assert_int_equal(visited, 3);
+	limit = 100;
+	visited = 0;
+	bk_space_visit(space, 0x2f, 0x60, visit_some, &limit);
+	assert_int_equal(visited, 3);
+	visited = 0;
+	bk_space_visit(space, 0x30, 0x3f, visit_some, &limit);
+	assert_int_equal(visited, 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(natural_widths_reach_the_handler_whole),
+		TEST(what_a_handler_stores_beyond_the_width_is_cut_off),
+		TEST(odd_widths_are_cut_naturally),
+		TEST(F15_F21_an_access_over_an_edge_is_cut_there),
+		TEST(three_owners_and_a_gap_in_one_access),
+		TEST(any_count_of_bytes),
+		TEST(lengths_that_are_refused),
+		TEST(handlers_get_only_the_widths_they_take),
+		TEST(F27_errors_give_all_ones_are_counted_and_told),
+		TEST(the_default_for_errors_is_a_limited_log),
+		TEST(missing_handlers_are_errors),
+		TEST(memory_without_handlers_is_loads_and_stores),
+		TEST(exits_on_mapped_memory_go_through_its_handlers),
+		TEST(F14_a_device_moves_and_removes_itself_from_its_own_handler),
+		TEST(handlers_dispatch_and_destroy),
+		TEST(a_domain_is_not_destroyed_in_a_handler),
+		TEST(visit_gives_whole_ranges_until_told_to_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
