@@ -344,8 +344,8 @@ static bool write_span(struct sim *sim, struct sim_span *span, unsigned at, cons
 	return false;
 }
 
-/* The first span that ends after `offset`. */
-static struct sim_span *first_span(struct sim_bar *bar, uint64_t offset)
+/* The index of the first span that ends after `offset`. */
+static unsigned first_span(const struct sim_bar *bar, uint64_t offset)
 {
 	unsigned low = 0, high = bar->span_count;
 
@@ -357,7 +357,7 @@ static struct sim_span *first_span(struct sim_bar *bar, uint64_t offset)
 		else
 			high = middle;
 	}
-	return bar->spans + low;
+	return low;
 }
 
 /* The part of an access that a span answers: [first, last) of its bytes. */
@@ -377,16 +377,18 @@ static bool is_memory(const struct sim_bar *bar, const struct sim_span *span)
 
 void bk__sim_bar_read(struct sim *sim, struct sim_bar *bar, uint64_t offset, uint8_t *data, unsigned count)
 {
-	struct sim_span *span = first_span(bar, offset), *end = bar->spans + bar->span_count;
-
 	if (bar->memory)
 		load(bar->memory + offset, data, count);
 	else
 		for (unsigned i = 0; i < count; i++)
 			data[i] = pattern(bar, offset + i);
-	for (; span < end && span->offset < offset + count; span++) {
-		unsigned last, first = part(span, offset, count, &last);
+	for (unsigned i = first_span(bar, offset); i < bar->span_count; i++) {
+		struct sim_span *span = &bar->spans[i];
+		unsigned last, first;
 
+		if (span->offset >= offset + count)
+			break;
+		first = part(span, offset, count, &last);
 		if (!is_memory(bar, span))
 			read_span(sim, span, (unsigned)(offset + first - span->offset), data + first,
 				  last - first);
@@ -396,13 +398,16 @@ void bk__sim_bar_read(struct sim *sim, struct sim_bar *bar, uint64_t offset, uin
 bool bk__sim_bar_write(struct sim *sim, struct sim_bar *bar, uint64_t offset, const uint8_t *data,
 		       unsigned count)
 {
-	struct sim_span *span = first_span(bar, offset), *end = bar->spans + bar->span_count;
 	unsigned hidden = 0; /* bytes that are not memory, one bit each */
 	bool reset = false;
 
-	for (; span < end && span->offset < offset + count; span++) {
-		unsigned last, first = part(span, offset, count, &last);
+	for (unsigned i = first_span(bar, offset); i < bar->span_count; i++) {
+		struct sim_span *span = &bar->spans[i];
+		unsigned last, first;
 
+		if (span->offset >= offset + count)
+			break;
+		first = part(span, offset, count, &last);
 		if (is_memory(bar, span))
 			continue;
 		hidden |= ((1u << last) - 1) & ~((1u << first) - 1);
