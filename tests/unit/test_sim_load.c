@@ -374,6 +374,36 @@ static void roms_come_from_beside_the_file(void **state)
 	rmdir(directory);
 }
 
+/* The format's description has an example of each key: it must be a device. */
+static void the_example_of_the_docs_is_a_device(void **state)
+{
+	char directory[] = "/tmp/barkeep-sim-XXXXXX", yaml[64], rom[64], text[16384] = "", *start, *end;
+	struct bk_device *device;
+	struct bk_error err = { "" };
+	uint32_t id;
+	FILE *stream = fopen(EXAMPLES "/../docs/sim.md", "r");
+
+	assert_non_null(stream);
+	assert_in_range(fread(text, 1, sizeof(text) - 1, stream), 1, sizeof(text) - 2);
+	fclose(stream);
+	start = strstr(text, "```yaml\n");
+	assert_non_null(start);
+	start += strlen("```yaml\n");
+	end = strstr(start, "```");
+	assert_non_null(end);
+	assert_non_null(mkdtemp(directory));
+	snprintf(yaml, sizeof(yaml), "%s/x.yaml", directory);
+	snprintf(rom, sizeof(rom), "%s/some.rom", directory);
+	fclose(fopen(rom, "w"));
+	if (bk__sim_open_text(yaml, start, (size_t)(end - start), "sim:x", &device, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(bk_device_read(device, 0, 0, &id, 4), 0);
+	assert_memory_equal(&id, "\xed\x00\x00\x01", 4);
+	bk_device_close(device);
+	unlink(rom);
+	rmdir(directory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +412,7 @@ int main(void)
 		cmocka_unit_test(a_file_of_any_kind_is_bounded),
 		cmocka_unit_test(truncated_files_are_survived),
 		cmocka_unit_test(roms_come_from_beside_the_file),
+		cmocka_unit_test(the_example_of_the_docs_is_a_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
