@@ -53,6 +53,9 @@ struct bk_pci_window {
 
 #define BK_PCI_WINDOWS 8
 
+/* Of 0xcf8 and 0xcfc in `ports`: I/O windows and other ports stay below it. */
+#define BK_PCI_PORTS_PRIORITY 0x10000
+
 struct bk_pci_message {
 	uint64_t address;
 	uint32_t data;
@@ -71,8 +74,11 @@ struct bk_pci_host_desc {
 	int ecam_priority;
 	uint8_t bus_first, bus_last; /* the root bus is bus_first */
 
-	/* CF8/CFC (PCI 3.0 3.2.2.3.2) at those ports; not shown where NULL. */
+	/* CF8/CFC (PCI 3.0 3.2.2.3.2) at those ports; not shown where NULL. Only 4
+	 * bytes at 0xcf8 are the address register: other accesses to 0xcf8-0xcfb
+	 * (0xcf9 resets a PC) go to the same port of `ports_below`, if there is one. */
 	struct bk_space *ports;
+	struct bk_space *ports_below;
 
 	bool address_zero; /* a BAR at bus address 0 decodes */
 
@@ -87,11 +93,13 @@ struct bk_pci_host_desc {
 
 /*
  * -EINVAL with a line for a desc that makes no sense, -EEXIST if a window or
- * ECAM has an equal priority and rank in its space, -ENOMEM. Owner only.
+ * ECAM has an equal priority and rank (the rank is its first address) in its
+ * space, -ENOMEM. Owner only.
  */
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err);
 
-/* All functions must have been detached (-EBUSY). Never from a handler. */
+/* All functions must have been detached, and nobody else may show or listen to
+ * a space of a bus (-EBUSY; it may be tried again). Never from a handler (-EDEADLK). */
 int bk_pci_host_destroy(struct bk_pci_host *host);
 
 struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host);
@@ -105,9 +113,9 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
 
 /*
  * Gives every BAR and ROM an address, as firmware would: largest first,
- * naturally aligned, at least `page` bytes apart from another BAR (so that
- * each can be mapped), 64-bit prefetchable ones above 4 GiB where there is
- * such a window; then sets COMMAND.IO and MEM of functions that got all.
+ * naturally aligned, memory at least `page` bytes apart from another BAR (so
+ * that each can be mapped), 64-bit prefetchable ones above 4 GiB where there
+ * is such a window, nothing where somebody else answers; then sets COMMAND.IO and MEM of functions that got all.
  * What does not fit keeps address 0, and `report` (may be NULL) is called
  * with a line for each: which BAR, how much room it needs, what is left.
  * Returns how many did not fit. Owner only, before the guest runs.
@@ -154,18 +162,22 @@ struct bk_pci_function_desc {
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err);
 
-/* Must be detached (-EBUSY). Never from a handler, never with its lock held. */
+/* Must be detached (-EBUSY), and the regions of bk_pci_msix_regions removed.
+ * Never from a handler (-EDEADLK), never with its lock held. */
 int bk_pci_function_destroy(struct bk_pci_function *function);
 
 /*
  * Puts the function on a bus; a guest sees it from now on. While several
- * functions share a slot, all of them show the multi-function bit.
- * -EEXIST: there is one at this devfn. -ENOMEM. Any thread.
+ * functions share a slot, all of them show the multi-function bit. Registers
+ * stay as they stand; bk_pci_function_reset makes them those of a fresh card.
+ * -EEXIST: there is one at this devfn. -EBUSY: it is on a bus. -EXDEV: the bus
+ * is in another domain. -ENOMEM. Any thread, no function lock held.
  */
 int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *bus, uint8_t devfn);
 
-/* Takes it off its bus: its BARs and config space answer nowhere. Any thread
- * but with the function's lock held; readers may still be inside for a while. */
+/* Takes it off its bus: its BARs and config space answer nowhere. Any thread,
+ * no function lock held; readers may still be inside for a while. Out of
+ * memory, it stays where it is and a line is logged. */
 void bk_pci_function_detach(struct bk_pci_function *function);
 
 /*
@@ -202,7 +214,9 @@ int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct
 /*
  * Registers as they stand, without side effects and without traps; for owners
  * that fix up what a guest sees at start (`bytes` becomes the reset value too).
- * -EINVAL outside config space. Owner only, before attach.
+ * Any of the three may be NULL: that is left as it is. What the model computes
+ * when it is read (sizes of BARs, STATUS bit 3, MSI's pending bits) stays so.
+ * -EINVAL outside config space, -EBUSY if attached. Owner only, before attach.
  */
 int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
 			   const void *writable, const void *w1c, size_t count);
@@ -213,8 +227,8 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
  * and returns its offset. `offset` 0 chooses the next free one. -EINVAL if it
  * would overlap the header or another capability, is not 4-byte aligned or
  * runs past the end; -ENOSPC if nothing is free; -EEXIST where one of a kind
- * is allowed and there is one. Chains keep the order of offsets and cannot
- * loop. Owner only, before attach.
+ * is allowed and there is one; -EBUSY if the function is attached; -ENOMEM.
+ * Chains keep the order of offsets and cannot loop. Owner only, before attach.
  */
 
 /* Any capability: `size` bytes with the id and next pointer included (those
@@ -224,8 +238,8 @@ int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned
 int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
 			unsigned size, const void *bytes, const void *writable, const void *w1c);
 
-/* Power management (PM 3.2). In D3hot nothing decodes; back in D0 registers
- * are as programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
+/* Power management (PM 3.2). Outside D0 nothing decodes; from D3hot back in D0
+ * registers are as programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
 int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset);
 
 /* MSI (PCI 3.0 6.8.1). vectors: 1, 2, 4, 8, 16 or 32. */
@@ -237,7 +251,7 @@ int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
 		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset);
 
-/* PCI Express (PCIe 7.5.3), 60 bytes as a device shows them. Control registers
+/* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers
  * take what a guest writes and keep it; Initiate FLR (where DEVCAP has it) is a reset. */
 int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size);
 
@@ -292,11 +306,13 @@ void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_i
 int bk_pci_function_line(struct bk_pci_function *function);
 
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
- * masked. -EINVAL beyond the vectors enabled. Any thread, no function lock held. */
+ * masked or on no bus. -EINVAL beyond the vectors enabled, -EPERM with irq ops.
+ * Any thread, no function lock held. */
 int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector);
 
-/* An emulated function's INTx level (STATUS bit 3; gated by Interrupt Disable,
- * MSI and MSI-X). Any thread, no function lock held. */
+/* A function's INTx level (STATUS bit 3; gated by Interrupt Disable, MSI and
+ * MSI-X); a reset of the function lowers it. -ENOENT without a pin. Any thread,
+ * no function lock held. */
 int bk_pci_function_intx(struct bk_pci_function *function, bool level);
 
 #ifdef __cplusplus
