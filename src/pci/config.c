@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Config space as bytes with a write mask and a write-1-to-clear mask. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int bk__config_init(struct bk__config *config, unsigned size)
+{
+	uint8_t *bytes = calloc(4, size);
+
+	if (!bytes)
+		return -ENOMEM;
+	*config = (struct bk__config){
+		.size = size,
+		.value = bytes,
+		.reset = bytes + size,
+		.writable = bytes + 2 * size,
+		.w1c = bytes + 3 * size,
+	};
+	memset(config->shown, 0xff, sizeof(config->shown));
+	return 0;
+}
+
+void bk__config_free(struct bk__config *config)
+{
+	free(config->value);
+}
+
+static uint64_t get(const uint8_t *bytes, unsigned width)
+{
+	uint64_t value = 0;
+
+	while (width--)
+		value = value << 8 | bytes[width];
+	return value;
+}
+
+static void set(uint8_t *bytes, unsigned width, uint64_t value)
+{
+	for (unsigned i = 0; i < width; i++, value >>= 8)
+		bytes[i] = (uint8_t)value;
+}
+
+uint64_t bk__config_get(const struct bk__config *config, unsigned offset, unsigned width)
+{
+	return get(config->value + offset, width);
+}
+
+void bk__config_set(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
+{
+	set(config->value + offset, width, value);
+}
+
+void bk__config_preset(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
+{
+	set(config->value + offset, width, value);
+	set(config->reset + offset, width, value);
+}
+
+void bk__config_allow(struct bk__config *config, unsigned offset, unsigned width, uint64_t writable,
+		      uint64_t w1c)
+{
+	set(config->writable + offset, width, writable);
+	set(config->w1c + offset, width, w1c);
+}
+
+void bk__config_write(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
+{
+	for (unsigned i = offset; i < offset + width; i++, value >>= 8) {
+		uint8_t written = (uint8_t)value, writable = config->writable[i];
+
+		config->value[i] = (uint8_t)((config->value[i] & ~writable) | (written & writable));
+		config->value[i] &= (uint8_t) ~(written & config->w1c[i]);
+	}
+}
+
+uint8_t bk__config_shown(const struct bk__config *config, unsigned offset)
+{
+	if (offset >= BK__HEADER_SIZE)
+		return config->value[offset];
+	return (uint8_t)((config->value[offset] & config->shown[offset]) | config->fixed[offset]);
+}
+
+void bk__config_reset(struct bk__config *config)
+{
+	memcpy(config->value, config->reset, config->size);
+}

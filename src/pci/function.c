@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A function from creation to destruction, and the handlers of its registers. */
+#include "function.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bar.h"
+#include "bus.h"
+
+/* ---- Registers --------------------------------------------------------- */
+
+void bk__function_settle(struct bk_pci_function *function)
+{
+	uint16_t command = bk__command(function);
+
+	bk__map_settle(function);
+	bk__irq_settle(function);
+	bk__intx_settle(function);
+	if (command != function->command) {
+		function->command = command;
+		if (function->desc.command)
+			function->desc.command(function->desc.opaque, command);
+	}
+}
+
+void bk__function_reset_registers(struct bk_pci_function *function)
+{
+	bk__config_reset(&function->config);
+	bk__irq_reset(function);
+	bk__function_settle(function);
+}
+
+int bk__function_reset(struct bk_pci_function *function)
+{
+	function->intx_level = false;
+	bk__function_reset_registers(function);
+	return function->desc.reset ? function->desc.reset(function->desc.opaque) : 0;
+}
+
+static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_pci_function *function = opaque;
+
+	*value = 0;
+	pthread_mutex_lock(&function->lock);
+	for (unsigned i = 0; i < width; i++)
+		*value |= (uint64_t)bk__function_byte(function, (unsigned)offset + i) << 8 * i;
+	pthread_mutex_unlock(&function->lock);
+	return 0;
+}
+
+static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk_pci_function *function = opaque;
+	unsigned at = (unsigned)offset, old_state;
+	int error = 0;
+
+	pthread_mutex_lock(&function->lock);
+	old_state = bk__pm_state(function);
+	bk__config_write(&function->config, at, width, value);
+	if (bk__express_starts_reset(function, at, width, value) ||
+	    bk__af_starts_reset(function, at, width, value))
+		error = bk__function_reset(function);
+	else if (bk__pm_written(function, old_state))
+		bk__function_reset_registers(function);
+	else
+		bk__function_settle(function);
+	pthread_mutex_unlock(&function->lock);
+	return error;
+}
+
+static const struct bk_region_ops registers_ops = { .read = registers_read, .write = registers_write };
+
+/* ---- Life -------------------------------------------------------------- */
+
+static int check_bar(struct bk_domain *domain, const struct bk_pci_function_desc *desc, unsigned index,
+		     struct bk_error *err)
+{
+	bool rom = index == BK_PCI_ROM;
+	const struct bk_pci_bar *bar = rom ? &desc->rom : &desc->bars[index];
+	char who[128];
+	int error;
+
+	if (bar->kind == BK_PCI_BAR_NONE)
+		return 0;
+	if (rom)
+		snprintf(who, sizeof(who), "%s: ROM", desc->name);
+	else
+		snprintf(who, sizeof(who), "%s: BAR %u", desc->name, index);
+	error = bk__bar_check(bar, rom, who, err);
+	if (error)
+		return error;
+	if (bar->kind == BK_PCI_BAR_MEM64 &&
+	    (index + 1 >= BK_PCI_BARS || desc->bars[index + 1].kind != BK_PCI_BAR_NONE))
+		return bk_fail(err, EINVAL, "%s: a 64-bit BAR needs the next register for its upper half",
+			       who);
+	if (bk_space_domain(bar->space) != domain)
+		return bk_fail(err, EINVAL, "%s: its space is in another domain", who);
+	return 0;
+}
+
+static int check(struct bk_domain *domain, const struct bk_pci_function_desc *desc, struct bk_error *err)
+{
+	if (desc->vendor == 0xffff)
+		return bk_fail(err, EINVAL, "%s: vendor id 0xffff means that nothing is there", desc->name);
+	if (desc->class_code > 0xffffff)
+		return bk_fail(err, EINVAL, "%s: class code %#x has more than 24 bits", desc->name,
+			       desc->class_code);
+	if (desc->pin > 4)
+		return bk_fail(err, EINVAL, "%s: interrupt pin %u: there are 1 (INTA#) to 4 (INTD#)",
+			       desc->name, desc->pin);
+	for (unsigned i = 0; i <= BK_PCI_ROM; i++) {
+		int error = check_bar(domain, desc, i, err);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static void free_function(struct bk_pci_function *function)
+{
+	pthread_mutex_destroy(&function->lock);
+	free(function->msix.table);
+	free(function->capabilities);
+	bk__config_free(&function->config);
+	free(function->name);
+	free(function);
+}
+
+/* The space that shows the registers. 0 or a negative errno. */
+static int show_registers(struct bk_pci_function *function)
+{
+	struct bk_region_desc registers = {
+		.name = "registers",
+		.last = function->config.size - 1,
+		.kind = BK_REGION_HANDLED,
+		.ops = &registers_ops,
+		.opaque = function,
+	};
+	struct bk_update *update;
+	struct bk_region *region;
+	char name[128];
+	int error;
+
+	snprintf(name, sizeof(name), "%s config", function->name);
+	function->space = bk_space_create(function->domain, name, function->config.size - 1);
+	update = function->space ? bk_update_begin(function->domain) : NULL;
+	if (!update)
+		error = -ENOMEM;
+	else if ((error = bk_update_add(update, function->space, &registers, &region)))
+		bk_update_drop(update);
+	else
+		error = bk_update_commit(update);
+	if (error && function->space)
+		bk_space_destroy(function->space);
+	return error;
+}
+
+int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
+			   struct bk_pci_function **function, struct bk_error *err)
+{
+	struct bk_pci_function_desc named = *desc;
+	struct bk_pci_function *new;
+	int error;
+
+	if (!named.name)
+		named.name = "function";
+	error = check(domain, &named, err);
+	if (error)
+		return error;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return bk_fail(err, ENOMEM, "%s: out of memory", named.name);
+	pthread_mutex_init(&new->lock, NULL);
+	new->domain = domain;
+	new->desc = named;
+	new->desc.name = new->name = strdup(named.name);
+	new->bar_count = BK_PCI_BARS;
+	new->rom_register = BK__ROM_TYPE0;
+	new->line = -1;
+	error = new->name ? bk__config_init(&new->config, desc->extended ? 4096 : 256) : -ENOMEM;
+	if (!error) {
+		bk__header_fill(new);
+		error = show_registers(new);
+	}
+	if (error) {
+		free_function(new);
+		return bk_fail(err, -error, "%s: %s", named.name, strerror(-error));
+	}
+	*function = new;
+	return 0;
+}
+
+int bk_pci_function_destroy(struct bk_pci_function *function)
+{
+	int error;
+
+	pthread_mutex_lock(&function->lock);
+	error = function->bus ? -EBUSY : 0;
+	pthread_mutex_unlock(&function->lock);
+	if (!error && function->space) {
+		/* Also tells a handler that it must not. */
+		error = bk_domain_synchronize(function->domain);
+		if (!error)
+			error = bk_space_destroy(function->space);
+		if (!error)
+			error = bk_domain_synchronize(function->domain);
+	}
+	if (!error)
+		free_function(function);
+	return error;
+}
+
+/* ---- Calls of the owner ------------------------------------------------ */
+
+struct bk_space *bk_pci_function_config(struct bk_pci_function *function)
+{
+	return function->space;
+}
+
+static bool has(const struct bk_pci_function *function, unsigned offset, unsigned width)
+{
+	return (width == 1 || width == 2 || width == 4) && offset < function->config.size &&
+	       width <= function->config.size - offset;
+}
+
+int bk_pci_function_read(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t *value)
+{
+	return has(function, offset, width) ? registers_read(function, offset, width, value) : -EINVAL;
+}
+
+int bk_pci_function_write(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t value)
+{
+	return has(function, offset, width) ? registers_write(function, offset, width, value) : -EINVAL;
+}
+
+const char *bk_pci_function_name(const struct bk_pci_function *function)
+{
+	return function->name;
+}
+
+int bk_pci_function_reset(struct bk_pci_function *function)
+{
+	int error;
+
+	pthread_mutex_lock(&function->lock);
+	error = bk__function_reset(function);
+	pthread_mutex_unlock(&function->lock);
+	return error;
+}
+
+int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state)
+{
+	const struct bk_pci_bar *bar = bk__function_bar(function, index);
+	struct bk__place place;
+
+	if (!bar)
+		return -EINVAL;
+	pthread_mutex_lock(&function->lock);
+	place = bk__map_wanted(function, index);
+	pthread_mutex_unlock(&function->lock);
+	*state = (struct bk_pci_bar_state){ .address = place.first, .size = bar->size, .decodes = place.on };
+	return 0;
+}
+
+int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
+			   const void *writable, const void *w1c, size_t count)
+{
+	struct bk__config *config = &function->config;
+
+	if (offset > config->size || count > config->size - offset)
+		return -EINVAL;
+	if (function->bus)
+		return -EBUSY;
+	pthread_mutex_lock(&function->lock);
+	for (size_t i = 0; i < count; i++) {
+		unsigned at = offset + (unsigned)i;
+
+		if (bytes)
+			bk__config_preset(config, at, 1, ((const uint8_t *)bytes)[i]);
+		if (writable)
+			config->writable[at] = ((const uint8_t *)writable)[i];
+		if (w1c)
+			config->w1c[at] = ((const uint8_t *)w1c)[i];
+	}
+	function->command = bk__command(function);
+	bk__function_settle(function);
+	pthread_mutex_unlock(&function->lock);
+	return 0;
+}

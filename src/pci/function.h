@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A function: its registers and what hangs on them. "Settling" makes what
+ * hangs on the registers agree with them again; it compares, tells only what
+ * differs, and may be done at any time. Everything here is under the
+ * function's lock; what changes only while the function is on no bus may be
+ * read without it by the owner.
+ */
+#ifndef BARKEEP_PCI_FUNCTION_H
+#define BARKEEP_PCI_FUNCTION_H
+
+#include <pthread.h>
+
+#include <barkeep/pci.h>
+
+#include "config.h"
+#include "irq.h"
+#include "map.h"
+
+/* Which bytes of config space a capability holds. */
+struct bk__capability {
+	unsigned offset, size;
+	uint16_t id;
+};
+
+struct bk_pci_function {
+	pthread_mutex_t lock;
+	struct bk_domain *domain;
+	char *name;
+	struct bk_pci_function_desc desc; /* `name` is the above */
+	unsigned bar_count;               /* registers: 6, or 2 of a bridge */
+	unsigned rom_register;            /* where it is in the header */
+	struct bk__config config;
+	struct bk_space *space; /* what shows the registers */
+
+	/* Where it is. Changes under the host's lock and this one. */
+	struct bk_pci_bus *bus;
+	uint8_t devfn;
+	struct bk_region *in_bus; /* config space, in the bus's */
+	struct bk__show shows[BK__SHOWS];
+	struct bk_ratelimit map_limit;
+	uint64_t map_failures; /* updates that could not be made; each is tried again at the next write */
+
+	struct bk__capability *capabilities; /* by offset */
+	unsigned capability_count;
+
+	unsigned pm, express, af; /* where the capability is, 0: nowhere */
+	bool no_soft_reset;
+	struct bk__msi msi;
+	struct bk__msix msix;
+	struct bk__irq irq;
+
+	int line;           /* of the host, -1: none */
+	bool intx_level;    /* as the device says */
+	bool intx_asserted; /* as the host was told */
+	uint16_t command;   /* as the owner was told */
+};
+
+static inline uint16_t bk__command(const struct bk_pci_function *function)
+{
+	return (uint16_t)bk__config_get(&function->config, BK__COMMAND, 2);
+}
+
+/* The BAR (or BK_PCI_ROM), NULL: there is none. */
+const struct bk_pci_bar *bk__function_bar(const struct bk_pci_function *function, unsigned index);
+
+/* Its registers as written, the upper one in bits 63:32. */
+uint64_t bk__function_bar_raw(const struct bk_pci_function *function, unsigned index);
+
+/* The register of a BAR (or of BK_PCI_ROM). */
+unsigned bk__function_bar_register(const struct bk_pci_function *function, unsigned index);
+
+/* The read-only part of the header, and what is writable in it (PCI 3.0 6.1). */
+void bk__header_fill(struct bk_pci_function *function);
+
+/* A guest's view of one byte, with what is not kept in the registers. */
+uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset);
+
+void bk__function_settle(struct bk_pci_function *function);
+
+/* Registers to their reset values and settled; the owner is not told. */
+void bk__function_reset_registers(struct bk_pci_function *function);
+
+/* That, and the owner's reset. */
+int bk__function_reset(struct bk_pci_function *function);
+
+/* D0 to D3 (PM 3.2.4); 0 without the capability. */
+unsigned bk__pm_state(const struct bk_pci_function *function);
+
+/* After a write. True if it took the function from D3hot to D0 and its registers are lost by that. */
+bool bk__pm_written(struct bk_pci_function *function, unsigned old_state);
+
+/* Does a write of these bytes start a reset? */
+bool bk__express_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
+			      uint64_t value);
+bool bk__af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
+			 uint64_t value);
+
+/* The host's line follows the device's level, as far as the registers let it. */
+void bk__intx_settle(struct bk_pci_function *function);
+
+/* The function is on another line (-1: none) from now on. */
+void bk__intx_move(struct bk_pci_function *function, int line);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host bridge: windows, ECAM (PCIe 7.2.2), and the ports 0xcf8 and 0xcfc (PCI 3.0 3.2.2.3.2). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus.h"
+#include "config.h"
+
+enum { BUS_SHIFT = 20 };
+
+enum {
+	PORT_INDEX = 0xcf8,
+	PORT_DATA = 0xcfc,
+	INDEX_ENABLE = 1u << 31,
+};
+
+/* ---- CF8 and CFC ------------------------------------------------------- */
+
+static int index_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_pci_host *host = opaque;
+
+	if (width == 4 && offset == 0) {
+		*value = atomic_load(&host->address);
+		return 0;
+	}
+	if (host->desc.ports_below)
+		return bk_space_read(host->desc.ports_below, PORT_INDEX + offset, width, value);
+	*value = UINT64_MAX;
+	return 0;
+}
+
+/* Only a write of the whole register is one of this register; others go to the ports below. */
+static int index_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk_pci_host *host = opaque;
+
+	if (width == 4 && offset == 0) {
+		atomic_store(&host->address, (uint32_t)value);
+		return 0;
+	}
+	if (host->desc.ports_below)
+		return bk_space_write(host->desc.ports_below, PORT_INDEX + offset, width, value);
+	return 0;
+}
+
+/* Where in config the data ports are now; false: nowhere. Lanes come from the port, bits 1:0 do not. */
+static bool data_address(struct bk_pci_host *host, uint64_t offset, uint64_t *address)
+{
+	uint32_t index = atomic_load(&host->address);
+
+	*address = (uint64_t)(index >> 8 & 0xffff) << 12 | (index & 0xfc) | offset;
+	return index & INDEX_ENABLE;
+}
+
+static int data_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_pci_host *host = opaque;
+	uint64_t address;
+
+	if (data_address(host, offset, &address))
+		return bk_space_read(host->config, address, width, value);
+	*value = UINT64_MAX;
+	return 0;
+}
+
+static int data_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk_pci_host *host = opaque;
+	uint64_t address;
+
+	return data_address(host, offset, &address) ? bk_space_write(host->config, address, width, value) : 0;
+}
+
+static const struct bk_region_ops index_ops = { .read = index_read, .write = index_write };
+static const struct bk_region_ops data_ops = { .read = data_read, .write = data_write };
+
+/* ---- Creation ---------------------------------------------------------- */
+
+static int check_window(const struct bk_pci_window *window, unsigned number, struct bk_domain *domain,
+			struct bk_error *err)
+{
+	uint64_t top = window->kind == BK_PCI_WINDOW_IO ? UINT32_MAX : UINT64_MAX;
+
+	if (window->kind != BK_PCI_WINDOW_IO && window->kind != BK_PCI_WINDOW_MEMORY)
+		return bk_fail(err, EINVAL, "window %u: no such kind: %d", number, window->kind);
+	if (!window->space || bk_space_domain(window->space) != domain)
+		return bk_fail(err, EINVAL, "window %u: needs a space of the host's domain", number);
+	if (window->last < window->first || window->last > bk_space_last(window->space))
+		return bk_fail(err, EINVAL, "window %u: no range of %s: %#" PRIx64 "-%#" PRIx64, number,
+			       bk_space_name(window->space), window->first, window->last);
+	if (window->bus_first > top || window->last - window->first > top - window->bus_first)
+		return bk_fail(err, EINVAL, "window %u: runs past the bus's last address %#" PRIx64, number,
+			       top);
+	return 0;
+}
+
+static int check(const struct bk_pci_host_desc *desc, struct bk_error *err)
+{
+	uint64_t ecam_last = ((uint64_t)desc->bus_last + 1) << BUS_SHIFT;
+
+	if (!desc->domain)
+		return bk_fail(err, EINVAL, "host bridge: no domain");
+	if (desc->window_count > BK_PCI_WINDOWS)
+		return bk_fail(err, EINVAL, "host bridge: %u windows, at most %d", desc->window_count,
+			       BK_PCI_WINDOWS);
+	if (desc->bus_last < desc->bus_first)
+		return bk_fail(err, EINVAL, "host bridge: last bus %u is below the first, %u", desc->bus_last,
+			       desc->bus_first);
+	for (unsigned i = 0; i < desc->window_count; i++) {
+		int error = check_window(&desc->windows[i], i, desc->domain, err);
+
+		if (error)
+			return error;
+	}
+	if (desc->ecam &&
+	    (bk_space_domain(desc->ecam) != desc->domain || desc->ecam_first > UINT64_MAX - ecam_last ||
+	     desc->ecam_first + ecam_last - 1 > bk_space_last(desc->ecam)))
+		return bk_fail(err, EINVAL, "ECAM at %#" PRIx64 " is not inside a space of the host's domain",
+			       desc->ecam_first);
+	if (desc->ports &&
+	    (bk_space_domain(desc->ports) != desc->domain || bk_space_last(desc->ports) < PORT_DATA + 3))
+		return bk_fail(err, EINVAL,
+			       "the ports 0xcf8-0xcff are not inside a space of the host's domain");
+	return 0;
+}
+
+static int add_windows(struct bk_pci_host *host, struct bk_update *update)
+{
+	for (unsigned i = 0; i < host->desc.window_count; i++) {
+		const struct bk_pci_window *window = &host->desc.windows[i];
+		bool io = window->kind == BK_PCI_WINDOW_IO;
+		struct bk_region_desc region = {
+			.name = io ? "PCI I/O window" : "PCI memory window",
+			.first = window->first,
+			.last = window->last,
+			.priority = window->priority,
+			.rank = window->first,
+			.kind = BK_REGION_NESTED,
+			.nested = io ? host->root->io : host->root->memory,
+			.nested_first = window->bus_first,
+		};
+		int error = bk_update_add(update, window->space, &region, &host->windows[i]);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int add_config(struct bk_pci_host *host, struct bk_update *update)
+{
+	const struct bk_pci_host_desc *desc = &host->desc;
+	uint64_t first = (uint64_t)desc->bus_first << BUS_SHIFT,
+		 last = first + (UINT64_C(1) << BUS_SHIFT) - 1;
+	struct bk_region_desc own = {
+		.name = "PCI root bus",
+		.first = first,
+		.last = last,
+		.kind = BK_REGION_NESTED,
+		.nested = host->root->config,
+	};
+	struct bk_region_desc ecam = {
+		.name = "ECAM",
+		.first = desc->ecam_first + first,
+		.last = desc->ecam_first + (((uint64_t)desc->bus_last + 1) << BUS_SHIFT) - 1,
+		.priority = desc->ecam_priority,
+		.rank = desc->ecam_first,
+		.kind = BK_REGION_NESTED,
+		.nested = host->config,
+		.nested_first = first,
+	};
+	int error = bk_update_add(update, host->config, &own, &host->own_config);
+
+	if (!error && desc->ecam)
+		error = bk_update_add(update, desc->ecam, &ecam, &host->ecam);
+	return error;
+}
+
+static int add_ports(struct bk_pci_host *host, struct bk_update *update)
+{
+	struct bk_region_desc region = {
+		.name = "PCI config address",
+		.first = PORT_INDEX,
+		.last = PORT_INDEX + 3,
+		.priority = BK_PCI_PORTS_PRIORITY,
+		.rank = PORT_INDEX,
+		.kind = BK_REGION_HANDLED,
+		.ops = &index_ops,
+		.opaque = host,
+	};
+	int error;
+
+	if (!host->desc.ports)
+		return 0;
+	error = bk_update_add(update, host->desc.ports, &region, &host->index);
+	region.name = "PCI config data";
+	region.first = region.rank = PORT_DATA;
+	region.last = PORT_DATA + 3;
+	region.ops = &data_ops;
+	return error ? error : bk_update_add(update, host->desc.ports, &region, &host->data);
+}
+
+static int show(struct bk_pci_host *host)
+{
+	struct bk_update *update = bk_update_begin(host->desc.domain);
+	int error;
+
+	if (!update)
+		return -ENOMEM;
+	error = add_windows(host, update);
+	if (!error)
+		error = add_config(host, update);
+	if (!error)
+		error = add_ports(host, update);
+	if (!error)
+		return bk_update_commit(update);
+	bk_update_drop(update);
+	return error;
+}
+
+/* Frees all but what still shows somewhere: 0 or -EBUSY, and may be tried again. */
+static int free_host(struct bk_pci_host *host)
+{
+	int error = host->config ? bk_space_destroy(host->config) : 0;
+
+	if (error)
+		return error;
+	host->config = NULL;
+	error = bk__bus_destroy(host->root);
+	if (error)
+		return error;
+	pthread_mutex_destroy(&host->intx_lock);
+	pthread_mutex_destroy(&host->lock);
+	free(host->asserted);
+	free(host);
+	return 0;
+}
+
+int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err)
+{
+	struct bk_pci_host *new;
+	int error = check(desc, err);
+
+	if (error)
+		return error;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return bk_fail(err, ENOMEM, "host bridge: out of memory");
+	new->desc = *desc;
+	if (!new->desc.lines)
+		new->desc.lines = 4;
+	pthread_mutex_init(&new->lock, NULL);
+	pthread_mutex_init(&new->intx_lock, NULL);
+	new->asserted = calloc(new->desc.lines, sizeof(*new->asserted));
+	new->config = bk_space_create(desc->domain, "PCI config", (UINT64_C(256) << BUS_SHIFT) - 1);
+	new->root = bk__bus_create(new, "PCI root bus");
+	error = new->asserted &&new->config &&new->root ? show(new) : -ENOMEM;
+	if (error) {
+		free_host(new);
+		return bk_fail(err, -error, "host bridge: %s",
+			       error == -EEXIST
+				       ? "a window, ECAM or the config ports have the priority and the "
+					 "rank of another region"
+				       : strerror(-error));
+	}
+	*host = new;
+	return 0;
+}
+
+static int hide(struct bk_pci_host *host)
+{
+	struct bk_update *update = bk_update_begin(host->desc.domain);
+	struct bk_region *regions[BK_PCI_WINDOWS + 4];
+	unsigned count = 0;
+
+	if (!update)
+		return -ENOMEM;
+	for (unsigned i = 0; i < host->desc.window_count; i++)
+		regions[count++] = host->windows[i];
+	regions[count++] = host->own_config;
+	regions[count++] = host->ecam;
+	regions[count++] = host->index;
+	regions[count++] = host->data;
+	for (unsigned i = 0; i < count; i++) {
+		int error = regions[i] ? bk_update_remove(update, regions[i]) : 0;
+
+		if (error) {
+			bk_update_drop(update);
+			return error;
+		}
+	}
+	return bk_update_commit(update);
+}
+
+int bk_pci_host_destroy(struct bk_pci_host *host)
+{
+	/* Readers that came through what is hidden, and a caller who is one. */
+	int error = bk_domain_synchronize(host->desc.domain);
+
+	pthread_mutex_lock(&host->lock);
+	for (unsigned i = 0; i < 256 && !error && host->root; i++)
+		if (host->root->functions[i])
+			error = -EBUSY;
+	pthread_mutex_unlock(&host->lock);
+	if (error)
+		return error;
+	if (host->own_config) {
+		error = hide(host);
+		if (error)
+			return error;
+		host->own_config = NULL;
+	}
+	error = bk_domain_synchronize(host->desc.domain);
+	return error ? error : free_host(host);
+}
+
+/* ---- Looking at it ----------------------------------------------------- */
+
+struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host)
+{
+	return host->root;
+}
+
+struct bk_space *bk_pci_host_config(struct bk_pci_host *host)
+{
+	return host->config;
+}

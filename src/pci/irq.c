@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the registers say about a function's interrupts, and who is told.
+ * Where both MSI and MSI-X are enabled, which no driver may do, MSI-X is used.
+ */
+#include "irq.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "bus.h"
+#include "function.h"
+
+static bool same(const struct bk__irq_registers *a, const struct bk__irq_registers *b)
+{
+	return a->control == b->control && a->address == b->address && a->data == b->data &&
+	       a->mask == b->mask;
+}
+
+static bool message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
+{
+	if (function->irq.mode == BK_PCI_IRQ_MSIX)
+		return bk__msix_message(function, vector, message);
+	return bk__msi_message(function, vector, message);
+}
+
+static bool kept(const struct bk_pci_function *function, unsigned vector)
+{
+	if (function->irq.mode == BK_PCI_IRQ_MSIX)
+		return bk__bit(function->msix.pending, vector);
+	return function->msi.pending >> vector & 1;
+}
+
+static void keep(struct bk_pci_function *function, unsigned vector, bool pending)
+{
+	if (function->irq.mode == BK_PCI_IRQ_MSIX)
+		bk__bit_set(function->msix.pending, vector, pending);
+	else
+		function->msi.pending =
+			(function->msi.pending & ~(UINT32_C(1) << vector)) | (uint32_t)pending << vector;
+}
+
+static void send(struct bk_pci_function *function, const struct bk_pci_message *message)
+{
+	const struct bk_pci_host_desc *host = &function->bus->host->desc;
+
+	if (host->msi)
+		host->msi(host->opaque, message);
+}
+
+bool bk__irq_pending(struct bk_pci_function *function, unsigned vector)
+{
+	const struct bk__irq *irq = &function->irq;
+
+	if (!irq->ops)
+		return kept(function, vector);
+	return vector < irq->vectors && !bk__bit(irq->live, vector) && irq->ops->pending &&
+	       irq->ops->pending(irq->opaque, vector);
+}
+
+void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bool changed)
+{
+	struct bk__irq *irq = &function->irq;
+	struct bk_pci_message what;
+	bool was = bk__bit(irq->live, vector), live = message(function, vector, &what);
+
+	bk__bit_set(irq->live, vector, live);
+	if (irq->ops) {
+		if (irq->ops->vector && (live != was || (live && changed)))
+			irq->ops->vector(irq->opaque, vector, live ? &what : NULL);
+	} else if (live && function->bus && kept(function, vector)) {
+		keep(function, vector, false);
+		send(function, &what);
+	}
+}
+
+/* Tells the mode, if `fresh`, and then whatever differs from silence. */
+static void settle(struct bk_pci_function *function, bool fresh)
+{
+	struct bk__irq *irq = &function->irq;
+	unsigned msi = bk__msi_enabled(function), msix = bk__msix_enabled(function);
+	enum bk_pci_irq_mode mode = msix ? BK_PCI_IRQ_MSIX : msi ? BK_PCI_IRQ_MSI : BK_PCI_IRQ_INTX;
+	unsigned vectors = msix ? msix : msi;
+	struct bk__irq_registers seen = { 0 };
+	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, changed;
+
+	if (mode == BK_PCI_IRQ_MSIX)
+		bk__msix_registers(function, &seen);
+	else if (mode == BK_PCI_IRQ_MSI)
+		bk__msi_registers(function, &seen);
+	function->msi.pending &= mode == BK_PCI_IRQ_MSI ? UINT32_MAX >> (BK__MSI_VECTORS - vectors) : 0;
+	changed = seen.address != irq->seen.address || seen.data != irq->seen.data;
+
+	if (fresh || mode != irq->mode || vectors != irq->vectors) {
+		irq->mode = mode;
+		irq->vectors = vectors;
+		memset(irq->live, 0, sizeof(irq->live));
+		if (irq->ops && irq->ops->mode)
+			irq->ops->mode(irq->opaque, mode, vectors);
+	} else if (same(&seen, &irq->seen)) {
+		vectors = 0;
+	}
+	irq->seen = seen;
+	for (unsigned i = 0; i < vectors; i++)
+		bk__irq_settle_vector(function, i, changed);
+
+	if (fresh || masked != irq->intx_masked) {
+		irq->intx_masked = masked;
+		if (irq->ops && irq->ops->intx_mask)
+			irq->ops->intx_mask(irq->opaque, masked);
+	}
+}
+
+void bk__irq_settle(struct bk_pci_function *function)
+{
+	settle(function, false);
+}
+
+void bk__irq_flush(struct bk_pci_function *function)
+{
+	for (unsigned i = 0; i < function->irq.vectors; i++)
+		bk__irq_settle_vector(function, i, false);
+}
+
+void bk__irq_reset(struct bk_pci_function *function)
+{
+	function->msi.pending = 0;
+	bk__msix_reset(function);
+}
+
+void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops, void *opaque)
+{
+	pthread_mutex_lock(&function->lock);
+	function->irq.ops = ops;
+	function->irq.opaque = opaque;
+	settle(function, true);
+	pthread_mutex_unlock(&function->lock);
+}
+
+int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector)
+{
+	struct bk_pci_message what;
+	int error = 0;
+
+	pthread_mutex_lock(&function->lock);
+	if (function->irq.ops)
+		error = -EPERM;
+	else if (function->irq.mode == BK_PCI_IRQ_INTX || vector >= function->irq.vectors)
+		error = -EINVAL;
+	else if (message(function, vector, &what) && function->bus)
+		send(function, &what);
+	else
+		keep(function, vector, true);
+	pthread_mutex_unlock(&function->lock);
+	return error;
+}

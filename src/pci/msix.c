@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MSI-X (PCI 3.0 6.8.2): the capability, the table and the pending bits.
+ *
+ * The specification leaves undefined what an access of less than 4 bytes or
+ * across entries does. Here a write changes the bytes that it covers and a
+ * read shows them, whatever the width and alignment.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cap.h"
+#include "function.h"
+
+/* Message Control, at 2. */
+enum {
+	FUNCTION_MASK = 0x4000,
+	ENABLE = 0x8000,
+};
+
+enum {
+	DATA = 8, /* in an entry; the address is at 0 */
+	VECTOR_CONTROL = 12,
+	MASKED = 1,
+};
+
+static unsigned pba_size(unsigned vectors)
+{
+	return (vectors + 63) / 64 * 8;
+}
+
+/* The table or the PBA must be inside a memory BAR. */
+static bool fits(const struct bk_pci_function *function, unsigned index, uint32_t offset, uint64_t size)
+{
+	const struct bk_pci_bar *bar = index < BK_PCI_BARS ? bk__function_bar(function, index) : NULL;
+
+	return bar && bar->kind != BK_PCI_BAR_IO && !(offset & 7) && offset + size <= bar->size;
+}
+
+int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
+		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
+{
+	struct bk__config *config = &function->config;
+	uint8_t *table;
+	int at;
+
+	if (!vectors || vectors > BK__MSIX_VECTORS ||
+	    !fits(function, table_bar, table_offset, (uint64_t)vectors * BK__MSIX_ENTRY) ||
+	    !fits(function, pba_bar, pba_offset, pba_size(vectors)))
+		return -EINVAL;
+	table = calloc(vectors, BK__MSIX_ENTRY);
+	if (!table)
+		return -ENOMEM;
+	at = bk_pci_capability_add(function, BK__CAP_MSIX, offset, 12, NULL, NULL, NULL);
+	if (at < 0) {
+		free(table);
+		return at;
+	}
+	bk__config_preset(config, (unsigned)at + 2, 2, vectors - 1);
+	bk__config_allow(config, (unsigned)at + 2, 2, ENABLE | FUNCTION_MASK, 0);
+	bk__config_preset(config, (unsigned)at + 4, 4, table_offset | table_bar);
+	bk__config_preset(config, (unsigned)at + 8, 4, pba_offset | pba_bar);
+	function->msix = (struct bk__msix){
+		.offset = (unsigned)at,
+		.vectors = vectors,
+		.table_bar = table_bar,
+		.pba_bar = pba_bar,
+		.table_offset = table_offset,
+		.pba_offset = pba_offset,
+		.table = table,
+	};
+	bk__msix_reset(function);
+	return at;
+}
+
+void bk__msix_reset(struct bk_pci_function *function)
+{
+	struct bk__msix *msix = &function->msix;
+
+	memset(msix->pending, 0, sizeof(msix->pending));
+	if (!msix->table)
+		return;
+	memset(msix->table, 0, (size_t)msix->vectors * BK__MSIX_ENTRY);
+	for (unsigned i = 0; i < msix->vectors; i++)
+		msix->table[i * BK__MSIX_ENTRY + VECTOR_CONTROL] = MASKED;
+}
+
+void bk__msix_registers(const struct bk_pci_function *function, struct bk__irq_registers *registers)
+{
+	registers->control = (uint16_t)bk__config_get(&function->config, function->msix.offset + 2, 2);
+}
+
+unsigned bk__msix_enabled(const struct bk_pci_function *function)
+{
+	struct bk__irq_registers registers;
+
+	if (!function->msix.offset)
+		return 0;
+	bk__msix_registers(function, &registers);
+	return registers.control & ENABLE ? function->msix.vectors : 0;
+}
+
+static uint64_t little_endian(const uint8_t *bytes, unsigned count)
+{
+	uint64_t value = 0;
+
+	while (count--)
+		value = value << 8 | bytes[count];
+	return value;
+}
+
+bool bk__msix_message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
+{
+	const uint8_t *entry = function->msix.table + (size_t)vector * BK__MSIX_ENTRY;
+	struct bk__irq_registers registers;
+
+	bk__msix_registers(function, &registers);
+	message->address = little_endian(entry, 8);
+	message->data = (uint32_t)little_endian(entry + DATA, 4);
+	return !(registers.control & FUNCTION_MASK) && !(entry[VECTOR_CONTROL] & MASKED);
+}
+
+static int table_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_pci_function *function = opaque;
+
+	if (offset + width > (uint64_t)function->msix.vectors * BK__MSIX_ENTRY)
+		return -ERANGE;
+	pthread_mutex_lock(&function->lock);
+	*value = little_endian(function->msix.table + offset, width);
+	pthread_mutex_unlock(&function->lock);
+	return 0;
+}
+
+/* Changes the bytes of one entry, all inside it. */
+static void entry_write(struct bk_pci_function *function, unsigned vector, unsigned offset, unsigned width,
+			uint64_t value)
+{
+	uint8_t *entry = function->msix.table + (size_t)vector * BK__MSIX_ENTRY, old[VECTOR_CONTROL];
+
+	memcpy(old, entry, sizeof(old));
+	for (unsigned i = offset; i < offset + width; i++, value >>= 8) {
+		uint8_t writable = i == 0                ? 0xfc
+				   : i < VECTOR_CONTROL  ? 0xff
+				   : i == VECTOR_CONTROL ? MASKED
+							 : 0;
+
+		entry[i] = (uint8_t)value & writable;
+	}
+	if (function->irq.mode == BK_PCI_IRQ_MSIX)
+		bk__irq_settle_vector(function, vector, memcmp(old, entry, sizeof(old)) != 0);
+}
+
+static int table_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk_pci_function *function = opaque;
+	unsigned vector = (unsigned)(offset / BK__MSIX_ENTRY), in_entry = (unsigned)(offset % BK__MSIX_ENTRY);
+	unsigned here = width < BK__MSIX_ENTRY - in_entry ? width : BK__MSIX_ENTRY - in_entry;
+
+	if (offset + width > (uint64_t)function->msix.vectors * BK__MSIX_ENTRY)
+		return -ERANGE;
+	pthread_mutex_lock(&function->lock);
+	entry_write(function, vector, in_entry, here, value);
+	if (here < width)
+		entry_write(function, vector + 1, 0, width - here, value >> 8 * here);
+	pthread_mutex_unlock(&function->lock);
+	return 0;
+}
+
+static int pba_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_pci_function *function = opaque;
+	const struct bk__irq *irq = &function->irq;
+
+	*value = 0;
+	pthread_mutex_lock(&function->lock);
+	for (unsigned i = 0; i < width * 8; i++) {
+		uint64_t vector = offset * 8 + i;
+		bool pending =
+			vector < function->msix.vectors &&
+			(irq->mode == BK_PCI_IRQ_MSIX ? bk__irq_pending(function, (unsigned)vector)
+						      : bk__bit(function->msix.pending, (unsigned)vector));
+
+		*value |= (uint64_t)pending << i;
+	}
+	pthread_mutex_unlock(&function->lock);
+	return 0;
+}
+
+static int pba_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	(void)opaque, (void)offset, (void)width, (void)value;
+	return 0; /* read only (PCI 3.0 6.8.2.9) */
+}
+
+int bk_pci_msix_regions(struct bk_pci_function *function, struct bk_region_desc *table,
+			struct bk_region_desc *pba)
+{
+	static const struct bk_region_ops table_ops = { .read = table_read, .write = table_write };
+	static const struct bk_region_ops pba_ops = { .read = pba_read, .write = pba_write };
+	const struct bk__msix *msix = &function->msix;
+
+	if (!msix->offset)
+		return -ENOENT;
+	*table = (struct bk_region_desc){
+		.name = "MSI-X table",
+		.first = msix->table_offset,
+		.last = msix->table_offset + (uint64_t)msix->vectors * BK__MSIX_ENTRY - 1,
+		.kind = BK_REGION_HANDLED,
+		.ops = &table_ops,
+		.opaque = function,
+	};
+	*pba = (struct bk_region_desc){
+		.name = "MSI-X PBA",
+		.first = msix->pba_offset,
+		.last = msix->pba_offset + (uint64_t)pba_size(msix->vectors) - 1,
+		.kind = BK_REGION_HANDLED,
+		.ops = &pba_ops,
+		.opaque = function,
+	};
+	return 0;
+}

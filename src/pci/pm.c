@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Power management (PM 3.2): the state in PMCSR, which gates decoding. */
+#include "cap.h"
+#include "function.h"
+
+/* In PMC, at 2. */
+enum {
+	PMC_D1 = 0x0200,
+	PMC_D2 = 0x0400,
+	PMC_PME = 0xf800, /* states from which PME# can be asserted */
+};
+
+/* In PMCSR, at 4. */
+enum {
+	STATE = 0x0003,
+	NO_SOFT_RESET = 0x0008,
+	PME_ENABLE = 0x0100,
+	PME_STATUS = 0x8000,
+};
+
+int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
+{
+	int at = bk_pci_capability_add(function, BK__CAP_PM, offset, 8, NULL, NULL, NULL);
+
+	if (at < 0)
+		return at;
+	bk__config_preset(&function->config, (unsigned)at + 2, 2, pmc);
+	bk__config_preset(&function->config, (unsigned)at + 4, 2, no_soft_reset ? NO_SOFT_RESET : 0);
+	bk__config_allow(&function->config, (unsigned)at + 4, 2, STATE | (pmc & PMC_PME ? PME_ENABLE : 0),
+			 pmc & PMC_PME ? PME_STATUS : 0);
+	function->pm = (unsigned)at;
+	function->no_soft_reset = no_soft_reset;
+	return at;
+}
+
+unsigned bk__pm_state(const struct bk_pci_function *function)
+{
+	return function->pm ? function->config.value[function->pm + 4] & STATE : 0;
+}
+
+bool bk__pm_written(struct bk_pci_function *function, unsigned old_state)
+{
+	unsigned state = bk__pm_state(function);
+	uint16_t pmc;
+
+	if (state == old_state)
+		return false;
+	/* A state that is not supported is not entered, the write completes (PM 3.2.4). */
+	pmc = (uint16_t)bk__config_get(&function->config, function->pm + 2, 2);
+	if ((state == 1 && !(pmc & PMC_D1)) || (state == 2 && !(pmc & PMC_D2))) {
+		uint8_t *pmcsr = &function->config.value[function->pm + 4];
+
+		*pmcsr = (uint8_t)((*pmcsr & ~STATE) | old_state);
+		return false;
+	}
+	return old_state == 3 && state == 0 && !function->no_soft_reset;
+}
