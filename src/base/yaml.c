@@ -50,6 +50,11 @@ int bk__yaml_fail(const struct bk__yaml *yaml, const struct bk__yaml_node *node,
 	return -EINVAL;
 }
 
+int bk__yaml_no_memory(const struct bk__yaml *yaml, struct bk_error *err)
+{
+	return bk_fail(err, ENOMEM, "%.400s: out of memory", yaml->name);
+}
+
 static int fail_mark(const struct bk__yaml *yaml, const yaml_mark_t *mark, struct bk_error *err,
 		     const char *format, ...) BK_PRINTF(4, 5);
 static int fail_mark(const struct bk__yaml *yaml, const yaml_mark_t *mark, struct bk_error *err,
@@ -70,7 +75,7 @@ static int fail_syntax(const struct bk__yaml *yaml, const yaml_parser_t *parser,
 	yaml_mark_t mark = parser->problem_mark;
 
 	if (parser->error == YAML_MEMORY_ERROR)
-		return bk_fail(err, ENOMEM, "%.400s: out of memory", yaml->name);
+		return bk__yaml_no_memory(yaml, err);
 	if (parser->error == YAML_READER_ERROR) {
 		mark.line = mark.column = 0;
 		for (size_t i = 0; i < parser->problem_offset && i < length; i++) {
@@ -199,7 +204,7 @@ static int add_event(struct bk__yaml *yaml, const yaml_event_t *event, struct le
 		return fail_mark(yaml, mark, err, "nested too deep: at most %u levels", BK__YAML_DEPTH);
 	node = add_node(yaml, kind, mark, text, length);
 	if (!node)
-		return bk_fail(err, ENOMEM, "%.400s: out of memory", yaml->name);
+		return bk__yaml_no_memory(yaml, err);
 	if (kind == BK__YAML_SCALAR)
 		node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	r = place(yaml, &levels[*depth], node, err);

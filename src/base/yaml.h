@@ -50,6 +50,9 @@ const struct bk__yaml_node *bk__yaml_get(const struct bk__yaml_node *map, const 
 int bk__yaml_fail(const struct bk__yaml *yaml, const struct bk__yaml_node *node, struct bk_error *err,
 		  const char *format, ...) BK_PRINTF(4, 5);
 
+/* Says that memory ran out while reading the file. Returns -ENOMEM. */
+int bk__yaml_no_memory(const struct bk__yaml *yaml, struct bk_error *err);
+
 /* What a key of a map holds, and the type of the member it is stored in. */
 enum bk__yaml_type {
 	BK__YAML_NUMBER,   /* uint64_t: decimal or 0x, in [min, max] */

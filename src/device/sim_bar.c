@@ -124,7 +124,7 @@ int bk__sim_bar_open(struct sim_bar *bar, const struct bk__yaml *yaml, struct bk
 			continue;
 		span->table = calloc(1, span->size);
 		if (!span->table)
-			r = bk_fail(err, ENOMEM, "out of memory");
+			r = bk__yaml_no_memory(yaml, err);
 	}
 	return r;
 }

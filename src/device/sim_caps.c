@@ -106,7 +106,7 @@ static int add_msix_span(struct loader *loader, const struct bk__yaml_node *msix
 				     span->name, (unsigned)span->size, (unsigned long long)span->offset, bir,
 				     (unsigned long long)bar->size);
 	copy.node = node;
-	return bk__sim_bar_add(bar, &copy) ? bk_fail(loader->err, ENOMEM, "out of memory") : 0;
+	return bk__sim_bar_add(bar, &copy) ? bk__yaml_no_memory(loader->yaml, loader->err) : 0;
 }
 
 static int build_msix(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
@@ -486,7 +486,7 @@ static int load_list(struct sim *sim, const struct bk__yaml *yaml, const struct 
 		return 0;
 	caps = calloc(list->count, sizeof(*caps));
 	if (!caps)
-		return bk_fail(err, ENOMEM, "out of memory");
+		return bk__yaml_no_memory(yaml, err);
 	for (const struct bk__yaml_node *node = list->first; node && !r; node = node->next)
 		r = build(&loader, extended ? extended_kinds : standard_kinds, first, end, node,
 			  &caps[count++]);

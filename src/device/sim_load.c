@@ -117,7 +117,7 @@ static int load_register(struct loader *loader, struct sim_bar *bar, const struc
 		snprintf(span.name, sizeof(span.name), "%s", fields.name);
 	else
 		snprintf(span.name, sizeof(span.name), "register 0x%" PRIx64, fields.offset);
-	return bk__sim_bar_add(bar, &span) ? bk_fail(loader->err, ENOMEM, "out of memory") : 0;
+	return bk__sim_bar_add(bar, &span) ? bk__yaml_no_memory(loader->yaml, loader->err) : 0;
 }
 
 static int load_mirror(struct loader *loader, struct sim_bar *bar, const struct bk__yaml_node *node)
@@ -153,7 +153,7 @@ static int load_mirror(struct loader *loader, struct sim_bar *bar, const struct 
 	span.size = mirror.size;
 	span.config = (unsigned)mirror.config;
 	span.writable = mirror.writable;
-	return bk__sim_bar_add(bar, &span) ? bk_fail(loader->err, ENOMEM, "out of memory") : 0;
+	return bk__sim_bar_add(bar, &span) ? bk__yaml_no_memory(loader->yaml, loader->err) : 0;
 }
 
 /* ---- BARs ---- */
@@ -341,7 +341,7 @@ static int load_rom(struct loader *loader, const struct bk__yaml_node *node)
 			    "a ROM's size must be a power of two, and 0x%" PRIx64 " is not", rom.size);
 	loader->sim->rom = malloc(rom.size);
 	if (!loader->sim->rom)
-		return bk_fail(loader->err, ENOMEM, "out of memory");
+		return bk__yaml_no_memory(loader->yaml, loader->err);
 	loader->sim->rom_size = rom.size;
 	memset(loader->sim->rom, 0xff, rom.size);
 	return rom.file ? load_rom_file(loader, bk__yaml_get(node, "file"), rom.file) : 0;
