@@ -36,10 +36,17 @@ struct bk_mediate_options {
 /*
  * Takes `below` (closed by bk_mediate_close, also when this fails). Reads its
  * config space and regions, builds the function: ids, BARs, capabilities as
- * the device has them, MSI and MSI-X modelled; SR-IOV, ATS, PRI, PASID, ACS
- * and ARI hidden; unknown capabilities read-only and live.
+ * the device has them; power management, MSI, MSI-X, Express and AF modelled;
+ * SR-IOV, ATS, PRI, PASID, ACS, ARI, IDE, DOE and Enhanced Allocation hidden;
+ * resizable BARs with the size they have; vital product data that can be read;
+ * other capabilities read-only and live, that is read from the device at each
+ * access, as STATUS is.
+ *
+ * The device's COMMAND.IO and MEM are 1 until it is closed; MASTER follows the
+ * guest's; a reset of the function resets the device.
+ *
  * -EINVAL with a line if the device describes itself in a way no function
- * can be; -ENOMEM. Owner only.
+ * can be; -ENOMEM; what the device below returns. Owner only.
  */
 int bk_mediate_create(struct bk_domain *domain, struct bk_device *below, const struct bk_mediate_options *options,
 		      struct bk_mediate **mediate, struct bk_error *err);
@@ -85,7 +92,7 @@ struct bk_trap_ops {
 struct bk_trap_desc {
 	unsigned region; /* BAR 0..5, BK_DEVICE_ROM or BK_DEVICE_CONFIG */
 	uint64_t offset, length;
-	int priority; /* added to BK_TRAP_PRIORITY; among equals the trap that starts lower wins */
+	int priority; /* added to BK_TRAP_PRIORITY, -14 or more; among equals the trap that starts lower wins */
 	const char *name;
 	const struct bk_trap_ops *ops; /* a missing read or write goes to the device */
 	void *opaque;
@@ -94,13 +101,16 @@ struct bk_trap_desc {
 /*
  * Takes effect before it returns: an access is wholly before or wholly after.
  * -EINVAL with a line for a place that is not in the device, -EEXIST if a trap
- * of the same priority starts at the same offset, -ENOMEM. Any thread, any handler.
+ * of the same priority starts at the same offset, -ENOMEM; then `released` is
+ * not called. The MSI-X table and PBA are traps of priority -1. `*trap` is set
+ * before a handler can run. Any thread, any handler.
  */
 int bk_trap_add(struct bk_mediate *mediate, const struct bk_trap_desc *desc, struct bk_trap **trap,
 		struct bk_error *err);
 
 /* The registers below answer again; `released` follows when nobody is inside.
- * `trap` must not be used again. Any thread, any handler. */
+ * `trap` must not be used again; bk_mediate_close removes those that are left.
+ * -ENOMEM, and nothing is changed. Any thread, any handler. */
 int bk_trap_remove(struct bk_trap *trap);
 
 /* ---- Ready-made traps -------------------------------------------------- */
@@ -123,7 +133,10 @@ struct bk_trap_spec {
 /*
  * REGION+OFFSET/LENGTH:VERB, as in `bar2+0xf00/0x100:mirror`,
  * `bar0+0x40/4:const=0x12345678`, `config+0x40/2:log`. REGION is bar0 to bar5,
- * rom or config; numbers are decimal or 0x. -EINVAL with a line.
+ * rom or config; numbers are decimal or 0x. VERB is `mirror`, or
+ * `mirror=CONFIG_OFFSET` (which may not be on config), `const=VALUE`, as wide
+ * as LENGTH where that is 1, 2, 4 or 8 and else 4 bytes, or 8 if VALUE needs
+ * them, or `log`. -EINVAL with a line.
  */
 int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *err);
 
@@ -131,8 +144,15 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 int bk_trap_add_spec(struct bk_mediate *mediate, const struct bk_trap_spec *spec, struct bk_trap **trap,
 		     struct bk_error *err);
 
-/* Calls the device below as an untrapped access would: at the guest's width.
- * For handlers of traps. 0 or a negative errno. Any thread, any handler. */
+/*
+ * What an access without a trap would do, at this width: in a BAR, call the
+ * device below; in the ROM, read the image; in config space, read or write the
+ * function's registers and the device's live ones. (The device's own registers
+ * there are in bk_device_read of bk_mediate_below.) For handlers of traps.
+ * -EINVAL for a width that is not 1, 2, 4 or 8 or past the end, or what the
+ * device returns. Any thread, any handler; in config space not with the
+ * function's lock held.
+ */
 int bk_mediate_below_read(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
 			  uint64_t *value);
 int bk_mediate_below_write(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
