@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What answers in a region where there is no trap: the device below, counted. */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mediate/bytes.h"
+
+/* A range at the bottom of a region, handled or mapped. */
+struct place {
+	struct bk_mediate *mediate;
+	unsigned region;
+	void *host; /* NULL: handled */
+	uint64_t size;
+};
+
+const char *bk__region_name(unsigned region)
+{
+	static const char *const names[] = {
+		"bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config"
+	};
+
+	return region < sizeof(names) / sizeof(names[0]) ? names[region] : "region";
+}
+
+int bk__device_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
+{
+	uint8_t bytes[8] = { 0 };
+	int r = bk_device_read(m->below, region, offset, bytes, width);
+
+	*value = bk__load(bytes, width);
+	return r < 0 ? r : 0;
+}
+
+int bk__device_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t value)
+{
+	uint8_t bytes[8];
+	int r;
+
+	bk__store(bytes, width, value);
+	r = bk_device_write(m->below, region, offset, bytes, width);
+	return r < 0 ? r : 0;
+}
+
+static bool is_access(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width)
+{
+	if (width != 1 && width != 2 && width != 4 && width != 8)
+		return false;
+	return region >= BK__SPACES ||
+	       (m->regions[region].size >= width && offset <= m->regions[region].size - width);
+}
+
+int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t *value)
+{
+	*value = UINT64_MAX;
+	if (!is_access(m, region, offset, width))
+		return -EINVAL;
+	if (region == BK_DEVICE_CONFIG)
+		return bk__mediate_config_read(m, offset, width, value);
+	if (region == BK_DEVICE_ROM) {
+		*value = bk__load(m->rom + offset, width);
+		return 0;
+	}
+	return bk__device_read(m, region, offset, width, value);
+}
+
+int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
+			   uint64_t value)
+{
+	if (!is_access(m, region, offset, width))
+		return -EINVAL;
+	if (region == BK_DEVICE_CONFIG)
+		return bk__mediate_config_write(m, offset, width, value);
+	if (region == BK_DEVICE_ROM)
+		return 0; /* read only: dropped, as by hardware */
+	return bk__device_write(m, region, offset, width, value);
+}
+
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static int place_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct place *place = opaque;
+	struct bk__region *region = &place->mediate->regions[place->region];
+	int r;
+
+	count(&region->reads);
+	r = bk_mediate_below_read(place->mediate, place->region, offset, width, value);
+	if (r)
+		count(&region->errors);
+	return r;
+}
+
+static int place_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct place *place = opaque;
+	struct bk__region *region = &place->mediate->regions[place->region];
+	int r;
+
+	count(&region->writes);
+	r = bk_mediate_below_write(place->mediate, place->region, offset, width, value);
+	if (r)
+		count(&region->errors);
+	return r;
+}
+
+static void place_released(void *opaque)
+{
+	struct place *place = opaque;
+
+	if (place->host)
+		bk__unmap(place->host, place->size);
+	free(place);
+}
+
+static const struct bk_region_ops place_ops = {
+	.read = place_read,
+	.write = place_write,
+	.released = place_released,
+};
+
+/* Config registers are 4 bytes wide at most. */
+static const struct bk_region_ops narrow_place_ops = {
+	.read = place_read,
+	.write = place_write,
+	.released = place_released,
+	.widths = BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4,
+};
+
+/* Commits one region whose opaque is a place; on failure the place is gone. */
+static int place_add(struct bk_space *space, const struct bk_region_desc *desc)
+{
+	struct bk_update *update = bk_update_begin(bk_space_domain(space));
+	struct bk_region *region;
+	int r = update ? bk_update_add(update, space, desc, &region) : -ENOMEM;
+
+	if (r && update)
+		bk_update_drop(update);
+	else if (!r)
+		r = bk_update_commit(update);
+	if (r)
+		place_released(desc->opaque);
+	return r;
+}
+
+int bk__bottom_add(struct bk_mediate *m, unsigned region, int priority, unsigned widths, struct bk_error *err)
+{
+	struct place *place = calloc(1, sizeof(*place));
+	struct bk_region_desc desc = {
+		.name = bk__region_name(region),
+		.last = m->regions[region].size - 1,
+		.priority = priority,
+		.kind = BK_REGION_HANDLED,
+		.ops = widths == BK_WIDTH_ALL ? &place_ops : &narrow_place_ops,
+		.opaque = place,
+	};
+	int r = -ENOMEM;
+
+	if (place) {
+		*place = (struct place){ .mediate = m, .region = region };
+		r = place_add(m->regions[region].space, &desc);
+	}
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(region), strerror(-r)) : 0;
+}
+
+static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t size)
+{
+	struct bk__region *region = &m->regions[bar];
+	bool writable = region->info.flags & BK_DEVICE_WRITE;
+	struct place *place = calloc(1, sizeof(*place));
+	struct bk_region_desc desc = {
+		.name = bk__region_name(bar),
+		.first = first,
+		.last = first + size - 1,
+		.priority = BK__PRIORITY_MAPPED,
+		.rank = first,
+		.kind = BK_REGION_MAPPED,
+		.ops = &place_ops,
+		.opaque = place,
+		.base = first,
+		.memory = {
+			.fd = region->info.fd,
+			.fd_offset = region->info.fd_offset + first,
+			.attributes = BK_MEMORY_DEVICE | (writable ? 0 : BK_MEMORY_READONLY),
+		},
+	};
+	void *host;
+
+	if (!place)
+		return -ENOMEM;
+	host = bk__map(region->info.fd, region->info.fd_offset + first, size, writable);
+	if (!host) {
+		bk_log(BK_LOG_WARNING,
+		       "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
+		       " cannot be mapped (%s): every access exits",
+		       m->below->name, bk__region_name(bar), size, first, strerror(errno));
+		free(place);
+		return 0;
+	}
+	*place = (struct place){ .mediate = m, .region = bar, .host = host, .size = size };
+	desc.memory.host = host;
+	return place_add(region->space, &desc);
+}
+
+/* Whole pages of each area, as far as the device describes them in a way that can be mapped. */
+static int map_areas(struct bk_mediate *m, unsigned bar)
+{
+	struct bk__region *region = &m->regions[bar];
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = 0;
+
+	for (unsigned i = 0; i < region->info.area_count && i < BK_DEVICE_AREAS; i++) {
+		const struct bk_device_area *area = &region->info.areas[i];
+		uint64_t first, end;
+		int r;
+
+		if (area->offset >= region->size || area->offset < from)
+			continue;
+		first = (area->offset + page - 1) & ~(page - 1);
+		end = area->size < region->size - area->offset ? area->offset + area->size : region->size;
+		end &= ~(page - 1);
+		if (first >= end)
+			continue;
+		r = map_area(m, bar, first, end - first);
+		if (r)
+			return r;
+		from = end;
+	}
+	return 0;
+}
+
+int bk__bar_build(struct bk_mediate *m, unsigned bar, bool mappable, struct bk_error *err)
+{
+	struct bk__region *region = &m->regions[bar];
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	int r;
+
+	region->size = region->info.size;
+	region->space = bk_space_create(m->domain, bk__region_name(bar), region->size - 1);
+	if (!region->space)
+		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name, bk__region_name(bar));
+	r = bk__bottom_add(m, bar, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+	if (r)
+		return r;
+	if (!mappable || !(region->info.flags & BK_DEVICE_MMAP) || !(region->info.flags & BK_DEVICE_READ) ||
+	    region->info.fd < 0 || region->info.fd_offset % page || region->info.fd_offset > INT64_MAX ||
+	    region->size > INT64_MAX - region->info.fd_offset)
+		return 0;
+	r = map_areas(m, bar);
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(bar), strerror(-r)) : 0;
+}

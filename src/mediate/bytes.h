@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Integers in PCI's byte order (lowest address is bits 7:0), on any host. */
+#ifndef BARKEEP_MEDIATE_BYTES_H
+#define BARKEEP_MEDIATE_BYTES_H
+
+#include <stdint.h>
+
+static inline uint64_t bk__load(const void *bytes, unsigned width)
+{
+	const uint8_t *byte = bytes;
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < width; i++)
+		value |= (uint64_t)byte[i] << 8 * i;
+	return value;
+}
+
+static inline void bk__store(void *bytes, unsigned width, uint64_t value)
+{
+	uint8_t *byte = bytes;
+
+	for (unsigned i = 0; i < width; i++)
+		byte[i] = (uint8_t)(value >> 8 * i);
+}
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Capabilities as the device has them, at its own offsets. What the function
+ * models is modelled; what would give the guest a hold on the host is hidden;
+ * all others are shown read-only and read from the device at each access.
+ *
+ * The device is hostile: its chains may loop, overlap or end anywhere. What
+ * makes no sense is left out with a line in the log; an MSI-X table that is
+ * not in its BAR refuses the device, for its registers cannot be told from it.
+ */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "mediate/bytes.h"
+
+#define STATUS          0x06
+#define STATUS_CAP_LIST 0x0010
+#define CAP_POINTER     0x34
+
+enum {
+	CAP_PM = 0x01,
+	CAP_VPD = 0x03,
+	CAP_MSI = 0x05,
+	CAP_VENDOR = 0x09,
+	CAP_EXPRESS = 0x10,
+	CAP_MSIX = 0x11,
+	CAP_AF = 0x13,
+	CAP_EA = 0x14, /* Enhanced Allocation: BARs at fixed addresses, the host's */
+};
+
+enum {
+	EXT_VSEC = 0x000b,
+	EXT_ACS = 0x000d,
+	EXT_ARI = 0x000e,
+	EXT_ATS = 0x000f,
+	EXT_SRIOV = 0x0010,
+	EXT_MRIOV = 0x0011,
+	EXT_PRI = 0x0013,
+	EXT_REBAR = 0x0015,
+	EXT_PASID = 0x001b,
+	EXT_DVSEC = 0x0023,
+	EXT_VF_REBAR = 0x0024,
+	EXT_DOE = 0x002e, /* a mailbox: without writes it only makes its driver wait */
+	EXT_IDE = 0x0030,
+};
+
+/* A capability as the device describes it: it reaches to the next one, or to the end. */
+struct found {
+	unsigned id, version, offset, size;
+	const uint8_t *bytes;
+};
+
+/* The offsets, in units of 4 bytes, where a capability starts. */
+struct starts {
+	bool at[BK__CONFIG_MAX / 4];
+};
+
+static int left_out(struct bk_mediate *m, const struct found *cap, const char *why)
+{
+	bk_log(BK_LOG_WARNING, "%s: capability 0x%02x at 0x%02x is not shown: %s", m->below->name, cap->id,
+	       cap->offset, why);
+	return 0;
+}
+
+/* The answer of a bk_pci_*_add: only running out of memory is ours to report. */
+static int added(struct bk_mediate *m, const struct found *cap, int r)
+{
+	if (r == -ENOMEM)
+		return r;
+	return r < 0 ? left_out(m, cap, strerror(-r)) : 0;
+}
+
+/* `size` bytes from `skip` on are read from the device each time. */
+static void make_live(struct bk_mediate *m, const struct found *cap, unsigned skip)
+{
+	if (cap->size > skip)
+		memset(m->live + cap->offset + skip, 0xff, cap->size - skip);
+}
+
+static bool starts_next(struct starts *starts, unsigned offset, unsigned first, unsigned end)
+{
+	if (offset < first || offset >= end || starts->at[offset / 4])
+		return false;
+	return starts->at[offset / 4] = true;
+}
+
+/* Cut a loop, or a pointer out of the space, where it is; told once. */
+static void chain_cut(struct bk_mediate *m, unsigned offset)
+{
+	bk_log(BK_LOG_WARNING, "%s: the chain of capabilities leads to 0x%02x, where none can be: cut there",
+	       m->below->name, offset);
+}
+
+static void walk_standard(struct bk_mediate *m, struct starts *starts)
+{
+	unsigned offset = m->config[CAP_POINTER] & ~3u;
+
+	if (!(bk__load(m->config + STATUS, 2) & STATUS_CAP_LIST))
+		return;
+	for (; offset; offset = m->config[offset + 1] & ~3u) {
+		if (!starts_next(starts, offset, 0x40, 0x100)) {
+			chain_cut(m, offset);
+			return;
+		}
+	}
+}
+
+static void walk_extended(struct bk_mediate *m, struct starts *starts)
+{
+	unsigned offset = 0x100;
+
+	do {
+		uint64_t header = bk__load(m->config + offset, 4);
+
+		if (!header || header == 0xffffffff)
+			return;
+		if (!starts_next(starts, offset, 0x100, BK__CONFIG_MAX)) {
+			chain_cut(m, offset);
+			return;
+		}
+		offset = (unsigned)(header >> 20) & ~3u;
+		if (offset && offset < 0x100) {
+			chain_cut(m, offset);
+			return;
+		}
+	} while (offset);
+}
+
+static unsigned room(const struct starts *starts, unsigned offset, unsigned end)
+{
+	unsigned next = offset + 4;
+
+	while (next < end && !starts->at[next / 4])
+		next += 4;
+	return next - offset;
+}
+
+/* PM 3.2: the model has D0 and D3hot, and no wake events. */
+static int add_pm(struct bk_mediate *m, const struct found *cap)
+{
+	uint16_t pmc;
+
+	if (cap->size < 8)
+		return left_out(m, cap, "it is cut short");
+	pmc = (uint16_t)bk__load(cap->bytes + 2, 2) & 0x003f;
+	return added(m, cap, bk_pci_pm_add(m->function, cap->offset, pmc, cap->bytes[4] & 0x08));
+}
+
+/* PCI 3.0 6.8.1 */
+static int add_msi(struct bk_mediate *m, const struct found *cap)
+{
+	unsigned control = (unsigned)bk__load(cap->bytes + 2, 2), log2 = control >> 1 & 7;
+	bool address64 = control & 0x80, maskable = control & 0x100;
+	unsigned size = (address64 ? 14 : 10) + (maskable ? 10 : 0);
+	struct bk_device_irq irq;
+
+	if (log2 > 5)
+		return left_out(m, cap, "its number of messages is reserved");
+	if (cap->size < size)
+		return left_out(m, cap, "it is cut short");
+	if (bk_device_irq(m->below, BK_DEVICE_MSI, &irq) || !irq.count)
+		return left_out(m, cap, "the device below delivers no MSI");
+	while (log2 && 1u << log2 > irq.count)
+		log2--;
+	return added(m, cap, bk_pci_msi_add(m->function, cap->offset, 1u << log2, address64, maskable));
+}
+
+static int msix_inside(struct bk_mediate *m, const char *what, unsigned bar, uint32_t offset, unsigned size,
+		       struct bk_error *err)
+{
+	uint64_t have = bar < BK_PCI_BARS ? m->regions[bar].size : 0;
+
+	if (have && !(bk__load(m->config + 0x10 + 4 * bar, 4) & 1) && have >= size && offset <= have - size)
+		return 0;
+	return bk_fail(err, EINVAL,
+		       "%s: the MSI-X %s is said to be %u bytes at 0x%" PRIx32 " of bar%u, which %s%" PRIu64
+		       " bytes%s",
+		       m->below->name, what, size, offset, bar, have ? "is a BAR of " : "has ", have,
+		       have ? "" : ": there is no such BAR");
+}
+
+/* PCI 3.0 6.8.2 */
+static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_error *err)
+{
+	unsigned vectors, table_bar, pba_bar;
+	uint32_t table, pba;
+	struct bk_device_irq irq;
+	int r;
+
+	if (cap->size < 12)
+		return left_out(m, cap, "it is cut short");
+	vectors = ((unsigned)bk__load(cap->bytes + 2, 2) & 0x7ff) + 1;
+	table = (uint32_t)bk__load(cap->bytes + 4, 4);
+	pba = (uint32_t)bk__load(cap->bytes + 8, 4);
+	table_bar = table & 7;
+	pba_bar = pba & 7;
+	table &= ~7u;
+	pba &= ~7u;
+	r = msix_inside(m, "table", table_bar, table, 16 * vectors, err);
+	if (!r)
+		r = msix_inside(m, "PBA", pba_bar, pba, 8 * ((vectors + 63) / 64), err);
+	if (r)
+		return r;
+	if (bk_device_irq(m->below, BK_DEVICE_MSIX, &irq) || !irq.count)
+		return left_out(m, cap, "the device below delivers no MSI-X");
+	if (vectors > irq.count)
+		vectors = irq.count;
+	r = bk_pci_msix_add(m->function, cap->offset, vectors, table_bar, table, pba_bar, pba);
+	if (r == -EINVAL)
+		return bk_fail(err, EINVAL,
+			       "%s: MSI-X (0x%02x) makes no sense: table at 0x%" PRIx32
+			       " of bar%u, PBA at 0x%" PRIx32 " of bar%u, %u vectors",
+			       m->below->name, cap->offset, table, table_bar, pba, pba_bar, vectors);
+	return r < 0 ? added(m, cap, r) : bk__msix_traps(m, table_bar, pba_bar, err);
+}
+
+/*
+ * PCIe 7.5.3. An endpoint on a root bus, without a port above it, is a root
+ * complex integrated one, which has no link and no slot: their registers are
+ * zero. Controls start at the value they have after a reset; the host's stay
+ * in the device.
+ */
+#define EXPRESS_V2            60
+#define EXPRESS_V1            20
+#define EXPRESS_FLAGS         0x02
+#define EXPRESS_DEVICE        0x04
+#define EXPRESS_CONTROL       0x08
+#define EXPRESS_STATUS        0x0a
+#define EXPRESS_LINK          0x0c /* link, slot and root registers */
+#define EXPRESS_CONTROL2      0x28
+#define EXPRESS_LINK2         0x2c
+#define EXPRESS_TYPE          0x00f0
+#define EXPRESS_LEGACY        0x0010
+#define EXPRESS_INTEGRATED    0x0090
+#define EXPRESS_SLOT          0x0100
+#define EXPRESS_FLR           0x10000000
+#define EXPRESS_CONTROL_RESET 0x2810 /* 512 bytes a read request, relaxed ordering, no snoop */
+#define EXPRESS_STATUS_LIVE   0x3f   /* errors met, transactions pending */
+#define EXPRESS_STATUS_ERRORS 0x0f
+
+/* Registers of the capability that a guest may neither write nor see anything in. */
+static int blank(struct bk_mediate *m, const struct found *cap, unsigned first, unsigned end)
+{
+	static const uint8_t zeros[EXPRESS_V2];
+
+	return bk_pci_function_preset(m->function, cap->offset + first, zeros, zeros, zeros, end - first);
+}
+
+static int add_express(struct bk_mediate *m, const struct found *cap)
+{
+	uint8_t bytes[EXPRESS_V2] = { 0 };
+	unsigned size = (cap->bytes[EXPRESS_FLAGS] & 0x0f) == 1 ? EXPRESS_V1 : EXPRESS_V2;
+	unsigned flags = (unsigned)bk__load(cap->bytes + EXPRESS_FLAGS, 2);
+	bool endpoint = !(flags & EXPRESS_TYPE) || (flags & EXPRESS_TYPE) == EXPRESS_LEGACY;
+	int r;
+
+	if (cap->size < size)
+		return left_out(m, cap, "it is cut short");
+	memcpy(bytes, cap->bytes, size);
+	if (endpoint)
+		flags = (flags & ~(unsigned)(EXPRESS_TYPE | EXPRESS_SLOT)) | EXPRESS_INTEGRATED;
+	bk__store(bytes + EXPRESS_FLAGS, 2, flags);
+	if (!m->can_reset)
+		bk__store(bytes + EXPRESS_DEVICE, 4,
+			  bk__load(bytes + EXPRESS_DEVICE, 4) & ~(uint64_t)EXPRESS_FLR);
+	bk__store(bytes + EXPRESS_CONTROL, 4, EXPRESS_CONTROL_RESET);
+	bk__store(bytes + EXPRESS_CONTROL2, 4, 0);
+	r = bk_pci_express_add(m->function, cap->offset, bytes, size);
+	if (r < 0)
+		return added(m, cap, r);
+	m->live[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_LIVE;
+	m->w1c[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_ERRORS;
+	r = 0;
+	if (endpoint)
+		r = blank(m, cap, EXPRESS_LINK, size < EXPRESS_CONTROL2 - 4 ? size : EXPRESS_CONTROL2 - 4);
+	if (!r && endpoint && size > EXPRESS_LINK2)
+		r = blank(m, cap, EXPRESS_LINK2, size);
+	return r;
+}
+
+static int add_af(struct bk_mediate *m, const struct found *cap)
+{
+	if (cap->size < 6)
+		return left_out(m, cap, "it is cut short");
+	if (!m->can_reset || !(cap->bytes[3] & 2))
+		return 0; /* all it offers is a reset */
+	return added(m, cap, bk_pci_af_add(m->function, cap->offset));
+}
+
+static int add_live(struct bk_mediate *m, struct found *cap, struct bk_error *err)
+{
+	int r;
+
+	if (cap->id == CAP_VENDOR && cap->size > cap->bytes[2] && cap->bytes[2] > 2)
+		cap->size = cap->bytes[2];
+	r = bk_pci_capability_add(m->function, (uint8_t)cap->id, cap->offset, cap->size, cap->bytes, NULL,
+				  NULL);
+	if (r < 0)
+		return added(m, cap, r);
+	make_live(m, cap, 2);
+	return cap->id == CAP_VPD && cap->size >= 8 ? bk__mediate_vpd(m, cap->offset, err) : 0;
+}
+
+static int add_standard(struct bk_mediate *m, struct found *cap, struct bk_error *err)
+{
+	switch (cap->id) {
+	case CAP_PM:
+		return add_pm(m, cap);
+	case CAP_MSI:
+		return add_msi(m, cap);
+	case CAP_MSIX:
+		return add_msix(m, cap, err);
+	case CAP_EXPRESS:
+		return add_express(m, cap);
+	case CAP_AF:
+		return add_af(m, cap);
+	case CAP_EA:
+		return 0;
+	default:
+		return add_live(m, cap, err);
+	}
+}
+
+/*
+ * PCIe 7.8.6: up to six BARs, each with the sizes it could have and the one it
+ * has. The latter is the only one shown, for the map below cannot change.
+ */
+static int add_rebar(struct bk_mediate *m, const struct found *cap)
+{
+	unsigned bars = cap->size >= 12 ? cap->bytes[8] >> 5 : 0;
+	uint8_t bytes[4 + 8 * 6] = { 0 };
+
+	if (!bars || bars > 6 || cap->size < 4 + 8 * bars)
+		return left_out(m, cap, "it is cut short");
+	for (unsigned i = 0; i < bars; i++) {
+		unsigned control = (unsigned)bk__load(cap->bytes + 8 + 8 * i, 4) & 0x3fe7;
+		unsigned bar = control & 7, log2 = control >> 8;
+
+		if (bar >= BK_PCI_BARS || log2 > 27 || m->regions[bar].size != (uint64_t)1 << (20 + log2))
+			return left_out(m, cap, "it does not agree with the BARs");
+		bk__store(bytes + 4 + 8 * i, 4, (uint64_t)1 << (4 + log2));
+		bk__store(bytes + 8 + 8 * i, 4, control);
+	}
+	return added(m, cap,
+		     bk_pci_extended_add(m->function, EXT_REBAR, (uint8_t)cap->version, cap->offset,
+					 4 + 8 * bars, bytes, NULL, NULL));
+}
+
+static bool is_hidden(unsigned id)
+{
+	switch (id) {
+	case 0:
+	case EXT_ACS:
+	case EXT_ARI:
+	case EXT_ATS:
+	case EXT_SRIOV:
+	case EXT_MRIOV:
+	case EXT_PRI:
+	case EXT_PASID:
+	case EXT_VF_REBAR:
+	case EXT_DOE:
+	case EXT_IDE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int add_extended(struct bk_mediate *m, struct found *cap)
+{
+	unsigned length;
+	int r;
+
+	if (is_hidden(cap->id))
+		return 0;
+	if (cap->id == EXT_REBAR)
+		return add_rebar(m, cap);
+	if ((cap->id == EXT_VSEC || cap->id == EXT_DVSEC) && cap->size >= 8) {
+		length = (unsigned)bk__load(cap->bytes + 4, 4) >> 20;
+		if (length >= 8 && length < cap->size)
+			cap->size = length;
+	}
+	r = bk_pci_extended_add(m->function, (uint16_t)cap->id, (uint8_t)cap->version, cap->offset, cap->size,
+				cap->bytes, NULL, NULL);
+	if (r < 0)
+		return added(m, cap, r);
+	make_live(m, cap, 4);
+	return 0;
+}
+
+static int build(struct bk_mediate *m, struct bk_error *err)
+{
+	struct starts starts = { 0 };
+	int r = 0;
+
+	walk_standard(m, &starts);
+	if (m->config_size > 256)
+		walk_extended(m, &starts);
+	for (unsigned offset = 0x40; !r && offset < m->config_size; offset += 4) {
+		bool extended = offset >= 0x100;
+		const uint8_t *bytes = m->config + offset;
+		struct found cap = {
+			.id = (unsigned)bk__load(bytes, extended ? 2 : 1),
+			.version = bytes[2] & 0x0f,
+			.offset = offset,
+			.size = room(&starts, offset, extended ? m->config_size : 256),
+			.bytes = bytes,
+		};
+
+		if (!starts.at[offset / 4])
+			continue;
+		r = extended ? add_extended(m, &cap) : add_standard(m, &cap, err);
+	}
+	return r;
+}
+
+int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err)
+{
+	int r = build(m, err);
+
+	return r == -ENOMEM ? bk_fail(err, ENOMEM, "%s: capabilities: out of memory", m->below->name) : r;
+}

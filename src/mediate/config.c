@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Config space without traps: the function's registers, with the bits of the
+ * device that stay live, and the one bit of COMMAND that goes to the device.
+ */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "mediate/bytes.h"
+
+/* PCI 3.0 6.2.2 */
+#define COMMAND         0x04
+#define COMMAND_IO      0x0001
+#define COMMAND_MEMORY  0x0002
+#define COMMAND_MASTER  0x0004
+#define STATUS          0x06
+#define STATUS_CAP_LIST 0x0010
+#define STATUS_ERRORS   0xf900 /* write 1 to clear */
+
+int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
+{
+	uint64_t size = m->regions[BK_DEVICE_CONFIG].info.size;
+	int r;
+
+	if (size < 256)
+		return bk_fail(err, EINVAL, "%s: a config space of %" PRIu64 " bytes (256 at least)",
+			       m->below->name, size);
+	m->config_size = size < BK__CONFIG_MAX ? 256 : BK__CONFIG_MAX;
+	r = bk_device_read(m->below, BK_DEVICE_CONFIG, 0, m->config, m->config_size);
+	if (r < 0)
+		return bk_fail(err, -r, "%s: config space cannot be read: %s", m->below->name, strerror(-r));
+
+	/* STATUS tells what the device met, but for the bit that says whether there are capabilities. */
+	bk__store(m->live + STATUS, 2, 0xffff & ~STATUS_CAP_LIST);
+	bk__store(m->w1c + STATUS, 2, STATUS_ERRORS);
+	return 0;
+}
+
+int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
+{
+	uint64_t live, device;
+	int r;
+
+	if (width == 8) {
+		uint64_t high;
+
+		r = bk__mediate_config_read(m, offset, 4, value);
+		if (!r)
+			r = bk__mediate_config_read(m, offset + 4, 4, &high);
+		if (!r)
+			*value |= high << 32;
+		return r;
+	}
+	r = bk_pci_function_read(m->function, (unsigned)offset, width, value);
+	live = bk__load(m->live + offset, width);
+	if (r || !live)
+		return r;
+	r = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, &device);
+	if (!r)
+		*value = (*value & ~live) | (device & live);
+	return r;
+}
+
+int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+{
+	uint64_t clear;
+	int r;
+
+	if (width == 8) {
+		r = bk__mediate_config_write(m, offset, 4, value);
+		return r ? r : bk__mediate_config_write(m, offset + 4, 4, value >> 32);
+	}
+	r = bk_pci_function_write(m->function, (unsigned)offset, width, value);
+	/* By bytes: a neighbour of a byte that clears bits is none of the guest's business. */
+	clear = value & bk__load(m->w1c + offset, width);
+	for (unsigned i = 0; !r && i < width; i++)
+		if (clear >> 8 * i & 0xff)
+			r = bk__device_write(m, BK_DEVICE_CONFIG, offset + i, 1, clear >> 8 * i & 0xff);
+	return r;
+}
+
+/*
+ * MASTER follows the guest. IO and MEM stay on for as long as the device is
+ * open, whatever the guest does: mappings of its BARs would raise SIGBUS
+ * otherwise. The guest's bits drive only its map.
+ */
+int bk__mediate_command(struct bk_mediate *m)
+{
+	uint64_t now, wanted;
+	int r = bk__device_read(m, BK_DEVICE_CONFIG, COMMAND, 2, &now);
+
+	if (r)
+		return r;
+	wanted = (now & ~(uint64_t)COMMAND_MASTER) | m->decode | (m->command & COMMAND_MASTER);
+	return wanted == now ? 0 : bk__device_write(m, BK_DEVICE_CONFIG, COMMAND, 2, wanted);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The mediated device as a device: its regions are the spaces, the rest is the device below. */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct bk_mediate *of(struct bk_device *device)
+{
+	return (struct bk_mediate *)device; /* the first member */
+}
+
+static int face_info(struct bk_device *device, struct bk_device_info *info)
+{
+	return bk_device_info(of(device)->below, info);
+}
+
+/* Keeps the largest areas, in ascending order. */
+static void area_keep(struct bk_device_region *region, uint64_t offset, uint64_t size)
+{
+	unsigned smallest = 0;
+
+	if (region->area_count == BK_DEVICE_AREAS) {
+		for (unsigned i = 1; i < BK_DEVICE_AREAS; i++)
+			if (region->areas[i].size < region->areas[smallest].size)
+				smallest = i;
+		if (region->areas[smallest].size >= size)
+			return;
+		region->area_count--;
+		memmove(region->areas + smallest, region->areas + smallest + 1,
+			(region->area_count - smallest) * sizeof(region->areas[0]));
+	}
+	region->areas[region->area_count++] = (struct bk_device_area){ .offset = offset, .size = size };
+}
+
+/* Whole pages of the flat view that the device answers directly. A mapped range is where it is in the file.
+ */
+static bool area_visit(void *opaque, const struct bk_flat *flat)
+{
+	struct bk_device_region *region = opaque;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first, end;
+
+	if (!flat->memory || flat->memory->fd < 0)
+		return true;
+	first = (flat->first + page - 1) & ~(page - 1);
+	end = (flat->last + 1) & ~(page - 1);
+	if (first < end)
+		area_keep(region, first, end - first);
+	return true;
+}
+
+static int face_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
+{
+	struct bk_mediate *m = of(device);
+	const struct bk__region *own;
+
+	if (index >= BK__SPACES)
+		return bk_device_region(m->below, index, region);
+	own = &m->regions[index];
+	*region = own->info;
+	region->size = own->size;
+	region->area_count = 0;
+	if (index == BK_DEVICE_CONFIG)
+		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
+	else if (index == BK_DEVICE_ROM)
+		region->flags = own->size ? BK_DEVICE_READ : 0;
+	else if (own->space && region->flags & BK_DEVICE_MMAP)
+		bk_space_visit(own->space, 0, own->size - 1, area_visit, region);
+	if (!region->area_count) {
+		region->flags &= ~(unsigned)BK_DEVICE_MMAP;
+		region->fd = -1;
+		region->fd_offset = 0;
+	}
+	return 0;
+}
+
+static int face_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
+{
+	return bk_device_irq(of(device)->below, index, irq);
+}
+
+static int face_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
+{
+	struct bk_mediate *m = of(device);
+
+	if (region >= BK__SPACES)
+		return bk_device_read(m->below, region, offset, data, count);
+	if (!m->regions[region].space || offset > m->regions[region].size ||
+	    count > m->regions[region].size - offset)
+		return -EINVAL;
+	return bk_space_read_bytes(m->regions[region].space, offset, data, count);
+}
+
+static int face_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		      size_t count)
+{
+	struct bk_mediate *m = of(device);
+
+	if (region >= BK__SPACES)
+		return bk_device_write(m->below, region, offset, data, count);
+	if (!m->regions[region].space || offset > m->regions[region].size ||
+	    count > m->regions[region].size - offset)
+		return -EINVAL;
+	return bk_space_write_bytes(m->regions[region].space, offset, data, count);
+}
+
+static int face_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+			 unsigned start, unsigned count, const int *fds)
+{
+	return bk_device_set_irqs(of(device)->below, index, action, start, count, fds);
+}
+
+static int face_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	return bk_device_dma_map(of(device)->below, dma, err);
+}
+
+static int face_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
+{
+	return bk_device_dma_unmap(of(device)->below, iova, size);
+}
+
+static int face_reset(struct bk_device *device)
+{
+	return bk_pci_function_reset(of(device)->function);
+}
+
+struct saying {
+	void (*say)(void *opaque, const char *key, const char *value);
+	void *opaque;
+};
+
+static void say_trap(void *opaque, const struct bk_trap_stats *stats)
+{
+	const struct saying *saying = opaque;
+	char line[256];
+
+	if (!stats->name)
+		return;
+	snprintf(line, sizeof(line), "%s+0x%" PRIx64 "/0x%" PRIx64 " %s", bk__region_name(stats->region),
+		 stats->offset, stats->length, stats->name);
+	saying->say(saying->opaque, "trap", line);
+}
+
+static void face_describe(struct bk_device *device,
+			  void (*say)(void *opaque, const char *key, const char *value), void *opaque)
+{
+	struct saying saying = { say, opaque };
+
+	bk_device_describe(of(device)->below, say, opaque);
+	bk_mediate_stats(of(device), say_trap, &saying);
+}
+
+static void face_close(struct bk_device *device)
+{
+	bk_mediate_close(of(device));
+}
+
+const struct bk_device_ops bk__face_ops = {
+	.info = face_info,
+	.region = face_region,
+	.irq = face_irq,
+	.read = face_read,
+	.write = face_write,
+	.set_irqs = face_set_irqs,
+	.dma_map = face_dma_map,
+	.dma_unmap = face_dma_unmap,
+	.reset = face_reset,
+	.describe = face_describe,
+	.close = face_close,
+};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The PCI function that a guest sees of the device: ids, BARs, what its registers do to the device. */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "mediate/bytes.h"
+
+/* PCI 3.0 6.1 */
+#define VENDOR           0x00
+#define DEVICE           0x02
+#define REVISION         0x08
+#define CLASS            0x09
+#define HEADER_TYPE      0x0e
+#define BAR0             0x10
+#define SUBSYSTEM_VENDOR 0x2c
+#define SUBSYSTEM        0x2e
+#define INTERRUPT_PIN    0x3d
+#define MIN_GNT          0x3e
+
+/* PCI 3.0 6.2.5.1 */
+#define BAR_IO           0x1
+#define BAR_TYPE         0x6
+#define BAR_TYPE_64      0x4
+#define BAR_PREFETCHABLE 0x8
+
+#define COMMAND_IO     0x0001
+#define COMMAND_MEMORY 0x0002
+
+static int bar_describe(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err)
+{
+	uint64_t size = m->regions[index].info.size;
+	unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
+
+	if (size & (size - 1))
+		return bk_fail(err, EINVAL,
+			       "%s: bar%u has 0x%" PRIx64 " bytes, not a power of two: no BAR can say that",
+			       m->below->name, index, size);
+	bar->size = size;
+	if (low & BAR_IO) {
+		bar->kind = BK_PCI_BAR_IO;
+		return 0;
+	}
+	bar->kind = (low & BAR_TYPE) == BAR_TYPE_64 ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
+	bar->prefetchable = low & BAR_PREFETCHABLE;
+	if ((low & BAR_TYPE) == BAR_TYPE)
+		return bk_fail(err, EINVAL, "%s: bar%u has the reserved type 3 (register 0x%08x)",
+			       m->below->name, index, low);
+	if (bar->kind == BK_PCI_BAR_MEM64 && (index == 5 || m->regions[index + 1].info.size))
+		return bk_fail(err, EINVAL, "%s: bar%u is 64-bit, but its upper half is %s", m->below->name,
+			       index, index == 5 ? "outside the BARs" : "another BAR");
+	return 0;
+}
+
+static void on_command(void *opaque, uint16_t command)
+{
+	struct bk_mediate *m = opaque;
+	static struct bk_ratelimit limit;
+	uint64_t missed;
+	int r;
+
+	m->command = command;
+	r = bk__mediate_command(m);
+	if (r && bk_ratelimit_ok(&limit, &missed))
+		bk_log(BK_LOG_ERROR, "%s: bus mastering cannot be switched: %s", m->below->name,
+		       strerror(-r));
+}
+
+static int on_reset(void *opaque)
+{
+	struct bk_mediate *m = opaque;
+	int r = bk_device_reset(m->below), restored;
+
+	if (r == -EOPNOTSUPP && !m->reset_told) {
+		m->reset_told = true;
+		bk_log(BK_LOG_WARNING,
+		       "%s: the device cannot be reset: only its registers in config space are",
+		       m->below->name);
+	}
+	restored = bk__mediate_command(m);
+	return r ? r : restored;
+}
+
+static int function_create(struct bk_mediate *m, struct bk_pci_function_desc *desc, struct bk_error *err)
+{
+	const uint8_t *config = m->config;
+	struct bk_device_irq intx;
+	int r;
+
+	desc->name = m->below->name;
+	desc->vendor = (uint16_t)bk__load(config + VENDOR, 2);
+	desc->device = (uint16_t)bk__load(config + DEVICE, 2);
+	desc->subsystem_vendor = (uint16_t)bk__load(config + SUBSYSTEM_VENDOR, 2);
+	desc->subsystem = (uint16_t)bk__load(config + SUBSYSTEM, 2);
+	desc->revision = config[REVISION];
+	desc->class_code = (uint32_t)bk__load(config + CLASS, 3);
+	desc->extended = m->config_size > 256;
+	if (config[INTERRUPT_PIN] <= 4 && !bk_device_irq(m->below, BK_DEVICE_INTX, &intx) && intx.count)
+		desc->pin = config[INTERRUPT_PIN];
+	desc->command = on_command;
+	desc->reset = on_reset;
+	desc->opaque = m;
+	r = bk_pci_function_create(m->domain, desc, &m->function, err);
+	if (r)
+		return r;
+	r = bk_pci_function_preset(m->function, MIN_GNT, config + MIN_GNT, NULL, NULL, 2);
+	return r ? bk_fail(err, -r, "%s: %s", m->below->name, strerror(-r)) : 0;
+}
+
+int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+{
+	struct bk_pci_function_desc desc = { 0 };
+	int r;
+
+	if (bk__load(m->config + VENDOR, 2) == 0xffff)
+		return bk_fail(err, EINVAL, "%s: the device does not answer (its vendor id reads 0xffff)",
+			       m->below->name);
+	if (m->config[HEADER_TYPE] & 0x7f)
+		return bk_fail(err, EINVAL, "%s: header type %u: only endpoints (type 0) can be mediated",
+			       m->below->name, m->config[HEADER_TYPE] & 0x7f);
+	for (unsigned i = 0; i < BK_PCI_BARS; i++) {
+		if (!m->regions[i].info.size)
+			continue;
+		r = bar_describe(m, i, &desc.bars[i], err);
+		if (r)
+			return r;
+		m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
+	}
+	if (m->regions[BK_DEVICE_ROM].info.size)
+		m->decode |= COMMAND_MEMORY;
+	r = bk__mediate_command(m);
+	if (r)
+		return bk_fail(err, -r, "%s: decoding cannot be switched on: %s", m->below->name,
+			       strerror(-r));
+
+	for (unsigned i = 0; i < BK_PCI_BARS; i++) {
+		if (desc.bars[i].kind == BK_PCI_BAR_NONE)
+			continue;
+		r = bk__bar_build(m, i, desc.bars[i].kind != BK_PCI_BAR_IO, err);
+		if (r)
+			return r;
+		desc.bars[i].space = m->regions[i].space;
+	}
+	r = bk__mediate_rom(m, options, err);
+	if (r)
+		return r;
+	if (m->regions[BK_DEVICE_ROM].space)
+		desc.rom = (struct bk_pci_bar){ .kind = BK_PCI_BAR_MEM32,
+						.size = m->regions[BK_DEVICE_ROM].size,
+						.space = m->regions[BK_DEVICE_ROM].space };
+	r = function_create(m, &desc, err);
+	if (r)
+		return r;
+	m->regions[BK_DEVICE_CONFIG].space = bk_pci_function_config(m->function);
+	m->regions[BK_DEVICE_CONFIG].size = m->config_size;
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Log: accesses reach the device, and leave a line. */
+#include "mediate/mediate.h"
+#include "mediate/verbs.h"
+
+#include <inttypes.h>
+
+/* A warning, since the user asked for these lines and should see them without asking again. */
+static void line(struct bk__verb *verb, bool write, uint64_t offset, unsigned width, uint64_t value,
+		 int error)
+{
+	uint64_t missed;
+	char more[64] = "";
+
+	if (!bk_ratelimit_ok(&verb->limit, &missed))
+		return;
+	if (missed)
+		snprintf(more, sizeof(more), " (%" PRIu64 " lines missed)", missed);
+	bk_log(BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s%s",
+	       bk_mediate_below(verb->mediate)->name, bk__region_name(verb->spec.region), offset,
+	       write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "", more);
+}
+
+static int log_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk__verb *verb = opaque;
+	int r = bk_mediate_below_read(verb->mediate, region, offset, width, value);
+
+	line(verb, false, offset, width, *value, r);
+	return r;
+}
+
+static int log_write(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk__verb *verb = opaque;
+	int r = bk_mediate_below_write(verb->mediate, region, offset, width, value);
+
+	line(verb, true, offset, width, value, r);
+	return r;
+}
+
+const struct bk_trap_ops bk__log_ops = {
+	.read = log_read,
+	.write = log_write,
+	.released = bk__verb_released,
+};

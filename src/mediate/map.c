@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mappings of a device's file, placed so that large pages can be used. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, which POSIX has since 2024 */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LARGEST_PAGE ((uint64_t)1 << 30)
+
+void *bk__map(int fd, uint64_t offset, uint64_t size, bool writable)
+{
+	uint64_t align = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint8_t *reserved, *host;
+	int saved;
+
+	while (align < size && align < LARGEST_PAGE)
+		align <<= 1;
+	if (size > SIZE_MAX - align) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* Room for any alignment, without memory behind it; what is not needed goes back. */
+	reserved = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (reserved == MAP_FAILED)
+		return NULL;
+	host = reserved + (-(uintptr_t)reserved & (align - 1));
+	if (mmap(host, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)offset) == MAP_FAILED) {
+		saved = errno;
+		munmap(reserved, size + align);
+		errno = saved;
+		return NULL;
+	}
+	if (host > reserved)
+		munmap(reserved, (size_t)(host - reserved));
+	if (host + size < reserved + size + align)
+		munmap(host + size, (size_t)(reserved + align - host));
+	return host;
+}
+
+void bk__unmap(void *host, uint64_t size)
+{
+	munmap(host, size);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Mirror: a range of a BAR shows the function's config space as the guest sees
+ * it, with its own BAR values and capabilities. Accesses go to the space, so
+ * that any width and any trap over config space means the same through both.
+ */
+#include "mediate/verbs.h"
+
+static int mirror_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk__verb *verb = opaque;
+
+	return bk_space_read(bk_mediate_region(verb->mediate, BK_DEVICE_CONFIG),
+			     verb->spec.value + (offset - verb->spec.offset), width, value);
+}
+
+static int mirror_write(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk__verb *verb = opaque;
+
+	return bk_space_write(bk_mediate_region(verb->mediate, BK_DEVICE_CONFIG),
+			      verb->spec.value + (offset - verb->spec.offset), width, value);
+}
+
+const struct bk_trap_ops bk__mirror_ops = {
+	.read = mirror_read,
+	.write = mirror_write,
+	.released = bk__verb_released,
+};
