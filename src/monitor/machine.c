@@ -380,19 +380,11 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
 	return error ? error : load(monitor, err);
 }
 
-static uint64_t exits(const struct bk__monitor *monitor)
-{
-	struct bk__vcpus_stats stats;
-
-	bk__vcpus_stats(monitor->vcpus, &stats);
-	return stats.mmio_exits + stats.io_exits;
-}
-
 /* Serves requests until one of them ends the run. vCPUs run when it starts, and are parked when it returns.
  */
 static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *err)
 {
-	uint64_t before = exits(monitor), count;
+	uint64_t count;
 
 	for (;;) {
 		unsigned requests;
@@ -416,18 +408,16 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 			return BK__END_STOPPED;
 		if (requests & REQUEST_POWEROFF)
 			return BK__END_POWEROFF;
-		if (requests & REQUEST_TRIPLE && (monitor->config.no_reboot || exits(monitor) == before)) {
-			/* A kernel that crashes before it touched anything would do so for ever. */
+		if (requests & REQUEST_TRIPLE) {
 			bk_fail(err, EIO, "triple fault");
 			return BK__END_TRIPLE_FAULT;
 		}
 		if (monitor->config.no_reboot)
 			return BK__END_RESET;
-		/* vCPUs may have asked for the same again before they were parked. */
-		atomic_fetch_and(&monitor->requests, ~(unsigned)(REQUEST_TRIPLE | REQUEST_RESET));
+		/* Another vCPU may have asked for the same before it was parked. */
+		atomic_fetch_and(&monitor->requests, ~(unsigned)REQUEST_RESET);
 		if (reset(monitor, err))
 			return BK__END_ERROR;
-		before = exits(monitor);
 		bk__vcpus_revive(monitor->vcpus);
 		bk__vcpus_release(monitor->vcpus);
 	}
