@@ -201,7 +201,7 @@ static int slow(struct bk_space *space, const struct bk__view *view, uint64_t ad
 		uint64_t at = address + done, left = length - done;
 		const struct bk__span *span = i < view->count ? view->spans[i] : NULL;
 
-		if (!span || at < address) { /* nobody from here on, or past 2^64 - 1 */
+		if (!span) { /* nobody from here on; past 2^64 - 1 there is no span either */
 			unclaimed(&access, data + done, left);
 			break;
 		}

@@ -59,7 +59,6 @@ struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
 			return NULL;
 		view->size_class = class;
 	}
-	view->next = NULL;
 	return view;
 }
 

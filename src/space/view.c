@@ -340,7 +340,7 @@ static int patch_at(struct bk_space *space, size_t *i)
 			return -ENOMEM;
 		from = last + 1;
 		/* One past those that begin by last + 1. */
-		end = last >= UINT64_MAX - 1 ? old->count : bk__view_find(old, last + 1);
+		end = last == UINT64_MAX ? old->count : bk__view_find(old, last + 1);
 		if (end < old->count && old->spans[end]->first <= last + 1)
 			end++;
 		++*i;
