@@ -104,7 +104,8 @@ int bk_pci_host_destroy(struct bk_pci_host *host);
 
 struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host);
 
-/* The space that ECAM and CF8/CFC show: bus << 20 | devfn << 12 | register. */
+/* The space that ECAM and CF8/CFC show: bus << 20 | devfn << 12 | register. All
+ * of it answers: where no function is, with all ones. */
 struct bk_space *bk_pci_host_config(struct bk_pci_host *host);
 
 /* A bus's address spaces, in bus addresses. Valid as long as the bus. */

@@ -27,7 +27,7 @@ struct bk_pci_host {
 	struct bk_pci_bus *root;
 	struct bk_space *config;
 	struct bk_region *own_config; /* the root bus's, in `config` */
-	struct bk_region *windows[BK_PCI_WINDOWS], *ecam, *index, *data;
+	struct bk_region *windows[BK_PCI_WINDOWS], *absent, *ecam, *index, *data;
 	_Atomic uint32_t address; /* the register at 0xcf8 */
 
 	pthread_mutex_t intx_lock; /* taken after a function's */

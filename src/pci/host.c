@@ -2,6 +2,7 @@
 /* The host bridge: windows, ECAM (PCIe 7.2.2), and the ports 0xcf8 and 0xcfc (PCI 3.0 3.2.2.3.2). */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,27 @@ static int data_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 
 static const struct bk_region_ops index_ops = { .read = index_read, .write = index_write };
 static const struct bk_region_ops data_ops = { .read = data_read, .write = data_write };
+
+/* ---- Absent functions --------------------------------------------------- */
+
+/*
+ * Where no function is, config space reads all ones. There must be somebody
+ * who says so: ECAM is a fixed range, in which no BAR below may show through.
+ */
+static int absent_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	(void)opaque, (void)offset, (void)width;
+	*value = UINT64_MAX;
+	return 0;
+}
+
+static int absent_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	(void)opaque, (void)offset, (void)width, (void)value;
+	return 0;
+}
+
+static const struct bk_region_ops absent_ops = { .read = absent_read, .write = absent_write };
 
 /* ---- Creation ---------------------------------------------------------- */
 
@@ -172,8 +194,17 @@ static int add_config(struct bk_pci_host *host, struct bk_update *update)
 		.nested = host->config,
 		.nested_first = first,
 	};
+	struct bk_region_desc absent = {
+		.name = "absent functions",
+		.last = bk_space_last(host->config),
+		.priority = INT_MIN,
+		.kind = BK_REGION_HANDLED,
+		.ops = &absent_ops,
+	};
 	int error = bk_update_add(update, host->config, &own, &host->own_config);
 
+	if (!error)
+		error = bk_update_add(update, host->config, &absent, &host->absent);
 	if (!error && desc->ecam)
 		error = bk_update_add(update, desc->ecam, &ecam, &host->ecam);
 	return error;
@@ -273,7 +304,7 @@ int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host *
 static int hide(struct bk_pci_host *host)
 {
 	struct bk_update *update = bk_update_begin(host->desc.domain);
-	struct bk_region *regions[BK_PCI_WINDOWS + 4];
+	struct bk_region *regions[BK_PCI_WINDOWS + 5];
 	unsigned count = 0;
 
 	if (!update)
@@ -281,6 +312,7 @@ static int hide(struct bk_pci_host *host)
 	for (unsigned i = 0; i < host->desc.window_count; i++)
 		regions[count++] = host->windows[i];
 	regions[count++] = host->own_config;
+	regions[count++] = host->absent;
 	regions[count++] = host->ecam;
 	regions[count++] = host->index;
 	regions[count++] = host->data;

@@ -128,10 +128,12 @@ void bk__map_settle(struct bk_pci_function *function)
 			update = bk_update_begin(function->domain);
 		error = update ? change(update, show, &wanted[i]) : -ENOMEM;
 	}
-	if (error)
-		bk_update_drop(update);
-	else if (update)
+	if (!update && !error)
+		return;
+	if (!error)
 		error = bk_update_commit(update);
+	else if (update)
+		bk_update_drop(update);
 	if (error) {
 		failed(function, error);
 		return;

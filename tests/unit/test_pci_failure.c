@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Updates that cannot be made: the map stays, is tried again, and nothing else is lost. */
+#include "pci_world.h"
+
+static unsigned begin_fails, commit_fails;
+
+struct bk_update *__real_bk_update_begin(struct bk_domain *domain);
+struct bk_update *__wrap_bk_update_begin(struct bk_domain *domain);
+int __real_bk_update_commit(struct bk_update *update);
+int __wrap_bk_update_commit(struct bk_update *update);
+
+struct bk_update *__wrap_bk_update_begin(struct bk_domain *domain)
+{
+	if (begin_fails) {
+		begin_fails--;
+		return NULL;
+	}
+	return __real_bk_update_begin(domain);
+}
+
+int __wrap_bk_update_commit(struct bk_update *update)
+{
+	if (commit_fails) {
+		commit_fails--;
+		bk_update_drop(update);
+		return -ENOMEM;
+	}
+	return __real_bk_update_commit(update);
+}
+
+static void swallow(void *opaque, enum bk_log_level level, const char *line)
+{
+	++*(unsigned *)opaque;
+}
+
+static void map_is_kept_and_tried_again(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct bk_pci_function_desc desc = { .bars = { MEM32_BAR(0x1000), MEM32_BAR(0x1000) } };
+	const uint8_t devfn = 8;
+	struct part part;
+	unsigned logged = 0;
+
+	bk_log_set(swallow, &logged);
+	part_create(world, &part, 1, desc);
+	for (unsigned which = 0; which < 2; which++) {
+		unsigned *fails = which ? &commit_fails : &begin_fails;
+		unsigned before = logged;
+
+		*fails = 1;
+		assert_int_equal(bk_pci_function_attach(part.function, world->bus, devfn), -ENOMEM);
+		assert_config(world, devfn, 0, 4, 0xffffffff);
+		part_attach(world, &part, devfn);
+		config_write(world, devfn, BAR(0), 4, 0x90000000);
+		config_write(world, devfn, BAR(1), 4, 0x90001000);
+		*fails = 1;
+		config_write(world, devfn, 4, 2, 2);
+		assert_int_equal(logged, before + 1);
+		assert_config(world, devfn, 4, 2, 2); /* the register has it */
+		assert_memory(world, 0x90000000, NOBODY);
+		config_write(world, devfn, 0x3c, 1, 1); /* any write tries again */
+		assert_memory(world, 0x90000000, WHO(1, 0));
+		assert_memory(world, 0x90001000, WHO(1, 1));
+		*fails = 1;
+		config_write(world, devfn, BAR(0), 4, 0x90002000);
+		assert_memory(world, 0x90000000, WHO(1, 0));
+		config_write(world, devfn, BAR(1), 4, 0x90003000);
+		assert_memory(world, 0x90000000, NOBODY);
+		assert_memory(world, 0x90002000, WHO(1, 0));
+		assert_memory(world, 0x90003000, WHO(1, 1));
+		*fails = 1;
+		bk_pci_function_detach(part.function); /* stays */
+		assert_memory(world, 0x90002000, WHO(1, 0));
+		assert_int_equal(bk_pci_function_destroy(part.function), -EBUSY);
+		bk_pci_function_detach(part.function);
+		assert_memory(world, 0x90002000, NOBODY);
+		bk_pci_function_reset(part.function);
+	}
+	begin_fails = 1;
+	assert_int_equal(bk_pci_host_destroy(world->host), -ENOMEM);
+	part_destroy(&part);
+	bk_log_set(NULL, NULL);
+	world_destroy(world);
+}
+
+static void creation_fails_whole(void **state)
+{
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_pci_function_desc desc = { .vendor = 1 };
+	struct bk_pci_host_desc host_desc = { .domain = domain };
+	struct bk_pci_function *function;
+	struct bk_pci_host *host;
+	struct bk_error err;
+
+	for (unsigned which = 0; which < 2; which++) {
+		unsigned *fails = which ? &commit_fails : &begin_fails;
+
+		*fails = 1;
+		assert_int_equal(bk_pci_function_create(domain, &desc, &function, &err), -ENOMEM);
+		*fails = 1;
+		assert_int_equal(bk_pci_host_create(&host_desc, &host, &err), -ENOMEM);
+	}
+	assert_int_equal(bk_domain_destroy(domain), 0); /* nothing was left in it */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(map_is_kept_and_tried_again),
+		cmocka_unit_test(creation_fails_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
