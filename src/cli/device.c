@@ -172,9 +172,10 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 		r = bk_mediate_create(domain, below, &options, &device->mediate, err);
 	free(rom);
 	for (size_t i = 0; !r && i < device->trap_count; i++) {
+		struct bk_trap *trap; /* stays as long as the mediator */
 		struct bk_error inner;
 
-		r = bk_trap_add_spec(device->mediate, &device->traps[i], NULL, &inner);
+		r = bk_trap_add_spec(device->mediate, &device->traps[i], &trap, &inner);
 		if (r)
 			bk_fail(err, -r, "%s: %s", device->spec, inner.text);
 	}
