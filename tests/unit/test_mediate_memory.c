@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A mediated device with each allocation and each mapping failing in turn: an error with a line, and nothing
+ * left over; or, for a mapping, exits instead of it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+
+#include <barkeep/mediate.h>
+
+#include "fake_device.h"
+
+/* The linker gives our code these instead of the C library's (--wrap). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+
+static unsigned until_failure; /* 0: none */
+static bool failed, mapping_failed;
+
+static bool fails(void)
+{
+	if (!until_failure || --until_failure)
+		return false;
+	failed = true;
+	return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails() ? NULL : __real_strdup(text);
+}
+
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	return fails() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
+}
+
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	if (!fails())
+		return __real_mmap(address, size, protection, flags, fd, offset);
+	mapping_failed = true;
+	errno = ENOMEM;
+	return MAP_FAILED;
+}
+
+static void quiet(void *opaque, enum bk_log_level level, const char *line)
+{
+}
+
+static void describe(struct fake *fake)
+{
+	fake_init(fake);
+	fake_bar(fake, 0, 0, 0x10000, true);
+	fake->regions[0].area_count = 2;
+	fake->regions[0].areas[0].size = 0x4000;
+	fake->regions[0].areas[1] = (struct bk_device_area){ 0x8000, 0x8000 };
+	fake->regions[BK_DEVICE_ROM].size = 0x1000;
+	fake_put(fake, 0x34, 1, 0x50);
+	fake_put(fake, 0x50, 4, 0x00886005); /* MSI */
+	fake_put(fake, 0x60, 4, 0x00107009); /* vendor specific */
+	fake_msix(fake, 0x70, 0x90, 8, 0x2000, 0x3000);
+	fake_put(fake, 0x90, 4, 0x0002c010); /* PCI Express */
+	fake_put(fake, 0x91, 1, 0xd0);
+	fake_put(fake, 0xd0, 4, 0x00000003); /* vital product data */
+	fake_put(fake, 0x100, 4, 0x00010003);
+}
+
+static uint64_t bar0(struct bk_mediate *mediate, uint64_t offset)
+{
+	uint64_t value;
+
+	bk_space_read(bk_mediate_region(mediate, 0), offset, 4, &value);
+	return value;
+}
+
+/* Adds a trap and takes it away. False if an allocation failed. */
+static bool trap(struct bk_mediate *mediate)
+{
+	struct bk_trap_spec spec = {
+		.offset = 0x40, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
+	};
+	struct bk_error err = { "" };
+	struct bk_trap *trap;
+	int r = bk_trap_add_spec(mediate, &spec, &trap, &err);
+
+	if (r) {
+		assert_int_equal(r, -ENOMEM);
+		assert_null(trap);
+		assert_non_null(strstr(err.text, "const"));
+		assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
+		return false;
+	}
+	assert_int_equal(bar0(mediate, 0x40), 0x1234);
+	r = bk_trap_remove(trap);
+	if (r) {
+		assert_int_equal(r, -ENOMEM);
+		assert_int_equal(bar0(mediate, 0x40), 0x1234);
+		assert_int_equal(bk_trap_remove(trap), 0);
+		assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
+		return false;
+	}
+	assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
+	return true;
+}
+
+static void each_allocation_may_fail(void **state)
+{
+	bool whole = false;
+
+	bk_log_set(quiet, NULL);
+	for (unsigned n = 1; !whole; n++) {
+		struct bk_domain *domain = bk_domain_create();
+		struct bk_mediate *mediate = NULL;
+		struct bk_error err = { "" };
+		struct fake fake;
+		int r;
+
+		describe(&fake);
+		assert_in_range(n, 1, 5000);
+		failed = mapping_failed = false;
+		until_failure = n;
+		r = bk_mediate_create(domain, &fake.device, NULL, &mediate, &err);
+		if (r) {
+			until_failure = 0;
+			assert_true(failed && !mapping_failed);
+			assert_int_equal(r, -ENOMEM);
+			assert_null(mediate);
+			if (!err.text[0])
+				fail_msg("allocation %u fails without a line", n);
+		} else {
+			whole = trap(mediate) && !failed;
+			until_failure = 0;
+			assert_int_equal(bar0(mediate, 0x9000), fake_pattern(0x9000, 4));
+			bk_mediate_close(mediate);
+		}
+		assert_true(fake.closed);
+		assert_int_equal(bk_domain_destroy(domain), 0);
+		fake_done(&fake);
+		assert_true(whole || failed);
+	}
+	bk_log_set(NULL, NULL);
+}
+
+/* However little there is, closing works. */
+static void closing_needs_no_memory(void **state)
+{
+	bool reached = true;
+
+	bk_log_set(quiet, NULL);
+	for (unsigned n = 1; reached; n++) {
+		struct bk_domain *domain = bk_domain_create();
+		struct bk_mediate *mediate = NULL;
+		struct fake fake;
+
+		describe(&fake);
+		assert_int_equal(bk_mediate_create(domain, &fake.device, NULL, &mediate, NULL), 0);
+		failed = false;
+		until_failure = n;
+		bk_mediate_close(mediate);
+		until_failure = 0;
+		reached = failed;
+		assert_true(fake.closed);
+		assert_int_equal(bk_domain_destroy(domain), 0);
+		fake_done(&fake);
+	}
+	bk_log_set(NULL, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_allocation_may_fail),
+		cmocka_unit_test(closing_needs_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
