@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A device that describes itself in any way, mediated; then any traps and accesses. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <barkeep/mediate.h>
+
+#include "../unit/fake_device.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+	const uint8_t *data;
+	size_t size;
+};
+
+/* The next `width` bytes as a number; zero after the end. */
+static uint64_t take(struct input *input, unsigned width)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < width && input->size; i++) {
+		value |= (uint64_t)*input->data++ << 8 * i;
+		input->size--;
+	}
+	return value;
+}
+
+static void quiet(void *opaque, enum bk_log_level level, const char *line)
+{
+}
+
+/* BARs of some kinds and sizes, and config bytes as the input has them. */
+static void describe(struct fake *fake, struct input *input)
+{
+	unsigned bars = (unsigned)take(input, 1), patches = (unsigned)take(input, 1);
+
+	for (unsigned i = 0; i < 6; i++)
+		if (bars >> i & 1)
+			fake_bar(fake, i, 0, (uint64_t)16 << take(input, 1) % 14, bars & 0x40);
+	if (bars & 0x80)
+		fake->regions[BK_DEVICE_CONFIG].size = 256;
+	fake_put(fake, 0x06, 2, 0x10);
+	for (unsigned i = 0; i < patches && input->size; i++) {
+		unsigned offset = (unsigned)take(input, 2) % 4096;
+
+		fake_put(fake, offset, 1, take(input, 1));
+	}
+}
+
+static void act(struct bk_mediate *mediate, struct input *input, struct bk_trap **traps, unsigned *count)
+{
+	unsigned what = (unsigned)take(input, 1), region = (unsigned)take(input, 1) % 9;
+	struct bk_device *device = bk_mediate_device(mediate);
+	struct bk_device_region info;
+	struct bk_trap_spec spec = { .region = region };
+	uint8_t bytes[64] = { 0 };
+	uint64_t offset;
+	size_t length;
+
+	switch (what % 6) {
+	case 0:
+	case 1:
+		offset = take(input, 3);
+		length = take(input, 1) % sizeof(bytes);
+		memset(bytes, (int)take(input, 1), sizeof(bytes));
+		if (what % 2)
+			bk_device_write(device, region, offset, bytes, length);
+		else
+			bk_device_read(device, region, offset, bytes, length);
+		break;
+	case 2:
+		spec.offset = take(input, 3);
+		spec.length = take(input, 2);
+		spec.verb = (enum bk_trap_verb)(what >> 4 & 3);
+		spec.value = take(input, 4);
+		spec.width = (unsigned)take(input, 1) % 10;
+		if (*count < 64 && !bk_trap_add_spec(mediate, &spec, &traps[*count], NULL))
+			++*count;
+		break;
+	case 3:
+		length = input->size < sizeof(bytes) - 1 ? input->size : sizeof(bytes) - 1;
+		memcpy(bytes, input->data, length);
+		if (!bk_trap_parse((char *)bytes, &spec, NULL) && *count < 64 &&
+		    !bk_trap_add_spec(mediate, &spec, &traps[*count], NULL))
+			++*count;
+		break;
+	case 4:
+		if (*count && bk_trap_remove(traps[--*count]))
+			abort();
+		break;
+	default:
+		bk_device_reset(device);
+		if (!bk_device_region(device, region, &info))
+			for (unsigned i = 0; i < info.area_count; i++)
+				if (info.areas[i].offset + info.areas[i].size > info.size)
+					abort();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = { data, size };
+	struct bk_trap *traps[64];
+	unsigned count = 0;
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_mediate *mediate;
+	struct bk_error err = { "" };
+	struct fake fake;
+
+	bk_log_set(quiet, NULL);
+	fake_init(&fake);
+	describe(&fake, &input);
+	if (!bk_mediate_create(domain, &fake.device, NULL, &mediate, &err)) {
+		for (unsigned i = 0; i < 200 && input.size; i++)
+			act(mediate, &input, traps, &count);
+		bk_mediate_close(mediate);
+	} else if (!*err.text || strchr(err.text, '\n')) {
+		abort();
+	}
+	if (!fake.closed || bk_domain_destroy(domain))
+		abort();
+	fake_done(&fake);
+	return 0;
+}
