@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One thread moves bytes both ways between the descriptors and two rings.
+ *
+ * The input ring is filled also while the guest takes nothing, so that the
+ * escape key is seen even if the guest is stuck. Descriptors are opened again
+ * without blocking where that can be: O_NONBLOCK on the given ones would be
+ * seen by whoever shares them, as a shell does.
+ */
+#include "monitor/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "monitor/terminal.h"
+
+#define RING          0x4000u
+#define BACKGROUND_MS 500  /* how often to look whether the terminal is ours again */
+#define PATIENCE_MS   1000 /* how long output waits for a terminal that takes nothing */
+
+#define ESCAPE 0x01 /* Ctrl-A */
+
+static const char help[] = "\r\nCtrl-A x: end the run; Ctrl-A Ctrl-A: send Ctrl-A\r\n";
+
+struct ring {
+	uint8_t bytes[RING];
+	unsigned first, count;
+};
+
+struct end {
+	int fd;       /* -1: none, or closed by the other side */
+	size_t chunk; /* bytes a write may have without blocking after poll */
+};
+
+struct bk__console {
+	const struct bk__console_ops *ops;
+	void *opaque;
+	int event;
+	pthread_t thread;
+
+	/* The thread's own. */
+	struct end in;
+	bool terminal; /* `in` is one */
+	bool escaped;  /* the last key was the escape key */
+	struct ring input;
+
+	pthread_mutex_t lock; /* of what follows; `out.fd` is written by the thread only */
+	pthread_cond_t drained;
+	struct end out;
+	struct ring output;
+	bool stalled; /* output waited in vain: drop it until there is room */
+	bool closing;
+};
+
+/* ---- Rings ------------------------------------------------------------- */
+
+static bool ring_put(struct ring *ring, uint8_t byte)
+{
+	if (ring->count == RING)
+		return false;
+	ring->bytes[(ring->first + ring->count++) % RING] = byte;
+	return true;
+}
+
+/* The bytes from the first on that lie in one piece. */
+static size_t ring_piece(const struct ring *ring)
+{
+	return ring->count < RING - ring->first ? ring->count : RING - ring->first;
+}
+
+static void ring_drop(struct ring *ring, size_t count)
+{
+	ring->first = (ring->first + (unsigned)count) % RING;
+	ring->count -= (unsigned)count;
+}
+
+/* ---- Descriptors ------------------------------------------------------- */
+
+static void wake(struct bk__console *console)
+{
+	const uint64_t one = 1;
+	ssize_t ignored = write(console->event, &one, sizeof(one));
+
+	(void)ignored;
+}
+
+/* Our own descriptor of what `fd` is. A regular file has a position to share, and does not block. */
+static int open_end(int fd, int flags, struct end *end)
+{
+	char path[32];
+	struct stat stat;
+
+	*end = (struct end){ -1, RING };
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!S_ISREG(stat.st_mode))
+		end->fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (end->fd < 0) {
+		end->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		end->chunk = S_ISREG(stat.st_mode) ? RING : 1;
+	}
+	return end->fd < 0 ? -errno : 0;
+}
+
+static void close_end(struct end *end)
+{
+	if (end->fd >= 0)
+		close(end->fd);
+	end->fd = -1;
+}
+
+/* ---- Input ------------------------------------------------------------- */
+
+static void send_help(struct bk__console *console)
+{
+	pthread_mutex_lock(&console->lock);
+	for (const char *at = help; *at; at++)
+		ring_put(&console->output, (uint8_t)*at);
+	pthread_mutex_unlock(&console->lock);
+}
+
+static void key(struct bk__console *console, uint8_t byte)
+{
+	if (!console->terminal) {
+		ring_put(&console->input, byte);
+	} else if (!console->escaped) {
+		console->escaped = byte == ESCAPE;
+		if (!console->escaped)
+			ring_put(&console->input, byte);
+	} else {
+		console->escaped = false;
+		if (byte == ESCAPE)
+			ring_put(&console->input, byte);
+		else if (byte == 'x' || byte == 'X')
+			console->ops->escape(console->opaque);
+		else
+			send_help(console);
+	}
+}
+
+static void read_input(struct bk__console *console)
+{
+	uint8_t bytes[1024];
+	size_t space = RING - console->input.count;
+	ssize_t got = read(console->in.fd, bytes, space < sizeof(bytes) ? space : sizeof(bytes));
+
+	for (ssize_t i = 0; i < got; i++)
+		key(console, bytes[i]);
+	/* The end, or an error that will not pass: the guest runs on without. */
+	if (!got || (got < 0 && errno != EINTR && errno != EAGAIN))
+		close_end(&console->in);
+}
+
+static void give_input(struct bk__console *console)
+{
+	while (console->input.count) {
+		size_t room = console->ops->room(console->opaque), piece = ring_piece(&console->input);
+
+		if (!room)
+			return;
+		if (piece > room)
+			piece = room;
+		console->ops->input(console->opaque, console->input.bytes + console->input.first, piece);
+		ring_drop(&console->input, piece);
+	}
+}
+
+/* ---- Output ------------------------------------------------------------ */
+
+static void write_output(struct bk__console *console)
+{
+	uint8_t bytes[RING];
+	size_t count;
+	ssize_t put;
+
+	/* Only this thread takes bytes out: a copy of the first ones stays right without the lock. */
+	pthread_mutex_lock(&console->lock);
+	count = ring_piece(&console->output);
+	if (count > console->out.chunk)
+		count = console->out.chunk;
+	memcpy(bytes, console->output.bytes + console->output.first, count);
+	pthread_mutex_unlock(&console->lock);
+
+	put = count ? write(console->out.fd, bytes, count) : 0;
+	pthread_mutex_lock(&console->lock);
+	if (put > 0) {
+		ring_drop(&console->output, (size_t)put);
+		console->stalled = false;
+	}
+	if (put < 0 && errno != EINTR && errno != EAGAIN) {
+		close_end(&console->out);
+		ring_drop(&console->output, console->output.count);
+	}
+	pthread_cond_broadcast(&console->drained);
+	pthread_mutex_unlock(&console->lock);
+}
+
+/* ---- The thread -------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void *run(void *opaque)
+{
+	struct bk__console *console = opaque;
+	int64_t deadline = 0; /* of the last flush; 0 while not closing */
+
+	for (;;) {
+		struct pollfd fds[3] = { { console->event, POLLIN, 0 },
+					 { -1, POLLIN, 0 },
+					 { -1, POLLOUT, 0 } };
+		int timeout = -1;
+		uint64_t ignored;
+
+		pthread_mutex_lock(&console->lock);
+		if (console->output.count)
+			fds[2].fd = console->out.fd;
+		if (console->closing && !deadline)
+			deadline = now_ms() + PATIENCE_MS;
+		pthread_mutex_unlock(&console->lock);
+
+		if (deadline) {
+			if (fds[2].fd < 0 || now_ms() >= deadline)
+				return NULL;
+			timeout = (int)(deadline - now_ms());
+			timeout = timeout < 0 ? 0 : timeout;
+		} else if (console->in.fd >= 0) {
+			if (console->terminal && !bk__terminal_take())
+				timeout = BACKGROUND_MS;
+			else if (console->input.count < RING)
+				fds[1].fd = console->in.fd;
+		}
+		if (poll(fds, 3, timeout) < 0)
+			continue; /* EINTR; each of the three is valid */
+		if (fds[0].revents && read(console->event, &ignored, sizeof(ignored)) < 0)
+			continue;
+		/* It may have become someone else's while this slept. */
+		if (fds[1].revents && (!console->terminal || bk__terminal_take()))
+			read_input(console);
+		if (!deadline)
+			give_input(console);
+		if (fds[2].revents)
+			write_output(console);
+	}
+}
+
+/* ---- Calls ------------------------------------------------------------- */
+
+/* Signals go to threads that know what to do; those of job control stop any. */
+static int start(struct bk__console *console)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGTTIN);
+	sigdelset(&all, SIGTTOU);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGFPE);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&console->thread, NULL, run, console);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -rc;
+}
+
+static void destroy(struct bk__console *console)
+{
+	close_end(&console->in);
+	close_end(&console->out);
+	if (console->event >= 0)
+		close(console->event);
+	pthread_cond_destroy(&console->drained);
+	pthread_mutex_destroy(&console->lock);
+	free(console);
+}
+
+static struct bk__console *create(const struct bk__console_ops *ops, void *opaque)
+{
+	struct bk__console *console = calloc(1, sizeof(*console));
+	pthread_condattr_t attributes;
+
+	if (!console)
+		return NULL;
+	console->ops = ops;
+	console->opaque = opaque;
+	console->in.fd = console->out.fd = -1;
+	pthread_mutex_init(&console->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&console->drained, &attributes);
+	pthread_condattr_destroy(&attributes);
+	console->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return console;
+}
+
+int bk__console_open(int in, int out, const struct bk__console_ops *ops, void *opaque,
+		     struct bk__console **console, struct bk_error *err)
+{
+	struct bk__console *new = create(ops, opaque);
+	int rc;
+
+	if (!new)
+		return bk_fail(err, ENOMEM, "console: out of memory");
+	rc = new->event < 0 ? -errno : open_end(in, O_RDONLY, &new->in);
+	if (!rc)
+		rc = open_end(out, O_WRONLY, &new->out);
+	if (rc) {
+		destroy(new);
+		return bk_fail(err, -rc, "console: cannot open its input and output: %s", strerror(-rc));
+	}
+	new->terminal = new->in.fd >= 0 && isatty(new->in.fd);
+	if (new->terminal) {
+		rc = bk__terminal_open(new->in.fd, new->event, err);
+		if (rc) {
+			destroy(new);
+			return rc;
+		}
+		bk__terminal_take();
+	}
+	rc = start(new);
+	if (rc) {
+		if (new->terminal)
+			bk__terminal_close();
+		destroy(new);
+		return bk_fail(err, -rc, "console: cannot start a thread: %s", strerror(-rc));
+	}
+	*console = new;
+	return 0;
+}
+
+void bk__console_poke(struct bk__console *console)
+{
+	wake(console);
+}
+
+void bk__console_output(struct bk__console *console, uint8_t byte)
+{
+	struct timespec until;
+	bool idle;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE_MS / 1000;
+	pthread_mutex_lock(&console->lock);
+	while (console->out.fd >= 0 && console->output.count == RING && !console->stalled)
+		if (pthread_cond_timedwait(&console->drained, &console->lock, &until))
+			console->stalled = true;
+	idle = console->out.fd >= 0 && !console->output.count;
+	if (console->out.fd >= 0)
+		ring_put(&console->output, byte);
+	pthread_mutex_unlock(&console->lock);
+	if (idle)
+		wake(console);
+}
+
+void bk__console_close(struct bk__console *console)
+{
+	if (!console)
+		return;
+	pthread_mutex_lock(&console->lock);
+	console->closing = true;
+	pthread_mutex_unlock(&console->lock);
+	wake(console);
+	pthread_join(console->thread, NULL);
+	if (console->terminal)
+		bk__terminal_close();
+	destroy(console);
+}
