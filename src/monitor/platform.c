@@ -280,8 +280,15 @@ static void on_serial_irq(void *opaque, bool level)
 	struct bk__platform *platform = opaque;
 
 	bk__gsi_level(platform->config.gsis, BK__GSI_COM1, level);
-	if (!level && platform->console)
-		bk__console_poke(platform->console); /* the guest took what there was */
+}
+
+/* By a vCPU, or by a reset: the console thread never makes room. */
+static void on_serial_room(void *opaque)
+{
+	struct bk__platform *platform = opaque;
+
+	if (platform->console)
+		bk__console_poke(platform->console);
 }
 
 static void on_serial_output(void *opaque, uint8_t byte)
@@ -292,7 +299,11 @@ static void on_serial_output(void *opaque, uint8_t byte)
 		bk__console_output(platform->console, byte);
 }
 
-static const struct bk__serial_ops serial_ops = { .irq = on_serial_irq, .output = on_serial_output };
+static const struct bk__serial_ops serial_ops = {
+	.irq = on_serial_irq,
+	.output = on_serial_output,
+	.room = on_serial_room,
+};
 
 static size_t on_console_room(void *opaque)
 {
