@@ -28,9 +28,9 @@ struct bk_trap;
 
 /* Zero-initialise it. */
 struct bk_mediate_options {
-	bool rom_off;		/* show no expansion ROM */
-	const void *rom_image;	/* show this instead of the device's own; copied */
-	size_t rom_size;	/* bytes, at most 16 MiB */
+	bool rom_off;          /* show no expansion ROM */
+	const void *rom_image; /* show this instead of the device's own; copied */
+	size_t rom_size;       /* bytes, at most 16 MiB */
 };
 
 /*
@@ -48,8 +48,9 @@ struct bk_mediate_options {
  * -EINVAL with a line if the device describes itself in a way no function
  * can be; -ENOMEM; what the device below returns. Owner only.
  */
-int bk_mediate_create(struct bk_domain *domain, struct bk_device *below, const struct bk_mediate_options *options,
-		      struct bk_mediate **mediate, struct bk_error *err);
+int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
+		      const struct bk_mediate_options *options, struct bk_mediate **mediate,
+		      struct bk_error *err);
 
 /* The function must be detached. Waits for readers, closes the device below.
  * Never from a handler. */
@@ -82,7 +83,7 @@ struct bk_trap_ops {
 	int (*read)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
 	int (*write)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value);
 	void (*released)(void *opaque); /* as in bk_region_ops */
-	unsigned widths;		/* as in bk_region_ops */
+	unsigned widths;                /* as in bk_region_ops */
 };
 
 /* Where device registers without a trap are; traps are above. */
@@ -92,7 +93,8 @@ struct bk_trap_ops {
 struct bk_trap_desc {
 	unsigned region; /* BAR 0..5, BK_DEVICE_ROM or BK_DEVICE_CONFIG */
 	uint64_t offset, length;
-	int priority; /* added to BK_TRAP_PRIORITY, -14 or more; among equals the trap that starts lower wins */
+	int priority; /* added to BK_TRAP_PRIORITY, -14 or more; among equals the trap that starts lower wins
+		       */
 	const char *name;
 	const struct bk_trap_ops *ops; /* a missing read or write goes to the device */
 	void *opaque;
@@ -116,9 +118,9 @@ int bk_trap_remove(struct bk_trap *trap);
 /* ---- Ready-made traps -------------------------------------------------- */
 
 enum bk_trap_verb {
-	BK_TRAP_MIRROR,	  /* shows config space, as the guest sees it, from `value` on */
+	BK_TRAP_MIRROR,   /* shows config space, as the guest sees it, from `value` on */
 	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
-	BK_TRAP_LOG,	  /* goes to the device, and leaves a (rate-limited) log line */
+	BK_TRAP_LOG,      /* goes to the device, and leaves a (rate-limited) log line */
 };
 
 /* A trap as a user writes it. */
@@ -173,8 +175,8 @@ struct bk_trap_stats {
  * pages that could not be mapped, or were not yet). Names are valid until
  * `visit` returns. Any thread; `visit` must not add or remove traps.
  */
-void bk_mediate_stats(struct bk_mediate *mediate, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
-		      void *opaque);
+void bk_mediate_stats(struct bk_mediate *mediate,
+		      void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
 
 #ifdef __cplusplus
 }

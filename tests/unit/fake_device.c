@@ -55,8 +55,8 @@ static int transfer(struct fake *fake, unsigned region, uint64_t offset, void *d
 	if (region >= BK_DEVICE_REGIONS || offset > fake->regions[region].size ||
 	    count > fake->regions[region].size - offset)
 		return -EINVAL;
-	if (region != BK_DEVICE_CONFIG && fake->fail)
-		return -fake->fail;
+	if (region == BK_DEVICE_CONFIG ? fake->config_fail : fake->fail)
+		return -(region == BK_DEVICE_CONFIG ? fake->config_fail : fake->fail);
 	bytes = fake->bytes[region];
 	if (region == BK_DEVICE_CONFIG && write) {
 		fake->config_writes++;

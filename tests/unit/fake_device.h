@@ -30,7 +30,8 @@ struct fake {
 	unsigned accesses;
 	unsigned config_writes;
 
-	int fail; /* errno that BAR accesses give */
+	int fail;        /* errno that BAR and ROM accesses give */
+	int config_fail; /* and those to config space */
 	int reset_result;
 	unsigned resets;
 	bool closed;

@@ -162,6 +162,25 @@ static void status_is_live(void **state)
 	assert_int_equal(cfg(f, 6, 2) & 0x10, 0);
 }
 
+/* A device that is gone reads all ones where it is asked; what is kept here stays. */
+static void live_registers_of_a_dead_device_read_all_ones(void **state)
+{
+	struct fixture *f = *state;
+
+	open_(f);
+	f->fake.config_fail = EIO;
+	assert_int_equal(cfg(f, 6, 2), 0xffff);
+	assert_int_equal(cfg(f, 4, 4), 0xffffffff);
+	assert_int_equal(cfg(f, 0, 4), 0x56781234);
+	cfg_write(f, 4, 2, 4);
+	assert_int_equal(cfg(f, 4, 2), 4);
+	bk_mediate_close(f->mediate);
+	f->mediate = NULL;
+
+	assert_int_equal(create(f), -EIO);
+	assert_non_null(strstr(f->err.text, "config space cannot be read"));
+}
+
 /* F29 F19 */
 static void F29_a_reset_of_the_function_resets_the_device(void **state)
 {
@@ -815,6 +834,7 @@ int main(void)
 		WITH_DEVICE(a_device_without_intx_has_no_pin),
 		WITH_DEVICE(master_is_forwarded_and_decoding_stays_on),
 		WITH_DEVICE(status_is_live),
+		WITH_DEVICE(live_registers_of_a_dead_device_read_all_ones),
 		WITH_DEVICE(F29_a_reset_of_the_function_resets_the_device),
 		WITH_DEVICE(capabilities_stand_where_the_device_has_them),
 		WITH_DEVICE(vital_product_data_can_be_read_but_not_written),

@@ -579,6 +579,56 @@ static void F30_an_access_is_wholly_before_or_after_a_trap_is_added(void **state
 	}
 }
 
+/* F30: `released` frees what a handler uses; no handler may be inside then, or come later. */
+struct mortal {
+	uint32_t alive;
+};
+
+static unsigned mortals_released;
+
+static int mortal_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = ((struct mortal *)opaque)->alive;
+	return 0;
+}
+
+static void mortal_released(void *opaque)
+{
+	((struct mortal *)opaque)->alive = 0xdead;
+	free(opaque);
+	__atomic_fetch_add(&mortals_released, 1, __ATOMIC_RELAXED);
+}
+
+static const struct bk_trap_ops mortal_ops = { .read = mortal_read, .released = mortal_released };
+
+static void F30_a_trap_is_released_when_nobody_is_inside(void **state)
+{
+	struct fixture *f = *state;
+	struct hammer h[2] = { { .f = f }, { .f = f } };
+	pthread_t thread[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, hammer, &h[i]), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct mortal *mortal = malloc(sizeof(*mortal));
+		struct bk_trap_desc desc = {
+			.offset = 0x800, .length = 4, .ops = &mortal_ops, .opaque = mortal
+		};
+		struct bk_trap *trap;
+
+		mortal->alive = 0x99999999;
+		assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+		assert_int_equal(bk_trap_remove(trap), 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		__atomic_store_n(&h[i].stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread[i], NULL);
+		assert_int_equal(h[i].wrong, 0);
+	}
+	assert_int_equal(bk_domain_synchronize(f->domain), 0);
+	assert_int_equal(mortals_released, 1000);
+}
+
 /* A trap that removes itself when it is read, and puts another in its place. */
 struct once {
 	struct fixture *f;
@@ -640,6 +690,60 @@ static void a_missing_direction_goes_to_the_device(void **state)
 	assert_int_equal(f->fake.access[0].value, 0x1122334455667788);
 	assert_int_equal(rd(f, 0, 0x100, 8), 0x9999999999999999);
 	assert_int_equal(f->fake.accesses, 1);
+}
+
+/* In config space the missing direction is the guest's own register, not the device's. */
+static void a_trap_over_config_space_has_the_registers_below_it(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_trap_desc desc = {
+		.region = BK_DEVICE_CONFIG, .offset = 0x10, .length = 4, .ops = &nines_ops
+	};
+	struct bk_trap *trap;
+
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+	wr(f, BK_DEVICE_CONFIG, 0x10, 4, 0xfe000000);
+	assert_int_equal(rd(f, BK_DEVICE_CONFIG, 0x10, 4), 0x99999999);
+	assert_int_equal(rd(f, BK_DEVICE_CONFIG, 0x0e, 4), 0x99990000);
+	assert_int_equal(fake_get(&f->fake, 0x10, 4), 0);
+	assert_int_equal(bk_trap_remove(trap), 0);
+	assert_int_equal(rd(f, BK_DEVICE_CONFIG, 0x10, 4), 0xfe000000);
+}
+
+static void what_is_below_can_be_called(void **state)
+{
+	struct fixture *f = *state;
+	static struct recorder r;
+	uint64_t value;
+
+	add(f, &r, 0, 0x100, 8, 0);
+	f->fake.accesses = 0;
+	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0x100, 8, &value), 0);
+	assert_int_equal(value, fake_pattern(0x100, 8));
+	assert_int_equal(f->fake.accesses, 1);
+	assert_int_equal(f->fake.access[0].count, 8);
+	assert_int_equal(bk_mediate_below_write(f->mediate, 0, 0x100, 8, 5), 0);
+	assert_int_equal(f->fake.accesses, 2);
+	assert_int_equal(f->fake.access[1].count, 8);
+	assert_int_equal(called(&r), 0);
+	assert_int_equal(stats_of(f, 0, NULL).reads, 0); /* only what a guest did is counted */
+
+	assert_int_equal(bk_mediate_below_read(f->mediate, BK_DEVICE_CONFIG, 0, 8, &value), 0);
+	assert_int_equal((uint32_t)value, 0x56781234);
+	assert_int_equal(value >> 48, 0x0010); /* STATUS: capabilities */
+	assert_int_equal(bk_mediate_below_write(f->mediate, BK_DEVICE_CONFIG, 0x10, 8, 0xd0000000fe000000),
+			 0);
+	assert_int_equal(bk_mediate_below_read(f->mediate, BK_DEVICE_CONFIG, 0x10, 8, &value), 0);
+	assert_int_equal(value, 0xd0000008fe000000);
+
+	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0, 3, &value), -EINVAL);
+	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0, 0, &value), -EINVAL);
+	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0xfffd, 4, &value), -EINVAL);
+	assert_int_equal(bk_mediate_below_read(f->mediate, 3, 0, 4, &value), -EINVAL);
+	assert_int_equal(bk_mediate_below_read(f->mediate, BK_DEVICE_ROM, 0, 4, &value), -EINVAL);
+	assert_int_equal(bk_mediate_below_write(f->mediate, BK_DEVICE_CONFIG, 4096, 1, 0), -EINVAL);
+	assert_int_equal(bk_mediate_below_write(f->mediate, 0, UINT64_MAX, 1, 0), -EINVAL);
+	assert_true(bk_mediate_below_read(f->mediate, 99, 0, 4, &value) < 0);
 }
 
 static void widths_of_a_trap_cut_its_accesses(void **state)
@@ -1017,8 +1121,11 @@ int main(void)
 		WITH_DEVICE(a_bar_without_a_whole_page_is_not_mappable),
 		WITH_DEVICE(F27_a_handlers_error_reads_all_ones_is_counted_and_told),
 		WITH_DEVICE(F30_an_access_is_wholly_before_or_after_a_trap_is_added),
+		WITH_DEVICE(F30_a_trap_is_released_when_nobody_is_inside),
 		WITH_DEVICE(a_trap_removes_itself_and_adds_another_from_its_handler),
 		WITH_DEVICE(a_missing_direction_goes_to_the_device),
+		WITH_DEVICE(a_trap_over_config_space_has_the_registers_below_it),
+		WITH_DEVICE(what_is_below_can_be_called),
 		WITH_DEVICE(widths_of_a_trap_cut_its_accesses),
 		WITH_DEVICE(overlapping_traps_go_by_priority_then_by_start),
 		WITH_DEVICE(places_that_are_not_in_the_device_are_refused_with_a_line),
