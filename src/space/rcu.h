@@ -36,9 +36,14 @@ void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 #define bk__tsan_acquire() __tsan_acquire(&urcu_memb_gp)
 #define bk__tsan_release() __tsan_release(&urcu_memb_gp)
+/* And the inline forms race on purpose: it gets calls into the library, which it does not look into. */
+#define bk__rcu_read_lock()   urcu_memb_flavor.read_lock()
+#define bk__rcu_read_unlock() urcu_memb_flavor.read_unlock()
 #else
-#define bk__tsan_acquire() ((void)0)
-#define bk__tsan_release() ((void)0)
+#define bk__tsan_acquire()    ((void)0)
+#define bk__tsan_release()    ((void)0)
+#define bk__rcu_read_lock()   urcu_memb_read_lock()
+#define bk__rcu_read_unlock() urcu_memb_read_unlock()
 #endif
 
 /* What a thread must do before its next outermost read, other than just read. */
@@ -60,13 +65,13 @@ int bk__reader_register(void);
 /* The thread is registered: bk__reader_state is not BK__READER_NEW. */
 static inline void bk__read_lock(void)
 {
-	urcu_memb_read_lock();
+	bk__rcu_read_lock();
 }
 
 static inline void bk__read_unlock(void)
 {
 	bk__tsan_release();
-	urcu_memb_read_unlock();
+	bk__rcu_read_unlock();
 }
 
 /* Is the calling thread inside a read: in a handler, or in a read section of its owner's? */
