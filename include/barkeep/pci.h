@@ -98,7 +98,7 @@ struct bk_pci_host_desc {
  */
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err);
 
-/* All functions must have been detached, and nobody else may show or listen to
+/* All functions must have been detached, bridges destroyed, and nobody else may show or listen to
  * a space of a bus (-EBUSY; it may be tried again). Never from a handler (-EDEADLK). */
 int bk_pci_host_destroy(struct bk_pci_host *host);
 
@@ -148,6 +148,11 @@ struct bk_pci_function_desc {
 	bool extended;	     /* config space of 4096 bytes instead of 256 */
 	struct bk_pci_bar bars[BK_PCI_BARS];
 	struct bk_pci_bar rom; /* kind MEM32 or NONE */
+
+	/* Legacy VGA ranges, for a function of class 0300; NULL: none. Address 0 of
+	 * `vga_memory` shows at 0xa0000 (128 KiB), that of `vga_io` at port 0x3b0
+	 * (up to 0x3df, but for 0x3bc-0x3bf), each while COMMAND enables it. Not owned. */
+	struct bk_space *vga_memory, *vga_io;
 
 	/*
 	 * What happened to the registers; any may be NULL. Called on the thread
@@ -221,6 +226,33 @@ int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct
  */
 int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
 			   const void *writable, const void *w1c, size_t count);
+
+/* ---- Bridges ----------------------------------------------------------- */
+/*
+ * A bridge is a function with a type 1 header and a bus below (PCI-to-PCI
+ * Bridge 1.2; as a root port or switch port with a capability that says so).
+ * Its registers open windows to the bus below: I/O (16-bit), memory,
+ * prefetchable memory (64-bit), the VGA ranges, and bus numbers. What is below
+ * answers only through them. Windows, like BARs, need COMMAND and D0, and are
+ * shut while Bridge Control resets the bus; that, and a reset of the bridge,
+ * resets every function below. ISA Enable is kept and has no effect.
+ *
+ * All calls on functions are for bridges too. Config writes to a bridge hold
+ * the host's lock: callbacks of it and of functions below it must not attach
+ * or detach.
+ */
+
+/*
+ * `desc` as of any function, with at most two BARs, without subsystem ids (a
+ * capability of id 0x0d has them). Windows are closed at reset. It belongs to
+ * the hierarchy of this host. Errors as bk_pci_function_create; -EINVAL with a
+ * line for more BARs. Destroying it needs an empty bus (-EBUSY). Any thread.
+ */
+int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
+			 struct bk_pci_function **bridge, struct bk_error *err);
+
+/* The bus below; NULL if it is no bridge. Valid as long as the bridge. */
+struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge);
 
 /* ---- Capabilities ------------------------------------------------------ */
 /*

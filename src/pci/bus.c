@@ -5,12 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "function.h"
 
-enum { CONFIG_SHIFT = 12 };
-
-struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, const char *name)
+struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name)
 {
 	struct bk_domain *domain = host->desc.domain;
 	struct bk_pci_bus *bus = calloc(1, sizeof(*bus));
@@ -19,13 +18,16 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, const char *name)
 	if (!bus)
 		return NULL;
 	bus->host = host;
+	bus->bridge = bridge;
 	snprintf(text, sizeof(text), "%s memory", name);
 	bus->memory = bk_space_create(domain, text, UINT64_MAX);
 	snprintf(text, sizeof(text), "%s io", name);
 	bus->io = bk_space_create(domain, text, UINT32_MAX);
 	snprintf(text, sizeof(text), "%s config", name);
-	bus->config = bk_space_create(domain, text, (UINT64_C(256) << CONFIG_SHIFT) - 1);
-	if (bus->memory && bus->io && bus->config)
+	bus->config = bk_space_create(domain, text, (UINT64_C(256) << BK__DEVFN_SHIFT) - 1);
+	snprintf(text, sizeof(text), "%s and buses below", name);
+	bus->buses = bk_space_create(domain, text, (UINT64_C(256) << BK__BUS_SHIFT) - 1);
+	if (bus->memory && bus->io && bus->config && bus->buses)
 		return bus;
 	bk__bus_destroy(bus);
 	return NULL;
@@ -33,11 +35,11 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, const char *name)
 
 int bk__bus_destroy(struct bk_pci_bus *bus)
 {
-	struct bk_space **spaces[] = { &bus->memory, &bus->io, &bus->config };
+	struct bk_space **spaces[] = { &bus->buses, &bus->config, &bus->memory, &bus->io };
 
 	if (!bus)
 		return 0;
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		int error = *spaces[i] ? bk_space_destroy(*spaces[i]) : 0;
 
 		if (error)
@@ -58,14 +60,60 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus)
 	return bus->io;
 }
 
-/* The line that the function's pin is on: one further for each slot. */
+bool bk__bus_empty(const struct bk_pci_bus *bus)
+{
+	for (unsigned i = 0; i < 256; i++)
+		if (bus->functions[i])
+			return false;
+	return true;
+}
+
+/* The line that the function's pin is on: at each bridge the pin is one
+ * further for each slot (PCI-to-PCI Bridge 1.2, 9.1). Host's lock. */
 static int line_of(const struct bk_pci_function *function)
 {
-	unsigned pin = function->desc.pin;
+	const struct bk_pci_bus *bus = function->bus;
+	unsigned slot = function->devfn >> 3, pin = function->desc.pin;
 
 	if (!pin)
 		return -1;
-	return (int)(((function->devfn >> 3) + pin - 1) % function->bus->host->desc.lines);
+	for (pin--; bus && bus->bridge; bus = bus->bridge->bus) {
+		pin = (pin + slot) % 4;
+		slot = bus->bridge->devfn >> 3;
+	}
+	return bus ? (int)((slot + pin) % bus->host->desc.lines) : -1;
+}
+
+void bk__bus_lines(struct bk_pci_bus *bus)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		struct bk_pci_function *function = bus->functions[i];
+
+		if (!function)
+			continue;
+		pthread_mutex_lock(&function->lock);
+		bk__intx_move(function, line_of(function));
+		if (function->secondary)
+			bk__bus_lines(function->secondary);
+		pthread_mutex_unlock(&function->lock);
+	}
+}
+
+void bk__bus_reset(struct bk_pci_bus *bus)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		struct bk_pci_function *function = bus->functions[i];
+		int error;
+
+		if (!function)
+			continue;
+		pthread_mutex_lock(&function->lock);
+		error = bk__function_reset(function);
+		pthread_mutex_unlock(&function->lock);
+		if (error)
+			bk_log(BK_LOG_WARNING, "%s: not reset with its bus: %s", function->name,
+			       strerror(-error));
+	}
 }
 
 /* All that a guest sees of the function appears in one update. Both locks. */
@@ -73,8 +121,8 @@ static int show(struct bk_pci_function *function)
 {
 	struct bk_region_desc config = {
 		.name = function->name,
-		.first = (uint64_t)function->devfn << CONFIG_SHIFT,
-		.last = ((uint64_t)function->devfn << CONFIG_SHIFT) + function->config.size - 1,
+		.first = (uint64_t)function->devfn << BK__DEVFN_SHIFT,
+		.last = ((uint64_t)function->devfn << BK__DEVFN_SHIFT) + function->config.size - 1,
 		.rank = function->devfn,
 		.kind = BK_REGION_NESTED,
 		.nested = function->space,
@@ -139,6 +187,8 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 	atomic_fetch_add(&bus->in_slot[devfn >> 3], 1);
 	bk__intx_move(function, line_of(function));
 	bk__irq_flush(function);
+	if (function->secondary)
+		bk__bus_lines(function->secondary);
 out:
 	pthread_mutex_unlock(&function->lock);
 	pthread_mutex_unlock(&bus->host->lock);
@@ -166,6 +216,8 @@ void bk_pci_function_detach(struct bk_pci_function *function)
 			bus->functions[function->devfn] = NULL;
 			atomic_fetch_sub(&bus->in_slot[function->devfn >> 3], 1);
 			forget(function);
+			if (function->secondary)
+				bk__bus_lines(function->secondary);
 		}
 	}
 	pthread_mutex_unlock(&function->lock);

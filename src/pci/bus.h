@@ -10,23 +10,40 @@
 
 struct bk_pci_bus {
 	struct bk_pci_host *host;
+	struct bk_pci_function *bridge; /* above it; NULL: the host's own bus */
 	struct bk_space *memory, *io, *config;
+	/* Config spaces of this bus and of those below, at bus number << 20. A bridge's bus numbers
+	 * are one more window of it, through which its parent shows this. */
+	struct bk_space *buses;
 	_Atomic uint8_t in_slot[32];            /* how many functions are attached there */
 	struct bk_pci_function *functions[256]; /* host's lock */
 };
 
+enum {
+	BK__DEVFN_SHIFT = 12, /* in `config` */
+	BK__BUS_SHIFT = 20,   /* in `buses` */
+	BK__OWN_PRIORITY = 1, /* in `buses`: of the bus itself, above what bridges claim (0) */
+};
+
 /* NULL when out of memory. */
-struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, const char *name);
+struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name);
 
 /* NULL is fine. -EBUSY if somebody else shows its spaces; may be tried again. */
 int bk__bus_destroy(struct bk_pci_bus *bus);
+
+bool bk__bus_empty(const struct bk_pci_bus *bus); /* host's lock */
+
+/* All functions on it and below: reset, and on the lines that they now are on. Host's lock, and
+ * the lock of the bridge above. */
+void bk__bus_reset(struct bk_pci_bus *bus);
+void bk__bus_lines(struct bk_pci_bus *bus);
 
 struct bk_pci_host {
 	struct bk_pci_host_desc desc;
 	pthread_mutex_t lock; /* who is on which bus; taken before any function's lock */
 	struct bk_pci_bus *root;
-	struct bk_space *config;
-	struct bk_region *own_config; /* the root bus's, in `config` */
+	_Atomic unsigned bridges;     /* that have not been destroyed */
+	struct bk_region *own_config; /* the root bus's, in `buses` of it */
 	struct bk_region *windows[BK_PCI_WINDOWS], *absent, *ecam, *index, *data;
 	_Atomic uint32_t address; /* the register at 0xcf8 */
 

@@ -37,7 +37,24 @@ int bk__function_reset(struct bk_pci_function *function)
 {
 	function->intx_level = false;
 	bk__function_reset_registers(function);
+	if (function->secondary)
+		bk__bus_reset(function->secondary);
 	return function->desc.reset ? function->desc.reset(function->desc.opaque) : 0;
+}
+
+/* A bridge may have to reset what is below: who is there must not change meanwhile. */
+static void lock_for_change(struct bk_pci_function *function)
+{
+	if (function->secondary)
+		pthread_mutex_lock(&function->secondary->host->lock);
+	pthread_mutex_lock(&function->lock);
+}
+
+static void unlock_after_change(struct bk_pci_function *function)
+{
+	pthread_mutex_unlock(&function->lock);
+	if (function->secondary)
+		pthread_mutex_unlock(&function->secondary->host->lock);
 }
 
 static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
@@ -56,10 +73,12 @@ static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64
 {
 	struct bk_pci_function *function = opaque;
 	unsigned at = (unsigned)offset, old_state;
+	bool resets;
 	int error = 0;
 
-	pthread_mutex_lock(&function->lock);
+	lock_for_change(function);
 	old_state = bk__pm_state(function);
+	resets = function->secondary && bk__bridge_resets(function);
 	bk__config_write(&function->config, at, width, value);
 	if (bk__express_starts_reset(function, at, width, value) ||
 	    bk__af_starts_reset(function, at, width, value))
@@ -68,7 +87,9 @@ static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64
 		bk__function_reset_registers(function);
 	else
 		bk__function_settle(function);
-	pthread_mutex_unlock(&function->lock);
+	if (function->secondary && !resets && bk__bridge_resets(function))
+		bk__bus_reset(function->secondary);
+	unlock_after_change(function);
 	return error;
 }
 
@@ -118,11 +139,18 @@ static int check(struct bk_domain *domain, const struct bk_pci_function_desc *de
 		if (error)
 			return error;
 	}
+	if ((desc->vga_memory && bk_space_domain(desc->vga_memory) != domain) ||
+	    (desc->vga_io && bk_space_domain(desc->vga_io) != domain))
+		return bk_fail(err, EINVAL, "%s: VGA: its space is in another domain", desc->name);
 	return 0;
 }
 
 static void free_function(struct bk_pci_function *function)
 {
+	if (function->secondary) {
+		atomic_fetch_sub(&function->secondary->host->bridges, 1);
+		bk__bus_destroy(function->secondary);
+	}
 	pthread_mutex_destroy(&function->lock);
 	free(function->msix.table);
 	free(function->capabilities);
@@ -160,56 +188,79 @@ static int show_registers(struct bk_pci_function *function)
 	return error;
 }
 
-int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
-			   struct bk_pci_function **function, struct bk_error *err)
+int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
+			const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
+			struct bk_error *err)
 {
 	struct bk_pci_function_desc named = *desc;
-	struct bk_pci_function *new;
+	struct bk_pci_function *created;
 	int error;
 
 	if (!named.name)
-		named.name = "function";
+		named.name = host ? "bridge" : "function";
 	error = check(domain, &named, err);
 	if (error)
 		return error;
-	new = calloc(1, sizeof(*new));
-	if (!new)
+	created = calloc(1, sizeof(*created));
+	if (!created)
 		return bk_fail(err, ENOMEM, "%s: out of memory", named.name);
-	pthread_mutex_init(&new->lock, NULL);
-	new->domain = domain;
-	new->desc = named;
-	new->desc.name = new->name = strdup(named.name);
-	new->bar_count = BK_PCI_BARS;
-	new->rom_register = BK__ROM_TYPE0;
-	new->line = -1;
-	error = new->name ? bk__config_init(&new->config, desc->extended ? 4096 : 256) : -ENOMEM;
+	pthread_mutex_init(&created->lock, NULL);
+	created->domain = domain;
+	created->desc = named;
+	created->desc.name = created->name = strdup(named.name);
+	created->bar_count = host ? 2 : BK_PCI_BARS;
+	created->rom_register = host ? BK__ROM_TYPE1 : BK__ROM_TYPE0;
+	created->line = -1;
+	error = created->name ? bk__config_init(&created->config, desc->extended ? 4096 : 256) : -ENOMEM;
+	if (!error && host) {
+		created->secondary = bk__bus_create(host, created, named.name);
+		error = created->secondary ? 0 : -ENOMEM;
+		if (!error)
+			atomic_fetch_add(&host->bridges, 1);
+	}
 	if (!error) {
-		bk__header_fill(new);
-		error = show_registers(new);
+		bk__header_fill(created);
+		if (host)
+			bk__bridge_fill(created);
+		error = show_registers(created);
 	}
 	if (error) {
-		free_function(new);
+		free_function(created);
 		return bk_fail(err, -error, "%s: %s", named.name, strerror(-error));
 	}
-	*function = new;
+	*function = created;
 	return 0;
+}
+
+int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
+			   struct bk_pci_function **function, struct bk_error *err)
+{
+	return bk__function_create(domain, NULL, desc, function, err);
 }
 
 int bk_pci_function_destroy(struct bk_pci_function *function)
 {
 	int error;
 
-	pthread_mutex_lock(&function->lock);
-	error = function->bus ? -EBUSY : 0;
-	pthread_mutex_unlock(&function->lock);
-	if (!error && function->space) {
-		/* Also tells a handler that it must not. */
+	lock_for_change(function);
+	error = function->bus || (function->secondary && !bk__bus_empty(function->secondary)) ? -EBUSY : 0;
+	unlock_after_change(function);
+	/* Waiting also tells a handler that it must not. What is done stays done for a second try. */
+	if (!error)
 		error = bk_domain_synchronize(function->domain);
-		if (!error)
-			error = bk_space_destroy(function->space);
-		if (!error)
-			error = bk_domain_synchronize(function->domain);
+	if (!error && function->secondary) {
+		struct bk_pci_host *host = function->secondary->host;
+
+		error = bk__bus_destroy(function->secondary);
+		if (!error) {
+			function->secondary = NULL;
+			atomic_fetch_sub(&host->bridges, 1);
+		}
 	}
+	if (!error)
+		error = bk_space_destroy(function->space);
+	if (!error)
+		error = bk_domain_synchronize(function->domain);
 	if (!error)
 		free_function(function);
 	return error;
@@ -247,9 +298,9 @@ int bk_pci_function_reset(struct bk_pci_function *function)
 {
 	int error;
 
-	pthread_mutex_lock(&function->lock);
+	lock_for_change(function);
 	error = bk__function_reset(function);
-	pthread_mutex_unlock(&function->lock);
+	unlock_after_change(function);
 	return error;
 }
 
@@ -276,7 +327,7 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
 		return -EINVAL;
 	if (function->bus)
 		return -EBUSY;
-	pthread_mutex_lock(&function->lock);
+	lock_for_change(function);
 	for (size_t i = 0; i < count; i++) {
 		unsigned at = offset + (unsigned)i;
 
@@ -289,6 +340,6 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
 	}
 	function->command = bk__command(function);
 	bk__function_settle(function);
-	pthread_mutex_unlock(&function->lock);
+	unlock_after_change(function);
 	return 0;
 }

@@ -30,6 +30,7 @@ struct bk_pci_function {
 	struct bk_pci_function_desc desc; /* `name` is the above */
 	unsigned bar_count;               /* registers: 6, or 2 of a bridge */
 	unsigned rom_register;            /* where it is in the header */
+	struct bk_pci_bus *secondary;     /* the bus below a bridge; NULL: not a bridge */
 	struct bk__config config;
 	struct bk_space *space; /* what shows the registers */
 
@@ -73,6 +74,17 @@ unsigned bk__function_bar_register(const struct bk_pci_function *function, unsig
 /* The read-only part of the header, and what is writable in it (PCI 3.0 6.1). */
 void bk__header_fill(struct bk_pci_function *function);
 
+/* The same for a bridge, over the above. */
+void bk__bridge_fill(struct bk_pci_function *function);
+
+/* Is the bus below held in reset? (Bridge Control, bit 6) */
+bool bk__bridge_resets(const struct bk_pci_function *function);
+
+/* Creates it, as a bridge of the host if `host` is not NULL. */
+int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
+			const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
+			struct bk_error *err);
+
 /* A guest's view of one byte, with what is not kept in the registers. */
 uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset);
 
@@ -81,7 +93,7 @@ void bk__function_settle(struct bk_pci_function *function);
 /* Registers to their reset values and settled; the owner is not told. */
 void bk__function_reset_registers(struct bk_pci_function *function);
 
-/* That, and the owner's reset. */
+/* That, the owner's reset, and all that is below a bridge. */
 int bk__function_reset(struct bk_pci_function *function);
 
 /* D0 to D3 (PM 3.2.4); 0 without the capability. */

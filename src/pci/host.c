@@ -9,8 +9,6 @@
 #include "bus.h"
 #include "config.h"
 
-enum { BUS_SHIFT = 20 };
-
 enum {
 	PORT_INDEX = 0xcf8,
 	PORT_DATA = 0xcfc,
@@ -62,7 +60,7 @@ static int data_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 	uint64_t address;
 
 	if (data_address(host, offset, &address))
-		return bk_space_read(host->config, address, width, value);
+		return bk_space_read(host->root->buses, address, width, value);
 	*value = UINT64_MAX;
 	return 0;
 }
@@ -72,7 +70,8 @@ static int data_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 	struct bk_pci_host *host = opaque;
 	uint64_t address;
 
-	return data_address(host, offset, &address) ? bk_space_write(host->config, address, width, value) : 0;
+	return data_address(host, offset, &address) ? bk_space_write(host->root->buses, address, width, value)
+						    : 0;
 }
 
 static const struct bk_region_ops index_ops = { .read = index_read, .write = index_write };
@@ -121,7 +120,7 @@ static int check_window(const struct bk_pci_window *window, unsigned number, str
 
 static int check(const struct bk_pci_host_desc *desc, struct bk_error *err)
 {
-	uint64_t ecam_last = ((uint64_t)desc->bus_last + 1) << BUS_SHIFT;
+	uint64_t ecam_last = ((uint64_t)desc->bus_last + 1) << BK__BUS_SHIFT;
 
 	if (!desc->domain)
 		return bk_fail(err, EINVAL, "host bridge: no domain");
@@ -175,36 +174,37 @@ static int add_windows(struct bk_pci_host *host, struct bk_update *update)
 static int add_config(struct bk_pci_host *host, struct bk_update *update)
 {
 	const struct bk_pci_host_desc *desc = &host->desc;
-	uint64_t first = (uint64_t)desc->bus_first << BUS_SHIFT,
-		 last = first + (UINT64_C(1) << BUS_SHIFT) - 1;
+	uint64_t first = (uint64_t)desc->bus_first << BK__BUS_SHIFT,
+		 last = first + (UINT64_C(1) << BK__BUS_SHIFT) - 1;
 	struct bk_region_desc own = {
 		.name = "PCI root bus",
 		.first = first,
 		.last = last,
+		.priority = BK__OWN_PRIORITY,
 		.kind = BK_REGION_NESTED,
 		.nested = host->root->config,
 	};
 	struct bk_region_desc ecam = {
 		.name = "ECAM",
 		.first = desc->ecam_first + first,
-		.last = desc->ecam_first + (((uint64_t)desc->bus_last + 1) << BUS_SHIFT) - 1,
+		.last = desc->ecam_first + (((uint64_t)desc->bus_last + 1) << BK__BUS_SHIFT) - 1,
 		.priority = desc->ecam_priority,
 		.rank = desc->ecam_first,
 		.kind = BK_REGION_NESTED,
-		.nested = host->config,
+		.nested = host->root->buses,
 		.nested_first = first,
 	};
 	struct bk_region_desc absent = {
 		.name = "absent functions",
-		.last = bk_space_last(host->config),
+		.last = bk_space_last(host->root->buses),
 		.priority = INT_MIN,
 		.kind = BK_REGION_HANDLED,
 		.ops = &absent_ops,
 	};
-	int error = bk_update_add(update, host->config, &own, &host->own_config);
+	int error = bk_update_add(update, host->root->buses, &own, &host->own_config);
 
 	if (!error)
-		error = bk_update_add(update, host->config, &absent, &host->absent);
+		error = bk_update_add(update, host->root->buses, &absent, &host->absent);
 	if (!error && desc->ecam)
 		error = bk_update_add(update, desc->ecam, &ecam, &host->ecam);
 	return error;
@@ -255,12 +255,8 @@ static int show(struct bk_pci_host *host)
 /* Frees all but what still shows somewhere: 0 or -EBUSY, and may be tried again. */
 static int free_host(struct bk_pci_host *host)
 {
-	int error = host->config ? bk_space_destroy(host->config) : 0;
+	int error = bk__bus_destroy(host->root);
 
-	if (error)
-		return error;
-	host->config = NULL;
-	error = bk__bus_destroy(host->root);
 	if (error)
 		return error;
 	pthread_mutex_destroy(&host->intx_lock);
@@ -272,32 +268,31 @@ static int free_host(struct bk_pci_host *host)
 
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err)
 {
-	struct bk_pci_host *new;
+	struct bk_pci_host *created;
 	int error = check(desc, err);
 
 	if (error)
 		return error;
-	new = calloc(1, sizeof(*new));
-	if (!new)
+	created = calloc(1, sizeof(*created));
+	if (!created)
 		return bk_fail(err, ENOMEM, "host bridge: out of memory");
-	new->desc = *desc;
-	if (!new->desc.lines)
-		new->desc.lines = 4;
-	pthread_mutex_init(&new->lock, NULL);
-	pthread_mutex_init(&new->intx_lock, NULL);
-	new->asserted = calloc(new->desc.lines, sizeof(*new->asserted));
-	new->config = bk_space_create(desc->domain, "PCI config", (UINT64_C(256) << BUS_SHIFT) - 1);
-	new->root = bk__bus_create(new, "PCI root bus");
-	error = new->asserted &&new->config &&new->root ? show(new) : -ENOMEM;
+	created->desc = *desc;
+	if (!created->desc.lines)
+		created->desc.lines = 4;
+	pthread_mutex_init(&created->lock, NULL);
+	pthread_mutex_init(&created->intx_lock, NULL);
+	created->asserted = calloc(created->desc.lines, sizeof(*created->asserted));
+	created->root = bk__bus_create(created, NULL, "PCI root bus");
+	error = created->asserted && created->root ? show(created) : -ENOMEM;
 	if (error) {
-		free_host(new);
+		free_host(created);
 		return bk_fail(err, -error, "host bridge: %s",
 			       error == -EEXIST
 				       ? "a window, ECAM or the config ports have the priority and the "
 					 "rank of another region"
 				       : strerror(-error));
 	}
-	*host = new;
+	*host = created;
 	return 0;
 }
 
@@ -333,9 +328,8 @@ int bk_pci_host_destroy(struct bk_pci_host *host)
 	int error = bk_domain_synchronize(host->desc.domain);
 
 	pthread_mutex_lock(&host->lock);
-	for (unsigned i = 0; i < 256 && !error && host->root; i++)
-		if (host->root->functions[i])
-			error = -EBUSY;
+	if (!error && (!bk__bus_empty(host->root) || atomic_load(&host->bridges)))
+		error = -EBUSY;
 	pthread_mutex_unlock(&host->lock);
 	if (error)
 		return error;
@@ -358,5 +352,5 @@ struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host)
 
 struct bk_space *bk_pci_host_config(struct bk_pci_host *host)
 {
-	return host->config;
+	return host->root->buses;
 }

@@ -8,12 +8,93 @@
 #include <string.h>
 
 #include "bar.h"
+#include "bridge.h"
 #include "bus.h"
 #include "function.h"
 
-struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned index)
+enum { VGA_MEMORY = 0xa0000, VGA_MEMORY_LAST = 0xbffff };
+enum { VGA_MONO = 0x3b0, VGA_MONO_LAST = 0x3bb, VGA_COLOR = 0x3c0, VGA_COLOR_LAST = 0x3df };
+
+/* ---- What there is ----------------------------------------------------- */
+
+/* What shows of a bridge, or through it. */
+static struct bk__shown shown_of_bridge(const struct bk_pci_function *bridge, unsigned index)
+{
+	struct bk_pci_bus *above = bridge->bus, *below = bridge->secondary;
+
+	switch (index) {
+	case BK__SHOW_VGA_MEMORY:
+	case BK__SHOW_MEMORY:
+	case BK__SHOW_PREFETCHABLE:
+		return (struct bk__shown){ .in = above->memory, .below = below->memory, .same = true };
+	case BK__SHOW_VGA_MONO:
+	case BK__SHOW_VGA_COLOR:
+	case BK__SHOW_IO:
+		return (struct bk__shown){ .in = above->io, .below = below->io, .same = true };
+	case BK__SHOW_BUSES:
+		return (struct bk__shown){ .in = above->buses, .below = below->buses, .same = true };
+	default:
+		return (struct bk__shown){ .in = below->buses,
+					   .below = below->config,
+					   .priority = BK__OWN_PRIORITY };
+	}
+}
+
+/* The function is on a bus. */
+static struct bk__shown shown(const struct bk_pci_function *function, unsigned index)
+{
+	struct bk_pci_bus *bus = function->bus;
+	const struct bk_pci_bar *bar = index <= BK_PCI_ROM ? bk__function_bar(function, index) : NULL;
+
+	if (bar)
+		return (struct bk__shown){
+			.in = bar->kind == BK_PCI_BAR_IO ? bus->io : bus->memory,
+			.below = bar->space,
+		};
+	if (index > BK_PCI_ROM && function->secondary)
+		return shown_of_bridge(function, index);
+	switch (index) {
+	case BK__SHOW_VGA_MEMORY:
+		return (struct bk__shown){ .in = bus->memory, .below = function->desc.vga_memory };
+	case BK__SHOW_VGA_MONO:
+		return (struct bk__shown){ .in = bus->io, .below = function->desc.vga_io };
+	case BK__SHOW_VGA_COLOR:
+		return (struct bk__shown){
+			.in = bus->io,
+			.below = function->desc.vga_io,
+			.below_first = VGA_COLOR - VGA_MONO,
+		};
+	default:
+		return (struct bk__shown){ 0 };
+	}
+}
+
+static void name(const struct bk_pci_function *function, unsigned index, char *text, size_t size)
+{
+	static const char *const names[BK__SHOWS] = {
+		[BK_PCI_ROM] = "rom",
+		[BK__SHOW_VGA_MEMORY] = "VGA memory",
+		[BK__SHOW_VGA_MONO] = "VGA ports 0x3b0",
+		[BK__SHOW_VGA_COLOR] = "VGA ports 0x3c0",
+		[BK__SHOW_IO] = "I/O window",
+		[BK__SHOW_MEMORY] = "memory window",
+		[BK__SHOW_PREFETCHABLE] = "prefetchable window",
+		[BK__SHOW_BUSES] = "bus numbers",
+		[BK__SHOW_SECONDARY] = "secondary bus",
+	};
+
+	if (names[index])
+		snprintf(text, size, "%s %s", function->name, names[index]);
+	else
+		snprintf(text, size, "%s bar%u", function->name, index);
+}
+
+/* ---- Where the registers put it ---------------------------------------- */
+
+static struct bk__place bar_place(const struct bk_pci_function *function, unsigned index)
 {
 	const struct bk_pci_bar *bar = bk__function_bar(function, index);
+	bool address_zero = function->bus && function->bus->host->desc.address_zero;
 	struct bk__place place = { 0 };
 	uint16_t enable;
 	uint64_t raw;
@@ -24,39 +105,64 @@ struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned
 	enable = bar->kind == BK_PCI_BAR_IO ? BK__COMMAND_IO : BK__COMMAND_MEMORY;
 	place.first = bk__bar_address(bar, raw);
 	place.last = place.first + (bar->size - 1);
-	place.on = (bk__command(function) & enable) && bk__pm_state(function) == 0 &&
-		   bk__bar_decodes(bar, index == BK_PCI_ROM, raw,
-				   function->bus && function->bus->host->desc.address_zero);
+	place.on = (bk__command(function) & enable) &&
+		   bk__bar_decodes(bar, index == BK_PCI_ROM, raw, address_zero);
 	return place;
 }
+
+static struct bk__place vga_place(const struct bk_pci_function *function, unsigned index)
+{
+	static const uint64_t ranges[][2] = {
+		{ VGA_MEMORY, VGA_MEMORY_LAST },
+		{ VGA_MONO, VGA_MONO_LAST },
+		{ VGA_COLOR, VGA_COLOR_LAST },
+	};
+	uint16_t enable = index == BK__SHOW_VGA_MEMORY ? BK__COMMAND_MEMORY : BK__COMMAND_IO;
+
+	return (struct bk__place){
+		.on = (bk__command(function) & enable) && (!function->secondary || bk__bridge_vga(function)),
+		.first = ranges[index - BK__SHOW_VGA_MEMORY][0],
+		.last = ranges[index - BK__SHOW_VGA_MEMORY][1],
+	};
+}
+
+struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned index)
+{
+	struct bk__place place = index <= BK_PCI_ROM           ? bar_place(function, index)
+				 : index <= BK__SHOW_VGA_COLOR ? vga_place(function, index)
+							       : bk__bridge_place(function, index);
+
+	if (bk__pm_state(function) != 0)
+		place.on = false;
+	return place;
+}
+
+/* ---- The map follows --------------------------------------------------- */
 
 int bk__map_add(struct bk_pci_function *function, struct bk_update *update)
 {
 	for (unsigned i = 0; i < BK__SHOWS; i++) {
-		const struct bk_pci_bar *bar = bk__function_bar(function, i);
 		struct bk__show *show = &function->shows[i];
-		char name[128];
+		struct bk__shown what = shown(function, i);
+		char text[128];
 		struct bk_region_desc desc = {
-			.name = name,
+			.name = text,
+			.priority = what.priority,
 			.rank = (uint64_t)function->devfn << 8 | i,
 			.kind = BK_REGION_NESTED,
+			.nested = what.below,
 		};
 		int error;
 
-		if (!bar)
+		if (!what.below)
 			continue;
+		name(function, i, text, sizeof(text));
 		show->now = bk__map_wanted(function, i);
-		if (i == BK_PCI_ROM)
-			snprintf(name, sizeof(name), "%s rom", function->name);
-		else
-			snprintf(name, sizeof(name), "%s bar%u", function->name, i);
 		desc.first = show->now.first;
 		desc.last = show->now.last;
 		desc.disabled = !show->now.on;
-		desc.nested = bar->space;
-		error = bk_update_add(update,
-				      bar->kind == BK_PCI_BAR_IO ? function->bus->io : function->bus->memory,
-				      &desc, &show->region);
+		desc.nested_first = what.same ? show->now.first : what.below_first;
+		error = bk_update_add(update, what.in, &desc, &show->region);
 		if (error)
 			return error;
 	}
@@ -80,13 +186,28 @@ void bk__map_forget(struct bk_pci_function *function)
 	memset(function->shows, 0, sizeof(function->shows));
 }
 
-/* Appends what takes the thing from where it is to `wanted`. What is off stays where it was. */
-static int change(struct bk_update *update, const struct bk__show *show, const struct bk__place *wanted)
+static int move(struct bk_update *update, struct bk_region *region, bool same, const struct bk__place *to)
 {
+	int error;
+
+	if (!same)
+		return bk_update_move(update, region, to->first, to->last);
+	/* By way of 0: neither address with the other's length needs to be legal. */
+	error = bk_update_show(update, region, 0);
+	if (!error)
+		error = bk_update_move(update, region, to->first, to->last);
+	return error ? error : bk_update_show(update, region, to->first);
+}
+
+/* Appends what takes the thing from where it is to `wanted`. */
+static int change(struct bk_pci_function *function, unsigned index, struct bk_update *update,
+		  const struct bk__place *wanted)
+{
+	const struct bk__show *show = &function->shows[index];
 	int error = 0;
 
-	if (wanted->on && (wanted->first != show->now.first || wanted->last != show->now.last))
-		error = bk_update_move(update, show->region, wanted->first, wanted->last);
+	if (wanted->first != show->now.first || wanted->last != show->now.last)
+		error = move(update, show->region, shown(function, index).same, wanted);
 	if (!error && wanted->on != show->now.on)
 		error = bk_update_enable(update, show->region, wanted->on);
 	return error;
@@ -117,7 +238,7 @@ void bk__map_settle(struct bk_pci_function *function)
 		if (!show->region)
 			continue;
 		wanted[i] = bk__map_wanted(function, i);
-		if (!wanted[i].on) {
+		if (!wanted[i].on) { /* what is off stays where it was */
 			wanted[i].first = show->now.first;
 			wanted[i].last = show->now.last;
 		}
@@ -126,7 +247,7 @@ void bk__map_settle(struct bk_pci_function *function)
 			continue;
 		if (!update)
 			update = bk_update_begin(function->domain);
-		error = update ? change(update, show, &wanted[i]) : -ENOMEM;
+		error = update ? change(function, i, update, &wanted[i]) : -ENOMEM;
 	}
 	if (!update && !error)
 		return;

@@ -10,13 +10,32 @@ struct bk__place {
 	uint64_t first, last;
 };
 
-/* One thing of a function that shows in a space of its bus: a BAR, by index. */
+/* One thing of a function that shows in a space of its bus. */
 struct bk__show {
 	struct bk_region *region; /* NULL: there is no such thing, or the function is on no bus */
 	struct bk__place now;     /* as committed */
 };
 
-enum { BK__SHOWS = BK_PCI_ROM + 1 };
+/* What they are; BARs come first, by index. The number is part of the rank. */
+enum {
+	BK__SHOW_VGA_MEMORY = BK_PCI_ROM + 1,
+	BK__SHOW_VGA_MONO,  /* ports 0x3b0-0x3bb */
+	BK__SHOW_VGA_COLOR, /* ports 0x3c0-0x3df */
+	BK__SHOW_IO,        /* of a bridge: its windows, ... */
+	BK__SHOW_MEMORY,
+	BK__SHOW_PREFETCHABLE,
+	BK__SHOW_BUSES,     /* ... its bus numbers, ... */
+	BK__SHOW_SECONDARY, /* ... and the place of its own bus among those, in the space of the bus below */
+	BK__SHOWS,
+};
+
+/* What shows, and where: the addresses below are the same, or begin at `below_first`. */
+struct bk__shown {
+	struct bk_space *in, *below; /* `below` NULL: there is no such thing */
+	bool same;
+	uint64_t below_first;
+	int priority;
+};
 
 /* Adds all that the function shows to its bus's spaces, where the registers
  * put it. 0 or a negative errno of the update. */

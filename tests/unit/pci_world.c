@@ -155,7 +155,14 @@ static int told_reset(void *opaque)
 
 void part_create(struct world *world, struct part *part, unsigned id, struct bk_pci_function_desc desc)
 {
+	part_create_in(world, part, id, desc, false);
+}
+
+void part_create_in(struct world *world, struct part *part, unsigned id, struct bk_pci_function_desc desc,
+		    bool bridge)
+{
 	struct bk_error err;
+	int error;
 	char name[32];
 
 	memset(part, 0, sizeof(*part));
@@ -184,7 +191,11 @@ void part_create(struct world *world, struct part *part, unsigned id, struct bk_
 	desc.command = told_command;
 	desc.reset = told_reset;
 	desc.opaque = part;
-	if (bk_pci_function_create(world->domain, &desc, &part->function, &err))
+	if (bridge)
+		error = bk_pci_bridge_create(world->host, &desc, &part->function, &err);
+	else
+		error = bk_pci_function_create(world->domain, &desc, &part->function, &err);
+	if (error)
 		fail_msg("%s", err.text);
 }
 

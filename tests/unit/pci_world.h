@@ -59,6 +59,8 @@ void world_destroy(struct world *world);
 
 /* Fills in what is zero (ids, spaces of BARs), creates it. */
 void part_create(struct world *world, struct part *part, unsigned id, struct bk_pci_function_desc desc);
+void part_create_in(struct world *world, struct part *part, unsigned id, struct bk_pci_function_desc desc,
+		    bool bridge);
 void part_attach(struct world *world, struct part *part, uint8_t devfn);
 void part_destroy(struct part *part); /* detaches, too */
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bridges: a function with a bus below (PCI-to-PCI Bridge 1.2). Windows have 16-bit I/O and 64-bit
+ * prefetchable addresses. ISA Enable is kept and changes nothing. */
+#include "bridge.h"
+
+#include <errno.h>
+
+#include "bus.h"
+#include "function.h"
+
+enum {
+	CONTROL_VGA = 0x0008,
+	CONTROL_RESET = 0x0040,
+	CONTROL_WRITABLE = 0x0bff,
+	CONTROL_W1C = 0x0400, /* discard timer's status */
+};
+
+void bk__bridge_fill(struct bk_pci_function *bridge)
+{
+	struct bk__config *config = &bridge->config;
+
+	bk__config_preset(config, BK__HEADER_TYPE, 1, 1);
+	bk__config_preset(config, BK__SUBSYSTEM_VENDOR, 4, 0);
+	bk__config_allow(config, BK__BRIDGE_PRIMARY, 3, 0xffffff, 0);
+	if (!bridge->desc.extended)
+		bk__config_allow(config, BK__BRIDGE_LATENCY, 1, 0xff, 0);
+	bk__config_allow(config, BK__BRIDGE_IO_BASE, 2, 0xf0f0, 0);
+	bk__config_allow(config, BK__BRIDGE_STATUS, 2, 0, BK__STATUS_W1C);
+	bk__config_allow(config, BK__BRIDGE_MEMORY_BASE, 4, 0xfff0fff0, 0);
+	bk__config_allow(config, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0xfff0fff0, 0);
+	bk__config_allow(config, BK__BRIDGE_PREFETCHABLE_BASE_UPPER, 8, UINT64_MAX, 0);
+	bk__config_allow(config, BK__BRIDGE_CONTROL, 2, CONTROL_WRITABLE, CONTROL_W1C);
+	/* Closed: each base is above its limit. */
+	bk__config_preset(config, BK__BRIDGE_IO_BASE, 1, 0xf0);
+	bk__config_preset(config, BK__BRIDGE_MEMORY_BASE, 2, 0xfff0);
+	bk__config_preset(config, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0x0001fff1);
+}
+
+static unsigned control(const struct bk_pci_function *bridge)
+{
+	return (unsigned)bk__config_get(&bridge->config, BK__BRIDGE_CONTROL, 2);
+}
+
+bool bk__bridge_resets(const struct bk_pci_function *bridge)
+{
+	return control(bridge) & CONTROL_RESET;
+}
+
+bool bk__bridge_vga(const struct bk_pci_function *bridge)
+{
+	return (control(bridge) & CONTROL_VGA) && !bk__bridge_resets(bridge);
+}
+
+static uint64_t get(const struct bk_pci_function *bridge, unsigned offset, unsigned width)
+{
+	return bk__config_get(&bridge->config, offset, width);
+}
+
+struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned show)
+{
+	struct bk__place place = { .on = true };
+	uint16_t enable = BK__COMMAND_MEMORY;
+
+	switch (show) {
+	case BK__SHOW_IO:
+		enable = BK__COMMAND_IO;
+		place.first = (get(bridge, BK__BRIDGE_IO_BASE, 1) & 0xf0) << 8;
+		place.last = (get(bridge, BK__BRIDGE_IO_LIMIT, 1) & 0xf0) << 8 | (BK__IO_GRAIN - 1);
+		break;
+	case BK__SHOW_MEMORY:
+		place.first = (get(bridge, BK__BRIDGE_MEMORY_BASE, 2) & 0xfff0) << 16;
+		place.last =
+			(get(bridge, BK__BRIDGE_MEMORY_LIMIT, 2) & 0xfff0) << 16 | (BK__MEMORY_GRAIN - 1);
+		break;
+	case BK__SHOW_PREFETCHABLE:
+		place.first = get(bridge, BK__BRIDGE_PREFETCHABLE_BASE_UPPER, 4) << 32 |
+			      (get(bridge, BK__BRIDGE_PREFETCHABLE_BASE, 2) & 0xfff0) << 16;
+		place.last = get(bridge, BK__BRIDGE_PREFETCHABLE_LIMIT_UPPER, 4) << 32 |
+			     (get(bridge, BK__BRIDGE_PREFETCHABLE_LIMIT, 2) & 0xfff0) << 16 |
+			     (BK__MEMORY_GRAIN - 1);
+		break;
+	default: { /* bus numbers: config accesses need no COMMAND bit */
+		uint64_t secondary = get(bridge, BK__BRIDGE_SECONDARY, 1);
+		uint64_t subordinate = get(bridge, BK__BRIDGE_SUBORDINATE, 1);
+
+		enable = 0;
+		place.first = secondary << BK__BUS_SHIFT;
+		place.last = ((show == BK__SHOW_SECONDARY ? secondary : subordinate) + 1) << BK__BUS_SHIFT;
+		place.last--;
+		place.on = secondary && secondary <= subordinate;
+		break;
+	}
+	}
+	if (place.last < place.first || bk__bridge_resets(bridge) || (bk__command(bridge) & enable) != enable)
+		place.on = false;
+	if (place.last < place.first)
+		place.last = place.first;
+	return place;
+}
+
+int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
+			 struct bk_pci_function **bridge, struct bk_error *err)
+{
+	for (unsigned i = 2; i < BK_PCI_BARS; i++)
+		if (desc->bars[i].kind != BK_PCI_BAR_NONE)
+			return bk_fail(err, EINVAL, "%s: BAR %u: a bridge has two",
+				       desc->name ? desc->name : "bridge", i);
+	return bk__function_create(host->desc.domain, host, desc, bridge, err);
+}
+
+struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge)
+{
+	return bridge->secondary;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bridges: windows, bus numbers, VGA, resets, interrupt pins, and what comes and goes below. */
+#include "pci_world.h"
+
+#include <stdlib.h>
+
+#define PORT BK_PCI_DEVFN(2, 0) /* the bridge, on the root bus */
+
+static int setup(void **state)
+{
+	*state = world_create(NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_destroy(*state);
+	return 0;
+}
+
+/* Config space of a bus, through ECAM. */
+static uint64_t get(struct world *world, unsigned bus, uint8_t devfn, unsigned offset, unsigned width)
+{
+	uint64_t value;
+
+	bk_space_read(world->memory, ECAM + (bus << 20 | (unsigned)devfn << 12 | offset), width, &value);
+	return value;
+}
+
+static void put(struct world *world, unsigned bus, uint8_t devfn, unsigned offset, unsigned width,
+		uint64_t value)
+{
+	bk_space_write(world->memory, ECAM + (bus << 20 | (unsigned)devfn << 12 | offset), width, value);
+}
+
+static void attach_below(struct part *bridge, struct part *part, uint8_t devfn)
+{
+	part->devfn = devfn;
+	assert_int_equal(bk_pci_function_attach(part->function, bk_pci_bridge_bus(bridge->function), devfn),
+			 0);
+}
+
+static void numbers(struct world *world, unsigned bus, uint8_t devfn, uint8_t secondary, uint8_t subordinate)
+{
+	put(world, bus, devfn, 0x18, 4, bus | (unsigned)secondary << 8 | (unsigned)subordinate << 16);
+}
+
+static void memory_window(struct world *world, unsigned bus, uint8_t devfn, uint32_t first, uint32_t last)
+{
+	put(world, bus, devfn, 0x20, 4, (first >> 16 & 0xfff0) | (last & 0xfff00000));
+}
+
+static void wide_window(struct world *world, unsigned bus, uint8_t devfn, uint64_t first, uint64_t last)
+{
+	put(world, bus, devfn, 0x24, 4, (first >> 16 & 0xfff0) | (last & 0xfff00000));
+	put(world, bus, devfn, 0x28, 4, first >> 32);
+	put(world, bus, devfn, 0x2c, 4, last >> 32);
+}
+
+static void io_window(struct world *world, unsigned bus, uint8_t devfn, uint16_t first, uint16_t last)
+{
+	put(world, bus, devfn, 0x1c, 2, (first >> 8 & 0xf0) | (last & 0xf000));
+}
+
+static const struct bk_pci_function_desc plain = { 0 };
+static const struct bk_pci_function_desc card = {
+	.bars = { MEM32_BAR(0x1000), IO_BAR(0x100), MEM64_BAR(0x10000) },
+	.pin = 1,
+};
+
+static void bridge_create(struct world *world, struct part *part, unsigned id)
+{
+	part_create_in(world, part, id, plain, true);
+}
+
+static void header_of_a_bridge(void **state)
+{
+	struct world *world = *state;
+	struct bk_pci_function_desc desc = { .bars = { MEM64_BAR(0x1000) },
+					     .rom = MEM32_BAR(0x800),
+					     .subsystem = 7 };
+	struct part bridge;
+	struct bk_pci_function *function;
+	struct bk_error err;
+
+	part_create_in(world, &bridge, 1, desc, true);
+	part_attach(world, &bridge, PORT);
+	assert_int_equal(get(world, 0, PORT, 0xe, 1), 1);
+	assert_int_equal(get(world, 0, PORT, 0x2c, 4), 0);
+	for (unsigned offset = 0x10; offset < 0x40; offset += 4)
+		put(world, 0, PORT, offset, 4, 0xffffffff);
+	assert_int_equal(get(world, 0, PORT, 0x10, 8), UINT64_C(0xfffffffffffff004));
+	assert_int_equal(get(world, 0, PORT, 0x18, 4), 0xffffffff);
+	assert_int_equal(get(world, 0, PORT, 0x1c, 4), 0x0000f0f0);
+	assert_int_equal(get(world, 0, PORT, 0x20, 8), UINT64_C(0xfff1fff1fff0fff0));
+	assert_int_equal(get(world, 0, PORT, 0x28, 8), UINT64_MAX);
+	assert_int_equal(get(world, 0, PORT, 0x30, 4), 0);
+	assert_int_equal(get(world, 0, PORT, 0x38, 4), 0xfffff801);
+	assert_int_equal(get(world, 0, PORT, 0x3c, 4), 0x0bff00ff);
+	put(world, 0, PORT, 0x3e, 2, 0);
+	put(world, 0, PORT, 4, 2, 2);
+	put(world, 0, PORT, 0x10, 8, 0x90000000);
+	put(world, 0, PORT, 0x38, 4, 0x90001001);
+	assert_memory(world, 0x90000000, WHO(1, 0));
+	assert_memory(world, 0x900017ff, WHO(1, BK_PCI_ROM));
+	part_destroy(&bridge);
+
+	desc.bars[2] = (struct bk_pci_bar)IO_BAR(4);
+	assert_int_equal(bk_pci_bridge_create(world->host, &desc, &function, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "BAR 2"));
+}
+
+static void windows_open_what_is_below(void **state)
+{
+	struct world *world = *state;
+	struct part bridge, part;
+
+	bridge_create(world, &bridge, 1);
+	part_create(world, &part, 2, card);
+	attach_below(&bridge, &part, 0);
+	part_attach(world, &bridge, PORT);
+	assert_null(bk_pci_bridge_bus(part.function));
+
+	/* Bus numbers are a window, too. */
+	assert_int_equal(get(world, 1, 0, 0, 4), 0xffffffff);
+	numbers(world, 0, PORT, 1, 1);
+	assert_int_equal(get(world, 1, 0, 0, 4), 0x10001b36);
+	assert_int_equal(get(world, 1, 8, 0, 4), 0xffffffff);
+	numbers(world, 0, PORT, 5, 7);
+	assert_int_equal(get(world, 1, 0, 0, 4), 0xffffffff);
+	assert_int_equal(get(world, 5, 0, 0, 4), 0x10001b36);
+	assert_int_equal(get(world, 6, 0, 0, 4), 0xffffffff);
+	numbers(world, 0, PORT, 7, 5);
+	assert_int_equal(get(world, 7, 0, 0, 4), 0xffffffff);
+	numbers(world, 0, PORT, 0, 5); /* the root bus's own number: nothing below shows */
+	assert_int_equal(get(world, 0, 0, 0, 4), 0xffffffff);
+	assert_int_equal(get(world, 0, PORT, 0xe, 1), 1);
+	numbers(world, 0, PORT, 255, 255);
+	assert_int_equal(get(world, 255, 0, 0, 4), 0x10001b36);
+
+	put(world, 255, 0, 4, 2, 3);
+	put(world, 255, 0, BAR(0), 4, 0x90000000);
+	put(world, 255, 0, BAR(1), 4, 0x4000);
+	put(world, 255, 0, BAR(2), 8, UINT64_C(0x1200000000));
+	assert_memory(world, 0x90000000, NOBODY);
+	put(world, 0, PORT, 4, 2, 3); /* closed at reset */
+	assert_memory(world, 0x90000000, NOBODY);
+	assert_port(world, 0x4000, NOBODY);
+	memory_window(world, 0, PORT, 0x90000000, 0x900fffff);
+	assert_memory(world, 0x90000fff, WHO(2, 0));
+	io_window(world, 0, PORT, 0x4000, 0x4fff);
+	assert_port(world, 0x40ff, WHO(2, 1));
+	wide_window(world, 0, PORT, UINT64_C(0x1200000000), UINT64_C(0x12000fffff));
+	assert_memory(world, UINT64_C(0x120000ffff), WHO(2, 2));
+	/* Non-prefetchable registers may be in the prefetchable window: addresses alone decide. */
+	put(world, 255, 0, BAR(0), 4, 0x91000000);
+	assert_memory(world, 0x91000000, NOBODY);
+	wide_window(world, 0, PORT, 0x91000000, 0x910fffff);
+	assert_memory(world, 0x91000000, WHO(2, 0));
+	put(world, 255, 0, BAR(0), 4, 0x90000000);
+
+	/* Gates: COMMAND of the bridge, and a base above its limit. */
+	put(world, 0, PORT, 4, 2, 1);
+	assert_memory(world, 0x90000000, NOBODY);
+	assert_port(world, 0x4000, WHO(2, 1));
+	put(world, 0, PORT, 4, 2, 2);
+	assert_memory(world, 0x90000000, WHO(2, 0));
+	assert_port(world, 0x4000, NOBODY);
+	memory_window(world, 0, PORT, 0x90100000, 0x900fffff);
+	assert_memory(world, 0x90000000, NOBODY);
+	memory_window(world, 0, PORT, 0x80000000, 0xfff00000);
+	assert_memory(world, 0x90000000, WHO(2, 0));
+	assert_memory(world, IOAPIC, CHIP);
+	put(world, 255, 0, BAR(2), 8, ~UINT64_C(0xffff) << 20);
+	wide_window(world, 0, PORT, UINT64_C(0xfffffff000000000), UINT64_MAX);
+	assert_memory(world, UINT64_C(0xfffffff000000000), WHO(2, 2));
+	wide_window(world, 0, PORT, 0, UINT64_MAX); /* and back over everything */
+	assert_memory(world, UINT64_C(0xfffffff000000000), WHO(2, 2));
+	assert_memory(world, 0, RAM);
+	part_destroy(&part);
+	part_destroy(&bridge);
+}
+
+static void F02_windows_clip_and_overlap(void **state)
+{
+	struct world *world = *state;
+	struct part bridge, part, neighbour;
+	struct bk_pci_function_desc large = { .bars = { MEM32_BAR(0x400000) } };
+
+	bridge_create(world, &bridge, 1);
+	part_create(world, &part, 2, large);
+	part_create(world, &neighbour, 3, large);
+	part_attach(world, &bridge, PORT);
+	attach_below(&bridge, &part, 0);
+	numbers(world, 0, PORT, 1, 1);
+	put(world, 0, PORT, 4, 2, 2);
+	put(world, 1, 0, BAR(0), 4, 0x90000000);
+	put(world, 1, 0, 4, 2, 2);
+	memory_window(world, 0, PORT, 0x90100000, 0x902fffff); /* the middle of the BAR */
+	assert_memory(world, 0x900fffff, NOBODY);
+	assert_memory(world, 0x90100000, WHO(2, 0));
+	assert_memory(world, 0x902fffff, WHO(2, 0));
+	assert_memory(world, 0x90300000, NOBODY);
+	part.answers[0].offset = 0;
+	bk_space_write(world->memory, 0x90100000, 4, 1);
+	assert_int_equal(part.answers[0].offset, 0x100000);
+
+	/* A BAR of the root bus on the window, above it (slot 1) and below it (slot 3). */
+	part_attach(world, &neighbour, BK_PCI_DEVFN(3, 0));
+	put(world, 0, neighbour.devfn, BAR(0), 4, 0x90000000);
+	put(world, 0, neighbour.devfn, 4, 2, 2);
+	assert_memory(world, 0x900fffff, WHO(3, 0));
+	assert_memory(world, 0x90100000, WHO(2, 0));
+	assert_memory(world, 0x90300000, WHO(3, 0));
+	put(world, 1, 0, 4, 2, 0); /* nobody in the window: the lower shows through */
+	assert_memory(world, 0x90100000, WHO(3, 0));
+	put(world, 1, 0, 4, 2, 2);
+	bk_pci_function_detach(neighbour.function);
+	part_attach(world, &neighbour, BK_PCI_DEVFN(1, 0));
+	assert_memory(world, 0x90100000, WHO(3, 0));
+	part_destroy(&neighbour);
+	assert_memory(world, 0x90100000, WHO(2, 0));
+	part_destroy(&part);
+	part_destroy(&bridge);
+}
+
+static void bridges_below_bridges(void **state)
+{
+	struct world *world = *state;
+	struct part outer, inner, part;
+	uint64_t value;
+
+	bridge_create(world, &outer, 1);
+	bridge_create(world, &inner, 2);
+	part_create(world, &part, 3, card);
+	attach_below(&inner, &part, BK_PCI_DEVFN(4, 0));
+	attach_below(&outer, &inner, BK_PCI_DEVFN(3, 0));
+	assert_int_equal(bk_pci_function_line(part.function), -ENOENT);
+	part_attach(world, &outer, PORT);
+	/* INTA# of slot 4, then slot 3, then slot 2: 0 + 4 + 3 + 2. */
+	assert_int_equal(bk_pci_function_line(part.function), 1);
+
+	numbers(world, 0, PORT, 1, 2);
+	assert_int_equal(get(world, 1, BK_PCI_DEVFN(3, 0), 0xe, 1), 1);
+	assert_int_equal(get(world, 2, BK_PCI_DEVFN(4, 0), 0, 4), 0xffffffff);
+	numbers(world, 1, BK_PCI_DEVFN(3, 0), 2, 2);
+	assert_int_equal(get(world, 2, BK_PCI_DEVFN(4, 0), 0, 4), 0x10001b36);
+	bk_space_write(world->ports, 0xcf8, 4, 0x80022000);
+	bk_space_read(world->ports, 0xcfc, 4, &value);
+	assert_int_equal(value, 0x10001b36);
+	numbers(world, 0, PORT, 1, 1); /* the outer one does not forward bus 2 */
+	assert_int_equal(get(world, 2, BK_PCI_DEVFN(4, 0), 0, 4), 0xffffffff);
+	numbers(world, 0, PORT, 0x11, 0x1f);
+	numbers(world, 0x11, BK_PCI_DEVFN(3, 0), 0x11, 0x12); /* the bus it is on wins */
+	assert_int_equal(get(world, 0x11, BK_PCI_DEVFN(3, 0), 0xe, 1), 1);
+	numbers(world, 0x11, BK_PCI_DEVFN(3, 0), 0x12, 0x12);
+	put(world, 0x12, BK_PCI_DEVFN(4, 0), BAR(0), 4, 0x90000000);
+	put(world, 0x12, BK_PCI_DEVFN(4, 0), 4, 2, 2);
+	put(world, 0, PORT, 4, 2, 2);
+	put(world, 0x11, BK_PCI_DEVFN(3, 0), 4, 2, 2);
+	memory_window(world, 0x11, BK_PCI_DEVFN(3, 0), 0x90000000, 0x900fffff);
+	assert_memory(world, 0x90000000, NOBODY);
+	memory_window(world, 0, PORT, 0x90000000, 0x90000000);
+	assert_memory(world, 0x90000000, WHO(3, 0));
+
+	/* The whole branch is pulled, and comes back in another slot. */
+	bk_pci_function_intx(part.function, true);
+	assert_true(world->lines[1]);
+	bk_pci_function_detach(outer.function);
+	assert_false(world->lines[1]);
+	assert_memory(world, 0x90000000, NOBODY);
+	assert_int_equal(get(world, 0x12, BK_PCI_DEVFN(4, 0), 0, 4), 0xffffffff);
+	assert_int_equal(bk_pci_function_destroy(outer.function), -EBUSY); /* not empty */
+	part_attach(world, &outer, BK_PCI_DEVFN(5, 0));
+	assert_true(world->lines[0]);
+	assert_memory(world, 0x90000000, WHO(3, 0));
+	assert_int_equal(get(world, 0x12, BK_PCI_DEVFN(4, 0), 0, 4), 0x10001b36);
+	part_destroy(&part);
+	part_destroy(&inner);
+	bk_pci_function_detach(outer.function);
+	assert_int_equal(bk_pci_host_destroy(world->host), -EBUSY); /* the bridge is of this host */
+	part_destroy(&outer);
+}
+
+static void F19_bus_resets(void **state)
+{
+	struct world *world = *state;
+	struct part outer, inner, part;
+	const uint8_t slot = BK_PCI_DEVFN(3, 0);
+
+	bridge_create(world, &outer, 1);
+	bridge_create(world, &inner, 2);
+	part_create(world, &part, 3, card);
+	part_attach(world, &outer, PORT);
+	attach_below(&outer, &inner, slot);
+	attach_below(&inner, &part, 0);
+	for (unsigned how = 0; how < 3; how++) {
+		numbers(world, 0, PORT, 1, 2);
+		numbers(world, 1, slot, 2, 2);
+		put(world, 2, 0, BAR(0), 4, 0x90000000);
+		put(world, 2, 0, 4, 2, 2);
+		put(world, 0, PORT, 4, 2, 2);
+		put(world, 1, slot, 4, 2, 2);
+		memory_window(world, 0, PORT, 0x90000000, 0x900fffff);
+		memory_window(world, 1, slot, 0x90000000, 0x900fffff);
+		assert_memory(world, 0x90000000, WHO(3, 0));
+		assert_int_equal(part.resets, how);
+		if (how == 0) {
+			put(world, 0, PORT, 0x3e, 2, 0x40);
+			assert_int_equal(outer.resets, 0);
+			assert_int_equal(get(world, 1, slot, 0, 4), 0xffffffff); /* held in reset */
+			put(world, 0, PORT, 0x3e, 2, 0x40);
+			assert_int_equal(part.resets, 1);
+			put(world, 0, PORT, 0x3e, 2, 0);
+			assert_int_equal(get(world, 1, slot, 4, 2), 0);
+			assert_int_equal(get(world, 0, PORT, 0x19, 1), 1);
+		} else if (how == 1) {
+			put(world, 1, slot, 0x3e, 1, 0x40);
+			assert_int_equal(get(world, 1, slot, 0x19, 1), 2);
+			put(world, 1, slot, 0x3e, 1, 0);
+			assert_int_equal(inner.resets, 1);
+		} else {
+			assert_int_equal(bk_pci_function_reset(outer.function), 0);
+			assert_int_equal(outer.resets, 1);
+			assert_int_equal(get(world, 0, PORT, 0x18, 4), 0);
+			assert_int_equal(get(world, 0, PORT, 0x20, 4), 0xfff0);
+		}
+		assert_int_equal(part.resets, how + 1);
+		assert_int_equal(part.command, 0);
+		assert_memory(world, 0x90000000, NOBODY);
+	}
+	part_destroy(&part);
+	part_destroy(&inner);
+	part_destroy(&outer);
+}
+
+static void power_state_shuts_a_bridge(void **state)
+{
+	struct world *world = *state;
+	struct part bridge, part;
+	unsigned pm;
+
+	bridge_create(world, &bridge, 1);
+	pm = (unsigned)bk_pci_pm_add(bridge.function, 0, 3, true);
+	part_create(world, &part, 2, card);
+	part_attach(world, &bridge, PORT);
+	attach_below(&bridge, &part, 0);
+	numbers(world, 0, PORT, 1, 1);
+	put(world, 0, PORT, 4, 2, 2);
+	memory_window(world, 0, PORT, 0x90000000, 0x900fffff);
+	put(world, 1, 0, BAR(0), 4, 0x90000000);
+	put(world, 1, 0, 4, 2, 2);
+	for (unsigned d = 0; d < 4; d += 3) {
+		put(world, 0, PORT, pm + 4, 1, d);
+		assert_memory(world, 0x90000000, d ? NOBODY : WHO(2, 0));
+		assert_int_equal(get(world, 1, 0, 0, 2), d ? 0xffff : 0x1b36);
+	}
+	put(world, 0, PORT, pm + 4, 1, 0);
+	assert_memory(world, 0x90000000, WHO(2, 0));
+	part_destroy(&part);
+	part_destroy(&bridge);
+}
+
+/* ---- VGA --------------------------------------------------------------- */
+
+static void tune_vga(struct bk_pci_host_desc *desc)
+{
+	desc->windows[3] =
+		(struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, desc->ecam, 0xa0000, 0xbffff, 0xa0000, 20 };
+	desc->windows[4] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, desc->ports, 0x3b0, 0x3df, 0x3b0, 0 };
+	desc->window_count = 5;
+}
+
+/* Two spaces that answer as BARs 0 and 1 of a function that has none. */
+static void vga_create(struct world *world, struct part *lender, struct part *vga, unsigned id)
+{
+	part_create(world, lender, id,
+		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x20000), IO_BAR(0x40) } });
+	part_create(world, vga, id + 1,
+		    (struct bk_pci_function_desc){
+			    .class_code = 0x030000,
+			    .vga_memory = lender->spaces[0],
+			    .vga_io = lender->spaces[1],
+		    });
+}
+
+static void vga_ranges_follow_command_and_enables(void **state)
+{
+	struct world *world = world_create(tune_vga);
+	struct part bridge, one, one_spaces, other, other_spaces;
+
+	bridge_create(world, &bridge, 1);
+	vga_create(world, &one_spaces, &one, 2);
+	vga_create(world, &other_spaces, &other, 4);
+	part_attach(world, &bridge, PORT);
+	attach_below(&bridge, &one, 0);
+	part_attach(world, &other, BK_PCI_DEVFN(7, 0));
+	numbers(world, 0, PORT, 1, 1);
+	assert_memory(world, 0xa0000, RAM); /* nobody in the window: what is below shows */
+	put(world, 0, other.devfn, 4, 2, 3);
+	assert_memory(world, 0xa0000, WHO(4, 0));
+	assert_memory(world, 0xbffff, WHO(4, 0));
+	for (unsigned port = 0x3b0; port <= 0x3df; port++)
+		assert_port(world, port, port >= 0x3bc && port <= 0x3bf ? NOBODY : WHO(4, 1));
+	bk_space_write(world->ports, 0x3c5, 1, 0);
+	assert_int_equal(other_spaces.answers[1].offset, 0x15);
+
+	put(world, 1, 0, 4, 2, 3);
+	put(world, 0, PORT, 4, 2, 3);
+	assert_memory(world, 0xa0000, WHO(4, 0));
+	put(world, 0, PORT, 0x3e, 2, 8); /* VGA Enable: both now, the lower slot wins */
+	assert_memory(world, 0xa0000, WHO(2, 0));
+	assert_port(world, 0x3c0, WHO(2, 1));
+	bk_space_write(world->ports, 0x3c5, 1, 0);
+	assert_int_equal(one_spaces.answers[1].offset, 0x15);
+	put(world, 0, PORT, 4, 2, 2);
+	assert_memory(world, 0xa0000, WHO(2, 0));
+	assert_port(world, 0x3c0, WHO(4, 1));
+	put(world, 1, 0, 4, 2, 1);
+	assert_memory(world, 0xa0000, WHO(4, 0));
+	put(world, 0, other.devfn, 4, 2, 0);
+	assert_memory(world, 0xa0000, RAM);
+	assert_port(world, 0x3c0, NOBODY);
+	part_destroy(&one);
+	part_destroy(&other);
+	part_destroy(&bridge);
+	part_destroy(&one_spaces);
+	part_destroy(&other_spaces);
+	world_destroy(world);
+}
+
+/* ---- Any writes at all --------------------------------------------------- */
+
+static void any_writes_to_bridges_are_defined(void **state)
+{
+	struct world *world = *state;
+	struct part bridges[4], parts[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		bridge_create(world, &bridges[i], i + 1);
+		part_create(world, &parts[i], i + 11, card);
+		attach_below(&bridges[i], &parts[i], (uint8_t)(i * 8));
+	}
+	part_attach(world, &bridges[0], 0x10);
+	part_attach(world, &bridges[1], 0x11);
+	attach_below(&bridges[0], &bridges[2], 0x20);
+	attach_below(&bridges[2], &bridges[3], 0x28);
+	srand(7);
+	for (unsigned i = 0; i < 30000; i++) {
+		struct part *part = rand() % 4 ? &bridges[rand() % 4] : &parts[rand() % 4];
+		static const unsigned widths[] = { 1, 2, 4 };
+		unsigned width = widths[rand() % 3], offset = (unsigned)rand() % (0x40 - width);
+		uint64_t value = rand() % 3 ? (uint64_t)rand() * 7 : rand() % 2 ? UINT64_MAX : 0;
+		uint64_t back;
+
+		if (rand() % 4 == 0)
+			offset = 4, width = 2, value = 7;
+		assert_int_equal(bk_pci_function_write(part->function, offset, width, value), 0);
+		bk_space_read(world->memory, (uint64_t)rand() * 3, 8, &back);
+		bk_space_write(world->ports, (uint64_t)rand() & 0xffff, 4, value);
+		assert_memory(world, 0, RAM);
+		assert_memory(world, 0x7fffffff, RAM);
+		assert_memory(world, IOAPIC, CHIP);
+	}
+	/* And it can still be set right. */
+	for (unsigned i = 0; i < 4; i++) {
+		bk_pci_function_reset(bridges[i].function);
+		bk_pci_function_reset(parts[i].function);
+	}
+	numbers(world, 0, 0x10, 1, 3);
+	numbers(world, 1, 0x20, 2, 3);
+	numbers(world, 2, 0x28, 3, 3);
+	put(world, 3, 24, BAR(0), 4, 0x90000000);
+	put(world, 3, 24, 4, 2, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		const unsigned bus[] = { 0, 1, 2 }, devfn[] = { 0x10, 0x20, 0x28 };
+
+		put(world, bus[i], (uint8_t)devfn[i], 4, 2, 2);
+		memory_window(world, bus[i], (uint8_t)devfn[i], 0x90000000, 0x90000000);
+	}
+	assert_memory(world, 0x90000000, WHO(14, 0));
+	for (unsigned i = 4; i--;) {
+		part_destroy(&parts[i]);
+		part_destroy(&bridges[i]);
+	}
+}
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(header_of_a_bridge),
+		WORLD_TEST(windows_open_what_is_below),
+		WORLD_TEST(F02_windows_clip_and_overlap),
+		WORLD_TEST(bridges_below_bridges),
+		WORLD_TEST(F19_bus_resets),
+		WORLD_TEST(power_state_shuts_a_bridge),
+		cmocka_unit_test(vga_ranges_follow_command_and_enables),
+		WORLD_TEST(any_writes_to_bridges_are_defined),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
