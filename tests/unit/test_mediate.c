@@ -751,6 +751,33 @@ static void of_many_areas_the_largest_are_told(void **state)
 	}
 }
 
+/* The same, the other way round: what was told first must stay. */
+static void of_many_areas_the_smallest_are_left_out(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_device_region region;
+	struct bk_trap *trap;
+
+	fake_bar(&f->fake, 0, 0, 0x400000, true);
+	open_(f);
+	for (uint64_t i = 0; i < 31; i++) {
+		struct bk_trap_desc desc = { .length = 4096, .ops = &zero_ops };
+
+		desc.offset = (1023 - i * (i + 1)) * 4096;
+		assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+	}
+	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &region), 0);
+	assert_int_equal(region.area_count, BK_DEVICE_AREAS);
+	for (uint64_t i = 0; i < BK_DEVICE_AREAS; i++) {
+		uint64_t n = 30 - i; /* the hole behind it */
+		uint64_t end = (1023 - n * (n + 1)) * 4096;
+		uint64_t first = n == 30 ? 0 : (1024 - (n + 1) * (n + 2)) * 4096;
+
+		assert_int_equal(region.areas[i].offset, first);
+		assert_int_equal(region.areas[i].size, end - first);
+	}
+}
+
 /* A mediator on a mediator: the upper one sees what the lower one shows. */
 static void mediators_stack(void **state)
 {
@@ -788,10 +815,24 @@ static void mediators_stack(void **state)
 	f->mediate = NULL;
 }
 
+static bool is_the_devices(void *opaque, const struct bk_flat *flat)
+{
+	struct fake *fake = opaque;
+
+	if (flat->memory) {
+		assert_int_equal(flat->memory->fd_offset + flat->offset,
+				 fake->regions[0].fd_offset + flat->first);
+		assert_memory_equal((uint8_t *)flat->memory->host + flat->offset,
+				    fake->bytes[0] + flat->first, flat->last - flat->first + 1);
+	}
+	return true;
+}
+
 static void areas_that_make_no_sense_are_not_mapped(void **state)
 {
 	struct fixture *f = *state;
 	struct bk_device_region *region = &f->fake.regions[0], face;
+	int fd;
 
 	fake_bar(&f->fake, 0, 0, 0x10000, true);
 	region->area_count = 6;
@@ -808,21 +849,28 @@ static void areas_that_make_no_sense_are_not_mapped(void **state)
 	assert_int_equal(face.areas[0].size, 0x1000);
 	assert_int_equal(face.areas[1].offset, 0x8000);
 	assert_int_equal(face.areas[1].size, 0x8000);
+	bk_space_visit(bk_mediate_region(f->mediate, 0), 0, 0xffff, is_the_devices, &f->fake);
+	for (uint64_t at = 0; at < 0x10000; at += 0x800) {
+		uint64_t value;
+
+		bk_space_read(bk_mediate_region(f->mediate, 0), at, 4, &value);
+		assert_int_equal(value, fake_pattern(at, 4));
+	}
+	f->fake.accesses = 0;
 	bk_mediate_close(f->mediate);
 	f->mediate = NULL;
 
 	/* A file that cannot be mapped: the device answers all the same. */
 	region->area_count = 1;
 	region->areas[0] = (struct bk_device_area){ 0, 0x10000 };
+	fd = region->fd;
 	region->fd = 1000;
 	open_(f);
 	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &face), 0);
 	assert_int_equal(face.area_count, 0);
 	assert_int_equal(bk_space_read(bk_mediate_region(f->mediate, 0), 0x20, 4, &(uint64_t){ 0 }), 0);
 	assert_int_equal(f->fake.accesses, 1);
-	region->fd = 3; /* whatever it is: nothing that fake_done should trust */
-	region->fd = -1;
-	f->fake.bytes[0] = NULL;
+	region->fd = fd;
 }
 
 #define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -852,6 +900,7 @@ int main(void)
 		WITH_DEVICE(noise_is_refused_or_holds),
 		WITH_DEVICE(as_a_device_its_regions_are_the_spaces),
 		WITH_DEVICE(of_many_areas_the_largest_are_told),
+		WITH_DEVICE(of_many_areas_the_smallest_are_left_out),
 		WITH_DEVICE(mediators_stack),
 		WITH_DEVICE(areas_that_make_no_sense_are_not_mapped),
 	};
