@@ -32,7 +32,8 @@ struct bk__platform {
 	struct bk_pci_function *bridge;
 	bool bridge_attached;
 	struct bk__serial *serial;
-	struct bk__console *console; /* changed while no vCPU runs */
+	_Atomic(struct bk__console *)
+		console; /* changed while no vCPU runs, but under its own thread's eyes */
 	_Atomic uint8_t pm1[PM1_BYTES];
 };
 
@@ -286,17 +287,19 @@ static void on_serial_irq(void *opaque, bool level)
 static void on_serial_room(void *opaque)
 {
 	struct bk__platform *platform = opaque;
+	struct bk__console *console = atomic_load(&platform->console);
 
-	if (platform->console)
-		bk__console_poke(platform->console);
+	if (console)
+		bk__console_poke(console);
 }
 
 static void on_serial_output(void *opaque, uint8_t byte)
 {
 	struct bk__platform *platform = opaque;
+	struct bk__console *console = atomic_load(&platform->console);
 
-	if (platform->console)
-		bk__console_output(platform->console, byte);
+	if (console)
+		bk__console_output(console, byte);
 }
 
 static const struct bk__serial_ops serial_ops = {
@@ -334,16 +337,21 @@ static const struct bk__console_ops console_ops = {
 
 int bk__platform_connect(struct bk__platform *platform, int in, int out, struct bk_error *err)
 {
-	return bk__console_open(in, out, &console_ops, platform, &platform->console, err);
+	struct bk__console *console;
+	int error = bk__console_open(in, out, &console_ops, platform, &console, err);
+
+	if (!error)
+		atomic_store(&platform->console, console);
+	return error;
 }
 
 void bk__platform_disconnect(struct bk__platform *platform)
 {
-	struct bk__console *console = platform->console;
+	struct bk__console *console = atomic_load(&platform->console);
 
-	platform->console = NULL;
 	if (console)
-		bk__console_close(console);
+		bk__console_close(console); /* which ends its thread */
+	atomic_store(&platform->console, NULL);
 }
 
 /* ---- All of it --------------------------------------------------------- */
