@@ -31,8 +31,8 @@ struct part {
 	struct bk_space *spaces[BK_PCI_ROM + 1];
 	struct answer {
 		uint8_t who;
-		unsigned reads, writes, width;
-		uint64_t offset, value;
+		_Atomic unsigned reads, writes, width;
+		_Atomic uint64_t offset, value;
 	} answers[BK_PCI_ROM + 1];
 
 	uint16_t command; /* as told */
