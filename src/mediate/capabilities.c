@@ -218,7 +218,7 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
 }
 
 /*
- * PCIe 7.5.3. An endpoint on a root bus, without a port above it, is a root
+ * PCIe 7.5.3. An endpoint on a root bus, with no port above it, is a root
  * complex integrated one, which has no link and no slot: their registers are
  * zero. Controls start at the value they have after a reset; the host's stay
  * in the device.
@@ -254,13 +254,14 @@ static int add_express(struct bk_mediate *m, const struct found *cap)
 	uint8_t bytes[EXPRESS_V2] = { 0 };
 	unsigned size = (cap->bytes[EXPRESS_FLAGS] & 0x0f) == 1 ? EXPRESS_V1 : EXPRESS_V2;
 	unsigned flags = (unsigned)bk__load(cap->bytes + EXPRESS_FLAGS, 2);
-	bool endpoint = !(flags & EXPRESS_TYPE) || (flags & EXPRESS_TYPE) == EXPRESS_LEGACY;
+	bool integrated =
+		!m->below_port && (!(flags & EXPRESS_TYPE) || (flags & EXPRESS_TYPE) == EXPRESS_LEGACY);
 	int r;
 
 	if (cap->size < size)
 		return left_out(m, cap, "it is cut short");
 	memcpy(bytes, cap->bytes, size);
-	if (endpoint)
+	if (integrated)
 		flags = (flags & ~(unsigned)(EXPRESS_TYPE | EXPRESS_SLOT)) | EXPRESS_INTEGRATED;
 	bk__store(bytes + EXPRESS_FLAGS, 2, flags);
 	if (!m->can_reset)
@@ -274,9 +275,9 @@ static int add_express(struct bk_mediate *m, const struct found *cap)
 	m->live[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_LIVE;
 	m->w1c[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_ERRORS;
 	r = 0;
-	if (endpoint)
+	if (integrated)
 		r = blank(m, cap, EXPRESS_LINK, size < EXPRESS_CONTROL2 - 4 ? size : EXPRESS_CONTROL2 - 4);
-	if (!r && endpoint && size > EXPRESS_LINK2)
+	if (!r && integrated && size > EXPRESS_LINK2)
 		r = blank(m, cap, EXPRESS_LINK2, size);
 	return r;
 }

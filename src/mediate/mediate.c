@@ -14,6 +14,7 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 	if (r < 0)
 		return bk_fail(err, -r, "%s: the device does not describe itself: %s", m->below->name,
 			       strerror(-r));
+	m->below_port = options->below_port;
 	m->can_reset = info.flags & BK_DEVICE_CAN_RESET;
 	for (unsigned i = 0; i < BK__SPACES && i < info.regions; i++) {
 		r = bk_device_region(m->below, i, &m->regions[i].info);

@@ -50,6 +50,7 @@ struct bk_mediate {
 	uint16_t decode;  /* COMMAND.IO and MEM of the device: 1 from create to close */
 	uint16_t command; /* the guest's COMMAND; under the function's lock */
 	bool can_reset;
+	bool below_port;
 	bool reset_told; /* that it cannot be reset; under the function's lock */
 
 	uint8_t *rom; /* `size` bytes of its region */

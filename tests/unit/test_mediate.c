@@ -354,6 +354,21 @@ static void an_express_endpoint_is_integrated_in_the_root_complex(void **state)
 	assert_int_equal(f->fake.resets, 1);
 }
 
+static void below_a_port_an_endpoint_keeps_its_link(void **state)
+{
+	struct fixture *f = *state;
+
+	cap_list(f, 0x40);
+	fake_put(&f->fake, 0x40, 4, 0x00020010);
+	fake_put(&f->fake, 0x4c, 4, 0x00417443);
+	fake_put(&f->fake, 0x50, 4, 0x10430040);
+	f->options.below_port = true;
+	open_(f);
+	assert_int_equal(cfg(f, 0x42, 2), 0x0002);
+	assert_int_equal(cfg(f, 0x4c, 4), 0x00417443);
+	assert_int_equal(cfg(f, 0x52, 2), 0x1043);
+}
+
 static void without_a_reset_below_no_flr_is_offered(void **state)
 {
 	struct fixture *f = *state;
@@ -889,6 +904,7 @@ int main(void)
 		WITH_DEVICE(interrupts_that_nobody_delivers_are_not_shown),
 		WITH_DEVICE(fewer_vectors_below_are_fewer_above),
 		WITH_DEVICE(an_express_endpoint_is_integrated_in_the_root_complex),
+		WITH_DEVICE(below_a_port_an_endpoint_keeps_its_link),
 		WITH_DEVICE(without_a_reset_below_no_flr_is_offered),
 		WITH_DEVICE(extended_capabilities_that_hold_the_host_are_hidden),
 		WITH_DEVICE(resizable_bars_show_the_size_they_have),
