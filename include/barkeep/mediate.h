@@ -31,8 +31,7 @@ struct bk_mediate_options {
 	bool rom_off;          /* show no expansion ROM */
 	const void *rom_image; /* show this instead of the device's own; copied */
 	size_t rom_size;       /* bytes, at most 16 MiB */
-	bool below_port; /* for the bus of a PCI Express port: an endpoint with a link, not an integrated one
-			  */
+	bool below_port; /* it goes behind a PCI Express port: an endpoint with a link, not integrated */
 };
 
 /*

@@ -2,6 +2,7 @@
 /* Traps over the BARs of a device: who is called with what, and what reaches the device. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -532,7 +533,7 @@ static const struct bk_trap_ops nines_ops = { .read = nines_read };
 
 struct hammer {
 	struct fixture *f;
-	bool stop;
+	bool started, stop;
 	unsigned long before, within, wrong;
 };
 
@@ -550,8 +551,19 @@ static void *hammer(void *opaque)
 			h->within++;
 		else
 			h->wrong++;
+		__atomic_store_n(&h->started, true, __ATOMIC_RELAXED);
 	}
 	return NULL;
+}
+
+/* However busy the machine is, both are at it when this returns. */
+static void hammers_start(struct hammer h[2], pthread_t thread[2])
+{
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, hammer, &h[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		while (!__atomic_load_n(&h[i].started, __ATOMIC_RELAXED))
+			sched_yield();
 }
 
 static void F30_an_access_is_wholly_before_or_after_a_trap_is_added(void **state)
@@ -561,8 +573,7 @@ static void F30_an_access_is_wholly_before_or_after_a_trap_is_added(void **state
 	struct hammer h[2] = { { .f = f }, { .f = f } };
 	pthread_t thread[2];
 
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, hammer, &h[i]), 0);
+	hammers_start(h, thread);
 	for (unsigned i = 0; i < 1000; i++) {
 		struct bk_trap *trap;
 
@@ -607,8 +618,7 @@ static void F30_a_trap_is_released_when_nobody_is_inside(void **state)
 	struct hammer h[2] = { { .f = f }, { .f = f } };
 	pthread_t thread[2];
 
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, hammer, &h[i]), 0);
+	hammers_start(h, thread);
 	for (unsigned i = 0; i < 1000; i++) {
 		struct mortal *mortal = malloc(sizeof(*mortal));
 		struct bk_trap_desc desc = {
