@@ -113,13 +113,15 @@ struct bk_space *bk_pci_bus_memory(struct bk_pci_bus *bus);
 struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
 
 /*
- * Gives every BAR and ROM an address, as firmware would: largest first,
- * naturally aligned, memory at least `page` bytes apart from another BAR (so
- * that each can be mapped), 64-bit prefetchable ones above 4 GiB where there
- * is such a window, nothing where somebody else answers; then sets COMMAND.IO and MEM of functions that got all.
- * What does not fit keeps address 0, and `report` (may be NULL) is called
- * with a line for each: which BAR, how much room it needs, what is left.
- * Returns how many did not fit. Owner only, before the guest runs.
+ * Gives every BAR and ROM an address, every bridge its windows and bus numbers,
+ * as firmware would: largest first, naturally aligned, memory at least `page`
+ * bytes apart from another BAR (so that each can be mapped), 64-bit
+ * prefetchable ones above 4 GiB where there is such a window, nothing where
+ * somebody else answers; then sets COMMAND.IO and MEM of functions that got
+ * all, and of bridges with something behind. What does not fit keeps address
+ * 0, and `report` (may be NULL) is called with a line for each: which BAR, how
+ * much room it needs, what is left. Returns how many BARs did not fit. Owner
+ * only, before the guest runs; callbacks of functions are called.
  */
 unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 			    void (*report)(void *opaque, const char *line), void *opaque);

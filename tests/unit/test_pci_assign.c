@@ -207,14 +207,15 @@ static void what_does_not_fit_is_reported_and_stays_at_0(void **state)
 	part_attach(world, &d, BK_PCI_DEVFN(4, 2));
 	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 4);
 	assert_string_equal(
-		lines, "04.2 card: ROM (expansion ROM) does not fit: needs 0x800000 bytes, the longest free "
-		       "range has "
-		       "0x100000\n"
-		       "01.0 f1: BAR 0 (32-bit memory) does not fit: needs 0x80000 bytes, the longest free "
-		       "range has 0\n"
-		       "03.0 f3: BAR 0 (64-bit memory) does not fit: needs 0x1000 bytes, the longest free "
-		       "range has 0\n"
-		       "03.0 f3: BAR 2 (I/O) does not fit: needs 0x20 bytes, the longest free range has 0\n");
+		lines,
+		"00:04.2 card: ROM does not fit: needs 0x800000 bytes, the longest free "
+		"range has "
+		"0x100000\n"
+		"00:01.0 f1: BAR 0 (32-bit memory) does not fit: needs 0x80000 bytes, the longest free "
+		"range has 0\n"
+		"00:03.0 f3: BAR 0 (64-bit memory) does not fit: needs 0x1000 bytes, the longest free "
+		"range has 0\n"
+		"00:03.0 f3: BAR 2 (I/O) does not fit: needs 0x20 bytes, the longest free range has 0\n");
 	assert_int_equal(at(&b, 0).address, 0x1000000);
 	assert_memory(world, WINDOW_FIRST + 0xfffff, WHO(2, 0));
 	part_destroy(&d);
@@ -262,6 +263,196 @@ static void nothing_is_put_where_others_answer(void **state)
 		part_destroy(&parts[i]);
 }
 
+/* ---- Bridges ----------------------------------------------------------- */
+
+static void attach_below(struct part *bridge, struct part *part, uint8_t devfn)
+{
+	part->devfn = devfn;
+	assert_int_equal(bk_pci_function_attach(part->function, bk_pci_bridge_bus(bridge->function), devfn),
+			 0);
+}
+
+/* Each BAR that should answers where it says, through all the bridges. */
+static void assert_reached(struct world *world, struct part *part, const struct bk_pci_function_desc *desc)
+{
+	for (unsigned bar = 0; bar < BK_PCI_BARS; bar++) {
+		struct bk_pci_bar_state is;
+
+		if (desc->bars[bar].kind == BK_PCI_BAR_NONE)
+			continue;
+		is = at(part, bar);
+		assert_true(is.decodes);
+		if (desc->bars[bar].kind == BK_PCI_BAR_IO) {
+			assert_port(world, is.address, WHO(part->id, bar));
+			assert_port(world, is.address + is.size - 1, WHO(part->id, bar));
+		} else {
+			assert_memory(world, is.address, WHO(part->id, bar));
+			assert_memory(world, is.address + is.size - 1, WHO(part->id, bar));
+		}
+	}
+}
+
+static void everything_behind_bridges_is_reached(void **state)
+{
+	struct world *world = *state;
+	struct bk_pci_function_desc desc = {
+		.bars = { MEM32_BAR(0x10),
+			  IO_BAR(0x100),
+			  MEM64_BAR(0x4000000),
+			  { 0 },
+			  MEM64_BAR(0x200000),
+			  { 0 } },
+		.rom = MEM32_BAR(0x10000),
+	};
+	struct bk_pci_function_desc small = { .bars = { MEM32_BAR(0x1000), IO_BAR(4) } };
+	struct bk_pci_function_desc with_bar = { .bars = { MEM32_BAR(0x1000) } };
+	struct part bridges[4], parts[5];
+
+	desc.bars[2].prefetchable = true;
+	for (unsigned i = 0; i < 4; i++)
+		part_create_in(world, &bridges[i], i + 1,
+			       i == 1 ? with_bar : (struct bk_pci_function_desc){ 0 }, true);
+	for (unsigned i = 0; i < 5; i++)
+		part_create(world, &parts[i], i + 11, i < 3 ? desc : small);
+	/* 0, 2 and 3 in a chain; 1 alone; a part below each, and one on the host's bus. */
+	part_attach(world, &bridges[0], BK_PCI_DEVFN(2, 0));
+	part_attach(world, &bridges[1], BK_PCI_DEVFN(2, 1));
+	attach_below(&bridges[0], &bridges[2], BK_PCI_DEVFN(1, 0));
+	attach_below(&bridges[2], &bridges[3], BK_PCI_DEVFN(0, 0));
+	for (unsigned i = 0; i < 4; i++)
+		attach_below(&bridges[i], &parts[i], BK_PCI_DEVFN(4, 0));
+	part_attach(world, &parts[4], BK_PCI_DEVFN(1, 0));
+	lines[0] = 0;
+	for (unsigned again = 0; again < 2; again++) {
+		assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+		assert_string_equal(lines, "");
+		for (unsigned i = 0; i < 5; i++)
+			assert_reached(world, &parts[i], i < 3 ? &desc : &small);
+		assert_reached(world, &bridges[1], &with_bar);
+		assert_true(at(&parts[2], 2).address >= WIDE_FIRST);
+		assert_true(at(&parts[2], 4).address < WIDE_FIRST);
+		/* primary, secondary, subordinate: depth first */
+		assert_config(world, BK_PCI_DEVFN(2, 0), 0x18, 4, 0x030100);
+		assert_config(world, BK_PCI_DEVFN(2, 1), 0x18, 4, 0x040400);
+		bk_pci_function_write(parts[0].function, BAR(0), 4, 0xdeadbee0);
+	}
+	/* Nothing below 0: its window stays closed. */
+	bk_pci_function_detach(parts[3].function);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_reached(world, &parts[i], &desc);
+	bk_pci_function_detach(bridges[0].function);
+	for (unsigned i = 0; i < 5; i++)
+		part_destroy(&parts[i]);
+	for (unsigned i = 4; i--;)
+		part_destroy(&bridges[i]);
+}
+
+static void tune_small(struct bk_pci_host_desc *desc)
+{
+	desc->windows[0].last = desc->windows[0].first + 0x3fffff; /* 4 MiB */
+	desc->windows[1] = desc->windows[2];
+	desc->window_count = 2;
+	desc->bus_last = 2;
+}
+
+static void behind_bridges_what_fits_gets_an_address(void **state)
+{
+	struct world *world = world_create(tune_small);
+	struct bk_pci_function_desc large = { .bars = { MEM32_BAR(0x400000), MEM64_BAR(UINT64_C(1) << 40) } };
+	struct bk_pci_function_desc small = { .bars = { MEM32_BAR(0x100000) } };
+	struct part bridges[3], parts[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		part_create_in(world, &bridges[i], i + 1, (struct bk_pci_function_desc){ 0 }, true);
+		part_create(world, &parts[i], i + 11, i ? small : large);
+		part_attach(world, &bridges[i], BK_PCI_DEVFN(i + 1, 0));
+	}
+	attach_below(&bridges[0], &parts[0], 0);
+	attach_below(&bridges[0], &parts[1], 8);
+	attach_below(&bridges[2], &parts[2], 0);
+	lines[0] = 0;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 3);
+	assert_string_equal(
+		lines,
+		"00:03.0 f3: no bus number is left for the bus below: the last is 2\n"
+		"01:00.0 f11: BAR 1 (64-bit memory) does not fit: needs 0x10000000000 bytes, the longest "
+		"free range has 0x100000\n"
+		"01:00.0 f11: BAR 0 (32-bit memory) does not fit: needs 0x400000 bytes, the longest free "
+		"range has 0x100000\n"
+		"00:00.0 f13: BAR 0 (32-bit memory) does not fit: needs 0x100000 bytes, the longest free "
+		"range has 0\n");
+	assert_reached(world, &parts[1], &small);
+	for (unsigned i = 0; i < 3; i++)
+		part_destroy(&parts[i]);
+	for (unsigned i = 0; i < 3; i++)
+		part_destroy(&bridges[i]);
+	world_destroy(world);
+}
+
+/* Random trees: whatever has an address answers there, nobody else does, and most have one. */
+static void random_trees_are_reached(void **state)
+{
+	srand(11);
+	for (unsigned round = 0; round < 100; round++) {
+		struct world *world = world_create(NULL);
+		struct bk_pci_function_desc descs[14];
+		struct part bridges[6], parts[14];
+		unsigned failed = 0, bars = 0, placed = 0;
+
+		for (unsigned i = 0; i < 6; i++) {
+			int above = rand() % (int)(i + 1) - 1;
+
+			part_create_in(world, &bridges[i], i, (struct bk_pci_function_desc){ 0 }, true);
+			if (above < 0)
+				part_attach(world, &bridges[i], (uint8_t)i);
+			else
+				attach_below(&bridges[above], &bridges[i], (uint8_t)i);
+		}
+		for (unsigned i = 0; i < 14; i++) {
+			int above = rand() % 7 - 1;
+
+			memset(&descs[i], 0, sizeof(descs[i]));
+			for (unsigned bar = 0; bar < 6; bar++) {
+				struct bk_pci_bar *b = &descs[i].bars[bar];
+
+				b->kind = (enum bk_pci_bar_kind)(rand() % 4);
+				if (b->kind == BK_PCI_BAR_MEM64 && bar == 5)
+					b->kind = BK_PCI_BAR_NONE;
+				b->size = b->kind == BK_PCI_BAR_IO ? UINT64_C(4) << rand() % 8
+								   : UINT64_C(16) << rand() % 22;
+				b->prefetchable = b->kind >= BK_PCI_BAR_MEM32 && rand() % 2;
+				bars += b->kind != BK_PCI_BAR_NONE;
+				bar += b->kind == BK_PCI_BAR_MEM64;
+			}
+			part_create(world, &parts[i], i + 10, descs[i]);
+			if (above < 0)
+				part_attach(world, &parts[i], (uint8_t)(i + 16));
+			else
+				attach_below(&bridges[above], &parts[i], (uint8_t)(i + 16));
+		}
+		failed = bk_pci_host_assign(world->host, 0x1000, NULL, NULL);
+		for (unsigned i = 0; i < 14; i++) {
+			bool all = true;
+
+			for (unsigned bar = 0; bar < 6; bar++)
+				if (descs[i].bars[bar].kind != BK_PCI_BAR_NONE && !at(&parts[i], bar).address)
+					all = false;
+				else if (descs[i].bars[bar].kind != BK_PCI_BAR_NONE)
+					placed++;
+			if (all)
+				assert_reached(world, &parts[i], &descs[i]);
+		}
+		assert_int_equal(placed + failed, bars);
+		assert_int_equal(failed, 0); /* there is room for all of it */
+		for (unsigned i = 0; i < 14; i++)
+			part_destroy(&parts[i]);
+		for (unsigned i = 6; i--;)
+			part_destroy(&bridges[i]);
+		world_destroy(world);
+	}
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -272,6 +463,9 @@ int main(void)
 		WORLD_TEST(everything_gets_an_address),
 		cmocka_unit_test(what_does_not_fit_is_reported_and_stays_at_0),
 		WORLD_TEST(nothing_is_put_where_others_answer),
+		WORLD_TEST(everything_behind_bridges_is_reached),
+		cmocka_unit_test(behind_bridges_what_fits_gets_an_address),
+		cmocka_unit_test(random_trees_are_reached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
