@@ -18,7 +18,7 @@ struct cpu {
 	int fd;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_xsave xsave;
+	uint32_t xsave[sizeof(struct kvm_xsave) / sizeof(uint32_t)]; /* the struct itself has no fixed size */
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debugregs;
 	struct kvm_lapic_state lapic;
