@@ -13,9 +13,9 @@
  * what was written, whether or not it can be mapped, and is masked on read.
  *
  * Threads: config space of one function is under that function's lock, which
- * the calls here and the registers' handlers take. Lock order: function lock
- * (parents first), then the domain's commit lock. Callbacks say which lock
- * they are called with.
+ * the calls here and the registers' handlers take. Lock order: host lock (who
+ * is on which bus), function lock (parents first), the host's interrupt lock or
+ * the domain's commit lock. Callbacks say which lock they are called with.
  *
  * "PCI 3.0" is the PCI Local Bus Specification 3.0, "PCIe" the PCI Express
  * Base Specification 5.0, "PM" the PCI Power Management Specification 1.2.
@@ -29,8 +29,8 @@
 extern "C" {
 #endif
 
-struct bk_pci_host;	/* a host bridge and the hierarchy below it */
-struct bk_pci_bus;	/* where functions are */
+struct bk_pci_host;     /* a host bridge and the hierarchy below it */
+struct bk_pci_bus;      /* where functions are */
 struct bk_pci_function; /* one function */
 
 #define BK_PCI_DEVFN(slot, function) ((uint8_t)((slot) << 3 | (function)))
@@ -48,7 +48,7 @@ struct bk_pci_window {
 	struct bk_space *space; /* the guest's memory or ports */
 	uint64_t first, last;
 	uint64_t bus_first; /* usually the same as first */
-	int priority;	    /* in `space`; lower than RAM, firmware and other fixed ranges */
+	int priority;       /* in `space`; lower than RAM, firmware and other fixed ranges */
 };
 
 #define BK_PCI_WINDOWS 8
@@ -87,7 +87,7 @@ struct bk_pci_host_desc {
 	/* One of `lines` interrupt lines changed; functions that share it are or-ed.
 	 * Called with the host's interrupt lock held. */
 	void (*intx)(void *opaque, unsigned line, bool level);
-	unsigned lines; /* a function of slot S with pin P (1 = A) is on line (S + P - 1) % lines; default 4 */
+	unsigned lines; /* default 4; slot S with pin P (1 = A) is on line (S + P - 1) % lines */
 	void *opaque;
 };
 
@@ -136,7 +136,7 @@ enum bk_pci_bar_kind { BK_PCI_BAR_NONE, BK_PCI_BAR_IO, BK_PCI_BAR_MEM32, BK_PCI_
 struct bk_pci_bar {
 	enum bk_pci_bar_kind kind; /* MEM64 takes two registers: the next BAR must be NONE */
 	bool prefetchable;
-	uint64_t size;		/* power of two: I/O 4..2^31, MEM32 16..2^31, MEM64 16..2^63, ROM 2 KiB..2^24 */
+	uint64_t size; /* power of two: I/O 4..2^31, MEM32 16..2^31, MEM64 16..2^63, ROM 2 KiB..2^24 */
 	struct bk_space *space; /* what answers in it; not owned */
 };
 
@@ -146,8 +146,8 @@ struct bk_pci_function_desc {
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint8_t revision;
 	uint32_t class_code; /* base class << 16 | sub-class << 8 | interface */
-	uint8_t pin;	     /* 0 none, 1 INTA# ... 4 INTD# */
-	bool extended;	     /* config space of 4096 bytes instead of 256 */
+	uint8_t pin;         /* 0 none, 1 INTA# ... 4 INTD# */
+	bool extended;       /* config space of 4096 bytes instead of 256 */
 	struct bk_pci_bar bars[BK_PCI_BARS];
 	struct bk_pci_bar rom; /* kind MEM32 or NONE */
 
@@ -162,7 +162,8 @@ struct bk_pci_function_desc {
 	 * on the same function, and must not wait for a dispatch.
 	 */
 	void (*command)(void *opaque, uint16_t command); /* COMMAND is now this (PCI 3.0 6.2.2) */
-	int (*reset)(void *opaque);			 /* FLR, AF or bk_pci_function_reset; registers are reset already */
+	/* FLR, AF, a reset of the bus or bk_pci_function_reset; registers are reset already. */
+	int (*reset)(void *opaque);
 	void *opaque;
 };
 

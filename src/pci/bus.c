@@ -33,21 +33,32 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 	return NULL;
 }
 
+/* 0, also if it is gone already. */
+static int destroy_space(struct bk_space **space)
+{
+	int error = *space ? bk_space_destroy(*space) : 0;
+
+	if (!error)
+		*space = NULL;
+	return error;
+}
+
 int bk__bus_destroy(struct bk_pci_bus *bus)
 {
-	struct bk_space **spaces[] = { &bus->buses, &bus->config, &bus->memory, &bus->io };
+	int error;
 
 	if (!bus)
 		return 0;
-	for (unsigned i = 0; i < 4; i++) {
-		int error = *spaces[i] ? bk_space_destroy(*spaces[i]) : 0;
-
-		if (error)
-			return error;
-		*spaces[i] = NULL;
-	}
-	free(bus);
-	return 0;
+	error = destroy_space(&bus->buses);
+	if (!error)
+		error = destroy_space(&bus->config);
+	if (!error)
+		error = destroy_space(&bus->memory);
+	if (!error)
+		error = destroy_space(&bus->io);
+	if (!error)
+		free(bus);
+	return error;
 }
 
 struct bk_space *bk_pci_bus_memory(struct bk_pci_bus *bus)

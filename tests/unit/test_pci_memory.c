@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A life of a host, a bridge and a function, with each allocation failing in turn. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <barkeep/pci.h>
+
+/* Of this thread alone: the one that reclaims allocates nothing that may fail. */
+static __thread long left = -1; /* allocations until one fails; -1: none does */
+
+static bool fails(void)
+{
+	return left >= 0 && left-- == 0;
+}
+
+#define FAILING(type, name, parameters, ...)       \
+	type __real_##name parameters;             \
+	type __wrap_##name parameters;             \
+	type __wrap_##name parameters              \
+	{                                          \
+		if (fails())                       \
+			return NULL;               \
+		return __real_##name(__VA_ARGS__); \
+	}
+
+FAILING(void *, malloc, (size_t size), size)
+FAILING(void *, calloc, (size_t count, size_t size), count, size)
+FAILING(void *, realloc, (void *old, size_t size), old, size)
+FAILING(char *, strdup, (const char *text), text)
+
+static int nothing(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = 0x5a;
+	return 0;
+}
+
+static const struct bk_region_ops ops = { .read = nothing };
+
+static void swallow(void *opaque, enum bk_log_level level, const char *line)
+{
+}
+
+/* 0, or -ENOMEM; anything else is wrong. */
+static int checked(int error)
+{
+	if (error >= 0)
+		return 0;
+	assert_int_equal(error, -ENOMEM);
+	return error;
+}
+
+struct life {
+	struct bk_domain *domain;
+	struct bk_space *memory, *bar;
+	struct bk_pci_host *host;
+	struct bk_pci_function *bridge, *function;
+};
+
+static int fill_bar(struct life *life)
+{
+	struct bk_region_desc desc = {
+		.name = "bar", .last = 0xffff, .kind = BK_REGION_HANDLED, .ops = &ops
+	};
+	struct bk_update *update = bk_update_begin(life->domain);
+	struct bk_region *region;
+
+	if (!update)
+		return -ENOMEM;
+	if (bk_update_add(update, life->bar, &desc, &region)) {
+		bk_update_drop(update);
+		return -ENOMEM;
+	}
+	return bk_update_commit(update);
+}
+
+static int add_capabilities(struct bk_pci_function *function)
+{
+	static const uint8_t express[60] = { [2] = 2 };
+	int error = checked(bk_pci_pm_add(function, 0, 3, true));
+
+	if (!error)
+		error = checked(bk_pci_msi_add(function, 0, 8, true, true));
+	if (!error)
+		error = checked(bk_pci_msix_add(function, 0, 8, 0, 0, 0, 0x800));
+	if (!error)
+		error = checked(bk_pci_express_add(function, 0, express, sizeof(express)));
+	if (!error)
+		error = checked(bk_pci_extended_add(function, 3, 1, 0, 12, NULL, NULL, NULL));
+	return error;
+}
+
+/* True if all of it went well. */
+static bool live(struct life *life)
+{
+	struct bk_pci_host_desc host = { .bus_last = 255, .address_zero = false };
+	struct bk_pci_function_desc desc = { .vendor = 1, .extended = true, .pin = 1 };
+	struct bk_error err;
+
+	life->domain = bk_domain_create();
+	if (!life->domain)
+		return false;
+	life->memory = bk_space_create(life->domain, "memory", UINT64_MAX);
+	life->bar = bk_space_create(life->domain, "bar", 0xffff);
+	if (!life->memory || !life->bar || fill_bar(life))
+		return false;
+	host.domain = life->domain;
+	host.windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, life->memory, 0x80000000,
+						  0xdfffffff,           0x80000000,   0 };
+	host.window_count = 1;
+	host.ecam = life->memory;
+	host.ecam_first = 0xe0000000;
+	host.ecam_priority = 1;
+	if (checked(bk_pci_host_create(&host, &life->host, &err)))
+		return false;
+	if (checked(bk_pci_bridge_create(life->host, &desc, &life->bridge, &err)))
+		return false;
+	desc.bars[0] = (struct bk_pci_bar){ BK_PCI_BAR_MEM32, false, 0x10000, life->bar };
+	if (checked(bk_pci_function_create(life->domain, &desc, &life->function, &err)) ||
+	    add_capabilities(life->function))
+		return false;
+	if (checked(bk_pci_function_attach(life->function, bk_pci_bridge_bus(life->bridge), 0)) ||
+	    checked(bk_pci_function_attach(life->bridge, bk_pci_host_bus(life->host), 8)))
+		return false;
+	return !bk_pci_host_assign(life->host, 0x1000, NULL, NULL);
+}
+
+static void die(struct life *life)
+{
+	if (life->bridge)
+		bk_pci_function_detach(life->bridge);
+	if (life->function) {
+		bk_pci_function_detach(life->function);
+		assert_int_equal(bk_pci_function_destroy(life->function), 0);
+	}
+	if (life->bridge)
+		assert_int_equal(bk_pci_function_destroy(life->bridge), 0);
+	if (life->host)
+		assert_int_equal(bk_pci_host_destroy(life->host), 0);
+	if (life->memory)
+		assert_int_equal(bk_space_destroy(life->memory), 0);
+	if (life->bar)
+		assert_int_equal(bk_space_destroy(life->bar), 0);
+	if (life->domain)
+		assert_int_equal(bk_domain_destroy(life->domain), 0);
+}
+
+static void every_allocation_fails_in_turn(void **state)
+{
+	unsigned failures = 0, recovered = 0;
+	bool done = false;
+
+	bk_log_set(swallow, NULL);
+	for (long n = 0; !done; n++) {
+		struct life life = { 0 };
+		bool well, used;
+		uint64_t value;
+
+		left = n;
+		well = live(&life);
+		used = left < 0;
+		left = -1;
+		done = !used;
+		failures += !well;
+		/* A map that could not follow does so with the next writes. */
+		if (well) {
+			struct bk_pci_bar_state bar;
+
+			recovered += used;
+			bk_pci_function_write(life.bridge, 0x3c, 1, 1);
+			bk_pci_function_write(life.function, 0x3c, 1, 1);
+			assert_int_equal(bk_pci_function_bar(life.function, 0, &bar), 0);
+			assert_true(bar.decodes);
+			bk_space_read(life.memory, bar.address + 0x4000, 1, &value);
+			assert_int_equal(value, 0x5a);
+		}
+		die(&life);
+	}
+	bk_log_set(NULL, NULL);
+	assert_true(failures > 50);
+	assert_true(recovered > 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_fails_in_turn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
