@@ -394,9 +394,9 @@ static void power_off(void **state)
 	assert_int_equal(values[0], 5);
 }
 
-#define PCIE_UUID "5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66" /* 33DB4D5B-1FF7-401C-9657-7441C03DD766 \
-								     */
-#define SUPPORT "1F 00 00 00"
+/* 33DB4D5B-1FF7-401C-9657-7441C03DD766 */
+#define PCIE_UUID "5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66"
+#define SUPPORT   "1F 00 00 00"
 
 static void osc(const char *uuid, unsigned revision, const char *asked, uint32_t status, uint32_t given)
 {
