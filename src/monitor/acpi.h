@@ -8,7 +8,7 @@
 #include "monitor/layout.h"
 
 struct bk__acpi_config {
-	unsigned cpus;		  /* APIC ids 0..cpus-1 */
+	unsigned cpus;            /* APIC ids 0..cpus-1 */
 	struct bk__window mmio64; /* goes into _CRS of the host bridge */
 };
 
@@ -16,7 +16,8 @@ struct bk__acpi_config {
 #define BK__ACPI_FIRST UINT64_C(0xe0000)
 #define BK__ACPI_LAST  UINT64_C(0xfffff)
 
-/* Writes RSDP, XSDT, FADT with FACS, MADT, MCFG and DSDT (again at each reset); `*rsdp` is the address of the first. */
+/* Writes RSDP, XSDT, FADT with FACS, MADT, MCFG and DSDT (again at each reset); `*rsdp` is the address of the
+ * first. */
 int bk__acpi_build(const struct bk__ram *ram, const struct bk__acpi_config *config, uint64_t *rsdp,
 		   struct bk_error *err);
 

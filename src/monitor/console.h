@@ -15,7 +15,8 @@ struct bk__console;
 
 /* Called from the console's own thread. */
 struct bk__console_ops {
-	size_t (*room)(void *opaque); /* how many bytes `input` takes now; the console asks again when poked */
+	size_t (*room)(
+		void *opaque); /* how many bytes `input` takes now; the console asks again when poked */
 	void (*input)(void *opaque, const uint8_t *bytes, size_t count);
 	void (*escape)(void *opaque); /* Ctrl-A x: end the run. Ctrl-A Ctrl-A sends a Ctrl-A */
 };
