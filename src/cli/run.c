@@ -203,6 +203,16 @@ static int status_of(enum bk__monitor_end end, const struct bk_error *err)
 	return cli_error(err);
 }
 
+static void tell_groups(struct bk__monitor *monitor, struct bk_device_context *context)
+{
+	const unsigned count = bk_device_context_groups(context, NULL, 0);
+	int *fds = count ? calloc(count, sizeof(*fds)) : NULL;
+
+	if (fds)
+		bk__monitor_groups(monitor, fds, bk_device_context_groups(context, fds, count));
+	free(fds);
+}
+
 static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_device_context *context)
 {
 	const struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
@@ -218,6 +228,7 @@ static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_dev
 			return cli_error(&err);
 		device->attached = true;
 	}
+	tell_groups(monitor, context);
 	running = monitor;
 	sigaction(SIGPIPE, &ignore, NULL);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

@@ -16,6 +16,7 @@
 #include "monitor/acpi.h"
 #include "monitor/boot.h"
 #include "monitor/cpuid.h"
+#include "monitor/groups.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
 #include "monitor/irq.h"
@@ -55,7 +56,7 @@ struct bk__monitor {
 	struct bk__platform *platform;
 	struct bk__boot *boot;
 	struct function functions[SLOTS][FUNCTIONS];
-	int vfio; /* KVM's device that knows the VFIO groups, or -1 */
+	struct bk__groups *groups; /* or NULL */
 
 	int wake; /* eventfd, written after a request was added */
 	_Atomic unsigned requests;
@@ -239,7 +240,7 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 	if (!monitor)
 		return bk_fail(err, ENOMEM, "monitor: out of memory");
 	monitor->config = *config;
-	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = monitor->vfio = -1;
+	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = -1;
 	pthread_mutex_init(&monitor->lock, NULL);
 	error = create(monitor, err);
 	if (error) {
@@ -324,6 +325,12 @@ static void detach(struct bk__monitor *monitor, struct function *function)
 	bk__iommu_remove(monitor->iommu, bk_mediate_below(function->mediate));
 	bk_mediate_close(function->mediate);
 	function->mediate = NULL;
+}
+
+void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count)
+{
+	if (count && !monitor->groups)
+		monitor->groups = bk__groups_create(&monitor->vm, fds, count);
 }
 
 /* ---- Running it -------------------------------------------------------- */
@@ -467,6 +474,7 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	 * out of the guest while devices leave, hence they are freed after it. */
 	if (monitor->vcpus)
 		bk__vcpus_stop(monitor->vcpus);
+	bk__groups_destroy(monitor->groups);
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		for (unsigned i = 0; i < FUNCTIONS; i++)
 			detach(monitor, &monitor->functions[slot][i]);

@@ -47,6 +47,9 @@ struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor);
 int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, int slot, unsigned function,
 		       struct bk_error *err);
 
+/* The VFIO groups of all devices (bk_device_context_groups), for KVM. Once, before the guest runs. */
+void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count);
+
 /* Assigns addresses, runs the guest to its end. A guest's reset restarts it in
  * place unless no_reboot. */
 enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err);
