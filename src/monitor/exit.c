@@ -98,10 +98,13 @@ static void serve_io(struct bk__vcpu *vcpu)
 
 /* ---- Instructions that KVM gives up on --------------------------------- */
 
-static bool translate(const struct bk__vcpu *vcpu, uint64_t linear, uint64_t *gpa)
+static bool translate(const struct bk__vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t linear,
+		      uint64_t *gpa)
 {
 	struct kvm_translation translation = { .linear_address = linear };
 
+	if (bk__fault_walk(vcpu->all->config.ram, sregs, linear, gpa))
+		return true;
 	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0 || !translation.valid)
 		return false;
 	*gpa = translation.physical_address;
@@ -119,7 +122,7 @@ static size_t fetch(const struct bk__vcpu *vcpu, const struct kvm_regs *regs, co
 		const uint8_t *byte;
 		uint64_t gpa;
 
-		if (!translate(vcpu, linear, &gpa))
+		if (!translate(vcpu, sregs, linear, &gpa))
 			break;
 		byte = bk__ram_at(vcpu->all->config.ram, gpa, 1);
 		if (!byte)
@@ -148,7 +151,7 @@ static void find_culprit(const struct bk__vcpu *vcpu, struct culprit *culprit)
 	culprit->count = fetch(vcpu, &culprit->regs, &sregs, culprit->bytes);
 	culprit->located =
 		bk__fault_operand(culprit->bytes, culprit->count, &culprit->regs, &sregs, &linear) &&
-		translate(vcpu, linear, &culprit->gpa);
+		translate(vcpu, &sregs, linear, &culprit->gpa);
 }
 
 static void inject_undefined_opcode(const struct bk__vcpu *vcpu)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which address an instruction means to access: for those that KVM can neither run nor emulate. */
+/* Which address an instruction means to access, linear and physical: for those that KVM can neither run nor
+ * emulate. */
 #include "monitor/fault.h"
 
 #include <linux/kvm.h>
+
+#define CR0_PG   (UINT64_C(1) << 31)
+#define CR4_LA57 (UINT64_C(1) << 12)
+#define EFER_LMA (UINT64_C(1) << 10)
 
 /* Tables of Intel's SDM, volume 2: a bit for every opcode that is followed by ModRM. */
 static const uint16_t one_byte_modrm[16] = {
@@ -248,4 +253,32 @@ bool bk__fault_operand(const uint8_t *bytes, size_t count, const struct kvm_regs
 	address += segment_base(&insn, sregs, stack);
 	*linear = insn.long_mode ? address : (uint32_t)address;
 	return true;
+}
+
+/* Intel SDM volume 3, 4.5: four levels, five with CR4.LA57. */
+bool bk__fault_walk(const struct bk__ram *ram, const struct kvm_sregs *sregs, uint64_t linear, uint64_t *gpa)
+{
+	const uint64_t address = UINT64_C(0x000ffffffffff000), present = 1, large = 0x80;
+	uint64_t entry = sregs->cr3;
+
+	if (!(sregs->efer & EFER_LMA) || !(sregs->cr0 & CR0_PG))
+		return false;
+	for (unsigned level = sregs->cr4 & CR4_LA57 ? 5 : 4; level; level--) {
+		const unsigned shift = 12 + 9 * (level - 1);
+		const volatile uint64_t *at = bk__ram_at(
+			ram, (entry & address) + (linear >> shift & 511) * sizeof(entry), sizeof(entry));
+
+		if (!at)
+			return false;
+		entry = *at;
+		if (!(entry & present))
+			return false;
+		if (level == 1 || (level <= 3 && entry & large)) {
+			const uint64_t inside = (UINT64_C(1) << shift) - 1;
+
+			*gpa = (entry & address & ~inside) | (linear & inside);
+			return true;
+		}
+	}
+	return false;
 }

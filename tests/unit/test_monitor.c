@@ -333,6 +333,41 @@ static void operands_of_garbage(void **state)
 	}
 }
 
+static void addresses_through_page_tables(void **state)
+{
+	uint64_t *tables = calloc(6, 4096);
+	const struct bk__ram ram = { .host = tables, .size = 6 * 4096, .low_size = 6 * 4096 };
+	struct kvm_sregs sregs = { .cr0 = UINT64_C(1) << 31, .cr3 = 0x1000, .efer = 1 << 10 };
+	const uint64_t user = 7, no_execute = UINT64_C(1) << 63, linear = UINT64_C(0xffff812345678abc);
+	uint64_t gpa;
+
+	/* Tables at 0x1000 to 0x4000, for four levels; at 0x5000 the top of five. */
+	tables[512 + (linear >> 39 & 511)] = 0x2000 | user;
+	tables[1024 + (linear >> 30 & 511)] = 0x3000 | user;
+	tables[1536 + (linear >> 21 & 511)] = 0x4000 | user;
+	tables[2048 + (linear >> 12 & 511)] = UINT64_C(0xc5000000) | user | no_execute;
+	tables[2560 + (linear >> 48 & 511)] = 0x1000 | user;
+	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_int_equal(gpa, 0xc5000abc);
+	assert_false(bk__fault_walk(&ram, &sregs, linear + 4096, &gpa)); /* not present */
+	sregs.cr3 = 0x5000;
+	sregs.cr4 = 1 << 12;
+	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_int_equal(gpa, 0xc5000abc);
+
+	tables[1536 + (linear >> 21 & 511)] = UINT64_C(0xc6000000) | user | 0x80; /* 2 MiB */
+	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_int_equal(gpa, 0xc6078abc);
+	tables[1024 + (linear >> 30 & 511)] = UINT64_C(0xc0000000) | user | 0x80; /* 1 GiB */
+	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_int_equal(gpa, 0xc5678abc);
+	tables[1024 + (linear >> 30 & 511)] = UINT64_C(0xc0000000) | user; /* a table outside of RAM */
+	assert_false(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	sregs.cr0 = 0;
+	assert_false(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	free(tables);
+}
+
 /* ---- Layout ------------------------------------------------------------ */
 
 static void the_64_bit_window_is_above_ram(void **state)
@@ -364,6 +399,7 @@ int main(void)
 		cmocka_unit_test(operands_of_instructions),
 		cmocka_unit_test(operands_outside_long_mode),
 		cmocka_unit_test(operands_of_garbage),
+		cmocka_unit_test(addresses_through_page_tables),
 		cmocka_unit_test(the_64_bit_window_is_above_ram),
 	};
 
