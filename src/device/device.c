@@ -105,6 +105,8 @@ int bk_device_open(struct bk_device_context *context, const char *spec, struct b
 	*device = NULL;
 	if (!strncmp(spec, "vfio:", 5))
 		return bk__vfio_open(context, spec + 5, spec, device, err);
+	if (!strcmp(spec, "sim:"))
+		return bk_fail(err, EINVAL, "%s: names no file; write sim:FILE, a device in YAML", spec);
 	if (!strncmp(spec, "sim:", 4))
 		return bk__sim_open(spec + 4, spec, device, err);
 	return bk_fail(err, EINVAL, "%s: no such kind of device; write vfio:DDDD:BB:SS.F or sim:FILE", spec);

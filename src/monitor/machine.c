@@ -20,6 +20,7 @@
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
 #include "monitor/irq.h"
+#include "monitor/keeper.h"
 #include "monitor/platform.h"
 #include "monitor/ram.h"
 #include "monitor/slots.h"
@@ -242,7 +243,9 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 	monitor->config = *config;
 	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = -1;
 	pthread_mutex_init(&monitor->lock, NULL);
-	error = create(monitor, err);
+	error = isatty(config->console_in) ? bk__keeper_start(config->console_in, err) : 0;
+	if (!error)
+		error = create(monitor, err);
 	if (error) {
 		bk__monitor_destroy(monitor);
 		return error;
@@ -500,5 +503,6 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	if (monitor->wake >= 0)
 		close(monitor->wake);
 	pthread_mutex_destroy(&monitor->lock);
+	bk__keeper_stop();
 	free(monitor);
 }

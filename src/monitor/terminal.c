@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "monitor/keeper.h"
+
 /* Those that end a process by default and are sent, or raised by a fault. */
 static const int ending_signals[] = { SIGPIPE, SIGHUP,  SIGINT,    SIGQUIT, SIGILL,  SIGTRAP, SIGABRT,
 				      SIGBUS,  SIGFPE,  SIGUSR1,   SIGSEGV, SIGUSR2, SIGALRM, SIGTERM,
@@ -60,6 +62,7 @@ static void give_back(void)
 	if (get(&terminal.held) && getpid() == terminal.owner && foreground())
 		tcsetattr(terminal.fd, TCSANOW, &terminal.original);
 	set(&terminal.held, false);
+	bk__keeper_note(NULL);
 }
 
 /* ---- Signals ----------------------------------------------------------- */
@@ -174,6 +177,7 @@ static bool take(void)
 	terminal.saved = true;
 	raw = terminal.original;
 	cfmakeraw(&raw);
+	bk__keeper_note(&terminal.original);
 	if (!tcsetattr(terminal.fd, TCSANOW, &raw))
 		set(&terminal.held, true);
 	return true;
