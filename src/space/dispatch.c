@@ -6,7 +6,7 @@
  * handler. Every other one takes the slow path, which walks over spans and
  * gaps and cuts what a handler does not take whole.
  */
-#include "internal.h"
+#include "table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -220,6 +220,12 @@ static int slow(struct bk_space *space, const struct bk__view *view, uint64_t ad
 	return access.error;
 }
 
+/* ---- One value ---- */
+
+static const uint64_t masks[9] = {
+	0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, UINT64_MAX,
+};
+
 static __attribute__((noinline)) int slow_read(struct bk_space *space, const struct bk__view *view,
 					       uint64_t address, unsigned width, uint64_t *value)
 {
@@ -239,57 +245,183 @@ static __attribute__((noinline)) int slow_write(struct bk_space *space, const st
 	return slow(space, view, address, data, width, true);
 }
 
+/* Does the whole access lie in the span, and does its handler take it at once?
+ * No width is accepted that is longer than the span, so nothing wraps here. */
+static inline bool takes(const struct bk__span *span, uint64_t address, unsigned width)
+{
+	return address >= span->first && address <= span->last - (width - 1) && span->accepts >> width & 1;
+}
+
+/* The span that takes the access at once, by a search. */
+static const struct bk__span *search(const struct bk__view *view, uint64_t address, unsigned width)
+{
+	size_t i = bk__view_find(view, address);
+
+	return i < view->count && takes(view->spans[i], address, width) ? view->spans[i] : NULL;
+}
+
+/* Inside a read section, like the next: all that can happen to a read. */
+static __attribute__((noinline)) int read_value(struct bk_space *space, const struct bk__view *view,
+						uint64_t address, unsigned width, uint64_t *value)
+{
+	const struct bk__span *span = search(view, address, width);
+	int error;
+
+	if (!span)
+		return slow_read(space, view, address, width, value);
+	error = span->read(span->opaque, address + span->add, width, value);
+	*value &= masks[width];
+	if (bk__unlikely(error)) {
+		*value = masks[width];
+		failed(space, span, address, false, width, error);
+	}
+	return error;
+}
+
+static __attribute__((noinline)) int write_value(struct bk_space *space, const struct bk__view *view,
+						 uint64_t address, unsigned width, uint64_t value)
+{
+	const struct bk__span *span = search(view, address, width);
+	int error;
+
+	if (!span)
+		return slow_write(space, view, address, width, value);
+	error = span->write(span->opaque, address + span->add, width, value & masks[width]);
+	if (bk__unlikely(error))
+		failed(space, span, address, true, width, error);
+	return error;
+}
+
 /* ---- The entries ---- */
 
-static inline int enter(struct bk_space *space)
+/* For all but the fast path. `inside` says whether the thread was inside a read before. 0 or -ENOMEM. */
+static int enter(struct bk_space *space, bool *inside)
 {
-	if (bk__unlikely(bk__reader_state != BK__READER_READY)) {
-		int error = bk__reader_prepare(space->domain);
+	int error = bk__reader_prepare(space->domain);
 
-		if (error)
-			return error;
-	}
-	bk__read_lock();
+	if (error)
+		return error;
+	*inside = bk__read_ongoing();
+	if (!*inside)
+		bk__heavy_read_lock();
 	return 0;
 }
 
-/* The span that takes the whole access at once, or NULL. */
-static inline const struct bk__span *whole(const struct bk__view *view, uint64_t address, unsigned width)
+static void leave(bool inside)
 {
-	size_t i = bk__view_find(view, address);
-	const struct bk__span *span = i < view->count ? view->spans[i] : NULL;
+	if (!inside)
+		bk__heavy_read_unlock();
+}
 
-	if (!span || address < span->first || span->last - address < width - 1)
-		return NULL;
-	return span->accepts >> width & 1 ? span : NULL;
+/* The ways off the fast path are calls in tail position, so that it need not
+ * keep anything for them. */
+
+static __attribute__((noinline, cold)) int invalid(void)
+{
+	return -EINVAL;
+}
+
+static __attribute__((noinline, cold)) int read_unready(struct bk_space *space, uint64_t address,
+							unsigned width, uint64_t *value)
+{
+	bool inside;
+	int error = enter(space, &inside);
+
+	*value = masks[width];
+	if (error)
+		return error;
+	error = read_value(space, bk__view_of(space), address, width, value);
+	leave(inside);
+	return error;
+}
+
+static __attribute__((noinline)) int read_unguessed(struct bk_space *space, const struct bk__view *view,
+						    uint64_t address, unsigned width, uint64_t *value)
+{
+	int error = read_value(space, view, address, width, value);
+
+	bk__read_unlock();
+	return error;
+}
+
+/* What is needed after the handler has returned, most of it only if it failed.
+ * It is kept in memory: each register for it would cost every access more. */
+struct kept {
+	struct bk_space *space;
+	const struct bk__span *span;
+	uint64_t address;
+	uint64_t *value;
+	unsigned width;
+};
+#define KEEP(object) __asm__ volatile("" : "+m"(object))
+
+static __attribute__((noinline, cold)) int read_failed(const struct kept *kept, int error)
+{
+	*kept->value = masks[kept->width];
+	failed(kept->space, kept->span, kept->address, false, kept->width, error);
+	bk__read_unlock();
+	return error;
 }
 
 int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
 {
 	const struct bk__view *view;
 	const struct bk__span *span;
+	struct kept kept;
 	int error;
 
 	if (bk__unlikely(width - 1 > 7))
-		return -EINVAL;
-	*value = UINT64_MAX >> (64 - 8 * width);
-	error = enter(space);
-	if (bk__unlikely(error))
-		return error;
+		return invalid();
+	if (!bk__ready())
+		return read_unready(space, address, width, value);
+	bk__read_lock();
 	view = bk__view_of(space);
-	span = whole(view, address, width);
-	if (bk__likely(span)) {
-		uint64_t all_ones = *value;
+	span = bk__table_guess(view, address);
+	if (bk__unlikely(!span || !takes(span, address, width)))
+		return read_unguessed(space, view, address, width, value);
+	kept.space = space;
+	KEEP(kept.space);
+	kept.span = span;
+	KEEP(kept.span);
+	kept.address = address;
+	KEEP(kept.address);
+	kept.value = value;
+	KEEP(kept.value);
+	kept.width = width;
+	KEEP(kept.width);
+	error = span->read(span->opaque, address + span->add, width, value);
+	if (bk__unlikely(error))
+		return read_failed(&kept, error);
+	*kept.value &= masks[kept.width];
+	bk__read_unlock();
+	return 0;
+}
 
-		error = span->read(span->opaque, address + span->add, width, value);
-		*value &= all_ones;
-		if (bk__unlikely(error)) {
-			*value = all_ones;
-			failed(space, span, address, false, width, error);
-		}
-	} else {
-		error = slow_read(space, view, address, width, value);
-	}
+static __attribute__((noinline, cold)) int write_unready(struct bk_space *space, uint64_t address,
+							 unsigned width, uint64_t value)
+{
+	bool inside;
+	int error = enter(space, &inside);
+
+	if (error)
+		return error;
+	error = write_value(space, bk__view_of(space), address, width, value);
+	leave(inside);
+	return error;
+}
+
+static __attribute__((noinline)) int write_unguessed(struct bk_space *space, const struct bk__view *view,
+						     uint64_t address, unsigned width, uint64_t value)
+{
+	int error = write_value(space, view, address, width, value);
+
+	bk__read_unlock();
+	return error;
+}
+
+static __attribute__((noinline, cold)) int write_failed(const struct kept *kept, int error)
+{
+	failed(kept->space, kept->span, kept->address, true, kept->width, error);
 	bk__read_unlock();
 	return error;
 }
@@ -298,55 +430,63 @@ int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uin
 {
 	const struct bk__view *view;
 	const struct bk__span *span;
+	struct kept kept;
 	int error;
 
 	if (bk__unlikely(width - 1 > 7))
-		return -EINVAL;
-	error = enter(space);
-	if (bk__unlikely(error))
-		return error;
+		return invalid();
+	if (!bk__ready())
+		return write_unready(space, address, width, value);
+	bk__read_lock();
 	view = bk__view_of(space);
-	span = whole(view, address, width);
-	if (bk__likely(span)) {
-		value &= UINT64_MAX >> (64 - 8 * width);
-		error = span->write(span->opaque, address + span->add, width, value);
-		if (bk__unlikely(error))
-			failed(space, span, address, true, width, error);
-	} else {
-		error = slow_write(space, view, address, width, value);
-	}
+	span = bk__table_guess(view, address);
+	if (bk__unlikely(!span || !takes(span, address, width)))
+		return write_unguessed(space, view, address, width, value);
+	kept.space = space;
+	KEEP(kept.space);
+	kept.span = span;
+	KEEP(kept.span);
+	kept.address = address;
+	KEEP(kept.address);
+	kept.width = width;
+	KEEP(kept.width);
+	error = span->write(span->opaque, address + span->add, width, value & masks[width]);
+	if (bk__unlikely(error))
+		return write_failed(&kept, error);
 	bk__read_unlock();
-	return error;
+	return 0;
 }
 
 int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t length)
 {
+	bool inside;
 	int error;
 
 	if (!length)
 		return -EINVAL;
-	error = enter(space);
+	error = enter(space, &inside);
 	if (error) {
 		memset(data, 0xff, length);
 		return error;
 	}
 	error = slow(space, bk__view_of(space), address, data, length, false);
-	bk__read_unlock();
+	leave(inside);
 	return error;
 }
 
 int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *data, size_t length)
 {
+	bool inside;
 	int error;
 
 	if (!length)
 		return -EINVAL;
-	error = enter(space);
+	error = enter(space, &inside);
 	if (error)
 		return error;
 	/* Only read: the access is a write. */
 	error = slow(space, bk__view_of(space), address, (uint8_t *)data, length, true);
-	bk__read_unlock();
+	leave(inside);
 	return error;
 }
 
@@ -354,8 +494,9 @@ void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
 {
 	const struct bk__view *view;
+	bool inside;
 
-	if (enter(space))
+	if (enter(space, &inside))
 		return;
 	view = bk__view_of(space);
 	for (size_t i = bk__view_find(view, first); i < view->count && view->spans[i]->first <= last; i++) {
@@ -365,5 +506,5 @@ void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		if (!visit(opaque, &flat))
 			break;
 	}
-	bk__read_unlock();
+	leave(inside);
 }

@@ -32,15 +32,28 @@ struct bk__span {
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 	void *opaque;
 	struct bk_region *region;
-	uint32_t accepts; /* bit w is set if the handler takes w bytes at once */
+	uint32_t accepts; /* bit w is set if the handler takes w bytes at once, and the span has so many */
 	uint32_t plain;   /* memory without handlers: `opaque` + offset is the host address */
 };
 
+/* An entry of `buckets`: the place of the bucket's first slot, and the log2 of the size of each. */
+enum { BK__SLOT_SHIFT_BITS = 6, BK__SLOT_SHIFT_MASK = (1 << BK__SLOT_SHIFT_BITS) - 1 };
+
 struct bk__view {
-	struct bk__view *next; /* of those that died with one snapshot, or in the pool */
+	/* The table, see table.h. */
+	uint64_t base, bucket_mask;
+	size_t bucket_count;
+	uint32_t *buckets;
+	struct bk__span **slots;
+	unsigned shift; /* log2 of the size of a bucket */
+
 	unsigned size_class;
 	size_t count;
-	struct bk__span *spans[]; /* sorted, apart from each other */
+	uint64_t *firsts;        /* of the spans, side by side for searches */
+	struct bk__span **spans; /* sorted, apart from each other */
+	size_t slot_count, built_count;
+	struct bk__view *next; /* of those that died with one snapshot, or in the pool */
+	struct bk__span *memory[];
 };
 
 extern struct bk__view bk__empty_view;
@@ -221,7 +234,7 @@ void bk__slot_give(struct bk_domain *domain, size_t slot);
 /* store.c: all under the commit lock */
 struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes);
 void bk__view_free(struct bk_domain *domain, struct bk__view *view);
-size_t bk__view_bytes(const struct bk__view *view);
+size_t bk__view_bytes(const struct bk__view *view); /* what it fills */
 struct bk__span *bk__span_alloc(struct bk_domain *domain);
 void bk__span_free(struct bk_domain *domain, struct bk__span *span);
 void bk__store_destroy(struct bk_domain *domain);
@@ -259,6 +272,9 @@ size_t bk__view_find(const struct bk__view *view,
 int bk__view_items(struct bk_space *space, uint64_t first, uint64_t last);
 /* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */
 int bk__view_update(struct bk_space *space);
+/* The addresses that a patch of one view into the next is about. */
+struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk__view *old,
+				 const struct bk__view *new);
 void bk__span_flat(const struct bk__span *span, struct bk_flat *flat);
 
 /* listener.c: under the commit lock */

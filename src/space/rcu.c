@@ -37,6 +37,12 @@ int bk__reader_register(void)
 			return -ENOMEM;
 		urcu_memb_register_thread();
 	}
-	bk__reader_state = BK__READER_READY;
+	bk__reader_state = urcu_memb_has_sys_membarrier ? BK__READER_READY : BK__READER_HEAVY;
 	return 0;
+}
+
+void bk__reader_wake(void)
+{
+	__atomic_store_n(&urcu_memb_gp.futex, 0, __ATOMIC_SEQ_CST);
+	futex_async(&urcu_memb_gp.futex, FUTEX_WAKE, 1, NULL, NULL, 0);
 }

@@ -36,14 +36,9 @@ void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 #define bk__tsan_acquire() __tsan_acquire(&urcu_memb_gp)
 #define bk__tsan_release() __tsan_release(&urcu_memb_gp)
-/* And the inline forms race on purpose: it gets calls into the library, which it does not look into. */
-#define bk__rcu_read_lock()   urcu_memb_flavor.read_lock()
-#define bk__rcu_read_unlock() urcu_memb_flavor.read_unlock()
 #else
-#define bk__tsan_acquire()    ((void)0)
-#define bk__tsan_release()    ((void)0)
-#define bk__rcu_read_lock()   urcu_memb_read_lock()
-#define bk__rcu_read_unlock() urcu_memb_read_unlock()
+#define bk__tsan_acquire() ((void)0)
+#define bk__tsan_release() ((void)0)
 #endif
 
 /* What a thread must do before its next outermost read, other than just read. */
@@ -51,6 +46,7 @@ enum bk__reader_state {
 	BK__READER_NEW = 0,   /* register */
 	BK__READER_READY = 1, /* nothing */
 	BK__READER_OWES = 2,  /* give reclaim a chance: it committed inside a read */
+	BK__READER_HEAVY = 3, /* nothing, but the system has no membarrier call: use the heavy lock */
 };
 
 extern __thread enum bk__reader_state bk__reader_state;
@@ -58,26 +54,68 @@ extern __thread enum bk__reader_state bk__reader_state;
 /* Makes what registration needs; a domain cannot be created without it. 0 or a negative errno. */
 int bk__reader_init(void);
 
-/* Registers the calling thread, unless it is. -ENOMEM if its end could not be
- * noticed: a thread that ends registered would haunt every grace period. */
+/* Registers the calling thread, unless it is; the state is READY or HEAVY then.
+ * -ENOMEM if its end could not be noticed: a thread that ends registered would
+ * haunt every grace period. */
 int bk__reader_register(void);
 
-/* The thread is registered: bk__reader_state is not BK__READER_NEW. */
-static inline void bk__read_lock(void)
-{
-	bk__rcu_read_lock();
-}
-
-static inline void bk__read_unlock(void)
-{
-	bk__tsan_release();
-	bk__rcu_read_unlock();
-}
+/* Wakes the one that waits for readers. */
+void bk__reader_wake(void);
 
 /* Is the calling thread inside a read: in a handler, or in a read section of its owner's? */
 static inline bool bk__read_ongoing(void)
 {
 	return urcu_memb_read_ongoing();
+}
+
+/* Is there nothing to do before the read but bk__read_lock? */
+static inline bool bk__ready(void)
+{
+	return bk__likely(bk__reader_state == BK__READER_READY) && bk__likely(!bk__read_ongoing());
+}
+
+static inline void bk__wake_waiter(void)
+{
+	if (bk__unlikely(__atomic_load_n(&urcu_memb_gp.futex, __ATOMIC_RELAXED) == -1))
+		bk__reader_wake();
+}
+
+/*
+ * The outermost read of a thread that is bk__ready(); within a read, nothing
+ * is needed. Of liburcu's read_lock and read_unlock these are the parts for
+ * the outermost read on a system that has membarrier: what the thread writes
+ * here may stay behind what it reads, since who waits for readers forces a
+ * barrier upon all threads.
+ */
+static inline void bk__read_lock(void)
+{
+	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
+	cmm_barrier();
+}
+
+static inline void bk__read_unlock(void)
+{
+	bk__tsan_release();
+	cmm_barrier();
+	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, 0);
+	cmm_barrier();
+	bk__wake_waiter();
+}
+
+/* The same for a registered thread on any system. */
+static inline void bk__heavy_read_lock(void)
+{
+	bk__read_lock();
+	urcu_memb_smp_mb_slave();
+}
+
+static inline void bk__heavy_read_unlock(void)
+{
+	bk__tsan_release();
+	urcu_memb_smp_mb_slave();
+	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, 0);
+	urcu_memb_smp_mb_slave();
+	bk__wake_waiter();
 }
 
 /* Waits until every read that is going on now has ended. Never inside a read. */

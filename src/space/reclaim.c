@@ -18,9 +18,9 @@
 
 enum {
 	WAKE_COUNT = 64, /* graves that are worth waiting for readers */
-	WAKE_BYTES = 1 << 20,
+	WAKE_BYTES = 4 << 20,
 	LIMIT_COUNT = 1024, /* graves beyond which a committing thread is slowed down */
-	LIMIT_BYTES = 16 << 20,
+	LIMIT_BYTES = 64 << 20,
 	PATIENCE_NS = 10 * 1000 * 1000, /* the longest it is kept */
 };
 
@@ -162,13 +162,11 @@ void bk__settle(struct bk_domain *domain)
 
 int bk__reader_prepare(struct bk_domain *domain)
 {
-	if (bk__reader_state == BK__READER_NEW)
-		return bk__reader_register();
-	if (!bk__read_ongoing()) {
-		bk__reader_state = BK__READER_READY;
+	if (bk__reader_state == BK__READER_OWES && !bk__read_ongoing()) {
+		bk__reader_state = BK__READER_NEW; /* which registration finds to be done */
 		bk__settle(domain);
 	}
-	return 0;
+	return bk__reader_state == BK__READER_NEW ? bk__reader_register() : 0;
 }
 
 int bk_domain_synchronize(struct bk_domain *domain)

@@ -7,7 +7,7 @@
 
 enum {
 	POOL_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
-	POOL_LIMIT = 32 << 20, /* bytes in the pool; what comes beyond is freed */
+	POOL_LIMIT = 64 << 20, /* bytes in the pool; what comes beyond is freed */
 	SPANS_PER_SLAB = 63,
 };
 
@@ -39,7 +39,8 @@ int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 
 size_t bk__view_bytes(const struct bk__view *view)
 {
-	return view == &bk__empty_view ? 0 : (size_t)1 << view->size_class;
+	return view->count * (sizeof(view->spans[0]) + sizeof(view->firsts[0])) +
+	       view->slot_count * sizeof(view->slots[0]) + view->bucket_count * sizeof(view->buckets[0]);
 }
 
 struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
@@ -66,11 +67,11 @@ void bk__view_free(struct bk_domain *domain, struct bk__view *view)
 {
 	if (view == &bk__empty_view)
 		return;
-	if (domain->pool_bytes + bk__view_bytes(view) > POOL_LIMIT) {
+	if (domain->pool_bytes + ((size_t)1 << view->size_class) > POOL_LIMIT) {
 		free(view);
 		return;
 	}
-	domain->pool_bytes += bk__view_bytes(view);
+	domain->pool_bytes += (size_t)1 << view->size_class;
 	view->next = domain->pool[view->size_class];
 	domain->pool[view->size_class] = view;
 }

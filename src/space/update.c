@@ -309,23 +309,13 @@ static int dirty_parents(const struct bk_space *space)
 		if (!region->enabled || !bk__region_shows(region, &first, &last))
 			continue;
 		for (size_t i = 0; i < space->patches.count; i++) {
-			const struct bk__patch *patch = &space->patches.at[i];
-			struct bk__span *const *old = &space->old_view->spans[patch->at];
-			struct bk__span *const *new = &space->view->spans[patch->new_at];
-			uint64_t from = UINT64_MAX, to = 0;
+			struct bk__range range =
+				bk__patch_range(&space->patches.at[i], space->old_view, space->view);
 
-			if (patch->count) {
-				from = old[0]->first;
-				to = old[patch->count - 1]->last;
-			}
-			if (patch->new_count && new[0]->first < from)
-				from = new[0]->first;
-			if (patch->new_count && new[patch->new_count - 1]->last > to)
-				to = new[patch->new_count - 1]->last;
-			if (from > last || to < first)
+			if (range.first > last || range.last < first)
 				continue;
-			if (mark_dirty(region->space, (from > first ? from : first) + up,
-				       (to < last ? to : last) + up))
+			if (mark_dirty(region->space, (range.first > first ? range.first : first) + up,
+				       (range.last < last ? range.last : last) + up))
 				return -ENOMEM;
 		}
 	}

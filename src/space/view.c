@@ -10,7 +10,7 @@
  * Only the ranges that a commit has touched are resolved again. Spans outside
  * them, and those that come out the same, are shared with the view before.
  */
-#include "internal.h"
+#include "table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,17 +18,39 @@
 
 size_t bk__view_find(const struct bk__view *view, uint64_t address)
 {
-	size_t low = 0, high = view->count;
+	const uint64_t *base = view->firsts;
+	size_t left = view->count, at;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	if (!left)
+		return 0;
+	/* The last span that begins at or below the address, without a branch to mispredict. */
+	while (left > 1) {
+		size_t half = left / 2;
 
-		if (view->spans[middle]->last < address)
-			low = middle + 1;
-		else
-			high = middle;
+		base = base[half] <= address ? base + half : base;
+		left -= half;
 	}
-	return low;
+	at = (size_t)(base - view->firsts);
+	return view->spans[at]->last < address ? at + 1 : at;
+}
+
+struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk__view *old,
+				 const struct bk__view *new)
+{
+	struct bk__range range = { UINT64_MAX, 0 };
+
+	if (patch->count) {
+		range.first = old->firsts[patch->at];
+		range.last = old->spans[patch->at + patch->count - 1]->last;
+	}
+	if (patch->new_count) {
+		uint64_t first = new->firsts[patch->new_at];
+		uint64_t last = new->spans[patch->new_at + patch->new_count - 1]->last;
+
+		range.first = first < range.first ? first : range.first;
+		range.last = last > range.last ? last : range.last;
+	}
+	return range;
 }
 
 void bk__span_flat(const struct bk__span *span, struct bk_flat *flat)
@@ -254,6 +276,10 @@ static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *p
 	span->first = piece->first;
 	span->last = piece->last;
 	span->add = piece->add;
+	for (unsigned width = 2; width <= 8; width *= 2) { /* see takes() in dispatch.c */
+		if (piece->last - piece->first < width - 1)
+			span->accepts &= ~(1u << width);
+	}
 	return span;
 }
 
@@ -351,6 +377,14 @@ static int patch_at(struct bk_space *space, size_t *i)
 	return make_patch(space, at, end);
 }
 
+static void copy_spans(struct bk__view *new, size_t to, const struct bk__view *old, size_t from, size_t count)
+{
+	if (!count) /* the empty view has no arrays */
+		return;
+	memcpy(&new->spans[to], &old->spans[from], count * sizeof(new->spans[0]));
+	memcpy(&new->firsts[to], &old->firsts[from], count * sizeof(new->firsts[0]));
+}
+
 int bk__view_update(struct bk_space *space)
 {
 	struct bk__view *old = space->view, *new;
@@ -365,22 +399,25 @@ int bk__view_update(struct bk_space *space)
 		return 0;
 	for (size_t i = 0; i < space->patches.count; i++)
 		count += space->patches.at[i].new_count - space->patches.at[i].count;
-	new = bk__view_alloc(space->domain, sizeof(*new) + count * sizeof(new->spans[0]));
+	new = bk__view_alloc(space->domain, bk__table_view_bytes(count));
 	if (!new)
 		return -ENOMEM;
-	new->count = count;
+	bk__table_lay_out(new, count);
 	for (size_t i = 0; i < space->patches.count; i++) {
 		struct bk__patch *patch = &space->patches.at[i];
 
-		memcpy(&new->spans[to], &old->spans[from], (patch->at - from) * sizeof(new->spans[0]));
+		copy_spans(new, to, old, from, patch->at - from);
 		to += patch->at - from;
-		memcpy(&new->spans[to], &space->fresh.at[patch->new_at],
-		       patch->new_count * sizeof(new->spans[0]));
+		for (size_t j = 0; j < patch->new_count; j++) {
+			new->spans[to + j] = space->fresh.at[patch->new_at + j];
+			new->firsts[to + j] = new->spans[to + j]->first;
+		}
 		patch->new_at = to;
 		to += patch->new_count;
 		from = patch->at + patch->count;
 	}
-	memcpy(&new->spans[to], &old->spans[from], (old->count - from) * sizeof(new->spans[0]));
+	copy_spans(new, to, old, from, old->count - from);
+	bk__table_patch(new, old, space->patches.at, space->patches.count);
 	space->old_view = old;
 	space->view = new;
 	return 0;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From an address to the span that is likely to hold it, in two loads.
+ *
+ * A window over most of the spans is divided into buckets of one size, each
+ * bucket into slots of a size of its own, fine enough to tell its spans apart.
+ * What a slot names is a guess: the span's own range decides, and where the
+ * guess is wrong, or the address outside the window, a search answers.
+ */
+#ifndef BARKEEP_SPACE_TABLE_H
+#define BARKEEP_SPACE_TABLE_H
+
+#include "internal.h"
+
+/* The memory of a view of so many spans. */
+size_t bk__table_view_bytes(size_t count);
+/* Divides that memory; the spans are to be filled in. */
+void bk__table_lay_out(struct bk__view *view, size_t count);
+/* Makes the table of a view whose spans are there. */
+void bk__table_build(struct bk__view *view);
+/* The same, out of the table of the view before and the patches between them. */
+void bk__table_patch(struct bk__view *view, const struct bk__view *old, const struct bk__patch *patches,
+		     size_t count);
+
+/* A span, which need not hold the address, or NULL. */
+static inline const struct bk__span *bk__table_guess(const struct bk__view *view, uint64_t address)
+{
+	uint64_t distance = address - view->base, bucket = distance >> view->shift;
+	const struct bk__span *span;
+	uint32_t entry;
+
+	if (bk__unlikely(bucket >= view->bucket_count))
+		return NULL;
+	entry = view->buckets[bucket];
+	span = view->slots[(entry >> BK__SLOT_SHIFT_BITS) +
+			   ((distance & view->bucket_mask) >> (entry & BK__SLOT_SHIFT_MASK))];
+	if (!span)
+		__builtin_unreachable(); /* every slot names one */
+	return span;
+}
+
+#endif
