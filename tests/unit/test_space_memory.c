@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every allocation of the address space fails in turn: what fails says so and
+ * has changed nothing, and the next try succeeds. Linked with --wrap for the
+ * calls that allocate.
+ */
+#include "space_kit.h"
+#include "space_model.h"
+
+#include <pthread.h>
+
+static long countdown = -1; /* atomic: allocations until one fails; below 0: none does */
+static unsigned failed;     /* atomic */
+static unsigned one_in;     /* not 0: each allocation fails once in so many times */
+static uint64_t dice;
+
+static bool fails(void)
+{
+	bool yes = false;
+
+	if (one_in) {
+		uint64_t x = __atomic_add_fetch(&dice, 0x9e3779b97f4a7c15u, __ATOMIC_RELAXED);
+
+		x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+		x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+		yes = (x >> 32) % one_in == 0;
+	} else if (__atomic_load_n(&countdown, __ATOMIC_RELAXED) >= 0) {
+		yes = __atomic_fetch_sub(&countdown, 1, __ATOMIC_RELAXED) == 0;
+	}
+	if (yes)
+		__atomic_fetch_add(&failed, 1, __ATOMIC_RELAXED);
+	return yes;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *string);
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+			  void *opaque);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *string);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+			  void *opaque);
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *string)
+{
+	return fails() ? NULL : __real_strdup(string);
+}
+
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	return fails() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+			  void *opaque)
+{
+	return fails() ? EAGAIN : __real_pthread_create(thread, attributes, start, opaque);
+}
+
+/* What is built, step by step. */
+struct stage {
+	struct bk_domain *domain;
+	struct bk_space *top, *bus, *more[20];
+	struct bk_region *window, *ram, *devices[40];
+	struct bk_listener *listener;
+	uint64_t told; /* ranges added less ranges removed */
+};
+
+static struct device devices[40];
+static uint8_t ram[0x10000];
+
+static void on_added(void *opaque, const struct bk_flat *flat)
+{
+	((struct stage *)opaque)->told++;
+}
+
+static void on_removed(void *opaque, const struct bk_flat *flat)
+{
+	((struct stage *)opaque)->told--;
+}
+
+static const struct bk_listener_ops listener_ops = { .added = on_added, .removed = on_removed };
+
+/* 0 or -ENOMEM; `*region` is set only on success. */
+static int add_one(struct bk_space *space, struct bk_region_desc desc, struct bk_region **region)
+{
+	struct bk_update *u = bk_update_begin(bk_space_domain(space));
+	struct bk_region *added;
+	int error;
+
+	if (!u)
+		return -ENOMEM;
+	error = bk_update_add(u, space, &desc, &added);
+	if (error) {
+		bk_update_drop(u);
+		return error;
+	}
+	error = bk_update_commit(u);
+	if (!error)
+		*region = added;
+	return error;
+}
+
+static int start(struct stage *s)
+{
+	s->domain = bk_domain_create();
+	return s->domain ? 0 : -ENOMEM;
+}
+
+static int make_top(struct stage *s)
+{
+	s->top = bk_space_create(s->domain, "top", UINT64_MAX);
+	return s->top ? 0 : -ENOMEM;
+}
+
+static int make_bus(struct stage *s)
+{
+	s->bus = bk_space_create(s->domain, "bus", 0xffff);
+	return s->bus ? 0 : -ENOMEM;
+}
+
+static int add_ram(struct stage *s)
+{
+	return add_one(s->top,
+		       (struct bk_region_desc){
+			       .name = "ram",
+			       .last = sizeof(ram) - 1,
+			       .priority = -1,
+			       .kind = BK_REGION_MAPPED,
+			       .memory = { .host = ram, .fd = -1, .attributes = BK_MEMORY_RAM },
+		       },
+		       &s->ram);
+}
+
+static int add_window(struct stage *s)
+{
+	return add_one(s->top,
+		       (struct bk_region_desc){
+			       .name = "window",
+			       .first = 0x8000,
+			       .last = 0x17fff,
+			       .kind = BK_REGION_NESTED,
+			       .nested = s->bus,
+		       },
+		       &s->window);
+}
+
+static int add_many(struct stage *s)
+{
+	struct bk_update *u = bk_update_begin(s->domain);
+	struct bk_region *added[40];
+	int error = u ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; !error && i < 40; i++) {
+		struct bk_region_desc desc = device_at(&devices[i], i * 0x100, i * 0x100 + 0xff, 0, i);
+
+		error = bk_update_add(u, s->bus, &desc, &added[i]);
+	}
+	if (error) {
+		if (u)
+			bk_update_drop(u);
+		return error;
+	}
+	error = bk_update_commit(u);
+	if (!error)
+		memcpy(s->devices, added, sizeof(added));
+	return error;
+}
+
+static int listen_top(struct stage *s)
+{
+	return bk_listener_add(s->top, &listener_ops, s, &s->listener);
+}
+
+/* A bit of everything; a swap in it keeps the commit from being a sum of others. */
+static int change_many(struct stage *s)
+{
+	struct bk_update *u = bk_update_begin(s->domain);
+	int error = u ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; !error && i < 40; i++)
+		error = bk_update_move(u, s->devices[i], 0x8000 + i * 0x80, 0x8000 + i * 0x80 + 0xff);
+	if (!error)
+		error = bk_update_order(u, s->devices[0], 0, 1);
+	if (!error)
+		error = bk_update_order(u, s->devices[1], 0, 0);
+	if (!error)
+		error = bk_update_enable(u, s->devices[7], false);
+	if (!error)
+		error = bk_update_show(u, s->window, 0x100);
+	if (!error)
+		error = bk_update_move(u, s->ram, 0x1000, 0x10fff);
+	if (!error)
+		error = bk_update_remove(u, s->devices[39]);
+	if (error) {
+		if (u)
+			bk_update_drop(u);
+		return error;
+	}
+	error = bk_update_commit(u);
+	if (!error)
+		s->devices[39] = NULL;
+	return error;
+}
+
+static int make_more(struct stage *s)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		if (!s->more[i])
+			s->more[i] = bk_space_create(s->domain, "more", 0xfff);
+		if (!s->more[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int retire_one(struct stage *s)
+{
+	int error = s->devices[3] ? bk_region_retire(s->devices[3]) : 0;
+
+	if (!error)
+		s->devices[3] = NULL;
+	return error;
+}
+
+static int (*const steps[])(struct stage *s) = {
+	start,    make_top,   make_bus,  add_ram,     add_window,
+	add_many, listen_top, make_more, change_many, retire_one,
+};
+
+static bool count_flat(void *opaque, const struct bk_flat *flat)
+{
+	++*(uint64_t *)opaque;
+	return true;
+}
+
+/* The view of both spaces and what is told of one: nothing of it may change when a step fails. */
+static void snapshot(struct stage *s, char text[2 * 4096])
+{
+	uint64_t flats = 0;
+
+	memset(text, 0, 2 * 4096);
+	if (s->top)
+		flat(s->top, text);
+	if (s->bus)
+		flat(s->bus, text + 4096);
+	if (s->listener) {
+		bk_space_visit(s->top, 0, UINT64_MAX, count_flat, &flats);
+		assert_int_equal(flats, s->told);
+	}
+}
+
+static void stop(struct stage *s)
+{
+	bk_listener_remove(s->listener);
+	assert_int_equal(s->told, 0);
+	assert_int_equal(bk_space_destroy(s->top), 0);
+	assert_int_equal(bk_space_destroy(s->bus), 0);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(bk_space_destroy(s->more[i]), 0);
+	assert_int_equal(bk_domain_destroy(s->domain), 0);
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(devices[i].released, 1);
+}
+
+static void each_allocation_fails_in_turn(void **state)
+{
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		/* For each allocation of this step: all before it succeed. */
+		for (long nth = 0;; nth++) {
+			static char before[2 * 4096], after[2 * 4096];
+			struct stage s = { 0 };
+			bool over;
+			int error;
+
+			for (unsigned j = 0; j < 40; j++)
+				devices[j] = (struct device){ .id = (uint8_t)(j * 4) };
+			for (unsigned j = 0; j < i; j++)
+				assert_int_equal(steps[j](&s), 0);
+			snapshot(&s, before);
+			failed = 0;
+			__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
+			error = steps[i](&s);
+			__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+			over = !failed;
+			if (over) {
+				assert_int_equal(error, 0);
+			} else {
+				total++;
+				assert_int_equal(error, -ENOMEM);
+				snapshot(&s, after);
+				assert_memory_equal(before, after, sizeof(before));
+				assert_int_equal(steps[i](&s), 0);
+			}
+			for (unsigned j = i + 1; j < sizeof(steps) / sizeof(steps[0]); j++)
+				assert_int_equal(steps[j](&s), 0);
+			snapshot(&s, after);
+			stop(&s);
+			if (over)
+				break;
+		}
+	}
+	printf("%u allocations failed in turn\n", total);
+	assert_in_range(total, 40, 100000);
+}
+
+static void random_operations_with_failing_allocations(void **state)
+{
+	failed = 0;
+	for (unsigned round = 0; round < 150; round++) {
+		struct model_op ops[200];
+		uint64_t x = round * 7919 + 1;
+		const char *wrong;
+		size_t at;
+
+		for (unsigned i = 0; i < 200; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			ops[i] = (struct model_op){ (uint8_t)(x % 90), (uint8_t)(x >> 8), (uint8_t)(x >> 16),
+						    (uint8_t)(x >> 24), (uint32_t)(x >> 32) };
+		}
+		dice = round;
+		one_in = 5 + round % 40;
+		wrong = model_run(ops, 200, &at);
+		one_in = 0;
+		if (wrong)
+			fail_msg("round %u, operation %zu: %s", round, at, wrong);
+	}
+	assert_true(__atomic_load_n(&failed, __ATOMIC_RELAXED) > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_allocation_fails_in_turn),
+		cmocka_unit_test(random_operations_with_failing_allocations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
