@@ -269,8 +269,16 @@ static int check_host(const char *sysfs, const char *address, const char *spec, 
 
 static int open_fd(struct bk__vfio *vfio, struct bk_error *err)
 {
+	struct bk__vfio_container *container = vfio->group->container;
+	bool open;
 	int ret;
 
+	/* The kernel hands out a device of an open group any number of times. */
+	pthread_mutex_lock(&container->lock);
+	open = bk__vfio_group_device(container, vfio->address);
+	pthread_mutex_unlock(&container->lock);
+	if (open)
+		return bk_fail(err, EBUSY, "%s: already passed through; name it once", vfio->base.name);
 	vfio->fd = ioctl(vfio->group->fd, VFIO_GROUP_GET_DEVICE_FD, vfio->address);
 	ret = errno;
 	if (vfio->fd < 0)

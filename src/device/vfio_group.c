@@ -251,6 +251,15 @@ void bk__vfio_group_leave(struct bk__vfio *vfio)
 	pthread_mutex_unlock(&container->lock);
 }
 
+struct bk__vfio *bk__vfio_group_device(struct bk__vfio_container *container, const char *address)
+{
+	struct bk__vfio *vfio = container->devices;
+
+	while (vfio && strcmp(vfio->address, address))
+		vfio = vfio->next;
+	return vfio;
+}
+
 unsigned bk__vfio_group_fds(struct bk__vfio_container *container, int *fds, unsigned room)
 {
 	unsigned count = 0;

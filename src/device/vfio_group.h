@@ -41,6 +41,9 @@ void bk__vfio_group_put(struct bk__vfio_group *group);
 void bk__vfio_group_join(struct bk__vfio *vfio);
 void bk__vfio_group_leave(struct bk__vfio *vfio);
 
+/* The open device at that address, or NULL. Under the container's lock. */
+struct bk__vfio *bk__vfio_group_device(struct bk__vfio_container *container, const char *address);
+
 /* The group of that number if this container has it, else NULL. Under the container's lock. */
 struct bk__vfio_group *bk__vfio_group_find(struct bk__vfio_container *container, int number);
 

@@ -46,13 +46,12 @@ static struct vfio_pci_hot_reset_info *reach(struct bk__vfio *vfio)
 static bool is_open(struct bk__vfio *vfio, const struct vfio_pci_dependent_device *at)
 {
 	char address[BK__PCI_ADDRESS];
+	struct bk__vfio *other;
 
 	snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", at->segment, at->bus, at->devfn >> 3,
 		 at->devfn & 7u);
-	for (struct bk__vfio *other = vfio->group->container->devices; other; other = other->next)
-		if (other != vfio && !strcmp(other->address, address))
-			return true;
-	return false;
+	other = bk__vfio_group_device(vfio->group->container, address);
+	return other && other != vfio;
 }
 
 /*
