@@ -43,8 +43,10 @@ struct bk_listener; /* is told what changed */
 /* ---- Domains and spaces ------------------------------------------------ */
 
 /*
- * A domain has one commit lock, and all its views change at once.
- * NULL when out of memory. Any thread.
+ * A domain has one commit lock, and all its views change at once. It also has
+ * a thread, with all signals blocked, that waits for readers in place of those
+ * who commit, and calls `released`; a forked child has not. NULL when out of
+ * memory or threads. Any thread.
  */
 struct bk_domain *bk_domain_create(void);
 
@@ -66,15 +68,16 @@ int bk_domain_synchronize(struct bk_domain *domain);
 /*
  * An empty space whose addresses are 0..last (UINT64_MAX for memory,
  * UINT32_MAX for PCI I/O, size - 1 for a BAR or a config space). Accesses
- * beyond `last` are unclaimed. `name` is copied. NULL when out of memory.
+ * beyond `last` are unclaimed. `name` is copied. NULL when out of memory. Any
+ * thread, any handler, never from a listener.
  */
 struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uint64_t last);
 
 /*
  * Removes its regions (their `released` is called when no reader is inside any
  * more) and frees the space at that moment. -EBUSY if a region of another
- * space shows it or it has listeners. Any thread, also from a handler; the
- * caller must not use it again.
+ * space shows it or it has listeners, -EDEADLK in a listener. Any thread, also
+ * from a handler; the caller must not use it again.
  */
 int bk_space_destroy(struct bk_space *space);
 
@@ -144,7 +147,9 @@ struct bk_region_desc {
 	bool disabled; /* present, but does not answer until enabled */
 	enum bk_region_kind kind;
 
-	const struct bk_region_ops *ops; /* handled: required; mapped: required unless RAM */
+	/* Handled: required. Mapped: required unless it is RAM with a host address, which
+	 * is then read and written by exits too (read-only: a write is -EOPNOTSUPP). */
+	const struct bk_region_ops *ops;
 	void *opaque;			 /* first argument of the callbacks */
 	uint64_t base;			 /* added to the offset that handlers see */
 
@@ -192,7 +197,8 @@ int bk_update_remove(struct bk_update *update, struct bk_region *region);
 
 /* Same region, another place (handlers see offsets from the new first). A
  * nested or mapped region may change its length too: it is clipped or grown
- * at its end; a mapped one must not grow past its host memory. */
+ * at its end; a mapped one must not grow past its host memory. A handled one
+ * keeps its length (-EINVAL). */
 int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last);
 
 /* Nested regions only: which address of the nested space shows at `first`. */
@@ -205,8 +211,13 @@ int bk_update_order(struct bk_update *update, struct bk_region *region, int prio
  * Makes all changes visible at once, tells the listeners, frees the update.
  * On an error nothing is changed, and the update is freed all the same:
  * -EEXIST: two regions of one space would have equal priority and rank;
- * -ELOOP: a space would contain itself; -ENOMEM.
- * Any thread, any handler (it does not wait for readers there).
+ * -ELOOP: a space would contain itself; -EINVAL: a change names a region after
+ * its removal; -EDEADLK: made in a listener; -ENOMEM. Only the result of all
+ * changes together has to be legal, so that two regions may swap ranks.
+ *
+ * Any thread, any handler, with or without a lock that handlers take: it waits
+ * for no reader. A thread that commits faster than old views can be freed is
+ * held up outside its handlers, for 10 ms at most each time.
  */
 int bk_update_commit(struct bk_update *update);
 
@@ -253,7 +264,7 @@ void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
 
 struct bk_space_stats {
-	uint64_t unclaimed_reads;  /* pieces that nobody answered, by dispatch to this space */
+	uint64_t unclaimed_reads;  /* stretches of an access that nobody answered, by dispatch to this space */
 	uint64_t unclaimed_writes;
 	uint64_t errors; /* pieces whose handler failed */
 };
@@ -273,7 +284,7 @@ enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
 
 /*
  * The tree of regions, the flat view, who is shadowed by whom, the counters.
- * Takes the commit lock: never from a listener. 0 or -EIO.
+ * Takes the commit lock: never from a listener. 0, -EIO or -ENOMEM.
  */
 int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
 
