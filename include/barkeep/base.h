@@ -37,7 +37,7 @@ struct bk_error {
 int bk_fail(struct bk_error *err, int code, const char *format, ...) BK_PRINTF(3, 4);
 
 enum bk_log_level {
-	BK_LOG_ERROR,	/* something was lost or cannot work */
+	BK_LOG_ERROR,   /* something was lost or cannot work */
 	BK_LOG_WARNING, /* works, but not as asked or not as fast */
 	BK_LOG_INFO,
 	BK_LOG_DEBUG,
@@ -67,6 +67,11 @@ struct bk_ratelimit {
 /* True if a line may be written now. Lines refused are counted, and the count
  * is stored in `*missed` when the next line is allowed. Any thread. */
 bool bk_ratelimit_ok(struct bk_ratelimit *limit, uint64_t *missed);
+
+/* bk_log for lines that a guest can cause: as many as `limit` allows; the next one that is written tells how
+ * many were not. Any thread, any handler. */
+void bk_log_limited(struct bk_ratelimit *limit, enum bk_log_level level, const char *format, ...)
+	BK_PRINTF(3, 4);
 
 #ifdef __cplusplus
 }

@@ -76,3 +76,20 @@ bool bk_ratelimit_ok(struct bk_ratelimit *limit, uint64_t *missed)
 					      __ATOMIC_RELAXED));
 	return ok;
 }
+
+void bk_log_limited(struct bk_ratelimit *limit, enum bk_log_level level, const char *format, ...)
+{
+	char line[1024];
+	uint64_t missed;
+	va_list args;
+
+	if (!bk_ratelimit_ok(limit, &missed))
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (missed)
+		bk_log(level, "%s (%" PRIu64 " lines like this left out)", line, missed);
+	else
+		bk_log(level, "%s", line);
+}

@@ -169,14 +169,15 @@ static int release(struct bk__vfio *vfio, uint64_t iova, uint64_t size)
 	struct bk__dma_table *all = &vfio->group->container->dma;
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = size };
 	struct bk__dma_map *map = bk__dma_table_find(all, iova, size);
+	static struct bk_ratelimit limit; /* a guest can move BARs that peers reach for ever */
 	int ret = 0;
 
 	if (--map->uses)
 		return 0;
 	if (ioctl(vfio->group->container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap)) {
 		ret = -errno;
-		bk_log(BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name, iova,
-		       strerror(errno));
+		bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name,
+			       iova, strerror(errno));
 	}
 	bk__dma_table_remove(all, map);
 	return ret;

@@ -53,6 +53,7 @@ static int off(struct bk__vfio *vfio, unsigned index)
 
 static int reserve(struct bk__vfio *vfio, unsigned index)
 {
+	static struct bk_ratelimit limit; /* a guest can switch MSI on and off for ever */
 	unsigned count = vfio->irqs[index].count;
 	int *nobody = malloc(count * sizeof(*nobody));
 	int ret;
@@ -64,8 +65,9 @@ static int reserve(struct bk__vfio *vfio, unsigned index)
 	ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, count, nobody);
 	free(nobody);
 	if (ret > 0) {
-		bk_log(BK_LOG_ERROR, "%s: the host has only %d of %u interrupt vectors left for %s",
-		       vfio->base.name, ret, count, index == BK_DEVICE_MSI ? "MSI" : "MSI-X");
+		bk_log_limited(&limit, BK_LOG_ERROR,
+			       "%s: the host has only %d of %u interrupt vectors left for %s",
+			       vfio->base.name, ret, count, index == BK_DEVICE_MSI ? "MSI" : "MSI-X");
 		return -ENOSPC;
 	}
 	return ret;

@@ -115,6 +115,7 @@ static int request(struct bk__vfio *vfio, unsigned long ioctl_number, void *arg)
 
 static int reset(struct bk__vfio *vfio, bool alone)
 {
+	static struct bk_ratelimit limit; /* a guest can ask for ever */
 	struct vfio_pci_hot_reset *bus = NULL;
 	int ret;
 
@@ -130,7 +131,7 @@ static int reset(struct bk__vfio *vfio, bool alone)
 	pthread_mutex_unlock(&vfio->group->container->lock);
 	free(bus);
 	if (ret && ret != -EOPNOTSUPP)
-		bk_log(BK_LOG_ERROR, "%s: reset failed: %s", vfio->base.name, strerror(-ret));
+		bk_log_limited(&limit, BK_LOG_ERROR, "%s: reset failed: %s", vfio->base.name, strerror(-ret));
 	return ret;
 }
 

@@ -212,16 +212,13 @@ bool bk__exit_unbacked(struct bk__vcpu *vcpu)
 	static struct bk_ratelimit limit;
 	const struct bk__vcpus_config *config = &vcpu->all->config;
 	struct culprit culprit;
-	uint64_t missed;
 
 	find_culprit(vcpu, &culprit);
 	if (!culprit.located || !config->ops->revoke(config->opaque, culprit.gpa))
 		return false;
-	if (bk_ratelimit_ok(&limit, &missed))
-		bk_log(BK_LOG_WARNING,
-		       "the host cannot back 0x%" PRIx64 " (%s) any more: accesses exit from now on (%" PRIu64
-		       " more)",
-		       culprit.gpa, look_up(vcpu, culprit.gpa).name, missed);
+	bk_log_limited(&limit, BK_LOG_WARNING,
+		       "the host cannot back 0x%" PRIx64 " (%s) any more: accesses exit from now on",
+		       culprit.gpa, look_up(vcpu, culprit.gpa).name);
 	return true;
 }
 

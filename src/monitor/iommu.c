@@ -100,7 +100,7 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 	pthread_mutex_lock(&iommu->lock);
 	if (!grow((void **)&iommu->ranges, &iommu->room, iommu->count, sizeof(*iommu->ranges))) {
 		pthread_mutex_unlock(&iommu->lock);
-		bk_log(BK_LOG_WARNING, "no DMA to 0x%" PRIx64 ": out of memory", pages.gpa);
+		bk_log_limited(&limit, BK_LOG_WARNING, "no DMA to 0x%" PRIx64 ": out of memory", pages.gpa);
 		return;
 	}
 	range = &iommu->ranges[iommu->count++];
@@ -115,12 +115,11 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 	range->dma.fd_offset = memory->fd < 0 ? 0 : memory->fd_offset + pages.skip;
 	for (size_t i = 0; i < iommu->client_count; i++) {
 		struct bk_error err;
-		uint64_t missed;
 		const int error = map(&iommu->clients[i], range, &err);
 
-		if (error && error != -EOPNOTSUPP && bk_ratelimit_ok(&limit, &missed))
-			bk_log(BK_LOG_WARNING, "no DMA to %s at 0x%" PRIx64 ": %s",
-			       bk_region_name(flat->region), pages.gpa, err.text);
+		if (error && error != -EOPNOTSUPP)
+			bk_log_limited(&limit, BK_LOG_WARNING, "no DMA to %s at 0x%" PRIx64 ": %s",
+				       bk_region_name(flat->region), pages.gpa, err.text);
 	}
 	pthread_mutex_unlock(&iommu->lock);
 }

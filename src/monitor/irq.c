@@ -44,10 +44,7 @@ struct bk__irq {
 
 static void complain(struct bk__irq *irq, const char *what, int error)
 {
-	uint64_t missed;
-
-	if (bk_ratelimit_ok(&irq->limit, &missed))
-		bk_log(BK_LOG_WARNING, "%s: %s: %s", irq->device->name, what, strerror(-error));
+	bk_log_limited(&irq->limit, BK_LOG_WARNING, "%s: %s: %s", irq->device->name, what, strerror(-error));
 }
 
 static unsigned device_index(enum bk_pci_irq_mode mode)

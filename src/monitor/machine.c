@@ -338,9 +338,12 @@ void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned co
 
 /* ---- Running it -------------------------------------------------------- */
 
+/* A guest that resets itself for ever must not fill the log. */
+static struct bk_ratelimit reset_limit;
+
 static void report_bar(void *opaque, const char *line)
 {
-	bk_log(BK_LOG_WARNING, "%s", line);
+	bk_log_limited(&reset_limit, BK_LOG_WARNING, "%s", line);
 }
 
 /* Firmware's work: addresses, tables, kernel, and the first vCPU at its entry. */
@@ -381,8 +384,9 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
 				continue;
 			error = bk_pci_function_reset(bk_mediate_function(mediate));
 			if (error)
-				bk_log(BK_LOG_WARNING, "%s: keeps its state over the guest's reset: %s",
-				       bk_mediate_below(mediate)->name, strerror(-error));
+				bk_log_limited(&reset_limit, BK_LOG_WARNING,
+					       "%s: keeps its state over the guest's reset: %s",
+					       bk_mediate_below(mediate)->name, strerror(-error));
 		}
 	}
 	bk__platform_reset(monitor->platform);

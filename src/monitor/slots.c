@@ -106,11 +106,13 @@ static int set_slot(struct bk__slots *slots, uint32_t slot, const struct bk__pag
 
 static void drop_slot(struct bk__slots *slots, struct range *range)
 {
+	static struct bk_ratelimit limit;
 	const int error = set_slot(slots, range->slot, NULL, false);
 
 	if (error) /* the number stays taken: nobody knows what is in it */
-		bk_log(BK_LOG_ERROR, "kvm: slot %" PRIu32 " at 0x%" PRIx64 " cannot be removed: %s",
-		       range->slot, range->gpa, strerror(-error));
+		bk_log_limited(&limit, BK_LOG_ERROR,
+			       "kvm: slot %" PRIu32 " at 0x%" PRIx64 " cannot be removed: %s", range->slot,
+			       range->gpa, strerror(-error));
 	else
 		slots->spare[slots->spare_count++] = range->slot;
 	range->slot = NO_SLOT;
@@ -121,7 +123,6 @@ static void map_range(struct bk__slots *slots, struct range *range, const struct
 	static struct bk_ratelimit limit;
 	const struct bk__pages pages = bk__pages_fit(flat);
 	const bool readonly = flat->memory->attributes & BK_MEMORY_READONLY;
-	uint64_t missed;
 	int error;
 
 	range->left_out = pages.left_out;
@@ -137,10 +138,8 @@ static void map_range(struct bk__slots *slots, struct range *range, const struct
 	if (range->slot != NO_SLOT)
 		slots->spare[slots->spare_count++] = range->slot;
 	range->slot = NO_SLOT;
-	if (bk_ratelimit_ok(&limit, &missed))
-		bk_log(BK_LOG_WARNING,
-		       "kvm: no slot for %s at 0x%" PRIx64 ", its accesses exit: %s (%" PRIu64 " more)",
-		       bk_region_name(flat->region), pages.gpa, strerror(-error), missed);
+	bk_log_limited(&limit, BK_LOG_WARNING, "kvm: no slot for %s at 0x%" PRIx64 ", its accesses exit: %s",
+		       bk_region_name(flat->region), pages.gpa, strerror(-error));
 exits:
 	range->left_out = pages.left_out + pages.size / BK__PAGE;
 }

@@ -112,6 +112,8 @@ void bk__bus_lines(struct bk_pci_bus *bus)
 
 void bk__bus_reset(struct bk_pci_bus *bus)
 {
+	static struct bk_ratelimit limit;
+
 	for (unsigned i = 0; i < 256; i++) {
 		struct bk_pci_function *function = bus->functions[i];
 		int error;
@@ -122,8 +124,8 @@ void bk__bus_reset(struct bk_pci_bus *bus)
 		error = bk__function_reset(function);
 		pthread_mutex_unlock(&function->lock);
 		if (error)
-			bk_log(BK_LOG_WARNING, "%s: not reset with its bus: %s", function->name,
-			       strerror(-error));
+			bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset with its bus: %s",
+				       function->name, strerror(-error));
 	}
 }
 

@@ -54,12 +54,35 @@ static void ratelimit_lets_a_burst_through_and_counts_the_rest(void **state)
 	assert_in_range(limit.state & 0xffffff, 980, 990);
 }
 
+static void count(void *opaque, enum bk_log_level level, const char *line)
+{
+	keep(&level, level, line);
+	++*(unsigned *)opaque;
+}
+
+static void a_flood_of_lines_is_cut_and_the_next_line_says_so(void **state)
+{
+	struct bk_ratelimit limit = { 0 };
+	unsigned lines = 0;
+
+	bk_log_set(count, &lines);
+	for (int i = 0; i < 1000; i++)
+		bk_log_limited(&limit, BK_LOG_WARNING, "BAR %d", i);
+	assert_in_range(lines, 10, 12);
+	limit.state &= 0xffffff; /* long ago: tokens are back, the count of refused lines stays */
+	bk_log_limited(&limit, BK_LOG_WARNING, "BAR %d", 7);
+	bk_log_set(NULL, NULL);
+	assert_non_null(strstr(last, "BAR 7 ("));
+	assert_non_null(strstr(last, " lines like this left out)"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fail_fills_one_line),
 		cmocka_unit_test(log_goes_where_told),
 		cmocka_unit_test(ratelimit_lets_a_burst_through_and_counts_the_rest),
+		cmocka_unit_test(a_flood_of_lines_is_cut_and_the_next_line_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
