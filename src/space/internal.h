@@ -39,13 +39,18 @@ struct bk__span {
 /* An entry of `buckets`: the place of the bucket's first slot, and the log2 of the size of each. */
 enum { BK__SLOT_SHIFT_BITS = 6, BK__SLOT_SHIFT_MASK = (1 << BK__SLOT_SHIFT_BITS) - 1 };
 
-struct bk__view {
-	/* The table, see table.h. */
+/* A range of addresses, divided into buckets of one size. */
+struct bk__window {
 	uint64_t base, bucket_mask;
 	size_t bucket_count;
 	uint32_t *buckets;
-	struct bk__span **slots;
 	unsigned shift; /* log2 of the size of a bucket */
+};
+
+struct bk__view {
+	/* The table, see table.h. */
+	struct bk__window windows[2];
+	struct bk__span **slots;
 
 	unsigned size_class;
 	size_t count;

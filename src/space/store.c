@@ -40,7 +40,8 @@ int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 size_t bk__view_bytes(const struct bk__view *view)
 {
 	return view->count * (sizeof(view->spans[0]) + sizeof(view->firsts[0])) +
-	       view->slot_count * sizeof(view->slots[0]) + view->bucket_count * sizeof(view->buckets[0]);
+	       view->slot_count * sizeof(view->slots[0]) +
+	       (view->windows[0].bucket_count + view->windows[1].bucket_count) * sizeof(uint32_t);
 }
 
 struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)

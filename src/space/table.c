@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-	SPARE_BUCKETS = 64, /* beyond one for each span */
+	SPARE_BUCKETS = 32, /* of a window, beyond one for each span */
 	SLOTS_PER_SPAN = 4, /* what a table may take, all in all */
 	SPARE_SLOTS = 1024,
 	BUCKET_SLOTS = 4096,  /* what one bucket may take ... */
@@ -26,10 +26,25 @@ static size_t bucket_limit(size_t count)
 	return count + SPARE_BUCKETS;
 }
 
+static size_t bucket_total(const struct bk__view *view)
+{
+	return view->windows[0].bucket_count + view->windows[1].bucket_count;
+}
+
 size_t bk__table_view_bytes(size_t count)
 {
 	return sizeof(struct bk__view) + count * (sizeof(struct bk__span *) + sizeof(uint64_t)) +
-	       slot_limit(count) * sizeof(struct bk__span *) + bucket_limit(count) * sizeof(uint32_t);
+	       slot_limit(count) * sizeof(struct bk__span *) +
+	       (bucket_limit(count) + SPARE_BUCKETS) * sizeof(uint32_t);
+}
+
+static void no_windows(struct bk__view *view)
+{
+	uint32_t *buckets = (uint32_t *)(view->firsts + view->count);
+
+	for (unsigned i = 0; i < 2; i++)
+		view->windows[i] = (struct bk__window){ .buckets = buckets };
+	view->slot_count = 0;
 }
 
 void bk__table_lay_out(struct bk__view *view, size_t count)
@@ -38,22 +53,17 @@ void bk__table_lay_out(struct bk__view *view, size_t count)
 	view->spans = view->memory;
 	view->slots = view->spans + count;
 	view->firsts = (uint64_t *)(view->slots + slot_limit(count));
-	view->buckets = (uint32_t *)(view->firsts + count);
-	view->bucket_count = 0;
-}
-
-static uint64_t bucket_first(const struct bk__view *view, size_t bucket)
-{
-	return view->base + ((uint64_t)bucket << view->shift);
+	no_windows(view);
 }
 
 /* The log2 of the slot size that tells apart the spans which begin in the
  * bucket; if the bucket cannot afford that, they count as missed. */
-static unsigned slot_shift(const struct bk__view *view, uint64_t first, size_t *missed)
+static unsigned slot_shift(const struct bk__view *view, const struct bk__window *window, uint64_t first,
+			   size_t *missed)
 {
-	uint64_t last = first + view->bucket_mask, offsets = 0;
+	uint64_t last = first + window->bucket_mask, offsets = 0;
 	size_t starts = 0, limit;
-	unsigned shift = view->shift, finest;
+	unsigned shift = window->shift, finest;
 
 	for (size_t i = bk__view_find(view, first); i < view->count && view->firsts[i] <= last; i++) {
 		if (view->firsts[i] > first) {
@@ -66,7 +76,7 @@ static unsigned slot_shift(const struct bk__view *view, uint64_t first, size_t *
 	limit = SLOTS_PER_START * starts;
 	limit = limit < BUCKET_SLOTS_LEAST ? BUCKET_SLOTS_LEAST : limit > BUCKET_SLOTS ? BUCKET_SLOTS : limit;
 	finest = (unsigned)__builtin_ctzll(offsets);
-	while (shift > finest && (uint64_t)1 << (view->shift - shift + 1) <= limit)
+	while (shift > finest && (uint64_t)1 << (window->shift - shift + 1) <= limit)
 		shift--;
 	if (shift > finest)
 		*missed += starts;
@@ -75,20 +85,21 @@ static unsigned slot_shift(const struct bk__view *view, uint64_t first, size_t *
 
 /* Fills one bucket, in place if its slots suffice, else behind the others.
  * False if there is no room there. */
-static bool fill_bucket(struct bk__view *view, size_t bucket, bool in_place, size_t *missed)
+static bool fill_bucket(struct bk__view *view, const struct bk__window *window, size_t bucket, bool in_place,
+			size_t *missed)
 {
-	uint32_t *entry = &view->buckets[bucket];
-	uint64_t first = bucket_first(view, bucket);
-	unsigned shift = slot_shift(view, first, missed);
+	uint32_t *entry = &window->buckets[bucket];
+	uint64_t first = window->base + ((uint64_t)bucket << window->shift);
+	unsigned shift = slot_shift(view, window, first, missed);
 	size_t count, at, i;
 
 	/* Slots finer than need be do no harm, and who left may come back. */
 	if (in_place && shift >= (*entry & BK__SLOT_SHIFT_MASK)) {
 		shift = *entry & BK__SLOT_SHIFT_MASK;
-		count = (size_t)1 << (view->shift - shift);
+		count = (size_t)1 << (window->shift - shift);
 		at = *entry >> BK__SLOT_SHIFT_BITS;
 	} else {
-		count = (size_t)1 << (view->shift - shift);
+		count = (size_t)1 << (window->shift - shift);
 		at = view->slot_count;
 		if (count > slot_limit(view->count) - at || at + count > UINT32_MAX >> BK__SLOT_SHIFT_BITS)
 			return false;
@@ -111,104 +122,147 @@ static bool fill_bucket(struct bk__view *view, size_t bucket, bool in_place, siz
 	return true;
 }
 
-/* The smallest range of addresses in which `wanted` of the spans begin: its first one. */
-static size_t smallest_window(const struct bk__view *view, size_t wanted)
-{
-	size_t best = 0;
+/* A run of spans of the view. */
+struct part {
+	size_t at, count;
+};
 
-	for (size_t i = 0; i + wanted <= view->count; i++) {
-		if (view->firsts[i + wanted - 1] - view->firsts[i] <
-		    view->firsts[best + wanted - 1] - view->firsts[best])
+/* The `wanted` spans of a part that begin in the smallest range of addresses. */
+static struct part closest(const struct bk__view *view, struct part part, size_t wanted)
+{
+	const uint64_t *firsts = view->firsts;
+	size_t best = part.at;
+
+	for (size_t i = part.at; i + wanted <= part.at + part.count; i++) {
+		if (firsts[i + wanted - 1] - firsts[i] < firsts[best + wanted - 1] - firsts[best])
 			best = i;
 	}
-	return best;
+	return (struct part){ best, wanted };
 }
 
-/* Makes the table over the window of so many spans. Returns how many spans are
- * left to searches: outside the window, or not told apart by their slots. */
-static size_t build_window(struct bk__view *view, size_t wanted)
+/* Makes a window over a run of spans. Returns how many of them are left to
+ * searches because their slots do not tell them apart. */
+static size_t build_window(struct bk__view *view, struct bk__window *window, struct part part)
 {
-	size_t at = smallest_window(view, wanted), missed = view->count - wanted;
-	const struct bk__span *end = view->spans[at + wanted - 1];
-	uint64_t first = view->firsts[at], last;
+	const struct bk__span *end = view->spans[part.at + part.count - 1];
+	uint64_t first = view->firsts[part.at], last;
+	size_t missed = 0;
 
 	/* All of the last span, unless it alone would make the buckets too coarse. */
 	last = end->last - end->first > end->first - first ? end->first : end->last;
-	view->shift = 0;
-	while ((last >> view->shift) - (first >> view->shift) >= bucket_limit(view->count))
-		view->shift++;
-	view->base = first >> view->shift << view->shift;
-	view->bucket_mask = ((uint64_t)1 << view->shift) - 1;
-	view->bucket_count = (size_t)((last - view->base) >> view->shift) + 1;
-	view->slot_count = 0;
-	for (size_t i = 0; i < view->bucket_count; i++) {
-		if (!fill_bucket(view, i, false, &missed)) {
-			view->bucket_count = i; /* the rest is left to searches */
-			return view->count;
+	window->shift = 0;
+	while ((last >> window->shift) - (first >> window->shift) >= bucket_limit(part.count))
+		window->shift++;
+	window->base = first >> window->shift << window->shift;
+	window->bucket_mask = ((uint64_t)1 << window->shift) - 1;
+	window->bucket_count = (size_t)((last - window->base) >> window->shift) + 1;
+	for (size_t i = 0; i < window->bucket_count; i++) {
+		if (!fill_bucket(view, window, i, false, &missed)) {
+			window->bucket_count = i; /* the rest is left to searches */
+			return part.count;
 		}
+	}
+	return missed;
+}
+
+/* Makes windows over one or two parts of the view, without `left_out` twentieths of each. */
+static size_t build(struct bk__view *view, const struct part parts[2], unsigned left_out)
+{
+	size_t missed = 0;
+
+	no_windows(view);
+	for (unsigned i = 0; i < 2 && parts[i].count; i++) {
+		struct part part = closest(view, parts[i], parts[i].count - parts[i].count * left_out / 20);
+
+		view->windows[i].buckets = view->windows[0].buckets + view->windows[0].bucket_count;
+		missed += parts[i].count - part.count + build_window(view, &view->windows[i], part);
 	}
 	return missed;
 }
 
 void bk__table_build(struct bk__view *view)
 {
-	/* Spans that lie far from the others make the buckets coarse: leave them out if that helps. */
-	size_t wanted[] = { view->count, view->count - view->count / 20, view->count / 2 + 1 };
-	size_t best = 0, best_missed = SIZE_MAX, missed = SIZE_MAX;
+	/* Spans that lie far from the others make the buckets coarse. If many do, the view is cut
+	 * at its widest gap; if few do, they are left out. */
+	struct part plans[2][2] = { { { 0, view->count } } };
+	size_t cut = 1, best = 0, best_missed = SIZE_MAX;
 
-	view->base = view->bucket_mask = 0;
-	view->shift = 0;
-	view->bucket_count = view->slot_count = 0;
+	no_windows(view);
 	view->built_count = view->count;
 	if (view->count < 2)
 		return;
-	for (size_t i = 0; i < 3; i++) {
-		missed = build_window(view, wanted[i]);
+	for (size_t i = 1; i < view->count; i++) {
+		if (view->firsts[i] - view->firsts[i - 1] > view->firsts[cut] - view->firsts[cut - 1])
+			cut = i;
+	}
+	plans[1][0] = (struct part){ 0, cut };
+	plans[1][1] = (struct part){ cut, view->count - cut };
+	for (size_t i = 0; i < 4; i++) {
+		size_t missed = build(view, plans[i / 2], i % 2);
+
+		if (missed <= view->count / 20)
+			return;
 		if (missed < best_missed) {
 			best = i;
 			best_missed = missed;
 		}
-		if (missed <= view->count / 20)
-			return;
 	}
-	if (missed != best_missed)
-		build_window(view, wanted[best]);
+	if (best != 3)
+		build(view, plans[best / 2], best % 2);
+}
+
+/* Fills the buckets that a range of addresses touches. False if the table is to be made anew. */
+static bool patch_window(struct bk__view *view, const struct bk__window *window, struct bk__range range,
+			 size_t *touched)
+{
+	size_t bucket, last, missed = 0;
+	uint64_t end;
+
+	if (!window->bucket_count)
+		return true;
+	end = window->base + ((uint64_t)(window->bucket_count - 1) << window->shift) + window->bucket_mask;
+	if (range.last < window->base || range.first > end)
+		return true;
+	bucket = range.first < window->base ? 0 : (size_t)((range.first - window->base) >> window->shift);
+	last = range.last > end ? window->bucket_count - 1
+				: (size_t)((range.last - window->base) >> window->shift);
+	*touched += last - bucket + 1;
+	if (*touched > bucket_total(view) / 2)
+		return false;
+	for (; bucket <= last; bucket++) {
+		if (!fill_bucket(view, window, bucket, true, &missed))
+			return false;
+	}
+	return true;
 }
 
 void bk__table_patch(struct bk__view *view, const struct bk__view *old, const struct bk__patch *patches,
 		     size_t count)
 {
-	size_t touched = 0, missed = 0;
+	size_t buckets = bucket_total(old), touched = 0;
 
-	if (old->bucket_count == 0 || old->slot_count > slot_limit(view->count) ||
-	    old->bucket_count > bucket_limit(view->count) || view->count > old->built_count * 2) {
+	if (buckets == 0 || old->slot_count > slot_limit(view->count) ||
+	    buckets > bucket_limit(view->count) || view->count > old->built_count * 2) {
 		bk__table_build(view);
 		return;
 	}
-	view->base = old->base;
-	view->shift = old->shift;
-	view->bucket_mask = old->bucket_mask;
-	view->bucket_count = old->bucket_count;
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t *to = view->windows[0].buckets + (i ? old->windows[0].bucket_count : 0);
+
+		view->windows[i] = old->windows[i];
+		view->windows[i].buckets = to;
+	}
+	memcpy(view->windows[0].buckets, old->windows[0].buckets, buckets * sizeof(uint32_t));
+	memcpy(view->slots, old->slots, old->slot_count * sizeof(view->slots[0]));
 	view->slot_count = old->slot_count;
 	view->built_count = old->built_count;
-	memcpy(view->buckets, old->buckets, old->bucket_count * sizeof(view->buckets[0]));
-	memcpy(view->slots, old->slots, old->slot_count * sizeof(view->slots[0]));
 	for (size_t i = 0; i < count; i++) {
 		struct bk__range range = bk__patch_range(&patches[i], old, view);
-		uint64_t end = bucket_first(view, view->bucket_count - 1) + view->bucket_mask;
-		size_t bucket, last;
 
-		if (range.last < view->base || range.first > end)
-			continue;
-		bucket = range.first < view->base ? 0 : (size_t)((range.first - view->base) >> view->shift);
-		last = range.last > end ? view->bucket_count - 1
-					: (size_t)((range.last - view->base) >> view->shift);
-		touched += last - bucket + 1;
-		for (; bucket <= last; bucket++) {
-			if (touched > view->bucket_count / 2 || !fill_bucket(view, bucket, true, &missed)) {
-				bk__table_build(view);
-				return;
-			}
+		if (!patch_window(view, &view->windows[0], range, &touched) ||
+		    !patch_window(view, &view->windows[1], range, &touched)) {
+			bk__table_build(view);
+			return;
 		}
 	}
 }

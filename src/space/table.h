@@ -4,6 +4,8 @@
  *
  * A window over most of the spans is divided into buckets of one size, each
  * bucket into slots of a size of its own, fine enough to tell its spans apart.
+ * There are two windows if the spans lie in two heaps far from each other, as
+ * BARs below 4 GiB and above do.
  * What a slot names is a guess: the span's own range decides, and where the
  * guess is wrong, or the address outside the window, a search answers.
  */
@@ -25,15 +27,21 @@ void bk__table_patch(struct bk__view *view, const struct bk__view *old, const st
 /* A span, which need not hold the address, or NULL. */
 static inline const struct bk__span *bk__table_guess(const struct bk__view *view, uint64_t address)
 {
-	uint64_t distance = address - view->base, bucket = distance >> view->shift;
+	const struct bk__window *window = &view->windows[0];
+	uint64_t distance = address - window->base, bucket = distance >> window->shift;
 	const struct bk__span *span;
 	uint32_t entry;
 
-	if (bk__unlikely(bucket >= view->bucket_count))
-		return NULL;
-	entry = view->buckets[bucket];
+	if (bk__unlikely(bucket >= window->bucket_count)) {
+		window = &view->windows[1];
+		distance = address - window->base;
+		bucket = distance >> window->shift;
+		if (bk__unlikely(bucket >= window->bucket_count))
+			return NULL;
+	}
+	entry = window->buckets[bucket];
 	span = view->slots[(entry >> BK__SLOT_SHIFT_BITS) +
-			   ((distance & view->bucket_mask) >> (entry & BK__SLOT_SHIFT_MASK))];
+			   ((distance & window->bucket_mask) >> (entry & BK__SLOT_SHIFT_MASK))];
 	if (!span)
 		__builtin_unreachable(); /* every slot names one */
 	return span;

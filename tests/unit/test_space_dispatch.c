@@ -521,6 +521,88 @@ static void visit_gives_whole_ranges_until_told_to_stop(void **state)
 	assert_int_equal(visited, 0);
 }
 
+/* ---- Layouts of many kinds, as the table sees them ---- */
+
+enum { MANY = 1500 };
+static struct device crowd[MANY];
+static struct bk_region *crowd_regions[MANY];
+static struct {
+	uint64_t first, last;
+	bool gone;
+} places[MANY];
+
+static void check_crowd(void)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		uint64_t middle = places[i].first + (places[i].last - places[i].first) / 2;
+
+		crowd[i].reads = 0;
+		at(space, places[i].first);
+		at(space, places[i].last);
+		at(space, middle);
+		assert_int_equal(crowd[i].reads, places[i].gone ? 0 : 3);
+	}
+}
+
+/* Apart from each other, by address; `kind` says how. */
+static void lay_out(unsigned kind)
+{
+	uint64_t address = kind == 2 ? 3 : 0x10000, x = kind + 1;
+	struct bk_update *u = bk_update_begin(domain);
+
+	for (unsigned i = 0; i < MANY; i++) {
+		struct bk_region_desc desc;
+		uint64_t size, gap;
+
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		size = kind == 0 ? 0x80 : kind == 1 ? (uint64_t)1 << x % 17 : 1 + x % 300;
+		gap = kind < 2 ? 0 : kind == 2 ? x >> 20 & 3 : (uint64_t)1 << (x >> 20) % 50;
+		if (kind == 4 && i == MANY / 2) /* two heaps */
+			gap = (uint64_t)1 << 62;
+		if (kind == 4 && i != MANY / 2)
+			gap = 0;
+		if (kind == 1)
+			address = (address + size - 1) & ~(size - 1);
+		places[i].first = address += gap;
+		places[i].last = address + size - 1;
+		places[i].gone = false;
+		address += size;
+		crowd[i].id = (uint8_t)i;
+		desc = device_at(&crowd[i], places[i].first, places[i].last, 0, i);
+		assert_int_equal(bk_update_add(u, space, &desc, &crowd_regions[i]), 0);
+	}
+	assert_int_equal(bk_update_commit(u), 0);
+}
+
+static void crowds_of_any_layout_are_found_and_thin_out(void **state)
+{
+	for (unsigned kind = 0; kind < 5; kind++) {
+		unsigned left = MANY;
+
+		lay_out(kind);
+		check_crowd();
+		/* One by one at first, then most of them at once, then one by one to the last. */
+		while (left) {
+			struct bk_update *u = bk_update_begin(domain);
+			unsigned count = left == MANY - 50 ? MANY - 150 : 1;
+
+			for (unsigned i = kind % 2 ? 0 : MANY - 1; count; i += kind % 2 ? 1 : -1u) {
+				unsigned which = i * 7 % MANY;
+
+				if (places[which].gone)
+					continue;
+				places[which].gone = true;
+				count--;
+				left--;
+				assert_int_equal(bk_update_remove(u, crowd_regions[which]), 0);
+			}
+			assert_int_equal(bk_update_commit(u), 0);
+			if (left % 16 == 0)
+				check_crowd();
+		}
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -542,6 +624,7 @@ int main(void)
 		TEST(F14_a_device_moves_and_removes_itself_from_its_own_handler),
 		TEST(handlers_dispatch_and_destroy),
 		TEST(a_domain_is_not_destroyed_in_a_handler),
+		TEST(crowds_of_any_layout_are_found_and_thin_out),
 		TEST(visit_gives_whole_ranges_until_told_to_stop),
 	};
 
