@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +32,8 @@
 #define CPUS      16
 #define PAGE      4096
 
-/* What ends or interrupts a run: bits, since several may come at once. */
-enum { REQUEST_STOP = 1, REQUEST_POWEROFF = 2, REQUEST_ERROR = 4, REQUEST_TRIPLE = 8, REQUEST_RESET = 16 };
+/* What the guest asks for, or comes to. */
+enum event { EVENT_NONE, EVENT_POWEROFF, EVENT_ERROR, EVENT_TRIPLE, EVENT_RESET };
 
 struct function {
 	struct bk_mediate *mediate; /* NULL: nothing there */
@@ -59,40 +58,51 @@ struct bk__monitor {
 	struct function functions[SLOTS][FUNCTIONS];
 	struct bk__groups *groups; /* or NULL */
 
-	int wake; /* eventfd, written after a request was added */
-	_Atomic unsigned requests;
-	pthread_mutex_t lock; /* of the line below; takes no other */
-	struct bk_error error;
+	int wake; /* eventfd, written after one of these was set */
+	_Atomic bool stop;
+	/* The first one counts: a guest that has asked for a reset runs on until its vCPUs are parked, and
+	 * may well crash, since on hardware nothing runs after that. */
+	_Atomic unsigned event;
+	struct bk_error error; /* of EVENT_ERROR; by the vCPU that told it, before it is parked */
 };
 
 /* ---- Requests ---------------------------------------------------------- */
 
 /* Async-signal-safe. */
-static void request(struct bk__monitor *monitor, unsigned what)
+static void wake(struct bk__monitor *monitor)
 {
 	const uint64_t one = 1;
 	const int error = errno;
 
-	atomic_fetch_or(&monitor->requests, what);
 	if (write(monitor->wake, &one, sizeof(one)) < 0) {
 		/* the counter is full, so somebody wakes up anyway */
 	}
 	errno = error;
 }
 
+static bool tell(struct bk__monitor *monitor, enum event event)
+{
+	unsigned none = EVENT_NONE;
+	const bool first = atomic_compare_exchange_strong(&monitor->event, &none, event);
+
+	if (first)
+		wake(monitor);
+	return first;
+}
+
 static void on_poweroff(void *opaque)
 {
-	request(opaque, REQUEST_POWEROFF);
+	tell(opaque, EVENT_POWEROFF);
 }
 
 static void on_reset(void *opaque)
 {
-	request(opaque, REQUEST_RESET);
+	tell(opaque, EVENT_RESET);
 }
 
 static void on_escape(void *opaque)
 {
-	request(opaque, REQUEST_STOP);
+	bk__monitor_stop(opaque);
 }
 
 static const struct bk__platform_ops platform_ops = {
@@ -105,14 +115,8 @@ static void on_stopped(void *opaque, unsigned vcpu, const char *error)
 {
 	struct bk__monitor *monitor = opaque;
 
-	if (error) {
-		pthread_mutex_lock(&monitor->lock);
-		if (!monitor->error.text[0])
-			snprintf(monitor->error.text, sizeof(monitor->error.text), "vCPU %u: %s", vcpu,
-				 error);
-		pthread_mutex_unlock(&monitor->lock);
-	}
-	request(monitor, error ? REQUEST_ERROR : REQUEST_TRIPLE);
+	if (tell(monitor, error ? EVENT_ERROR : EVENT_TRIPLE) && error)
+		snprintf(monitor->error.text, sizeof(monitor->error.text), "vCPU %u: %s", vcpu, error);
 }
 
 static bool on_mapped(void *opaque, uint64_t gpa)
@@ -242,7 +246,6 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 		return bk_fail(err, ENOMEM, "monitor: out of memory");
 	monitor->config = *config;
 	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = -1;
-	pthread_mutex_init(&monitor->lock, NULL);
 	error = isatty(config->console_in) ? bk__keeper_start(config->console_in, err) : 0;
 	if (!error)
 		error = create(monitor, err);
@@ -401,37 +404,35 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 	uint64_t count;
 
 	for (;;) {
-		unsigned requests;
-
 		if (read(monitor->wake, &count, sizeof(count)) < 0 && errno != EINTR) {
 			bk__vcpus_park(monitor->vcpus);
 			bk_fail(err, errno, "eventfd: %s", strerror(errno));
 			return BK__END_ERROR;
 		}
-		requests = atomic_exchange(&monitor->requests, 0);
-		if (!requests)
+		if (!atomic_load(&monitor->stop) && !atomic_load(&monitor->event))
 			continue;
 		bk__vcpus_park(monitor->vcpus);
-		if (requests & REQUEST_ERROR) {
-			pthread_mutex_lock(&monitor->lock);
-			bk_fail(err, EIO, "%s", monitor->error.text);
-			pthread_mutex_unlock(&monitor->lock);
-			return BK__END_ERROR;
-		}
-		if (requests & REQUEST_STOP)
+		switch ((enum event)atomic_load(&monitor->event)) {
+		case EVENT_NONE:
 			return BK__END_STOPPED;
-		if (requests & REQUEST_POWEROFF)
+		case EVENT_POWEROFF:
 			return BK__END_POWEROFF;
-		if (requests & REQUEST_TRIPLE) {
+		case EVENT_ERROR:
+			bk_fail(err, EIO, "%s", monitor->error.text);
+			return BK__END_ERROR;
+		case EVENT_TRIPLE:
 			bk_fail(err, EIO, "triple fault");
 			return BK__END_TRIPLE_FAULT;
+		case EVENT_RESET:
+			break;
 		}
+		if (atomic_load(&monitor->stop))
+			return BK__END_STOPPED;
 		if (monitor->config.no_reboot)
 			return BK__END_RESET;
-		/* Another vCPU may have asked for the same before it was parked. */
-		atomic_fetch_and(&monitor->requests, ~(unsigned)REQUEST_RESET);
 		if (reset(monitor, err))
 			return BK__END_ERROR;
+		atomic_store(&monitor->event, EVENT_NONE);
 		bk__vcpus_revive(monitor->vcpus);
 		bk__vcpus_release(monitor->vcpus);
 	}
@@ -456,7 +457,8 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 
 void bk__monitor_stop(struct bk__monitor *monitor)
 {
-	request(monitor, REQUEST_STOP);
+	atomic_store(&monitor->stop, true);
+	wake(monitor);
 }
 
 void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats)
@@ -506,7 +508,6 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	bk__ram_close(&monitor->ram);
 	if (monitor->wake >= 0)
 		close(monitor->wake);
-	pthread_mutex_destroy(&monitor->lock);
 	bk__keeper_stop();
 	free(monitor);
 }
