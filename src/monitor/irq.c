@@ -290,6 +290,11 @@ int bk__irq_create(struct bk__gsi *gsis, struct bk_device *device, struct bk_pci
 	return 0;
 }
 
+void bk__irq_renew(struct bk__irq *irq)
+{
+	bk_pci_function_irq(irq->function, &irq_ops, irq);
+}
+
 void bk__irq_destroy(struct bk__irq *irq)
 {
 	if (!irq)

@@ -394,7 +394,15 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
 	}
 	bk__platform_reset(monitor->platform);
 	error = bk__state_restore(monitor->state, err);
-	return error ? error : load(monitor, err);
+	if (error)
+		return error;
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		for (unsigned i = 0; i < FUNCTIONS; i++) {
+			if (monitor->functions[slot][i].mediate)
+				bk__irq_renew(monitor->functions[slot][i].irq);
+		}
+	}
+	return load(monitor, err);
 }
 
 /* Serves requests until one of them ends the run. vCPUs run when it starts, and are parked when it returns.

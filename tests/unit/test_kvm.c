@@ -648,6 +648,30 @@ static void the_pin_is_a_line_until_the_end_of_interrupt(void **state)
 	close_irqs(&irqs);
 }
 
+/* The end of interrupt that would unmask the device is lost with the chips' state. */
+static void a_reset_of_the_chips_forgets_an_interrupt_in_service(void **state)
+{
+	struct irqs irqs;
+	unsigned gsi = 0;
+
+	open_irqs(&irqs);
+	pass.masked = true; /* it has fired, and masked itself */
+	bk_pci_function_reset(irqs.function);
+	bk__irq_renew(irqs.irq);
+	assert_false(pass.masked);
+	assert_true(pass.is_on[BK_DEVICE_INTX]);
+	assert_true(is_joined(pass.fds[BK_DEVICE_INTX][0], &gsi));
+	assert_int_equal(kvm.joined_count, 1);
+	assert_int_equal(kvm.joined[0].resample, pass.unmask);
+
+	/* Masked by the guest it stays masked, whatever was reset. */
+	config_write(&irqs, COMMAND, 2, 0x400);
+	bk__irq_renew(irqs.irq);
+	assert_true(pass.masked);
+	assert_int_equal(kvm.joined_count, 0);
+	close_irqs(&irqs);
+}
+
 /* ---- DMA --------------------------------------------------------------- */
 
 static void devices_reach_ram_and_follow_it(void **state)
@@ -719,6 +743,7 @@ int main(void)
 		cmocka_unit_test(msix_vectors_go_to_kvm_while_unmasked),
 		cmocka_unit_test(a_host_short_of_vectors_still_gives_those_in_use),
 		cmocka_unit_test(the_pin_is_a_line_until_the_end_of_interrupt),
+		cmocka_unit_test(a_reset_of_the_chips_forgets_an_interrupt_in_service),
 		cmocka_unit_test(devices_reach_ram_and_follow_it),
 		cmocka_unit_test(a_device_that_cannot_have_all_ram_gets_none),
 	};
