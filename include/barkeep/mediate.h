@@ -97,7 +97,7 @@ struct bk_trap_desc {
 	int priority; /* added to BK_TRAP_PRIORITY, -14 or more; among equals the trap that starts lower wins
 		       */
 	const char *name;
-	const struct bk_trap_ops *ops; /* a missing read or write goes to the device */
+	const struct bk_trap_ops *ops; /* a missing read or write is bk_mediate_below_read or _write */
 	void *opaque;
 };
 
@@ -121,7 +121,7 @@ int bk_trap_remove(struct bk_trap *trap);
 enum bk_trap_verb {
 	BK_TRAP_MIRROR,   /* shows config space, as the guest sees it, from `value` on */
 	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
-	BK_TRAP_LOG,      /* goes to the device, and leaves a (rate-limited) log line */
+	BK_TRAP_LOG,      /* goes where it would without the trap, and leaves a (rate-limited) log line */
 };
 
 /* A trap as a user writes it. */
@@ -148,13 +148,14 @@ int bk_trap_add_spec(struct bk_mediate *mediate, const struct bk_trap_spec *spec
 		     struct bk_error *err);
 
 /*
- * What an access without a trap would do, at this width: in a BAR, call the
- * device below; in the ROM, read the image; in config space, read or write the
+ * What an access without the user's traps would do, at this width: in a BAR,
+ * call the device below, or the function for what is in the MSI-X table and
+ * PBA; in the ROM, read the image; in config space, read or write the
  * function's registers and the device's live ones. (The device's own registers
- * there are in bk_device_read of bk_mediate_below.) For handlers of traps.
+ * are in bk_device_read of bk_mediate_below.) For handlers of traps.
  * -EINVAL for a width that is not 1, 2, 4 or 8 or past the end, or what the
- * device returns. Any thread, any handler; in config space not with the
- * function's lock held.
+ * device returns. Any thread, any handler; in config space and in the MSI-X
+ * table and PBA not with the function's lock held.
  */
 int bk_mediate_below_read(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
 			  uint64_t *value);

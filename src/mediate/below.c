@@ -54,9 +54,32 @@ static bool is_access(struct bk_mediate *m, unsigned region, uint64_t offset, un
 	       (m->regions[region].size >= width && offset <= m->regions[region].size - width);
 }
 
+/*
+ * The MSI-X table or PBA, if some of the access is in it; `*cut` if not all of it is. They are the
+ * function's: the device has its own, which holds what the host wrote.
+ */
+static const struct bk_region_desc *msix_at(const struct bk_mediate *m, unsigned region, uint64_t offset,
+					    unsigned width, bool *cut)
+{
+	const uint64_t last = offset + width - 1;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct bk_region_desc *desc = &m->msix[i];
+
+		if (!desc->ops || m->msix_bar[i] != region || offset > desc->last || last < desc->first)
+			continue;
+		*cut = offset < desc->first || last > desc->last;
+		return desc;
+	}
+	return NULL;
+}
+
 int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
 			  uint64_t *value)
 {
+	const struct bk_region_desc *msix;
+	bool cut;
+
 	*value = UINT64_MAX;
 	if (!is_access(m, region, offset, width))
 		return -EINVAL;
@@ -66,18 +89,44 @@ int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset
 		*value = bk__load(m->rom + offset, width);
 		return 0;
 	}
+	msix = msix_at(m, region, offset, width, &cut);
+	if (msix && cut) {
+		uint64_t high;
+		int r = bk_mediate_below_read(m, region, offset, width / 2, value);
+
+		if (!r)
+			r = bk_mediate_below_read(m, region, offset + width / 2, width / 2, &high);
+		if (!r)
+			*value |= high << 4 * width;
+		return r;
+	}
+	if (msix)
+		return msix->ops->read(msix->opaque, offset - msix->first + msix->base, width, value);
 	return bk__device_read(m, region, offset, width, value);
 }
 
 int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
 			   uint64_t value)
 {
+	const struct bk_region_desc *msix;
+	bool cut;
+
 	if (!is_access(m, region, offset, width))
 		return -EINVAL;
 	if (region == BK_DEVICE_CONFIG)
 		return bk__mediate_config_write(m, offset, width, value);
 	if (region == BK_DEVICE_ROM)
 		return 0; /* read only: dropped, as by hardware */
+	msix = msix_at(m, region, offset, width, &cut);
+	if (msix && cut) {
+		int r = bk_mediate_below_write(m, region, offset, width / 2, value);
+
+		return r ? r
+			 : bk_mediate_below_write(m, region, offset + width / 2, width / 2,
+						  value >> 4 * width);
+	}
+	if (msix)
+		return msix->ops->write(msix->opaque, offset - msix->first + msix->base, width, value);
 	return bk__device_write(m, region, offset, width, value);
 }
 

@@ -291,7 +291,7 @@ static int add_af(struct bk_mediate *m, const struct found *cap)
 	return added(m, cap, bk_pci_af_add(m->function, cap->offset));
 }
 
-static int add_live(struct bk_mediate *m, struct found *cap, struct bk_error *err)
+static int add_live(struct bk_mediate *m, struct found *cap)
 {
 	int r;
 
@@ -302,7 +302,9 @@ static int add_live(struct bk_mediate *m, struct found *cap, struct bk_error *er
 	if (r < 0)
 		return added(m, cap, r);
 	make_live(m, cap, 2);
-	return cap->id == CAP_VPD && cap->size >= 8 ? bk__mediate_vpd(m, cap->offset, err) : 0;
+	if (cap->id == CAP_VPD && cap->size >= 8)
+		m->vpd = cap->offset;
+	return 0;
 }
 
 static int add_standard(struct bk_mediate *m, struct found *cap, struct bk_error *err)
@@ -321,7 +323,7 @@ static int add_standard(struct bk_mediate *m, struct found *cap, struct bk_error
 	case CAP_EA:
 		return 0;
 	default:
-		return add_live(m, cap, err);
+		return add_live(m, cap);
 	}
 }
 

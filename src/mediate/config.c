@@ -79,7 +79,7 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
 	for (unsigned i = 0; !r && i < width; i++)
 		if (clear >> 8 * i & 0xff)
 			r = bk__device_write(m, BK_DEVICE_CONFIG, offset + i, 1, clear >> 8 * i & 0xff);
-	return r;
+	return r ? r : bk__mediate_vpd(m, offset, width, value);
 }
 
 /*

@@ -55,7 +55,9 @@ struct bk_mediate {
 
 	uint8_t *rom; /* `size` bytes of its region */
 
-	struct bk_region_desc msix[2]; /* table and PBA, as the function answers them */
+	struct bk_region_desc msix[2]; /* table and PBA, as the function answers them; fixed after create */
+	unsigned msix_bar[2];
+	unsigned vpd; /* where the capability is, 0: nowhere */
 
 	pthread_mutex_t lock;   /* of the list below; never held in a commit */
 	struct bk_trap **traps; /* in order of region, offset, priority */
@@ -101,8 +103,8 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 /* Capabilities, as the device has them. (capabilities.c) */
 int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err);
 
-/* Reads of the vital product data whose capability is at this offset. (vpd.c) */
-int bk__mediate_vpd(struct bk_mediate *m, unsigned capability, struct bk_error *err);
+/* After a guest's write to config space: passes requests to read vital product data on. (vpd.c) */
+int bk__mediate_vpd(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
 
 /* The MSI-X table and PBA as traps of the list. (trap.c) */
 int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err);

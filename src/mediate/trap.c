@@ -248,21 +248,8 @@ int bk_trap_remove(struct bk_trap *trap)
 
 /* ---- MSI-X ------------------------------------------------------------- */
 
-static int msix_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
-{
-	const struct bk_region_desc *desc = opaque;
-
-	return desc->ops->read(desc->opaque, offset - desc->first + desc->base, width, value);
-}
-
-static int msix_write(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value)
-{
-	const struct bk_region_desc *desc = opaque;
-
-	return desc->ops->write(desc->opaque, offset - desc->first + desc->base, width, value);
-}
-
-static const struct bk_trap_ops msix_ops = { .read = msix_read, .write = msix_write };
+/* What is below them knows them. */
+static const struct bk_trap_ops msix_ops;
 
 int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
 {
@@ -278,9 +265,9 @@ int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, s
 			.length = m->msix[i].last - m->msix[i].first + 1,
 			.name = names[i],
 			.ops = &msix_ops,
-			.opaque = &m->msix[i],
 		};
 
+		m->msix_bar[i] = bars[i];
 		r = bk__trap_place(m, &desc, BK__PRIORITY_BUILTIN, &trap, err);
 	}
 	return r == -ENOENT ? 0 : r;

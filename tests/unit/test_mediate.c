@@ -271,6 +271,8 @@ static void capabilities_stand_where_the_device_has_them(void **state)
 static void vital_product_data_can_be_read_but_not_written(void **state)
 {
 	struct fixture *f = *state;
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
 
 	cap_list(f, 0x50);
 	fake_put(&f->fake, 0x50, 4, 0x80000003);
@@ -289,6 +291,12 @@ static void vital_product_data_can_be_read_but_not_written(void **state)
 	cfg_write(f, 0x52, 2, 0x8010);
 	cfg_write(f, 0x52, 1, 0x10);
 	assert_int_equal(f->fake.config_writes, 0);
+
+	/* Nor does a trap that hands on stand in the way. */
+	assert_int_equal(bk_trap_parse("config+0x50/8:log", &spec, NULL), 0);
+	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	cfg_write(f, 0x52, 2, 0x0030);
+	assert_int_equal(fake_get(&f->fake, 0x52, 2), 0x0030);
 }
 
 static void interrupts_that_nobody_delivers_are_not_shown(void **state)

@@ -1028,6 +1028,40 @@ static void logs_leave_a_line_and_reach_the_device(void **state)
 	bk_log_set(quiet, NULL);
 }
 
+/* What is seen through a trap that hands on is what is seen without it: the table of the model, whose
+ * entries the device must never get, and not the device's. */
+static void a_log_over_the_msix_table_leaves_it_in_place(void **state)
+{
+	struct fixture *f = *state;
+	static const struct bk_trap_ops hands_on;
+	struct bk_trap_desc desc = { .length = 0x10000, .priority = 1, .ops = &hands_on };
+	uint64_t value;
+	struct bk_trap *trap;
+
+	spec(f, "bar0+0/0x10000:log");
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+	f->fake.accesses = 0;
+	wr(f, 0, TABLE, 8, 0x12fee01000);
+	wr(f, 0, TABLE + 8, 8, 0x4051);
+	wr(f, 0, PBA, 4, 1);
+	assert_int_equal(rd(f, 0, TABLE + 4, 8), 0x405100000012);
+	assert_int_equal(rd(f, 0, PBA, 8), 0);
+	assert_int_equal(f->fake.accesses, 0);
+
+	/* Over the edge, each part is its owner's. */
+	wr(f, 0, TABLE - 2, 4, 0x10047777);
+	assert_int_equal(rd(f, 0, TABLE - 2, 4), 0x10047777);
+	assert_int_equal(bk_mediate_below_read(f->mediate, 0, TABLE - 4, 8, &value), 0);
+	assert_int_equal(value, 0xfee0100477770000 | fake_pattern(TABLE - 4, 2));
+	assert_int_equal(f->fake.access[0].offset, TABLE - 2);
+	assert_int_equal(f->fake.access[0].count, 2);
+	for (unsigned i = 0; i < f->fake.accesses; i++)
+		assert_true(f->fake.access[i].offset + f->fake.access[i].count <= TABLE);
+
+	bk_trap_remove(trap);
+	assert_int_equal(rd(f, 0, TABLE + 8, 4), 0x4051);
+}
+
 static void a_mirror_of_config_space_on_itself_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -1144,6 +1178,7 @@ int main(void)
 		WITH_DEVICE(a_bar_smaller_than_a_page_is_not_mapped),
 		WITH_DEVICE(constants_repeat_and_swallow_writes),
 		WITH_DEVICE(logs_leave_a_line_and_reach_the_device),
+		WITH_DEVICE(a_log_over_the_msix_table_leaves_it_in_place),
 		WITH_DEVICE(a_mirror_of_config_space_on_itself_is_refused),
 		cmocka_unit_test(traps_as_users_write_them),
 		cmocka_unit_test(what_is_not_a_trap_is_refused_with_an_example),
