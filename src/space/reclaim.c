@@ -5,10 +5,10 @@
  *
  * A commit must not wait for readers: it may run in a handler, or under a lock
  * that a handler of another thread waits for. It leaves a grave here, and the
- * thread buries them: at once where regions were removed, else by the dozen,
- * since waiting for readers costs as much as ten commits. A thread that
- * commits faster than that is slowed down outside its reads, but never made to
- * wait for a given reader.
+ * thread buries them: at once where regions were removed, else by the hundred,
+ * since to wake it and to wait for readers costs as much as ten commits. Who
+ * commits faster than that is slowed down outside its reads, but never made
+ * to wait for a given reader.
  */
 #include "internal.h"
 
@@ -17,7 +17,7 @@
 #include <time.h>
 
 enum {
-	WAKE_COUNT = 64, /* graves that are worth waiting for readers */
+	WAKE_COUNT = 128, /* graves, or bytes in them, that the thread is woken for */
 	WAKE_BYTES = 4 << 20,
 	LIMIT_COUNT = 1024, /* graves beyond which a committing thread is slowed down */
 	LIMIT_BYTES = 64 << 20,

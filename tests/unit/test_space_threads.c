@@ -384,6 +384,36 @@ static void the_removed_lives_while_a_handler_of_it_runs(void **state)
 	pthread_barrier_destroy(&inside);
 }
 
+static void commits_past_a_lingering_reader_go_on_but_slowly(void **state)
+{
+	static const struct bk_region_ops ops = { .read = linger };
+	static struct device d = { .id = 1 }, e = { .id = 2 };
+	struct bk_region_desc desc = device_at(&d, 0, 0xff, 0, 0);
+	struct bk_region *lingering, *r = add(space, &e, 0x1000, 0x10ff, 0, 1);
+	double start, end;
+	uint64_t commits = 0;
+	pthread_t thread;
+	void *result;
+
+	desc.ops = &ops;
+	__atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+	pthread_barrier_init(&inside, NULL, 2);
+	assert_int_equal(try_add(space, &desc, &lingering), 0);
+	assert_int_equal(pthread_create(&thread, NULL, read_lingering, &d), 0);
+	pthread_barrier_wait(&inside);
+	start = now();
+	for (end = start; end < start + 20 && commits < 1100; commits++, end = now())
+		move(r, domain, 0x1000 + commits % 2 * 0x100, 0x10ff + commits % 2 * 0x100);
+	/* None waits for the reader, and from a thousand or so views on each is held up. */
+	assert_int_equal(commits, 1100);
+	assert_true(end - start > 0.2);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, &result);
+	assert_null(result);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	pthread_barrier_destroy(&inside);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -395,6 +425,7 @@ int main(void)
 		TEST(a_commit_under_a_lock_that_handlers_take_goes_on),
 		TEST(threads_that_end_are_forgotten),
 		TEST(the_removed_lives_while_a_handler_of_it_runs),
+		TEST(commits_past_a_lingering_reader_go_on_but_slowly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
