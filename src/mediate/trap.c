@@ -22,29 +22,39 @@ struct bk_trap {
 	struct bk_region_ops region_ops;
 	unsigned region;
 	uint64_t offset, length;
-	int priority;           /* in the region's space */
-	uint64_t reads, writes; /* relaxed */
+	int priority;                   /* in the region's space */
+	uint64_t reads, writes, errors; /* relaxed */
 	char name[];
 };
+
+static int counted(struct bk_trap *trap, uint64_t *calls, int r)
+{
+	__atomic_fetch_add(calls, 1, __ATOMIC_RELAXED);
+	if (r)
+		__atomic_fetch_add(&trap->errors, 1, __ATOMIC_RELAXED);
+	return r;
+}
 
 static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_trap *trap = opaque;
 
-	__atomic_fetch_add(&trap->reads, 1, __ATOMIC_RELAXED);
 	if (trap->ops->read)
-		return trap->ops->read(trap->opaque, trap->region, offset, width, value);
-	return bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
+		return counted(trap, &trap->reads,
+			       trap->ops->read(trap->opaque, trap->region, offset, width, value));
+	return counted(trap, &trap->reads,
+		       bk_mediate_below_read(trap->mediate, trap->region, offset, width, value));
 }
 
 static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk_trap *trap = opaque;
 
-	__atomic_fetch_add(&trap->writes, 1, __ATOMIC_RELAXED);
 	if (trap->ops->write)
-		return trap->ops->write(trap->opaque, trap->region, offset, width, value);
-	return bk_mediate_below_write(trap->mediate, trap->region, offset, width, value);
+		return counted(trap, &trap->writes,
+			       trap->ops->write(trap->opaque, trap->region, offset, width, value));
+	return counted(trap, &trap->writes,
+		       bk_mediate_below_write(trap->mediate, trap->region, offset, width, value));
 }
 
 static void trap_released(void *opaque)
@@ -300,7 +310,7 @@ static void visit_trap(struct bk_trap *trap, void (*visit)(void *opaque, const s
 		.length = trap->length,
 		.reads = __atomic_load_n(&trap->reads, __ATOMIC_RELAXED),
 		.writes = __atomic_load_n(&trap->writes, __ATOMIC_RELAXED),
-		.errors = bk_region_errors(trap->handle),
+		.errors = __atomic_load_n(&trap->errors, __ATOMIC_RELAXED),
 	};
 
 	visit(opaque, &stats);

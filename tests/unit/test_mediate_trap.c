@@ -521,6 +521,49 @@ static void F27_a_handlers_error_reads_all_ones_is_counted_and_told(void **state
 	assert_int_equal(stats_of(f, 0, NULL).errors, 1);
 }
 
+static void count_twins(void *opaque, const struct bk_trap_stats *stats)
+{
+	if (stats->name && !strcmp(stats->name, "twin"))
+		++*(unsigned *)opaque;
+}
+
+struct looking {
+	struct bk_mediate *mediate;
+	_Atomic bool stop;
+	unsigned twins;
+};
+
+static void *look(void *opaque)
+{
+	struct looking *looking = opaque;
+
+	while (!looking->stop)
+		bk_mediate_stats(looking->mediate, count_twins, &looking->twins);
+	return NULL;
+}
+
+/* A trap that is refused is in the list for a moment: AddressSanitizer watches who looks at it then. */
+static void a_refused_trap_may_be_looked_at(void **state)
+{
+	struct fixture *f = *state;
+	static struct recorder r;
+	struct bk_trap_desc desc = { .offset = 0x400, .length = 4, .name = "twin", .ops = &recorder_ops };
+	struct looking looking = { .mediate = f->mediate };
+	struct bk_trap *trap;
+	pthread_t thread;
+
+	for (unsigned offset = 0; offset <= 0x400; offset += 4)
+		add(f, &r, 0, offset, 4, 0);
+	assert_int_equal(pthread_create(&thread, NULL, look, &looking), 0);
+	for (unsigned i = 0; i < 5000; i++)
+		assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), -EEXIST);
+	looking.stop = true;
+	pthread_join(thread, NULL);
+	looking.twins = 0;
+	bk_mediate_stats(f->mediate, count_twins, &looking.twins);
+	assert_int_equal(looking.twins, 0);
+}
+
 /* ---- F30 --------------------------------------------------------------- */
 
 static int nines_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
@@ -1179,6 +1222,7 @@ int main(void)
 		WITH_DEVICE(constants_repeat_and_swallow_writes),
 		WITH_DEVICE(logs_leave_a_line_and_reach_the_device),
 		WITH_DEVICE(a_log_over_the_msix_table_leaves_it_in_place),
+		WITH_DEVICE(a_refused_trap_may_be_looked_at),
 		WITH_DEVICE(a_mirror_of_config_space_on_itself_is_refused),
 		cmocka_unit_test(traps_as_users_write_them),
 		cmocka_unit_test(what_is_not_a_trap_is_refused_with_an_example),
