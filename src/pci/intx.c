@@ -26,7 +26,7 @@ static void drive(struct bk_pci_function *function, bool asserted)
 void bk__intx_settle(struct bk_pci_function *function)
 {
 	bool asserted = function->intx_level && function->line >= 0 &&
-			function->irq.mode == BK_PCI_IRQ_INTX &&
+			function->irq.mode == BK_PCI_IRQ_INTX && bk__pm_state(function) == 0 &&
 			!(bk__command(function) & BK__COMMAND_INTX_DISABLE);
 
 	if (asserted != function->intx_asserted)

@@ -40,6 +40,17 @@ static void keep(struct bk_pci_function *function, unsigned vector, bool pending
 			(function->msi.pending & ~(UINT32_C(1) << vector)) | (uint32_t)pending << vector;
 }
 
+/* A message is a memory write, of which only a bus master in D0 may make one (PCIe 7.5.1.1.3, PM 5.4.1). */
+static bool is_master(const struct bk_pci_function *function)
+{
+	return (bk__command(function) & BK__COMMAND_MASTER) && bk__pm_state(function) == 0;
+}
+
+static bool can_send(const struct bk_pci_function *function)
+{
+	return function->bus && is_master(function);
+}
+
 static void send(struct bk_pci_function *function, const struct bk_pci_message *message)
 {
 	const struct bk_pci_host_desc *host = &function->bus->host->desc;
@@ -68,7 +79,7 @@ void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bo
 	if (irq->ops) {
 		if (irq->ops->vector && (live != was || (live && changed)))
 			irq->ops->vector(irq->opaque, vector, live ? &what : NULL);
-	} else if (live && function->bus && kept(function, vector)) {
+	} else if (live && can_send(function) && kept(function, vector)) {
 		keep(function, vector, false);
 		send(function, &what);
 	}
@@ -82,7 +93,7 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	enum bk_pci_irq_mode mode = msix ? BK_PCI_IRQ_MSIX : msi ? BK_PCI_IRQ_MSI : BK_PCI_IRQ_INTX;
 	unsigned vectors = msix ? msix : msi;
 	struct bk__irq_registers seen = { 0 };
-	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, changed;
+	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, master = is_master(function), changed;
 
 	if (mode == BK_PCI_IRQ_MSIX)
 		bk__msix_registers(function, &seen);
@@ -97,10 +108,11 @@ static void settle(struct bk_pci_function *function, bool fresh)
 		memset(irq->live, 0, sizeof(irq->live));
 		if (irq->ops && irq->ops->mode)
 			irq->ops->mode(irq->opaque, mode, vectors);
-	} else if (same(&seen, &irq->seen)) {
+	} else if (same(&seen, &irq->seen) && master == irq->master) {
 		vectors = 0;
 	}
 	irq->seen = seen;
+	irq->master = master;
 	for (unsigned i = 0; i < vectors; i++)
 		bk__irq_settle_vector(function, i, changed);
 
@@ -147,7 +159,7 @@ int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector)
 		error = -EPERM;
 	else if (function->irq.mode == BK_PCI_IRQ_INTX || vector >= function->irq.vectors)
 		error = -EINVAL;
-	else if (message(function, vector, &what) && function->bus)
+	else if (message(function, vector, &what) && can_send(function))
 		send(function, &what);
 	else
 		keep(function, vector, true);

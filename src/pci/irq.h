@@ -40,6 +40,7 @@ struct bk__irq {
 	enum bk_pci_irq_mode mode;
 	unsigned vectors;
 	struct bk__irq_registers seen;
+	bool master;                          /* as last settled: it may send what is pending */
 	uint64_t live[BK__MSIX_VECTORS / 64]; /* vectors that may send */
 	bool intx_masked;
 };

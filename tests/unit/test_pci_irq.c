@@ -49,6 +49,7 @@ static void msi_of_every_layout(void **state)
 		part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 });
 		at = (unsigned)bk_pci_msi_add(part.function, 0, 8, wide, maskable);
 		part_attach(world, &part, DEVFN);
+		config(world, 4, 2, 4);
 		assert_config(world, DEVFN, at + 2, 2, 3 << 1 | wide << 7 | maskable << 8);
 		assert_int_equal(bk_pci_function_msi(part.function, 0), -EINVAL);
 		config(world, at + 4, 4, 0xfee01007);
@@ -405,12 +406,61 @@ static void pending_is_sent_once_on_a_bus(void **state)
 
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 });
 	at = (unsigned)bk_pci_msi_add(part.function, 0, 1, false, true);
+	assert_int_equal(bk_pci_function_write(part.function, 4, 2, 4), 0);
 	assert_int_equal(bk_pci_function_write(part.function, at + 4, 4, 0xfee00000), 0);
 	assert_int_equal(bk_pci_function_write(part.function, at + 2, 2, 1), 0);
 	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
 	assert_int_equal(world->message_count, 0);
 	part_attach(world, &part, DEVFN);
 	assert_int_equal(world->message_count, 1);
+	part_destroy(&part);
+}
+
+/* A message is a memory write (PCIe 7.5.1.1.3), and outside D0 nothing is asserted or sent (PM 5.4.1). */
+static void only_a_bus_master_in_d0_interrupts(void **state)
+{
+	struct world *world = *state;
+	struct part part;
+	unsigned msi, pm;
+
+	part_create(world, &part, 1, (struct bk_pci_function_desc){ .pin = 1 });
+	msi = (unsigned)bk_pci_msi_add(part.function, 0, 2, false, true);
+	pm = (unsigned)bk_pci_pm_add(part.function, 0, 3, true);
+	part_attach(world, &part, DEVFN);
+	config(world, msi + 4, 4, 0xfee00000);
+	config(world, msi + 2, 2, 0x11);
+	assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
+	assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
+	assert_int_equal(world->message_count, 0);
+	assert_config(world, DEVFN, msi + 16, 4, 2);
+	config(world, 4, 2, 2);
+	assert_int_equal(world->message_count, 0);
+	config(world, 4, 1, 6);
+	assert_int_equal(world->message_count, 1); /* once, and not lost */
+	assert_message(world, 0, 0xfee00000, 1);
+	assert_config(world, DEVFN, msi + 16, 4, 0);
+	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(world->message_count, 2);
+
+	config(world, pm + 4, 2, 3);
+	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(world->message_count, 2);
+	config(world, msi + 12, 4, 1); /* masked meanwhile */
+	config(world, pm + 4, 2, 0);
+	assert_int_equal(world->message_count, 2);
+	config(world, msi + 12, 4, 0);
+	assert_int_equal(world->message_count, 3);
+
+	config(world, msi + 2, 2, 0);
+	assert_int_equal(bk_pci_function_intx(part.function, true), 0);
+	assert_true(world->lines[3]);
+	config(world, pm + 4, 2, 3);
+	assert_false(world->lines[3]);
+	assert_config(world, DEVFN, 6, 2, 0x18);
+	config(world, pm + 4, 2, 0);
+	assert_true(world->lines[3]); /* a level, not a message: it needs no bus master */
+	config(world, 4, 2, 0);
+	assert_true(world->lines[3]);
 	part_destroy(&part);
 }
 
@@ -481,6 +531,7 @@ int main(void)
 		WORLD_TEST(owner_is_told_what_msix_registers_say),
 		WORLD_TEST(owner_is_told_what_msi_registers_say),
 		WORLD_TEST(pending_is_sent_once_on_a_bus),
+		WORLD_TEST(only_a_bus_master_in_d0_interrupts),
 		WORLD_TEST(intx_lines_are_shared_and_gated),
 	};
 
