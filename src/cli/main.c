@@ -12,8 +12,9 @@ static const char help[] =
 	"\n"
 	"Puts a programmable layer between a guest and the BARs of a PCI device.\n"
 	"\n"
-	"  run      boot a Linux guest under KVM with devices passed to it\n"
-	"  inspect  show a device: regions, capabilities, which pages are mapped or trapped\n"
+	"  run       boot a Linux guest under KVM with devices passed to it\n"
+	"  inspect   show a device: regions, capabilities, which pages are mapped or trapped\n"
+	"  firmware  check the PCI model against a recorded firmware trace\n"
 	"\n"
 	"  --help, --version\n"
 	"\n"
@@ -25,6 +26,7 @@ static const struct {
 } commands[] = {
 	{ "run", cli_run },
 	{ "inspect", cli_inspect },
+	{ "firmware", cli_firmware },
 };
 
 int cli_error(const struct bk_error *err)

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Builds the hierarchy of a trace; what its registers held at the start is learnt from what was read first.
+ */
+#include "firmware/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pci/bridge.h"
+#include "pci/cap.h"
+#include "pci/config.h"
+
+/* ---- Who is where ------------------------------------------------------ */
+
+int64_t bk__machine_target(const struct bk__machine *machine, const struct bk__step *access)
+{
+	if (access->kind == BK__STEP_ECAM)
+		return (int64_t)(access->address & BK__MACHINE_CONFIG_MASK);
+	if (access->kind != BK__STEP_CFC || !(machine->index >> 31))
+		return -1;
+	return (int64_t)((machine->index >> 8 & 0xffff) << 12 | (machine->index & 0xfc) |
+			 (access->address & 3));
+}
+
+void bk__machine_follow_index(struct bk__machine *machine, const struct bk__step *access)
+{
+	if (access->kind == BK__STEP_CF8 && access->write && access->width == 4)
+		machine->index = (uint32_t)access->value;
+}
+
+/* The bridge through which bus number `bus` is reached from the bus below `above` (-1: bus 0), -1: none. */
+static int bridge_to(const struct bk__machine *machine, int above, uint8_t bus)
+{
+	int found = -1;
+
+	for (unsigned i = 0; i < machine->trace->function_count; i++) {
+		const struct bk__machine_function *bridge = &machine->functions[i];
+
+		if (!bridge->desc->bridge || bridge->desc->parent != above || !bridge->secondary ||
+		    bus < bridge->secondary || bus > bridge->subordinate)
+			continue;
+		if (found < 0 || bridge->desc->devfn < machine->functions[found].desc->devfn)
+			found = (int)i;
+	}
+	return found;
+}
+
+struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t bus, uint8_t devfn)
+{
+	int above = -1;
+
+	while (bus != (above < 0 ? 0 : machine->functions[above].secondary)) {
+		above = bridge_to(machine, above, bus);
+		if (above < 0)
+			return NULL;
+	}
+	for (unsigned i = 0; i < machine->trace->function_count; i++) {
+		const struct bk__trace_function *desc = machine->functions[i].desc;
+
+		if (desc->parent == above && desc->devfn == devfn)
+			return &machine->functions[i];
+	}
+	return NULL;
+}
+
+/* ---- What registers held at the start ---------------------------------- */
+
+bool bk__machine_compared(const struct bk__trace_function *function, unsigned offset)
+{
+	if (offset <= BK__COMMAND || (offset >= BK__BAR && offset < BK__BRIDGE_PRIMARY))
+		return true;
+	if (function->bridge)
+		return (offset >= BK__BRIDGE_PRIMARY && offset < BK__BRIDGE_LATENCY) ||
+		       (offset >= BK__BRIDGE_IO_BASE && offset < BK__BRIDGE_STATUS) ||
+		       (offset >= BK__BRIDGE_MEMORY_BASE && offset < BK__CAPABILITIES) ||
+		       (offset >= BK__ROM_TYPE1 && offset <= BK__IRQ_LINE) ||
+		       (offset >= BK__BRIDGE_CONTROL && offset < BK__HEADER_SIZE);
+	return (offset >= BK__BRIDGE_PRIMARY && offset < 0x28) ||
+	       (offset >= BK__ROM_TYPE0 && offset < BK__CAPABILITIES) || offset == BK__IRQ_LINE;
+}
+
+/* COMMAND, the interrupt line, and a bridge's windows, numbers and control. BARs are 0 at reset. */
+static bool preset(const struct bk__trace_function *function, unsigned offset)
+{
+	unsigned rom = function->bridge ? BK__ROM_TYPE1 : BK__ROM_TYPE0;
+	bool bar = offset >= BK__BAR && offset < (function->bridge ? BK__BRIDGE_PRIMARY : 0x28);
+
+	return bk__machine_compared(function, offset) && !bar && !(offset >= rom && offset < rom + 4) &&
+	       offset >= BK__COMMAND;
+}
+
+static void learn(struct bk__machine *machine, const struct bk__step *access)
+{
+	int64_t place = bk__machine_target(machine, access);
+	struct bk__machine_function *function;
+
+	bk__machine_follow_index(machine, access);
+	if (place < 0)
+		return;
+	function = bk__machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
+	for (unsigned i = 0; function && i < access->width; i++) {
+		unsigned offset = (unsigned)(place & 0xfff) + i;
+		uint8_t byte = (uint8_t)(access->value >> 8 * i);
+
+		if (offset >= BK__MACHINE_LEARNT)
+			break;
+		if (access->write)
+			function->written[offset] = access->line;
+		else if (!function->written[offset] && !function->known[offset])
+			function->known[offset] = access->line, function->first[offset] = byte;
+		if (offset == BK__BRIDGE_SECONDARY)
+			function->secondary = byte;
+		else if (offset == BK__BRIDGE_SUBORDINATE)
+			function->subordinate = byte;
+	}
+}
+
+/* PCI 3.0 6.7: the chain, as far as the guest read it before it wrote to it. */
+static void find_pm(struct bk__machine_function *function)
+{
+	unsigned at = function->known[BK__CAPABILITIES] ? function->first[BK__CAPABILITIES] & 0xfc : 0;
+
+	for (unsigned left = 48; at >= BK__HEADER_SIZE && function->known[at] && left--;) {
+		if (function->first[at] == BK__CAP_PM && at <= BK__MACHINE_LEARNT - 8) {
+			function->has_pm = true;
+			function->pm = (uint8_t)at;
+			return;
+		}
+		at = function->known[at + 1] ? function->first[at + 1] & 0xfc : 0;
+	}
+}
+
+static void learn_all(struct bk__machine *machine)
+{
+	for (size_t i = 0; i < machine->trace->step_count; i++)
+		if (bk__step_is_access(&machine->trace->steps[i]))
+			learn(machine, &machine->trace->steps[i]);
+	machine->index = 0;
+	for (unsigned i = 0; i < machine->trace->function_count; i++) {
+		struct bk__machine_function *function = &machine->functions[i];
+
+		find_pm(function);
+		memset(function->written, 0, sizeof(function->written));
+		function->secondary = function->subordinate = 0;
+	}
+}
+
+/* ---- The model --------------------------------------------------------- */
+
+static int fail_at(const struct bk__machine *machine, uint32_t line, int error, struct bk_error *err)
+{
+	return bk_fail(err, -error, "%s:%" PRIu32 ": %s", machine->name, line, strerror(-error));
+}
+
+static int create_host(struct bk__machine *machine, struct bk_error *err)
+{
+	struct bk_pci_host_desc desc = { .window_count = 2, .bus_last = 255 };
+
+	machine->domain = bk_domain_create();
+	if (!machine->domain)
+		return bk_fail(err, ENOMEM, "%s: out of memory", machine->name);
+	machine->memory = bk_space_create(machine->domain, "memory", UINT64_MAX);
+	machine->ports = bk_space_create(machine->domain, "ports", 0xffff);
+	if (!machine->memory || !machine->ports)
+		return bk_fail(err, ENOMEM, "%s: out of memory", machine->name);
+	desc.domain = machine->domain;
+	desc.ports = machine->ports;
+	desc.windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
+						  .space = machine->memory,
+						  .last = UINT64_MAX };
+	desc.windows[1] =
+		(struct bk_pci_window){ .kind = BK_PCI_WINDOW_IO, .space = machine->ports, .last = 0xffff };
+	return bk_pci_host_create(&desc, &machine->host, err);
+}
+
+/* Registers as the guest found them, and the power state, which gates decoding. The other machine keeps
+ * registers in D3. */
+static int preset_registers(struct bk__machine_function *function)
+{
+	for (unsigned offset = 0; offset < BK__HEADER_SIZE; offset++) {
+		int error = function->known[offset] && preset(function->desc, offset)
+				    ? bk_pci_function_preset(function->function, offset,
+							     &function->first[offset], NULL, NULL, 1)
+				    : 0;
+
+		if (error)
+			return error;
+	}
+	if (function->has_pm) {
+		uint8_t pmc[2];
+		int at;
+
+		memcpy(pmc, &function->first[function->pm + 2], sizeof(pmc));
+		at = bk_pci_pm_add(function->function, function->pm, (uint16_t)(pmc[0] | pmc[1] << 8), true);
+		return at < 0 ? at : 0;
+	}
+	return 0;
+}
+
+static int create_function(struct bk__machine *machine, unsigned number, struct bk_error *err)
+{
+	struct bk__machine_function *function = &machine->functions[number];
+	const struct bk__trace_function *from = function->desc;
+	struct bk_pci_function_desc desc = {
+		.name = from->path,
+		.vendor = from->vendor,
+		.device = from->device,
+		.extended = true,
+	};
+	struct bk_pci_bus *bus =
+		from->parent < 0 ? bk_pci_host_bus(machine->host) : machine->functions[from->parent].below;
+	struct bk_error why = { { 0 } };
+	int error;
+
+	for (unsigned i = 0; i <= BK_PCI_ROM; i++) {
+		struct bk_pci_bar *bar = i == BK_PCI_ROM ? &desc.rom : &desc.bars[i];
+
+		bar->kind = from->bars[i].kind;
+		bar->prefetchable = from->bars[i].prefetchable;
+		bar->size = from->bars[i].size;
+		if (bar->kind == BK_PCI_BAR_NONE)
+			continue;
+		bar->space = function->spaces[i] = bk_space_create(machine->domain, "BAR", bar->size - 1);
+		if (!bar->space)
+			return fail_at(machine, from->line, -ENOMEM, err);
+	}
+	error = from->bridge ? bk_pci_bridge_create(machine->host, &desc, &function->function, &why)
+			     : bk_pci_function_create(machine->domain, &desc, &function->function, &why);
+	if (error)
+		return bk_fail(err, -error, "%s:%" PRIu32 ": %s", machine->name, from->line, why.text);
+	function->below = from->bridge ? bk_pci_bridge_bus(function->function) : NULL;
+	error = preset_registers(function);
+	if (!error)
+		error = bk_pci_function_attach(function->function, bus, from->devfn);
+	if (error == -EEXIST)
+		return bk_fail(err, EEXIST, "%s:%" PRIu32 ": %s: another function is there", machine->name,
+			       from->line, from->path);
+	return error ? fail_at(machine, from->line, error, err) : 0;
+}
+
+int bk__machine_create(const char *name, const struct bk__trace *trace, struct bk__machine *machine,
+		       struct bk_error *err)
+{
+	int error;
+
+	*machine = (struct bk__machine){ .trace = trace, .name = name };
+	machine->functions =
+		calloc(trace->function_count ? trace->function_count : 1, sizeof(*machine->functions));
+	if (!machine->functions)
+		return bk_fail(err, ENOMEM, "%s: out of memory", name);
+	for (unsigned i = 0; i < trace->function_count; i++)
+		machine->functions[i].desc = &trace->functions[i];
+	learn_all(machine);
+	error = create_host(machine, err);
+	for (unsigned i = 0; i < trace->function_count && !error; i++)
+		error = create_function(machine, i, err);
+	return error;
+}
+
+static void note(int *first, int error)
+{
+	if (!*first)
+		*first = error;
+}
+
+int bk__machine_destroy(struct bk__machine *machine)
+{
+	int error = 0;
+
+	for (unsigned i = machine->functions ? machine->trace->function_count : 0; i--;) {
+		struct bk__machine_function *function = &machine->functions[i];
+
+		if (function->function) {
+			bk_pci_function_detach(function->function);
+			note(&error, bk_pci_function_destroy(function->function));
+		}
+		for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++)
+			if (function->spaces[bar])
+				note(&error, bk_space_destroy(function->spaces[bar]));
+	}
+	if (machine->host)
+		note(&error, bk_pci_host_destroy(machine->host));
+	if (machine->memory)
+		note(&error, bk_space_destroy(machine->memory));
+	if (machine->ports)
+		note(&error, bk_space_destroy(machine->ports));
+	if (machine->domain)
+		note(&error, bk_domain_destroy(machine->domain));
+	free(machine->functions);
+	*machine = (struct bk__machine){ 0 };
+	return error;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hierarchy of a trace as functions of the model, and where an access goes in it. One thread. */
+#ifndef BARKEEP_FIRMWARE_MACHINE_H
+#define BARKEEP_FIRMWARE_MACHINE_H
+
+#include "firmware/trace.h"
+
+enum { BK__MACHINE_LEARNT = 256, BK__MACHINE_HEADER = 64, BK__MACHINE_CONFIG_MASK = 0x0fffffff };
+
+/* What the other machine and the model say of a BAR. */
+struct bk__verdict {
+	bool different, excused;
+	bool on, recorded_on;
+	uint64_t address, recorded_address;
+};
+
+struct bk__machine_function {
+	const struct bk__trace_function *desc;
+	struct bk_pci_function *function; /* NULL: not built */
+	struct bk_pci_bus *below;         /* NULL: no bridge */
+	struct bk_space *spaces[BK_PCI_ROM + 1];
+
+	uint8_t secondary, subordinate;       /* of a bridge: as registers are now */
+	uint8_t first[BK__MACHINE_LEARNT];    /* what the first read gave */
+	uint32_t known[BK__MACHINE_LEARNT];   /* the line of that read, if no write came before it */
+	uint32_t written[BK__MACHINE_LEARNT]; /* the line of the last write */
+	bool has_pm;
+	uint8_t pm; /* where PM is, if the trace shows it */
+
+	struct {
+		bool on;
+		uint64_t address;
+	} recorded[BK_PCI_ROM + 1];
+	struct bk__verdict last[BK_PCI_ROM + 1]; /* as last compared */
+};
+
+struct bk__machine {
+	const struct bk__trace *trace;
+	const char *name; /* of the trace, for errors */
+	struct bk__machine_function *functions;
+	uint32_t index; /* what 0xcf8 holds */
+
+	struct bk_domain *domain;
+	struct bk_space *memory, *ports;
+	struct bk_pci_host *host;
+};
+
+/* Reset values are learnt from the whole trace first. 0, or a negative errno with a line. Destroy it in
+ * any case. */
+int bk__machine_create(const char *name, const struct bk__trace *trace, struct bk__machine *machine,
+		       struct bk_error *err);
+
+/* 0, or what the first call that failed returned: a fault of ours. */
+int bk__machine_destroy(struct bk__machine *machine);
+
+/*
+ * Where in config an access goes: bus << 20 | devfn << 12 | register, with 0xcf8 as it is; -1: to the address
+ * register, or nowhere.
+ */
+int64_t bk__machine_target(const struct bk__machine *machine, const struct bk__step *access);
+
+/* 0xcf8 after that access. */
+void bk__machine_follow_index(struct bk__machine *machine, const struct bk__step *access);
+
+/* The function that bridges, as their registers stand, let a config access reach; NULL: nobody. */
+struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t bus, uint8_t devfn);
+
+/* Is that byte one that has to be read here as there? PCI 3.0 6.1, PCI-to-PCI Bridge 1.2 3.2. */
+bool bk__machine_compared(const struct bk__trace_function *function, unsigned offset);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The accesses of a trace, made to the model, and what they have to give. */
+#include "firmware/replay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "pci/bridge.h"
+#include "pci/config.h"
+#include "pci/function.h"
+
+struct replay {
+	struct bk__machine machine;
+	const struct bk__replay_ops *ops;
+	void *opaque;
+	struct bk__replay_counts *counts;
+	struct bk_error *err;
+
+	const struct bk__step *access; /* the last one */
+	const struct bk__step *write;  /* the last write */
+	struct bk__machine_function *target;
+	bool compare; /* the map, once the events are known */
+};
+
+static void differs(struct replay *replay, struct bk__difference *difference)
+{
+	replay->counts->differences++;
+	replay->ops->difference(replay->opaque, difference);
+}
+
+/* ---- The map ----------------------------------------------------------- */
+
+/* A half that holds all ones is a size probe here, an address there. */
+static bool probed(const struct bk__trace_bar *bar, uint64_t address)
+{
+	uint32_t mask = (uint32_t) ~(bar->size - 1);
+
+	if (bar->kind == BK_PCI_BAR_MEM64 && address >> 32 == UINT32_MAX)
+		return true;
+	return mask && (uint32_t)address == mask;
+}
+
+/* The other machine may decode in D1 to D3, the model does not. At the end of a trace no probe is going on.
+ */
+static bool excused(const struct bk__machine_function *function, unsigned bar, uint64_t address, bool end)
+{
+	return bk__pm_state(function->function) || (!end && probed(&function->desc->bars[bar], address));
+}
+
+static void compare_bar(struct replay *replay, struct bk__machine_function *function, unsigned bar, bool end)
+{
+	struct bk__verdict now = { 0 }, *last = &function->last[bar];
+	struct bk_pci_bar_state state;
+	char why[512];
+
+	bk_pci_function_bar(function->function, bar, &state);
+	now.on = state.decodes;
+	now.address = state.address;
+	now.recorded_on = function->recorded[bar].on;
+	now.recorded_address = function->recorded[bar].address;
+	now.different = now.on != now.recorded_on || (now.on && now.address != now.recorded_address);
+	now.excused = now.different && excused(function, bar, now.address, end);
+	if (now.different && (!last->different || now.on != last->on || now.address != last->address ||
+			      now.recorded_on != last->recorded_on || now.excused != last->excused ||
+			      now.recorded_address != last->recorded_address)) {
+		struct bk__difference difference = {
+			.access = replay->write,
+			.path = function->desc->path,
+			.map = true,
+			.bar = bar,
+			.verdict = now,
+			.why = why,
+		};
+
+		if (now.excused) {
+			replay->counts->excused++;
+		} else {
+			bk__why_bar(function, bar, why, sizeof(why));
+			differs(replay, &difference);
+		}
+	}
+	*last = now;
+}
+
+/* What an access and its events left; before the next one. */
+static void settle(struct replay *replay, bool end)
+{
+	for (unsigned i = 0; (replay->compare || end) && i < replay->machine.trace->function_count; i++) {
+		struct bk__machine_function *function = &replay->machine.functions[i];
+
+		for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++)
+			if (function->desc->bars[bar].kind != BK_PCI_BAR_NONE)
+				compare_bar(replay, function, bar, end);
+	}
+	replay->compare = false;
+	if (replay->access && replay->ops->step)
+		replay->ops->step(replay->opaque, &replay->machine, replay->access);
+	replay->access = NULL;
+}
+
+/* Is it the function of that event? Events tell the number of the bus it is on, reachable or not. */
+static bool named(const struct replay *replay, const struct bk__machine_function *function,
+		  const struct bk__step *step)
+{
+	int parent = function->desc->parent;
+	uint8_t bus = parent < 0 ? 0 : replay->machine.functions[parent].secondary;
+
+	return function->desc->devfn == step->devfn && bus == step->bus &&
+	       function->desc->bars[step->bar].size == step->value;
+}
+
+/* While buses are renumbered two may have one number: then it is who was written to, or who can be reached.
+ */
+static struct bk__machine_function *event_of(struct replay *replay, const struct bk__step *step)
+{
+	struct bk__machine *machine = &replay->machine;
+	struct bk__machine_function *reached = bk__machine_at(machine, step->bus, step->devfn);
+
+	if (replay->target && named(replay, replay->target, step))
+		return replay->target;
+	if (reached && named(replay, reached, step))
+		return reached;
+	for (unsigned i = 0; i < machine->trace->function_count; i++)
+		if (named(replay, &machine->functions[i], step))
+			return &machine->functions[i];
+	return NULL;
+}
+
+static int event(struct replay *replay, const struct bk__step *step)
+{
+	struct bk__machine_function *function = event_of(replay, step);
+	char text[128];
+
+	if (!function) {
+		bk__step_text(step, text, sizeof(text));
+		return bk_fail(replay->err, ENOENT, "%s:%" PRIu32 ": no such BAR at that place now: %s",
+			       replay->machine.name, step->line, text);
+	}
+	function->recorded[step->bar].on = step->kind == BK__STEP_MAP;
+	function->recorded[step->bar].address = step->address;
+	replay->counts->events++;
+	return 0;
+}
+
+/* ---- Accesses ---------------------------------------------------------- */
+
+static void compare_read(struct replay *replay, const struct bk__step *access, uint64_t value, int64_t place)
+{
+	struct bk__machine_function *function = replay->target;
+	unsigned offset = (unsigned)(place & 0xfff);
+	char why[512];
+	struct bk__difference difference = {
+		.access = access,
+		.path = function ? function->desc->path : NULL,
+		.offset = offset,
+		.width = access->width,
+		.value = value,
+		.recorded = access->value,
+		.why = why,
+	};
+
+	for (unsigned i = 0; i < access->width; i++) {
+		/* Of COMMAND the bits that decide about decoding and DMA. */
+		uint64_t mask = function && offset + i == BK__COMMAND ? 7 : 0xff;
+
+		if (function &&
+		    (offset + i >= BK__HEADER_SIZE || !bk__machine_compared(function->desc, offset + i)))
+			continue;
+		replay->counts->bytes++;
+		difference.mask |= mask << 8 * i;
+	}
+	if (!((value ^ access->value) & difference.mask))
+		return;
+	bk__why_read(&replay->machine, function, place, why, sizeof(why));
+	differs(replay, &difference);
+}
+
+/* What `bk__machine_at` goes by. Any access may have changed it: a bus that is reset resets the bridges on
+ * it. */
+static void follow_numbers(struct bk__machine *machine)
+{
+	for (unsigned i = 0; i < machine->trace->function_count; i++) {
+		struct bk__machine_function *bridge = &machine->functions[i];
+		uint64_t numbers;
+
+		if (!bridge->below ||
+		    bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 1, &numbers))
+			continue;
+		bridge->secondary = (uint8_t)numbers;
+		if (!bk_pci_function_read(bridge->function, BK__BRIDGE_SUBORDINATE, 1, &numbers))
+			bridge->subordinate = (uint8_t)numbers;
+	}
+}
+
+static void note_write(struct bk__machine_function *function, const struct bk__step *access, int64_t place)
+{
+	for (unsigned i = (unsigned)(place & 0xfff); function && i < (place & 0xfff) + access->width; i++)
+		if (i < BK__MACHINE_LEARNT)
+			function->written[i] = access->line;
+}
+
+static int repeat(struct replay *replay, const struct bk__step *access)
+{
+	struct bk__machine *machine = &replay->machine;
+	bool ecam = access->kind == BK__STEP_ECAM;
+	struct bk_space *space = ecam ? bk_pci_host_config(machine->host) : machine->ports;
+	uint64_t address = ecam ? access->address & BK__MACHINE_CONFIG_MASK : access->address, value;
+	int64_t place = bk__machine_target(machine, access);
+	int error;
+
+	replay->access = access;
+	replay->target =
+		place < 0 ? NULL : bk__machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
+	bk__machine_follow_index(machine, access);
+	if (access->write) {
+		error = bk_space_write(space, address, access->width, access->value);
+		replay->write = access;
+		replay->compare = true;
+		replay->counts->writes++;
+		note_write(replay->target, access, place);
+		follow_numbers(machine);
+	} else {
+		error = bk_space_read(space, address, access->width, &value);
+		replay->counts->reads++;
+		if (!error && place >= 0)
+			compare_read(replay, access, value, place);
+	}
+	if (error)
+		return bk_fail(replay->err, -error, "%s:%" PRIu32 ": the model: %s", machine->name,
+			       access->line, strerror(-error));
+	return 0;
+}
+
+int bk__replay(const char *name, const struct bk__trace *trace, const struct bk__replay_ops *ops,
+	       void *opaque, struct bk__replay_counts *counts, struct bk_error *err)
+{
+	struct replay replay = { .ops = ops, .opaque = opaque, .counts = counts, .err = err };
+	int error, destroyed;
+
+	*counts = (struct bk__replay_counts){ 0 };
+	error = bk__machine_create(name, trace, &replay.machine, err);
+	if (!error)
+		follow_numbers(&replay.machine);
+	for (size_t i = 0; i < trace->step_count && !error; i++) {
+		const struct bk__step *step = &trace->steps[i];
+
+		if (!bk__step_is_access(step)) {
+			error = event(&replay, step);
+			continue;
+		}
+		settle(&replay, false);
+		error = repeat(&replay, step);
+	}
+	if (!error)
+		settle(&replay, true);
+	destroyed = bk__machine_destroy(&replay.machine);
+	if (!error && destroyed)
+		error = bk_fail(err, -destroyed, "%s: the model cannot be taken down: %s", name,
+				strerror(-destroyed));
+	return error;
+}

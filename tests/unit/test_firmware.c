@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Firmware traces: what is refused, with which line; which differences are told, and why. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <lzma.h>
+
+#include "firmware/replay.h"
+
+/* ---- Parsing ----------------------------------------------------------- */
+
+static void refused(const char *text, size_t size, const char *wanted)
+{
+	struct bk_error err = { { 0 } };
+	struct bk__trace trace;
+
+	if (!bk__trace_parse("t", text, size, &trace, &err))
+		fail_msg("taken: %.*s", (int)size, text);
+	bk__trace_free(&trace);
+	if (!strstr(err.text, wanted))
+		fail_msg("said: %s, wanted: %s", err.text, wanted);
+}
+
+#define ENDPOINT "dev 01.0 1af4:1000 endpoint Ethernet_controller\n"
+#define BRIDGE   "dev 02.0 1b36:000c bridge PCI_bridge\n"
+
+static void malformed_lines(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "no `dev` line" },
+		{ "ecam r 0x0 4 0x0\n", "no `dev` line" },
+		{ "hello\n", "t:1: `hello`" },
+		{ "dev 01.0\n", "t:1: should be: dev" },
+		{ "dev 01.0 1af4:1000 endpoint a b\n", "t:1: should be: dev" },
+		{ "dev 20.0 1af4:1000 endpoint x\n", "t:1: 20.0: should end in SLOT.FUNCTION" },
+		{ "dev 01.8 1af4:1000 endpoint x\n", "SLOT.FUNCTION" },
+		{ "dev 01 1af4:1000 endpoint x\n", "SLOT.FUNCTION" },
+		{ "dev -1.0 1af4:1000 endpoint x\n", "SLOT.FUNCTION" },
+		{ "dev 01.0 1af4 endpoint x\n", "VENDOR:DEVICE" },
+		{ "dev 01.0 1af41:1000 endpoint x\n", "VENDOR:DEVICE" },
+		{ "dev 01.0 1af4:1000 gadget x\n", "endpoint or bridge" },
+		{ "dev 02.0/01.0 1af4:1000 endpoint x\n", "no bridge `02.0`" },
+		{ ENDPOINT "dev 01.0/01.0 1af4:1000 endpoint x\n", "t:2: 01.0/01.0: no bridge" },
+		{ ENDPOINT ENDPOINT, "t:2: 01.0 is there already" },
+		{ "bar 01.0 0 io 0x20\n", "t:1: no function `01.0`" },
+		{ ENDPOINT "bar 01.0 7 io 0x20\n", "t:2: BAR 7" },
+		{ ENDPOINT "bar 01.0 0 io\n", "should be: bar" },
+		{ ENDPOINT "bar 01.0 0 tape 0x20\n", "of kind tape" },
+		{ ENDPOINT "bar 01.0 6 io 0x20\n", "BAR 6 of kind io" },
+		{ ENDPOINT "bar 01.0 0 rom 0x800\n", "BAR 0 of kind rom" },
+		{ ENDPOINT "bar 01.0 0 io 0\n", "should be a length" },
+		{ ENDPOINT "bar 01.0 0 io 0x0\n", "should be a length" },
+		{ ENDPOINT "bar 01.0 0 io 0x10000000000000000\n", "should be a length" },
+		{ ENDPOINT "bar 01.0 0 io 0x20\nbar 01.0 0 io 0x20\n", "t:3: 01.0 has a BAR 0 already" },
+		{ ENDPOINT "ecam r 0x0 4\n", "t:2: should be: ecam" },
+		{ ENDPOINT "ecam x 0x0 4 0x0\n", "should be: ecam" },
+		{ ENDPOINT "ecam r zero 4 0x0\n", "zero: should be an address" },
+		{ ENDPOINT "ecam r 0x0 3 0x0\n", "a size should be" },
+		{ ENDPOINT "ecam r 0x0 8 0x0\n", "a size should be" },
+		{ ENDPOINT "ecam r 0xffe 4 0x0\n", "past the end" },
+		{ ENDPOINT "ecam r 0x0 4 x\n", "should be a value" },
+		{ ENDPOINT "cf8 w 0xcfc 4 0x0\n", "outside of ports 0xcf8-0xcfb" },
+		{ ENDPOINT "cfc r 0xcfe 4 0x0\n", "outside of ports 0xcfc-0xcff" },
+		{ ENDPOINT "cfc r 0xffffffffffffffff 4 0x0\n", "outside of ports" },
+		{ ENDPOINT "map 00:01.0 0 0x0\n", "should be: map" },
+		{ ENDPOINT "unmap 100:01.0 0 0x0 0x20 x\n", "BUS:SLOT.FUNCTION" },
+		{ ENDPOINT "map 00:01.0 9 0x0 0x20 x\n", "BAR 9" },
+		{ ENDPOINT "map 00:01.0 0 0x0 -1 x\n", "address and length" },
+		{ ENDPOINT "a b c d e f g h i\n", "more than 8 words" },
+		{ ENDPOINT "\033[2J\n", "byte 0x1b is no text" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		refused(cases[i][0], strlen(cases[i][0]), cases[i][1]);
+	refused("dev 01.0\0 x", 11, "t:1: byte 0");
+}
+
+static void long_lines_and_many_functions(void **state)
+{
+	char *text = malloc(1 << 20);
+	size_t length = 0;
+
+	memset(text, 'x', 1 << 20);
+	refused(text, 1 << 20, "t:1: a line of more than 255 bytes");
+	refused(text, 256, "t:1: a line of more than 255 bytes");
+	memcpy(text, "dev ", 4);
+	memset(text + 4, '0', 128);
+	strcpy(text + 132, " 1af4:1000 endpoint x\n");
+	refused(text, strlen(text), "t:1: a path of more than 127 bytes");
+	for (unsigned i = 0; i <= BK__TRACE_FUNCTIONS; i++) {
+		unsigned bridge = i / 256, at = i % 256;
+
+		length += (size_t)(i < 8 ? sprintf(text + length, "dev %02x.0 1b36:1 bridge x\n", i)
+					 : sprintf(text + length, "dev %02x.0/%02x.%x 1af4:1 endpoint x\n",
+						   bridge, at >> 3, at & 7));
+	}
+	refused(text, length, "t:1025: more than 1024 functions");
+	free(text);
+}
+
+/* Packed with liblzma; *size is that of the result. */
+static uint8_t *pack(const char *text, size_t *size)
+{
+	size_t room = strlen(text) + 1024;
+	uint8_t *packed = malloc(room);
+
+	*size = 0;
+	assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC64, NULL, (const uint8_t *)text,
+						 strlen(text), packed, size, room),
+			 LZMA_OK);
+	return packed;
+}
+
+static void xz(void **state)
+{
+	struct bk_error err = { { 0 } };
+	struct bk__trace trace;
+	size_t size;
+	uint8_t *packed = pack(ENDPOINT "ecam r 0x8000 4 0x10001af4", &size);
+
+	assert_int_equal(bk__trace_parse("t", packed, size, &trace, &err), 0);
+	assert_int_equal(trace.function_count, 1);
+	assert_int_equal(trace.step_count, 1);
+	assert_int_equal(trace.steps[0].value, 0x10001af4);
+	bk__trace_free(&trace);
+	for (size_t cut = 6; cut < size; cut++)
+		refused((char *)packed, cut, " and on: the .xz data ends too early");
+	for (size_t i = 6; i < size; i++) {
+		packed[i] ^= 0x40;
+		assert_true(bk__trace_parse("t", packed, size, &trace, &err) < 0);
+		bk__trace_free(&trace);
+		packed[i] ^= 0x40;
+	}
+	free(packed);
+}
+
+/* ---- Replaying --------------------------------------------------------- */
+
+struct seen {
+	unsigned count, steps;
+	struct bk__difference last;
+	char path[128], why[512];
+};
+
+static void told(void *opaque, const struct bk__difference *difference)
+{
+	struct seen *seen = opaque;
+
+	seen->count++;
+	seen->last = *difference;
+	snprintf(seen->path, sizeof(seen->path), "%s", difference->path ? difference->path : "nobody");
+	snprintf(seen->why, sizeof(seen->why), "%s", difference->why);
+}
+
+static void stepped(void *opaque, struct bk__machine *machine, const struct bk__step *access)
+{
+	((struct seen *)opaque)->steps++;
+}
+
+static struct bk__trace trace;
+
+static struct bk__replay_counts replay(const char *text, struct seen *seen)
+{
+	static const struct bk__replay_ops ops = { .difference = told, .step = stepped };
+	struct bk__replay_counts counts;
+	struct bk_error err;
+
+	*seen = (struct seen){ 0 };
+	bk__trace_free(&trace);
+	if (bk__trace_parse("t", text, strlen(text), &trace, &err) ||
+	    bk__replay("t", &trace, &ops, seen, &counts, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(counts.differences, seen->count);
+	return counts;
+}
+
+static void not_replayed(const char *text, const char *wanted)
+{
+	static const struct bk__replay_ops ops = { .difference = told };
+	struct bk__replay_counts counts;
+	struct bk_error err = { { 0 } };
+	struct seen seen = { 0 };
+
+	bk__trace_free(&trace);
+	assert_int_equal(bk__trace_parse("t", text, strlen(text), &trace, &err), 0);
+	assert_true(bk__replay("t", &trace, &ops, &seen, &counts, &err) < 0);
+	if (!strstr(err.text, wanted))
+		fail_msg("said: %s, wanted: %s", err.text, wanted);
+}
+
+static void impossible_hierarchies(void **state)
+{
+	not_replayed(ENDPOINT "bar 01.0 5 mem64 0x1000\n", "t:1: 01.0: BAR 5: a 64-bit BAR needs");
+	not_replayed(ENDPOINT "bar 01.0 0 io 0x21\n", "t:1: 01.0: BAR 0: a size of 0x21");
+	not_replayed(BRIDGE "bar 02.0 2 io 0x20\n", "t:1: 02.0: BAR 2: a bridge has two");
+	not_replayed("dev 01.0 ffff:1 endpoint x\n", "t:1: 01.0: vendor id 0xffff");
+	not_replayed("dev 01.0 1:1 endpoint x\ndev 1.0 1:1 endpoint x\n", "t:2: 1.0: another function");
+	not_replayed(ENDPOINT "bar 01.0 0 io 0x20\nmap 00:02.0 0 0xc000 0x20 x\n", "t:3: no such BAR");
+	not_replayed(ENDPOINT "bar 01.0 0 io 0x20\nmap 00:01.0 0 0xc000 0x40 x\n", "t:3: no such BAR");
+	not_replayed(ENDPOINT "bar 01.0 0 io 0x20\nmap 01:01.0 0 0xc000 0x20 x\n", "t:3: no such BAR");
+}
+
+#define TWO_BARS ENDPOINT "bar 01.0 0 io 0x20\nbar 01.0 4 mem64,pref 0x4000\n"
+#define PROGRAM  TWO_BARS "ecam w 0x8010 4 0xc000\necam w 0x8004 2 0x1\n"
+
+static void what_agrees(void **state)
+{
+	struct seen seen;
+	struct bk__replay_counts counts = replay(
+		PROGRAM "map 00:01.0 0 0xc000 0x20 x\necam r 0x8010 4 0xc001\necam r 0x10000 2 0xffff\n"
+			"cf8 w 0xcf8 4 0x80000810\ncf8 w 0xcfb 1 0x0\ncfc r 0xcfd 1 0xc0\n",
+		&seen);
+
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(counts.reads, 3);
+	assert_int_equal(counts.bytes, 4 + 2 + 1);
+	assert_int_equal(counts.writes, 4);
+	assert_int_equal(counts.events, 1);
+	assert_int_equal(seen.steps, 7);
+}
+
+static void differences_of_the_map(void **state)
+{
+	struct seen seen;
+
+	/* It should not have decoded. Told once, with the write that did it. */
+	replay(PROGRAM "ecam w 0x803c 1 0x1\necam w 0x803c 1 0x2\n", &seen);
+	assert_int_equal(seen.count, 1);
+	assert_int_equal(seen.last.access->line, 5);
+	assert_string_equal(seen.path, "01.0");
+	assert_true(seen.last.map && seen.last.verdict.on && !seen.last.verdict.recorded_on);
+	assert_int_equal(seen.last.bar, 0);
+	assert_non_null(strstr(seen.why, "COMMAND is 0x0001 (written by line 5)"));
+	assert_non_null(strstr(seen.why, "0xc000-0xc01f"));
+
+	/* Elsewhere. */
+	replay(PROGRAM "map 00:01.0 0 0xd000 0x20 x\n", &seen);
+	assert_int_equal(seen.count, 1);
+	assert_int_equal(seen.last.verdict.address, 0xc000);
+	assert_int_equal(seen.last.verdict.recorded_address, 0xd000);
+
+	/* It should have. */
+	replay(TWO_BARS "ecam w 0x8010 4 0xc000\nmap 00:01.0 0 0xc000 0x20 x\n", &seen);
+	assert_int_equal(seen.count, 1);
+	assert_non_null(strstr(seen.why, "COMMAND is 0x0000 (not written so far): I/O decoding is off"));
+	replay(TWO_BARS "ecam w 0x8004 2 0x1\nmap 00:01.0 0 0x0 0x20 x\n", &seen);
+	assert_non_null(strstr(seen.why, "address 0 does not decode"));
+	replay(ENDPOINT "bar 01.0 6 rom 0x800\necam w 0x8004 2 0x2\necam w 0x8030 4 0xfe000000\nmap 00:01.0 "
+			"6 0xfe000000 0x800 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 1);
+	assert_non_null(strstr(seen.why, "the ROM's enable bit is off"));
+}
+
+static void probes_are_excused_but_not_at_the_end(void **state)
+{
+#define PROBE                                                                                                \
+	TWO_BARS "ecam w 0x8004 2 0x2\necam w 0x8024 4 0xffffffff\nmap 00:01.0 4 0xffffffff00000000 0x4000 " \
+		 "x\n"
+	struct seen seen;
+	struct bk__replay_counts counts =
+		replay(PROBE "ecam w 0x8024 4 0x0\nunmap 00:01.0 4 0xffffffff00000000 0x4000 x\n", &seen);
+
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(counts.excused, 1);
+	replay(PROBE, &seen);
+	assert_int_equal(seen.count, 1);
+	assert_non_null(strstr(seen.why, "a size probe"));
+}
+
+/* The trace shows a PM capability: in D3 the model decodes nothing, whatever the other machine does. */
+static void power_states_are_excused(void **state)
+{
+	struct seen seen;
+	struct bk__replay_counts counts =
+		replay(TWO_BARS "ecam r 0x8034 1 0x40\necam r 0x8040 4 0x00030001\necam w 0x8010 4 0xc000\n"
+				"ecam w 0x8004 2 0x1\nmap 00:01.0 0 0xc000 0x20 x\n"
+				"ecam w 0x8044 2 0x3\necam r 0x8010 4 0xc001\necam w 0x8044 2 0x0\n"
+				"ecam w 0x8044 2 0x3\n",
+		       &seen);
+
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(counts.excused, 2);
+}
+
+static void differences_of_reads(void **state)
+{
+	struct seen seen;
+
+	replay(PROGRAM "map 00:01.0 0 0xc000 0x20 x\necam r 0x8012 2 0x1234\n", &seen);
+	assert_int_equal(seen.count, 1);
+	assert_false(seen.last.map);
+	assert_int_equal(seen.last.access->line, 7);
+	assert_int_equal(seen.last.offset, 0x12);
+	assert_int_equal(seen.last.value, 0);
+	assert_int_equal(seen.last.recorded, 0x1234);
+	assert_non_null(strstr(seen.why, "BAR 0, I/O of 0x20 bytes: holds 0xc000, written by line 4"));
+
+	replay(BRIDGE "dev 02.0/00.0 1:1 endpoint x\necam w 0x10018 4 0x020100\necam r 0x100000 2 0x1\n"
+		      "ecam r 0x200000 2 0x1\n",
+	       &seen);
+	assert_int_equal(seen.count, 1);
+	assert_string_equal(seen.path, "nobody");
+	assert_int_equal(seen.last.access->line, 5);
+	assert_non_null(
+		strstr(seen.why, "nobody answers at bus 02, 00.0; bridges lead to buses 01-02 (02.0)"));
+
+	replay(ENDPOINT "ecam r 0x8004 1 0x7\necam w 0x8004 1 0x0\necam r 0x8004 1 0x7\n", &seen);
+	assert_int_equal(seen.count, 1);
+	assert_int_equal(seen.last.mask, 7);
+	assert_non_null(strstr(seen.why, "register 0x04: written by line 3; line 2 tells its reset value"));
+
+	/* Registers that are not compared, and bits of COMMAND. */
+	replay(ENDPOINT "ecam w 0x8004 2 0x0\necam r 0x8004 4 0x12345678\necam r 0x8040 4 0x1\n", &seen);
+	assert_int_equal(seen.count, 0);
+}
+
+/* Two bridges have one number for a while: an event is of who was written to. */
+static void one_number_for_two_buses(void **state)
+{
+	struct seen seen;
+
+	replay("dev 01.0 1:1 bridge x\ndev 01.0/00.0 1:2 endpoint x\nbar 01.0/00.0 0 mem32 0x1000\n"
+	       "dev 02.0 1:1 bridge x\ndev 02.0/00.0 1:2 endpoint x\nbar 02.0/00.0 0 mem32 0x1000\n"
+	       "ecam w 0x10018 4 0x010100\n"
+	       "ecam w 0x100010 4 0xfe000000\necam w 0x100004 2 0x2\nmap 01:00.0 0 0xfe000000 0x1000 x\n"
+	       "ecam w 0x8018 4 0x010100\n"
+	       "ecam w 0x100010 4 0xfd000000\necam w 0x100004 2 0x2\nmap 01:00.0 0 0xfd000000 0x1000 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 0);
+}
+
+static int end(void **state)
+{
+	bk__trace_free(&trace);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(malformed_lines),
+		cmocka_unit_test(long_lines_and_many_functions),
+		cmocka_unit_test(xz),
+		cmocka_unit_test(impossible_hierarchies),
+		cmocka_unit_test(what_agrees),
+		cmocka_unit_test(differences_of_the_map),
+		cmocka_unit_test(probes_are_excused_but_not_at_the_end),
+		cmocka_unit_test(power_states_are_excused),
+		cmocka_unit_test(differences_of_reads),
+		cmocka_unit_test(one_number_for_two_buses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, end);
+}
