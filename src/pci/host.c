@@ -13,6 +13,7 @@ enum {
 	PORT_INDEX = 0xcf8,
 	PORT_DATA = 0xcfc,
 	INDEX_ENABLE = 1u << 31,
+	INDEX_WRITABLE = INDEX_ENABLE | 0xfffffc, /* the rest is read-only zero */
 };
 
 /* ---- CF8 and CFC ------------------------------------------------------- */
@@ -37,7 +38,7 @@ static int index_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 	struct bk_pci_host *host = opaque;
 
 	if (width == 4 && offset == 0) {
-		atomic_store(&host->address, (uint32_t)value);
+		atomic_store(&host->address, (uint32_t)value & INDEX_WRITABLE);
 		return 0;
 	}
 	if (host->desc.ports_below)
@@ -45,12 +46,12 @@ static int index_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 	return 0;
 }
 
-/* Where in config the data ports are now; false: nowhere. Lanes come from the port, bits 1:0 do not. */
+/* Where in config the data ports are now; false: nowhere. Bits 1:0 come from the port. */
 static bool data_address(struct bk_pci_host *host, uint64_t offset, uint64_t *address)
 {
 	uint32_t index = atomic_load(&host->address);
 
-	*address = (uint64_t)(index >> 8 & 0xffff) << 12 | (index & 0xfc) | offset;
+	*address = (uint64_t)(index >> 8 & 0xffff) << 12 | (index & 0xff) | offset;
 	return index & INDEX_ENABLE;
 }
 

@@ -360,6 +360,7 @@ static void cf8_and_cfc_reach_the_same_registers(void **state)
 
 	/* Bits 1:0 are ignored, the lanes come from the port. */
 	port_write(world, 0xcf8, 4, 0x80001813);
+	assert_int_equal(port_read(world, 0xcf8, 4), 0x80001810);
 	port_write(world, 0xcfc, 4, 0x90000000);
 	port_write(world, 0xcfd, 1, 0x20);
 	assert_int_equal(port_read(world, 0xcfc, 4), 0x90002000);
@@ -378,6 +379,7 @@ static void cf8_and_cfc_reach_the_same_registers(void **state)
 	port_write(world, 0xcf8, 4, 0x80011800);
 	assert_int_equal(port_read(world, 0xcfc, 4), 0xffffffff);
 	port_write(world, 0xcf8, 4, 0xffffffff);
+	assert_int_equal(port_read(world, 0xcf8, 4), 0x80fffffc); /* the others are reserved */
 	assert_int_equal(port_read(world, 0xcfc, 4), 0xffffffff);
 	/* Both at once: address, then data. */
 	assert_int_equal(bk_space_write(world->ports, 0xcf8, 8, UINT64_C(0x9100000080001810)), 0);

@@ -159,7 +159,7 @@ static void *guest_moves(void *opaque)
 		default:
 			config_write(storm->world, devfn, BAR(roll(&seed, 2)), 4,
 				     (roll(&seed, 2) ? HERE : THERE) + roll(&seed, 3) * 0x1000);
-			config_write(storm->world, devfn, 4, 2, 2);
+			config_write(storm->world, devfn, 4, 2, 6);
 		}
 	}
 	return NULL;
@@ -200,7 +200,7 @@ static void *guest_masks(void *opaque)
 		config_write(storm->world, devfn, 0x44, 4, 0xfee00000);
 		config_write(storm->world, devfn, 0x4c, 4, roll(&seed, 4));
 		config_read(storm->world, devfn, 0x50, 4);
-		config_write(storm->world, devfn, 4, 2, 2 | roll(&seed, 2) << 10);
+		config_write(storm->world, devfn, 4, 2, 2 | roll(&seed, 2) << 2 | roll(&seed, 2) << 10);
 	}
 	return NULL;
 }
