@@ -252,13 +252,14 @@ static int blank(struct bk_mediate *m, const struct found *cap, unsigned first, 
 static int add_express(struct bk_mediate *m, const struct found *cap)
 {
 	uint8_t bytes[EXPRESS_V2] = { 0 };
-	unsigned size = (cap->bytes[EXPRESS_FLAGS] & 0x0f) == 1 ? EXPRESS_V1 : EXPRESS_V2;
+	unsigned most = (cap->bytes[EXPRESS_FLAGS] & 0x0f) == 1 ? EXPRESS_V1 : EXPRESS_V2;
+	unsigned size = cap->size < most ? cap->size : most; /* devices leave out what they do not have */
 	unsigned flags = (unsigned)bk__load(cap->bytes + EXPRESS_FLAGS, 2);
 	bool integrated =
 		!m->below_port && (!(flags & EXPRESS_TYPE) || (flags & EXPRESS_TYPE) == EXPRESS_LEGACY);
 	int r;
 
-	if (cap->size < size)
+	if (size < EXPRESS_LINK)
 		return left_out(m, cap, "it is cut short");
 	memcpy(bytes, cap->bytes, size);
 	if (integrated)
@@ -275,7 +276,7 @@ static int add_express(struct bk_mediate *m, const struct found *cap)
 	m->live[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_LIVE;
 	m->w1c[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_ERRORS;
 	r = 0;
-	if (integrated)
+	if (integrated && size > EXPRESS_LINK)
 		r = blank(m, cap, EXPRESS_LINK, size < EXPRESS_CONTROL2 - 4 ? size : EXPRESS_CONTROL2 - 4);
 	if (!r && integrated && size > EXPRESS_LINK2)
 		r = blank(m, cap, EXPRESS_LINK2, size);

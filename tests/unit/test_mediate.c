@@ -362,6 +362,41 @@ static void an_express_endpoint_is_integrated_in_the_root_complex(void **state)
 	assert_int_equal(f->fake.resets, 1);
 }
 
+/* An endpoint of version 2 may end behind its second link registers, an integrated one before the first. */
+static void a_short_express_capability_is_shown_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+
+	cap_list(f, 0x40);
+	fake_put(&f->fake, 0x40, 4, 0x00027410);
+	fake_put(&f->fake, 0x44, 4, 0x10008fc2);
+	fake_put(&f->fake, 0x70, 4, 0xffffffff); /* Link Control 2 */
+	fake_put(&f->fake, 0x74, 4, 0x00018005); /* MSI */
+	open_(f);
+	assert_int_equal(cfg(f, 0x40, 4), 0x00927410);
+	assert_int_equal(cfg(f, 0x44, 4), 0x10008fc2);
+	assert_int_equal(cfg(f, 0x70, 4), 0);
+	assert_int_equal(cfg(f, 0x74, 4), 0x00008005);
+	cfg_write(f, 0x48, 2, 0xa810);
+	assert_int_equal(f->fake.resets, 1);
+}
+
+static void an_integrated_endpoint_has_12_bytes_of_express(void **state)
+{
+	struct fixture *f = *state;
+
+	cap_list(f, 0x40);
+	fake_put(&f->fake, 0x40, 4, 0x00914c10);
+	fake_put(&f->fake, 0x44, 4, 0x00008fc2);
+	fake_put(&f->fake, 0x4c, 4, 0x00040009);
+	open_(f);
+	assert_int_equal(cfg(f, 0x40, 4), 0x00914c10);
+	assert_int_equal(cfg(f, 0x48, 2), 0x2810);
+	assert_int_equal(cfg(f, 0x4c, 4), 0x00040009);
+	cfg_write(f, 0x4c, 4, 0xffffffff);
+	assert_int_equal(cfg(f, 0x4c, 4), 0x00040009);
+}
+
 static void below_a_port_an_endpoint_keeps_its_link(void **state)
 {
 	struct fixture *f = *state;
@@ -912,6 +947,8 @@ int main(void)
 		WITH_DEVICE(interrupts_that_nobody_delivers_are_not_shown),
 		WITH_DEVICE(fewer_vectors_below_are_fewer_above),
 		WITH_DEVICE(an_express_endpoint_is_integrated_in_the_root_complex),
+		WITH_DEVICE(a_short_express_capability_is_shown_as_it_is),
+		WITH_DEVICE(an_integrated_endpoint_has_12_bytes_of_express),
 		WITH_DEVICE(below_a_port_an_endpoint_keeps_its_link),
 		WITH_DEVICE(without_a_reset_below_no_flr_is_offered),
 		WITH_DEVICE(extended_capabilities_that_hold_the_host_are_hidden),
