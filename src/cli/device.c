@@ -127,7 +127,8 @@ int cli_device_parse(const char *text, struct cli_device *device, struct bk_erro
 /* The whole file, at most ROM_MAX bytes. */
 static int load_rom(const char *path, void **image, size_t *size, struct bk_error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* O_NONBLOCK: a FIFO must not keep us waiting before it is refused. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	ssize_t n = 0;
 	int r = 0;

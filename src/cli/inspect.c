@@ -415,9 +415,10 @@ static int inspect(const char *text, bool json)
 
 int cli_inspect(int argc, char **argv)
 {
+	enum { JSON = 256, HELP };
 	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, JSON },
+		{ "help", no_argument, NULL, HELP },
 		{ NULL, 0, NULL, 0 },
 	};
 	bool json = false;
@@ -426,14 +427,14 @@ int cli_inspect(int argc, char **argv)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
-		case 'j':
+		case JSON:
 			json = true;
 			break;
-		case 'h':
+		case HELP:
 			fputs(help, stdout);
 			return cli_finish_output();
 		default:
-			return cli_usage("inspect", "there is no option `%s`", argv[optind - 1]);
+			return cli_unknown_option("inspect", argv);
 		}
 	}
 	if (optind == argc)

@@ -3,7 +3,9 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +47,15 @@ int cli_usage(const char *command, const char *format, ...)
 	va_end(args);
 	fprintf(stderr, "; see `barkeep%s%s --help`\n", *command ? " " : "", command);
 	return CLI_USAGE;
+}
+
+int cli_unknown_option(const char *command, char **argv)
+{
+	if (optopt > UCHAR_MAX)
+		return cli_usage(command, "`%s`: this option takes no value", argv[optind - 1]);
+	if (optopt)
+		return cli_usage(command, "there is no option `-%c`", optopt);
+	return cli_usage(command, "there is no option `%s`", argv[optind - 1]);
 }
 
 int cli_finish_output(void)

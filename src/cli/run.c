@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/device.h"
@@ -15,6 +16,7 @@
 
 #define CPUS_MAX    16
 #define MEMORY_MIN  (UINT64_C(64) << 20)
+#define MEMORY_MAX  (UINT64_C(16) << 40)
 #define MEMORY_UNIT (UINT64_C(2) << 20)
 
 static const char help[] =
@@ -104,8 +106,9 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			run->config.append = optarg;
 			break;
 		case MEMORY:
-			if (!cli_parse_size(optarg, &number) || number < MEMORY_MIN || number % MEMORY_UNIT)
-				return cli_usage("run", "--memory %s: give a multiple of 2M, 64M or more",
+			if (!cli_parse_size(optarg, &number) || number < MEMORY_MIN || number > MEMORY_MAX ||
+			    number % MEMORY_UNIT)
+				return cli_usage("run", "--memory %s: give a multiple of 2M from 64M to 16T",
 						 optarg);
 			run->config.memory = number;
 			break;
@@ -146,7 +149,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		case ':':
 			return cli_usage("run", "%s needs a value", argv[optind - 1]);
 		default:
-			return cli_usage("run", "there is no option `%s`", argv[optind - 1]);
+			return cli_unknown_option("run", argv);
 		}
 	}
 	if (optind < argc)
@@ -156,28 +159,44 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 	return CLI_OK;
 }
 
+/* A device's rows, in a column as wide as the longest name. */
+struct rows {
+	const char *device;
+	int width;
+};
+
 static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 {
+	const struct rows *rows = opaque;
 	char place[64];
 
 	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, cli_region_name(stats->region),
 		 stats->offset, stats->length);
-	fprintf(stderr, "%-24s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 "\n", (const char *)opaque,
-		place, stats->name ? stats->name : "(untrapped)", stats->reads, stats->writes, stats->errors);
+	fprintf(stderr, "%-*s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 "\n", rows->width,
+		rows->device, place, stats->name ? stats->name : "(untrapped)", stats->reads, stats->writes,
+		stats->errors);
 }
 
 static void print_stats(const struct run *run, struct bk__monitor *monitor)
 {
 	struct bk__monitor_stats stats;
 	struct bk_space_stats memory, ports;
+	struct rows rows = { .width = 24 };
 
 	bk__monitor_stats(monitor, &stats);
 	bk_space_stats(bk__monitor_memory(monitor), &memory);
 	bk_space_stats(bk__monitor_ports(monitor), &ports);
-	fprintf(stderr, "%-24s %-24s %-16s %10s %10s %8s\n", "device", "region", "trap", "reads", "writes",
-		"errors");
-	for (size_t i = 0; i < run->device_count; i++)
-		bk_mediate_stats(run->devices[i].mediate, print_trap, run->devices[i].spec);
+	for (size_t i = 0; i < run->device_count; i++) {
+		const int length = (int)strlen(run->devices[i].spec);
+
+		rows.width = length > rows.width ? length : rows.width;
+	}
+	fprintf(stderr, "%-*s %-24s %-16s %10s %10s %8s\n", rows.width, "device", "region", "trap", "reads",
+		"writes", "errors");
+	for (size_t i = 0; i < run->device_count; i++) {
+		rows.device = run->devices[i].spec;
+		bk_mediate_stats(run->devices[i].mediate, print_trap, &rows);
+	}
 	fprintf(stderr,
 		"exits: %" PRIu64 " memory, %" PRIu64 " port, %" PRIu64 " on mapped pages; memslots: %" PRIu64
 		", pages left to exits: %" PRIu64 "; unclaimed: %" PRIu64 " reads, %" PRIu64 " writes\n",
@@ -211,6 +230,17 @@ static void tell_groups(struct bk__monitor *monitor, struct bk_device_context *c
 	if (fds)
 		bk__monitor_groups(monitor, fds, bk_device_context_groups(context, fds, count));
 	free(fds);
+}
+
+/* Each vector of a device is an eventfd: a device may have 2048. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_device_context *context)
@@ -251,6 +281,7 @@ int cli_run(int argc, char **argv)
 	int status = parse(argc, argv, &run, &done);
 
 	if (status == CLI_OK && !done) {
+		allow_files();
 		context = bk_device_context_create();
 		if (!context) {
 			bk_fail(&err, ENOMEM, "out of memory");
