@@ -201,6 +201,9 @@ static void write_output(struct bk__console *console)
 		console->stalled = false;
 	}
 	if (put < 0 && errno != EINTR && errno != EAGAIN) {
+		bk_log(BK_LOG_WARNING,
+		       "console: it cannot be written, what the guest says is lost from now on: %s",
+		       strerror(errno));
 		close_end(&console->out);
 		ring_drop(&console->output, console->output.count);
 	}

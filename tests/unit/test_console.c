@@ -287,6 +287,31 @@ static void output_stuck(void **state)
 	close(out[1]);
 }
 
+static void on_line(void *opaque, enum bk_log_level level, const char *line)
+{
+	if (strstr(line, "what the guest says is lost"))
+		__atomic_fetch_add((unsigned *)opaque, 1, __ATOMIC_RELAXED);
+}
+
+/* Said once, since nothing else shows it. */
+static void output_to_a_full_disk(void **state)
+{
+	struct bk__console *console;
+	struct bk_error err;
+	unsigned lines = 0;
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	assert_true(full >= 0);
+	bk_log_set(on_line, &lines);
+	assert_int_equal(bk__console_open(-1, full, &ops, NULL, &console, &err), 0);
+	for (unsigned i = 0; i < 100000; i++)
+		bk__console_output(console, 'x');
+	bk__console_close(console);
+	bk_log_set(NULL, NULL);
+	assert_int_equal(lines, 1);
+	close(full);
+}
+
 /* The reader has gone: output is dropped, and SIGPIPE (which would end this test) does not come. */
 static void output_closed(void **state)
 {
