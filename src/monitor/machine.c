@@ -3,6 +3,7 @@
 #include "monitor/monitor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -201,6 +202,21 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 	return bk__platform_create(&config, &monitor->platform, err);
 }
 
+/* RAM at addresses that the CPU has not would be no RAM. */
+static int check_memory(const struct bk__monitor *monitor, struct bk_error *err)
+{
+	const struct bk__ram *ram = &monitor->ram;
+	const unsigned bits = bk__cpuid_physical_bits(monitor->cpuid);
+
+	if (ram->size > ram->low_size && BK__RAM_HIGH + (ram->size - ram->low_size) > UINT64_C(1) << bits)
+		return bk_fail(err, EINVAL,
+			       "guest RAM: %" PRIu64
+			       " MiB do not fit into the %u bits of this CPU's addresses; "
+			       "give less --memory",
+			       ram->size >> 20, bits);
+	return 0;
+}
+
 static int create(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_config *config = &monitor->config;
@@ -217,6 +233,8 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 		error = bk__vm_open(&monitor->vm, err);
 	if (!error)
 		error = bk__cpuid_host(&monitor->vm, &monitor->cpuid, err);
+	if (!error)
+		error = check_memory(monitor, err);
 	if (!error)
 		error = create_spaces(monitor, err);
 	if (!error)

@@ -55,7 +55,9 @@ int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preal
 	*ram = (struct bk__ram){ .fd = -1, .size = size, .host = MAP_FAILED };
 	ram->low_size = size < BK__RAM_LOW_END ? size : BK__RAM_LOW_END;
 	if (!size || size % HUGE || size > (UINT64_C(1) << 44))
-		return bk_fail(err, EINVAL, "guest RAM: %" PRIu64 " bytes is not a multiple of 2 MiB", size);
+		return bk_fail(err, EINVAL,
+			       "guest RAM: %" PRIu64 " bytes: give a multiple of 2 MiB, at most 16 TiB",
+			       size);
 	ram->fd = memfd_create("barkeep-ram",
 			       MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge_pages ? MFD_HUGETLB | HUGE_2MIB : 0));
 	if (ram->fd < 0 || ftruncate(ram->fd, (off_t)size))
