@@ -125,15 +125,15 @@ enum bk_region_kind {
 };
 
 enum {
-	BK_MEMORY_RAM = 1,	/* plain memory: accesses without handlers are loads and stores */
-	BK_MEMORY_DEVICE = 2,	/* device registers: exits go through the handlers, never memcpy */
+	BK_MEMORY_RAM = 1,      /* plain memory: accesses without handlers are loads and stores */
+	BK_MEMORY_DEVICE = 2,   /* device registers: exits go through the handlers, never memcpy */
 	BK_MEMORY_READONLY = 4, /* the guest must not write it directly */
 };
 
 /* Host memory behind a mapped region; byte 0 is the region's first address. */
 struct bk_memory {
-	void *host;	     /* valid until the region is released */
-	int fd;		     /* the file it comes from, or -1 */
+	void *host;          /* valid until the region is released */
+	int fd;              /* the file it comes from, or -1 */
 	uint64_t fd_offset;  /* bytes into that file */
 	unsigned attributes; /* BK_MEMORY_* */
 };
@@ -150,13 +150,13 @@ struct bk_region_desc {
 	/* Handled: required. Mapped: required unless it is RAM with a host address, which
 	 * is then read and written by exits too (read-only: a write is -EOPNOTSUPP). */
 	const struct bk_region_ops *ops;
-	void *opaque;			 /* first argument of the callbacks */
-	uint64_t base;			 /* added to the offset that handlers see */
+	void *opaque;  /* first argument of the callbacks */
+	uint64_t base; /* added to the offset that handlers see */
 
 	struct bk_memory memory; /* mapped */
 
 	struct bk_space *nested; /* nested: the space that shows here ... */
-	uint64_t nested_first;	 /* ... from this address of it at `first` */
+	uint64_t nested_first;   /* ... from this address of it at `first` */
 };
 
 const char *bk_region_name(const struct bk_region *region);
@@ -249,9 +249,9 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 
 /* A range of the flat view: one region answers all of it. */
 struct bk_flat {
-	uint64_t first, last;		/* addresses in the space looked at */
+	uint64_t first, last;           /* addresses in the space looked at */
 	const struct bk_region *region; /* who answers (never a nested region) */
-	uint64_t offset;		/* of `first` in that region, without `base` */
+	uint64_t offset;                /* of `first` in that region, without `base` */
 	const struct bk_memory *memory; /* of that region; NULL unless mapped */
 };
 
@@ -264,7 +264,7 @@ void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
 
 struct bk_space_stats {
-	uint64_t unclaimed_reads;  /* stretches of an access that nobody answered, by dispatch to this space */
+	uint64_t unclaimed_reads; /* stretches of an access that nobody answered, by dispatch to this space */
 	uint64_t unclaimed_writes;
 	uint64_t errors; /* pieces whose handler failed */
 };
@@ -276,8 +276,8 @@ void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats);
  * made the access, inside its read section; NULL restores the default, one
  * rate-limited log line. Owner only, before the space is used.
  */
-typedef void bk_error_fn(void *opaque, const struct bk_region *region, uint64_t address, bool write, unsigned width,
-			 int error);
+typedef void bk_error_fn(void *opaque, const struct bk_region *region, uint64_t address, bool write,
+			 unsigned width, int error);
 void bk_space_on_error(struct bk_space *space, bk_error_fn *fn, void *opaque);
 
 enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };

@@ -414,6 +414,104 @@ static void commits_past_a_lingering_reader_go_on_but_slowly(void **state)
 	pthread_barrier_destroy(&inside);
 }
 
+/* Everything at once: spaces come and go behind windows, listeners too, while others read, move and look. */
+static void *come_and_go(void *opaque)
+{
+	static const struct bk_region_ops silent = { .released = device_released };
+	static const struct bk_listener_ops nothing = { 0 };
+	struct hammer *hammer = opaque;
+	struct device d = { .id = 3 };
+	uint64_t rank = (uint64_t)(uintptr_t)hammer;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		struct bk_space *bus = bk_space_create(domain, "bus", 0xffff);
+		struct bk_region_desc inner = { .last = 0xff, .ops = &silent, .opaque = &d };
+		struct bk_region_desc outer = {
+			.first = 0x100000,
+			.last = 0x10ffff,
+			.rank = rank,
+			.kind = BK_REGION_NESTED,
+			.nested = bus,
+		};
+		struct bk_region *region = NULL, *window = NULL;
+		struct bk_listener *listener;
+
+		__atomic_store_n(&d.released, 0, __ATOMIC_RELAXED);
+		if (!bus || bk_listener_add(bus, &nothing, NULL, &listener)) {
+			hammer->wrong++;
+			return NULL;
+		}
+		if (try_add(bus, &inner, &region) || try_add(space, &outer, &window) ||
+		    bk_space_destroy(bus) != -EBUSY)
+			hammer->wrong++;
+		bk_listener_remove(listener);
+		if (bk_region_retire(window) || bk_space_destroy(bus) || bk_domain_synchronize(domain) ||
+		    __atomic_load_n(&d.released, __ATOMIC_RELAXED) != 1)
+			hammer->wrong++;
+		hammer->done++;
+	}
+	return NULL;
+}
+
+static void swallow(void *opaque, const struct bk_region *region, uint64_t address, bool write,
+		    unsigned width, int error)
+{
+}
+
+static bool count_ranges(void *opaque, const struct bk_flat *flat)
+{
+	++*(uint64_t *)opaque;
+	return true;
+}
+
+static void *look_around(void *opaque)
+{
+	struct hammer *hammer = opaque;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		static char text[65536];
+		uint64_t value, ranges = 0;
+		FILE *out = fmemopen(text, sizeof(text), "w");
+
+		if (!out || bk_space_describe(space, out, hammer->done % 2 ? BK_FORMAT_TEXT : BK_FORMAT_JSON))
+			hammer->wrong++;
+		if (out)
+			fclose(out);
+		bk_space_visit(space, 0, UINT64_MAX, count_ranges, &ranges);
+		if (!ranges)
+			hammer->wrong++;
+		for (unsigned i = 0; i < 100; i++)
+			bk_space_read(space, 0x100000 + i, 4, &value);
+		hammer->done++;
+	}
+	return NULL;
+}
+
+static void everything_at_once(void **state)
+{
+	static struct living living[2];
+	void *(*const what[])(void *) = { come_and_go, come_and_go, look_around, read_coming_and_going };
+	struct hammer hammers[4] = { { 0 } };
+	struct bk_region *r[2] = { add_living(space, &living[0], 0, 1),
+				   add_living(space, &living[1], 0x200, 2) };
+	double end = now() + seconds();
+	uint64_t moves = 0;
+
+	bk_space_on_error(space, swallow, NULL);
+	__atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&hammers[i].thread, NULL, what[i], &hammers[i]), 0);
+	for (; now() < end; moves++)
+		move(r[moves % 2], domain, moves % 7 * 0x80, moves % 7 * 0x80 + 0xff);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 4; i++) {
+		pthread_join(hammers[i].thread, NULL);
+		assert_int_equal(hammers[i].wrong, 0);
+		assert_true(hammers[i].done > 0);
+	}
+	assert_true(moves > 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -425,6 +523,7 @@ int main(void)
 		TEST(a_commit_under_a_lock_that_handlers_take_goes_on),
 		TEST(threads_that_end_are_forgotten),
 		TEST(the_removed_lives_while_a_handler_of_it_runs),
+		TEST(everything_at_once),
 		TEST(commits_past_a_lingering_reader_go_on_but_slowly),
 	};
 
