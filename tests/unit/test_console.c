@@ -711,13 +711,21 @@ int main(void)
 {
 #define TEST(NAME) cmocka_unit_test_setup(NAME, fresh_guest)
 	const struct CMUnitTest tests[] = {
-		TEST(input_in_order),    TEST(end_of_input),
-		TEST(shared_flags_stay), TEST(regular_files),
-		TEST(output_flushed),    TEST(output_stuck),
-		TEST(output_closed),     TEST(terminal_and_close),
-		TEST(escape_key),        TEST(hangup),
-		TEST(ended_by_a_signal), TEST(ended_by_exit),
-		TEST(own_handlers_stay), TEST(childs_exit),
+		TEST(input_in_order),
+		TEST(end_of_input),
+		TEST(shared_flags_stay),
+		TEST(regular_files),
+		TEST(output_flushed),
+		TEST(output_stuck),
+		TEST(output_to_a_full_disk),
+		TEST(output_closed),
+		TEST(terminal_and_close),
+		TEST(escape_key),
+		TEST(hangup),
+		TEST(ended_by_a_signal),
+		TEST(ended_by_exit),
+		TEST(own_handlers_stay),
+		TEST(childs_exit),
 		TEST(job_control),
 	};
 
