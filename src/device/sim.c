@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "device/sim_parts.h"
 
 static struct sim *sim_of(struct bk_device *device)
@@ -74,10 +75,11 @@ static void record(struct sim *sim, unsigned region, uint64_t offset, const uint
 {
 	struct bk__sim_access *access = &sim->ring[sim->access_count++ % BK__SIM_ACCESSES];
 
-	*access =
-		(struct bk__sim_access){ .region = region, .width = width, .write = write, .offset = offset };
-	for (unsigned i = 0; i < width; i++)
-		access->value |= (uint64_t)data[i] << 8 * i;
+	*access = (struct bk__sim_access){ .region = region,
+					   .width = width,
+					   .write = write,
+					   .offset = offset,
+					   .value = bk__load(data, width) };
 	sim->counts[region][write][__builtin_ctz(width)]++;
 }
 

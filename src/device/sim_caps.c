@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "device/sim_parts.h"
 
 #define STANDARD_FIRST 0x40u
@@ -28,8 +29,7 @@ struct loader {
 
 static void put(uint8_t *bytes, unsigned offset, uint64_t value, unsigned width)
 {
-	for (unsigned i = 0; i < width; i++)
-		bytes[offset + i] = (uint8_t)(value >> 8 * i);
+	bk__store(bytes + offset, width, value);
 }
 
 static int build_pm(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)

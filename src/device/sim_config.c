@@ -2,6 +2,7 @@
 /* A sim's config space: the header's registers, and what writing them does (PCI 3.0 6, PCIe 7.5, PM 3.2). */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "device/sim_parts.h"
 
 enum {
@@ -22,8 +23,7 @@ enum {
 
 static void put(uint8_t *bytes, unsigned offset, uint64_t value, unsigned width)
 {
-	for (unsigned i = 0; i < width; i++)
-		bytes[offset + i] = (uint8_t)(value >> 8 * i);
+	bk__store(bytes + offset, width, value);
 }
 
 static uint64_t align_up(uint64_t value, uint64_t size)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mediate/bytes.h"
+#include "base/bytes.h"
 
 /* A range at the bottom of a region, handled or mapped. */
 struct place {

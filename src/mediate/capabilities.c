@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "mediate/bytes.h"
+#include "base/bytes.h"
 
 #define STATUS          0x06
 #define STATUS_CAP_LIST 0x0010

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "mediate/bytes.h"
+#include "base/bytes.h"
 
 /* PCI 3.0 6.2.2 */
 #define COMMAND         0x04

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "mediate/bytes.h"
+#include "base/bytes.h"
 
 /* PCI 3.0 6.1 */
 #define VENDOR           0x00

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 int bk__config_init(struct bk__config *config, unsigned size)
 {
 	uint8_t *bytes = calloc(4, size);
@@ -28,42 +30,27 @@ void bk__config_free(struct bk__config *config)
 	free(config->value);
 }
 
-static uint64_t get(const uint8_t *bytes, unsigned width)
-{
-	uint64_t value = 0;
-
-	while (width--)
-		value = value << 8 | bytes[width];
-	return value;
-}
-
-static void set(uint8_t *bytes, unsigned width, uint64_t value)
-{
-	for (unsigned i = 0; i < width; i++, value >>= 8)
-		bytes[i] = (uint8_t)value;
-}
-
 uint64_t bk__config_get(const struct bk__config *config, unsigned offset, unsigned width)
 {
-	return get(config->value + offset, width);
+	return bk__load(config->value + offset, width);
 }
 
 void bk__config_set(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
 {
-	set(config->value + offset, width, value);
+	bk__store(config->value + offset, width, value);
 }
 
 void bk__config_preset(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
 {
-	set(config->value + offset, width, value);
-	set(config->reset + offset, width, value);
+	bk__store(config->value + offset, width, value);
+	bk__store(config->reset + offset, width, value);
 }
 
 void bk__config_allow(struct bk__config *config, unsigned offset, unsigned width, uint64_t writable,
 		      uint64_t w1c)
 {
-	set(config->writable + offset, width, writable);
-	set(config->w1c + offset, width, w1c);
+	bk__store(config->writable + offset, width, writable);
+	bk__store(config->w1c + offset, width, w1c);
 }
 
 void bk__config_write(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "cap.h"
 #include "function.h"
 
@@ -101,23 +102,14 @@ unsigned bk__msix_enabled(const struct bk_pci_function *function)
 	return registers.control & ENABLE ? function->msix.vectors : 0;
 }
 
-static uint64_t little_endian(const uint8_t *bytes, unsigned count)
-{
-	uint64_t value = 0;
-
-	while (count--)
-		value = value << 8 | bytes[count];
-	return value;
-}
-
 bool bk__msix_message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
 {
 	const uint8_t *entry = function->msix.table + (size_t)vector * BK__MSIX_ENTRY;
 	struct bk__irq_registers registers;
 
 	bk__msix_registers(function, &registers);
-	message->address = little_endian(entry, 8);
-	message->data = (uint32_t)little_endian(entry + DATA, 4);
+	message->address = bk__load(entry, 8);
+	message->data = (uint32_t)bk__load(entry + DATA, 4);
 	return !(registers.control & FUNCTION_MASK) && !(entry[VECTOR_CONTROL] & MASKED);
 }
 
@@ -128,7 +120,7 @@ static int table_read(void *opaque, uint64_t offset, unsigned width, uint64_t *v
 	if (offset + width > (uint64_t)function->msix.vectors * BK__MSIX_ENTRY)
 		return -ERANGE;
 	pthread_mutex_lock(&function->lock);
-	*value = little_endian(function->msix.table + offset, width);
+	*value = bk__load(function->msix.table + offset, width);
 	pthread_mutex_unlock(&function->lock);
 	return 0;
 }

@@ -12,6 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* ---- Stand-ins for handlers ---- */
 
 int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
@@ -22,21 +24,6 @@ int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	return -EOPNOTSUPP;
-}
-
-static uint64_t load_bytes(const uint8_t *bytes, unsigned width)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < width; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
-	return value;
-}
-
-static void store_bytes(uint8_t *bytes, unsigned width, uint64_t value)
-{
-	for (unsigned i = 0; i < width; i++)
-		bytes[i] = (uint8_t)(value >> 8 * i);
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -51,7 +38,7 @@ int bk__plain_read(void *host, uint64_t offset, unsigned width, uint64_t *value)
 	uint8_t *at = (uint8_t *)host + offset;
 
 	if (!LITTLE_ENDIAN_HOST || (uintptr_t)at % width)
-		*value = load_bytes(at, width);
+		*value = bk__load(at, width);
 	else if (width == 8)
 		*value = __atomic_load_n((uint64_t *)at, __ATOMIC_RELAXED);
 	else if (width == 4)
@@ -68,7 +55,7 @@ int bk__plain_write(void *host, uint64_t offset, unsigned width, uint64_t value)
 	uint8_t *at = (uint8_t *)host + offset;
 
 	if (!LITTLE_ENDIAN_HOST || (uintptr_t)at % width)
-		store_bytes(at, width, value);
+		bk__store(at, width, value);
 	else if (width == 8)
 		__atomic_store_n((uint64_t *)at, value, __ATOMIC_RELAXED);
 	else if (width == 4)
@@ -131,7 +118,7 @@ static void call(struct access *access, const struct bk__span *span, uint64_t ad
 	if (!accepts(span, width))
 		error = -EINVAL;
 	else if (access->write)
-		error = span->write(span->opaque, address + span->add, width, load_bytes(data, width));
+		error = span->write(span->opaque, address + span->add, width, bk__load(data, width));
 	else
 		error = span->read(span->opaque, address + span->add, width, &value);
 	if (bk__unlikely(error)) {
@@ -141,7 +128,7 @@ static void call(struct access *access, const struct bk__span *span, uint64_t ad
 			access->error = error;
 	}
 	if (!access->write)
-		store_bytes(data, width, value);
+		bk__store(data, width, value);
 }
 
 static void copy_plain(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
@@ -232,7 +219,7 @@ static __attribute__((noinline)) int slow_read(struct bk_space *space, const str
 	uint8_t data[8];
 	int error = slow(space, view, address, data, width, false);
 
-	*value = load_bytes(data, width);
+	*value = bk__load(data, width);
 	return error;
 }
 
@@ -241,7 +228,7 @@ static __attribute__((noinline)) int slow_write(struct bk_space *space, const st
 {
 	uint8_t data[8];
 
-	store_bytes(data, width, value);
+	bk__store(data, width, value);
 	return slow(space, view, address, data, width, true);
 }
 

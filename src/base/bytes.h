@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Integers in PCI's byte order (lowest address is bits 7:0), on any host. */
-#ifndef BARKEEP_MEDIATE_BYTES_H
-#define BARKEEP_MEDIATE_BYTES_H
+#ifndef BARKEEP_BASE_BYTES_H
+#define BARKEEP_BASE_BYTES_H
 
 #include <stdint.h>
 
