@@ -18,11 +18,14 @@ void bk__unlock(struct bk_domain *domain)
 
 struct bk_domain *bk_domain_create(void)
 {
-	struct bk_domain *domain = calloc(1, sizeof(*domain));
 	pthread_mutexattr_t attributes;
+	struct bk_domain *domain;
+	void *memory;
 
-	if (!domain)
+	if (posix_memalign(&memory, 64, sizeof(*domain)))
 		return NULL;
+	domain = memory;
+	memset(domain, 0, sizeof(*domain));
 	domain->snapshot = bk__snapshot_alloc(8);
 	pthread_mutexattr_init(&attributes);
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);

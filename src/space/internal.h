@@ -143,8 +143,8 @@ struct bk_space {
 	bk_error_fn *on_error;
 	void *on_error_opaque;
 
-	/* Commit lock. */
-	struct bk__tree by_place, by_order;
+	/* Commit lock; not in the line that readers read. */
+	struct bk__tree by_place __attribute__((aligned(64))), by_order;
 	struct bk__view *view;   /* the newest, published or about to be */
 	struct bk_region *shown; /* the nested regions that show this space, of any space */
 	struct bk_listener *listeners;
@@ -198,7 +198,8 @@ enum { BK__POOL_CLASSES = 48 };
 struct bk_domain {
 	struct bk__snapshot *snapshot; /* published */
 
-	pthread_mutex_t commit_lock; /* an error-checking one: a listener that commits gets -EDEADLK */
+	/* An error-checking one: a listener that commits gets -EDEADLK. Not in the line that readers read. */
+	pthread_mutex_t commit_lock __attribute__((aligned(64)));
 	struct bk_space *spaces;
 	size_t space_count;
 	size_t slots_used; /* the highest slot ever used, plus one */
