@@ -35,7 +35,10 @@ lint:
 	@tools/need build lint
 	@tools/lint
 
-install: all
+# PREFIX counts even if the build was configured with another one.
+install: $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@ninja -C $(BUILD) --quiet
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
