@@ -126,6 +126,13 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
 unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 			    void (*report)(void *opaque, const char *line), void *opaque);
 
+/*
+ * Who is where below the host, which BARs decode, and which parts of those are
+ * in no window and so unreachable. (bk_space_describe tells who is shadowed by
+ * whom.) 0, -EIO or -ENOMEM. Any thread, no function lock held.
+ */
+int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format);
+
 /* ---- Functions --------------------------------------------------------- */
 
 enum bk_pci_bar_kind { BK_PCI_BAR_NONE, BK_PCI_BAR_IO, BK_PCI_BAR_MEM32, BK_PCI_BAR_MEM64 };

@@ -2,6 +2,7 @@
 /* Bridges: windows, bus numbers, VGA, resets, interrupt pins, and what comes and goes below. */
 #include "pci_world.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PORT BK_PCI_DEVFN(2, 0) /* the bridge, on the root bus */
@@ -361,6 +362,79 @@ static void power_state_shuts_a_bridge(void **state)
 	part_destroy(&bridge);
 }
 
+/* ---- Description -------------------------------------------------------- */
+
+static void assert_described(struct world *world, enum bk_format format, const char *expected)
+{
+	size_t length;
+	char *text;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_int_equal(bk_pci_host_describe(world->host, out, format), 0);
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void description_tells_what_no_window_reaches(void **state)
+{
+	struct world *world = *state;
+	struct bk_pci_function_desc desc = {
+		.name = "a \"card\"",
+		.bars = { MEM32_BAR(0x400000), IO_BAR(0x10), MEM64_BAR(0x1000) },
+		.rom = MEM32_BAR(0x800),
+	};
+	struct part bridge, part;
+
+	assert_described(world, BK_FORMAT_TEXT, "bus 00\n");
+	bridge_create(world, &bridge, 1);
+	part_create(world, &part, 2, desc);
+	part_attach(world, &bridge, PORT);
+	attach_below(&bridge, &part, 8);
+	numbers(world, 0, PORT, 1, 1);
+	put(world, 0, PORT, 4, 2, 2);
+	memory_window(world, 0, PORT, 0x90100000, 0x902fffff);
+	put(world, 1, 8, BAR(0), 4, 0x90000000);
+	put(world, 1, 8, BAR(1), 4, 0x100);
+	put(world, 1, 8, BAR(2), 4, 0x90200000);
+	put(world, 1, 8, 4, 2, 3);
+	assert_described(world, BK_FORMAT_TEXT,
+			 "bus 00\n"
+			 "  00:02.0 f1 1b36:1000\n"
+			 "    window memory 0x90100000-0x902fffff\n"
+			 "    01:01.0 a \"card\" 1b36:1000\n"
+			 "      BAR 0 32-bit memory at 0x90000000-0x903fffff\n"
+			 "        0x90000000-0x900fffff is in no window\n"
+			 "        0x90300000-0x903fffff is in no window\n"
+			 "      BAR 1 I/O at 0x00000100-0x0000010f\n"
+			 "        0x00000100-0x0000010f is in no window\n"
+			 "      BAR 2 64-bit memory at 0x90200000-0x90200fff\n"
+			 "      BAR 6 expansion ROM at 0x00000000-0x000007ff, off\n");
+	part_destroy(&part);
+	part_create(world, &part, 3,
+		    (struct bk_pci_function_desc){ .name = "a \"b\"", .bars = { MEM32_BAR(0x400000) } });
+	attach_below(&bridge, &part, 8);
+	put(world, 1, 8, BAR(0), 4, 0x90000000);
+	put(world, 1, 8, 4, 2, 2);
+	assert_described(world, BK_FORMAT_JSON,
+			 "{\"bus\": \"00\", \"functions\": [\n"
+			 "  {\"address\": \"00:02.0\", \"name\": \"f1\", \"vendor\": \"0x1b36\", \"device\": "
+			 "\"0x1000\", "
+			 "\"bars\": [], \"windows\": [\n"
+			 "    {\"first\": \"0x90100000\", \"last\": \"0x902fffff\", \"kind\": \"memory\"}], "
+			 "\"functions\": [\n"
+			 "    {\"address\": \"01:01.0\", \"name\": \"a \\\"b\\\"\", \"vendor\": \"0x1b36\", "
+			 "\"device\": "
+			 "\"0x1000\", \"bars\": [\n"
+			 "      {\"first\": \"0x90000000\", \"last\": \"0x903fffff\", \"bar\": 0, \"kind\": "
+			 "\"32-bit memory\", "
+			 "\"decodes\": true, \"unreachable\": [\n"
+			 "        {\"first\": \"0x90000000\", \"last\": \"0x900fffff\"},\n"
+			 "        {\"first\": \"0x90300000\", \"last\": \"0x903fffff\"}]}]}]}]}\n");
+	part_destroy(&part);
+	part_destroy(&bridge);
+}
+
 /* ---- VGA --------------------------------------------------------------- */
 
 static void tune_vga(struct bk_pci_host_desc *desc)
@@ -496,6 +570,7 @@ int main(void)
 		WORLD_TEST(bridges_below_bridges),
 		WORLD_TEST(F19_bus_resets),
 		WORLD_TEST(power_state_shuts_a_bridge),
+		WORLD_TEST(description_tells_what_no_window_reaches),
 		cmocka_unit_test(vga_ranges_follow_command_and_enables),
 		WORLD_TEST(any_writes_to_bridges_are_defined),
 	};

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hierarchy for people and programs: who is where, and which parts of a BAR no window reaches. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "bar.h"
+#include "bridge.h"
+#include "bus.h"
+#include "function.h"
+#include "ranges.h"
+
+/* Addresses of a bus that can be reached from outside. */
+struct reach {
+	struct bk__ranges memory, io;
+};
+
+struct printer {
+	FILE *out;
+	bool json;
+	unsigned depth;
+	bool first; /* of a JSON list */
+	int error;
+};
+
+static void free_reach(struct reach *reach)
+{
+	bk__ranges_free(&reach->memory);
+	bk__ranges_free(&reach->io);
+}
+
+static void put_next(struct printer *p)
+{
+	if (p->json)
+		fputs(p->first ? "\n" : ",\n", p->out);
+	p->first = false;
+	fprintf(p->out, "%*s", (int)p->depth * 2, "");
+}
+
+/* In JSON an object with a range, left open. */
+static void put_range(struct printer *p, uint64_t first, uint64_t last)
+{
+	fprintf(p->out,
+		p->json ? "{\"first\": \"0x%" PRIx64 "\", \"last\": \"0x%" PRIx64 "\""
+			: "0x%08" PRIx64 "-0x%08" PRIx64,
+		first, last);
+}
+
+static void begin_list(struct printer *p, const char *key)
+{
+	if (p->json)
+		fprintf(p->out, ", \"%s\": [", key);
+	p->first = true;
+	p->depth++;
+}
+
+static void end_list(struct printer *p)
+{
+	p->depth--;
+	if (p->json)
+		fputs("]", p->out);
+	p->first = false;
+}
+
+static void put_name(struct printer *p, const char *name)
+{
+	for (const unsigned char *s = (const unsigned char *)name; *s; s++) {
+		if (!p->json)
+			putc(*s, p->out);
+		else if (*s == '"' || *s == '\\')
+			fprintf(p->out, "\\%c", *s);
+		else if (*s < 0x20)
+			fprintf(p->out, "\\u%04x", *s);
+		else
+			putc(*s, p->out);
+	}
+}
+
+/* What of [first, last] is in no window, one line each. */
+static void put_unreachable(struct printer *p, const struct bk__ranges *reach, uint64_t first, uint64_t last)
+{
+	struct bk__ranges rest = { 0 };
+
+	p->error = bk__ranges_add(&rest, first, last);
+	for (size_t i = 0; i < reach->count && !p->error; i++)
+		p->error = bk__ranges_remove(&rest, reach->at[i].first, reach->at[i].last);
+	begin_list(p, "unreachable");
+	for (size_t i = 0; i < rest.count && !p->error; i++) {
+		put_next(p);
+		put_range(p, rest.at[i].first, rest.at[i].last);
+		fputs(p->json ? "}" : " is in no window\n", p->out);
+	}
+	end_list(p);
+	bk__ranges_free(&rest);
+}
+
+static void put_bar(struct printer *p, const struct bk_pci_function *function, unsigned index,
+		    const struct reach *reach)
+{
+	const struct bk_pci_bar *bar = bk__function_bar(function, index);
+	struct bk__place place = bk__map_wanted(function, index);
+	const char *kind = bk__bar_kind(bar, index == BK_PCI_ROM);
+
+	put_next(p);
+	if (p->json) {
+		put_range(p, place.first, place.last);
+		fprintf(p->out, ", \"bar\": %u, \"kind\": \"%s\", \"decodes\": %s", index, kind,
+			place.on ? "true" : "false");
+	} else {
+		fprintf(p->out, "BAR %u %s at ", index, kind);
+		put_range(p, place.first, place.last);
+		fputs(place.on ? "\n" : ", off\n", p->out);
+	}
+	if (place.on && !p->error)
+		put_unreachable(p, bar->kind == BK_PCI_BAR_IO ? &reach->io : &reach->memory, place.first,
+				place.last);
+	if (p->json)
+		fputs("}", p->out);
+	p->first = false;
+}
+
+/* What of `above` a window lets through. */
+static int add_window(struct bk__ranges *below, const struct bk__ranges *above,
+		      const struct bk__place *window)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < above->count && window->on && !error; i++) {
+		uint64_t first = above->at[i].first > window->first ? above->at[i].first : window->first;
+		uint64_t last = above->at[i].last < window->last ? above->at[i].last : window->last;
+
+		if (first <= last)
+			error = bk__ranges_add(below, first, last);
+	}
+	return error;
+}
+
+static void put_windows(struct printer *p, const struct bk_pci_function *bridge, const struct reach *above,
+			struct reach *below)
+{
+	static const struct {
+		unsigned show;
+		const char *name;
+		bool io;
+	} windows[] = {
+		{ BK__SHOW_IO, "I/O", true },
+		{ BK__SHOW_MEMORY, "memory", false },
+		{ BK__SHOW_PREFETCHABLE, "prefetchable", false },
+		{ BK__SHOW_VGA_MEMORY, "VGA memory", false },
+		{ BK__SHOW_VGA_MONO, "VGA ports", true },
+		{ BK__SHOW_VGA_COLOR, "VGA ports", true },
+	};
+
+	begin_list(p, "windows");
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]) && !p->error; i++) {
+		struct bk__place place = bk__map_wanted(bridge, windows[i].show);
+
+		if (!place.on)
+			continue;
+		put_next(p);
+		if (!p->json)
+			fprintf(p->out, "window %s ", windows[i].name);
+		put_range(p, place.first, place.last);
+		if (p->json)
+			fprintf(p->out, ", \"kind\": \"%s\"}", windows[i].name);
+		else
+			fputs("\n", p->out);
+		p->error = windows[i].io ? add_window(&below->io, &above->io, &place)
+					 : add_window(&below->memory, &above->memory, &place);
+	}
+	end_list(p);
+}
+
+static void put_bus(struct printer *p, const struct bk_pci_bus *bus, unsigned number,
+		    const struct reach *reach);
+
+static void put_function(struct printer *p, struct bk_pci_function *function, unsigned bus,
+			 const struct reach *reach)
+{
+	struct reach below = { { 0 }, { 0 } };
+	unsigned secondary = 0;
+
+	pthread_mutex_lock(&function->lock);
+	put_next(p);
+	fprintf(p->out, p->json ? "{\"address\": \"%02x:%02x.%x\", \"name\": \"" : "%02x:%02x.%x ", bus,
+		function->devfn >> 3, function->devfn & 7);
+	put_name(p, function->name);
+	fprintf(p->out, p->json ? "\", \"vendor\": \"0x%04x\", \"device\": \"0x%04x\"" : " %04x:%04x\n",
+		function->desc.vendor, function->desc.device);
+	begin_list(p, "bars");
+	for (unsigned i = 0; i <= BK_PCI_ROM && !p->error; i++)
+		if (bk__function_bar(function, i))
+			put_bar(p, function, i, reach);
+	end_list(p);
+	if (function->secondary) {
+		secondary = (unsigned)bk__config_get(&function->config, BK__BRIDGE_SECONDARY, 1);
+		put_windows(p, function, reach, &below);
+	}
+	pthread_mutex_unlock(&function->lock);
+	if (function->secondary && !p->error)
+		put_bus(p, function->secondary, secondary, &below);
+	free_reach(&below);
+	if (p->json)
+		fputs("}", p->out);
+	p->first = false;
+}
+
+/* Host's lock. */
+static void put_bus(struct printer *p, const struct bk_pci_bus *bus, unsigned number,
+		    const struct reach *reach)
+{
+	begin_list(p, "functions");
+	for (unsigned i = 0; i < 256 && !p->error; i++)
+		if (bus->functions[i])
+			put_function(p, bus->functions[i], number, reach);
+	end_list(p);
+}
+
+int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format)
+{
+	struct printer p = { .out = out, .json = format == BK_FORMAT_JSON };
+	struct reach reach = { { 0 }, { 0 } };
+
+	for (unsigned i = 0; i < host->desc.window_count && !p.error; i++) {
+		const struct bk_pci_window *window = &host->desc.windows[i];
+
+		p.error =
+			bk__ranges_add(window->kind == BK_PCI_WINDOW_IO ? &reach.io : &reach.memory,
+				       window->bus_first, window->bus_first + (window->last - window->first));
+	}
+	if (!p.error) {
+		fprintf(out, p.json ? "{\"bus\": \"%02x\"" : "bus %02x\n", host->desc.bus_first);
+		pthread_mutex_lock(&host->lock);
+		put_bus(&p, host->root, host->desc.bus_first, &reach);
+		pthread_mutex_unlock(&host->lock);
+		if (p.json)
+			fputs("}\n", out);
+	}
+	free_reach(&reach);
+	if (!p.error && (fflush(out) || ferror(out)))
+		p.error = -EIO;
+	return p.error;
+}
