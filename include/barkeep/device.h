@@ -43,9 +43,9 @@ enum {
 };
 
 struct bk_device_info {
-	unsigned flags;	  /* BK_DEVICE_CAN_* */
+	unsigned flags;   /* BK_DEVICE_CAN_* */
 	unsigned regions; /* how many region indexes there are */
-	unsigned irqs;	  /* how many interrupt indexes there are */
+	unsigned irqs;    /* how many interrupt indexes there are */
 };
 
 enum {
@@ -61,9 +61,9 @@ struct bk_device_area {
 };
 
 struct bk_device_region {
-	unsigned flags; /* BK_DEVICE_READ ... */
-	uint64_t size;	/* bytes; 0: there is no such region */
-	int fd;		/* to map from, owned by the device; -1 without BK_DEVICE_MMAP */
+	unsigned flags;     /* BK_DEVICE_READ ... */
+	uint64_t size;      /* bytes; 0: there is no such region */
+	int fd;             /* to map from, owned by the device; -1 without BK_DEVICE_MMAP */
 	uint64_t fd_offset; /* byte 0 of the region in that file */
 	unsigned area_count;
 	struct bk_device_area areas[BK_DEVICE_AREAS]; /* ascending, disjoint */
@@ -94,9 +94,9 @@ enum {
 /* A range of I/O virtual addresses (the guest's physical ones). */
 struct bk_device_dma {
 	uint64_t iova, size; /* bytes; page multiples */
-	unsigned flags;	     /* BK_DEVICE_DMA_* */
-	void *vaddr;	     /* the same memory in this process */
-	int fd;		     /* the file it comes from, or -1 */
+	unsigned flags;      /* BK_DEVICE_DMA_* */
+	void *vaddr;         /* the same memory in this process */
+	int fd;              /* the file it comes from, or -1 */
 	uint64_t fd_offset;
 };
 
@@ -134,7 +134,8 @@ struct bk_device_ops {
 	int (*region)(struct bk_device *device, unsigned index, struct bk_device_region *region);
 	int (*irq)(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
 	int (*read)(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);
-	int (*write)(struct bk_device *device, unsigned region, uint64_t offset, const void *data, size_t count);
+	int (*write)(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		     size_t count);
 	int (*set_irqs)(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 			unsigned start, unsigned count, const int *fds);
 	int (*dma_map)(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
@@ -156,14 +157,15 @@ int bk_device_info(struct bk_device *device, struct bk_device_info *info);
 int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region);
 int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
 int bk_device_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);
-int bk_device_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data, size_t count);
-int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action, unsigned start,
-		       unsigned count, const int *fds);
+int bk_device_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		    size_t count);
+int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+		       unsigned start, unsigned count, const int *fds);
 int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 int bk_device_reset(struct bk_device *device);
-void bk_device_describe(struct bk_device *device, void (*say)(void *opaque, const char *key, const char *value),
-			void *opaque);
+void bk_device_describe(struct bk_device *device,
+			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);
 
 /* ---- Backs ------------------------------------------------------------- */

@@ -349,8 +349,8 @@ void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_i
 int bk_pci_function_line(struct bk_pci_function *function);
 
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
- * masked, not a bus master (COMMAND bit 2), outside D0 or on no bus. -EINVAL beyond the vectors enabled, -EPERM with irq ops.
- * Any thread, no function lock held. */
+ * masked, not a bus master (COMMAND bit 2), outside D0 or on no bus. -EINVAL beyond the vectors enabled,
+ * -EPERM with irq ops. Any thread, no function lock held. */
 int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector);
 
 /* A function's INTx level (STATUS bit 3; gated by Interrupt Disable, MSI,

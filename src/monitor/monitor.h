@@ -15,25 +15,26 @@ struct bk__monitor_config {
 	const char *initrd; /* or NULL */
 	const char *append; /* kernel command line, or NULL */
 	uint64_t memory;    /* bytes of guest RAM; a multiple of 2 MiB */
-	unsigned cpus;	    /* 1..16 */
+	unsigned cpus;      /* 1..16 */
 	bool huge_pages;    /* RAM from hugetlbfs pages */
 	bool preallocate;   /* touch all RAM before the guest starts */
 	bool peer_to_peer;  /* map BARs into the IOMMU too, following their moves */
-	bool no_reboot;	    /* a guest's reset ends the run */
-	int console_in;	    /* the guest's serial console; -1: none */
+	bool no_reboot;     /* a guest's reset ends the run */
+	int console_in;     /* the guest's serial console; -1: none */
 	int console_out;
 };
 
 enum bk__monitor_end {
 	BK__END_POWEROFF,     /* the guest switched itself off */
-	BK__END_RESET,	      /* the guest reset itself, and no_reboot was asked for */
+	BK__END_RESET,        /* the guest reset itself, and no_reboot was asked for */
 	BK__END_TRIPLE_FAULT, /* a vCPU shut down */
 	BK__END_STOPPED,      /* bk__monitor_stop, the escape key */
-	BK__END_ERROR,	      /* KVM or the monitor failed; the line says how */
+	BK__END_ERROR,        /* KVM or the monitor failed; the line says how */
 };
 
 /* Opens KVM, makes RAM, platform and host bridge, loads kernel and initrd. */
-int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor **monitor, struct bk_error *err);
+int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor **monitor,
+		       struct bk_error *err);
 
 /* The domain of all the guest's spaces: what bk_mediate_create needs. */
 struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor);
@@ -60,7 +61,7 @@ void bk__monitor_stop(struct bk__monitor *monitor);
 /* Exits that were served: for `run --stats`. */
 struct bk__monitor_stats {
 	uint64_t mmio_exits, io_exits;
-	uint64_t mapped_exits; /* found a mapped page without a memslot (F37 and races) */
+	uint64_t mapped_exits;         /* found a mapped page without a memslot (F37 and races) */
 	uint64_t memslots, unmappable; /* now; pages that could not get a memslot */
 };
 void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vector: reads registers with an instruction that KVM does not emulate (PADDD of MMX), once or for a while. */
+/* vector: reads registers with an instruction that KVM does not emulate (PADDD of MMX), once or for a while.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,53 +18,58 @@ static sigjmp_buf illegal;
 
 static void on_illegal(int number)
 {
-    (void)number;
-    siglongjmp(illegal, 1);
+	(void)number;
+	siglongjmp(illegal, 1);
 }
 
 static uint64_t load(const volatile uint64_t *at)
 {
-    uint64_t value;
+	uint64_t value;
 
-    __asm__ volatile("pxor %%mm0, %%mm0\n\tpaddd %1, %%mm0\n\tmovq %%mm0, %0\n\temms" : "=r"(value) : "m"(*at) : "mm0");
-    return value;
+	__asm__ volatile("pxor %%mm0, %%mm0\n\tpaddd %1, %%mm0\n\tmovq %%mm0, %0\n\temms"
+			 : "=r"(value)
+			 : "m"(*at)
+			 : "mm0");
+	return value;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || argc > 4) {
-        fputs("usage: vector FILE OFFSET [SECONDS]\n"
-              "Prints \"illegal\" or the 8 bytes; with SECONDS, how many reads were done and how many were illegal.\n",
-              stderr);
-        return 2;
-    }
-    const int fd = open(argv[1], O_RDWR | O_SYNC);
-    const uint64_t offset = strtoull(argv[2], NULL, 0);
-    uint8_t *page = fd < 0 ? MAP_FAILED
-                           : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(offset & ~4095ull));
-    if (page == MAP_FAILED) {
-        fprintf(stderr, "vector: %s: %s\n", argv[1], strerror(errno));
-        return 1;
-    }
-    const volatile uint64_t *at = (const volatile uint64_t *)(page + (offset & 4088));
-    const struct sigaction action = { .sa_handler = on_illegal };
-    static uint64_t reads, bad; /* static: kept over siglongjmp */
-    const time_t end = time(NULL) + (argc == 4 ? atoi(argv[3]) : 0);
+	if (argc < 3 || argc > 4) {
+		fputs("usage: vector FILE OFFSET [SECONDS]\n"
+		      "Prints \"illegal\" or the 8 bytes; with SECONDS, how many reads were done and how "
+		      "many were illegal.\n",
+		      stderr);
+		return 2;
+	}
+	const int fd = open(argv[1], O_RDWR | O_SYNC);
+	const uint64_t offset = strtoull(argv[2], NULL, 0);
+	uint8_t *page =
+		fd < 0 ? MAP_FAILED
+		       : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(offset & ~4095ull));
+	if (page == MAP_FAILED) {
+		fprintf(stderr, "vector: %s: %s\n", argv[1], strerror(errno));
+		return 1;
+	}
+	const volatile uint64_t *at = (const volatile uint64_t *)(page + (offset & 4088));
+	const struct sigaction action = { .sa_handler = on_illegal };
+	static uint64_t reads, bad; /* static: kept over siglongjmp */
+	const time_t end = time(NULL) + (argc == 4 ? atoi(argv[3]) : 0);
 
-    sigaction(SIGILL, &action, NULL);
-    if (argc == 3) {
-        if (sigsetjmp(illegal, 1))
-            puts("illegal");
-        else
-            printf("0x%016" PRIx64 "\n", load(at));
-        return 0;
-    }
-    if (sigsetjmp(illegal, 1))
-        bad++;
-    while (time(NULL) < end) {
-        reads++;
-        load(at);
-    }
-    printf("reads=%" PRIu64 " illegal=%" PRIu64 "\n", reads, bad);
-    return 0;
+	sigaction(SIGILL, &action, NULL);
+	if (argc == 3) {
+		if (sigsetjmp(illegal, 1))
+			puts("illegal");
+		else
+			printf("0x%016" PRIx64 "\n", load(at));
+		return 0;
+	}
+	if (sigsetjmp(illegal, 1))
+		bad++;
+	while (time(NULL) < end) {
+		reads++;
+		load(at);
+	}
+	printf("reads=%" PRIu64 " illegal=%" PRIu64 "\n", reads, bad);
+	return 0;
 }
