@@ -284,7 +284,8 @@ enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
 
 /*
  * The tree of regions, the flat view, who is shadowed by whom, the counters.
- * Takes the commit lock: never from a listener. 0, -EIO or -ENOMEM.
+ * Takes the commit lock, but not while it writes: never from a listener. 0,
+ * -EIO or -ENOMEM.
  */
 int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
 

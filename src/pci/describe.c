@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hierarchy for people and programs: who is where, and which parts of a BAR no window reaches. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "bar.h"
+#include "base/printer.h"
 #include "bridge.h"
 #include "bus.h"
 #include "function.h"
@@ -15,93 +15,55 @@ struct reach {
 	struct bk__ranges memory, io;
 };
 
-struct printer {
-	FILE *out;
-	bool json;
-	unsigned depth;
-	bool first; /* of a JSON list */
-	int error;
-};
-
 static void free_reach(struct reach *reach)
 {
 	bk__ranges_free(&reach->memory);
 	bk__ranges_free(&reach->io);
 }
 
-static void put_next(struct printer *p)
-{
-	if (p->json)
-		fputs(p->first ? "\n" : ",\n", p->out);
-	p->first = false;
-	fprintf(p->out, "%*s", (int)p->depth * 2, "");
-}
-
 /* In JSON an object with a range, left open. */
-static void put_range(struct printer *p, uint64_t first, uint64_t last)
-{
-	fprintf(p->out,
-		p->json ? "{\"first\": \"0x%" PRIx64 "\", \"last\": \"0x%" PRIx64 "\""
-			: "0x%08" PRIx64 "-0x%08" PRIx64,
-		first, last);
-}
-
-static void begin_list(struct printer *p, const char *key)
+static void put_range(struct bk__printer *p, uint64_t first, uint64_t last)
 {
 	if (p->json)
-		fprintf(p->out, ", \"%s\": [", key);
-	p->first = true;
-	p->depth++;
+		fputs("{", p->out);
+	bk__put_range(p, first, last);
 }
 
-static void end_list(struct printer *p)
+/* The next key of an object. */
+static void put_list(struct bk__printer *p, const char *key)
 {
-	p->depth--;
 	if (p->json)
-		fputs("]", p->out);
-	p->first = false;
-}
-
-static void put_name(struct printer *p, const char *name)
-{
-	for (const unsigned char *s = (const unsigned char *)name; *s; s++) {
-		if (!p->json)
-			putc(*s, p->out);
-		else if (*s == '"' || *s == '\\')
-			fprintf(p->out, "\\%c", *s);
-		else if (*s < 0x20)
-			fprintf(p->out, "\\u%04x", *s);
-		else
-			putc(*s, p->out);
-	}
+		fputs(", ", p->out);
+	bk__put_list(p, key);
 }
 
 /* What of [first, last] is in no window, one line each. */
-static void put_unreachable(struct printer *p, const struct bk__ranges *reach, uint64_t first, uint64_t last)
+static void put_unreachable(struct bk__printer *p, const struct bk__ranges *reach, uint64_t first,
+			    uint64_t last)
 {
 	struct bk__ranges rest = { 0 };
 
 	p->error = bk__ranges_add(&rest, first, last);
 	for (size_t i = 0; i < reach->count && !p->error; i++)
 		p->error = bk__ranges_remove(&rest, reach->at[i].first, reach->at[i].last);
-	begin_list(p, "unreachable");
+	put_list(p, "unreachable");
 	for (size_t i = 0; i < rest.count && !p->error; i++) {
-		put_next(p);
+		bk__put_next(p);
 		put_range(p, rest.at[i].first, rest.at[i].last);
 		fputs(p->json ? "}" : " is in no window\n", p->out);
 	}
-	end_list(p);
+	bk__put_list_end(p);
 	bk__ranges_free(&rest);
 }
 
-static void put_bar(struct printer *p, const struct bk_pci_function *function, unsigned index,
+static void put_bar(struct bk__printer *p, const struct bk_pci_function *function, unsigned index,
 		    const struct reach *reach)
 {
 	const struct bk_pci_bar *bar = bk__function_bar(function, index);
 	struct bk__place place = bk__map_wanted(function, index);
 	const char *kind = bk__bar_kind(bar, index == BK_PCI_ROM);
 
-	put_next(p);
+	bk__put_next(p);
 	if (p->json) {
 		put_range(p, place.first, place.last);
 		fprintf(p->out, ", \"bar\": %u, \"kind\": \"%s\", \"decodes\": %s", index, kind,
@@ -135,8 +97,8 @@ static int add_window(struct bk__ranges *below, const struct bk__ranges *above,
 	return error;
 }
 
-static void put_windows(struct printer *p, const struct bk_pci_function *bridge, const struct reach *above,
-			struct reach *below)
+static void put_windows(struct bk__printer *p, const struct bk_pci_function *bridge,
+			const struct reach *above, struct reach *below)
 {
 	static const struct {
 		unsigned show;
@@ -151,13 +113,13 @@ static void put_windows(struct printer *p, const struct bk_pci_function *bridge,
 		{ BK__SHOW_VGA_COLOR, "VGA ports", true },
 	};
 
-	begin_list(p, "windows");
+	put_list(p, "windows");
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]) && !p->error; i++) {
 		struct bk__place place = bk__map_wanted(bridge, windows[i].show);
 
 		if (!place.on)
 			continue;
-		put_next(p);
+		bk__put_next(p);
 		if (!p->json)
 			fprintf(p->out, "window %s ", windows[i].name);
 		put_range(p, place.first, place.last);
@@ -168,30 +130,30 @@ static void put_windows(struct printer *p, const struct bk_pci_function *bridge,
 		p->error = windows[i].io ? add_window(&below->io, &above->io, &place)
 					 : add_window(&below->memory, &above->memory, &place);
 	}
-	end_list(p);
+	bk__put_list_end(p);
 }
 
-static void put_bus(struct printer *p, const struct bk_pci_bus *bus, unsigned number,
+static void put_bus(struct bk__printer *p, const struct bk_pci_bus *bus, unsigned number,
 		    const struct reach *reach);
 
-static void put_function(struct printer *p, struct bk_pci_function *function, unsigned bus,
+static void put_function(struct bk__printer *p, struct bk_pci_function *function, unsigned bus,
 			 const struct reach *reach)
 {
 	struct reach below = { { 0 }, { 0 } };
 	unsigned secondary = 0;
 
 	pthread_mutex_lock(&function->lock);
-	put_next(p);
+	bk__put_next(p);
 	fprintf(p->out, p->json ? "{\"address\": \"%02x:%02x.%x\", \"name\": \"" : "%02x:%02x.%x ", bus,
 		function->devfn >> 3, function->devfn & 7);
-	put_name(p, function->name);
+	bk__put_text(p, function->name);
 	fprintf(p->out, p->json ? "\", \"vendor\": \"0x%04x\", \"device\": \"0x%04x\"" : " %04x:%04x\n",
 		function->desc.vendor, function->desc.device);
-	begin_list(p, "bars");
+	put_list(p, "bars");
 	for (unsigned i = 0; i <= BK_PCI_ROM && !p->error; i++)
 		if (bk__function_bar(function, i))
 			put_bar(p, function, i, reach);
-	end_list(p);
+	bk__put_list_end(p);
 	if (function->secondary) {
 		secondary = (unsigned)bk__config_get(&function->config, BK__BRIDGE_SECONDARY, 1);
 		put_windows(p, function, reach, &below);
@@ -206,21 +168,24 @@ static void put_function(struct printer *p, struct bk_pci_function *function, un
 }
 
 /* Host's lock. */
-static void put_bus(struct printer *p, const struct bk_pci_bus *bus, unsigned number,
+static void put_bus(struct bk__printer *p, const struct bk_pci_bus *bus, unsigned number,
 		    const struct reach *reach)
 {
-	begin_list(p, "functions");
+	put_list(p, "functions");
 	for (unsigned i = 0; i < 256 && !p->error; i++)
 		if (bus->functions[i])
 			put_function(p, bus->functions[i], number, reach);
-	end_list(p);
+	bk__put_list_end(p);
 }
 
 int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format)
 {
-	struct printer p = { .out = out, .json = format == BK_FORMAT_JSON };
+	struct bk__printer p;
 	struct reach reach = { { 0 }, { 0 } };
+	int error = bk__printer_begin(&p, format == BK_FORMAT_JSON);
 
+	if (error)
+		return error;
 	for (unsigned i = 0; i < host->desc.window_count && !p.error; i++) {
 		const struct bk_pci_window *window = &host->desc.windows[i];
 
@@ -229,15 +194,13 @@ int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format for
 				       window->bus_first, window->bus_first + (window->last - window->first));
 	}
 	if (!p.error) {
-		fprintf(out, p.json ? "{\"bus\": \"%02x\"" : "bus %02x\n", host->desc.bus_first);
+		fprintf(p.out, p.json ? "{\"bus\": \"%02x\"" : "bus %02x\n", host->desc.bus_first);
 		pthread_mutex_lock(&host->lock);
 		put_bus(&p, host->root, host->desc.bus_first, &reach);
 		pthread_mutex_unlock(&host->lock);
 		if (p.json)
-			fputs("}\n", out);
+			fputs("}\n", p.out);
 	}
 	free_reach(&reach);
-	if (!p.error && (fflush(out) || ferror(out)))
-		p.error = -EIO;
-	return p.error;
+	return bk__printer_end(&p, out);
 }

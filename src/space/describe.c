@@ -2,69 +2,16 @@
 /* What a space looks like, for people and for programs. */
 #include "internal.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
-struct printer {
-	FILE *out;
-	bool json;
-	unsigned depth;
-	bool first; /* of a JSON list */
-	uint64_t epoch;
-};
-
-static void put_string(struct printer *p, const char *string)
-{
-	putc('"', p->out);
-	for (const unsigned char *s = (const unsigned char *)string; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(p->out, "\\%c", *s);
-		else if (*s < 0x20)
-			fprintf(p->out, "\\u%04x", *s);
-		else
-			putc(*s, p->out);
-	}
-	putc('"', p->out);
-}
+#include "base/printer.h"
 
 /* `"key": "name"` in JSON. */
-static void put_name(struct printer *p, const char *key, const char *name)
+static void put_name(struct bk__printer *p, const char *key, const char *name)
 {
-	fprintf(p->out, "\"%s\": ", key);
-	put_string(p, name);
-}
-
-/* Addresses are strings in JSON: its numbers are not sure to hold 64 bits. */
-static void put_range(struct printer *p, uint64_t first, uint64_t last)
-{
-	if (p->json)
-		fprintf(p->out, "\"first\": \"0x%" PRIx64 "\", \"last\": \"0x%" PRIx64 "\"", first, last);
-	else
-		fprintf(p->out, "0x%08" PRIx64 "-0x%08" PRIx64, first, last);
-}
-
-static void put_next(struct printer *p)
-{
-	if (p->json)
-		fputs(p->first ? "\n" : ",\n", p->out);
-	p->first = false;
-	fprintf(p->out, "%*s", (int)p->depth * 2, "");
-}
-
-static void begin_list(struct printer *p, const char *key)
-{
-	if (p->json)
-		fprintf(p->out, "\"%s\": [", key);
-	p->first = true;
-	p->depth++;
-}
-
-static void end_list(struct printer *p)
-{
-	p->depth--;
-	if (p->json)
-		fputs("]", p->out);
-	p->first = false;
+	fprintf(p->out, "\"%s\": \"", key);
+	bk__put_text(p, name);
+	fputs("\"", p->out);
 }
 
 static const char *const kinds[] = {
@@ -76,18 +23,19 @@ static const char *const kinds[] = {
 static int put_region(void *opaque, struct bk_region *region);
 
 /* The regions of a space; a space that shows in several places is told once. */
-static void put_regions(struct printer *p, struct bk_space *space)
+static void put_regions(struct bk__printer *p, struct bk_space *space)
 {
-	begin_list(p, "regions");
+	bk__put_list(p, "regions");
 	bk__regions_visit(space, 0, UINT64_MAX, put_region, p);
-	end_list(p);
+	bk__put_list_end(p);
 }
 
-static void put_nested(struct printer *p, const struct bk_region *region)
+static void put_nested(struct bk__printer *p, const struct bk_region *region)
 {
-	bool seen = region->nested->epoch == p->epoch;
+	const uint64_t epoch = region->space->domain->epoch;
+	bool seen = region->nested->epoch == epoch;
 
-	region->nested->epoch = p->epoch;
+	region->nested->epoch = epoch;
 	if (p->json) {
 		fprintf(p->out, ", \"nested\": {\"at\": \"0x%" PRIx64 "\", ", region->nested_first);
 		put_name(p, "space", region->nested->name);
@@ -107,12 +55,12 @@ static void put_nested(struct printer *p, const struct bk_region *region)
 static int put_region(void *opaque, struct bk_region *region)
 {
 	uint64_t errors = bk_region_errors(region);
-	struct printer *p = opaque;
+	struct bk__printer *p = opaque;
 
-	put_next(p);
+	bk__put_next(p);
 	if (p->json) {
 		fputs("{", p->out);
-		put_range(p, region->first, region->last);
+		bk__put_range(p, region->first, region->last);
 		fputs(", ", p->out);
 		put_name(p, "name", region->name);
 		fprintf(p->out,
@@ -126,7 +74,7 @@ static int put_region(void *opaque, struct bk_region *region)
 		p->first = false;
 		return 0;
 	}
-	put_range(p, region->first, region->last);
+	bk__put_range(p, region->first, region->last);
 	fprintf(p->out, " %s %s, priority %d, rank 0x%" PRIx64 "%s", region->name, kinds[region->kind],
 		region->priority, region->rank, region->enabled ? "" : ", disabled");
 	if (errors)
@@ -138,16 +86,16 @@ static int put_region(void *opaque, struct bk_region *region)
 	return 0;
 }
 
-static void put_flat(struct printer *p, const struct bk_space *space)
+static void put_flat(struct bk__printer *p, const struct bk_space *space)
 {
 	for (size_t i = 0; i < space->view->count; i++) {
 		struct bk_flat flat;
 
 		bk__span_flat(space->view->spans[i], &flat);
-		put_next(p);
+		bk__put_next(p);
 		if (p->json)
 			fputs("{", p->out);
-		put_range(p, flat.first, flat.last);
+		bk__put_range(p, flat.first, flat.last);
 		if (p->json) {
 			fputs(", ", p->out);
 			put_name(p, "region", flat.region->name);
@@ -160,16 +108,16 @@ static void put_flat(struct printer *p, const struct bk_space *space)
 	}
 }
 
-static void put_shadow(struct printer *p, const struct bk_space *space, const struct bk__item *loser,
+static void put_shadow(struct bk__printer *p, const struct bk_space *space, const struct bk__item *loser,
 		       const struct bk__span *winner)
 {
 	uint64_t first = loser->first > winner->first ? loser->first : winner->first;
 	uint64_t last = loser->last < winner->last ? loser->last : winner->last;
 
-	put_next(p);
+	bk__put_next(p);
 	if (p->json)
 		fputs("{", p->out);
-	put_range(p, first, last);
+	bk__put_range(p, first, last);
 	if (p->json) {
 		fputs(", ", p->out);
 		put_name(p, "space", space->name);
@@ -184,23 +132,23 @@ static void put_shadow(struct printer *p, const struct bk_space *space, const st
 }
 
 /* Every part of what a region of the space would answer that another one does. */
-static int put_shadows(struct printer *p, struct bk_space *space);
+static int put_shadows(struct bk__printer *p, struct bk_space *space);
 
 static int put_nested_shadows(void *opaque, struct bk_region *region)
 {
-	struct printer *p = opaque;
+	struct bk__printer *p = opaque;
 
-	if (!region->nested || region->nested->epoch == p->epoch)
+	if (!region->nested || region->nested->epoch == region->space->domain->epoch)
 		return 0;
 	return put_shadows(p, region->nested);
 }
 
-static int put_shadows(struct printer *p, struct bk_space *space)
+static int put_shadows(struct bk__printer *p, struct bk_space *space)
 {
 	const struct bk__view *view = space->view;
 	int error = bk__view_items(space, 0, space->last);
 
-	space->epoch = p->epoch;
+	space->epoch = space->domain->epoch;
 	for (size_t i = 0; !error && i < space->domain->items.count; i++) {
 		const struct bk__item *item = &space->domain->items.at[i];
 
@@ -216,7 +164,7 @@ static int put_shadows(struct printer *p, struct bk_space *space)
 	return error ? error : bk__regions_visit(space, 0, UINT64_MAX, put_nested_shadows, p);
 }
 
-static int describe(struct bk_space *space, struct printer *p)
+static int describe(struct bk_space *space, struct bk__printer *p)
 {
 	struct bk_space_stats stats;
 	int error;
@@ -229,17 +177,17 @@ static int describe(struct bk_space *space, struct printer *p)
 	} else {
 		fprintf(p->out, "%s 0x0-0x%" PRIx64 "\nregions\n", space->name, space->last);
 	}
-	p->epoch = ++space->domain->epoch;
+	space->domain->epoch++; /* spaces told in this pass have it */
 	put_regions(p, space);
 	fputs(p->json ? ",\n" : "answered\n", p->out);
-	begin_list(p, "flat");
+	bk__put_list(p, "flat");
 	put_flat(p, space);
-	end_list(p);
+	bk__put_list_end(p);
 	fputs(p->json ? ",\n" : "shadowed\n", p->out);
-	begin_list(p, "shadowed");
-	p->epoch = ++space->domain->epoch;
+	bk__put_list(p, "shadowed");
+	space->domain->epoch++;
 	error = put_shadows(p, space);
-	end_list(p);
+	bk__put_list_end(p);
 	fprintf(p->out,
 		p->json ? ",\n\"unclaimed_reads\": %" PRIu64 ", \"unclaimed_writes\": %" PRIu64
 			  ", \"errors\": %" PRIu64 "}\n"
@@ -251,14 +199,15 @@ static int describe(struct bk_space *space, struct printer *p)
 
 int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format)
 {
-	struct printer p = { .out = out, .json = format == BK_FORMAT_JSON };
-	int error = bk__lock(space->domain);
+	struct bk__printer p;
+	int error = bk__printer_begin(&p, format == BK_FORMAT_JSON);
 
 	if (error)
 		return error;
-	error = describe(space, &p);
-	bk__unlock(space->domain);
-	if (!error && (fflush(out) || ferror(out)))
-		error = -EIO;
-	return error;
+	p.error = bk__lock(space->domain);
+	if (!p.error) {
+		p.error = describe(space, &p);
+		bk__unlock(space->domain);
+	}
+	return bk__printer_end(&p, out);
 }

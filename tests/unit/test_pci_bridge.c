@@ -559,6 +559,29 @@ static void any_writes_to_bridges_are_defined(void **state)
 	}
 }
 
+/* A reader of the description that writes config space: no lock may be held while it is written. */
+static ssize_t write_config(void *opaque, const char *text, size_t size)
+{
+	config_write(opaque, BK_PCI_DEVFN(1, 0), 4, 2, 2);
+	return (ssize_t)size;
+}
+
+static void a_description_is_written_without_a_lock(void **state)
+{
+	struct world *world = *state;
+	FILE *out = fopencookie(world, "w", (cookie_io_functions_t){ .write = write_config });
+	struct part bridge;
+
+	part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+	part_attach(world, &bridge, BK_PCI_DEVFN(1, 0));
+	assert_non_null(out);
+	setvbuf(out, NULL, _IONBF, 0);
+	assert_int_equal(bk_pci_host_describe(world->host, out, BK_FORMAT_JSON), 0);
+	fclose(out);
+	assert_int_equal(bridge.command, 2);
+	part_destroy(&bridge);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -573,6 +596,7 @@ int main(void)
 		WORLD_TEST(description_tells_what_no_window_reaches),
 		cmocka_unit_test(vga_ranges_follow_command_and_enables),
 		WORLD_TEST(any_writes_to_bridges_are_defined),
+		WORLD_TEST(a_description_is_written_without_a_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

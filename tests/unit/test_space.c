@@ -565,6 +565,24 @@ static void describe_shows_the_tree_the_view_and_the_shadows(void **state)
 	assert_int_equal(bk_space_destroy(bus), 0);
 }
 
+/* A reader of a description that changes the space: no lock may be held while it is written. */
+static ssize_t change_space(void *opaque, const char *text, size_t size)
+{
+	struct bk_update *update = bk_update_begin(bk_space_domain(opaque));
+
+	return bk_update_commit(update) ? -1 : (ssize_t)size;
+}
+
+static void a_description_is_written_without_a_lock(void **state)
+{
+	FILE *out = fopencookie(space, "w", (cookie_io_functions_t){ .write = change_space });
+
+	assert_non_null(out);
+	setvbuf(out, NULL, _IONBF, 0);
+	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	fclose(out);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -592,6 +610,7 @@ int main(void)
 		TEST(F18_regions_come_back_at_the_same_place),
 		TEST(many_spaces_come_and_go),
 		TEST(describe_shows_the_tree_the_view_and_the_shadows),
+		TEST(a_description_is_written_without_a_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
