@@ -96,17 +96,32 @@ void bench_measure(struct bench_kernel *kernels, size_t count, double seconds, e
 	}
 }
 
+static void print(const char *name, const char *unit, double value, double low, double high, double target)
+{
+	printf("{\"name\": \"%s\", \"value\": %.3f, \"unit\": \"%s\"", name, value, unit);
+	if (low < high)
+		printf(", \"low\": %.3f, \"high\": %.3f", low, high);
+	if (target > 0)
+		printf(", \"target\": %g", target);
+	puts("}");
+	fflush(stdout);
+}
+
 void bench_print(const char *name, const char *unit, double value, double low, double high)
 {
-	printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.2f, \"low\": %.2f, \"high\": %.2f}\n", name,
-	       unit, value, low, high);
-	fflush(stdout);
+	print(name, unit, value, low, high, 0);
+}
+
+void bench_print_target(const char *name, const char *unit, double value, double low, double high,
+			double target)
+{
+	print(name, unit, value, low, high, target);
 }
 
 void bench_print_ratio(const char *name, const char *of, double ratio, double target)
 {
-	printf("{\"name\": \"%s\", \"unit\": \"ratio\", \"of\": \"%s\", \"value\": %.3f, \"target\": %.3f, "
-	       "\"met\": %s}\n",
-	       name, of, ratio, target, ratio <= target ? "true" : "false");
-	fflush(stdout);
+	char full[128];
+
+	snprintf(full, sizeof(full), "ratio/%s", name);
+	print(full, of, ratio, 0, 0, target);
 }

@@ -34,8 +34,12 @@ uint64_t bench_random(uint64_t *state);
 /* Measures kernels that take turns on the calling thread, for about `seconds`. */
 void bench_measure(struct bench_kernel *kernels, size_t count, double seconds, enum bench_clock clock);
 
+/* A figure, with the lowest and the highest round. */
 void bench_print(const char *name, const char *unit, double value, double low, double high);
-/* ... and what it has to be against another figure of this run. */
+/* The same, with the value that it must not exceed. */
+void bench_print_target(const char *name, const char *unit, double value, double low, double high,
+			double target);
+/* ratio/NAME: what the figure of that name is against another one of this run. */
 void bench_print_ratio(const char *name, const char *of, double ratio, double target);
 
 double bench_quantile(double *values, size_t count, double q); /* sorts them */

@@ -175,7 +175,7 @@ static void print_ratio(const char *name, const char *of, double ratio, double t
 	bench_print_ratio(full, of, ratio, target);
 }
 
-static double one_reader(void)
+static void one_reader(void)
 {
 	struct layout *small = layout_create(384);
 	struct bench_kernel kernels[] = {
@@ -188,7 +188,6 @@ static double one_reader(void)
 		{ .run = run_space, .opaque = heaps },
 		{ .run = run_array, .opaque = heaps },
 	};
-	double small_ns;
 
 	bench_pin(1);
 	bench_measure(kernels, 5, 3, BENCH_WALL);
@@ -197,15 +196,12 @@ static double one_reader(void)
 	print("baseline/tree-rwlock/384/random/readers=1", &kernels[2]);
 	print("baseline/map-mutex/384/random/readers=1", &kernels[3]);
 	print("baseline/call/384/random/readers=1", &kernels[4]);
-	print_ratio("dispatch/384/random/readers=1", "baseline/array/384/random/readers=1",
-		    kernels[0].ns / kernels[1].ns, 0.5);
-	small_ns = kernels[0].ns;
+	print_ratio("dispatch/384/random/readers=1", "x the array", kernels[0].ns / kernels[1].ns, 0.5);
 	bench_measure(more, 2, 1, BENCH_WALL);
 	print("dispatch/384/two-heaps/readers=1", &more[0]);
 	print("baseline/array/384/two-heaps/readers=1", &more[1]);
 	layout_destroy(heaps);
 	layout_destroy(small);
-	return small_ns;
 }
 
 static void many_regions(void)
@@ -220,8 +216,7 @@ static void many_regions(void)
 	bench_measure(kernels, 3, 2, BENCH_WALL);
 	print("dispatch/100000/random/readers=1", &kernels[0]);
 	print("baseline/array/100000/random/readers=1", &kernels[1]);
-	print_ratio("dispatch/100000/random/readers=1", "dispatch/384/random/readers=1, in turns with it",
-		    kernels[0].ns / kernels[2].ns, 4);
+	print_ratio("dispatch/100000/random/readers=1", "x 384 regions", kernels[0].ns / kernels[2].ns, 4);
 	layout_destroy(big);
 	layout_destroy(small);
 }
@@ -339,8 +334,7 @@ static void two_readers(void)
 	array = mean(two, 2, 1);
 	print("dispatch/384/random/readers=2", &space);
 	print("baseline/array/384/random/readers=2", &array);
-	print_ratio("dispatch/384/random/readers=2", "dispatch/384/random/readers=1 in the same clock",
-		    space.ns / alone.ns, 1.15);
+	print_ratio("dispatch/384/random/readers=2", "x one reader", space.ns / alone.ns, 1.15);
 
 	pthread_create(&thread, NULL, writer, &w);
 	before = __atomic_load_n(&w.moves, __ATOMIC_RELAXED);
@@ -353,8 +347,7 @@ static void two_readers(void)
 	space = mean(two, 2, 0);
 	array = mean(two, 2, 1);
 	print("dispatch/384/random/readers=2/moves=1000", &space);
-	print_ratio("dispatch/384/random/readers=2/moves=1000", "baseline/array in the same run",
-		    space.ns / array.ns, 0.7);
+	print_ratio("dispatch/384/random/readers=2/moves=1000", "x the array", space.ns / array.ns, 0.7);
 	layout_destroy(l);
 }
 
@@ -374,13 +367,13 @@ static const struct bk_listener_ops recording = { .removed = tell, .added = tell
  * that of reclaim included; the percentiles are of wall time, and so are of the
  * machine as much as of the commit. Once in some hundred moves reclaim is woken.
  */
-static void moves(size_t count, double target_us)
+static void moves(size_t count, double target)
 {
 	enum { SAMPLES = 10000 };
 	struct layout *l = layout_create(count);
 	static double samples[SAMPLES], means[BENCH_ROUNDS], p99s[BENCH_ROUNDS], p999s[BENCH_ROUNDS];
 	struct bk_listener *listener;
-	double mean_us, tail_us;
+	double mean, tail;
 	uint64_t seed = 7;
 	char name[64];
 
@@ -397,30 +390,29 @@ static void moves(size_t count, double target_us)
 				i = bench_random(&seed) % count;
 			start = bench_now(BENCH_WALL);
 			move(l, i, s % 2 ? l->places[i].first : l->end);
-			samples[s] = (bench_now(BENCH_WALL) - start) / 1000;
+			samples[s] = bench_now(BENCH_WALL) - start;
 		}
 		if (!round) /* warm up */
 			continue;
-		means[round - 1] = (bench_now(BENCH_PROCESS_CPU) - cpu) / SAMPLES / 1000;
+		means[round - 1] = (bench_now(BENCH_PROCESS_CPU) - cpu) / SAMPLES;
 		p99s[round - 1] = bench_quantile(samples, SAMPLES, 0.99);
 		p999s[round - 1] = bench_quantile(samples, SAMPLES, 0.999);
 	}
-	mean_us = bench_quantile(means, BENCH_ROUNDS, 0.5);
+	mean = bench_quantile(means, BENCH_ROUNDS, 0.5);
 	snprintf(name, sizeof(name), "move/%zu", count);
-	bench_print(name, "us", mean_us, means[0], means[BENCH_ROUNDS - 1]);
-	bench_print_ratio(name, "one microsecond", mean_us, target_us);
-	tail_us = bench_quantile(p99s, BENCH_ROUNDS, 0.5);
+	bench_print_target(name, "ns", mean, means[0], means[BENCH_ROUNDS - 1], target);
+	tail = bench_quantile(p99s, BENCH_ROUNDS, 0.5);
 	snprintf(name, sizeof(name), "move/%zu/p99", count);
-	bench_print(name, "us", tail_us, p99s[0], p99s[BENCH_ROUNDS - 1]);
-	tail_us = bench_quantile(p999s, BENCH_ROUNDS, 0.5);
+	bench_print(name, "ns", tail, p99s[0], p99s[BENCH_ROUNDS - 1]);
+	tail = bench_quantile(p999s, BENCH_ROUNDS, 0.5);
 	snprintf(name, sizeof(name), "move/%zu/p999", count);
-	bench_print(name, "us", tail_us, p999s[0], p999s[BENCH_ROUNDS - 1]);
+	bench_print(name, "ns", tail, p999s[0], p999s[BENCH_ROUNDS - 1]);
 	bk_listener_remove(listener);
 	layout_destroy(l);
 }
 
 /* 1000 regions move in one update. */
-static void batch(void)
+static double batch(void)
 {
 	struct layout *l = layout_create(10000);
 	double samples[BENCH_ROUNDS * 5], median;
@@ -444,15 +436,16 @@ static void batch(void)
 		start = bench_now(BENCH_WALL);
 		if (!update || bk_update_commit(update))
 			die("a batch failed");
-		samples[s] = (bench_now(BENCH_WALL) - start) / 1000;
+		samples[s] = bench_now(BENCH_WALL) - start;
 	}
 	median = bench_quantile(samples, BENCH_ROUNDS * 5, 0.5);
-	bench_print("batch/10000/moves=1000", "us", median, samples[0], samples[BENCH_ROUNDS * 5 - 1]);
+	bench_print("batch/10000/moves=1000", "ns", median, samples[0], samples[BENCH_ROUNDS * 5 - 1]);
 	layout_destroy(l);
+	return median;
 }
 
 /* A window onto 10,000 regions moves: the view that shows it is made anew. */
-static void rebuild(void)
+static double rebuild(void)
 {
 	struct layout *l = layout_create(10000);
 	struct bk_space *top = bk_space_create(l->domain, "top", UINT64_MAX);
@@ -479,25 +472,28 @@ static void rebuild(void)
 		start = bench_now(BENCH_WALL);
 		if (bk_update_commit(update))
 			die("a rebuild failed");
-		samples[s] = (bench_now(BENCH_WALL) - start) / 1000;
+		samples[s] = bench_now(BENCH_WALL) - start;
 	}
 	median = bench_quantile(samples, BENCH_ROUNDS * 5, 0.5);
-	bench_print("rebuild/10000", "us", median, samples[0], samples[BENCH_ROUNDS * 5 - 1]);
+	bench_print("rebuild/10000", "ns", median, samples[0], samples[BENCH_ROUNDS * 5 - 1]);
 	bk_space_destroy(top);
 	layout_destroy(l);
+	return median;
 }
 
 /* usage: bench_space [SUFFIX]   all of it, or dispatch only if there is a suffix;
  *        bench_space --count N  N dispatches and nothing else, under callgrind */
 int main(int argc, char **argv)
 {
+	double batch_ns;
+
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
 		run_space(layout_create(384), strtoull(argv[2], NULL, 0));
 		return 0;
 	}
 	if (argc == 3 && strcmp(argv[1], "--moves") == 0) {
 		bench_pin(1);
-		moves(strtoull(argv[2], NULL, 0), 1);
+		moves(strtoull(argv[2], NULL, 0), 0);
 		return 0;
 	}
 	if (argc > 1)
@@ -507,9 +503,9 @@ int main(int argc, char **argv)
 		return 0;
 	many_regions();
 	two_readers();
-	moves(384, 3);
-	moves(10000, 40);
-	batch();
-	rebuild();
+	moves(384, 3000);
+	moves(10000, 40000);
+	batch_ns = batch();
+	bench_print_ratio("batch/10000/moves=1000", "x a rebuild", batch_ns / rebuild(), 2.5);
 	return 0;
 }
