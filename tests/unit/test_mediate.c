@@ -225,6 +225,8 @@ static void capabilities_stand_where_the_device_has_them(void **state)
 	for (unsigned i = 3; i < 16; i++)
 		fake_put(&f->fake, 0x90 + i, 1, 0x80 + i);
 	fake_put(&f->fake, 0xa0, 4, 0x03060013); /* AF: TP and FLR */
+	fake_put(&f->fake, 0xa1, 1, 0xd0);
+	fake_put(&f->fake, 0xd0, 4, 0x00010014); /* Enhanced Allocation: not shown */
 	open_(f);
 
 	assert_int_equal(cfg(f, 6, 2) & 0x10, 0x10);
@@ -341,6 +343,7 @@ static void an_express_endpoint_is_integrated_in_the_root_complex(void **state)
 	for (unsigned i = 0x4c; i < 0x60; i += 4)
 		fake_put(&f->fake, i, 4, 0x12345678);
 	fake_put(&f->fake, 0x64, 4, 0x001f0000);
+	fake_put(&f->fake, 0x68, 2, 0x0409);
 	for (unsigned i = 0x6c; i < 0x7c; i += 4)
 		fake_put(&f->fake, i, 4, 0x12345678);
 	open_(f);
@@ -358,6 +361,9 @@ static void an_express_endpoint_is_integrated_in_the_root_complex(void **state)
 	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x2937);
 	fake_put(&f->fake, 0x4a, 2, 0x0024);
 	assert_int_equal(cfg(f, 0x4a, 2), 0x0024);
+	assert_int_equal(cfg(f, 0x68, 2), 0); /* not the host's Device Control 2 */
+	cfg_write(f, 0x4a, 2, 0xffff);        /* errors are cleared in the device */
+	assert_int_equal(fake_get(&f->fake, 0x4a, 2), 0x000f);
 	cfg_write(f, 0x48, 2, 0xa810); /* Initiate FLR */
 	assert_int_equal(f->fake.resets, 1);
 }

@@ -898,10 +898,11 @@ static void places_that_are_not_in_the_device_are_refused_with_a_line(void **sta
 static void stats_name_every_trap_in_order(void **state)
 {
 	struct fixture *f = *state;
+	struct find_stats gone = { .name = "recorder", .region = 2 };
 	static struct recorder r;
 	struct bk_trap_stats stats;
+	struct bk_trap *trap = add(f, &r, 2, 0x100, 4, 0);
 
-	add(f, &r, 2, 0x100, 4, 0);
 	rd(f, 2, 0x100, 4);
 	wr(f, 2, 0x100, 4, 0);
 	wr(f, 2, 0x100, 2, 0);
@@ -926,6 +927,9 @@ static void stats_name_every_trap_in_order(void **state)
 	assert_int_equal(stats.writes, 1);
 	rd(f, BK_DEVICE_CONFIG, 0, 4);
 	assert_int_equal(stats_of(f, BK_DEVICE_CONFIG, NULL).reads, 1);
+	assert_int_equal(bk_trap_remove(trap), 0);
+	bk_mediate_stats(f->mediate, find_stats, &gone);
+	assert_false(gone.found);
 }
 
 /* ---- Mapping ----------------------------------------------------------- */

@@ -259,7 +259,7 @@ static void F19_resets(void **state)
 	static const uint8_t express[60] = {
 		[2] = 0x02, [7] = 0x10, [8] = 0x10, [9] = 0x28
 	}; /* FLR capable */
-	static const uint8_t without[60] = { [2] = 0x02, [9] = 0x28 };
+	static const uint8_t without[60] = { [2] = 0x02, [4] = 0xff, [5] = 0xff, [6] = 0xff, [7] = 0xef };
 	struct part part;
 	unsigned at, af;
 

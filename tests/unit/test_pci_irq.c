@@ -82,6 +82,21 @@ static void msi_of_every_layout(void **state)
 			assert_message(world, 2, wide ? UINT64_C(0x12fee01004) : 0xfee01004, 0xabcf);
 			assert_config(world, DEVFN, at + mask + 4, 4, 0);
 		}
+		if (maskable) { /* what is pending is gone with its vector, and with MSI */
+			unsigned sent = world->message_count;
+
+			config(world, at + mask, 1, 0xff);
+			assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+			assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
+			config(world, at + 2, 2, 0x01); /* one vector */
+			config(world, at + 2, 2, 0x11);
+			assert_config(world, DEVFN, at + mask + 4, 4, 1);
+			config(world, at + 2, 2, 0);
+			config(world, at + 2, 2, 0x11);
+			assert_config(world, DEVFN, at + mask + 4, 4, 0);
+			config(world, at + mask, 1, 0);
+			assert_int_equal(world->message_count, sent);
+		}
 		config(world, at + 2, 2, 0);
 		assert_int_equal(bk_pci_function_msi(part.function, 0), -EINVAL);
 		part_destroy(&part);
