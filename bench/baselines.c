@@ -4,33 +4,69 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct node {
 	struct node *left, *right;
+	bool red;
 	struct baseline_region region;
 };
 
 struct baselines {
 	pthread_mutex_t mutex;
 	pthread_rwlock_t rwlock;
-	size_t count, power; /* power: the highest power of two not above count */
+	size_t count;
 	struct node *root, *nodes;
 	struct baseline_region *regions;
 	uint64_t firsts[];
 };
 
-static struct node *plant(struct baselines *b, size_t from, size_t to)
+static bool is_red(const struct node *node)
 {
-	size_t middle = from + (to - from) / 2;
-	struct node *node = &b->nodes[middle];
+	return node && node->red;
+}
 
-	if (from == to)
-		return NULL;
-	node->region = b->regions[middle];
-	node->left = plant(b, from, middle);
-	node->right = plant(b, middle + 1, to);
+static struct node *rotate_left(struct node *node)
+{
+	struct node *up = node->right;
+
+	node->right = up->left;
+	up->left = node;
+	up->red = node->red;
+	node->red = true;
+	return up;
+}
+
+static struct node *rotate_right(struct node *node)
+{
+	struct node *up = node->left;
+
+	node->left = up->right;
+	up->right = node;
+	up->red = node->red;
+	node->red = true;
+	return up;
+}
+
+/* A red-black tree whose red links lean to the left. */
+static struct node *insert(struct node *node, struct node *new)
+{
+	if (!node)
+		return new;
+	if (new->region.first < node->region.first)
+		node->left = insert(node->left, new);
+	else
+		node->right = insert(node->right, new);
+	if (is_red(node->right) && !is_red(node->left))
+		node = rotate_left(node);
+	if (is_red(node->left) && is_red(node->left->left))
+		node = rotate_right(node);
+	if (is_red(node->left) && is_red(node->right)) {
+		node->red = true;
+		node->left->red = node->right->red = false;
+	}
 	return node;
 }
 
@@ -39,14 +75,16 @@ struct baselines *baselines_create(const struct baseline_region *regions, size_t
 	struct baselines *b = calloc(1, sizeof(*b) + count * sizeof(b->firsts[0]));
 
 	b->count = count;
-	for (b->power = 1; b->power * 2 <= count;)
-		b->power *= 2;
 	b->regions = calloc(count, sizeof(*regions));
 	b->nodes = calloc(count, sizeof(*b->nodes));
 	memcpy(b->regions, regions, count * sizeof(*regions));
 	for (size_t i = 0; i < count; i++)
 		b->firsts[i] = regions[i].first;
-	b->root = plant(b, 0, count);
+	for (size_t i = 0; i < count; i++) {
+		b->nodes[i] = (struct node){ .red = true, .region = regions[i] };
+		b->root = insert(b->root, &b->nodes[i]);
+		b->root->red = false;
+	}
 	pthread_mutex_init(&b->mutex, NULL);
 	pthread_rwlock_init(&b->rwlock, NULL);
 	return b;

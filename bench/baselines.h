@@ -22,7 +22,7 @@ void baselines_destroy(struct baselines *b);
 
 /* A sorted array with a branch-free search and no protection whatever: a lower bound for searches. */
 int baseline_array(struct baselines *b, uint64_t address, unsigned width, uint64_t *value);
-/* A balanced tree under a read-write lock that is held over the handler, with
+/* A red-black tree under a read-write lock that is held over the handler, with
  * the region that the thread used last as a hint. */
 int baseline_tree_rwlock(struct baselines *b, uint64_t address, unsigned width, uint64_t *value);
 /* A sorted map under one mutex. */

@@ -34,6 +34,16 @@ void bench_pin(unsigned cpu)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
+void bench_pin_nowhere(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned i = 0; i < bench_cpus(); i++)
+		CPU_SET(i, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 uint64_t bench_random(uint64_t *state)
 {
 	uint64_t x = *state += 0x9e3779b97f4a7c15u;

@@ -27,7 +27,8 @@ struct bench_kernel {
 enum bench_clock { BENCH_WALL, BENCH_THREAD_CPU, BENCH_PROCESS_CPU };
 
 double bench_now(enum bench_clock clock); /* ns */
-void bench_pin(unsigned cpu);
+void bench_pin(unsigned cpu);             /* threads that are made inherit it */
+void bench_pin_nowhere(void);
 unsigned bench_cpus(void);
 uint64_t bench_random(uint64_t *state);
 

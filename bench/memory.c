@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What regions take, and that moves leave nothing behind. */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "parts.h"
+
+static double heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return (double)info.uordblks + (double)info.hblkhd;
+}
+
+/* Resident, in KiB. */
+static double resident(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	if (!file || fscanf(file, "%*u %lu", &pages) != 1)
+		die("/proc/self/statm cannot be read");
+	fclose(file);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void add_all(const struct layout *l, struct bk_domain *domain, struct bk_space *space)
+{
+	static const struct bk_region_ops ops = { .widths = BK_WIDTH_4 };
+	struct bk_update *update = bk_update_begin(domain);
+	struct bk_region *region;
+
+	for (size_t i = 0; update && i < l->count; i++) {
+		struct bk_region_desc desc = { .name = "bar",
+					       .first = l->places[i].first,
+					       .last = l->places[i].last,
+					       .rank = i,
+					       .ops = &ops };
+
+		if (bk_update_add(update, space, &desc, &region))
+			die("a region was refused");
+	}
+	if (!update || bk_update_commit(update) || bk_domain_synchronize(domain))
+		die("no memory");
+}
+
+/* All of a domain but its thread's stack: regions, view, and what is kept for the next commit. */
+static void per_region(size_t count, const char *name)
+{
+	struct layout *l = layout_create(count, LAYOUT_FLAT); /* for the places only */
+	double before = heap_bytes();
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *space = domain ? bk_space_create(domain, "memory", UINT64_MAX) : NULL;
+
+	if (!space)
+		die("no memory");
+	add_all(l, domain, space);
+	bench_print(name, "bytes/region", (heap_bytes() - before) / (double)count, 0, 0);
+	bk_space_destroy(space);
+	bk_domain_destroy(domain);
+	layout_destroy(l);
+}
+
+void memory_per_region(void)
+{
+	per_region(384, "memory/384");
+	per_region(99999, "memory/100000");
+}
+
+struct reader {
+	struct layout *layout;
+	int stop;
+};
+
+static void *reader(void *opaque)
+{
+	struct reader *r = opaque;
+
+	bench_pin(0);
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		run_space(r->layout, 100000);
+	return NULL;
+}
+
+/* A region goes and comes back, while a reader reads the others. */
+void memory_growth(size_t moves)
+{
+	struct layout *l = layout_create(48, LAYOUT_FLAT);
+	struct reader r = { .layout = l };
+	const size_t warm = moves / 10;
+	double before = 0, after, start = bench_now(BENCH_WALL);
+	pthread_t thread;
+	char name[80];
+
+	for (size_t i = 0; i < LAYOUT_ADDRESSES; i++) { /* the one that moves is read elsewhere */
+		if (l->addresses[i] <= l->places[0].last)
+			l->addresses[i] += l->places[1].first - l->places[0].first;
+	}
+	if (pthread_create(&thread, NULL, reader, &r))
+		die("no thread");
+	for (size_t i = 0; i < moves; i++) {
+		if (i == warm)
+			before = resident();
+		layout_move(l, 0, i % 2 ? l->places[0].first : l->end);
+	}
+	after = resident();
+	__atomic_store_n(&r.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	snprintf(name, sizeof(name), "memory/moves=%zu/resident-before", moves);
+	bench_print(name, "KiB", before, 0, 0);
+	snprintf(name, sizeof(name), "memory/moves=%zu/resident-after", moves);
+	bench_print(name, "KiB", after, 0, 0);
+	snprintf(name, sizeof(name), "memory/moves=%zu/seconds", moves);
+	bench_print(name, "s", (bench_now(BENCH_WALL) - start) / 1e9, 0, 0);
+	/* Up to what reclaim may have at hand at one time and not at another. */
+	snprintf(name, sizeof(name), "ratio/memory/moves=%zu", moves);
+	bench_print_target(name, "x before", after / before, 0, 0, 1.1);
+	layout_destroy(l);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of the benchmark. Each prints its figures. */
+#ifndef BENCH_PARTS_H
+#define BENCH_PARTS_H
+
+#include <stddef.h>
+
+#include "layout.h"
+
+/* dispatch.c */
+void run_space(void *layout, size_t count); /* reads `count` addresses of it */
+/* `suffix` is put after each name. */
+void dispatch_one_reader(const char *suffix);
+void dispatch_many_regions(void);
+void dispatch_two_readers(void);
+
+/* commit.c; `target` is the mean in ns, or 0 */
+void commit_moves(size_t count, double target);
+void commit_batch(void);
+
+/* kvm.c */
+void kvm_moves(void);
+
+/* memory.c */
+void memory_per_region(void);
+void memory_growth(size_t moves);
+
+#endif
