@@ -58,14 +58,13 @@ static void on_command(void *opaque, uint16_t command)
 {
 	struct bk_mediate *m = opaque;
 	static struct bk_ratelimit limit;
-	uint64_t missed;
 	int r;
 
 	m->command = command;
 	r = bk__mediate_command(m);
-	if (r && bk_ratelimit_ok(&limit, &missed))
-		bk_log(BK_LOG_ERROR, "%s: bus mastering cannot be switched: %s", m->below->name,
-		       strerror(-r));
+	if (r)
+		bk_log_limited(&limit, BK_LOG_ERROR, "%s: bus mastering cannot be switched: %s",
+			       m->below->name, strerror(-r));
 }
 
 static int on_reset(void *opaque)

@@ -9,16 +9,9 @@
 static void line(struct bk__verb *verb, bool write, uint64_t offset, unsigned width, uint64_t value,
 		 int error)
 {
-	uint64_t missed;
-	char more[64] = "";
-
-	if (!bk_ratelimit_ok(&verb->limit, &missed))
-		return;
-	if (missed)
-		snprintf(more, sizeof(more), " (%" PRIu64 " lines missed)", missed);
-	bk_log(BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s%s",
-	       bk_mediate_below(verb->mediate)->name, bk__region_name(verb->spec.region), offset,
-	       write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "", more);
+	bk_log_limited(&verb->limit, BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
+		       bk_mediate_below(verb->mediate)->name, bk__region_name(verb->spec.region), offset,
+		       write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "");
 }
 
 static int log_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)

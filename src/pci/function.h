@@ -40,7 +40,6 @@ struct bk_pci_function {
 	struct bk_region *in_bus; /* config space, in the bus's */
 	struct bk__show shows[BK__SHOWS];
 	struct bk_ratelimit map_limit;
-	uint64_t map_failures; /* updates that could not be made; each is tried again at the next write */
 
 	struct bk__capability *capabilities; /* by offset */
 	unsigned capability_count;

@@ -215,14 +215,9 @@ static int change(struct bk_pci_function *function, unsigned index, struct bk_up
 
 static void failed(struct bk_pci_function *function, int error)
 {
-	uint64_t missed;
-
-	function->map_failures++;
-	if (bk_ratelimit_ok(&function->map_limit, &missed))
-		bk_log(BK_LOG_ERROR,
-		       "%s: BARs stay where they were until the next config write: %s (%" PRIu64
-		       " times so far)",
-		       function->name, strerror(-error), function->map_failures);
+	bk_log_limited(&function->map_limit, BK_LOG_ERROR,
+		       "%s: BARs stay where they were until the next config write: %s", function->name,
+		       strerror(-error));
 }
 
 void bk__map_settle(struct bk_pci_function *function)
