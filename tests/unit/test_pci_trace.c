@@ -18,46 +18,51 @@ static void difference(void *opaque, const struct bk__difference *difference)
 		 difference->path ? difference->path : "nobody", difference->why);
 }
 
-/* `bytes`: how many bytes of reads have to be compared at least. */
-static void play(const char *name, unsigned bytes, unsigned events)
+static const struct {
+	const char *name;
+	unsigned bytes, events; /* of reads that are compared, at least; of the map, exactly */
+} traces[] = {
+	{ "uboot-arm64", 165, 6 },
+	{ "seabios-linux-q35", 19940, 300 },
+	{ "ovmf-q35", 18618, 126 },
+	{ "seabios-linux-nested-pc", 7339, 586 },
+	{ "linux-reassign-q35", 25505, 706 },
+	{ "linux-alone-q35", 23603, 362 },
+	{ "ovmf-nested-pc", 19839, 106 },
+	{ "ovmf-express-q35", 29602, 144 },
+	{ "uefi-arm64", 15198, 119 },
+	{ "uboot-express-arm64", 1401, 28 },
+	{ "uboot-q35", 428, 3 },
+};
+enum { TRACES_COUNT = sizeof(traces) / sizeof(traces[0]) };
+
+static void play(void **state)
 {
 	static const struct bk__replay_ops ops = { .difference = difference };
+	size_t number = (size_t)(uintptr_t)*state;
 	struct bk__replay_counts counts;
 	struct bk__trace trace;
 	struct bk_error err;
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/%s.trace.xz", TRACES, name);
+	snprintf(path, sizeof(path), "%s/%s.trace.xz", TRACES, traces[number].name);
 	if (bk__trace_load(path, &trace, &err) || bk__replay(path, &trace, &ops, NULL, &counts, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(counts.differences, 0);
-	assert_true(counts.bytes >= bytes);
-	assert_int_equal(counts.events, events);
+	assert_true(counts.bytes >= traces[number].bytes);
+	assert_int_equal(counts.events, traces[number].events);
 	bk__trace_free(&trace);
-}
-
-static void uboot_arm64(void **state)
-{
-	play("uboot-arm64", 165, 6);
-}
-
-static void seabios_and_linux_q35(void **state)
-{
-	play("seabios-linux-q35", 19940, 300);
-}
-
-static void ovmf_q35(void **state)
-{
-	play("ovmf-q35", 18618, 126);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(uboot_arm64),
-		cmocka_unit_test(seabios_and_linux_q35),
-		cmocka_unit_test(ovmf_q35),
-	};
+	struct CMUnitTest tests[TRACES_COUNT];
 
+	for (size_t i = 0; i < TRACES_COUNT; i++)
+		tests[i] = (struct CMUnitTest){
+			.name = traces[i].name,
+			.test_func = play,
+			.initial_state = (void *)(uintptr_t)i,
+		};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
