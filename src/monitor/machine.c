@@ -16,6 +16,7 @@
 #include "monitor/acpi.h"
 #include "monitor/boot.h"
 #include "monitor/cpuid.h"
+#include "monitor/events.h"
 #include "monitor/groups.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
@@ -58,6 +59,7 @@ struct bk__monitor {
 	struct bk__boot *boot;
 	struct function functions[SLOTS][FUNCTIONS];
 	struct bk__groups *groups; /* or NULL */
+	struct bk__events events;
 
 	int wake; /* eventfd, written after one of these was set */
 	_Atomic bool stop;
@@ -222,7 +224,7 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 	const struct bk__monitor_config *config = &monitor->config;
 	int error;
 
-	monitor->wake = eventfd(0, EFD_CLOEXEC);
+	monitor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (monitor->wake < 0)
 		return bk_fail(err, errno, "eventfd: %s", strerror(errno));
 	error = bk__ram_open(&monitor->ram, config->memory, config->huge_pages, config->preallocate, err);
@@ -336,6 +338,7 @@ int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, 
 		bk__iommu_remove(monitor->iommu, device);
 		return error;
 	}
+	bk__events_add(&monitor->events, device);
 	monitor->functions[slot][number] = (struct function){ .mediate = mediate, .irq = irq };
 	return 0;
 }
@@ -344,6 +347,7 @@ static void detach(struct bk__monitor *monitor, struct function *function)
 {
 	if (!function->mediate)
 		return;
+	bk__events_remove(&monitor->events, bk_mediate_below(function->mediate));
 	bk__irq_destroy(function->irq);
 	bk_pci_function_detach(bk_mediate_function(function->mediate));
 	bk__iommu_remove(monitor->iommu, bk_mediate_below(function->mediate));
@@ -427,12 +431,9 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
  */
 static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *err)
 {
-	uint64_t count;
-
 	for (;;) {
-		if (read(monitor->wake, &count, sizeof(count)) < 0 && errno != EINTR) {
+		if (bk__events_wait(&monitor->events, monitor->wake, err)) {
 			bk__vcpus_park(monitor->vcpus);
-			bk_fail(err, errno, "eventfd: %s", strerror(errno));
 			return BK__END_ERROR;
 		}
 		if (!atomic_load(&monitor->stop) && !atomic_load(&monitor->event))

@@ -22,6 +22,7 @@
 #include <barkeep/device.h>
 #include <barkeep/pci.h>
 
+#include "monitor/events.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
 #include "monitor/irq.h"
@@ -369,7 +370,7 @@ static struct {
 
 static int pass_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
-	irq->count = index == BK_DEVICE_INTX ? 1 : index == BK_DEVICE_MSIX ? VECTORS : 0;
+	irq->count = index == BK_DEVICE_MSI ? 0 : index == BK_DEVICE_MSIX ? VECTORS : 1;
 	return 0;
 }
 
@@ -381,7 +382,7 @@ static int pass_set_irqs(struct bk_device *device, unsigned index, enum bk_devic
 		return 0;
 	}
 	if (action == BK_DEVICE_IRQ_TRIGGER) {
-		for (unsigned i = 0; i < BK_DEVICE_IRQS; i++)
+		for (unsigned i = 0; i <= BK_DEVICE_MSIX && index <= BK_DEVICE_MSIX; i++)
 			assert_true(i == index || !pass.is_on[i]); /* one at a time */
 		if (pass.few && count > 1)
 			return -ENOSPC;
@@ -672,6 +673,49 @@ static void a_reset_of_the_chips_forgets_an_interrupt_in_service(void **state)
 	close_irqs(&irqs);
 }
 
+/* ---- What a device's host says ----------------------------------------- */
+
+static void on_line(void *opaque, enum bk_log_level level, const char *line)
+{
+	assert_non_null(strstr(line, "pass: the device reports an error"));
+	++*(unsigned *)opaque;
+}
+
+static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state)
+{
+	struct bk__events events = { 0 };
+	struct bk_error err = { "" };
+	const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	unsigned lines = 0;
+
+	memset(&pass, 0, sizeof(pass));
+	pass.device.ops = &pass_ops;
+	strcpy(pass.device.name, "pass");
+	bk__events_add(&events, &pass.device);
+	assert_true(pass.is_on[BK_DEVICE_ERR] && pass.is_on[BK_DEVICE_REQ]);
+
+	fire(wake);
+	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	assert_int_equal(read(wake, &(uint64_t){ 0 }, 8), -1); /* nothing left in it */
+
+	bk_log_set(on_line, &lines);
+	fire(pass.fds[BK_DEVICE_ERR][0]);
+	fire(wake);
+	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	bk_log_set(NULL, NULL);
+	assert_int_equal(lines, 1);
+
+	fire(pass.fds[BK_DEVICE_REQ][0]);
+	assert_int_equal(bk__events_wait(&events, wake, &err), -ENODEV);
+	assert_non_null(strstr(err.text, "pass: the host wants the device back"));
+
+	bk__events_remove(&events, &pass.device);
+	assert_false(pass.is_on[BK_DEVICE_ERR] || pass.is_on[BK_DEVICE_REQ]);
+	fire(wake);
+	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	close(wake);
+}
+
 /* ---- DMA --------------------------------------------------------------- */
 
 static void devices_reach_ram_and_follow_it(void **state)
@@ -744,6 +788,7 @@ int main(void)
 		cmocka_unit_test(a_host_short_of_vectors_still_gives_those_in_use),
 		cmocka_unit_test(the_pin_is_a_line_until_the_end_of_interrupt),
 		cmocka_unit_test(a_reset_of_the_chips_forgets_an_interrupt_in_service),
+		cmocka_unit_test(an_error_is_told_and_a_device_wanted_back_ends_the_wait),
 		cmocka_unit_test(devices_reach_ram_and_follow_it),
 		cmocka_unit_test(a_device_that_cannot_have_all_ram_gets_none),
 	};

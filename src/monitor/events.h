@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a device's host has to say while the guest runs: an error of the device, and that it is wanted back. */
+#ifndef BK_MONITOR_EVENTS_H
+#define BK_MONITOR_EVENTS_H
+
+#include <barkeep/device.h>
+
+#define BK__EVENTS_MAX 512 /* two for each of the 256 functions of a bus */
+
+/* Zero-initialise it. The owner's thread only. */
+struct bk__events {
+	unsigned count;
+	struct bk__event {
+		struct bk_device *device;
+		unsigned index; /* BK_DEVICE_ERR or BK_DEVICE_REQ */
+		int fd;
+	} entries[BK__EVENTS_MAX];
+};
+
+/* Listens to what the device can say; that it cannot is no failure. */
+void bk__events_add(struct bk__events *events, struct bk_device *device);
+
+/* Before the device is closed. */
+void bk__events_remove(struct bk__events *events, struct bk_device *device);
+
+/*
+ * Waits until the eventfd `wake` is written, and empties it. An error of a device becomes a line in the log:
+ * the guest's driver has to deal with it. -ENODEV with a line when the host wants a device back, which it waits
+ * for: the guest cannot go on without.
+ */
+int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err);
+
+#endif
