@@ -465,10 +465,26 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 	}
 }
 
+/* PCI 3.0 6.1: who enumerates a bus looks at function 0, and without one at no other. */
+static void warn_of_unseen(const struct bk__monitor *monitor)
+{
+	for (unsigned slot = 1; slot < SLOTS; slot++) {
+		for (unsigned i = 1; i < FUNCTIONS; i++) {
+			struct bk_mediate *mediate = monitor->functions[slot][i].mediate;
+
+			if (mediate && !monitor->functions[slot][0].mediate)
+				bk_log(BK_LOG_WARNING,
+				       "%s: a guest does not look at %02x.%x, as nothing is at %02x.0",
+				       bk_mediate_below(mediate)->name, slot, i, slot);
+		}
+	}
+}
+
 enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err)
 {
 	enum bk__monitor_end end = BK__END_ERROR;
 
+	warn_of_unseen(monitor);
 	if (load(monitor, err))
 		return BK__END_ERROR;
 	if (bk__platform_connect(monitor->platform, monitor->config.console_in, monitor->config.console_out,
