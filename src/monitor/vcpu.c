@@ -102,6 +102,12 @@ const int *bk__vcpus_fds(const struct bk__vcpus *all)
 
 /* ---- The thread of one ------------------------------------------------- */
 
+/* KVM reads it too, after the signal or before it enters the guest. */
+static void set_immediate_exit(struct bk__vcpu *vcpu, uint8_t value)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, value, __ATOMIC_RELAXED);
+}
+
 static void stop(struct bk__vcpu *vcpu, const char *error)
 {
 	vcpu->stopped = true;
@@ -135,7 +141,7 @@ static void turn(struct bk__vcpu *vcpu)
 	const int result = ioctl(vcpu->fd, KVM_RUN, 0);
 	const int error = errno;
 
-	vcpu->run->immediate_exit = 0;
+	set_immediate_exit(vcpu, 0);
 	atomic_store(&vcpu->running, false);
 	if (atomic_load(&vcpu->all->holds)) {
 		pthread_mutex_lock(&vcpu->all->lock);
@@ -166,10 +172,10 @@ static void complete_access(struct bk__vcpu *vcpu)
 
 	while (vcpu->incomplete) {
 		vcpu->incomplete = false;
-		vcpu->run->immediate_exit = 1;
+		set_immediate_exit(vcpu, 1);
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
 			bk__exit_serve(vcpu, line, sizeof(line));
-		vcpu->run->immediate_exit = 0;
+		set_immediate_exit(vcpu, 0);
 	}
 }
 
@@ -262,7 +268,7 @@ static void kick(struct bk__vcpus *all)
 		struct bk__vcpu *vcpu = &all->vcpus[i];
 
 		if (atomic_load(&vcpu->running)) {
-			vcpu->run->immediate_exit = 1;
+			set_immediate_exit(vcpu, 1);
 			atomic_thread_fence(memory_order_seq_cst);
 			pthread_kill(vcpu->thread, KICK);
 		}
