@@ -10,7 +10,7 @@ words='' console='' errors='' status=0
 
 # in_lab [LAB-OPTION]... : runs the calling script again inside L1, unless this is L1 already.
 in_lab() {
-	[ -n "${LAB_KERNEL:-}" ] || exec tests/lab/lab --timeout "${LAB_TIMEOUT:-400}" "$@" -- "$0"
+	[ -n "${LAB_KERNEL:-}" ] || exec tests/lab/lab --timeout "${LAB_TIMEOUT:-560}" "$@" -- "$0"
 }
 
 # started FILE PID: waits until the guest's user space speaks, at most START_TIMEOUT seconds. False: it does not.
@@ -72,4 +72,26 @@ counter() {
 			n += $(what == "reads" ? 4 : what == "writes" ? 5 : 6); seen = 1
 		}
 		END { print seen ? n : "none" }' <<<"$errors"
+}
+
+# prepare_given_back NVME: of which device. Unpacks the guest's tool to read a register, for here.
+prepare_given_back() {
+	given=$1 config=/sys/bus/pci/devices/$1/config
+	tools=$(mktemp -d)
+	(cd "$tools" && cpio -id --quiet bin/io <"$LAB_GUEST")
+}
+
+# given_back HOW: nobody holds the device, it is no bus master, it was reset (nvme's controller configuration, which
+# the guest's driver had set, reads 0), and it can be opened again.
+given_back() {
+	local group tries=0
+	group=$(readlink "/sys/bus/pci/devices/$given/iommu_group")
+	while fuser -s "/dev/vfio/${group##*/}" && [ $tries -lt 50 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	is "$1: no bus master is left" $(($("$tools/bin/io" read "$config" 4 2) & 4)) 0
+	"$tools/bin/io" write "$config" 4 2 2
+	is "$1: the device was reset" "$("$tools/bin/io" read "${config%config}resource0" 0x14 4)" 0x00000000
+	is "$1: it can be opened again" "$("$barkeep" inspect --json "vfio:$given" >/dev/null && echo yes)" yes
 }
