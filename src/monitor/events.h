@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a device's host has to say while the guest runs: an error of the device, and that it is wanted back. */
+/* What a device's host has to say while the guest runs: an error of the device, and that it is wanted back.
+ */
 #ifndef BK_MONITOR_EVENTS_H
 #define BK_MONITOR_EVENTS_H
 
@@ -25,8 +26,8 @@ void bk__events_remove(struct bk__events *events, struct bk_device *device);
 
 /*
  * Waits until the eventfd `wake` is written, and empties it. An error of a device becomes a line in the log:
- * the guest's driver has to deal with it. -ENODEV with a line when the host wants a device back, which it waits
- * for: the guest cannot go on without.
+ * the guest's driver has to deal with it. -ENODEV with a line when the host wants a device back, which it
+ * waits for: the guest cannot go on without.
  */
 int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err);
 
