@@ -289,6 +289,16 @@ enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
  */
 int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
 
+/*
+ * Why one address is answered by whom it is. For the space, and for each space
+ * that the address leads to through the nested region that wins there: the
+ * regions at the address by precedence, disabled ones too, with priority and
+ * rank, which of them answers, and what keeps the others from it. Last the
+ * region that answers in the end and the offset in it, if there is one. Calls,
+ * lock and errors are those of bk_space_describe.
+ */
+int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum bk_format format);
+
 /* ---- Listeners --------------------------------------------------------- */
 
 /*

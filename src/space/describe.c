@@ -14,12 +14,6 @@ static void put_name(struct bk__printer *p, const char *key, const char *name)
 	fputs("\"", p->out);
 }
 
-static const char *const kinds[] = {
-	[BK_REGION_HANDLED] = "handled",
-	[BK_REGION_MAPPED] = "mapped",
-	[BK_REGION_NESTED] = "nested",
-};
-
 static int put_region(void *opaque, struct bk_region *region);
 
 /* The regions of a space; a space that shows in several places is told once. */
@@ -66,7 +60,7 @@ static int put_region(void *opaque, struct bk_region *region)
 		fprintf(p->out,
 			", \"kind\": \"%s\", \"priority\": %d, \"rank\": \"0x%" PRIx64
 			"\", \"enabled\": %s, \"errors\": %" PRIu64,
-			kinds[region->kind], region->priority, region->rank,
+			bk__kind_names[region->kind], region->priority, region->rank,
 			region->enabled ? "true" : "false", errors);
 		if (region->nested)
 			put_nested(p, region);
@@ -75,8 +69,9 @@ static int put_region(void *opaque, struct bk_region *region)
 		return 0;
 	}
 	bk__put_range(p, region->first, region->last);
-	fprintf(p->out, " %s %s, priority %d, rank 0x%" PRIx64 "%s", region->name, kinds[region->kind],
-		region->priority, region->rank, region->enabled ? "" : ", disabled");
+	fprintf(p->out, " %s %s, priority %d, rank 0x%" PRIx64 "%s", region->name,
+		bk__kind_names[region->kind], region->priority, region->rank,
+		region->enabled ? "" : ", disabled");
 	if (errors)
 		fprintf(p->out, ", %" PRIu64 " errors", errors);
 	if (region->nested)
@@ -100,7 +95,7 @@ static void put_flat(struct bk__printer *p, const struct bk_space *space)
 			fputs(", ", p->out);
 			put_name(p, "region", flat.region->name);
 			fprintf(p->out, ", \"offset\": \"0x%" PRIx64 "\", \"kind\": \"%s\"}", flat.offset,
-				kinds[flat.region->kind]);
+				bk__kind_names[flat.region->kind]);
 		} else {
 			fprintf(p->out, " %s +0x%" PRIx64 "%s\n", flat.region->name, flat.offset,
 				flat.memory ? " mapped" : "");

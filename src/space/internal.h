@@ -259,6 +259,7 @@ bool bk__is_reclaimer(struct bk_domain *domain);
 
 /* region.c: under the commit lock */
 extern const struct bk__tree bk__tree_by_place, bk__tree_by_order;
+extern const char *const bk__kind_names[]; /* by enum bk_region_kind */
 int bk__region_create(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **region);
 void bk__region_link(struct bk_region *region);
 void bk__region_unlink(struct bk_region *region);
@@ -270,6 +271,10 @@ bool bk__region_shows(const struct bk_region *region, uint64_t *first, uint64_t 
 /* Calls `visit` for the regions that touch [first, last], by first address; stops at the first error. */
 int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t last,
 		      int (*visit)(void *opaque, struct bk_region *region), void *opaque);
+
+/* Calls `visit` for the regions at an address, by precedence; slow if there are many anywhere. */
+int bk__regions_visit_at(const struct bk_space *space, uint64_t address,
+			 int (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
 /* view.c: under the commit lock, but for the first */
 size_t bk__view_find(const struct bk__view *view,

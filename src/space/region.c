@@ -61,6 +61,12 @@ static void refresh_highest(struct bk__node *node)
 const struct bk__tree bk__tree_by_place = { .compare = compare_place, .refresh = refresh_highest };
 const struct bk__tree bk__tree_by_order = { .compare = compare_order };
 
+const char *const bk__kind_names[] = {
+	[BK_REGION_HANDLED] = "handled",
+	[BK_REGION_MAPPED] = "mapped",
+	[BK_REGION_NESTED] = "nested",
+};
+
 static int check(const struct bk_space *space, const struct bk_region_desc *desc)
 {
 	if (desc->last < desc->first || desc->last > space->last)
@@ -240,6 +246,27 @@ int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t las
 		      int (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
 	return visit_below(space->by_place.root, first, last, visit, opaque);
+}
+
+static int visit_in_order(const struct bk__node *node, uint64_t address,
+			  int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+{
+	int error = 0;
+
+	for (; node && !error; node = node->right) {
+		struct bk_region *region = ordered(node);
+
+		error = visit_in_order(node->left, address, visit, opaque);
+		if (!error && region->first <= address && region->last >= address)
+			error = visit(opaque, region);
+	}
+	return error;
+}
+
+int bk__regions_visit_at(const struct bk_space *space, uint64_t address,
+			 int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+{
+	return visit_in_order(space->by_order.root, address, visit, opaque);
 }
 
 const char *bk_region_name(const struct bk_region *region)
