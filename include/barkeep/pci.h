@@ -187,7 +187,8 @@ int bk_pci_function_destroy(struct bk_pci_function *function);
  * functions share a slot, all of them show the multi-function bit. Registers
  * stay as they stand; bk_pci_function_reset makes them those of a fresh card.
  * -EEXIST: there is one at this devfn. -EBUSY: it is on a bus. -EXDEV: the bus
- * is in another domain. -ENOMEM. Any thread, no function lock held.
+ * is in another domain, or the function is a bridge of another host. -ENOMEM.
+ * Any thread, no function lock held.
  */
 int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *bus, uint8_t devfn);
 

@@ -185,6 +185,8 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 	pthread_mutex_lock(&function->lock);
 	if (function->bus)
 		error = -EBUSY;
+	else if (function->secondary && function->secondary->host != bus->host)
+		error = -EXDEV;
 	else if (bus->functions[devfn])
 		error = -EEXIST;
 	if (error)

@@ -582,6 +582,22 @@ static void a_description_is_written_without_a_lock(void **state)
 	part_destroy(&bridge);
 }
 
+/* Its locks are those of its own hierarchy. */
+static void a_bridge_stays_in_its_hierarchy(void **state)
+{
+	struct world *world = *state;
+	const struct bk_pci_host_desc desc = { .domain = world->domain };
+	struct bk_pci_host *other;
+	struct part bridge;
+
+	assert_int_equal(bk_pci_host_create(&desc, &other, NULL), 0);
+	part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_function_attach(bridge.function, bk_pci_host_bus(other), 8), -EXDEV);
+	assert_int_equal(bk_pci_host_destroy(other), 0);
+	part_attach(world, &bridge, BK_PCI_DEVFN(1, 0));
+	part_destroy(&bridge);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -597,6 +613,7 @@ int main(void)
 		cmocka_unit_test(vga_ranges_follow_command_and_enables),
 		WORLD_TEST(any_writes_to_bridges_are_defined),
 		WORLD_TEST(a_description_is_written_without_a_lock),
+		WORLD_TEST(a_bridge_stays_in_its_hierarchy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
