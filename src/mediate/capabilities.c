@@ -138,7 +138,8 @@ static unsigned room(const struct starts *starts, unsigned offset, unsigned end)
 	return next - offset;
 }
 
-/* PM 3.2: the model has D0 and D3hot, and no wake events. */
+/* PM 3.2: the model has D0 and D3hot, and no wake events. The device itself stays in D0 and so keeps its
+ * state, which No_Soft_Reset tells the guest: one that resets a function by D3hot must take the FLR. */
 static int add_pm(struct bk_mediate *m, const struct found *cap)
 {
 	uint16_t pmc;
@@ -146,7 +147,7 @@ static int add_pm(struct bk_mediate *m, const struct found *cap)
 	if (cap->size < 8)
 		return left_out(m, cap, "it is cut short");
 	pmc = (uint16_t)bk__load(cap->bytes + 2, 2) & 0x003f;
-	return added(m, cap, bk_pci_pm_add(m->function, cap->offset, pmc, cap->bytes[4] & 0x08));
+	return added(m, cap, bk_pci_pm_add(m->function, cap->offset, pmc, true));
 }
 
 /* PCI 3.0 6.8.1 */

@@ -218,7 +218,7 @@ static void capabilities_stand_where_the_device_has_them(void **state)
 	fake_bar(&f->fake, 1, 0, 0x4000, false);
 	cap_list(f, 0xc0);
 	fake_put(&f->fake, 0xc0, 4, 0xc9c25001); /* PM, D1, D2, PME# */
-	fake_put(&f->fake, 0xc4, 2, 0x0008);     /* No_Soft_Reset */
+	fake_put(&f->fake, 0xc4, 2, 0x0000);     /* the device would reset on its way out of D3hot */
 	fake_put(&f->fake, 0x50, 4, 0x018a7005); /* MSI: 32 messages, 64-bit, maskable */
 	fake_msix(&f->fake, 0x70, 0x90, 5, 0x0001, 0x1001);
 	fake_put(&f->fake, 0x90, 4, 0x0012a009); /* vendor, 0x12 bytes */
@@ -246,6 +246,14 @@ static void capabilities_stand_where_the_device_has_them(void **state)
 	assert_int_equal(cfg(f, 0xc0, 1), 0x01);
 	assert_int_equal(next_of(f, 0xc0), 0);
 	assert_int_equal(cfg(f, 0xc2, 2) & 0xfe00, 0); /* no D1, D2, PME# */
+
+	/* F19: it never leaves D0, so the guest is told that it keeps its state, and it does. */
+	assert_int_equal(cfg(f, 0xc4, 2), 0x0008);
+	cfg_write(f, 0x3c, 1, 0x5a);
+	cfg_write(f, 0xc4, 2, 3);
+	assert_int_equal(cfg(f, 0xc4, 2), 0x000b);
+	cfg_write(f, 0xc4, 2, 0);
+	assert_int_equal(cfg(f, 0x3c, 1), 0x5a);
 
 	/* The vendor's is read from the device, and not written. */
 	assert_int_equal(cfg(f, 0x94, 4), 0x87868584);
