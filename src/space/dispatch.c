@@ -331,8 +331,9 @@ static __attribute__((noinline)) int read_unguessed(struct bk_space *space, cons
 	return error;
 }
 
-/* What is needed after the handler has returned, most of it only if it failed.
- * It is kept in memory: each register for it would cost every access more. */
+/* An access on its fast path. It is kept in memory from the start: most of it
+ * is needed again only if the path is left, and each register for it would
+ * cost every access more. */
 struct kept {
 	struct bk_space *space;
 	const struct bk__span *span;
@@ -361,19 +362,19 @@ int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint
 		return invalid();
 	if (!bk__ready())
 		return read_unready(space, address, width, value);
+	kept.space = space;
+	KEEP(kept.space);
+	kept.value = value;
+	KEEP(kept.value);
 	bk__read_lock();
 	view = bk__view_of(space);
 	span = bk__table_guess(view, address);
 	if (bk__unlikely(!span || !takes(span, address, width)))
-		return read_unguessed(space, view, address, width, value);
-	kept.space = space;
-	KEEP(kept.space);
+		return read_unguessed(kept.space, view, address, width, kept.value);
 	kept.span = span;
 	KEEP(kept.span);
 	kept.address = address;
 	KEEP(kept.address);
-	kept.value = value;
-	KEEP(kept.value);
 	kept.width = width;
 	KEEP(kept.width);
 	error = span->read(span->opaque, address + span->add, width, value);
@@ -424,13 +425,13 @@ int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uin
 		return invalid();
 	if (!bk__ready())
 		return write_unready(space, address, width, value);
+	kept.space = space;
+	KEEP(kept.space);
 	bk__read_lock();
 	view = bk__view_of(space);
 	span = bk__table_guess(view, address);
 	if (bk__unlikely(!span || !takes(span, address, width)))
-		return write_unguessed(space, view, address, width, value);
-	kept.space = space;
-	KEEP(kept.space);
+		return write_unguessed(kept.space, view, address, width, value);
 	kept.span = span;
 	KEEP(kept.span);
 	kept.address = address;

@@ -24,27 +24,30 @@ void bk__table_build(struct bk__view *view);
 void bk__table_patch(struct bk__view *view, const struct bk__view *old, const struct bk__patch *patches,
 		     size_t count);
 
-/* A span, which need not hold the address, or NULL. */
-static inline const struct bk__span *bk__table_guess(const struct bk__view *view, uint64_t address)
+/* A span, which need not hold the address, or NULL if the window does not cover it. */
+static inline const struct bk__span *bk__window_guess(const struct bk__view *view,
+						      const struct bk__window *window, uint64_t address)
 {
-	const struct bk__window *window = &view->windows[0];
 	uint64_t distance = address - window->base, bucket = distance >> window->shift;
 	const struct bk__span *span;
 	uint32_t entry;
 
-	if (bk__unlikely(bucket >= window->bucket_count)) {
-		window = &view->windows[1];
-		distance = address - window->base;
-		bucket = distance >> window->shift;
-		if (bk__unlikely(bucket >= window->bucket_count))
-			return NULL;
-	}
+	if (bk__unlikely(bucket >= window->bucket_count))
+		return NULL;
 	entry = window->buckets[bucket];
 	span = view->slots[(entry >> BK__SLOT_SHIFT_BITS) +
 			   ((distance & window->bucket_mask) >> (entry & BK__SLOT_SHIFT_MASK))];
 	if (!span)
 		__builtin_unreachable(); /* every slot names one */
 	return span;
+}
+
+/* The same for both windows. */
+static inline const struct bk__span *bk__table_guess(const struct bk__view *view, uint64_t address)
+{
+	const struct bk__span *span = bk__window_guess(view, &view->windows[0], address);
+
+	return bk__likely(span != NULL) ? span : bk__window_guess(view, &view->windows[1], address);
 }
 
 #endif
