@@ -12,6 +12,8 @@
 #include "pci/cap.h"
 #include "pci/config.h"
 
+enum { EXPRESS_SIZE = 12 }; /* up to Device Control, which has Initiate FLR */
+
 /* ---- Who is where ------------------------------------------------------ */
 
 int64_t bk__machine_target(const struct bk__machine *machine, const struct bk__step *access)
@@ -118,16 +120,16 @@ static void learn(struct bk__machine *machine, const struct bk__step *access)
 }
 
 /* PCI 3.0 6.7: the chain, as far as the guest read it before it wrote to it. */
-static void find_pm(struct bk__machine_function *function)
+static void find_capabilities(struct bk__machine_function *function)
 {
 	unsigned at = function->known[BK__CAPABILITIES] ? function->first[BK__CAPABILITIES] & 0xfc : 0;
 
 	for (unsigned left = 48; at >= BK__HEADER_SIZE && function->known[at] && left--;) {
-		if (function->first[at] == BK__CAP_PM && at <= BK__MACHINE_LEARNT - 8) {
-			function->has_pm = true;
+		if (function->first[at] == BK__CAP_PM && !function->pm && at <= BK__MACHINE_LEARNT - 8)
 			function->pm = (uint8_t)at;
-			return;
-		}
+		if (function->first[at] == BK__CAP_EXPRESS && !function->express &&
+		    at <= BK__MACHINE_LEARNT - EXPRESS_SIZE)
+			function->express = (uint8_t)at;
 		at = function->known[at + 1] ? function->first[at + 1] & 0xfc : 0;
 	}
 }
@@ -141,7 +143,7 @@ static void learn_all(struct bk__machine *machine)
 	for (unsigned i = 0; i < machine->trace->function_count; i++) {
 		struct bk__machine_function *function = &machine->functions[i];
 
-		find_pm(function);
+		find_capabilities(function);
 		memset(function->written, 0, sizeof(function->written));
 		function->secondary = function->subordinate = 0;
 	}
@@ -175,10 +177,13 @@ static int create_host(struct bk__machine *machine, struct bk_error *err)
 	return bk_pci_host_create(&desc, &machine->host, err);
 }
 
-/* Registers as the guest found them, and the power state, which gates decoding. The other machine keeps
- * registers in D3. */
+/* Registers as the guest found them, the power state, which gates decoding (the other machine keeps registers
+ * in D3), and what can start a reset. */
 static int preset_registers(struct bk__machine_function *function)
 {
+	uint8_t pmc[2];
+	int at = 0;
+
 	for (unsigned offset = 0; offset < BK__HEADER_SIZE; offset++) {
 		int error = function->known[offset] && preset(function->desc, offset)
 				    ? bk_pci_function_preset(function->function, offset,
@@ -188,15 +193,14 @@ static int preset_registers(struct bk__machine_function *function)
 		if (error)
 			return error;
 	}
-	if (function->has_pm) {
-		uint8_t pmc[2];
-		int at;
-
+	if (function->pm) {
 		memcpy(pmc, &function->first[function->pm + 2], sizeof(pmc));
 		at = bk_pci_pm_add(function->function, function->pm, (uint16_t)(pmc[0] | pmc[1] << 8), true);
-		return at < 0 ? at : 0;
 	}
-	return 0;
+	if (at >= 0 && function->express)
+		at = bk_pci_express_add(function->function, function->express,
+					&function->first[function->express], EXPRESS_SIZE);
+	return at < 0 ? at : 0;
 }
 
 static int create_function(struct bk__machine *machine, unsigned number, struct bk_error *err)

@@ -21,11 +21,11 @@ struct bk__machine_function {
 	struct bk_space *spaces[BK_PCI_ROM + 1];
 
 	uint8_t secondary, subordinate;       /* of a bridge: as registers are now */
+	uint8_t secondary_before;             /* the last access: events of a reset tell what was */
 	uint8_t first[BK__MACHINE_LEARNT];    /* what the first read gave */
 	uint32_t known[BK__MACHINE_LEARNT];   /* the line of that read, if no write came before it */
 	uint32_t written[BK__MACHINE_LEARNT]; /* the line of the last write */
-	bool has_pm;
-	uint8_t pm; /* where PM is, if the trace shows it */
+	uint8_t pm, express; /* where these capabilities are, if the trace shows them; 0: nowhere */
 
 	struct {
 		bool on;

@@ -104,9 +104,11 @@ static bool named(const struct replay *replay, const struct bk__machine_function
 		  const struct bk__step *step)
 {
 	int parent = function->desc->parent;
-	uint8_t bus = parent < 0 ? 0 : replay->machine.functions[parent].secondary;
+	const struct bk__machine_function *bridge = parent < 0 ? NULL : &replay->machine.functions[parent];
+	bool there = bridge ? step->bus == bridge->secondary || step->bus == bridge->secondary_before
+			    : step->bus == 0;
 
-	return function->desc->devfn == step->devfn && bus == step->bus &&
+	return there && function->desc->devfn == step->devfn &&
 	       function->desc->bars[step->bar].size == step->value;
 }
 
@@ -187,6 +189,7 @@ static void follow_numbers(struct bk__machine *machine)
 		if (!bridge->below ||
 		    bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 1, &numbers))
 			continue;
+		bridge->secondary_before = bridge->secondary;
 		bridge->secondary = (uint8_t)numbers;
 		if (!bk_pci_function_read(bridge->function, BK__BRIDGE_SUBORDINATE, 1, &numbers))
 			bridge->subordinate = (uint8_t)numbers;

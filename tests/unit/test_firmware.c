@@ -288,6 +288,21 @@ static void power_states_are_excused(void **state)
 	assert_int_equal(counts.excused, 2);
 }
 
+/* So it shows that a function has FLR; and a bridge that is reset has no bus number any more. */
+static void resets(void **state)
+{
+	struct seen seen;
+
+	replay(BRIDGE "dev 02.0/00.0 1:1 endpoint x\nbar 02.0/00.0 0 mem32 0x1000\n"
+		      "ecam r 0x10034 1 0x40\necam r 0x10040 2 0x10\necam r 0x10044 4 0x10000000\n"
+		      "ecam w 0x10018 4 0x010100\necam w 0x100010 4 0xfe000000\necam w 0x100004 2 0x2\n"
+		      "map 01:00.0 0 0xfe000000 0x1000 x\n"
+		      "ecam w 0x10048 2 0x8000\nunmap 01:00.0 0 0xfe000000 0x1000 x\n"
+		      "ecam r 0x10018 4 0x0\necam r 0x100000 2 0xffff\n",
+	       &seen);
+	assert_int_equal(seen.count, 0);
+}
+
 static void differences_of_reads(void **state)
 {
 	struct seen seen;
@@ -352,6 +367,7 @@ int main(void)
 		cmocka_unit_test(differences_of_the_map),
 		cmocka_unit_test(probes_are_excused_but_not_at_the_end),
 		cmocka_unit_test(power_states_are_excused),
+		cmocka_unit_test(resets),
 		cmocka_unit_test(differences_of_reads),
 		cmocka_unit_test(one_number_for_two_buses),
 	};
