@@ -94,7 +94,8 @@ void bench_measure(struct bench_kernel *kernels, size_t count, double seconds, e
 				kernels[i].slices[s] = slice(&kernels[i], clock);
 		}
 		for (size_t i = 0; i < count; i++)
-			kernels[i].rounds[round] = bench_quantile(kernels[i].slices, slices, 0.25);
+			kernels[i].rounds[round] =
+				bench_quantile(kernels[i].slices, slices, kernels[i].contended ? 0.5 : 0.25);
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct bench_kernel *kernel = &kernels[i];

@@ -7,6 +7,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct bench_kernel {
 	const char *name;
 	void (*run)(void *opaque, size_t count); /* does it `count` times */
 	void *opaque;
+	bool contended;   /* quiet slices are those without the other reader: take the median */
 	double ns;        /* result: the median of the rounds, for one time */
 	double low, high; /* the lowest and the highest round */
 	/* Scratch. */

@@ -201,8 +201,8 @@ static struct bench_kernel mean(const struct reader *readers, unsigned count, un
  * the clock on the wall, since they sleep. */
 static void two_readers_locked(struct layout *l)
 {
-	const struct bench_kernel tree = { .run = run_tree, .opaque = l };
-	const struct bench_kernel locked = { .run = run_locked, .opaque = l };
+	const struct bench_kernel tree = { .run = run_tree, .opaque = l, .contended = true };
+	const struct bench_kernel locked = { .run = run_locked, .opaque = l, .contended = true };
 	struct reader two[2];
 	struct bench_kernel result;
 
