@@ -149,11 +149,13 @@ static void put_ids(json_object *o, struct bk_mediate *mediate)
 	put_hex(o, "vendor", 4, vendor);
 	put_hex(o, "device", 4, device);
 	put_string(o, "name",
-		   pci_lookup_name(names, text, sizeof(text), PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, vendor,
+		   pci_lookup_name(names, text, sizeof(text),
+				   PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE | PCI_LOOKUP_NO_HWDB, vendor,
 				   device));
 	put_hex(o, "class", 6, class_code);
 	put_string(o, "class_name",
-		   pci_lookup_name(names, text, sizeof(text), PCI_LOOKUP_CLASS, class_code >> 8));
+		   pci_lookup_name(names, text, sizeof(text), PCI_LOOKUP_CLASS | PCI_LOOKUP_NO_HWDB,
+				   class_code >> 8));
 	put_hex(o, "revision", 2, config(mediate, 8, 1));
 	put_hex(o, "subsystem_vendor", 4, subsystem_vendor);
 	put_hex(o, "subsystem", 4, subsystem);
