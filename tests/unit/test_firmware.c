@@ -85,6 +85,7 @@ static void long_lines_and_many_functions(void **state)
 	char *text = malloc(1 << 20);
 	size_t length = 0;
 
+	assert_non_null(text);
 	memset(text, 'x', 1 << 20);
 	refused(text, 1 << 20, "t:1: a line of more than 255 bytes");
 	refused(text, 256, "t:1: a line of more than 255 bytes");
