@@ -13,9 +13,9 @@ in_lab() {
 	[ -n "${LAB_KERNEL:-}" ] || exec tests/lab/lab --timeout "${LAB_TIMEOUT:-560}" "$@" -- "$0"
 }
 
-# started FILE PID: waits until the guest's user space speaks, at most START_TIMEOUT seconds. False: it does not.
+# started FILE PID: waits until the guest's user space speaks, at most START_TIMEOUT (45) seconds. False: it does not.
 started() {
-	local deadline=$((SECONDS + ${START_TIMEOUT:-60}))
+	local deadline=$((SECONDS + ${START_TIMEOUT:-45}))
 	until grep -q '^LAB start' "$1"; do
 		kill -0 "$2" 2>/dev/null || return 0 # it ended, for better or worse
 		[ $SECONDS -lt $deadline ] || return 1
@@ -25,17 +25,17 @@ started() {
 
 # run_guest TESTS [BARKEEP-OPTION]...: leaves $console (what the guest said), $errors (what barkeep said) and $status.
 # `words` goes to the guest's command line. An emulated CPU that emulates virtualisation loses a guest now and then
-# while its kernel boots, under any monitor: such a guest is started once more, and a line says so.
+# while its kernel boots, under any monitor: such a guest is started again, at most twice, and a line says so.
 run_guest() {
 	local tests=$1 dir pid try
 	shift
 	dir=$(mktemp -d)
-	for try in first last; do
+	for try in first second last; do
 		timeout -k 5 "${GUEST_TIMEOUT:-180}" "$barkeep" run --kernel "$LAB_KERNEL" --initrd "$LAB_GUEST" \
 			--memory 256M --cpus "${GUEST_CPUS:-2}" --no-reboot --append "$LAB_APPEND lab.test=$tests $words" \
 			"$@" </dev/null >"$dir/out" 2>"$dir/err" &
 		pid=$!
-		if [ $try = first ] && ! started "$dir/out" $pid; then
+		if [ $try != last ] && ! started "$dir/out" $pid; then
 			kill $pid
 			wait $pid
 			echo "# the guest's kernel did not come up in time; started again"
