@@ -18,7 +18,10 @@ struct bk__slab {
 
 _Static_assert(sizeof(struct bk__span) == 64, "a span is a cache line");
 
-struct bk__view bk__empty_view;
+/* Its arrays have no elements, but a place: C forbids to add even 0 to a null pointer. */
+static struct bk__span *no_spans[1];
+static uint64_t no_firsts[1];
+struct bk__view bk__empty_view = { .slots = no_spans, .firsts = no_firsts, .spans = no_spans };
 
 int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 {
