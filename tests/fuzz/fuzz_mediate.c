@@ -7,24 +7,9 @@
 
 #include "../unit/fake_device.h"
 
+#include "input.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *data;
-	size_t size;
-};
-
-/* The next `width` bytes as a number; zero after the end. */
-static uint64_t take(struct input *input, unsigned width)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < width && input->size; i++) {
-		value |= (uint64_t)*input->data++ << 8 * i;
-		input->size--;
-	}
-	return value;
-}
 
 static void quiet(void *opaque, enum bk_log_level level, const char *line)
 {

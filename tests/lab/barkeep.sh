@@ -25,7 +25,7 @@ started() {
 
 # run_guest TESTS [BARKEEP-OPTION]...: leaves $console (what the guest said), $errors (what barkeep said) and $status.
 # `words` goes to the guest's command line. An emulated CPU that emulates virtualisation loses a guest now and then
-# while its kernel boots, under any monitor: such a guest is started again, at most twice, and a line says so.
+# while its kernel boots: such a guest is started again, at most twice, and a line says so.
 run_guest() {
 	local tests=$1 dir pid try
 	shift
