@@ -118,7 +118,9 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
  * bytes apart from another BAR (so that each can be mapped), 64-bit
  * prefetchable ones above 4 GiB where there is such a window, nothing where
  * somebody else answers; then sets COMMAND.IO and MEM of functions that got
- * all, and of bridges with something behind. What does not fit keeps address
+ * all, and of bridges with something behind. Windows of a hot-plug slot (bk_pci_slot_add)
+ * have at least 2 MiB of memory, 2 MiB of prefetchable memory and 4 KiB of I/O, as
+ * Linux leaves by default, but only where all else fits as well. What does not fit keeps address
  * 0, and `report` (may be NULL) is called with a line for each: which BAR, how
  * much room it needs, what is left. Returns how many BARs did not fit. Owner
  * only, before the guest runs; callbacks of functions are called.
@@ -298,6 +300,23 @@ int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 /* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers
  * take what a guest writes and keep it; Initiate FLR (where DEVCAP has it) is a reset. */
 int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size);
+
+/*
+ * Gives a port with a PCI Express capability a slot into which a card may be put, and from which
+ * it may be taken, while the guest runs (PCIe 6.7, 7.5.3.9-11): hot-plug capable, surprise removal
+ * allowed; no attention button, no indicators, no power controller, no command to complete.
+ * `number` (0..8191) is the slot's, which should be its own in the machine.
+ *
+ * The card is whoever is attached below at device 0, function 0: Presence Detect State and Data Link
+ * Layer Link Active follow, the latter unless Link Disable is set, which also resets and hides what
+ * is below. Each change is latched as an event in Slot Status, and signalled as Slot Control says: by MSI
+ * or MSI-X vector 0, or by the pin. Of a card with more functions attach function 0 last, and detach it
+ * first. bk_pci_host_assign leaves room below it.
+ *
+ * -EINVAL: not a bridge with the capability of a root or downstream port, at least 28 bytes of it, or
+ * `number` too large; -EEXIST: it has one; -EBUSY: it is attached. Owner only, before attach.
+ */
+int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
 
 /* Advanced features (AF ECN): a FLR for conventional functions. */
 int bk_pci_af_add(struct bk_pci_function *function, unsigned offset);

@@ -25,6 +25,8 @@
 enum {
 	LEAST_IO = 0x1000, /* below are the fixed ports of a PC */
 	IO_WINDOWS = 0xffff,
+	ROOM_IO = 0x1000, /* of a window for a card to come, as Linux leaves it */
+	ROOM_MEMORY = 0x200000,
 };
 
 /* Which window of a bridge it goes through. On the host's bus the last two are one. */
@@ -62,7 +64,8 @@ struct job {
 	void *opaque;
 	struct bk__ranges memory, io; /* free, in addresses of the host's bus */
 	unsigned next_number;
-	unsigned failed;
+	unsigned failed, unnumbered;
+	bool room; /* windows of hot-plug slots have room for a card to come */
 };
 
 /* ---- What is free ------------------------------------------------------ */
@@ -231,6 +234,7 @@ static void number(struct job *job, struct node *node, unsigned own)
 			continue;
 		if (first > job->host->desc.bus_last) {
 			no_number(job, node, bridge);
+			job->unnumbered++;
 			continue;
 		}
 		job->next_number++;
@@ -322,9 +326,15 @@ static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *ali
 	return error;
 }
 
+static uint64_t room_of(enum pool pool)
+{
+	return pool == POOL_IO ? ROOM_IO : ROOM_MEMORY;
+}
+
 /* All wishes of a bus, in the order in which they are placed; those below first. */
 static int wish_for_all(const struct job *job, struct node *node)
 {
+	node->wish_count = 0;
 	for (unsigned i = 0; i < node->count; i++) {
 		struct node *below = node->below[i];
 		int error = below ? wish_for_all(job, below) : 0;
@@ -341,6 +351,8 @@ static int wish_for_all(const struct job *job, struct node *node)
 				.below = below,
 			};
 			error = pack(below, pool, &wish->size, &wish->align);
+			if (job->room && node->functions[i]->slot.there && wish->size < room_of(pool))
+				wish->size = room_of(pool);
 			if (wish->size)
 				node->wish_count++;
 		}
@@ -500,36 +512,60 @@ static void place_all(struct job *job, struct node *node)
 	}
 }
 
+static bool has_slot(const struct node *node)
+{
+	for (unsigned i = 0; i < node->count; i++)
+		if (node->functions[i]->slot.there || (node->below[i] && has_slot(node->below[i])))
+			return true;
+	return false;
+}
+
+/* All of it once: 0 or -ENOMEM. */
+static int place_hierarchy(struct job *job, struct node *root)
+{
+	int error;
+
+	bk__ranges_free(&job->memory);
+	bk__ranges_free(&job->io);
+	root->free[POOL_IO] = &job->io;
+	root->free[POOL_MEMORY] = root->free[POOL_PREFETCHABLE] = &job->memory;
+	silence(root);
+	job->next_number = job->host->desc.bus_first + 1u;
+	job->failed = 0;
+	number(job, root, job->host->desc.bus_first);
+	error = wish_for_all(job, root);
+	if (!error)
+		error = find_free(job);
+	if (!error)
+		place_all(job, root);
+	return error;
+}
+
 unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 			    void (*report_line)(void *opaque, const char *line), void *opaque)
 {
-	struct job job = { .host = host, .page = 1, .report = report_line, .opaque = opaque };
+	struct job job = { .host = host, .page = 1, .opaque = opaque };
 	struct node *root;
-	int error;
+	int error = -ENOMEM;
 
 	while (job.page < page && job.page << 1)
 		job.page <<= 1;
-	job.next_number = host->desc.bus_first + 1u;
 	pthread_mutex_lock(&host->lock);
 	root = gather(host->root);
 	pthread_mutex_unlock(&host->lock);
-	if (root) {
-		root->free[POOL_IO] = &job.io;
-		root->free[POOL_MEMORY] = root->free[POOL_PREFETCHABLE] = &job.memory;
-		silence(root);
-		number(&job, root, host->desc.bus_first);
-		error = wish_for_all(&job, root);
-		if (!error)
-			error = find_free(&job);
-	} else {
-		error = -ENOMEM;
+	/* Room for what may come must not cost what is there its place. */
+	job.room = root && has_slot(root);
+	if (job.room)
+		error = place_hierarchy(&job, root);
+	if (root && (!job.room || job.failed || job.unnumbered)) {
+		job.room = false;
+		job.report = report_line;
+		error = place_hierarchy(&job, root);
 	}
 	if (error) {
 		if (report_line)
 			report_line(opaque, "no BAR has an address: out of memory");
 		job.failed++;
-	} else {
-		place_all(&job, root);
 	}
 	free_node(root);
 	bk__ranges_free(&job.memory);

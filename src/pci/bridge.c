@@ -43,7 +43,7 @@ static unsigned control(const struct bk_pci_function *bridge)
 
 bool bk__bridge_resets(const struct bk_pci_function *bridge)
 {
-	return control(bridge) & CONTROL_RESET;
+	return (control(bridge) & CONTROL_RESET) || bk__slot_link_disabled(bridge);
 }
 
 bool bk__bridge_vga(const struct bk_pci_function *bridge)

@@ -177,6 +177,19 @@ static void forget(struct bk_pci_function *function)
 	bk__map_forget(function);
 }
 
+/* Who is on the bus changed, and the port above may have a slot. Host's lock. */
+static void tell_slot(struct bk_pci_bus *bus)
+{
+	struct bk_pci_function *port = bus->bridge;
+
+	if (!port)
+		return;
+	pthread_mutex_lock(&port->lock);
+	bk__slot_settle(port);
+	bk__intx_settle(port);
+	pthread_mutex_unlock(&port->lock);
+}
+
 int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *bus, uint8_t devfn)
 {
 	int error = 0;
@@ -206,6 +219,8 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 		bk__bus_lines(function->secondary);
 out:
 	pthread_mutex_unlock(&function->lock);
+	if (!error)
+		tell_slot(bus);
 	pthread_mutex_unlock(&bus->host->lock);
 	return error;
 }
@@ -236,5 +251,6 @@ void bk_pci_function_detach(struct bk_pci_function *function)
 		}
 	}
 	pthread_mutex_unlock(&function->lock);
+	tell_slot(bus);
 	pthread_mutex_unlock(&bus->host->lock);
 }

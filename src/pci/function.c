@@ -18,6 +18,7 @@ void bk__function_settle(struct bk_pci_function *function)
 
 	bk__map_settle(function);
 	bk__irq_settle(function);
+	bk__slot_settle(function);
 	bk__intx_settle(function);
 	if (command != function->command) {
 		function->command = command;

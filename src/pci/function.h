@@ -16,6 +16,7 @@
 #include "config.h"
 #include "irq.h"
 #include "map.h"
+#include "slot.h"
 
 /* Which bytes of config space a capability holds. */
 struct bk__capability {
@@ -49,6 +50,7 @@ struct bk_pci_function {
 	struct bk__msi msi;
 	struct bk__msix msix;
 	struct bk__irq irq;
+	struct bk__slot slot;
 
 	int line;           /* of the host, -1: none */
 	bool intx_level;    /* as the device says */
@@ -76,7 +78,7 @@ void bk__header_fill(struct bk_pci_function *function);
 /* The same for a bridge, over the above. */
 void bk__bridge_fill(struct bk_pci_function *function);
 
-/* Is the bus below held in reset? (Bridge Control, bit 6) */
+/* Is the bus below held in reset? (Bridge Control, bit 6, or the link to a slot is disabled) */
 bool bk__bridge_resets(const struct bk_pci_function *function);
 
 /* Creates it, as a bridge of the host if `host` is not NULL. */

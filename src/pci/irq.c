@@ -149,20 +149,33 @@ void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_i
 	pthread_mutex_unlock(&function->lock);
 }
 
-int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector)
+int bk__irq_fire(struct bk_pci_function *function, unsigned vector)
 {
 	struct bk_pci_message what;
-	int error = 0;
 
-	pthread_mutex_lock(&function->lock);
 	if (function->irq.ops)
-		error = -EPERM;
-	else if (function->irq.mode == BK_PCI_IRQ_INTX || vector >= function->irq.vectors)
-		error = -EINVAL;
-	else if (message(function, vector, &what) && can_send(function))
+		return -EPERM;
+	if (function->irq.mode == BK_PCI_IRQ_INTX || vector >= function->irq.vectors)
+		return -EINVAL;
+	if (message(function, vector, &what) && can_send(function))
 		send(function, &what);
 	else
 		keep(function, vector, true);
+	return 0;
+}
+
+void bk__irq_withdraw(struct bk_pci_function *function, unsigned vector)
+{
+	if (function->irq.mode != BK_PCI_IRQ_INTX && vector < function->irq.vectors)
+		keep(function, vector, false);
+}
+
+int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector)
+{
+	int error;
+
+	pthread_mutex_lock(&function->lock);
+	error = bk__irq_fire(function, vector);
 	pthread_mutex_unlock(&function->lock);
 	return error;
 }

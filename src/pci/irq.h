@@ -67,6 +67,10 @@ void bk__irq_flush(struct bk_pci_function *function);
 /* Nothing is pending, the table is as after a reset. Settle after it. */
 void bk__irq_reset(struct bk_pci_function *function);
 
+/* An emulated function's vector fires: sent, or pending. Or it is taken back, if it is still pending. */
+int bk__irq_fire(struct bk_pci_function *function, unsigned vector);
+void bk__irq_withdraw(struct bk_pci_function *function, unsigned vector);
+
 /* Is this vector, of the mode in use, waiting to be unmasked? */
 bool bk__irq_pending(struct bk_pci_function *function, unsigned vector);
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Hot-plug slots (PCIe 6.7, 7.5.3.9-11): presence and link follow who is attached below a port. */
+#include "slot.h"
+
+#include <errno.h>
+
+#include "bus.h"
+#include "function.h"
+
+/* Registers of the PCI Express capability. */
+enum {
+	CAPABILITIES = 0x02,
+	LINK_CAPABILITIES = 0x0c,
+	LINK_CONTROL = 0x10,
+	LINK_STATUS = 0x12,
+	SLOT_CAPABILITIES = 0x14,
+	SLOT_CONTROL = 0x18,
+	SLOT_STATUS = 0x1a,
+	SIZE_LEAST = 0x1c,
+};
+
+enum {
+	TYPE_ROOT_PORT = 4,
+	TYPE_DOWNSTREAM_PORT = 6,
+	SLOT_IMPLEMENTED = 0x0100, /* in CAPABILITIES */
+	MESSAGE_NUMBER = 0x3e00,
+	LINK_ACTIVE_REPORTING = 1 << 20, /* in LINK_CAPABILITIES */
+	LINK_DISABLE = 0x0010,           /* in LINK_CONTROL */
+	LINK_SPEED_WIDTH = 0x03ff,       /* in LINK_STATUS */
+	LINK_SLOWEST = 0x0011,           /* 2.5 GT/s, one lane */
+	LINK_ACTIVE = 0x2000,
+	HOT_PLUG_SURPRISE = 1 << 5, /* in SLOT_CAPABILITIES */
+	HOT_PLUG_CAPABLE = 1 << 6,
+	NO_COMMAND_COMPLETED = 1 << 18,
+	NUMBER_SHIFT = 19,
+	NUMBER_MAX = 8191,
+	INTERRUPT_ENABLE = 0x0020, /* in SLOT_CONTROL */
+	PRESENCE_CHANGED = 0x0008, /* in SLOT_STATUS, and its enable in SLOT_CONTROL */
+	PRESENT = 0x0040,
+	LINK_CHANGED = 0x0100,
+	LINK_CHANGED_ENABLE = 0x1000,
+};
+
+static unsigned get(const struct bk_pci_function *port, unsigned offset)
+{
+	return (unsigned)bk__config_get(&port->config, port->express + offset, 2);
+}
+
+static void set(struct bk_pci_function *port, unsigned offset, unsigned value)
+{
+	bk__config_set(&port->config, port->express + offset, 2, value);
+}
+
+/* Bytes of the PCI Express capability; 0: there is none. */
+static unsigned express_size(const struct bk_pci_function *function)
+{
+	for (unsigned i = 0; i < function->capability_count && function->express; i++)
+		if (function->capabilities[i].offset == function->express)
+			return function->capabilities[i].size;
+	return 0;
+}
+
+int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
+{
+	struct bk__config *config = &port->config;
+	const unsigned at = port->express;
+	unsigned capabilities, type;
+
+	if (express_size(port) < SIZE_LEAST || !port->secondary || number > NUMBER_MAX)
+		return -EINVAL;
+	capabilities = get(port, CAPABILITIES);
+	type = capabilities >> 4 & 15;
+	if (type != TYPE_ROOT_PORT && type != TYPE_DOWNSTREAM_PORT)
+		return -EINVAL;
+	if (port->slot.there)
+		return -EEXIST;
+	if (port->bus)
+		return -EBUSY;
+	bk__config_preset(config, at + CAPABILITIES, 2,
+			  (capabilities & ~(unsigned)MESSAGE_NUMBER) | SLOT_IMPLEMENTED);
+	bk__config_preset(config, at + LINK_CAPABILITIES, 4,
+			  bk__config_get(config, at + LINK_CAPABILITIES, 4) | LINK_ACTIVE_REPORTING);
+	bk__config_preset(config, at + SLOT_CAPABILITIES, 4,
+			  (uint64_t)number << NUMBER_SHIFT | NO_COMMAND_COMPLETED | HOT_PLUG_CAPABLE |
+				  HOT_PLUG_SURPRISE);
+	/* What is not there is read-only zero. */
+	bk__config_preset(config, at + SLOT_CONTROL, 4, 0);
+	bk__config_allow(config, at + SLOT_CONTROL, 2,
+			 PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
+	bk__config_allow(config, at + SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
+	port->slot.there = true;
+	return 0;
+}
+
+bool bk__slot_link_disabled(const struct bk_pci_function *port)
+{
+	return port->slot.there && (get(port, LINK_CONTROL) & LINK_DISABLE);
+}
+
+/* What the link of the card and the port came to: the card knows, if it has one. */
+static unsigned negotiated(struct bk_pci_function *card)
+{
+	unsigned status = 0;
+
+	pthread_mutex_lock(&card->lock);
+	if (express_size(card) >= LINK_STATUS + 2)
+		status = get(card, LINK_STATUS) & LINK_SPEED_WIDTH;
+	pthread_mutex_unlock(&card->lock);
+	return status ? status : LINK_SLOWEST;
+}
+
+/* An interrupt is wanted as long as an enabled event is there (PCIe 6.7.3.4). A message is sent when that
+ * becomes so. */
+static void signal_events(struct bk_pci_function *port)
+{
+	const unsigned status = get(port, SLOT_STATUS), control = get(port, SLOT_CONTROL);
+	const bool presence = status & control & PRESENCE_CHANGED;
+	const bool link = (status & LINK_CHANGED) && (control & LINK_CHANGED_ENABLE);
+	const bool wanted = (control & INTERRUPT_ENABLE) && (presence || link);
+	const bool messages = port->irq.mode != BK_PCI_IRQ_INTX;
+
+	port->intx_level = wanted && !messages;
+	if (wanted && messages && !port->slot.signalled)
+		bk__irq_fire(port, 0);
+	else if (!wanted && port->slot.signalled)
+		bk__irq_withdraw(port, 0);
+	port->slot.signalled = wanted && messages;
+}
+
+void bk__slot_settle(struct bk_pci_function *port)
+{
+	struct bk__slot *slot = &port->slot;
+	struct bk_pci_function *card;
+	unsigned events = 0;
+	bool present, link;
+
+	if (!slot->there)
+		return;
+	card = port->secondary->functions[0];
+	present = card != NULL;
+	link = present && !bk__slot_link_disabled(port);
+	if (present != slot->present)
+		events |= PRESENCE_CHANGED;
+	if (link != slot->link)
+		events |= LINK_CHANGED;
+	slot->present = present;
+	slot->link = link;
+	set(port, SLOT_STATUS,
+	    (get(port, SLOT_STATUS) & ~(unsigned)PRESENT) | events | (present ? PRESENT : 0u));
+	set(port, LINK_STATUS,
+	    (get(port, LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
+		    (link ? LINK_ACTIVE | negotiated(card) : LINK_SLOWEST));
+	signal_events(port);
+}

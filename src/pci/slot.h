@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hot-plug slot of a port: who is in it, and what the guest is told. */
+#ifndef BARKEEP_PCI_SLOT_H
+#define BARKEEP_PCI_SLOT_H
+
+#include <barkeep/pci.h>
+
+struct bk__slot {
+	bool there;         /* the port has one */
+	bool present, link; /* as last settled */
+	bool signalled;     /* by a message, and the events are still there */
+};
+
+/* Its registers and its interrupt agree again with who is attached below. Host's lock and the port's. */
+void bk__slot_settle(struct bk_pci_function *port);
+
+/* Link Disable is set. */
+bool bk__slot_link_disabled(const struct bk_pci_function *port);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Hot-plug slots: presence, link, events, interrupts, resets, and cards that come and go (F18). */
+#include "pci_world.h"
+
+#define PORT    BK_PCI_DEVFN(2, 0) /* the root port, on the root bus */
+#define NUMBER  5                  /* of the slot */
+#define SECOND  1                  /* number of the bus below */
+#define WINDOW  0x90000000u        /* memory window of the port, 2 MiB */
+#define EXPRESS 0x40
+#define MSI     0x80
+
+/* Registers of the PCI Express capability. */
+#define LNKCAP (EXPRESS + 0x0c)
+#define LNKCTL (EXPRESS + 0x10)
+#define LNKSTA (EXPRESS + 0x12)
+#define SLTCAP (EXPRESS + 0x14)
+#define SLTCTL (EXPRESS + 0x18)
+#define SLTSTA (EXPRESS + 0x1a)
+
+#define PDC    0x0008 /* Presence Detect Changed, and its enable in SLTCTL */
+#define HPIE   0x0020 /* Hot-Plug Interrupt Enable */
+#define PDS    0x0040 /* Presence Detect State */
+#define DLLSC  0x0100 /* Data Link Layer State Changed */
+#define DLLSCE 0x1000 /* ... and its enable */
+#define DLLLA  0x2000 /* Data Link Layer Link Active */
+
+static const uint8_t root_port[60] = { [2] = 0x42 };
+static const uint8_t endpoint[20] = { [2] = 0x02, [0x12] = 0x83, [0x13] = 0x10 };
+static const struct bk_pci_function_desc card_desc = { .bars = { MEM32_BAR(0x1000) }, .pin = 1 };
+
+struct stage {
+	struct world *world;
+	struct part port, card;
+};
+
+static int setup(void **state)
+{
+	static struct stage stage;
+
+	stage = (struct stage){ .world = world_create(NULL) };
+	part_create_in(stage.world, &stage.port, 1,
+		       (struct bk_pci_function_desc){ .pin = 1, .extended = true }, true);
+	assert_int_equal(bk_pci_express_add(stage.port.function, EXPRESS, root_port, 60), EXPRESS);
+	assert_int_equal(bk_pci_msi_add(stage.port.function, MSI, 1, true, true), MSI);
+	assert_int_equal(bk_pci_slot_add(stage.port.function, NUMBER), 0);
+	part_create(stage.world, &stage.card, 2, card_desc);
+	part_attach(stage.world, &stage.port, PORT);
+	config_write(stage.world, PORT, 0x18, 4, SECOND << 8 | SECOND << 16);
+	config_write(stage.world, PORT, 0x20, 4, 0x90109000);
+	config_write(stage.world, PORT, 4, 2, 6);
+	*state = &stage;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct stage *stage = *state;
+
+	part_destroy(&stage->card);
+	part_destroy(&stage->port);
+	world_destroy(stage->world);
+	return 0;
+}
+
+static uint64_t get(struct stage *stage, unsigned offset)
+{
+	return config_read(stage->world, PORT, offset, 2);
+}
+
+static void put(struct stage *stage, unsigned offset, uint64_t value)
+{
+	config_write(stage->world, PORT, offset, 2, value);
+}
+
+static int plug(struct stage *stage, struct part *part, uint8_t devfn)
+{
+	return bk_pci_function_attach(part->function, bk_pci_bridge_bus(stage->port.function), devfn);
+}
+
+/* Config space of the card. */
+static uint64_t card_get(struct stage *stage, unsigned offset, unsigned width)
+{
+	uint64_t value;
+
+	bk_space_read(stage->world->memory, ECAM + (SECOND << 20 | offset), width, &value);
+	return value;
+}
+
+static void card_put(struct stage *stage, unsigned offset, unsigned width, uint64_t value)
+{
+	bk_space_write(stage->world->memory, ECAM + (SECOND << 20 | offset), width, value);
+}
+
+static void use_msi(struct stage *stage)
+{
+	config_write(stage->world, PORT, MSI + 4, 8, 0xfee00000);
+	config_write(stage->world, PORT, MSI + 12, 2, 0x4041);
+	config_write(stage->world, PORT, MSI + 2, 2, 1);
+}
+
+/* ---- Registers --------------------------------------------------------- */
+
+static void an_empty_slot(void **state)
+{
+	struct stage *stage = *state;
+
+	assert_int_equal(get(stage, EXPRESS + 2), 0x0142);
+	assert_int_equal(config_read(stage->world, PORT, LNKCAP, 4), 0x00100000);
+	assert_int_equal(config_read(stage->world, PORT, SLTCAP, 4), NUMBER << 19 | 0x00040060);
+	assert_int_equal(get(stage, SLTSTA), 0);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
+	put(stage, SLTCTL, 0xffff); /* what is not there stays zero */
+	assert_int_equal(get(stage, SLTCTL), PDC | HPIE | DLLSCE);
+	put(stage, SLTSTA, 0xffff);
+	assert_int_equal(get(stage, SLTSTA), 0);
+	assert_int_equal(stage->world->line_changes, 0);
+}
+
+static void a_card_comes_and_goes(void **state)
+{
+	struct stage *stage = *state;
+
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(get(stage, SLTSTA), PDS | PDC | DLLSC);
+	assert_int_equal(get(stage, LNKSTA), DLLLA | 0x11);
+	put(stage, SLTSTA, PDC);
+	assert_int_equal(get(stage, SLTSTA), PDS | DLLSC);
+	put(stage, SLTSTA, PDS | DLLSC); /* the state cannot be written */
+	assert_int_equal(get(stage, SLTSTA), PDS);
+	bk_pci_function_detach(stage->card.function);
+	assert_int_equal(get(stage, SLTSTA), PDC | DLLSC);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
+	assert_int_equal(card_get(stage, 0, 4), 0xffffffff);
+}
+
+static void the_card_is_function_0_of_device_0(void **state)
+{
+	struct stage *stage = *state;
+	struct part second;
+
+	part_create(stage->world, &second, 3, card_desc);
+	assert_int_equal(plug(stage, &second, 1), 0);
+	assert_int_equal(get(stage, SLTSTA), 0);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(get(stage, SLTSTA), PDS | PDC | DLLSC);
+	put(stage, SLTSTA, 0xffff);
+	part_destroy(&second);
+	assert_int_equal(get(stage, SLTSTA), PDS);
+	assert_int_equal(plug(stage, &stage->card, 0), -EBUSY);
+	assert_int_equal(get(stage, SLTSTA), PDS);
+}
+
+static void the_link_is_as_fast_as_the_card_says(void **state)
+{
+	struct stage *stage = *state;
+	struct part fast;
+
+	part_create(stage->world, &fast, 3, card_desc);
+	assert_int_equal(bk_pci_express_add(fast.function, 0x40, endpoint, 20), 0x40);
+	assert_int_equal(plug(stage, &fast, 0), 0);
+	assert_int_equal(get(stage, LNKSTA), DLLLA | 0x83);
+	part_destroy(&fast);
+	part_create(stage->world, &fast, 3, card_desc); /* an integrated endpoint: no link registers */
+	assert_int_equal(bk_pci_express_add(fast.function, 0x40, (uint8_t[12]){ [2] = 0x91 }, 12), 0x40);
+	assert_int_equal(plug(stage, &fast, 0), 0);
+	assert_int_equal(get(stage, LNKSTA), DLLLA | 0x11);
+	part_destroy(&fast);
+}
+
+static void link_disable_resets_and_hides_the_card(void **state)
+{
+	struct stage *stage = *state;
+
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	card_put(stage, BAR(0), 4, WINDOW);
+	card_put(stage, 4, 2, 2);
+	assert_memory(stage->world, WINDOW, WHO(2, 0));
+	put(stage, SLTSTA, 0xffff);
+	put(stage, LNKCTL, 0x10);
+	assert_int_equal(get(stage, SLTSTA), PDS | DLLSC);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
+	assert_int_equal(stage->card.resets, 1);
+	assert_int_equal(card_get(stage, 0, 4), 0xffffffff);
+	assert_memory(stage->world, WINDOW, NOBODY);
+	put(stage, LNKCTL, 0x10);
+	assert_int_equal(stage->card.resets, 1);
+	put(stage, SLTSTA, 0xffff);
+	put(stage, LNKCTL, 0);
+	assert_int_equal(get(stage, SLTSTA), PDS | DLLSC);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, DLLLA);
+	assert_int_equal(card_get(stage, 0, 4), 0x10001b36);
+	assert_int_equal(card_get(stage, BAR(0), 4), 0);
+}
+
+/* ---- Interrupts -------------------------------------------------------- */
+
+static void a_message_for_each_new_event(void **state)
+{
+	struct stage *stage = *state;
+	struct world *world = stage->world;
+
+	use_msi(stage);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(world->message_count, 0); /* nothing is enabled */
+	put(stage, SLTCTL, PDC);
+	assert_int_equal(world->message_count, 0);
+	put(stage, SLTCTL, PDC | HPIE | DLLSCE); /* the events are there already */
+	assert_int_equal(world->message_count, 1);
+	assert_int_equal(world->messages[0].address, 0xfee00000);
+	assert_int_equal(world->messages[0].data, 0x4041);
+	put(stage, SLTSTA, PDC); /* the other one is still there: no new message */
+	put(stage, 4, 2);
+	put(stage, 4, 6);
+	assert_int_equal(world->message_count, 1);
+	put(stage, SLTSTA, DLLSC);
+	bk_pci_function_detach(stage->card.function);
+	assert_int_equal(world->message_count, 2);
+	put(stage, SLTSTA, PDC | DLLSC);
+	put(stage, SLTCTL, HPIE);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(world->message_count, 2);
+	put(stage, SLTCTL, HPIE | DLLSCE);
+	assert_int_equal(world->message_count, 3);
+	assert_int_equal(world->line_changes, 0);
+}
+
+static void a_masked_message_waits_or_is_taken_back(void **state)
+{
+	struct stage *stage = *state;
+	struct world *world = stage->world;
+
+	use_msi(stage);
+	put(stage, SLTCTL, PDC | HPIE);
+	config_write(world, PORT, MSI + 16, 4, 1);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(config_read(world, PORT, MSI + 20, 4), 1);
+	put(stage, SLTSTA, PDC);
+	assert_int_equal(config_read(world, PORT, MSI + 20, 4), 0);
+	bk_pci_function_detach(stage->card.function);
+	assert_int_equal(world->message_count, 0);
+	config_write(world, PORT, MSI + 16, 4, 0);
+	assert_int_equal(world->message_count, 1);
+}
+
+static void without_msi_the_pin_is_held(void **state)
+{
+	struct stage *stage = *state;
+	struct world *world = stage->world;
+	const unsigned line = 2; /* of slot 2, INTA# */
+
+	put(stage, SLTCTL, PDC | HPIE | DLLSCE);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_true(world->lines[line]);
+	assert_int_equal(get(stage, 6) & 8, 8);
+	put(stage, SLTSTA, PDC);
+	assert_true(world->lines[line]);
+	put(stage, SLTSTA, DLLSC);
+	assert_false(world->lines[line]);
+	bk_pci_function_detach(stage->card.function);
+	assert_true(world->lines[line]);
+	use_msi(stage); /* from now on by message, at once */
+	assert_false(world->lines[line]);
+	assert_int_equal(world->message_count, 1);
+	config_write(world, PORT, MSI + 2, 2, 0);
+	assert_true(world->lines[line]);
+	put(stage, SLTCTL, 0);
+	assert_false(world->lines[line]);
+}
+
+/* ---- Resets, and coming back ------------------------------------------- */
+
+static void a_reset_of_the_port_is_no_event(void **state)
+{
+	struct stage *stage = *state;
+
+	put(stage, SLTCTL, PDC | HPIE);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_true(stage->world->lines[2]);
+	assert_int_equal(bk_pci_function_reset(stage->port.function), 0);
+	assert_false(stage->world->lines[2]);
+	assert_int_equal(get(stage, SLTCTL), 0);
+	assert_int_equal(get(stage, SLTSTA), PDS);
+	assert_int_equal(get(stage, LNKSTA), DLLLA | 0x11);
+	assert_int_equal(stage->card.resets, 1);
+	put(stage, 0x3e, 0x40); /* secondary bus reset: the card stays where it is */
+	put(stage, 0x3e, 0);
+	assert_int_equal(get(stage, SLTSTA), PDS);
+	assert_int_equal(stage->card.resets, 2);
+}
+
+/* F18: nothing of the card that left is there when another comes to the same address. */
+static void the_next_card_finds_the_place_clean(void **state)
+{
+	struct stage *stage = *state;
+	struct world *world = stage->world;
+	struct part next;
+
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(bk_pci_function_reset(stage->card.function), 0);
+		assert_int_equal(plug(stage, &stage->card, 0), 0);
+		assert_memory(world, WINDOW, NOBODY);
+		card_put(stage, BAR(0), 4, WINDOW);
+		card_put(stage, 4, 2, 2);
+		assert_memory(world, WINDOW, WHO(2, 0));
+		assert_int_equal(bk_pci_function_intx(stage->card.function, true), 0);
+		assert_true(world->lines[2]); /* swizzled: device 0 below slot 2 */
+		bk_pci_function_detach(stage->card.function);
+		assert_false(world->lines[2]);
+		assert_memory(world, WINDOW, NOBODY);
+		assert_int_equal(card_get(stage, 0, 4), 0xffffffff);
+
+		part_create(world, &next, 3, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x2000) } });
+		assert_int_equal(plug(stage, &next, 0), 0);
+		assert_memory(world, WINDOW, NOBODY);
+		assert_int_equal(card_get(stage, BAR(0), 4), 0);
+		assert_int_equal(card_get(stage, 4, 2), 0);
+		card_put(stage, BAR(0), 4, WINDOW);
+		card_put(stage, 4, 2, 2);
+		assert_memory(world, WINDOW + 0x1fff, WHO(3, 0));
+		part_destroy(&next);
+		assert_memory(world, WINDOW, NOBODY);
+	}
+}
+
+static void no_slot_where_none_can_be(void **state)
+{
+	struct stage *stage = *state;
+	struct world *world = stage->world;
+	static const uint8_t to_pci[60] = { [2] = 0x72 };
+	struct part part;
+
+	assert_int_equal(bk_pci_slot_add(stage->port.function, 1), -EEXIST);
+	assert_int_equal(bk_pci_slot_add(stage->card.function, 1), -EINVAL);
+	part_create_in(world, &part, 3, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* not PCI Express */
+	assert_int_equal(bk_pci_express_add(part.function, EXPRESS, to_pci, 60), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* a PCIe-to-PCI bridge */
+	part_destroy(&part);
+	part_create_in(world, &part, 3, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_express_add(part.function, EXPRESS, root_port, 20), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* no room for the registers */
+	part_destroy(&part);
+	part_create_in(world, &part, 3, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_express_add(part.function, EXPRESS, root_port, 60), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(part.function, 8192), -EINVAL);
+	part_attach(world, &part, BK_PCI_DEVFN(3, 0));
+	assert_int_equal(bk_pci_slot_add(part.function, 8191), -EBUSY);
+	put(stage, SLTCTL, 0);
+	part_destroy(&part);
+}
+
+/* ---- Room for what comes ----------------------------------------------- */
+
+static void fail_line(void *opaque, const char *line)
+{
+	fail_msg("%s", line);
+}
+
+static void an_empty_slot_has_room(void **state)
+{
+	struct stage *stage = *state;
+	struct world *world = stage->world;
+
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80108000);            /* 2 MiB */
+	assert_int_equal(config_read(world, PORT, 0x1c, 2), 0x1010);                /* 4 KiB */
+	assert_int_equal(config_read(world, PORT, 0x24, 4), 0x00110001);            /* 2 MiB ... */
+	assert_int_equal(config_read(world, PORT, 0x28, 8), UINT64_C(0x100000001)); /* ... above 4 GiB */
+	assert_int_equal(config_read(world, PORT, 4, 2) & 3, 3);
+	assert_int_equal(config_read(world, PORT, 0x19, 1), 1);
+}
+
+static void one_mib(struct bk_pci_host_desc *desc)
+{
+	desc->windows[0].last = desc->windows[0].first + 0xfffff;
+	desc->windows[1] = desc->windows[2];
+	desc->window_count = 2;
+}
+
+static void what_is_there_comes_before_what_may_come(void **state)
+{
+	struct world *world = world_create(one_mib);
+	struct part port, card;
+
+	part_create_in(world, &port, 1, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_express_add(port.function, EXPRESS, root_port, 60), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(port.function, NUMBER), 0);
+	part_create(world, &card, 2, card_desc);
+	part_attach(world, &port, PORT);
+	assert_int_equal(bk_pci_function_attach(card.function, bk_pci_bridge_bus(port.function), 0), 0);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80008000);
+	assert_memory(world, WINDOW_FIRST, WHO(2, 0));
+	part_destroy(&card);
+	part_destroy(&port);
+	world_destroy(world);
+}
+
+#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STAGE_TEST(an_empty_slot),
+		STAGE_TEST(a_card_comes_and_goes),
+		STAGE_TEST(the_card_is_function_0_of_device_0),
+		STAGE_TEST(the_link_is_as_fast_as_the_card_says),
+		STAGE_TEST(link_disable_resets_and_hides_the_card),
+		STAGE_TEST(a_message_for_each_new_event),
+		STAGE_TEST(a_masked_message_waits_or_is_taken_back),
+		STAGE_TEST(without_msi_the_pin_is_held),
+		STAGE_TEST(a_reset_of_the_port_is_no_event),
+		STAGE_TEST(the_next_card_finds_the_place_clean),
+		STAGE_TEST(no_slot_where_none_can_be),
+		STAGE_TEST(an_empty_slot_has_room),
+		cmocka_unit_test(what_is_there_comes_before_what_may_come),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
