@@ -707,7 +707,7 @@ static void finish(struct machine *m)
 	}
 }
 
-const char *model_run(const struct model_op *ops, size_t count, size_t *at)
+static const char *run(const struct model_op *ops, size_t count, size_t *at)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	const char *result;
@@ -755,7 +755,7 @@ const char *model_run(const struct model_op *ops, size_t count, size_t *at)
 	return result;
 }
 
-void model_describe(const struct model_op *op, char *line, size_t size)
+static void describe(const struct model_op *op, char *line, size_t size)
 {
 	const char *what = op->what < 80   ? "change"
 			   : op->what < 82 ? "rebirth"
@@ -768,3 +768,5 @@ void model_describe(const struct model_op *op, char *line, size_t size)
 		 op->what, op->a, op->b, op->c, op->x, what, op->a % SPACES, op->a / SPACES % REGIONS,
 		 place(op->b), place(op->c));
 }
+
+const struct model space_model = { .run = run, .describe = describe };

@@ -343,7 +343,7 @@ static void random_operations_with_failing_allocations(void **state)
 		}
 		dice = round;
 		one_in = 5 + round % 40;
-		wrong = model_run(ops, 200, &at);
+		wrong = space_model.run(ops, 200, &at);
 		one_in = 0;
 		if (wrong)
 			fail_msg("round %u, operation %zu: %s", round, at, wrong);

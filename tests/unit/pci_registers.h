@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A dumb model of PCI functions and bridges: bytes as a guest wrote them, and
+ * what they mean, read off the specification and without a view. Who answers
+ * an address is found by a search through everything from the root down.
+ */
+#ifndef TESTS_PCI_REGISTERS_H
+#define TESTS_PCI_REGISTERS_H
+
+#include <stdbool.h>
+
+#include <barkeep/pci.h>
+
+enum {
+	REG_BRIDGES = 4, /* they come first */
+	REG_FUNCTIONS = 10,
+	REG_BYTES = 256,
+	REG_PM = 0x40,
+	REG_EXPRESS = 0x48,
+	REG_EXPRESS_SIZE = 60,
+};
+
+/* What a function shows; the numbers up to the ROM are those of BARs. */
+enum {
+	REG_VGA_MEMORY = BK_PCI_ROM + 1,
+	REG_VGA_MONO,
+	REG_VGA_COLOR,
+	REG_IO, /* windows of a bridge */
+	REG_MEMORY,
+	REG_PREFETCHABLE,
+	REG_SHOWS,
+};
+
+/* Where a function is. */
+enum { REG_ROOT = -1, REG_NOWHERE = -2 }; /* else the bridge above */
+
+struct reg_function {
+	const struct bk_pci_function_desc *desc;
+	bool bridge, keeps, flr; /* keeps: No_Soft_Reset */
+	int parent;
+	uint8_t devfn;
+	uint8_t bytes[REG_BYTES];
+	unsigned resets; /* that its owner is told */
+};
+
+/* Computed from the registers: where a thing is, in addresses of the function's bus. */
+struct reg_place {
+	bool on, io, window;
+	uint64_t first, last;
+};
+
+struct registers {
+	struct reg_function functions[REG_FUNCTIONS];
+	bool address_zero;
+
+	/* By reg_settle. */
+	struct reg_place places[REG_FUNCTIONS][REG_SHOWS];
+	unsigned order[REG_FUNCTIONS]; /* by devfn */
+	struct {
+		unsigned function, show;
+	} on[REG_FUNCTIONS * REG_SHOWS]; /* what answers at all, in order of precedence on its bus */
+	unsigned on_count;
+};
+
+/* Who answers, and at which offset of it. `function` -1: nobody. */
+struct reg_answer {
+	int function;
+	unsigned show;
+	uint64_t offset;
+};
+
+/* All to their values after a reset; the tree below a bridge with it. */
+void reg_reset(struct registers *all, unsigned function);
+
+/* Without what is below, and without telling the owner. */
+void reg_clear(struct reg_function *function);
+
+/* A config write of up to 8 bytes that is made whole, with all that follows from it. */
+void reg_write(struct registers *all, unsigned function, unsigned offset, unsigned width, uint64_t value);
+
+/* What a guest reads in that byte of the header (below 0x40), and at REG_PM + 4. */
+uint8_t reg_byte(const struct registers *all, unsigned function, unsigned offset);
+
+/* After changes, before what follows. */
+void reg_settle(struct registers *all);
+
+/* Who answers an address of the root bus. */
+struct reg_answer reg_owner(const struct registers *all, bool io, uint64_t address);
+
+/* The function that answers config accesses; -1: none. */
+int reg_route(const struct registers *all, uint8_t bus, uint8_t devfn, unsigned offset);
+
+/* Is one of them the other, or above it? */
+bool reg_contains(const struct registers *all, unsigned above, int below);
+
+/* Who is there; -1: nobody. */
+int reg_at(const struct registers *all, int parent, uint8_t devfn);
+
+#endif
