@@ -9,52 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/items.h"
+
 #define ROM_MAX (UINT64_C(16) << 20) /* the largest expansion ROM a function may have */
 
-/* The text up to the next single comma, with doubled ones made single. Moves `*text` past it. */
-static char *next_item(const char **text)
+static int parse_text(const char *value, char **text, struct bk_error *err)
 {
-	const char *from = *text;
-	char *item = malloc(strlen(from) + 1), *to = item;
-
-	if (!item)
-		return NULL;
-	for (; *from; from++) {
-		if (*from == ',') {
-			if (from[1] != ',')
-				break;
-			from++;
-		}
-		*to++ = *from;
-	}
-	*to = 0;
-	*text = *from ? from + 1 : from;
-	return item;
-}
-
-static int parse_addr(const char *value, struct cli_device *device, struct bk_error *err)
-{
-	char *end;
-	unsigned long slot = strtoul(value, &end, 16), function = 0;
-	bool good = end != value && *value != '-' && *value != '+';
-
-	if (good && *end == '.') {
-		const char *digit = end + 1;
-
-		good = *digit >= '0' && *digit <= '7' && !digit[1];
-		function = good ? (unsigned long)(*digit - '0') : 0;
-	} else if (*end) {
-		good = false;
-	}
-	if (!good || slot > 0x1f)
-		return bk_fail(err, EINVAL,
-			       "addr=%s: give a slot and a function as SS.F, 01.0 to 1f.7 in hexadecimal",
-			       value);
-	if (!slot)
-		return bk_fail(err, EINVAL, "addr=%s: slot 00 is the host bridge's; take 01 to 1f", value);
-	device->slot = (int)slot;
-	device->function = (unsigned)function;
-	return 0;
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : bk_fail(err, ENOMEM, "out of memory");
 }
 
 static int parse_trap(const char *value, struct cli_device *device, struct bk_error *err)
@@ -80,14 +43,15 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 			       item);
 	*value++ = 0;
 	if (!strcmp(item, "addr"))
-		return parse_addr(value, device, err);
+		return cli_parse_addr(value, &device->slot, &device->function, err);
+	if (!strcmp(item, "bus"))
+		return parse_text(value, &device->bus, err);
+	if (!strcmp(item, "name"))
+		return parse_text(value, &device->name, err);
 	if (!strcmp(item, "trap"))
 		return parse_trap(value, device, err);
-	if (!strcmp(item, "romfile")) {
-		free(device->romfile);
-		device->romfile = strdup(value);
-		return device->romfile ? 0 : bk_fail(err, ENOMEM, "out of memory");
-	}
+	if (!strcmp(item, "romfile"))
+		return parse_text(value, &device->romfile, err);
 	if (!strcmp(item, "rombar")) {
 		device->rom_off = !strcmp(value, "off");
 		if (!device->rom_off && strcmp(value, "on"))
@@ -95,7 +59,8 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 		return 0;
 	}
 	return bk_fail(err, EINVAL,
-		       "there is no device option `%s`; there are addr, romfile, rombar and trap", item);
+		       "there is no device option `%s`; there are name, bus, addr, romfile, rombar and trap",
+		       item);
 }
 
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err)
@@ -107,14 +72,16 @@ int cli_device_parse(const char *text, struct cli_device *device, struct bk_erro
 
 	memset(device, 0, sizeof(*device));
 	device->slot = -1;
-	device->spec = next_item(&rest);
+	device->spec = cli_next_item(&rest);
 	if (!device->spec)
 		return bk_fail(err, ENOMEM, "out of memory");
 	while (!r && *rest) {
-		item = next_item(&rest);
+		item = cli_next_item(&rest);
 		r = item ? parse_option(item, device, &inner) : bk_fail(&inner, ENOMEM, "out of memory");
 		free(item);
 	}
+	if (!r && !device->name && !(device->name = strdup(device->spec)))
+		r = bk_fail(&inner, ENOMEM, "out of memory");
 	if (!r && device->romfile && device->rom_off)
 		r = bk_fail(&inner, EINVAL, "romfile and rombar=off exclude each other");
 	if (r) {
@@ -159,7 +126,7 @@ static int load_rom(const char *path, void **image, size_t *size, struct bk_erro
 int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
 		    struct bk_error *err)
 {
-	struct bk_mediate_options options = { .rom_off = device->rom_off };
+	struct bk_mediate_options options = { .rom_off = device->rom_off, .below_port = device->below_port };
 	struct bk_device *below;
 	void *rom = NULL;
 	int r = 0;
@@ -188,6 +155,8 @@ void cli_device_close(struct cli_device *device)
 	if (device->mediate && !device->attached)
 		bk_mediate_close(device->mediate);
 	free(device->spec);
+	free(device->name);
+	free(device->bus);
 	free(device->romfile);
 	free(device->traps);
 	memset(device, 0, sizeof(*device));

@@ -7,10 +7,13 @@
 
 struct cli_device {
 	char *spec; /* for bk_device_open */
-	int slot;   /* on the root bus; -1: any */
+	char *name; /* what a person calls it: `spec` unless said otherwise */
+	char *bus;  /* the bridge above, or NULL: the root bus */
+	int slot;   /* -1: any */
 	unsigned function;
 	char *romfile; /* or NULL */
 	bool rom_off;
+	bool below_port; /* for open: its bus is that of a root port */
 	struct bk_trap_spec *traps;
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
@@ -19,7 +22,7 @@ struct cli_device {
 
 /*
  * Takes the text apart; a comma that belongs to a value is doubled. Options:
- * addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, trap=REGION+OFFSET/LENGTH:VERB
+ * name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, trap=REGION+OFFSET/LENGTH:VERB
  * (any number). -EINVAL with a line; `device` is then empty.
  */
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err);

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cli/bridge.h"
 #include "cli/device.h"
 #include "monitor/monitor.h"
 
@@ -34,8 +35,12 @@ static const char help[] =
 	"  --peer-to-peer       let devices reach each other's BARs by DMA\n"
 	"  --no-reboot          a reset by the guest ends the run\n"
 	"  --stats              at the end, print what was trapped (to standard error)\n"
-	"  --device SPEC[,addr=SS.F][,romfile=FILE][,rombar=off][,trap=TRAP]...\n"
-	"                       pass a device through; may be repeated\n"
+	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F]\n"
+	"                       make a bridge; may be repeated. A root port (the default) has a\n"
+	"                       hot-plug slot; pci is a bridge to conventional PCI\n"
+	"  --device SPEC[,name=NAME][,bus=NAME][,addr=SS.F][,romfile=FILE][,rombar=off][,trap=TRAP]...\n"
+	"                       pass a device through, on the root bus or behind a bridge; may be\n"
+	"                       repeated\n"
 	"    SPEC               vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE\n"
 	"    TRAP               REGION+OFFSET/LENGTH:VERB, as bar2+0xf00/0x100:mirror;\n"
 	"                       VERB is mirror, const=VALUE or log\n"
@@ -45,7 +50,21 @@ static const char help[] =
 	"Exit status: 0 the guest switched itself off (or reset under --no-reboot), 1 error,\n"
 	"2 wrong arguments, 3 triple fault, 4 ended by the escape key, 128+N by signal N.\n";
 
-enum { KERNEL = 256, INITRD, APPEND, MEMORY, CPUS, HUGE, PREALLOCATE, PEER, NO_REBOOT, STATS, DEVICE, HELP };
+enum {
+	KERNEL = 256,
+	INITRD,
+	APPEND,
+	MEMORY,
+	CPUS,
+	HUGE,
+	PREALLOCATE,
+	PEER,
+	NO_REBOOT,
+	STATS,
+	BRIDGE,
+	DEVICE,
+	HELP
+};
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, KERNEL },
@@ -58,6 +77,7 @@ static const struct option options[] = {
 	{ "peer-to-peer", no_argument, NULL, PEER },
 	{ "no-reboot", no_argument, NULL, NO_REBOOT },
 	{ "stats", no_argument, NULL, STATS },
+	{ "bridge", required_argument, NULL, BRIDGE },
 	{ "device", required_argument, NULL, DEVICE },
 	{ "help", no_argument, NULL, HELP },
 	{ NULL, 0, NULL, 0 },
@@ -65,6 +85,7 @@ static const struct option options[] = {
 
 struct run {
 	struct bk__monitor_config config;
+	struct cli_bridges bridges;
 	struct cli_device *devices;
 	size_t device_count;
 	bool stats;
@@ -78,6 +99,33 @@ static void on_signal(int number)
 {
 	ended_by = number;
 	bk__monitor_stop(running);
+}
+
+#define ROOT_SLOT "slot 00 of the root bus is the host bridge's; take 01 to 1f"
+
+/* Are all buses there that are named? */
+static int check_buses(struct run *run)
+{
+	struct bk_error err;
+
+	if (cli_bridges_sort(&run->bridges, &err))
+		return cli_usage("run", "--bridge %s", err.text);
+	for (size_t i = 0; i < run->bridges.count; i++) {
+		const struct cli_bridge *bridge = &run->bridges.list[i];
+
+		if (!bridge->bus && !bridge->slot)
+			return cli_usage("run", "--bridge %s: " ROOT_SLOT, bridge->name);
+	}
+	for (size_t i = 0; i < run->device_count; i++) {
+		const struct cli_device *device = &run->devices[i];
+
+		if (!device->bus && !device->slot)
+			return cli_usage("run", "--device %s: " ROOT_SLOT, device->name);
+		if (device->bus && !cli_bridges_have(&run->bridges, device->bus))
+			return cli_usage("run", "--device %s: bus=%s: no --bridge has that name",
+					 device->name, device->bus);
+	}
+	return CLI_OK;
 }
 
 /* CLI_OK to go on; otherwise, or with *done, the exit status. */
@@ -133,6 +181,10 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		case STATS:
 			run->stats = true;
 			break;
+		case BRIDGE:
+			if (cli_bridges_add(&run->bridges, optarg, &err))
+				return cli_usage("run", "--bridge %s", err.text);
+			break;
 		case DEVICE:
 			devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
 			if (!devices)
@@ -156,7 +208,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		return cli_usage("run", "`%s` is not an option", argv[optind]);
 	if (!run->config.kernel)
 		return cli_usage("run", "--kernel FILE is needed");
-	return CLI_OK;
+	return check_buses(run);
 }
 
 /* A device's rows, in a column as wide as the longest name. */
@@ -243,6 +295,24 @@ static void allow_files(void)
 	}
 }
 
+/* Opens a device and puts it in its place. */
+static int put_device(struct cli_device *device, struct bk__monitor *monitor,
+		      struct bk_device_context *context, struct bk_error *err)
+{
+	const struct bk__monitor_place place = { device->bus, device->slot, device->function };
+	enum bk__bus_kind kind;
+	int error = bk__monitor_bus(monitor, device->bus, &kind, err);
+
+	if (error)
+		return error;
+	device->below_port = kind == BK__BUS_PORT;
+	error = cli_device_open(device, context, bk__monitor_domain(monitor), err);
+	if (!error)
+		error = bk__monitor_attach(monitor, device->mediate, &place, err);
+	device->attached = !error;
+	return error;
+}
+
 static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_device_context *context)
 {
 	const struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
@@ -250,13 +320,17 @@ static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_dev
 	struct bk_error err = { { 0 } };
 	enum bk__monitor_end end;
 
-	for (size_t i = 0; i < run->device_count; i++) {
-		struct cli_device *device = &run->devices[i];
+	for (size_t i = 0; i < run->bridges.count; i++) {
+		const struct cli_bridge *bridge = &run->bridges.list[i];
+		const struct bk__bridge_config config = { bridge->name, bridge->kind, bridge->bus,
+							  bridge->slot, bridge->function };
 
-		if (cli_device_open(device, context, bk__monitor_domain(monitor), &err) ||
-		    bk__monitor_attach(monitor, device->mediate, device->slot, device->function, &err))
+		if (bk__monitor_bridge(monitor, &config, &err))
 			return cli_error(&err);
-		device->attached = true;
+	}
+	for (size_t i = 0; i < run->device_count; i++) {
+		if (put_device(&run->devices[i], monitor, context, &err))
+			return cli_error(&err);
 	}
 	tell_groups(monitor, context);
 	running = monitor;
@@ -295,6 +369,7 @@ int cli_run(int argc, char **argv)
 	for (size_t i = 0; i < run.device_count; i++)
 		cli_device_close(&run.devices[i]); /* before the monitor, whose domain they live in */
 	free(run.devices);
+	cli_bridges_free(&run.bridges);
 	if (monitor)
 		bk__monitor_destroy(monitor);
 	if (context)

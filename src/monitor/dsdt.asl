@@ -82,8 +82,8 @@ DefinitionBlock ("", "DSDT", 2, "BARKEP", "BARKEEP", 1)
 			}
 
 			/*
-			 * PCI Firmware Specification 3.2, 4.5.1. The guest gets PME, AER and the
-			 * capability structures; hot-plug is not there to be had.
+			 * PCI Firmware Specification 3.2, 4.5.1. The guest gets native hot-plug, PME, AER
+			 * and the capability structures.
 			 */
 			Method (_OSC, 4, Serialized)
 			{
@@ -98,7 +98,7 @@ DefinitionBlock ("", "DSDT", 2, "BARKEP", "BARKEEP", 1)
 				{
 					STAT |= 0x08	/* unrecognised revision */
 				}
-				Local0 = CTRL & 0x1C
+				Local0 = CTRL & 0x1D
 				If (Local0 != CTRL)
 				{
 					STAT |= 0x10	/* some were masked */

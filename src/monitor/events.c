@@ -56,33 +56,51 @@ static bool taken(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
-int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
+/* -ENODEV when a device is wanted back. */
+static int serve_devices(struct bk__events *events, struct bk_error *err)
 {
 	static struct bk_ratelimit limit; /* a guest may be what makes a device fail */
-	struct pollfd fds[1 + BK__EVENTS_MAX] = { { .fd = wake, .events = POLLIN } };
 
-	for (unsigned i = 0; i < events->count; i++)
-		fds[1 + i] = (struct pollfd){ .fd = events->entries[i].fd, .events = POLLIN };
+	for (unsigned i = 0; i < events->count; i++) {
+		const struct bk__event *event = &events->entries[i];
+
+		if (!taken(event->fd))
+			continue;
+		if (event->index == BK_DEVICE_REQ)
+			return bk_fail(err, ENODEV,
+				       "%s: the host wants the device back (it was unbound or removed "
+				       "there), so the run ends",
+				       event->device->name);
+		bk_log_limited(&limit, BK_LOG_ERROR,
+			       "%s: the device reports an error that it cannot recover from; the host's "
+			       "kernel log says more",
+			       event->device->name);
+	}
+	return 0;
+}
+
+int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
+{
+	struct pollfd fds[2 + BK__EVENTS_MAX];
+
 	for (;;) {
-		if (poll(fds, 1 + events->count, -1) < 0 && errno != EINTR)
-			return bk_fail(err, errno, "poll: %s", strerror(errno));
-		for (unsigned i = 0; i < events->count; i++) {
-			const struct bk__event *event = &events->entries[i];
+		int error;
 
-			if (!taken(event->fd))
+		fds[0] = (struct pollfd){ .fd = wake, .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = events->watch.ready ? events->watch.fd : -1,
+					  .events = POLLIN };
+		for (unsigned i = 0; i < events->count; i++)
+			fds[2 + i] = (struct pollfd){ .fd = events->entries[i].fd, .events = POLLIN };
+		if (poll(fds, 2 + events->count, -1) < 0) {
+			if (errno == EINTR)
 				continue;
-			if (event->index == BK_DEVICE_REQ)
-				return bk_fail(
-					err, ENODEV,
-					"%s: the host wants the device back (it was unbound or removed "
-					"there), so the run ends",
-					event->device->name);
-			bk_log_limited(
-				&limit, BK_LOG_ERROR,
-				"%s: the device reports an error that it cannot recover from; the host's "
-				"kernel log says more",
-				event->device->name);
+			return bk_fail(err, errno, "poll: %s", strerror(errno));
 		}
+		error = serve_devices(events, err);
+		if (error)
+			return error;
+		if (fds[1].revents)
+			events->watch.ready(events->watch.opaque);
 		if (taken(wake))
 			return 0;
 	}

@@ -6,10 +6,18 @@
 
 #include <barkeep/device.h>
 
-#define BK__EVENTS_MAX 512 /* two for each of the 256 functions of a bus */
+#define BK__EVENTS_MAX 512 /* two a device; those of more devices are not heard */
+
+/* Something else that is waited for. */
+struct bk__watch {
+	int fd;
+	void (*ready)(void *opaque); /* NULL: nothing is */
+	void *opaque;
+};
 
 /* Zero-initialise it. The owner's thread only. */
 struct bk__events {
+	struct bk__watch watch;
 	unsigned count;
 	struct bk__event {
 		struct bk_device *device;
@@ -27,7 +35,8 @@ void bk__events_remove(struct bk__events *events, struct bk_device *device);
 /*
  * Waits until the eventfd `wake` is written, and empties it. An error of a device becomes a line in the log:
  * the guest's driver has to deal with it. -ENODEV with a line when the host wants a device back, which it
- * waits for: the guest cannot go on without.
+ * waits for: the guest cannot go on without. Meanwhile calls the watch's `ready` when its fd can be read,
+ * which may add and remove devices.
  */
 int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err);
 

@@ -3,16 +3,24 @@
 #include "monitor/groups.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* One that KVM took. KVM holds it until it is taken away, for which it has to be named: the caller's fd may
+ * be closed by then. */
+struct group {
+	int fd, own; /* the caller's, to tell it by, and a duplicate */
+};
+
 struct bk__groups {
 	int device;
 	unsigned count;
-	int fds[]; /* those that KVM took, and holds until they are taken away */
+	struct group *list;
 };
 
 static int change(const struct bk__groups *groups, unsigned attribute, const int *fd)
@@ -26,10 +34,10 @@ static int change(const struct bk__groups *groups, unsigned attribute, const int
 	return ioctl(groups->device, KVM_SET_DEVICE_ATTR, &change) < 0 ? -errno : 0;
 }
 
-struct bk__groups *bk__groups_create(const struct bk__vm *vm, const int *fds, unsigned count)
+struct bk__groups *bk__groups_create(const struct bk__vm *vm)
 {
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
-	struct bk__groups *groups = calloc(1, sizeof(*groups) + count * sizeof(groups->fds[0]));
+	struct bk__groups *groups = calloc(1, sizeof(*groups));
 	int error = groups ? bk__vm_ioctl(vm, KVM_CREATE_DEVICE, &device) : -ENOMEM;
 
 	if (error) {
@@ -39,22 +47,69 @@ struct bk__groups *bk__groups_create(const struct bk__vm *vm, const int *fds, un
 		return NULL;
 	}
 	groups->device = (int)device.fd;
+	return groups;
+}
+
+static void take_away(struct bk__groups *groups, unsigned index)
+{
+	struct group *group = &groups->list[index];
+
+	change(groups, KVM_DEV_VFIO_GROUP_DEL, &group->own);
+	close(group->own);
+	*group = groups->list[--groups->count];
+}
+
+static int add(struct bk__groups *groups, int fd)
+{
+	struct group *list = realloc(groups->list, (groups->count + 1) * sizeof(*list));
+	struct group group = { .fd = fd };
+	int error;
+
+	if (!list)
+		return -ENOMEM;
+	groups->list = list;
+	group.own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (group.own < 0)
+		return -errno;
+	error = change(groups, KVM_DEV_VFIO_GROUP_ADD, &group.own);
+	if (error)
+		close(group.own);
+	else
+		list[groups->count++] = group;
+	return error;
+}
+
+static bool has(const int *fds, unsigned count, int fd)
+{
+	while (count && fds[count - 1] != fd)
+		count--;
+	return count;
+}
+
+void bk__groups_set(struct bk__groups *groups, const int *fds, unsigned count)
+{
+	for (unsigned i = groups->count; i-- > 0;)
+		if (!has(fds, count, groups->list[i].fd))
+			take_away(groups, i);
 	for (unsigned i = 0; i < count; i++) {
-		error = change(groups, KVM_DEV_VFIO_GROUP_ADD, &fds[i]);
+		unsigned known = 0;
+		int error;
+
+		while (known < groups->count && groups->list[known].fd != fds[i])
+			known++;
+		error = known < groups->count ? 0 : add(groups, fds[i]);
 		if (error)
 			bk_log(BK_LOG_WARNING, "kvm: does not take a VFIO group: %s", strerror(-error));
-		else
-			groups->fds[groups->count++] = fds[i];
 	}
-	return groups;
 }
 
 void bk__groups_destroy(struct bk__groups *groups)
 {
 	if (!groups)
 		return;
-	for (unsigned i = 0; i < groups->count; i++)
-		change(groups, KVM_DEV_VFIO_GROUP_DEL, &groups->fds[i]);
+	while (groups->count)
+		take_away(groups, groups->count - 1);
 	close(groups->device);
+	free(groups->list);
 	free(groups);
 }

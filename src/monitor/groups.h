@@ -7,9 +7,12 @@
 
 struct bk__groups;
 
-/* The fds stay the caller's and must be open until bk__groups_destroy. NULL, with a log line, if KVM cannot.
- */
-struct bk__groups *bk__groups_create(const struct bk__vm *vm, const int *fds, unsigned count);
+/* NULL, with a log line, if KVM cannot. */
+struct bk__groups *bk__groups_create(const struct bk__vm *vm);
+
+/* These groups are the guest's from now on, and no others. To be called after each change, and before
+ * a group that left may be opened again; the fds stay the caller's. */
+void bk__groups_set(struct bk__groups *groups, const int *fds, unsigned count);
 void bk__groups_destroy(struct bk__groups *groups);
 
 #endif

@@ -15,12 +15,13 @@
 
 #include "monitor/acpi.h"
 #include "monitor/boot.h"
+#include "monitor/buses.h"
 #include "monitor/cpuid.h"
+#include "monitor/devices.h"
 #include "monitor/events.h"
 #include "monitor/groups.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
-#include "monitor/irq.h"
 #include "monitor/keeper.h"
 #include "monitor/platform.h"
 #include "monitor/ram.h"
@@ -29,18 +30,11 @@
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"
 
-#define SLOTS     32
-#define FUNCTIONS 8
-#define CPUS      16
-#define PAGE      4096
+#define CPUS 16
+#define PAGE 4096
 
 /* What the guest asks for, or comes to. */
 enum event { EVENT_NONE, EVENT_POWEROFF, EVENT_ERROR, EVENT_TRIPLE, EVENT_RESET };
-
-struct function {
-	struct bk_mediate *mediate; /* NULL: nothing there */
-	struct bk__irq *irq;
-};
 
 struct bk__monitor {
 	struct bk__monitor_config config;
@@ -57,7 +51,8 @@ struct bk__monitor {
 	struct bk__iommu *iommu;
 	struct bk__platform *platform;
 	struct bk__boot *boot;
-	struct function functions[SLOTS][FUNCTIONS];
+	struct bk__buses *buses;
+	struct bk__devices devices;
 	struct bk__groups *groups; /* or NULL */
 	struct bk__events events;
 
@@ -204,6 +199,20 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 	return bk__platform_create(&config, &monitor->platform, err);
 }
 
+static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
+{
+	monitor->buses = bk__buses_create(bk__platform_host(monitor->platform), "the host bridge");
+	if (!monitor->buses)
+		return bk_fail(err, ENOMEM, "buses: out of memory");
+	monitor->devices = (struct bk__devices){
+		.buses = monitor->buses,
+		.gsis = monitor->gsis,
+		.iommu = monitor->iommu,
+		.events = &monitor->events,
+	};
+	return 0;
+}
+
 /* RAM at addresses that the CPU has not would be no RAM. */
 static int check_memory(const struct bk__monitor *monitor, struct bk_error *err)
 {
@@ -250,6 +259,8 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 					 err);
 	if (!error)
 		error = bk__iommu_create(monitor->memory, config->peer_to_peer, &monitor->iommu, err);
+	if (!error)
+		error = create_buses(monitor, err);
 	return error;
 }
 
@@ -292,73 +303,52 @@ struct bk_space *bk__monitor_ports(struct bk__monitor *monitor)
 	return monitor->ports;
 }
 
-/* ---- Devices ----------------------------------------------------------- */
-
-static int free_slot(const struct bk__monitor *monitor)
+struct bk_pci_host *bk__monitor_host(struct bk__monitor *monitor)
 {
-	for (int slot = 1; slot < SLOTS; slot++) {
-		bool used = false;
-
-		for (unsigned i = 0; i < FUNCTIONS; i++)
-			used |= monitor->functions[slot][i].mediate != NULL;
-		if (!used)
-			return slot;
-	}
-	return -1;
+	return bk__platform_host(monitor->platform);
 }
 
-int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, int slot, unsigned number,
+/* ---- Devices ----------------------------------------------------------- */
+
+int bk__monitor_bridge(struct bk__monitor *monitor, const struct bk__bridge_config *config,
 		       struct bk_error *err)
 {
-	struct bk_device *device = bk_mediate_below(mediate);
-	struct bk_pci_function *function = bk_mediate_function(mediate);
-	struct bk_pci_bus *bus = bk_pci_host_bus(bk__platform_host(monitor->platform));
-	struct bk__irq *irq;
-	int error;
+	return bk__buses_bridge(monitor->buses, config, err);
+}
 
-	if (slot < 0)
-		slot = free_slot(monitor);
-	if (slot < 0)
-		return bk_fail(err, ENOSPC, "%s: all slots of the bus are taken", device->name);
-	if (slot >= SLOTS || number >= FUNCTIONS)
-		return bk_fail(err, EINVAL, "%s: there is no place %02x.%x on a bus", device->name, slot,
-			       number);
-	error = bk__iommu_add(monitor->iommu, device, err);
-	if (error)
-		return error;
-	error = bk_pci_function_attach(function, bus, BK_PCI_DEVFN(slot, number));
-	if (error) {
-		bk__iommu_remove(monitor->iommu, device);
-		return bk_fail(err, -error, "%s: slot %02x.%x: %s", device->name, slot, number,
-			       error == -EEXIST ? "taken" : strerror(-error));
-	}
-	error = bk__irq_create(monitor->gsis, device, function, &irq, err);
-	if (error) {
-		bk_pci_function_detach(function);
-		bk__iommu_remove(monitor->iommu, device);
-		return error;
-	}
-	bk__events_add(&monitor->events, device);
-	monitor->functions[slot][number] = (struct function){ .mediate = mediate, .irq = irq };
+int bk__monitor_bus(struct bk__monitor *monitor, const char *name, enum bk__bus_kind *kind,
+		    struct bk_error *err)
+{
+	const struct bk__bus *bus = bk__buses_find(monitor->buses, name, err);
+
+	if (!bus)
+		return -ENOENT;
+	*kind = bus->kind;
 	return 0;
 }
 
-static void detach(struct bk__monitor *monitor, struct function *function)
+int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate,
+		       const struct bk__monitor_place *place, struct bk_error *err)
 {
-	if (!function->mediate)
-		return;
-	bk__events_remove(&monitor->events, bk_mediate_below(function->mediate));
-	bk__irq_destroy(function->irq);
-	bk_pci_function_detach(bk_mediate_function(function->mediate));
-	bk__iommu_remove(monitor->iommu, bk_mediate_below(function->mediate));
-	bk_mediate_close(function->mediate);
-	function->mediate = NULL;
+	return bk__devices_attach(&monitor->devices, mediate, place, err);
+}
+
+int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediate *mediate, struct bk_error *err)
+{
+	return bk__devices_detach(&monitor->devices, mediate, err);
 }
 
 void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count)
 {
 	if (count && !monitor->groups)
-		monitor->groups = bk__groups_create(&monitor->vm, fds, count);
+		monitor->groups = bk__groups_create(&monitor->vm);
+	if (monitor->groups)
+		bk__groups_set(monitor->groups, fds, count);
+}
+
+void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque)
+{
+	monitor->events.watch = (struct bk__watch){ fd, ready, opaque };
 }
 
 /* ---- Running it -------------------------------------------------------- */
@@ -401,29 +391,12 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
 {
 	int error;
 
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
-		for (unsigned i = 0; i < FUNCTIONS; i++) {
-			struct bk_mediate *mediate = monitor->functions[slot][i].mediate;
-
-			if (!mediate)
-				continue;
-			error = bk_pci_function_reset(bk_mediate_function(mediate));
-			if (error)
-				bk_log_limited(&reset_limit, BK_LOG_WARNING,
-					       "%s: keeps its state over the guest's reset: %s",
-					       bk_mediate_below(mediate)->name, strerror(-error));
-		}
-	}
+	bk__devices_reset(&monitor->devices);
 	bk__platform_reset(monitor->platform);
 	error = bk__state_restore(monitor->state, err);
 	if (error)
 		return error;
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
-		for (unsigned i = 0; i < FUNCTIONS; i++) {
-			if (monitor->functions[slot][i].mediate)
-				bk__irq_renew(monitor->functions[slot][i].irq);
-		}
-	}
+	bk__devices_renew(&monitor->devices);
 	return load(monitor, err);
 }
 
@@ -465,26 +438,11 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 	}
 }
 
-/* PCI 3.0 6.1: who enumerates a bus looks at function 0, and without one at no other. */
-static void warn_of_unseen(const struct bk__monitor *monitor)
-{
-	for (unsigned slot = 1; slot < SLOTS; slot++) {
-		for (unsigned i = 1; i < FUNCTIONS; i++) {
-			struct bk_mediate *mediate = monitor->functions[slot][i].mediate;
-
-			if (mediate && !monitor->functions[slot][0].mediate)
-				bk_log(BK_LOG_WARNING,
-				       "%s: a guest does not look at %02x.%x, as nothing is at %02x.0",
-				       bk_mediate_below(mediate)->name, slot, i, slot);
-		}
-	}
-}
-
 enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err)
 {
 	enum bk__monitor_end end = BK__END_ERROR;
 
-	warn_of_unseen(monitor);
+	bk__devices_warn(&monitor->devices);
 	if (load(monitor, err))
 		return BK__END_ERROR;
 	if (bk__platform_connect(monitor->platform, monitor->config.console_in, monitor->config.console_out,
@@ -527,10 +485,8 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	if (monitor->vcpus)
 		bk__vcpus_stop(monitor->vcpus);
 	bk__groups_destroy(monitor->groups);
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
-		for (unsigned i = 0; i < FUNCTIONS; i++)
-			detach(monitor, &monitor->functions[slot][i]);
-	}
+	bk__devices_close(&monitor->devices);
+	bk__buses_destroy(monitor->buses);
 	bk__iommu_destroy(monitor->iommu);
 	bk__slots_destroy(monitor->slots);
 	if (monitor->platform)

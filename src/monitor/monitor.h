@@ -39,17 +39,58 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 /* The domain of all the guest's spaces: what bk_mediate_create needs. */
 struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor);
 
+/* What is above a bus. */
+enum bk__bus_kind {
+	BK__BUS_ROOT, /* the host bridge */
+	BK__BUS_PORT, /* a PCI Express root port, with a hot-plug slot */
+	BK__BUS_PCI,  /* a bridge to conventional PCI */
+};
+
+struct bk__bridge_config {
+	const char *name;
+	enum bk__bus_kind kind; /* BK__BUS_PORT or BK__BUS_PCI */
+	const char *bus;        /* the bridge above; NULL: the root bus, where root ports are */
+	int slot;               /* -1: the next free one */
+	unsigned function;
+};
+
 /*
- * Puts the device on the root bus; slot 0 is the host bridge. Slot -1 takes
- * the next free one. Interrupts and DMA are wired. On success the monitor owns
- * the mediator and closes it when it is destroyed; on failure it stays the
- * caller's.
+ * Makes a bridge; the one above must be there. -ENOENT, -EEXIST (the name, or the place), -EINVAL, -ENOSPC or
+ * -ENOMEM with a line. Before the guest runs.
  */
-int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate, int slot, unsigned function,
+int bk__monitor_bridge(struct bk__monitor *monitor, const struct bk__bridge_config *config,
 		       struct bk_error *err);
 
-/* The VFIO groups of all devices (bk_device_context_groups), for KVM. Once, before the guest runs. */
+/* What kind of bus is below the bridge of that name (NULL: the root bus). -ENOENT with a line. */
+int bk__monitor_bus(struct bk__monitor *monitor, const char *name, enum bk__bus_kind *kind,
+		    struct bk_error *err);
+
+struct bk__monitor_place {
+	const char *bus; /* the bridge above; NULL: the root bus, where 00.0 is the host bridge */
+	int slot;        /* -1: the next free one; behind a root port there is slot 0 alone */
+	unsigned function;
+};
+
+/*
+ * Puts the device on a bus, with its interrupts and DMA wired. A guest that runs is told if the bus is behind
+ * a root port. On success the monitor owns the mediator and closes it when it is destroyed; on
+ * failure it stays the caller's.
+ */
+int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate,
+		       const struct bk__monitor_place *place, struct bk_error *err);
+
+/*
+ * Takes a device out of its slot, tells the guest, and closes the mediator. -EPERM with a line if it is in
+ * none. To be called while the guest runs, by the thread that runs it (bk__monitor_watch), as is
+ * bk__monitor_attach then.
+ */
+int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediate *mediate, struct bk_error *err);
+
+/* The VFIO groups of all devices (bk_device_context_groups), for KVM. After each change. */
 void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count);
+
+/* While the guest runs `ready` is called when `fd` can be read, by the thread that runs it. */
+void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque);
 
 /* Assigns addresses, runs the guest to its end. A guest's reset restarts it in
  * place unless no_reboot. */
@@ -67,6 +108,7 @@ struct bk__monitor_stats {
 void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats);
 struct bk_space *bk__monitor_memory(struct bk__monitor *monitor);
 struct bk_space *bk__monitor_ports(struct bk__monitor *monitor);
+struct bk_pci_host *bk__monitor_host(struct bk__monitor *monitor);
 
 void bk__monitor_destroy(struct bk__monitor *monitor);
 

@@ -410,11 +410,14 @@ static void osc(const char *uuid, unsigned revision, const char *asked, uint32_t
 	assert_int_equal(number(reply + 8, 4), given);
 }
 
-/* _OSC keeps hot-plug from the guest and gives it what it may have. */
+/* _OSC gives the guest what it may have: native hot-plug and all but the standard controller (bit 1) and LTR
+ * (bit 5). */
 static void control(void **state)
 {
 	save("DSDT", table(build(1, window), "DSDT"));
-	osc(PCIE_UUID, 1, "1F", 0x10, 0x1c);
+	osc(PCIE_UUID, 1, "1F", 0x10, 0x1d);
+	osc(PCIE_UUID, 1, "01", 0x00, 0x01);
+	osc(PCIE_UUID, 1, "22", 0x10, 0x00);
 	osc(PCIE_UUID, 1, "14", 0x00, 0x14);
 	osc(PCIE_UUID, 2, "14", 0x08, 0x14);
 	osc("00 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66", 1, "1F", 0x04, 0x1f);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the values of --device and --bridge are made of. */
+#include "cli/items.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *cli_next_item(const char **text)
+{
+	const char *from = *text;
+	char *item = malloc(strlen(from) + 1), *to = item;
+
+	if (!item)
+		return NULL;
+	for (; *from; from++) {
+		if (*from == ',') {
+			if (from[1] != ',')
+				break;
+			from++;
+		}
+		*to++ = *from;
+	}
+	*to = 0;
+	*text = *from ? from + 1 : from;
+	return item;
+}
+
+int cli_parse_addr(const char *value, int *slot_out, unsigned *function_out, struct bk_error *err)
+{
+	char *end;
+	unsigned long slot = strtoul(value, &end, 16), function = 0;
+	bool good = end != value && *value != '-' && *value != '+';
+
+	if (good && *end == '.') {
+		const char *digit = end + 1;
+
+		good = *digit >= '0' && *digit <= '7' && !digit[1];
+		function = good ? (unsigned long)(*digit - '0') : 0;
+	} else if (*end) {
+		good = false;
+	}
+	if (!good || slot > 0x1f)
+		return bk_fail(err, EINVAL,
+			       "addr=%s: give a slot and a function as SS.F, 00.0 to 1f.7 in hexadecimal",
+			       value);
+	*slot_out = (int)slot;
+	*function_out = (unsigned)function;
+	return 0;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest's buses: the host bridge's own and those below bridges, and who is where on them.
+ *
+ * A root port is what a PCI Express machine has, with a hot-plug slot. A PCI bridge behind one is a
+ * PCIe-to-PCI bridge; elsewhere it is a conventional one.
+ */
+#include "monitor/buses.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+/* The ids are those of QEMU's bridges, which need no driver of their own. */
+#define VENDOR         0x1b36
+#define ROOT_PORT      0x000c
+#define PCI_BRIDGE     0x0001
+#define PCIE_TO_PCI    0x000e
+#define CLASS          0x060400
+#define CAP_SUBSYSTEM  0x0d
+#define PMC            0x0003 /* version 1.2, D0 and D3hot */
+#define EXPRESS_BYTES  60
+#define TYPE_ROOT_PORT 4 /* PCIe 7.5.3.2 */
+#define TYPE_TO_PCI    7
+
+/* Of the PCI Express capability (PCIe 7.5.3). */
+#define EXPRESS_FLAGS   0x02
+#define EXPRESS_DEVICE  0x04
+#define EXPRESS_LINK    0x0c
+#define EXPRESS_STATUS  0x12
+#define EXPRESS_LINK2   0x2c
+#define EXPRESS_TARGET  0x30
+#define ERROR_REPORTING 0x8000 /* role-based, as every device since PCIe 1.1 */
+#define LINK_BANDWIDTH  0x00200000
+
+struct bk__buses {
+	struct bk_pci_host *host;
+	struct bk__bus *root; /* the first of the list; each bus comes after the one above */
+	unsigned ports;
+};
+
+/* ---- Bridges ----------------------------------------------------------- */
+
+/* `speed` as in Max Link Speed (1 is 2.5 GT/s), `lanes` as in Maximum Link Width. */
+static int add_express(struct bk_pci_function *bridge, unsigned type, unsigned speed, unsigned lanes,
+		       unsigned port)
+{
+	uint8_t bytes[EXPRESS_BYTES] = { 0 };
+	uint32_t link = speed | lanes << 4 | port << 24;
+	int at;
+
+	/* What has more than one speed or lane tells of changes (PCIe 7.5.3.6). */
+	if (type == TYPE_ROOT_PORT)
+		link |= LINK_BANDWIDTH;
+	bk__store(bytes + EXPRESS_FLAGS, 2, 2 | type << 4);
+	bk__store(bytes + EXPRESS_DEVICE, 4, ERROR_REPORTING);
+	bk__store(bytes + EXPRESS_LINK, 4, link);
+	bk__store(bytes + EXPRESS_STATUS, 2, 0x11);
+	bk__store(bytes + EXPRESS_LINK2, 4, (2u << speed) - 2);
+	bk__store(bytes + EXPRESS_TARGET, 2, speed);
+	at = bk_pci_express_add(bridge, 0, bytes, sizeof(bytes));
+	return at < 0 ? at : 0;
+}
+
+static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bridge, enum bk__bus_kind kind,
+			    bool express)
+{
+	uint8_t subsystem[8] = { 0 };
+	int at = bk_pci_pm_add(bridge, 0, PMC, true);
+
+	bk__store(subsystem + 4, 2, VENDOR);
+	if (at >= 0)
+		at = bk_pci_capability_add(bridge, CAP_SUBSYSTEM, 0, sizeof(subsystem), subsystem, NULL,
+					   NULL);
+	if (at >= 0 && kind == BK__BUS_PORT)
+		at = bk_pci_msi_add(bridge, 0, 1, true, false);
+	if (at >= 0 && kind == BK__BUS_PORT) {
+		at = add_express(bridge, TYPE_ROOT_PORT, 4, 16, buses->ports + 1);
+		if (!at)
+			at = bk_pci_slot_add(bridge, ++buses->ports);
+	} else if (at >= 0 && express) {
+		at = add_express(bridge, TYPE_TO_PCI, 1, 1, 0);
+	}
+	return at < 0 ? at : 0;
+}
+
+static int create_bridge(struct bk__buses *buses, const struct bk__bridge_config *config, bool express,
+			 struct bk_pci_function **bridge, struct bk_error *err)
+{
+	const bool port = config->kind == BK__BUS_PORT;
+	const struct bk_pci_function_desc desc = {
+		.name = config->name,
+		.vendor = VENDOR,
+		.device = port      ? ROOT_PORT
+			  : express ? PCIE_TO_PCI
+				    : PCI_BRIDGE,
+		.class_code = CLASS,
+		.pin = port,
+		.extended = express,
+	};
+	int error = bk_pci_bridge_create(buses->host, &desc, bridge, err);
+
+	if (error)
+		return error;
+	error = add_capabilities(buses, *bridge, config->kind, express);
+	if (error) {
+		bk_pci_function_destroy(*bridge);
+		return bk_fail(err, -error, "bridge %s: %s", config->name, strerror(-error));
+	}
+	return 0;
+}
+
+int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *config, struct bk_error *err)
+{
+	struct bk__bus *above = bk__buses_find(buses, config->bus, err), **last = &buses->root, *bus;
+	const bool express = config->kind == BK__BUS_PORT || (above && above->kind == BK__BUS_PORT);
+	int devfn, error;
+
+	if (!above)
+		return -ENOENT;
+	if (config->kind == BK__BUS_PORT && above->above)
+		return bk_fail(err, EINVAL, "bridge %s: a root port is on the root bus, not behind %s",
+			       config->name, config->bus);
+	for (bus = buses->root; bus; last = &bus->next, bus = bus->next)
+		if (bus->name && !strcmp(bus->name, config->name))
+			return bk_fail(err, EEXIST, "bridge %s: there are two of that name", config->name);
+	bus = calloc(1, sizeof(*bus));
+	if (!bus || !(bus->name = strdup(config->name))) {
+		free(bus);
+		return bk_fail(err, ENOMEM, "bridge %s: out of memory", config->name);
+	}
+	bus->kind = config->kind;
+	devfn = bk__bus_take(above, config->slot, config->function, config->name, err);
+	error = devfn < 0 ? devfn : create_bridge(buses, config, express, &bus->bridge, err);
+	if (!error) {
+		error = bk_pci_function_attach(bus->bridge, above->bus, (uint8_t)devfn);
+		if (error) {
+			bk_pci_function_destroy(bus->bridge);
+			bk_fail(err, -error, "bridge %s: %s", config->name, strerror(-error));
+		}
+	}
+	if (error) {
+		if (devfn >= 0)
+			bk__bus_leave(above, (uint8_t)devfn);
+		free(bus->name);
+		free(bus);
+		return error;
+	}
+	bus->above = above;
+	bus->devfn = (uint8_t)devfn;
+	bus->bus = bk_pci_bridge_bus(bus->bridge);
+	*last = bus;
+	return 0;
+}
+
+/* ---- Buses and places -------------------------------------------------- */
+
+struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first)
+{
+	struct bk__buses *buses = calloc(1, sizeof(*buses));
+
+	if (!buses)
+		return NULL;
+	buses->host = host;
+	buses->root = calloc(1, sizeof(*buses->root));
+	if (buses->root) {
+		buses->root->bus = bk_pci_host_bus(host);
+		buses->root->taken[0] = strdup(first);
+	}
+	if (buses->root && buses->root->taken[0])
+		return buses;
+	bk__buses_destroy(buses);
+	return NULL;
+}
+
+/* From the last bus to the first: a bridge leaves after those below. */
+static void destroy(struct bk__bus *bus)
+{
+	if (!bus)
+		return;
+	destroy(bus->next);
+	if (bus->bridge) {
+		bk_pci_function_detach(bus->bridge);
+		bk_pci_function_destroy(bus->bridge);
+	}
+	for (unsigned i = 0; i < 256; i++)
+		free(bus->taken[i]);
+	free(bus->name);
+	free(bus);
+}
+
+void bk__buses_destroy(struct bk__buses *buses)
+{
+	if (!buses)
+		return;
+	destroy(buses->root);
+	free(buses);
+}
+
+struct bk__bus *bk__buses_find(struct bk__buses *buses, const char *name, struct bk_error *err)
+{
+	for (struct bk__bus *bus = buses->root; bus; bus = bus->next)
+		if (name ? bus->name && !strcmp(bus->name, name) : !bus->name)
+			return bus;
+	bk_fail(err, ENOENT, "bus=%s: no bridge has that name (see --bridge)", name);
+	return NULL;
+}
+
+static const char *bus_name(const struct bk__bus *bus)
+{
+	return bus->name ? bus->name : "the root bus";
+}
+
+/* One with nothing in any of its functions. */
+static int free_slot(const struct bk__bus *bus, int last)
+{
+	for (int slot = 0; slot <= last; slot++) {
+		bool used = false;
+
+		for (unsigned i = 0; i < 8; i++)
+			used |= bus->taken[BK_PCI_DEVFN(slot, i)] != NULL;
+		if (!used)
+			return slot;
+	}
+	return -1;
+}
+
+int bk__bus_take(struct bk__bus *bus, int slot, unsigned function, const char *who, struct bk_error *err)
+{
+	const int last =
+		bus->kind == BK__BUS_PORT ? 0 : 31; /* one device is at the end of a link (PCIe 7.3.1) */
+	char **place;
+
+	if (slot < 0)
+		slot = free_slot(bus, last);
+	if (slot < 0)
+		return bk_fail(err, ENOSPC,
+			       last ? "%s: all slots of %s are taken" : "%s: the slot of %s is taken", who,
+			       bus_name(bus));
+	if (slot > last)
+		return bk_fail(err, EINVAL, "%s: behind a root port there is slot 00 alone, not %02x", who,
+			       (unsigned)slot);
+	place = &bus->taken[BK_PCI_DEVFN(slot, function)];
+	if (*place)
+		return bk_fail(err, EEXIST, "%s: addr=%02x.%x on %s is taken by %s", who, (unsigned)slot,
+			       function, bus_name(bus), *place);
+	*place = strdup(who);
+	if (!*place)
+		return bk_fail(err, ENOMEM, "%s: out of memory", who);
+	return BK_PCI_DEVFN(slot, function);
+}
+
+void bk__bus_leave(struct bk__bus *bus, uint8_t devfn)
+{
+	free(bus->taken[devfn]);
+	bus->taken[devfn] = NULL;
+}
+
+void bk__buses_reset(struct bk__buses *buses)
+{
+	static struct bk_ratelimit limit;
+
+	for (struct bk__bus *bus = buses->root->next; bus; bus = bus->next) {
+		const int error = bus->above == buses->root ? bk_pci_function_reset(bus->bridge) : 0;
+
+		if (error)
+			bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset: %s", bus->name,
+				       strerror(-error));
+	}
+}

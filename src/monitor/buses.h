@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's buses: the host bridge's own and those below bridges, and who is where on them. */
+#ifndef BK_MONITOR_BUSES_H
+#define BK_MONITOR_BUSES_H
+
+#include "monitor/monitor.h"
+
+struct bk__buses;
+
+struct bk__bus {
+	struct bk__bus *next;
+	struct bk__bus *above; /* NULL: the root bus */
+	char *name;            /* of the bridge; NULL: the root bus */
+	enum bk__bus_kind kind;
+	struct bk_pci_bus *bus;
+	struct bk_pci_function *bridge; /* NULL: the root bus */
+	uint8_t devfn;                  /* of the bridge, on the bus above */
+	char *taken[256];               /* who is there, by devfn */
+};
+
+/* The root bus, with `first` at 00.0. NULL when out of memory. Owner only, as everything here. */
+struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first);
+
+/* What is on the buses has left them. */
+void bk__buses_destroy(struct bk__buses *buses);
+
+/* Makes a bridge, and puts it on its bus. Errors as bk__monitor_bridge. */
+int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *config, struct bk_error *err);
+
+/* The bus below a bridge, or the root bus; NULL with a line if no bridge has that name. */
+struct bk__bus *bk__buses_find(struct bk__buses *buses, const char *name, struct bk_error *err);
+
+/* Takes a place, or the first free slot where the slot is -1: its devfn, or -EINVAL, -EEXIST, -ENOSPC,
+ * -ENOMEM with a line. */
+int bk__bus_take(struct bk__bus *bus, int slot, unsigned function, const char *who, struct bk_error *err);
+void bk__bus_leave(struct bk__bus *bus, uint8_t devfn);
+
+/* Resets the bridges on the root bus, and with each of them all that is below. */
+void bk__buses_reset(struct bk__buses *buses);
+
+#endif

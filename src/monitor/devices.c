@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's devices: each on its bus, with its interrupts, its DMA and what its host has to say. */
+#include "monitor/devices.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/irq.h"
+
+struct bk__device {
+	struct bk__device *next;
+	struct bk_mediate *mediate;
+	struct bk__irq *irq;
+	struct bk__bus *bus;
+	uint8_t devfn;
+};
+
+static int wire(struct bk__devices *devices, struct bk__device *device, struct bk_error *err)
+{
+	struct bk_device *below = bk_mediate_below(device->mediate);
+	struct bk_pci_function *function = bk_mediate_function(device->mediate);
+	int error = bk__iommu_add(devices->iommu, below, err);
+
+	if (error)
+		return error;
+	error = bk_pci_function_attach(function, device->bus->bus, device->devfn);
+	if (error) {
+		bk__iommu_remove(devices->iommu, below);
+		return bk_fail(err, -error, "%s: slot %02x.%x: %s", below->name, device->devfn >> 3,
+			       device->devfn & 7, strerror(-error));
+	}
+	error = bk__irq_create(devices->gsis, below, function, &device->irq, err);
+	if (error) {
+		bk_pci_function_detach(function);
+		bk__iommu_remove(devices->iommu, below);
+	}
+	return error;
+}
+
+int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
+		       const struct bk__monitor_place *place, struct bk_error *err)
+{
+	struct bk__bus *bus = bk__buses_find(devices->buses, place->bus, err);
+	struct bk__device *device;
+	int devfn, error;
+
+	if (!bus)
+		return -ENOENT;
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return bk_fail(err, ENOMEM, "%s: out of memory", bk_mediate_below(mediate)->name);
+	devfn = bk__bus_take(bus, place->slot, place->function, bk_mediate_below(mediate)->name, err);
+	if (devfn < 0) {
+		free(device);
+		return devfn;
+	}
+	*device = (struct bk__device){ devices->list, mediate, NULL, bus, (uint8_t)devfn };
+	error = wire(devices, device, err);
+	if (error) {
+		bk__bus_leave(bus, device->devfn);
+		free(device);
+		return error;
+	}
+	bk__events_add(devices->events, bk_mediate_below(mediate));
+	devices->list = device;
+	return 0;
+}
+
+static void close_device(struct bk__devices *devices, struct bk__device **link)
+{
+	struct bk__device *device = *link;
+	struct bk_device *below = bk_mediate_below(device->mediate);
+
+	*link = device->next;
+	bk__events_remove(devices->events, below);
+	bk__irq_destroy(device->irq);
+	bk_pci_function_detach(bk_mediate_function(device->mediate));
+	bk__iommu_remove(devices->iommu, below);
+	bk__bus_leave(device->bus, device->devfn);
+	bk_mediate_close(device->mediate);
+	free(device);
+}
+
+int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
+{
+	struct bk__device **link = &devices->list;
+
+	while (*link && (*link)->mediate != mediate)
+		link = &(*link)->next;
+	if (!*link)
+		return bk_fail(err, ENOENT, "%s: is not attached", bk_mediate_below(mediate)->name);
+	if ((*link)->bus->kind != BK__BUS_PORT)
+		return bk_fail(err, EPERM,
+			       "%s: is not in a hot-plug slot; only what is behind a root port can be taken "
+			       "from a running guest",
+			       bk_mediate_below(mediate)->name);
+	close_device(devices, link);
+	return 0;
+}
+
+void bk__devices_reset(struct bk__devices *devices)
+{
+	static struct bk_ratelimit limit; /* a guest may reset itself for ever */
+
+	for (struct bk__device *device = devices->list; device; device = device->next) {
+		int error;
+
+		if (device->bus->bridge) /* it is reset with the bridge */
+			continue;
+		error = bk_pci_function_reset(bk_mediate_function(device->mediate));
+		if (error)
+			bk_log_limited(&limit, BK_LOG_WARNING,
+				       "%s: keeps its state over the guest's reset: %s",
+				       bk_mediate_below(device->mediate)->name, strerror(-error));
+	}
+	bk__buses_reset(devices->buses);
+}
+
+void bk__devices_renew(struct bk__devices *devices)
+{
+	for (struct bk__device *device = devices->list; device; device = device->next)
+		bk__irq_renew(device->irq);
+}
+
+/* PCI 3.0 6.1: who enumerates a bus looks at function 0, and without one at no other. */
+void bk__devices_warn(const struct bk__devices *devices)
+{
+	for (const struct bk__device *device = devices->list; device; device = device->next) {
+		const unsigned slot = device->devfn >> 3, function = device->devfn & 7;
+
+		if (function && !device->bus->taken[BK_PCI_DEVFN(slot, 0)])
+			bk_log(BK_LOG_WARNING,
+			       "%s: a guest does not look at %02x.%x, as nothing is at %02x.0",
+			       bk_mediate_below(device->mediate)->name, slot, function, slot);
+	}
+}
+
+void bk__devices_close(struct bk__devices *devices)
+{
+	while (devices->list)
+		close_device(devices, &devices->list);
+}

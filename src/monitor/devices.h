@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's devices: each on its bus, with its interrupts, its DMA and what its host has to say. */
+#ifndef BK_MONITOR_DEVICES_H
+#define BK_MONITOR_DEVICES_H
+
+#include "monitor/buses.h"
+#include "monitor/events.h"
+#include "monitor/gsi.h"
+#include "monitor/iommu.h"
+
+struct bk__device;
+
+/* Zero-initialise `list`; the rest is the owner's. Owner only, as everything here. */
+struct bk__devices {
+	struct bk__buses *buses;
+	struct bk__gsi *gsis;
+	struct bk__iommu *iommu;
+	struct bk__events *events;
+	struct bk__device *list;
+};
+
+/* On success it is ours; errors as bk__monitor_attach. */
+int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
+		       const struct bk__monitor_place *place, struct bk_error *err);
+
+/* Takes it off its bus and closes it. Errors as bk__monitor_detach. */
+int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err);
+
+/* Resets all of them, and the bridges. vCPUs are parked. */
+void bk__devices_reset(struct bk__devices *devices);
+
+/* After KVM's chips were reset: see bk__irq_renew. */
+void bk__devices_renew(struct bk__devices *devices);
+
+/* Says which functions a guest will not look at. */
+void bk__devices_warn(const struct bk__devices *devices);
+
+/* Closes all of them. */
+void bk__devices_close(struct bk__devices *devices);
+
+#endif
