@@ -76,7 +76,8 @@ struct bk_pci_host_desc {
 
 	/* CF8/CFC (PCI 3.0 3.2.2.3.2) at those ports; not shown where NULL. Only 4
 	 * bytes at 0xcf8 are the address register: other accesses to 0xcf8-0xcfb
-	 * (0xcf9 resets a PC) go to the same port of `ports_below`, if there is one. */
+	 * (0xcf9 resets a PC), and those to 0xcfc-0xcff while the enable bit is clear,
+	 * go to the same port of `ports_below`, if there is one. */
 	struct bk_space *ports;
 	struct bk_space *ports_below;
 
@@ -171,7 +172,8 @@ struct bk_pci_function_desc {
 	 * on the same function, and must not wait for a dispatch.
 	 */
 	void (*command)(void *opaque, uint16_t command); /* COMMAND is now this (PCI 3.0 6.2.2) */
-	/* FLR, AF, a reset of the bus or bk_pci_function_reset; registers are reset already. */
+	/* FLR, AF, D3hot to D0 without No_Soft_Reset, a reset of the bus or bk_pci_function_reset;
+	 * registers are reset already. */
 	int (*reset)(void *opaque);
 	void *opaque;
 };
@@ -248,7 +250,9 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
  * prefetchable memory (64-bit), the VGA ranges, and bus numbers. What is below
  * answers only through them. Windows, like BARs, need COMMAND and D0, and are
  * shut while Bridge Control resets the bus; that, and a reset of the bridge,
- * resets every function below. ISA Enable is kept and has no effect.
+ * resets every function below. With ISA Enable the I/O window lets only the
+ * first 256 ports of each 1024 through (3.2.5.18); VGA Enable forwards the
+ * aliases of its ports too, unless VGA 16-bit Decode is set.
  *
  * All calls on functions are for bridges too. Config writes to a bridge hold
  * the host's lock: callbacks of it and of functions below it must not attach

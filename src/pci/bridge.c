@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bridges: a function with a bus below (PCI-to-PCI Bridge 1.2). Windows have 16-bit I/O and 64-bit
- * prefetchable addresses. ISA Enable is kept and changes nothing. */
+ * prefetchable addresses. */
 #include "bridge.h"
 
 #include <errno.h>
@@ -9,11 +9,15 @@
 #include "function.h"
 
 enum {
+	CONTROL_ISA = 0x0004,
 	CONTROL_VGA = 0x0008,
+	CONTROL_VGA_16BIT = 0x0010,
 	CONTROL_RESET = 0x0040,
 	CONTROL_WRITABLE = 0x0bff,
 	CONTROL_W1C = 0x0400, /* discard timer's status */
 };
+
+enum { ALIAS = 0x400 }; /* ISA cards, and VGA, decode ten bits of a port's number */
 
 void bk__bridge_fill(struct bk_pci_function *bridge)
 {
@@ -62,8 +66,15 @@ struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned
 	uint16_t enable = BK__COMMAND_MEMORY;
 
 	switch (show) {
-	case BK__SHOW_IO:
+	case BK__SHOW_VGA_ALIASES:
 		enable = BK__COMMAND_IO;
+		place = (struct bk__place){ .first = ALIAS, .last = UINT16_MAX };
+		place.on = bk__bridge_vga(bridge) && !(control(bridge) & CONTROL_VGA_16BIT);
+		break;
+	case BK__SHOW_IO:
+	case BK__SHOW_IO_ISA:
+		enable = BK__COMMAND_IO;
+		place.on = (show == BK__SHOW_IO_ISA) == ((control(bridge) & CONTROL_ISA) != 0);
 		place.first = (get(bridge, BK__BRIDGE_IO_BASE, 1) & 0xf0) << 8;
 		place.last = (get(bridge, BK__BRIDGE_IO_LIMIT, 1) & 0xf0) << 8 | (BK__IO_GRAIN - 1);
 		break;
@@ -96,6 +107,25 @@ struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned
 	if (place.last < place.first)
 		place.last = place.first;
 	return place;
+}
+
+bool bk__bridge_passes(unsigned show, unsigned number, struct bk__place *range)
+{
+	uint64_t base;
+
+	if (show == BK__SHOW_IO_ISA) {
+		base = (uint64_t)number * ALIAS;
+		*range = (struct bk__place){ .first = base, .last = base + 0xff };
+	} else {
+		bool color = number % 2;
+
+		base = (uint64_t)(number / 2 + 1) * ALIAS;
+		*range = (struct bk__place){
+			.first = base + (color ? BK__VGA_COLOR : BK__VGA_MONO),
+			.last = base + (color ? BK__VGA_COLOR_LAST : BK__VGA_MONO_LAST),
+		};
+	}
+	return range->last <= UINT16_MAX;
 }
 
 int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_desc *desc,

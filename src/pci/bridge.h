@@ -28,6 +28,12 @@ enum { BK__IO_GRAIN = 0x1000, BK__MEMORY_GRAIN = 0x100000 };
 /* Of a window, the VGA ranges or the bus numbers; only if the function is a bridge in D0. */
 struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned show);
 
+/*
+ * Through BK__SHOW_IO_ISA and BK__SHOW_VGA_ALIASES only some ranges of ports pass: this is one of them, by
+ * number from 0 up. False: there are not as many.
+ */
+bool bk__bridge_passes(unsigned show, unsigned number, struct bk__place *range);
+
 /* Does the bridge forward the VGA ranges? */
 bool bk__bridge_vga(const struct bk_pci_function *bridge);
 

@@ -12,6 +12,8 @@ struct bk_pci_bus {
 	struct bk_pci_host *host;
 	struct bk_pci_function *bridge; /* above it; NULL: the host's own bus */
 	struct bk_space *memory, *io, *config;
+	/* Below a bridge: what of `io` passes it with ISA Enable, and as an alias of a VGA port. */
+	struct bk_space *io_isa, *io_vga;
 	/* Config spaces of this bus and of those below, at bus number << 20. A bridge's bus numbers
 	 * are one more window of it, through which its parent shows this. */
 	struct bk_space *buses;

@@ -97,6 +97,24 @@ static int add_window(struct bk__ranges *below, const struct bk__ranges *above,
 	return error;
 }
 
+/* The same, for one that lets only some ranges through. */
+static int add_filtered(struct bk__ranges *below, const struct bk__ranges *above,
+			const struct bk__place *window, unsigned show)
+{
+	struct bk__place range;
+	int error = 0;
+
+	for (unsigned i = 0; !error && bk__bridge_passes(show, i, &range); i++) {
+		range.on = range.first <= window->last && range.last >= window->first;
+		if (range.first < window->first)
+			range.first = window->first;
+		if (range.last > window->last)
+			range.last = window->last;
+		error = add_window(below, above, &range);
+	}
+	return error;
+}
+
 static void put_windows(struct bk__printer *p, const struct bk_pci_function *bridge,
 			const struct reach *above, struct reach *below)
 {
@@ -106,11 +124,13 @@ static void put_windows(struct bk__printer *p, const struct bk_pci_function *bri
 		bool io;
 	} windows[] = {
 		{ BK__SHOW_IO, "I/O", true },
+		{ BK__SHOW_IO_ISA, "I/O less ISA ports", true },
 		{ BK__SHOW_MEMORY, "memory", false },
 		{ BK__SHOW_PREFETCHABLE, "prefetchable", false },
 		{ BK__SHOW_VGA_MEMORY, "VGA memory", false },
 		{ BK__SHOW_VGA_MONO, "VGA ports", true },
 		{ BK__SHOW_VGA_COLOR, "VGA ports", true },
+		{ BK__SHOW_VGA_ALIASES, "VGA port aliases", true },
 	};
 
 	put_list(p, "windows");
@@ -127,8 +147,12 @@ static void put_windows(struct bk__printer *p, const struct bk_pci_function *bri
 			fprintf(p->out, ", \"kind\": \"%s\"}", windows[i].name);
 		else
 			fputs("\n", p->out);
-		p->error = windows[i].io ? add_window(&below->io, &above->io, &place)
-					 : add_window(&below->memory, &above->memory, &place);
+		if (!windows[i].io)
+			p->error = add_window(&below->memory, &above->memory, &place);
+		else if (windows[i].show == BK__SHOW_IO_ISA || windows[i].show == BK__SHOW_VGA_ALIASES)
+			p->error = add_filtered(&below->io, &above->io, &place, windows[i].show);
+		else
+			p->error = add_window(&below->io, &above->io, &place);
 	}
 	bk__put_list_end(p);
 }

@@ -27,17 +27,12 @@ void bk__function_settle(struct bk_pci_function *function)
 	}
 }
 
-void bk__function_reset_registers(struct bk_pci_function *function)
-{
-	bk__config_reset(&function->config);
-	bk__irq_reset(function);
-	bk__function_settle(function);
-}
-
 int bk__function_reset(struct bk_pci_function *function)
 {
 	function->intx_level = false;
-	bk__function_reset_registers(function);
+	bk__config_reset(&function->config);
+	bk__irq_reset(function);
+	bk__function_settle(function);
 	if (function->secondary)
 		bk__bus_reset(function->secondary);
 	return function->desc.reset ? function->desc.reset(function->desc.opaque) : 0;
@@ -85,7 +80,7 @@ static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64
 	    bk__af_starts_reset(function, at, width, value))
 		error = bk__function_reset(function);
 	else if (bk__pm_written(function, old_state))
-		bk__function_reset_registers(function);
+		error = bk__function_reset(function);
 	else
 		bk__function_settle(function);
 	if (function->secondary && !resets && bk__bridge_resets(function))

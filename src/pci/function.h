@@ -91,16 +91,13 @@ uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset);
 
 void bk__function_settle(struct bk_pci_function *function);
 
-/* Registers to their reset values and settled; the owner is not told. */
-void bk__function_reset_registers(struct bk_pci_function *function);
-
-/* That, the owner's reset, and all that is below a bridge. */
+/* Registers to their reset values and settled, the owner's reset, and all that is below a bridge. */
 int bk__function_reset(struct bk_pci_function *function);
 
 /* D0 to D3 (PM 3.2.4); 0 without the capability. */
 unsigned bk__pm_state(const struct bk_pci_function *function);
 
-/* After a write. True if it took the function from D3hot to D0 and its registers are lost by that. */
+/* After a write. True if it took the function from D3hot to D0 and resets it by that. */
 bool bk__pm_written(struct bk_pci_function *function, unsigned old_state);
 
 /* Does a write of these bytes start a reset? */

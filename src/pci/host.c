@@ -46,7 +46,8 @@ static int index_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 	return 0;
 }
 
-/* Where in config the data ports are now; false: nowhere. Bits 1:0 come from the port. */
+/* Where in config the data ports are now; false: nowhere, they are plain ports. Bits 1:0 come from the port.
+ */
 static bool data_address(struct bk_pci_host *host, uint64_t offset, uint64_t *address)
 {
 	uint32_t index = atomic_load(&host->address);
@@ -62,6 +63,8 @@ static int data_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 
 	if (data_address(host, offset, &address))
 		return bk_space_read(host->root->buses, address, width, value);
+	if (host->desc.ports_below)
+		return bk_space_read(host->desc.ports_below, PORT_DATA + offset, width, value);
 	*value = UINT64_MAX;
 	return 0;
 }
@@ -71,8 +74,11 @@ static int data_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 	struct bk_pci_host *host = opaque;
 	uint64_t address;
 
-	return data_address(host, offset, &address) ? bk_space_write(host->root->buses, address, width, value)
-						    : 0;
+	if (data_address(host, offset, &address))
+		return bk_space_write(host->root->buses, address, width, value);
+	if (host->desc.ports_below)
+		return bk_space_write(host->desc.ports_below, PORT_DATA + offset, width, value);
+	return 0;
 }
 
 static const struct bk_region_ops index_ops = { .read = index_read, .write = index_write };

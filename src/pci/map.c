@@ -12,9 +12,6 @@
 #include "bus.h"
 #include "function.h"
 
-enum { VGA_MEMORY = 0xa0000, VGA_MEMORY_LAST = 0xbffff };
-enum { VGA_MONO = 0x3b0, VGA_MONO_LAST = 0x3bb, VGA_COLOR = 0x3c0, VGA_COLOR_LAST = 0x3df };
-
 /* ---- What there is ----------------------------------------------------- */
 
 /* What shows of a bridge, or through it. */
@@ -31,6 +28,10 @@ static struct bk__shown shown_of_bridge(const struct bk_pci_function *bridge, un
 	case BK__SHOW_VGA_COLOR:
 	case BK__SHOW_IO:
 		return (struct bk__shown){ .in = above->io, .below = below->io, .same = true };
+	case BK__SHOW_IO_ISA:
+		return (struct bk__shown){ .in = above->io, .below = below->io_isa, .same = true };
+	case BK__SHOW_VGA_ALIASES:
+		return (struct bk__shown){ .in = above->io, .below = below->io_vga, .same = true };
 	case BK__SHOW_BUSES:
 		return (struct bk__shown){ .in = above->buses, .below = below->buses, .same = true };
 	default:
@@ -62,7 +63,7 @@ static struct bk__shown shown(const struct bk_pci_function *function, unsigned i
 		return (struct bk__shown){
 			.in = bus->io,
 			.below = function->desc.vga_io,
-			.below_first = VGA_COLOR - VGA_MONO,
+			.below_first = BK__VGA_COLOR - BK__VGA_MONO,
 		};
 	default:
 		return (struct bk__shown){ 0 };
@@ -77,6 +78,8 @@ static void name(const struct bk_pci_function *function, unsigned index, char *t
 		[BK__SHOW_VGA_MONO] = "VGA ports 0x3b0",
 		[BK__SHOW_VGA_COLOR] = "VGA ports 0x3c0",
 		[BK__SHOW_IO] = "I/O window",
+		[BK__SHOW_IO_ISA] = "I/O window less ISA ports",
+		[BK__SHOW_VGA_ALIASES] = "aliases of VGA ports",
 		[BK__SHOW_MEMORY] = "memory window",
 		[BK__SHOW_PREFETCHABLE] = "prefetchable window",
 		[BK__SHOW_BUSES] = "bus numbers",
@@ -113,9 +116,9 @@ static struct bk__place bar_place(const struct bk_pci_function *function, unsign
 static struct bk__place vga_place(const struct bk_pci_function *function, unsigned index)
 {
 	static const uint64_t ranges[][2] = {
-		{ VGA_MEMORY, VGA_MEMORY_LAST },
-		{ VGA_MONO, VGA_MONO_LAST },
-		{ VGA_COLOR, VGA_COLOR_LAST },
+		{ BK__VGA_MEMORY, BK__VGA_MEMORY_LAST },
+		{ BK__VGA_MONO, BK__VGA_MONO_LAST },
+		{ BK__VGA_COLOR, BK__VGA_COLOR_LAST },
 	};
 	uint16_t enable = index == BK__SHOW_VGA_MEMORY ? BK__COMMAND_MEMORY : BK__COMMAND_IO;
 

@@ -24,9 +24,20 @@ enum {
 	BK__SHOW_IO,        /* of a bridge: its windows, ... */
 	BK__SHOW_MEMORY,
 	BK__SHOW_PREFETCHABLE,
+	BK__SHOW_IO_ISA, /* the one for I/O while ISA Enable is set */
+	BK__SHOW_VGA_ALIASES,
 	BK__SHOW_BUSES,     /* ... its bus numbers, ... */
 	BK__SHOW_SECONDARY, /* ... and the place of its own bus among those, in the space of the bus below */
 	BK__SHOWS,
+};
+
+enum {
+	BK__VGA_MEMORY = 0xa0000,
+	BK__VGA_MEMORY_LAST = 0xbffff,
+	BK__VGA_MONO = 0x3b0,
+	BK__VGA_MONO_LAST = 0x3bb,
+	BK__VGA_COLOR = 0x3c0,
+	BK__VGA_COLOR_LAST = 0x3df,
 };
 
 /* What shows, and where: the addresses below are the same, or begin at `below_first`. */

@@ -411,6 +411,8 @@ static void compare_map(struct machine *m, bool io)
 			compare_at(m, io, place->first - 1);
 			compare_at(m, io, place->last);
 			compare_at(m, io, place->last + 1);
+			for (uint64_t at = place->first; place->ports && at < place->last; at += 16)
+				compare_at(m, io, at);
 		}
 	}
 }

@@ -32,7 +32,7 @@ enum {
 	DEVICE_CONTROL = REG_EXPRESS + 8,
 };
 
-enum { CONTROL_VGA = 8, CONTROL_RESET = 0x40 };
+enum { CONTROL_ISA = 4, CONTROL_VGA = 8, CONTROL_16BIT = 0x10, CONTROL_RESET = 0x40 };
 
 static uint64_t get(const struct reg_function *function, unsigned offset, unsigned width)
 {
@@ -198,10 +198,8 @@ void reg_write(struct registers *all, unsigned index, unsigned offset, unsigned 
 		if (i == DEVICE_CONTROL + 1 && function->flr)
 			flr = byte & 0x80;
 	}
-	if (flr)
+	if (flr || woke)
 		reg_reset(all, index);
-	else if (woke)
-		reg_clear(function);
 	if (!held && resets_below(function))
 		reset_below(all, index);
 }
@@ -274,6 +272,22 @@ static struct reg_place vga_place(const struct reg_function *function, unsigned 
 	return place;
 }
 
+/* Ports 0x3b0-0x3bb and 0x3c0-0x3df again in each 1024. */
+static struct reg_place alias_place(const struct reg_function *function)
+{
+	uint8_t control = function->bridge ? function->bytes[CONTROL] : 0;
+
+	return (struct reg_place){
+		.on = (control & CONTROL_VGA) && !(control & (CONTROL_16BIT | CONTROL_RESET)) &&
+		      function->bytes[COMMAND] & 1,
+		.io = true,
+		.window = true,
+		.first = 0x400,
+		.last = 0xffff,
+		.ports = REG_VGA_PORTS,
+	};
+}
+
 static struct reg_place window_place(const struct reg_function *function, unsigned show)
 {
 	struct reg_place place = { .window = true, .io = show == REG_IO };
@@ -281,6 +295,8 @@ static struct reg_place window_place(const struct reg_function *function, unsign
 	if (show == REG_IO) {
 		place.first = (get(function, IO_BASE, 1) & 0xf0) << 8;
 		place.last = (get(function, IO_LIMIT, 1) & 0xf0) << 8 | 0xfff;
+		if (function->bytes[CONTROL] & CONTROL_ISA)
+			place.ports = REG_NOT_ISA;
 	} else if (show == REG_MEMORY) {
 		place.first = (get(function, MEMORY_BASE, 2) & 0xfff0) << 16;
 		place.last = (get(function, MEMORY_LIMIT, 2) & 0xfff0) << 16 | 0xfffff;
@@ -302,9 +318,10 @@ void reg_settle(struct registers *all)
 		unsigned at = f;
 
 		for (unsigned show = 0; show < REG_SHOWS; show++) {
-			struct reg_place place = show <= BK_PCI_ROM      ? bar_place(all, function, show)
-						 : show <= REG_VGA_COLOR ? vga_place(function, show)
-									 : window_place(function, show);
+			struct reg_place place = show <= BK_PCI_ROM        ? bar_place(all, function, show)
+						 : show <= REG_VGA_COLOR   ? vga_place(function, show)
+						 : show == REG_VGA_ALIASES ? alias_place(function)
+									   : window_place(function, show);
 
 			place.on = place.on && !(function->bytes[PMCSR] & 3);
 			all->places[f][show] = place;
@@ -326,6 +343,17 @@ void reg_settle(struct registers *all)
 
 /* ---- Who answers -------------------------------------------------------- */
 
+static bool covers(const struct reg_place *place, uint64_t address)
+{
+	unsigned low = address & 0x3ff;
+
+	if (address < place->first || address > place->last)
+		return false;
+	if (place->ports == REG_NOT_ISA)
+		return low < 0x100;
+	return place->ports == REG_ALL || (low >= 0x3b0 && low <= 0x3bb) || (low >= 0x3c0 && low <= 0x3df);
+}
+
 static struct reg_answer search(const struct registers *all, int bus, bool io, uint64_t address)
 {
 	struct reg_answer answer = { .function = -1 };
@@ -334,8 +362,7 @@ static struct reg_answer search(const struct registers *all, int bus, bool io, u
 		unsigned f = all->on[i].function, show = all->on[i].show;
 		const struct reg_place *place = &all->places[f][show];
 
-		if (all->functions[f].parent != bus || place->io != io || address < place->first ||
-		    address > place->last)
+		if (all->functions[f].parent != bus || place->io != io || !covers(place, address))
 			continue;
 		if (place->window)
 			answer = search(all, (int)f, io, address);

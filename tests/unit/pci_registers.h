@@ -28,6 +28,7 @@ enum {
 	REG_IO, /* windows of a bridge */
 	REG_MEMORY,
 	REG_PREFETCHABLE,
+	REG_VGA_ALIASES,
 	REG_SHOWS,
 };
 
@@ -47,6 +48,7 @@ struct reg_function {
 struct reg_place {
 	bool on, io, window;
 	uint64_t first, last;
+	enum { REG_ALL, REG_NOT_ISA, REG_VGA_PORTS } ports; /* which of them pass */
 };
 
 struct registers {

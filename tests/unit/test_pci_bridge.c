@@ -435,74 +435,6 @@ static void description_tells_what_no_window_reaches(void **state)
 	part_destroy(&bridge);
 }
 
-/* ---- VGA --------------------------------------------------------------- */
-
-static void tune_vga(struct bk_pci_host_desc *desc)
-{
-	desc->windows[3] =
-		(struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, desc->ecam, 0xa0000, 0xbffff, 0xa0000, 20 };
-	desc->windows[4] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, desc->ports, 0x3b0, 0x3df, 0x3b0, 0 };
-	desc->window_count = 5;
-}
-
-/* Two spaces that answer as BARs 0 and 1 of a function that has none. */
-static void vga_create(struct world *world, struct part *lender, struct part *vga, unsigned id)
-{
-	part_create(world, lender, id,
-		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x20000), IO_BAR(0x40) } });
-	part_create(world, vga, id + 1,
-		    (struct bk_pci_function_desc){
-			    .class_code = 0x030000,
-			    .vga_memory = lender->spaces[0],
-			    .vga_io = lender->spaces[1],
-		    });
-}
-
-static void vga_ranges_follow_command_and_enables(void **state)
-{
-	struct world *world = world_create(tune_vga);
-	struct part bridge, one, one_spaces, other, other_spaces;
-
-	bridge_create(world, &bridge, 1);
-	vga_create(world, &one_spaces, &one, 2);
-	vga_create(world, &other_spaces, &other, 4);
-	part_attach(world, &bridge, PORT);
-	attach_below(&bridge, &one, 0);
-	part_attach(world, &other, BK_PCI_DEVFN(7, 0));
-	numbers(world, 0, PORT, 1, 1);
-	assert_memory(world, 0xa0000, RAM); /* nobody in the window: what is below shows */
-	put(world, 0, other.devfn, 4, 2, 3);
-	assert_memory(world, 0xa0000, WHO(4, 0));
-	assert_memory(world, 0xbffff, WHO(4, 0));
-	for (unsigned port = 0x3b0; port <= 0x3df; port++)
-		assert_port(world, port, port >= 0x3bc && port <= 0x3bf ? NOBODY : WHO(4, 1));
-	bk_space_write(world->ports, 0x3c5, 1, 0);
-	assert_int_equal(other_spaces.answers[1].offset, 0x15);
-
-	put(world, 1, 0, 4, 2, 3);
-	put(world, 0, PORT, 4, 2, 3);
-	assert_memory(world, 0xa0000, WHO(4, 0));
-	put(world, 0, PORT, 0x3e, 2, 8); /* VGA Enable: both now, the lower slot wins */
-	assert_memory(world, 0xa0000, WHO(2, 0));
-	assert_port(world, 0x3c0, WHO(2, 1));
-	bk_space_write(world->ports, 0x3c5, 1, 0);
-	assert_int_equal(one_spaces.answers[1].offset, 0x15);
-	put(world, 0, PORT, 4, 2, 2);
-	assert_memory(world, 0xa0000, WHO(2, 0));
-	assert_port(world, 0x3c0, WHO(4, 1));
-	put(world, 1, 0, 4, 2, 1);
-	assert_memory(world, 0xa0000, WHO(4, 0));
-	put(world, 0, other.devfn, 4, 2, 0);
-	assert_memory(world, 0xa0000, RAM);
-	assert_port(world, 0x3c0, NOBODY);
-	part_destroy(&one);
-	part_destroy(&other);
-	part_destroy(&bridge);
-	part_destroy(&one_spaces);
-	part_destroy(&other_spaces);
-	world_destroy(world);
-}
-
 /* ---- Any writes at all --------------------------------------------------- */
 
 static void any_writes_to_bridges_are_defined(void **state)
@@ -610,7 +542,6 @@ int main(void)
 		WORLD_TEST(F19_bus_resets),
 		WORLD_TEST(power_state_shuts_a_bridge),
 		WORLD_TEST(description_tells_what_no_window_reaches),
-		cmocka_unit_test(vga_ranges_follow_command_and_enables),
 		WORLD_TEST(any_writes_to_bridges_are_defined),
 		WORLD_TEST(a_description_is_written_without_a_lock),
 		WORLD_TEST(a_bridge_stays_in_its_hierarchy),
