@@ -32,6 +32,7 @@ struct bk_mediate_options {
 	const void *rom_image; /* show this instead of the device's own; copied */
 	size_t rom_size;       /* bytes, at most 16 MiB */
 	bool below_port; /* it goes behind a PCI Express port: an endpoint with a link, not integrated */
+	bool vga;        /* show the legacy VGA ranges of a device that has them (class 0300) */
 };
 
 /*
@@ -67,11 +68,20 @@ struct bk_device *bk_mediate_below(struct bk_mediate *mediate);
 struct bk_pci_function *bk_mediate_function(struct bk_mediate *mediate);
 
 /*
- * The space of a region (BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG); NULL if
- * there is none. Its flat view says which pages can be mapped and who traps
- * the others. Valid as long as the mediator.
+ * The space of a region (BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG,
+ * BK_DEVICE_VGA); NULL if there is none. Its flat view says which pages can be
+ * mapped and who traps the others. In VGA's, offsets are the addresses that
+ * VGA has: memory at 0xa0000-0xbffff, ports at 0x3b0-0x3bb and 0x3c0-0x3df.
+ * Valid as long as the mediator.
  */
 struct bk_space *bk_mediate_region(struct bk_mediate *mediate, unsigned region);
+
+/*
+ * Where the first capability of an id is in the config space that a guest
+ * sees, traps left aside (PCI 3.0 6.7; extended: PCIe 7.6.3). -ENOENT if there
+ * is none. Any thread, any handler, not with the function's lock held.
+ */
+int bk_mediate_capability(struct bk_mediate *mediate, bool extended, unsigned id, unsigned *offset);
 
 /* ---- Traps ------------------------------------------------------------- */
 
@@ -90,12 +100,28 @@ struct bk_trap_ops {
 /* Where device registers without a trap are; traps are above. */
 #define BK_TRAP_PRIORITY 16
 
+/* Where `offset` of a trap counts from. */
+enum bk_trap_from {
+	BK_TRAP_FROM_START,      /* of the region */
+	BK_TRAP_FROM_CAPABILITY, /* the first capability of this id; the region is config space */
+	BK_TRAP_FROM_EXTENDED,   /* the same among the extended ones */
+};
+
 /* Zero-initialise it; everything but `ops` is copied. */
 struct bk_trap_desc {
-	unsigned region; /* BAR 0..5, BK_DEVICE_ROM or BK_DEVICE_CONFIG */
+	unsigned region; /* BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG or BK_DEVICE_VGA */
+	enum bk_trap_from from;
+	unsigned capability; /* its id; found when the trap is added */
 	uint64_t offset, length;
 	int priority; /* added to BK_TRAP_PRIORITY, -14 or more; among equals the trap that starts lower wins
 		       */
+	/*
+	 * A read of 2, 4 or 8 bytes that is only in part in the trap reaches the
+	 * device whole, once and at the guest's width (bk_mediate_below_read), and
+	 * then has the trap's bytes put over. Without it, and for writes always,
+	 * each side gets its own part.
+	 */
+	bool overlay;
 	const char *name;
 	const struct bk_trap_ops *ops; /* a missing read or write is bk_mediate_below_read or _write */
 	void *opaque;
@@ -103,17 +129,28 @@ struct bk_trap_desc {
 
 /*
  * Takes effect before it returns: an access is wholly before or wholly after.
- * -EINVAL with a line for a place that is not in the device, -EEXIST if a trap
- * of the same priority starts at the same offset, -ENOMEM; then `released` is
- * not called. The MSI-X table and PBA are traps of priority -1. `*trap` is set
- * before a handler can run. Any thread, any handler.
+ * -EINVAL with a line for a place that is not in the device, -ENOENT with one
+ * if it has no such capability, -EEXIST if a trap of the same priority starts
+ * at the same offset, -ENOMEM; then `released` is not called. The MSI-X table
+ * and PBA are traps of priority -1. `*trap` is set before a handler can run.
+ * Any thread, any handler.
  */
 int bk_trap_add(struct bk_mediate *mediate, const struct bk_trap_desc *desc, struct bk_trap **trap,
 		struct bk_error *err);
 
-/* The registers below answer again; `released` follows when nobody is inside.
- * `trap` must not be used again; bk_mediate_close removes those that are left.
- * -ENOMEM, and nothing is changed. Any thread, any handler. */
+/*
+ * The new trap takes the place of `old` in one step: each access finds one of
+ * them, never neither and never both. It may be somewhere else in the device.
+ * Its counters start at zero; `old` is as after bk_trap_remove. Errors as
+ * bk_trap_add, and `old` stays. Any thread, any handler.
+ */
+int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct bk_trap **trap,
+		    struct bk_error *err);
+
+/* The registers below answer again, and pages that no other trap is in can be
+ * mapped again; `released` follows when nobody is inside. `trap` must not be
+ * used again; bk_mediate_close removes those that are left. -ENOMEM, and
+ * nothing is changed. Any thread, any handler. */
 int bk_trap_remove(struct bk_trap *trap);
 
 /* ---- Ready-made traps -------------------------------------------------- */
@@ -131,15 +168,20 @@ struct bk_trap_spec {
 	enum bk_trap_verb verb;
 	uint64_t value;
 	unsigned width; /* of a constant, in bytes: 1, 2, 4 or 8 */
+	enum bk_trap_from from;
+	unsigned capability;
+	bool overlay;
 };
 
 /*
  * REGION+OFFSET/LENGTH:VERB, as in `bar2+0xf00/0x100:mirror`,
- * `bar0+0x40/4:const=0x12345678`, `config+0x40/2:log`. REGION is bar0 to bar5,
- * rom or config; numbers are decimal or 0x. VERB is `mirror`, or
- * `mirror=CONFIG_OFFSET` (which may not be on config), `const=VALUE`, as wide
- * as LENGTH where that is 1, 2, 4 or 8 and else 4 bytes, or 8 if VALUE needs
- * them, or `log`. -EINVAL with a line.
+ * `bar0+0x40/4:const=0x12345678`, `config+0x40/2:log`, `cap:0x11+2/2:log`.
+ * REGION is bar0 to bar5, rom, config or vga, or a capability of config space
+ * by its id, `cap:ID` or (extended) `ext:ID`, which OFFSET then counts from;
+ * numbers are decimal or 0x. VERB is `mirror`, or `mirror=CONFIG_OFFSET`
+ * (which may not be on config), `const=VALUE`, as wide as LENGTH where that is
+ * 1, 2, 4 or 8 and else 4 bytes, or 8 if VALUE needs them, or `log`; `:overlay`
+ * may follow (bk_trap_desc). -EINVAL with a line.
  */
 int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *err);
 
@@ -150,7 +192,7 @@ int bk_trap_add_spec(struct bk_mediate *mediate, const struct bk_trap_spec *spec
 /*
  * What an access without the user's traps would do, at this width: in a BAR,
  * call the device below, or the function for what is in the MSI-X table and
- * PBA; in the ROM, read the image; in config space, read or write the
+ * PBA; in the VGA ranges, the device below; in the ROM, read the image; in config space, read or write the
  * function's registers and the device's live ones. (The device's own registers
  * are in bk_device_read of bk_mediate_below.) For handlers of traps.
  * -EINVAL for a width that is not 1, 2, 4 or 8 or past the end, or what the
@@ -169,16 +211,28 @@ struct bk_trap_stats {
 	unsigned region;
 	uint64_t offset, length;
 	uint64_t reads, writes, errors;
+	uint64_t last; /* the value that was read or written last, without an error; a trap's only */
 };
 
 /*
- * Calls `visit` for every trap in order of region and offset, and for each
- * region with the accesses that reached registers without a trap (exits on
- * pages that could not be mapped, or were not yet). Names are valid until
- * `visit` returns. Any thread; `visit` must not add or remove traps.
+ * Calls `visit` for every trap in order of region and offset, and before those
+ * of each region for it, with the accesses that reached registers without a
+ * trap (exits on pages that could not be mapped, or were not yet). Names are
+ * valid until `visit` returns. Any thread; `visit` must not add, replace or
+ * remove traps.
  */
 void bk_mediate_stats(struct bk_mediate *mediate,
 		      void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
+
+/*
+ * What traps cost the registers beside them: calls `visit` for every page that
+ * could be mapped if no trap were in a part of it, with the accesses that
+ * reached registers without a trap there (of those that bk_mediate_stats has
+ * for the region). `name` is NULL, `last` 0. Pages a trap covers whole have no
+ * such registers. In order of region and offset; rules of bk_mediate_stats.
+ */
+void bk_mediate_page_stats(struct bk_mediate *mediate,
+			   void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
 
 #ifdef __cplusplus
 }

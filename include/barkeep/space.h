@@ -109,6 +109,15 @@ enum {
  * once, on any thread, outside any reader, with no barkeep lock held. It must
  * not wait for a reader (bk_domain_synchronize, bk_region_retire).
  *
+ * whole: for a region that lies over registers whose reads have side effects
+ * (NULL: no such). A read of 2, 4 or 8 bytes that is in part in the region is
+ * first given whole to it: it does what would be done if no region were over
+ * the others, and fills `value`. What of the access is in regions that
+ * `yield`, in the same space and with the same offsets (first - base), has its
+ * bytes from there; every other region is asked for its own, this one too. On
+ * -ERANGE the access is cut as any other; another error is one of this region,
+ * and the bytes are all ones. `offset` may lie before the region.
+ *
  * The struct must stay valid until the region is released.
  */
 struct bk_region_ops {
@@ -116,6 +125,8 @@ struct bk_region_ops {
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 	void (*released)(void *opaque);
 	unsigned widths; /* set of BK_WIDTH_*; 0 means BK_WIDTH_ALL */
+	int (*whole)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
+	bool yields;
 };
 
 enum bk_region_kind {

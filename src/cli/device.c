@@ -58,9 +58,16 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 			return bk_fail(err, EINVAL, "rombar=%s: on or off", value);
 		return 0;
 	}
-	return bk_fail(err, EINVAL,
-		       "there is no device option `%s`; there are name, bus, addr, romfile, rombar and trap",
-		       item);
+	if (!strcmp(item, "vga")) {
+		device->vga = !strcmp(value, "on");
+		if (!device->vga && strcmp(value, "off"))
+			return bk_fail(err, EINVAL, "vga=%s: on or off", value);
+		return 0;
+	}
+	return bk_fail(
+		err, EINVAL,
+		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap and vga",
+		item);
 }
 
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err)
@@ -126,7 +133,9 @@ static int load_rom(const char *path, void **image, size_t *size, struct bk_erro
 int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
 		    struct bk_error *err)
 {
-	struct bk_mediate_options options = { .rom_off = device->rom_off, .below_port = device->below_port };
+	struct bk_mediate_options options = { .rom_off = device->rom_off,
+					      .below_port = device->below_port,
+					      .vga = device->vga };
 	struct bk_device *below;
 	void *rom = NULL;
 	int r = 0;

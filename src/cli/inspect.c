@@ -17,7 +17,7 @@
 #include "cli/pages.h"
 
 static const char help[] =
-	"usage: barkeep inspect [--json] SPEC[,romfile=FILE][,rombar=off][,trap=TRAP]...\n"
+	"usage: barkeep inspect [--json] SPEC[,romfile=FILE][,rombar=off][,vga=on][,trap=TRAP]...\n"
 	"\n"
 	"Shows a device as a guest would get it: ids, IOMMU group, regions, capabilities,\n"
 	"interrupts, and which pages would be mapped and which trapped. The device is opened\n"
@@ -201,9 +201,11 @@ static void put_pages(void *opaque, const struct cli_pages *run)
 
 static void put_regions(json_object *regions, struct bk_mediate *mediate)
 {
-	for (unsigned index = 0; index <= BK_DEVICE_CONFIG; index++) {
+	for (unsigned index = 0; index <= BK_DEVICE_VGA; index++) {
 		struct bk_space *space = bk_mediate_region(mediate, index);
-		const char *kind = index == BK_DEVICE_ROM ? "rom" : "config";
+		const char *kind = index == BK_DEVICE_ROM      ? "rom"
+				   : index == BK_DEVICE_CONFIG ? "config"
+							       : "vga";
 		json_object *o;
 
 		if (!space)

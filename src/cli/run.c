@@ -38,11 +38,13 @@ static const char help[] =
 	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F]\n"
 	"                       make a bridge; may be repeated. A root port (the default) has a\n"
 	"                       hot-plug slot; pci is a bridge to conventional PCI\n"
-	"  --device SPEC[,name=NAME][,bus=NAME][,addr=SS.F][,romfile=FILE][,rombar=off][,trap=TRAP]...\n"
+	"  --device "
+	"SPEC[,name=NAME][,bus=NAME][,addr=SS.F][,romfile=FILE][,rombar=off][,vga=on][,trap=TRAP]...\n"
 	"                       pass a device through, on the root bus or behind a bridge; may be\n"
 	"                       repeated\n"
 	"    SPEC               vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE\n"
 	"    TRAP               REGION+OFFSET/LENGTH:VERB, as bar2+0xf00/0x100:mirror;\n"
+	"                       REGION is bar0 to bar5, rom, config, vga, cap:ID or ext:ID;\n"
 	"                       VERB is mirror, const=VALUE or log\n"
 	"  --help\n"
 	"\n"
@@ -214,6 +216,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 /* A device's rows, in a column as wide as the longest name. */
 struct rows {
 	const char *device;
+	const char *nameless; /* what a row without a trap is */
 	int width;
 };
 
@@ -224,9 +227,12 @@ static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 
 	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, cli_region_name(stats->region),
 		 stats->offset, stats->length);
-	fprintf(stderr, "%-*s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 "\n", rows->width,
-		rows->device, place, stats->name ? stats->name : "(untrapped)", stats->reads, stats->writes,
+	fprintf(stderr, "%-*s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64, rows->width, rows->device,
+		place, stats->name ? stats->name : rows->nameless, stats->reads, stats->writes,
 		stats->errors);
+	if (stats->name && stats->reads + stats->writes)
+		fprintf(stderr, " 0x%" PRIx64, stats->last);
+	putc('\n', stderr);
 }
 
 static void print_stats(const struct run *run, struct bk__monitor *monitor)
@@ -243,11 +249,14 @@ static void print_stats(const struct run *run, struct bk__monitor *monitor)
 
 		rows.width = length > rows.width ? length : rows.width;
 	}
-	fprintf(stderr, "%-*s %-24s %-16s %10s %10s %8s\n", rows.width, "device", "region", "trap", "reads",
-		"writes", "errors");
+	fprintf(stderr, "%-*s %-24s %-16s %10s %10s %8s last value\n", rows.width, "device", "region", "trap",
+		"reads", "writes", "errors");
 	for (size_t i = 0; i < run->device_count; i++) {
 		rows.device = run->devices[i].spec;
+		rows.nameless = "(untrapped)";
 		bk_mediate_stats(run->devices[i].mediate, print_trap, &rows);
+		rows.nameless = "(beside traps)";
+		bk_mediate_page_stats(run->devices[i].mediate, print_trap, &rows);
 	}
 	fprintf(stderr,
 		"exits: %" PRIu64 " memory, %" PRIu64 " port, %" PRIu64 " on mapped pages; memslots: %" PRIu64

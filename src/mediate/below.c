@@ -10,19 +10,10 @@
 
 #include "base/bytes.h"
 
-/* A range at the bottom of a region, handled or mapped. */
-struct place {
-	struct bk_mediate *mediate;
-	unsigned region;
-	void *host; /* NULL: handled */
-	uint64_t size;
-};
-
 const char *bk__region_name(unsigned region)
 {
-	static const char *const names[] = {
-		"bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config"
-	};
+	static const char *const names[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
+					     "bar5", "rom",  "config", "vga" };
 
 	return region < sizeof(names) / sizeof(names[0]) ? names[region] : "region";
 }
@@ -130,58 +121,58 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 	return bk__device_write(m, region, offset, width, value);
 }
 
-static void count(uint64_t *counter)
+static void counted(struct bk__place *place, bool write, int r)
 {
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+	struct bk__counts *of[2] = { &place->mediate->regions[place->region].counts, &place->counts };
+
+	for (unsigned i = 0; i < (place->owns_count ? 2 : 1); i++) {
+		bk__count(write ? &of[i]->writes : &of[i]->reads);
+		if (r)
+			bk__count(&of[i]->errors);
+	}
 }
 
 static int place_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
-	struct place *place = opaque;
-	struct bk__region *region = &place->mediate->regions[place->region];
-	int r;
+	struct bk__place *place = opaque;
+	int r = bk_mediate_below_read(place->mediate, place->region, offset, width, value);
 
-	count(&region->reads);
-	r = bk_mediate_below_read(place->mediate, place->region, offset, width, value);
-	if (r)
-		count(&region->errors);
+	counted(place, false, r);
 	return r;
 }
 
 static int place_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct place *place = opaque;
-	struct bk__region *region = &place->mediate->regions[place->region];
-	int r;
+	struct bk__place *place = opaque;
+	int r = bk_mediate_below_write(place->mediate, place->region, offset, width, value);
 
-	count(&region->writes);
-	r = bk_mediate_below_write(place->mediate, place->region, offset, width, value);
-	if (r)
-		count(&region->errors);
+	counted(place, true, r);
 	return r;
 }
 
 static void place_released(void *opaque)
 {
-	struct place *place = opaque;
+	struct bk__place *place = opaque;
 
-	if (place->host)
+	if (place->owns_host)
 		bk__unmap(place->host, place->size);
 	free(place);
 }
 
-static const struct bk_region_ops place_ops = {
+const struct bk_region_ops bk__place_ops = {
 	.read = place_read,
 	.write = place_write,
 	.released = place_released,
+	.yields = true,
 };
 
-/* Config registers are 4 bytes wide at most. */
+/* Registers that are 4 bytes wide at most. */
 static const struct bk_region_ops narrow_place_ops = {
 	.read = place_read,
 	.write = place_write,
 	.released = place_released,
 	.widths = BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4,
+	.yields = true,
 };
 
 /* Commits one region whose opaque is a place; on failure the place is gone. */
@@ -200,53 +191,68 @@ static int place_add(struct bk_space *space, const struct bk_region_desc *desc)
 	return r;
 }
 
-int bk__bottom_add(struct bk_mediate *m, unsigned region, int priority, unsigned widths, struct bk_error *err)
+int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,
+		   unsigned widths, struct bk_error *err)
 {
-	struct place *place = calloc(1, sizeof(*place));
+	struct bk__place *place = calloc(1, sizeof(*place));
 	struct bk_region_desc desc = {
 		.name = bk__region_name(region),
-		.last = m->regions[region].size - 1,
+		.first = first,
+		.last = first + size - 1,
 		.priority = priority,
+		.rank = first,
 		.kind = BK_REGION_HANDLED,
-		.ops = widths == BK_WIDTH_ALL ? &place_ops : &narrow_place_ops,
+		.ops = widths == BK_WIDTH_ALL ? &bk__place_ops : &narrow_place_ops,
 		.opaque = place,
+		.base = first,
 	};
 	int r = -ENOMEM;
 
 	if (place) {
-		*place = (struct place){ .mediate = m, .region = region };
+		*place = (struct bk__place){ .mediate = m, .region = region, .first = first, .size = size };
 		r = place_add(m->regions[region].space, &desc);
 	}
 	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(region), strerror(-r)) : 0;
 }
 
-static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t size)
+struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t first, uint64_t size)
 {
-	struct bk__region *region = &m->regions[bar];
-	bool writable = region->info.flags & BK_DEVICE_WRITE;
-	struct place *place = calloc(1, sizeof(*place));
-	struct bk_region_desc desc = {
-		.name = bk__region_name(bar),
+	const struct bk_device_region *info = &area->mediate->regions[area->region].info;
+
+	return (struct bk_region_desc){
+		.name = bk__region_name(area->region),
 		.first = first,
 		.last = first + size - 1,
 		.priority = BK__PRIORITY_MAPPED,
 		.rank = first,
 		.kind = BK_REGION_MAPPED,
-		.ops = &place_ops,
-		.opaque = place,
+		.ops = &bk__place_ops,
 		.base = first,
 		.memory = {
-			.fd = region->info.fd,
-			.fd_offset = region->info.fd_offset + first,
-			.attributes = BK_MEMORY_DEVICE | (writable ? 0 : BK_MEMORY_READONLY),
+			.host = (uint8_t *)area->host + (first - area->first),
+			.fd = info->fd,
+			.fd_offset = info->fd_offset + first,
+			.attributes = BK_MEMORY_DEVICE |
+				      (info->flags & BK_DEVICE_WRITE ? 0 : BK_MEMORY_READONLY),
 		},
 	};
-	void *host;
+}
+
+static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t size)
+{
+	struct bk__region *region = &m->regions[bar];
+	struct bk__place *place = calloc(1, sizeof(*place));
+	struct bk_region_desc desc;
+	int r;
 
 	if (!place)
 		return -ENOMEM;
-	host = bk__map(region->info.fd, region->info.fd_offset + first, size, writable);
-	if (!host) {
+	*place = (struct bk__place){
+		.mediate = m, .region = bar, .first = first, .size = size, .owns_host = true
+	};
+	place->host = bk__map(region->info.fd, region->info.fd_offset + first, size,
+			      region->info.flags & BK_DEVICE_WRITE);
+	if (!place->host) {
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 		       " cannot be mapped (%s): every access exits",
@@ -254,9 +260,12 @@ static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t
 		free(place);
 		return 0;
 	}
-	*place = (struct place){ .mediate = m, .region = bar, .host = host, .size = size };
-	desc.memory.host = host;
-	return place_add(region->space, &desc);
+	desc = bk__mapped_desc(place, first, size);
+	desc.opaque = place;
+	r = place_add(region->space, &desc);
+	if (!r)
+		region->areas[region->area_count++] = place;
+	return r;
 }
 
 /* Whole pages of each area, as far as the device describes them in a way that can be mapped. */
@@ -295,7 +304,7 @@ int bk__bar_build(struct bk_mediate *m, unsigned bar, bool mappable, struct bk_e
 	region->space = bk_space_create(m->domain, bk__region_name(bar), region->size - 1);
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name, bk__region_name(bar));
-	r = bk__bottom_add(m, bar, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+	r = bk__bottom_add(m, bar, 0, region->size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 	if (r)
 		return r;
 	if (!mappable || !(region->info.flags & BK_DEVICE_MMAP) || !(region->info.flags & BK_DEVICE_READ) ||

@@ -428,3 +428,26 @@ int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err)
 
 	return r == -ENOMEM ? bk_fail(err, ENOMEM, "%s: capabilities: out of memory", m->below->name) : r;
 }
+
+/* The registers of the guest's chain, which the model keeps in order and without loops; the bound says so
+ * twice. */
+int bk_mediate_capability(struct bk_mediate *m, bool extended, unsigned id, unsigned *offset)
+{
+	uint64_t at = extended ? 0x100 : 0, header;
+	int r = extended ? 0 : bk_pci_function_read(m->function, CAP_POINTER, 1, &at);
+
+	if (extended && m->config_size <= 0x100)
+		return -ENOENT;
+	for (unsigned left = BK__CONFIG_MAX / 4; !r && at && left--;) {
+		at &= ~(uint64_t)3;
+		r = bk_pci_function_read(m->function, (unsigned)at, 4, &header);
+		if (r || !header || header == UINT32_MAX)
+			break;
+		if ((header & (extended ? 0xffff : 0xff)) == id) {
+			*offset = (unsigned)at;
+			return 0;
+		}
+		at = extended ? header >> 20 : header >> 8 & 0xff;
+	}
+	return -ENOENT;
+}

@@ -129,6 +129,8 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 	}
 	if (m->regions[BK_DEVICE_ROM].info.size)
 		m->decode |= COMMAND_MEMORY;
+	if (options->vga)
+		m->decode |= COMMAND_IO | COMMAND_MEMORY;
 	r = bk__mediate_command(m);
 	if (r)
 		return bk_fail(err, -r, "%s: decoding cannot be switched on: %s", m->below->name,
@@ -149,6 +151,13 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 		desc.rom = (struct bk_pci_bar){ .kind = BK_PCI_BAR_MEM32,
 						.size = m->regions[BK_DEVICE_ROM].size,
 						.space = m->regions[BK_DEVICE_ROM].space };
+	if (options->vga) {
+		r = bk__mediate_vga(m, err);
+		if (r)
+			return r;
+		desc.vga_memory = m->vga[0];
+		desc.vga_io = m->vga[1];
+	}
 	r = function_create(m, &desc, err);
 	if (r)
 		return r;

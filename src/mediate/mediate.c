@@ -16,7 +16,7 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 			       strerror(-r));
 	m->below_port = options->below_port;
 	m->can_reset = info.flags & BK_DEVICE_CAN_RESET;
-	for (unsigned i = 0; i < BK__SPACES && i < info.regions; i++) {
+	for (unsigned i = 0; i <= BK_DEVICE_CONFIG && i < info.regions; i++) {
 		r = bk_device_region(m->below, i, &m->regions[i].info);
 		if (r < 0)
 			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(i),
@@ -28,7 +28,7 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 	if (!r)
 		r = bk__mediate_capabilities(m, err);
 	if (!r)
-		r = bk__bottom_add(m, BK_DEVICE_CONFIG, BK__PRIORITY_MAPPED,
+		r = bk__bottom_add(m, BK_DEVICE_CONFIG, 0, m->config_size, BK__PRIORITY_PAGE,
 				   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
 	return r;
 }
@@ -61,18 +61,27 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 	return 0;
 }
 
+static int destroy(struct bk_space **space)
+{
+	int r = *space ? bk_space_destroy(*space) : 0;
+
+	if (!r)
+		*space = NULL;
+	return r;
+}
+
 void bk_mediate_close(struct bk_mediate *m)
 {
 	int r = 0;
 
 	if (!m)
 		return;
+	for (unsigned i = 0; !r && i < 2; i++)
+		r = destroy(&m->vga[i]);
 	/* The BARs first: their MSI-X traps call the function, which waits for them before it goes. */
-	for (unsigned i = 0; !r && i < BK_DEVICE_CONFIG; i++) {
-		r = m->regions[i].space ? bk_space_destroy(m->regions[i].space) : 0;
-		if (!r)
-			m->regions[i].space = NULL;
-	}
+	for (unsigned i = 0; !r && i < BK__SPACES; i++)
+		if (i != BK_DEVICE_CONFIG) /* it is the function's */
+			r = destroy(&m->regions[i].space);
 	if (!r && m->function)
 		r = bk_pci_function_destroy(m->function);
 	if (r) {
@@ -84,6 +93,8 @@ void bk_mediate_close(struct bk_mediate *m)
 	bk_domain_synchronize(m->domain);
 	bk_device_close(m->below);
 	pthread_mutex_destroy(&m->lock);
+	for (unsigned i = 0; i < BK__SPACES; i++)
+		free(m->regions[i].pages);
 	free(m->traps);
 	free(m->rom);
 	free(m);

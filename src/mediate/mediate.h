@@ -7,9 +7,9 @@
 
 #include <barkeep/mediate.h>
 
-/* BAR 0..5, ROM and config: the regions that are spaces here. Others (VGA, a
+/* BAR 0..5, ROM, config and VGA: the regions that are spaces here. Others (a
  * vendor's own) belong to the device below alone. */
-#define BK__SPACES 8
+#define BK__SPACES 9
 
 #define BK__CONFIG_MAX 4096
 
@@ -19,17 +19,43 @@
  * plus what they ask for, but never below BK__PRIORITY_LOWEST.
  */
 enum {
-	BK__PRIORITY_HANDLED = 0, /* a BAR or ROM, all of it */
-	BK__PRIORITY_MAPPED = 1,  /* what of a BAR can be mapped; config space, all of it */
+	BK__PRIORITY_HANDLED = -1, /* a BAR, ROM or VGA range, all of it */
+	BK__PRIORITY_MAPPED = 0,   /* what of a BAR can be mapped */
+	BK__PRIORITY_PAGE = 1,     /* a page of that with a trap in it; config space, all of it */
 	BK__PRIORITY_LOWEST = 2,
 	BK__PRIORITY_BUILTIN = BK_TRAP_PRIORITY - 1,
 };
 
+struct bk__counts {
+	uint64_t reads, writes, errors; /* relaxed */
+};
+
+/* A range at the bottom of a region: what answers where there is no trap. */
+struct bk__place {
+	struct bk_mediate *mediate;
+	unsigned region;
+	uint64_t first, size;
+	void *host;      /* where it is mapped; NULL: handled */
+	bool owns_host;  /* unmaps it */
+	bool owns_count; /* counts for itself too: a page */
+
+	/* Of a page; under the mediator's lock, but for the counts. */
+	struct bk_region *handle;
+	unsigned traps; /* that have an edge in it; it answers while there are any */
+	struct bk__counts counts;
+};
+
 struct bk__region {
-	struct bk_space *space;         /* NULL: there is no such region */
-	struct bk_device_region info;   /* of the device below */
-	uint64_t size;                  /* bytes that a guest sees */
-	uint64_t reads, writes, errors; /* registers without a trap; relaxed */
+	struct bk_space *space;       /* NULL: there is no such region */
+	struct bk_device_region info; /* of the device below */
+	uint64_t size;                /* bytes that a guest sees */
+	struct bk__counts counts;     /* registers without a trap */
+
+	const struct bk__place *areas[BK_DEVICE_AREAS]; /* that are mapped; ascending, fixed after create */
+	unsigned area_count;
+
+	struct bk__place **pages; /* ascending; every one that ever had an edge of a trap in it */
+	size_t page_count, page_room;
 };
 
 struct bk_mediate {
@@ -59,9 +85,29 @@ struct bk_mediate {
 	unsigned msix_bar[2];
 	unsigned vpd; /* where the capability is, 0: nowhere */
 
-	pthread_mutex_t lock;   /* of the list below; never held in a commit */
+	struct bk_space *vga[2]; /* the memory and the ports of VGA, as the function shows them; or NULL */
+
+	/* Of the traps and pages, and held while a change to them is committed:
+	 * outside the domain's commit lock, inside a function's. No handler, listener
+	 * or `released` of this room takes it. */
+	pthread_mutex_t lock;
 	struct bk_trap **traps; /* in order of region, offset, priority */
 	size_t trap_count, trap_room;
+};
+
+/* A trap, from bk_trap_add until nobody is inside it. */
+struct bk_trap {
+	struct bk_mediate *mediate;
+	struct bk_region *handle;
+	const struct bk_trap_ops *ops;
+	void *opaque;
+	struct bk_region_ops region_ops;
+	unsigned region;
+	uint64_t offset, length;
+	int priority; /* in the region's space */
+	struct bk__counts counts;
+	uint64_t last; /* value; relaxed */
+	char name[];
 };
 
 /* "bar2", "rom", "config". */
@@ -70,9 +116,34 @@ const char *bk__region_name(unsigned region);
 /* The space of a BAR with the device at its bottom, mapped where `mappable` and where it can be. (below.c) */
 int bk__bar_build(struct bk_mediate *m, unsigned bar, bool mappable, struct bk_error *err);
 
-/* Puts what answers without a trap at `priority` over all of the region's space. (below.c) */
-int bk__bottom_add(struct bk_mediate *m, unsigned region, int priority, unsigned widths,
-		   struct bk_error *err);
+/* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (below.c) */
+int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,
+		   unsigned widths, struct bk_error *err);
+
+/* The callbacks of a place. (below.c) */
+extern const struct bk_region_ops bk__place_ops;
+
+/* The fields of a region that shows a part of a mapped area. (below.c) */
+struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t first, uint64_t size);
+
+/* An access to registers without a trap, or its error, is counted. (below.c) */
+static inline void bk__count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * Pages that can be mapped, have a part of a trap in them and so exit: each is
+ * a region of its own over the area, so that it can be counted. (page.c)
+ *
+ * prepare makes them for a trap, answering nothing yet, and is called before
+ * the update; claim and release append what a trap that comes or goes changes;
+ * undo takes one of those back if the commit fails. All under the lock.
+ */
+int bk__pages_prepare(struct bk_mediate *m, const struct bk_trap *trap);
+int bk__pages_claim(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap);
+int bk__pages_release(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap);
+void bk__pages_undo(struct bk_mediate *m, const struct bk_trap *trap, bool claimed);
 
 /* One access to the device below, no questions asked. (below.c) */
 int bk__device_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
@@ -106,12 +177,18 @@ int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err);
 /* After a guest's write to config space: passes requests to read vital product data on. (vpd.c) */
 int bk__mediate_vpd(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
 
-/* The MSI-X table and PBA as traps of the list. (trap.c) */
+/* The MSI-X table and PBA as traps of the list. (msix.c) */
 int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err);
 
-/* Adds at `priority` in the region's space; checks nothing but the place. (trap.c) */
-int bk__trap_place(struct bk_mediate *m, const struct bk_trap_desc *desc, int priority, struct bk_trap **trap,
-		   struct bk_error *err);
+/* Adds at `priority` in the region's space, in place of `old` if there is one; checks nothing but the place.
+ * (trap.c) */
+int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
+		   struct bk_trap **trap, struct bk_error *err);
+
+/* The legacy VGA ranges; afterwards m->vga is for the function. (vga.c) */
+int bk__mediate_vga(struct bk_mediate *m, struct bk_error *err);
+/* [offset, offset + length) is in one of them. (vga.c) */
+bool bk__vga_has(uint64_t offset, uint64_t length);
 
 extern const struct bk_device_ops bk__face_ops; /* face.c */
 

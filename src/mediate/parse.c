@@ -63,12 +63,23 @@ static bool number(const char **text, uint64_t *value)
 	return *text > start;
 }
 
-static bool region(const char **text, unsigned *index)
+/* A region by its name, or a capability by its id. */
+static bool place(const char **text, struct bk_trap_spec *spec)
 {
-	for (*index = 0; *index < BK__SPACES; ++*index)
-		if (accept(text, bk__region_name(*index)))
+	uint64_t id;
+
+	for (spec->region = 0; spec->region < BK__SPACES; spec->region++)
+		if (accept(text, bk__region_name(spec->region)))
 			return true;
-	return false;
+	spec->region = BK_DEVICE_CONFIG;
+	if (accept(text, "cap:"))
+		spec->from = BK_TRAP_FROM_CAPABILITY;
+	else if (accept(text, "ext:"))
+		spec->from = BK_TRAP_FROM_EXTENDED;
+	if (!spec->from || !number(text, &id) || id > (spec->from == BK_TRAP_FROM_EXTENDED ? 0xffff : 0xff))
+		return false;
+	spec->capability = (unsigned)id;
+	return true;
 }
 
 static bool verb(const char **text, struct bk_trap_spec *spec)
@@ -98,9 +109,11 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 	bool has_value;
 
 	*spec = (struct bk_trap_spec){ 0 };
-	if (!region(&at, &spec->region))
-		return bk_fail(err, EINVAL, "%s: a trap starts with bar0 to bar5, rom or config, " EXAMPLE,
-			       text);
+	if (!place(&at, spec))
+		return bk_fail(
+			err, EINVAL,
+			"%s: a trap starts with bar0 to bar5, rom, config, vga, cap:ID or ext:ID, " EXAMPLE,
+			text);
 	if (!accept(&at, "+") || !number(&at, &spec->offset))
 		return bk_fail(err, EINVAL, "%s: after the region comes + and an offset in bytes, " EXAMPLE,
 			       text);
@@ -114,6 +127,7 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 	if (has_value && !number(&at, &spec->value))
 		return bk_fail(err, EINVAL, "%s: = wants a number of up to 64 bits, as in const=0x12345678",
 			       text);
+	spec->overlay = accept(&at, ":overlay");
 	if (*at)
 		return bk_fail(err, EINVAL, "%s: \"%s\" is left over, " EXAMPLE, text, at);
 	if (spec->verb == BK_TRAP_CONSTANT && !has_value)
@@ -142,10 +156,14 @@ int bk_trap_add_spec(struct bk_mediate *m, const struct bk_trap_spec *spec, stru
 {
 	struct bk_trap_desc desc = {
 		.region = spec->region,
+		.from = spec->from,
+		.capability = spec->capability,
 		.offset = spec->offset,
 		.length = spec->length,
+		.overlay = spec->overlay,
 	};
 	struct bk__verb *verb;
+	unsigned at;
 	int r;
 
 	*trap = NULL;
@@ -164,6 +182,9 @@ int bk_trap_add_spec(struct bk_mediate *m, const struct bk_trap_spec *spec, stru
 		return bk_fail(err, ENOMEM, "%s: out of memory", verb_names[spec->verb]);
 	verb->mediate = m;
 	verb->spec = *spec;
+	if (spec->from != BK_TRAP_FROM_START &&
+	    !bk_mediate_capability(m, spec->from == BK_TRAP_FROM_EXTENDED, spec->capability, &at))
+		verb->spec.offset += at; /* handlers see offsets from the region's start */
 	desc.name = verb_names[spec->verb];
 	desc.ops = verb_ops[spec->verb];
 	desc.opaque = verb;

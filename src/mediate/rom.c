@@ -65,5 +65,5 @@ int bk__mediate_rom(struct bk_mediate *m, const struct bk_mediate_options *optio
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: rom: out of memory", m->below->name);
 	region->size = size;
-	return bk__bottom_add(m, BK_DEVICE_ROM, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+	return bk__bottom_add(m, BK_DEVICE_ROM, 0, size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 }

@@ -14,47 +14,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bk_trap {
-	struct bk_mediate *mediate;
-	struct bk_region *handle;
-	const struct bk_trap_ops *ops;
-	void *opaque;
-	struct bk_region_ops region_ops;
-	unsigned region;
-	uint64_t offset, length;
-	int priority;                   /* in the region's space */
-	uint64_t reads, writes, errors; /* relaxed */
-	char name[];
-};
-
-static int counted(struct bk_trap *trap, uint64_t *calls, int r)
+static uint64_t mask(unsigned width)
 {
-	__atomic_fetch_add(calls, 1, __ATOMIC_RELAXED);
+	return UINT64_MAX >> (64 - 8 * width);
+}
+
+static int counted(struct bk_trap *trap, uint64_t *calls, unsigned width, uint64_t value, int r)
+{
+	bk__count(calls);
 	if (r)
-		__atomic_fetch_add(&trap->errors, 1, __ATOMIC_RELAXED);
+		bk__count(&trap->counts.errors);
+	else
+		__atomic_store_n(&trap->last, value & mask(width), __ATOMIC_RELAXED);
 	return r;
 }
 
 static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_trap *trap = opaque;
+	int r;
 
 	if (trap->ops->read)
-		return counted(trap, &trap->reads,
-			       trap->ops->read(trap->opaque, trap->region, offset, width, value));
-	return counted(trap, &trap->reads,
-		       bk_mediate_below_read(trap->mediate, trap->region, offset, width, value));
+		r = trap->ops->read(trap->opaque, trap->region, offset, width, value);
+	else
+		r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
+	return counted(trap, &trap->counts.reads, width, *value, r);
 }
 
 static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk_trap *trap = opaque;
+	int r;
 
 	if (trap->ops->write)
-		return counted(trap, &trap->writes,
-			       trap->ops->write(trap->opaque, trap->region, offset, width, value));
-	return counted(trap, &trap->writes,
-		       bk_mediate_below_write(trap->mediate, trap->region, offset, width, value));
+		r = trap->ops->write(trap->opaque, trap->region, offset, width, value);
+	else
+		r = bk_mediate_below_write(trap->mediate, trap->region, offset, width, value);
+	return counted(trap, &trap->counts.writes, width, value, r);
+}
+
+/* Overlay: the read that others yield to. What of it is not in this region is not its business. */
+static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_trap *trap = opaque;
+	struct bk__region *region = &trap->mediate->regions[trap->region];
+	int r;
+
+	if (offset >= region->size || width > region->size - offset ||
+	    (trap->region == BK_DEVICE_VGA && !bk__vga_has(offset, width)))
+		return -ERANGE;
+	r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
+	bk__count(&region->counts.reads);
+	if (r)
+		bk__count(&region->counts.errors);
+	return r == -ERANGE ? -EIO : r;
 }
 
 static void trap_released(void *opaque)
@@ -94,55 +107,49 @@ static size_t position(const struct bk_mediate *m, const struct bk_trap *trap)
 	return low;
 }
 
-static int link_trap(struct bk_mediate *m, struct bk_trap *trap)
+static int make_room(struct bk_mediate *m)
 {
-	size_t at;
-	int r = 0;
+	size_t more = m->trap_room ? 2 * m->trap_room : 16;
+	struct bk_trap **traps;
 
-	pthread_mutex_lock(&m->lock);
-	if (m->trap_count == m->trap_room) {
-		size_t more = m->trap_room ? 2 * m->trap_room : 16;
-		struct bk_trap **traps = realloc(m->traps, more * sizeof(struct bk_trap *));
+	if (m->trap_count < m->trap_room)
+		return 0;
+	traps = realloc(m->traps, more * sizeof(struct bk_trap *));
+	if (!traps)
+		return -ENOMEM;
+	m->traps = traps;
+	m->trap_room = more;
+	return 0;
+}
 
-		if (traps) {
-			m->traps = traps;
-			m->trap_room = more;
-		}
-	}
-	if (m->trap_count < m->trap_room) {
-		at = position(m, trap);
-		memmove(m->traps + at + 1, m->traps + at, (m->trap_count - at) * sizeof(struct bk_trap *));
-		m->traps[at] = trap;
-		m->trap_count++;
-	} else {
-		r = -ENOMEM;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return r;
+/* There is room. */
+static void link_trap(struct bk_mediate *m, struct bk_trap *trap)
+{
+	size_t at = position(m, trap);
+
+	memmove(m->traps + at + 1, m->traps + at, (m->trap_count - at) * sizeof(struct bk_trap *));
+	m->traps[at] = trap;
+	m->trap_count++;
 }
 
 static void unlink_trap(struct bk_mediate *m, struct bk_trap *trap)
 {
-	size_t at;
+	size_t at = position(m, trap);
 
-	pthread_mutex_lock(&m->lock);
 	/* One that is about to be refused may stand beside its equal. */
-	at = position(m, trap);
 	while (at < m->trap_count && m->traps[at] != trap)
 		at++;
 	if (at < m->trap_count) {
 		m->trap_count--;
 		memmove(m->traps + at, m->traps + at + 1, (m->trap_count - at) * sizeof(struct bk_trap *));
 	}
-	pthread_mutex_unlock(&m->lock);
 }
 
-/* ---- Add and remove ---------------------------------------------------- */
+/* ---- Add, replace and remove ------------------------------------------- */
 
-static int place_in_space(struct bk_mediate *m, struct bk_trap *trap)
+static int append_add(struct bk_mediate *m, struct bk_update *update, struct bk_trap *trap)
 {
-	struct bk_space *space = m->regions[trap->region].space;
-	struct bk_region_desc desc = {
+	const struct bk_region_desc desc = {
 		.name = trap->name,
 		.first = trap->offset,
 		.last = trap->offset + trap->length - 1,
@@ -153,45 +160,132 @@ static int place_in_space(struct bk_mediate *m, struct bk_trap *trap)
 		.opaque = trap,
 		.base = trap->offset,
 	};
-	struct bk_update *update = bk_update_begin(m->domain);
-	int r;
+	int r = bk_update_add(update, m->regions[trap->region].space, &desc, &trap->handle);
 
+	return r ? r : bk__pages_claim(m, update, trap);
+}
+
+static int append_remove(struct bk_mediate *m, struct bk_update *update, struct bk_trap *trap)
+{
+	int r = bk_update_remove(update, trap->handle);
+
+	return r ? r : bk__pages_release(m, update, trap);
+}
+
+/*
+ * `out` goes and `in` comes, in one update; either may be NULL. The list is
+ * changed before the commit, since `out` may be freed and a handler of `in`
+ * may run as soon as it is made. Under the lock.
+ */
+static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
+{
+	struct bk_update *update = NULL;
+	bool claimed = false, released = false;
+	int r = in ? make_room(m) : 0;
+
+	if (!r && in)
+		r = bk__pages_prepare(m, in);
+	if (r)
+		return r;
+	update = bk_update_begin(m->domain);
 	if (!update)
 		return -ENOMEM;
-	r = bk_update_add(update, space, &desc, &trap->handle);
-	if (!r)
-		r = link_trap(m, trap);
+	if (in) { /* first, so that a page that both are in stays as it is */
+		r = append_add(m, update, in);
+		claimed = !r;
+	}
+	if (!r && out) {
+		r = append_remove(m, update, out);
+		released = !r;
+	}
 	if (r) {
 		bk_update_drop(update);
-		return r;
+	} else {
+		if (out)
+			unlink_trap(m, out);
+		if (in)
+			link_trap(m, in);
+		r = bk_update_commit(update);
+		if (r && in)
+			unlink_trap(m, in);
+		if (r && out)
+			link_trap(m, out);
 	}
-	/* In the list, and known to the caller, before a handler can run that removes it. */
-	r = bk_update_commit(update);
-	if (r)
-		unlink_trap(m, trap);
+	if (r && released)
+		bk__pages_undo(m, out, false);
+	if (r && claimed)
+		bk__pages_undo(m, in, true);
 	return r;
 }
 
-int bk__trap_place(struct bk_mediate *m, const struct bk_trap_desc *desc, int priority, struct bk_trap **out,
-		   struct bk_error *err)
+static int locked_exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
 {
-	const char *name = desc->name ? desc->name : "trap", *where = bk__region_name(desc->region);
-	size_t length = strlen(name) + 1;
-	struct bk_trap *trap;
-	uint64_t size;
 	int r;
 
+	pthread_mutex_lock(&m->lock);
+	r = exchange(m, out, in);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+static const char *name_of(const struct bk_trap_desc *desc)
+{
+	return desc->name ? desc->name : "trap";
+}
+
+/* Where it is in its region, and whether that is in the device. */
+static int find_place(struct bk_mediate *m, const struct bk_trap_desc *desc, uint64_t *offset,
+		      struct bk_error *err)
+{
+	const char *name = name_of(desc), *where = bk__region_name(desc->region);
+	uint64_t size;
+
+	*offset = desc->offset;
 	if (desc->region >= BK__SPACES)
-		return bk_fail(err, EINVAL, "%s: region %u cannot carry traps (bar0 to bar5, rom, config)",
-			       name, desc->region);
+		return bk_fail(err, EINVAL,
+			       "%s: region %u cannot carry traps (bar0 to bar5, rom, config, vga)", name,
+			       desc->region);
 	size = m->regions[desc->region].size;
 	if (!m->regions[desc->region].space)
-		return bk_fail(err, EINVAL, "%s: %s has no %s", name, m->below->name, where);
-	if (!desc->length || desc->offset >= size || desc->length > size - desc->offset)
+		return bk_fail(err, EINVAL, "%s: %s shows no %s%s", name, m->below->name, where,
+			       desc->region == BK_DEVICE_VGA ? " ranges (vga=on does)" : "");
+	if (desc->from != BK_TRAP_FROM_START) {
+		bool extended = desc->from == BK_TRAP_FROM_EXTENDED;
+		unsigned at;
+
+		if (desc->region != BK_DEVICE_CONFIG)
+			return bk_fail(err, EINVAL, "%s: capabilities are in config space, not in %s", name,
+				       where);
+		if (bk_mediate_capability(m, extended, desc->capability, &at))
+			return bk_fail(err, ENOENT, "%s: %s shows no %scapability 0x%02x", name,
+				       m->below->name, extended ? "extended " : "", desc->capability);
+		*offset = desc->offset > size ? size : at + desc->offset;
+	}
+	if (!desc->length || *offset >= size || desc->length > size - *offset)
 		return bk_fail(err, EINVAL,
 			       "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 			       " are not in %s of %s, which has 0x%" PRIx64 " bytes",
-			       name, desc->length, desc->offset, where, m->below->name, size);
+			       name, desc->length, *offset, where, m->below->name, size);
+	if (desc->region == BK_DEVICE_VGA && !bk__vga_has(*offset, desc->length))
+		return bk_fail(err, EINVAL,
+			       "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64
+			       " are not in a VGA range: memory 0xa0000 to 0xbffff, ports 0x3b0 to 0x3bb and "
+			       "0x3c0 to 0x3df",
+			       name, desc->length, *offset);
+	return 0;
+}
+
+int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
+		   struct bk_trap **out, struct bk_error *err)
+{
+	const char *name = name_of(desc), *where = bk__region_name(desc->region);
+	size_t length = strlen(name) + 1;
+	struct bk_trap *trap;
+	uint64_t offset;
+	int r = find_place(m, desc, &offset, err);
+
+	if (r)
+		return r;
 	trap = calloc(1, sizeof(*trap) + length);
 	if (!trap)
 		return bk_fail(err, ENOMEM, "%s: out of memory", name);
@@ -203,117 +297,69 @@ int bk__trap_place(struct bk_mediate *m, const struct bk_trap_desc *desc, int pr
 		.write = trap_write,
 		.released = trap_released,
 		.widths = desc->ops->widths,
+		.whole = desc->overlay ? trap_whole : NULL,
 	};
 	trap->region = desc->region;
-	trap->offset = desc->offset;
+	trap->offset = offset;
 	trap->length = desc->length;
 	trap->priority = priority;
 	memcpy(trap->name, name, length);
 	*out = trap;
-	r = place_in_space(m, trap);
+	r = locked_exchange(m, old, trap);
 	if (!r)
 		return 0;
 	free(trap);
 	*out = NULL;
 	if (r == -EEXIST)
 		return bk_fail(err, EEXIST, "%s: %s+0x%" PRIx64 ": a trap of the same priority starts there",
-			       name, where, desc->offset);
-	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, desc->offset, strerror(-r));
+			       name, where, offset);
+	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, offset, strerror(-r));
+}
+
+static int place_checked(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc,
+			 struct bk_trap **trap, struct bk_error *err)
+{
+	*trap = NULL;
+	if (!desc->ops)
+		return bk_fail(err, EINVAL, "%s: a trap without handlers", name_of(desc));
+	if (desc->priority < BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY ||
+	    desc->priority > INT_MAX - BK_TRAP_PRIORITY)
+		return bk_fail(err, EINVAL,
+			       "%s: priority %d is not above the device's registers (%d and more)",
+			       name_of(desc), desc->priority, BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY);
+	return bk__trap_place(m, old, desc, desc->priority + BK_TRAP_PRIORITY, trap, err);
 }
 
 int bk_trap_add(struct bk_mediate *m, const struct bk_trap_desc *desc, struct bk_trap **trap,
 		struct bk_error *err)
 {
-	*trap = NULL;
-	if (!desc->ops)
-		return bk_fail(err, EINVAL, "%s: a trap without handlers", desc->name ? desc->name : "trap");
-	if (desc->priority < BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY ||
-	    desc->priority > INT_MAX - BK_TRAP_PRIORITY)
-		return bk_fail(err, EINVAL,
-			       "%s: priority %d is not above the device's registers (%d and more)",
-			       desc->name ? desc->name : "trap", desc->priority,
-			       BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY);
-	return bk__trap_place(m, desc, desc->priority + BK_TRAP_PRIORITY, trap, err);
+	return place_checked(m, NULL, desc, trap, err);
+}
+
+int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct bk_trap **trap,
+		    struct bk_error *err)
+{
+	return place_checked(old->mediate, old, desc, trap, err);
 }
 
 int bk_trap_remove(struct bk_trap *trap)
 {
-	struct bk_mediate *m = trap->mediate;
-	struct bk_update *update = bk_update_begin(m->domain);
-	int r;
-
-	if (!update)
-		return -ENOMEM;
-	r = bk_update_remove(update, trap->handle);
-	if (r) {
-		bk_update_drop(update);
-		return r;
-	}
-	unlink_trap(m, trap);
-	r = bk_update_commit(update);
-	if (r)
-		link_trap(m, trap); /* at worst it answers without being listed */
-	return r;
-}
-
-/* ---- MSI-X ------------------------------------------------------------- */
-
-/* What is below them knows them. */
-static const struct bk_trap_ops msix_ops;
-
-int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
-{
-	const unsigned bars[] = { table_bar, pba_bar };
-	static const char *const names[] = { "msix-table", "msix-pba" };
-	struct bk_trap *trap;
-	int r = bk_pci_msix_regions(m->function, &m->msix[0], &m->msix[1]);
-
-	for (unsigned i = 0; !r && i < 2; i++) {
-		const struct bk_trap_desc desc = {
-			.region = bars[i],
-			.offset = m->msix[i].first,
-			.length = m->msix[i].last - m->msix[i].first + 1,
-			.name = names[i],
-			.ops = &msix_ops,
-		};
-
-		m->msix_bar[i] = bars[i];
-		r = bk__trap_place(m, &desc, BK__PRIORITY_BUILTIN, &trap, err);
-	}
-	return r == -ENOENT ? 0 : r;
+	return locked_exchange(trap->mediate, trap, NULL);
 }
 
 /* ---- Counters ---------------------------------------------------------- */
 
-static void visit_region(struct bk_mediate *m, unsigned index,
-			 void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque)
+static struct bk_trap_stats stats_of(const struct bk__counts *counts, unsigned region, uint64_t offset,
+				     uint64_t length)
 {
-	const struct bk__region *region = &m->regions[index];
-	const struct bk_trap_stats stats = {
-		.region = index,
-		.length = region->size,
-		.reads = __atomic_load_n(&region->reads, __ATOMIC_RELAXED),
-		.writes = __atomic_load_n(&region->writes, __ATOMIC_RELAXED),
-		.errors = __atomic_load_n(&region->errors, __ATOMIC_RELAXED),
+	return (struct bk_trap_stats){
+		.region = region,
+		.offset = offset,
+		.length = length,
+		.reads = __atomic_load_n(&counts->reads, __ATOMIC_RELAXED),
+		.writes = __atomic_load_n(&counts->writes, __ATOMIC_RELAXED),
+		.errors = __atomic_load_n(&counts->errors, __ATOMIC_RELAXED),
 	};
-
-	visit(opaque, &stats);
-}
-
-static void visit_trap(struct bk_trap *trap, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
-		       void *opaque)
-{
-	const struct bk_trap_stats stats = {
-		.name = trap->name,
-		.region = trap->region,
-		.offset = trap->offset,
-		.length = trap->length,
-		.reads = __atomic_load_n(&trap->reads, __ATOMIC_RELAXED),
-		.writes = __atomic_load_n(&trap->writes, __ATOMIC_RELAXED),
-		.errors = __atomic_load_n(&trap->errors, __ATOMIC_RELAXED),
-	};
-
-	visit(opaque, &stats);
 }
 
 void bk_mediate_stats(struct bk_mediate *m, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
@@ -322,12 +368,38 @@ void bk_mediate_stats(struct bk_mediate *m, void (*visit)(void *opaque, const st
 	size_t at = 0;
 
 	pthread_mutex_lock(&m->lock);
-	for (unsigned region = 0; region < BK__SPACES; region++) {
-		if (!m->regions[region].space)
+	for (unsigned i = 0; i < BK__SPACES; i++) {
+		const struct bk__region *region = &m->regions[i];
+		struct bk_trap_stats stats = stats_of(&region->counts, i, 0, region->size);
+
+		if (!region->space)
 			continue;
-		visit_region(m, region, visit, opaque);
-		for (; at < m->trap_count && m->traps[at]->region == region; at++)
-			visit_trap(m->traps[at], visit, opaque);
+		visit(opaque, &stats);
+		for (; at < m->trap_count && m->traps[at]->region == i; at++) {
+			const struct bk_trap *trap = m->traps[at];
+
+			stats = stats_of(&trap->counts, i, trap->offset, trap->length);
+			stats.name = trap->name;
+			stats.last = __atomic_load_n(&trap->last, __ATOMIC_RELAXED);
+			visit(opaque, &stats);
+		}
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+void bk_mediate_page_stats(struct bk_mediate *m,
+			   void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque)
+{
+	pthread_mutex_lock(&m->lock);
+	for (unsigned i = 0; i < BK__SPACES; i++) {
+		for (size_t j = 0; j < m->regions[i].page_count; j++) {
+			const struct bk__place *page = m->regions[i].pages[j];
+			const struct bk_trap_stats stats =
+				stats_of(&page->counts, i, page->first, page->size);
+
+			if (page->traps)
+				visit(opaque, &stats);
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
 }

@@ -177,13 +177,67 @@ static void unclaimed(struct access *access, uint8_t *data, size_t length)
 		memset(data, 0xff, length);
 }
 
+/* A read that is made once, at its own width, for all regions that yield to it. */
+struct whole {
+	const struct bk__span *by; /* NULL: there is none */
+	uint8_t data[8];
+};
+
+/* The first span of the access whose region wants it whole, and that is not all of it. */
+static const struct bk__span *straddled(const struct bk__view *view, size_t i, uint64_t address,
+					size_t length)
+{
+	for (; i < view->count; i++) {
+		const struct bk__span *span = view->spans[i];
+		const struct bk_region_ops *ops = span->region->ops;
+
+		if (span->first > address && span->first - address >= length)
+			break;
+		if (span->first <= address && span->last - address >= length - 1)
+			break;
+		if (ops && ops->whole)
+			return span;
+	}
+	return NULL;
+}
+
+static void read_whole(struct access *access, const struct bk__span *span, uint64_t address, unsigned length,
+		       struct whole *whole)
+{
+	uint64_t value = UINT64_MAX;
+	int error = span->region->ops->whole(span->opaque, address + span->add, length, &value);
+
+	if (error == -ERANGE)
+		return;
+	if (bk__unlikely(error)) {
+		value = UINT64_MAX;
+		failed(access->space, span, address, false, length, error);
+		access->error = error;
+	}
+	bk__store(whole->data, 8, value);
+	whole->by = span;
+}
+
+static bool yields(const struct bk__span *span, const struct whole *whole)
+{
+	return whole->by && span->region->ops && span->region->ops->yields && span->add == whole->by->add &&
+	       span->region->space == whole->by->region->space;
+}
+
 /* Inside a read section. */
 static int slow(struct bk_space *space, const struct bk__view *view, uint64_t address, uint8_t *data,
 		size_t length, bool write)
 {
 	struct access access = { .space = space, .write = write };
 	size_t i = bk__view_find(view, address), done = 0;
+	struct whole whole = { NULL, { 0 } };
 
+	if (!write && (length == 2 || length == 4 || length == 8)) {
+		const struct bk__span *span = straddled(view, i, address, length);
+
+		if (span)
+			read_whole(&access, span, address, (unsigned)length, &whole);
+	}
 	while (done < length) {
 		uint64_t at = address + done, left = length - done;
 		const struct bk__span *span = i < view->count ? view->spans[i] : NULL;
@@ -199,7 +253,10 @@ static int slow(struct bk_space *space, const struct bk__view *view, uint64_t ad
 		} else {
 			if (left - 1 > span->last - at)
 				left = span->last - at + 1;
-			call_span(&access, span, at, data + done, left, left == length);
+			if (bk__unlikely(yields(span, &whole)))
+				memcpy(data + done, whole.data + done, left);
+			else
+				call_span(&access, span, at, data + done, left, left == length);
 			i++;
 		}
 		done += left;

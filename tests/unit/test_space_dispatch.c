@@ -126,6 +126,74 @@ static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
 	assert_int_equal(stats.unclaimed_writes, 1);
 }
 
+static int wide_error;
+static uint64_t wide_offset;
+static unsigned wide_reads;
+
+static int read_wide(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	wide_offset = offset;
+	wide_reads++;
+	*value = 0x0f0e0d0c0b0a0908;
+	return wide_error;
+}
+
+/* One read for all that yield in its space; others are asked, and so is everybody when it cannot be. */
+static void F21_a_read_is_made_whole_for_those_that_yield(void **state)
+{
+	static struct device below = { .id = 0 }, over = { .id = 0x80 }, plain = { .id = 0xc0 };
+	static const struct bk_region_ops below_ops = {
+		.read = device_read, .write = device_write, .released = device_released, .yields = true
+	};
+	static const struct bk_region_ops over_ops = {
+		.read = device_read, .write = device_write, .released = device_released, .whole = read_wide
+	};
+	struct bk_region_desc desc = { .first = 0x1000, .last = 0x100f, .ops = &below_ops, .opaque = &below };
+	struct bk_region *region;
+	uint64_t value;
+
+	desc.base = desc.first;
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	desc = (struct bk_region_desc){ .first = 0x100c,
+					.last = 0x100d,
+					.priority = 1,
+					.rank = 7,
+					.base = 0x100c,
+					.ops = &over_ops,
+					.opaque = &over };
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	add(space, &plain, 0x100e, 0x1013, 1, 0);
+	wide_error = 0;
+	wide_reads = 0;
+	assert_true(read_at(space, 0x1008, 8) == 0xc1c08d8c0b0a0908);
+	assert_int_equal(wide_reads, 1);
+	assert_int_equal(wide_offset, 0x1008);
+	assert_string_equal(seen(&below), "");
+	assert_string_equal(seen(&over), "100c:2");
+	assert_string_equal(seen(&plain), "0:2");
+	/* Inside one of them, or not in the one that wants it. */
+	assert_true(read_at(space, 0x100c, 2) == 0x8d8c);
+	assert_true(read_at(space, 0x1004, 8) == 0x0b0a090807060504);
+	assert_string_equal(seen(&below), "1004:8");
+	seen(&over);
+	/* A write, and a width that nobody makes. */
+	assert_int_equal(bk_space_write(space, 0x100a, 4, 0x44332211), 0);
+	assert_string_equal(seen(&below), "100a:2");
+	assert_string_equal(seen(&over), "100c:2");
+	read_at(space, 0x100a, 3);
+	assert_string_equal(seen(&below), "100a:2");
+	seen(&over);
+	assert_int_equal(wide_reads, 1);
+	/* It cannot be made. */
+	wide_error = -ERANGE;
+	assert_true(read_at(space, 0x100a, 4) == 0x8d8c0b0a);
+	assert_string_equal(seen(&below), "100a:2");
+	wide_error = -EIO;
+	assert_int_equal(bk_space_read(space, 0x100a, 4, &value), -EIO);
+	assert_true(value == 0x8d8cffff);
+	assert_string_equal(seen(&below), "");
+}
+
 static void three_owners_and_a_gap_in_one_access(void **state)
 {
 	static struct device a = { .id = 0x10 }, b = { .id = 0x20 }, c = { .id = 0x30 };
@@ -612,6 +680,7 @@ int main(void)
 		TEST(what_a_handler_stores_beyond_the_width_is_cut_off),
 		TEST(odd_widths_are_cut_naturally),
 		TEST(F15_F21_an_access_over_an_edge_is_cut_there),
+		TEST(F21_a_read_is_made_whole_for_those_that_yield),
 		TEST(three_owners_and_a_gap_in_one_access),
 		TEST(any_count_of_bytes),
 		TEST(lengths_that_are_refused),

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The legacy VGA ranges of a device that has them. Its region holds memory and
+ * ports at the addresses they have in a PC (VFIO_PCI_VGA_REGION_INDEX), and so
+ * does the space here; the function shows the two parts of it.
+ */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+#define CLASS       0x09
+#define CLASS_VGA   0x0300 /* of any interface */
+#define MEMORY      0xa0000
+#define MEMORY_SIZE 0x20000
+#define PORTS       0x3b0
+#define PORTS_SIZE  0x30
+#define SIZE        0xc0000
+
+static const struct {
+	uint64_t first, size;
+} ranges[] = {
+	{ PORTS, 0x0c },
+	{ 0x3c0, 0x20 },
+	{ MEMORY, MEMORY_SIZE },
+};
+
+#define RANGES (sizeof(ranges) / sizeof(ranges[0]))
+
+bool bk__vga_has(uint64_t offset, uint64_t length)
+{
+	for (unsigned i = 0; i < RANGES; i++)
+		if (offset >= ranges[i].first && offset - ranges[i].first < ranges[i].size)
+			return length <= ranges[i].size - (offset - ranges[i].first);
+	return false;
+}
+
+/* A space of its own that shows a part of the whole. */
+static int show(struct bk_mediate *m, unsigned index, const char *name, uint64_t first, uint64_t size)
+{
+	const struct bk_region_desc desc = {
+		.name = name,
+		.last = size - 1,
+		.kind = BK_REGION_NESTED,
+		.nested = m->regions[BK_DEVICE_VGA].space,
+		.nested_first = first,
+	};
+	struct bk_region *region;
+	struct bk_update *update;
+	int r;
+
+	m->vga[index] = bk_space_create(m->domain, name, size - 1);
+	update = m->vga[index] ? bk_update_begin(m->domain) : NULL;
+	if (!update)
+		return -ENOMEM;
+	r = bk_update_add(update, m->vga[index], &desc, &region);
+	if (!r)
+		return bk_update_commit(update);
+	bk_update_drop(update);
+	return r;
+}
+
+int bk__mediate_vga(struct bk_mediate *m, struct bk_error *err)
+{
+	struct bk__region *region = &m->regions[BK_DEVICE_VGA];
+	int r = bk_device_region(m->below, BK_DEVICE_VGA, &region->info);
+
+	if (bk__load(m->config + CLASS, 3) >> 8 != CLASS_VGA)
+		return bk_fail(err, EINVAL,
+			       "%s: vga: class %06" PRIx64 " has no legacy VGA ranges, only 0300xx has",
+			       m->below->name, bk__load(m->config + CLASS, 3));
+	if (r < 0 || region->info.size < SIZE)
+		return bk_fail(
+			err, EINVAL,
+			"%s: vga: the device below offers no legacy VGA ranges (for a host device, the "
+			"kernel must have VFIO_PCI_VGA, and the device must be decoding them)",
+			m->below->name);
+	region->size = SIZE;
+	region->space = bk_space_create(m->domain, "vga", SIZE - 1);
+	r = region->space ? 0 : -ENOMEM;
+	for (unsigned i = 0; !r && i < RANGES; i++) {
+		r = bk__bottom_add(m, BK_DEVICE_VGA, ranges[i].first, ranges[i].size, BK__PRIORITY_HANDLED,
+				   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
+		if (r)
+			return r;
+	}
+	if (!r)
+		r = show(m, 0, "VGA memory", MEMORY, MEMORY_SIZE);
+	if (!r)
+		r = show(m, 1, "VGA ports", PORTS, PORTS_SIZE);
+	return r ? bk_fail(err, -r, "%s: vga: %s", m->below->name, strerror(-r)) : 0;
+}
