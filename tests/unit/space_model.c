@@ -165,7 +165,9 @@ static void life_released(void *opaque)
 	__atomic_fetch_add(&life->released, 1, __ATOMIC_SEQ_CST);
 }
 
-static const struct bk_region_ops life_ops = { read_life, write_life, life_released, 0 };
+static const struct bk_region_ops life_ops = { .read = read_life,
+					       .write = write_life,
+					       .released = life_released };
 
 /* ---- Accesses ---- */
 
