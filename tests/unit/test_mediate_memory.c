@@ -104,16 +104,60 @@ static uint64_t bar0(struct bk_mediate *mediate, uint64_t offset)
 	return value;
 }
 
-/* Adds a trap and takes it away. False if an allocation failed. */
+static void count_pages(void *opaque, const struct bk_trap_stats *stats)
+{
+	++*(unsigned *)opaque;
+}
+
+static int zero_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = 0;
+	return 0;
+}
+
+/* Puts another trap, over the edge of two other pages, in its place. */
+static int replace(struct bk_mediate *mediate, struct bk_trap **trap)
+{
+	static const struct bk_trap_ops ops = { .read = zero_read };
+	struct bk_trap_desc desc = { .offset = 0x8ffc, .length = 8, .ops = &ops };
+	struct bk_trap *next;
+	struct bk_error err = { "" };
+	unsigned before = 0, after = 0;
+	int r;
+
+	bk_mediate_page_stats(mediate, count_pages, &before);
+	r = bk_trap_replace(*trap, &desc, &next, &err);
+	bk_mediate_page_stats(mediate, count_pages, &after);
+	if (r) {
+		assert_int_equal(r, -ENOMEM);
+		assert_null(next);
+		assert_int_not_equal(err.text[0], 0);
+		assert_int_equal(bar0(mediate, 0x40), 0x1234);
+		assert_int_equal(bar0(mediate, 0x8ffc), fake_pattern(0x8ffc, 4));
+		assert_int_equal(after, before);
+		return r;
+	}
+	assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
+	assert_int_equal(bar0(mediate, 0x9000), 0);
+	assert_int_equal(after, before + 1);
+	*trap = next;
+	return 0;
+}
+
+/* Adds a trap, replaces it and takes it away. False if an allocation failed. */
 static bool trap(struct bk_mediate *mediate)
 {
+	unsigned before = 0, after = 0;
 	struct bk_trap_spec spec = {
 		.offset = 0x40, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
 	};
 	struct bk_error err = { "" };
 	struct bk_trap *trap;
-	int r = bk_trap_add_spec(mediate, &spec, &trap, &err);
+	bool replaced;
+	int r;
 
+	bk_mediate_page_stats(mediate, count_pages, &before);
+	r = bk_trap_add_spec(mediate, &spec, &trap, &err);
 	if (r) {
 		assert_int_equal(r, -ENOMEM);
 		assert_null(trap);
@@ -122,16 +166,18 @@ static bool trap(struct bk_mediate *mediate)
 		return false;
 	}
 	assert_int_equal(bar0(mediate, 0x40), 0x1234);
+	replaced = !replace(mediate, &trap);
 	r = bk_trap_remove(trap);
 	if (r) {
 		assert_int_equal(r, -ENOMEM);
-		assert_int_equal(bar0(mediate, 0x40), 0x1234);
+		assert_int_equal(bar0(mediate, 0x9000), 0);
 		assert_int_equal(bk_trap_remove(trap), 0);
-		assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
-		return false;
 	}
 	assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
-	return true;
+	assert_int_equal(bar0(mediate, 0x9000), fake_pattern(0x9000, 4));
+	bk_mediate_page_stats(mediate, count_pages, &after);
+	assert_int_equal(after, before);
+	return replaced && !r;
 }
 
 static void each_allocation_may_fail(void **state)
