@@ -16,6 +16,7 @@ static const char help[] =
 	"\n"
 	"  run       boot a Linux guest under KVM with devices passed to it\n"
 	"  inspect   show a device: regions, capabilities, which pages are mapped or trapped\n"
+	"  control   ask something of a running guest: put devices in, take them out, look\n"
 	"  firmware  check the PCI model against a recorded firmware trace\n"
 	"\n"
 	"  --help, --version\n"
@@ -29,6 +30,7 @@ static const struct {
 	{ "run", cli_run },
 	{ "inspect", cli_inspect },
 	{ "firmware", cli_firmware },
+	{ "control", cli_control },
 };
 
 int cli_error(const struct bk_error *err)

@@ -11,9 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cli/bridge.h"
-#include "cli/device.h"
-#include "monitor/monitor.h"
+#include "cli/control.h"
+#include "cli/run.h"
 
 #define CPUS_MAX    16
 #define MEMORY_MIN  (UINT64_C(64) << 20)
@@ -34,6 +33,7 @@ static const char help[] =
 	"  --preallocate        take all RAM from the host before the guest starts\n"
 	"  --peer-to-peer       let devices reach each other's BARs by DMA\n"
 	"  --no-reboot          a reset by the guest ends the run\n"
+	"  --control PATH       serve barkeep control at this Unix socket\n"
 	"  --stats              at the end, print what was trapped (to standard error)\n"
 	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F]\n"
 	"                       make a bridge; may be repeated. A root port (the default) has a\n"
@@ -63,6 +63,7 @@ enum {
 	PEER,
 	NO_REBOOT,
 	STATS,
+	CONTROL,
 	BRIDGE,
 	DEVICE,
 	HELP
@@ -79,18 +80,11 @@ static const struct option options[] = {
 	{ "peer-to-peer", no_argument, NULL, PEER },
 	{ "no-reboot", no_argument, NULL, NO_REBOOT },
 	{ "stats", no_argument, NULL, STATS },
+	{ "control", required_argument, NULL, CONTROL },
 	{ "bridge", required_argument, NULL, BRIDGE },
 	{ "device", required_argument, NULL, DEVICE },
 	{ "help", no_argument, NULL, HELP },
 	{ NULL, 0, NULL, 0 },
-};
-
-struct run {
-	struct bk__monitor_config config;
-	struct cli_bridges bridges;
-	struct cli_device *devices;
-	size_t device_count;
-	bool stats;
 };
 
 /* For the signal handler alone. */
@@ -101,6 +95,28 @@ static void on_signal(int number)
 {
 	ended_by = number;
 	bk__monitor_stop(running);
+}
+
+int cli_run_add(struct run *run, const char *text, struct bk_error *err)
+{
+	void *devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
+	int error;
+
+	if (!devices)
+		return bk_fail(err, ENOMEM, "%s: out of memory", text);
+	run->devices = devices;
+	error = cli_device_parse(text, &run->devices[run->device_count], err);
+	if (!error)
+		run->device_count++;
+	return error;
+}
+
+void cli_run_drop(struct run *run, size_t index)
+{
+	cli_device_close(&run->devices[index]);
+	run->device_count--;
+	memmove(&run->devices[index], &run->devices[index + 1],
+		(run->device_count - index) * sizeof(*run->devices));
 }
 
 #define ROOT_SLOT "slot 00 of the root bus is the host bridge's; take 01 to 1f"
@@ -143,7 +159,6 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		uint64_t number;
-		void *devices;
 
 		switch (option) {
 		case KERNEL:
@@ -183,18 +198,16 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		case STATS:
 			run->stats = true;
 			break;
+		case CONTROL:
+			run->control = optarg;
+			break;
 		case BRIDGE:
 			if (cli_bridges_add(&run->bridges, optarg, &err))
 				return cli_usage("run", "--bridge %s", err.text);
 			break;
 		case DEVICE:
-			devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
-			if (!devices)
-				return cli_usage("run", "out of memory");
-			run->devices = devices;
-			if (cli_device_parse(optarg, &run->devices[run->device_count], &err))
+			if (cli_run_add(run, optarg, &err))
 				return cli_usage("run", "--device %s", err.text);
-			run->device_count++;
 			break;
 		case HELP:
 			fputs(help, stdout);
@@ -235,8 +248,9 @@ static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 	putc('\n', stderr);
 }
 
-static void print_stats(const struct run *run, struct bk__monitor *monitor)
+static void print_stats(const struct run *run)
 {
+	struct bk__monitor *monitor = run->monitor;
 	struct bk__monitor_stats stats;
 	struct bk_space_stats memory, ports;
 	struct rows rows = { .width = 24 };
@@ -283,13 +297,15 @@ static int status_of(enum bk__monitor_end end, const struct bk_error *err)
 	return cli_error(err);
 }
 
-static void tell_groups(struct bk__monitor *monitor, struct bk_device_context *context)
+/* KVM is told which groups there are now. */
+static void tell_groups(struct run *run)
 {
-	const unsigned count = bk_device_context_groups(context, NULL, 0);
+	const unsigned count = bk_device_context_groups(run->context, NULL, 0);
 	int *fds = count ? calloc(count, sizeof(*fds)) : NULL;
 
-	if (fds)
-		bk__monitor_groups(monitor, fds, bk_device_context_groups(context, fds, count));
+	if (fds || !count)
+		bk__monitor_groups(run->monitor, fds,
+				   count ? bk_device_context_groups(run->context, fds, count) : 0);
 	free(fds);
 }
 
@@ -304,25 +320,34 @@ static void allow_files(void)
 	}
 }
 
-/* Opens a device and puts it in its place. */
-static int put_device(struct cli_device *device, struct bk__monitor *monitor,
-		      struct bk_device_context *context, struct bk_error *err)
+int cli_run_attach(struct run *run, struct cli_device *device, struct bk_error *err)
 {
 	const struct bk__monitor_place place = { device->bus, device->slot, device->function };
 	enum bk__bus_kind kind;
-	int error = bk__monitor_bus(monitor, device->bus, &kind, err);
+	int error = bk__monitor_bus(run->monitor, device->bus, &kind, err);
 
 	if (error)
 		return error;
 	device->below_port = kind == BK__BUS_PORT;
-	error = cli_device_open(device, context, bk__monitor_domain(monitor), err);
+	error = cli_device_open(device, run->context, bk__monitor_domain(run->monitor), err);
 	if (!error)
-		error = bk__monitor_attach(monitor, device->mediate, &place, err);
+		error = bk__monitor_attach(run->monitor, device->mediate, &place, err);
 	device->attached = !error;
+	if (!error)
+		tell_groups(run);
 	return error;
 }
 
-static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_device_context *context)
+int cli_run_detach(struct run *run, struct cli_device *device, struct bk_error *err)
+{
+	const int error = bk__monitor_detach(run->monitor, device->mediate, err);
+
+	if (!error)
+		tell_groups(run);
+	return error;
+}
+
+static int run_guest(struct run *run, struct cli_control *control)
 {
 	const struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -334,54 +359,60 @@ static int run_guest(struct run *run, struct bk__monitor *monitor, struct bk_dev
 		const struct bk__bridge_config config = { bridge->name, bridge->kind, bridge->bus,
 							  bridge->slot, bridge->function };
 
-		if (bk__monitor_bridge(monitor, &config, &err))
+		if (bk__monitor_bridge(run->monitor, &config, &err))
 			return cli_error(&err);
 	}
 	for (size_t i = 0; i < run->device_count; i++) {
-		if (put_device(&run->devices[i], monitor, context, &err))
+		if (cli_run_attach(run, &run->devices[i], &err))
 			return cli_error(&err);
 	}
-	tell_groups(monitor, context);
-	running = monitor;
+	if (control)
+		bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control);
+	running = run->monitor;
 	sigaction(SIGPIPE, &ignore, NULL);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &action, NULL);
-	end = bk__monitor_run(monitor, &err);
+	end = bk__monitor_run(run->monitor, &err);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &ignore, NULL);
 	if (run->stats)
-		print_stats(run, monitor);
+		print_stats(run);
 	return status_of(end, &err);
+}
+
+/* What a run needs, in order; the rest is undone by the caller. */
+static int prepare(struct run *run, struct cli_control **control, struct bk_error *err)
+{
+	int error = run->control ? cli_control_open(run->control, run, control, err) : 0;
+
+	if (error)
+		return error;
+	run->context = bk_device_context_create();
+	if (!run->context)
+		return bk_fail(err, ENOMEM, "out of memory");
+	return bk__monitor_create(&run->config, &run->monitor, err);
 }
 
 int cli_run(int argc, char **argv)
 {
 	struct run run = { 0 };
-	struct bk_device_context *context = NULL;
-	struct bk__monitor *monitor = NULL;
+	struct cli_control *control = NULL;
 	struct bk_error err = { { 0 } };
 	bool done = false;
 	int status = parse(argc, argv, &run, &done);
 
 	if (status == CLI_OK && !done) {
 		allow_files();
-		context = bk_device_context_create();
-		if (!context) {
-			bk_fail(&err, ENOMEM, "out of memory");
-			status = cli_error(&err);
-		} else if (bk__monitor_create(&run.config, &monitor, &err)) {
-			status = cli_error(&err);
-		} else {
-			status = run_guest(&run, monitor, context);
-		}
+		status = prepare(&run, &control, &err) ? cli_error(&err) : run_guest(&run, control);
 	}
+	cli_control_close(control);
 	for (size_t i = 0; i < run.device_count; i++)
 		cli_device_close(&run.devices[i]); /* before the monitor, whose domain they live in */
 	free(run.devices);
 	cli_bridges_free(&run.bridges);
-	if (monitor)
-		bk__monitor_destroy(monitor);
-	if (context)
-		bk_device_context_destroy(context);
+	if (run.monitor)
+		bk__monitor_destroy(run.monitor);
+	if (run.context)
+		bk_device_context_destroy(run.context);
 	return status;
 }

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `barkeep control`: asks something of a running guest. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/control.h"
+
+static const char help[] =
+	"usage: barkeep control PATH COMMAND [ARGUMENT]...\n"
+	"\n"
+	"Asks something of a guest that `barkeep run --control PATH` runs, and prints the answer.\n"
+	"\n"
+	"  plug DEVICE     put a device into a hot-plug slot: SPEC,bus=NAME[,name=NAME][,KEY=VALUE]...\n"
+	"  unplug NAME     take it out\n"
+	"  describe        what is where on the guest's buses\n"
+	"  stats           exits and accesses so far\n"
+	"\n"
+	"The answer is one JSON object on one line.\n"
+	"Exit status: 0, 1 if the answer is an error, 2 wrong arguments.\n";
+
+static int connect_to(const char *path, struct bk_error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return bk_fail(err, ENAMETOOLONG, "%s: too long for a socket's path", path);
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	bk_fail(err, errno, "%s: %s", path,
+		errno == ECONNREFUSED ? "nobody listens there; is the guest still running?"
+				      : strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* The whole line, parsed; NULL with a line. */
+static json_object *receive(FILE *in, const char *path, struct bk_error *err)
+{
+	char *line = NULL;
+	size_t room = 0;
+	json_object *answer = NULL;
+
+	if (getline(&line, &room, in) > 0)
+		answer = json_tokener_parse(line);
+	else
+		bk_fail(err, EIO, "%s: the guest ended before it answered", path);
+	if (!answer && !*err->text)
+		bk_fail(err, EPROTO, "%s: the answer is not JSON: is that a control socket of barkeep?",
+			path);
+	free(line);
+	return answer;
+}
+
+static int ask(const char *path, json_object *request, struct bk_error *err)
+{
+	const int fd = connect_to(path, err);
+	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r+");
+	json_object *answer = NULL, *error;
+	int status = CLI_ERROR;
+
+	if (!stream) {
+		if (fd >= 0)
+			close(fd);
+		return cli_error(err);
+	}
+	fprintf(stream, "%s\n", json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
+	if (fflush(stream))
+		bk_fail(err, errno, "%s: %s", path, strerror(errno));
+	else
+		answer = receive(stream, path, err);
+	fclose(stream);
+	if (answer && json_object_object_get_ex(answer, "error", &error))
+		bk_fail(err, EIO, "%s", json_object_get_string(error));
+	else if (answer) {
+		puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+		status = cli_finish_output();
+	}
+	json_object_put(answer);
+	return *err->text ? cli_error(err) : status;
+}
+
+int cli_control(int argc, char **argv)
+{
+	const struct cli_command *command;
+	struct bk_error err = { { 0 } };
+	json_object *request;
+	unsigned wanted = 0;
+	int status;
+
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		fputs(help, stdout);
+		return cli_finish_output();
+	}
+	if (argc > 1 && *argv[1] == '-')
+		return cli_usage("control", "there is no option `%s`", argv[1]);
+	if (argc < 3)
+		return cli_usage("control", "give a PATH and a COMMAND");
+	command = cli_command_find(argv[2]);
+	if (!command)
+		return cli_usage("control", "there is no command `%s`", argv[2]);
+	while (command->arguments[wanted])
+		wanted++;
+	if ((unsigned)argc - 3 != wanted)
+		return cli_usage("control", "%s takes %u argument%s%s%s", command->name, wanted,
+				 wanted == 1 ? "" : "s", wanted ? ": " : "",
+				 wanted ? command->arguments[0] : "");
+	request = json_object_new_object();
+	json_object_object_add(request, "command", json_object_new_string(command->name));
+	for (unsigned i = 0; i < wanted; i++)
+		json_object_object_add(request, command->arguments[i], json_object_new_string(argv[3 + i]));
+	status = ask(argv[1], request, &err);
+	json_object_put(request);
+	return status;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What can be asked of a running guest through its control socket. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/control.h"
+#include "cli/run.h"
+
+static void put(json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+/* ---- Devices ----------------------------------------------------------- */
+
+/* The only device of that name; NULL with a line. */
+static struct cli_device *find(struct run *run, const char *name, struct bk_error *err)
+{
+	struct cli_device *found = NULL;
+
+	for (size_t i = 0; i < run->device_count; i++) {
+		if (strcmp(run->devices[i].name, name))
+			continue;
+		if (found) {
+			bk_fail(err, EEXIST,
+				"%s: there are two devices of that name; give them names (name=)", name);
+			return NULL;
+		}
+		found = &run->devices[i];
+	}
+	if (!found)
+		bk_fail(err, ENOENT, "%s: there is no device of that name", name);
+	return found;
+}
+
+/* Only a guest that is told can see it come and go. */
+static int check_slot(struct run *run, const struct cli_device *device, struct bk_error *err)
+{
+	enum bk__bus_kind kind;
+	int error;
+
+	if (!device->bus)
+		return bk_fail(err, EINVAL, "%s: bus=NAME is needed: the root port that it goes behind",
+			       device->name);
+	error = bk__monitor_bus(run->monitor, device->bus, &kind, err);
+	if (!error && kind != BK__BUS_PORT)
+		error = bk_fail(err, EINVAL, "%s: bus=%s: not a root port, hence no hot-plug slot",
+				device->name, device->bus);
+	return error;
+}
+
+static int plug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	struct cli_device *device;
+	int error = cli_run_add(run, values[0], err);
+
+	if (error)
+		return error;
+	device = &run->devices[run->device_count - 1];
+	error = check_slot(run, device, err);
+	for (size_t i = 0; i + 1 < run->device_count && !error; i++)
+		if (!strcmp(run->devices[i].name, device->name))
+			error = bk_fail(err, EEXIST,
+					"%s: there is a device of that name; give it another (name=)",
+					device->name);
+	if (!error)
+		error = cli_run_attach(run, device, err);
+	if (error)
+		cli_run_drop(run, run->device_count - 1);
+	else
+		json_object_object_add(answer, "device", json_object_new_string(device->name));
+	return error;
+}
+
+static int unplug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	struct cli_device *device = find(run, values[0], err);
+	int error = device ? cli_run_detach(run, device, err) : -ENOENT;
+
+	(void)answer;
+	if (!error)
+		cli_run_drop(run, (size_t)(device - run->devices));
+	return error;
+}
+
+/* ---- Looking ----------------------------------------------------------- */
+
+static int describe(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	json_object *host = NULL;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int error = out ? bk_pci_host_describe(bk__monitor_host(run->monitor), out, BK_FORMAT_JSON) : -ENOMEM;
+
+	(void)values;
+	if (out && fclose(out) && !error)
+		error = -ENOMEM;
+	if (!error)
+		host = json_tokener_parse(text);
+	if (!error && !host)
+		error = -ENOMEM;
+	free(text);
+	if (error)
+		return bk_fail(err, -error, "describe: %s", strerror(-error));
+	json_object_object_add(answer, "host", host);
+	return 0;
+}
+
+static void put_trap(void *opaque, const struct bk_trap_stats *stats)
+{
+	json_object *trap = json_object_new_object();
+
+	if (stats->name)
+		json_object_object_add(trap, "trap", json_object_new_string(stats->name));
+	json_object_object_add(trap, "region", json_object_new_string(cli_region_name(stats->region)));
+	put(trap, "offset", stats->offset);
+	put(trap, "length", stats->length);
+	put(trap, "reads", stats->reads);
+	put(trap, "writes", stats->writes);
+	put(trap, "errors", stats->errors);
+	json_object_array_add(opaque, trap);
+}
+
+static int stats(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	json_object *devices = json_object_new_array();
+	struct bk__monitor_stats counts;
+
+	(void)values, (void)err;
+	bk__monitor_stats(run->monitor, &counts);
+	put(answer, "memory_exits", counts.mmio_exits);
+	put(answer, "port_exits", counts.io_exits);
+	put(answer, "mapped_exits", counts.mapped_exits);
+	put(answer, "memslots", counts.memslots);
+	put(answer, "unmappable_pages", counts.unmappable);
+	for (size_t i = 0; i < run->device_count; i++) {
+		json_object *device = json_object_new_object(), *traps = json_object_new_array();
+
+		json_object_object_add(device, "device", json_object_new_string(run->devices[i].name));
+		bk_mediate_stats(run->devices[i].mediate, put_trap, traps);
+		json_object_object_add(device, "accesses", traps);
+		json_object_array_add(devices, device);
+	}
+	json_object_object_add(answer, "devices", devices);
+	return 0;
+}
+
+const struct cli_command cli_commands[] = {
+	{ "plug", { "device" }, plug },     { "unplug", { "device" }, unplug },
+	{ "describe", { NULL }, describe }, { "stats", { NULL }, stats },
+	{ NULL, { NULL }, NULL },
+};

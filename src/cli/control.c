@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The server of the control socket.
+ *
+ * Clients may be slow, many or hostile. A line has at most LINE_MAX_BYTES; who sends a longer one is told so
+ * and cut off. A client is not read from before it has taken the answer to its last line, so that no more
+ * than one answer a client is ever kept.
+ */
+#include "cli/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX    16
+#define LINE_MAX_BYTES 65536
+#define DEPTH_MAX      4 /* of nested JSON; a request is flat */
+#define TURN_LINES     16
+
+struct client {
+	int fd; /* -1: free */
+	char *in;
+	size_t in_count;
+	char *out; /* what is left of an answer, or NULL */
+	size_t out_at, out_count;
+	bool last; /* cut off after that */
+};
+
+struct cli_control {
+	struct run *run;
+	char *path;
+	int poll, listener;
+	struct client clients[CLIENTS_MAX];
+};
+
+/* ---- Commands ---------------------------------------------------------- */
+
+const struct cli_command *cli_command_find(const char *name)
+{
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		if (!strcmp(command->name, name))
+			return command;
+	return NULL;
+}
+
+/* A string of the request; NULL with a line if it is missing or no text. */
+static const char *text_of(json_object *request, const char *key, struct bk_error *err)
+{
+	json_object *value;
+	const char *text;
+
+	if (!json_object_object_get_ex(request, key, &value) ||
+	    !json_object_is_type(value, json_type_string)) {
+		bk_fail(err, EINVAL, "\"%s\" is needed, as a string", key);
+		return NULL;
+	}
+	text = json_object_get_string(value);
+	if (strlen(text) != (size_t)json_object_get_string_len(value)) {
+		bk_fail(err, EINVAL, "\"%s\" holds a NUL character", key);
+		return NULL;
+	}
+	return text;
+}
+
+static int check_keys(json_object *request, const struct cli_command *command, struct bk_error *err)
+{
+	json_object_object_foreach(request, key, value)
+	{
+		bool known = !strcmp(key, "command");
+
+		(void)value;
+		for (unsigned i = 0; command->arguments[i]; i++)
+			known |= !strcmp(key, command->arguments[i]);
+		if (!known)
+			return bk_fail(err, EINVAL, "%s has no argument \"%.64s\"", command->name, key);
+	}
+	return 0;
+}
+
+static int execute(struct cli_control *control, json_object *request, json_object *answer,
+		   struct bk_error *err)
+{
+	const char *values[CLI_ARGUMENTS + 1] = { NULL };
+	const struct cli_command *command;
+	const char *name;
+
+	if (!json_object_is_type(request, json_type_object))
+		return bk_fail(err, EINVAL, "a request is a JSON object on one line");
+	name = text_of(request, "command", err);
+	if (!name)
+		return -EINVAL;
+	command = cli_command_find(name);
+	if (!command)
+		return bk_fail(err, ENOENT, "there is no command \"%.64s\"", name);
+	if (check_keys(request, command, err))
+		return -EINVAL;
+	for (unsigned i = 0; command->arguments[i]; i++) {
+		values[i] = text_of(request, command->arguments[i], err);
+		if (!values[i])
+			return -EINVAL;
+	}
+	return command->execute(control->run, values, answer, err);
+}
+
+/* ---- Lines ------------------------------------------------------------- */
+
+/* NULL when out of memory: then the client is cut off. */
+static void set_answer(struct client *client, json_object *answer)
+{
+	size_t count;
+	const char *text =
+		answer ? json_object_to_json_string_length(answer, JSON_C_TO_STRING_PLAIN, &count) : NULL;
+
+	client->out = text ? malloc(count + 1) : NULL;
+	client->out_at = 0;
+	client->out_count = 0;
+	if (!client->out) {
+		client->last = true;
+		return;
+	}
+	memcpy(client->out, text, count);
+	client->out[count] = '\n';
+	client->out_count = count + 1;
+}
+
+static void answer_error(struct client *client, const char *line)
+{
+	json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "error", json_object_new_string(line));
+	set_answer(client, answer);
+	json_object_put(answer);
+}
+
+static json_object *parse(const char *line, size_t count, struct bk_error *err)
+{
+	json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+	json_object *request = NULL;
+
+	if (!tokener) {
+		bk_fail(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	request = json_tokener_parse_ex(tokener, line, (int)count);
+	if (!request || json_tokener_get_parse_end(tokener) != count) {
+		const enum json_tokener_error error = json_tokener_get_error(tokener);
+
+		bk_fail(err, EINVAL, "not JSON: %s",
+			error == json_tokener_success || error == json_tokener_continue
+				? "one whole object a line"
+				: json_tokener_error_desc(error));
+		json_object_put(request);
+		request = NULL;
+	}
+	json_tokener_free(tokener);
+	return request;
+}
+
+static void serve_line(struct cli_control *control, struct client *client, const char *line, size_t count)
+{
+	json_object *answer = json_object_new_object(), *request;
+	struct bk_error err = { { 0 } };
+
+	request = parse(line, count, &err);
+	if (!request || execute(control, request, answer, &err)) {
+		answer_error(client, err.text);
+	} else {
+		json_object_object_add(answer, "ok", json_object_new_boolean(true));
+		set_answer(client, answer);
+	}
+	json_object_put(request);
+	json_object_put(answer);
+}
+
+/* ---- Clients ----------------------------------------------------------- */
+
+static void drop(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd); /* which takes it out of the epoll, too */
+	free(client->in);
+	free(client->out);
+	*client = (struct client){ .fd = -1 };
+}
+
+/* Lines that are read already wait for nothing but the client's next turn. */
+static void wait_for(struct cli_control *control, struct client *client)
+{
+	const bool busy = client->out || memchr(client->in, '\n', client->in_count);
+	struct epoll_event event = { .events = busy ? EPOLLOUT : EPOLLIN, .data.ptr = client };
+
+	epoll_ctl(control->poll, EPOLL_CTL_MOD, client->fd, &event);
+}
+
+/* False: the client is gone. */
+static bool send_answer(struct client *client)
+{
+	while (client->out_at < client->out_count) {
+		const ssize_t n = send(client->fd, client->out + client->out_at,
+				       client->out_count - client->out_at, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		client->out_at += (size_t)n;
+	}
+	free(client->out);
+	client->out = NULL;
+	return !client->last;
+}
+
+/* Serves a whole line of what has been read. */
+static bool next_line(struct cli_control *control, struct client *client)
+{
+	const char *end = memchr(client->in, '\n', client->in_count);
+	size_t count = end ? (size_t)(end - client->in) : 0;
+
+	if (!end)
+		return false;
+	serve_line(control, client, client->in, count);
+	client->in_count -= count + 1;
+	memmove(client->in, end + 1, client->in_count);
+	return true;
+}
+
+/* False: the client is gone. One that keeps us busy gets no more than its turn. */
+static bool serve_client(struct cli_control *control, struct client *client)
+{
+	for (unsigned turn = 0; turn < TURN_LINES; turn++) {
+		ssize_t n;
+
+		if (client->out && !send_answer(client))
+			return false;
+		if (client->out)
+			return true;
+		if (next_line(control, client))
+			continue;
+		if (client->in_count == LINE_MAX_BYTES) {
+			client->last = true;
+			client->in_count = 0;
+			answer_error(client, "the line is too long");
+			continue;
+		}
+		n = recv(client->fd, client->in + client->in_count, LINE_MAX_BYTES - client->in_count, 0);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		if (!n)
+			return false;
+		client->in_count += (size_t)n;
+	}
+	return true;
+}
+
+static void welcome(struct cli_control *control)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct client *client = control->clients;
+	const int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	static const char full[] = "{\"error\":\"too many clients\"}\n";
+
+	if (fd < 0)
+		return;
+	while (client < control->clients + CLIENTS_MAX && client->fd >= 0)
+		client++;
+	if (client == control->clients + CLIENTS_MAX) {
+		send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
+		close(fd);
+		return;
+	}
+	*client = (struct client){ .fd = fd, .in = malloc(LINE_MAX_BYTES) };
+	event.data.ptr = client;
+	if (!client->in || epoll_ctl(control->poll, EPOLL_CTL_ADD, fd, &event))
+		drop(client);
+}
+
+int cli_control_fd(const struct cli_control *control)
+{
+	return control->poll;
+}
+
+void cli_control_serve(void *opaque)
+{
+	struct cli_control *control = opaque;
+	struct epoll_event event;
+
+	/* One at a time: serving one may make the others' events stale. */
+	if (epoll_wait(control->poll, &event, 1, 0) != 1)
+		return;
+	if (!event.data.ptr)
+		welcome(control);
+	else if (serve_client(control, event.data.ptr))
+		wait_for(control, event.data.ptr);
+	else
+		drop(event.data.ptr);
+}
+
+/* ---- The socket -------------------------------------------------------- */
+
+/* Whoever left it there is gone. */
+static void remove_stale(const struct sockaddr_un *address)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (!lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode) &&
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	close(fd);
+}
+
+static int listen_at(struct cli_control *control, const char *path, struct bk_error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (!*path || strlen(path) >= sizeof(address.sun_path))
+		return bk_fail(err, ENAMETOOLONG, "--control %s: a socket's path has 1 to %zu bytes", path,
+			       sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, strlen(path));
+	remove_stale(&address);
+	control->poll = epoll_create1(EPOLL_CLOEXEC);
+	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* What fchmod says is what bind makes: there is no moment in which others may connect. */
+	if (control->poll < 0 || control->listener < 0 || fchmod(control->listener, 0600) ||
+	    bind(control->listener, (const struct sockaddr *)&address, sizeof(address)))
+		return bk_fail(err, errno, "--control %s: %s", path,
+			       errno == EADDRINUSE ? "it is there already, and in use or no socket"
+						   : strerror(errno));
+	control->path = strdup(path);
+	if (!control->path || listen(control->listener, CLIENTS_MAX) ||
+	    epoll_ctl(control->poll, EPOLL_CTL_ADD, control->listener, &event))
+		return bk_fail(err, errno, "--control %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int cli_control_open(const char *path, struct run *run, struct cli_control **out, struct bk_error *err)
+{
+	struct cli_control *control = calloc(1, sizeof(*control));
+	int error;
+
+	if (!control)
+		return bk_fail(err, ENOMEM, "--control: out of memory");
+	control->run = run;
+	control->poll = control->listener = -1;
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		control->clients[i].fd = -1;
+	error = listen_at(control, path, err);
+	if (error) {
+		cli_control_close(control);
+		return error;
+	}
+	*out = control;
+	return 0;
+}
+
+void cli_control_close(struct cli_control *control)
+{
+	if (!control)
+		return;
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		drop(&control->clients[i]);
+	if (control->listener >= 0)
+		close(control->listener);
+	if (control->poll >= 0)
+		close(control->poll);
+	if (control->path)
+		unlink(control->path);
+	free(control->path);
+	free(control);
+}

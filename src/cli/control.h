@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket of a run: commands as JSON objects, one a line, each answered by one line.
+ *
+ * A request is {"command": NAME, ARGUMENT: TEXT, ...}. The answer is {"ok": true, ...}, or {"error": LINE}.
+ */
+#ifndef BK_CLI_CONTROL_H
+#define BK_CLI_CONTROL_H
+
+#include <json-c/json.h>
+
+#include <barkeep/base.h>
+
+#define CLI_ARGUMENTS 4
+
+struct run;
+
+/* One row is all there is to a command. */
+struct cli_command {
+	const char *name;
+	const char *arguments[CLI_ARGUMENTS + 1]; /* in order, all of them needed; NULL ends them */
+	/* `values` as the arguments are. Adds what it has to say to `answer`. Nonzero, with a line: it
+	 * failed. Called by the thread that runs the guest, whose vCPUs run meanwhile. */
+	int (*execute)(struct run *run, const char *const *values, json_object *answer, struct bk_error *err);
+};
+
+/* All of them; a row without a name ends them. (commands.c) */
+extern const struct cli_command cli_commands[];
+
+/* NULL if there is none of that name. */
+const struct cli_command *cli_command_find(const char *name);
+
+struct cli_control;
+
+/* Listens at `path`, for its owner alone. A socket there that nobody listens on is replaced. */
+int cli_control_open(const char *path, struct run *run, struct cli_control **control, struct bk_error *err);
+
+/* Can be read when there is something to serve; then cli_control_serve, which never waits for a client. */
+int cli_control_fd(const struct cli_control *control);
+void cli_control_serve(void *control);
+
+/* NULL is fine. Removes the socket. */
+void cli_control_close(struct cli_control *control);
+
+#endif

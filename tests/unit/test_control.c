@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control socket: requests and answers, and clients that are wrong, slow, many or hostile. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/control.h"
+
+struct run {
+	unsigned calls;
+};
+
+static int echo(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	run->calls++;
+	json_object_object_add(answer, "both", json_object_new_string(values[0]));
+	json_object_object_add(answer, "and", json_object_new_string(values[1]));
+	assert_null(values[2]);
+	return 0;
+}
+
+static int refuse(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	run->calls++;
+	json_object_object_add(answer, "half", json_object_new_string("done"));
+	return bk_fail(err, EBUSY, "not \"now\"\n");
+}
+
+#define LARGE 1000000
+
+static int large(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	char *text = malloc(LARGE);
+
+	run->calls++;
+	memset(text, 'x', LARGE);
+	json_object_object_add(answer, "text", json_object_new_string_len(text, LARGE));
+	free(text);
+	return 0;
+}
+
+const struct cli_command cli_commands[] = {
+	{ "echo", { "first", "second" }, echo },
+	{ "refuse", { NULL }, refuse },
+	{ "large", { NULL }, large },
+	{ NULL, { NULL }, NULL },
+};
+
+static struct run run;
+static struct cli_control *control;
+static struct bk_error err;
+static char path[64];
+
+static int setup(void **state)
+{
+	run.calls = 0;
+	snprintf(path, sizeof(path), "/tmp/test_control.%d", (int)getpid());
+	return cli_control_open(path, &run, &control, &err);
+}
+
+static int teardown(void **state)
+{
+	cli_control_close(control);
+	assert_int_equal(access(path, F_OK), -1);
+	return 0;
+}
+
+static int client(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	strcpy(address.sun_path, path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* Until there is nothing left to serve. */
+static void serve(void)
+{
+	struct pollfd fd = { .fd = cli_control_fd(control), .events = POLLIN };
+
+	for (unsigned turns = 0; poll(&fd, 1, 0) == 1; turns++) {
+		assert_true(turns < 10000);
+		cli_control_serve(control);
+	}
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	serve();
+}
+
+/* What has arrived; "" for nothing, "gone" at the end. */
+static const char *heard(int fd)
+{
+	static char text[4096];
+	const ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = 0;
+	return n ? text : "gone";
+}
+
+#define assert_answer(fd, request, answer)                   \
+	do {                                                 \
+		say(fd, request "\n");                       \
+		assert_string_equal(heard(fd), answer "\n"); \
+	} while (0)
+
+static void answers(void **state)
+{
+	const int fd = client();
+
+	assert_answer(fd, "{\"command\":\"echo\",\"first\":\"a b\",\"second\":\"\"}",
+		      "{\"both\":\"a b\",\"and\":\"\",\"ok\":true}");
+	assert_answer(fd, " { \"second\" : \"2\\n\", \"first\":\"\\u00e9\", \"command\":\"echo\" } \r",
+		      "{\"both\":\"\xc3\xa9\",\"and\":\"2\\n\",\"ok\":true}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_int_equal(run.calls, 3);
+	close(fd);
+	serve();
+}
+
+static void wrong_requests(void **state)
+{
+	const int fd = client();
+
+	assert_answer(fd, "{\"command\":\"sing\"}", "{\"error\":\"there is no command \\\"sing\\\"\"}");
+	assert_answer(fd, "{}", "{\"error\":\"\\\"command\\\" is needed, as a string\"}");
+	assert_answer(fd, "{\"command\":[]}", "{\"error\":\"\\\"command\\\" is needed, as a string\"}");
+	assert_answer(fd, "{\"command\":\"echo\",\"first\":\"1\"}",
+		      "{\"error\":\"\\\"second\\\" is needed, as a string\"}");
+	assert_answer(fd, "{\"command\":\"echo\",\"first\":1,\"second\":\"2\"}",
+		      "{\"error\":\"\\\"first\\\" is needed, as a string\"}");
+	assert_answer(fd, "{\"command\":\"refuse\",\"x\":null}",
+		      "{\"error\":\"refuse has no argument \\\"x\\\"\"}");
+	assert_answer(fd, "{\"command\":\"echo\",\"first\":\"a\\u0000b\",\"second\":\"\"}",
+		      "{\"error\":\"\\\"first\\\" holds a NUL character\"}");
+	assert_answer(fd, "[1]", "{\"error\":\"a request is a JSON object on one line\"}");
+	assert_answer(fd, "null", "{\"error\":\"not JSON: one whole object a line\"}");
+	say(fd, "\nhello\n{\"command\":\"refuse\"} {}\n{\"command\":\"refuse\"\n[[[[[[[[1]]]]]]]]\n");
+	for (const char *line = strtok((char *)heard(fd), "\n"); line; line = strtok(NULL, "\n"))
+		assert_ptr_equal(strstr(line, "{\"error\":\"not JSON: "), line);
+	say(fd, "{\"command\":\"\xff\xfe\"}\n");
+	assert_non_null(strstr(heard(fd), "not JSON"));
+	assert_int_equal(run.calls, 0);
+	close(fd);
+}
+
+static void lines_come_in_any_pieces(void **state)
+{
+	const char *request = "{\"command\":\"refuse\"}\n";
+	const int fd = client();
+	char many[2000] = "";
+	unsigned lines = 0;
+
+	for (const char *at = request; *at; at++) {
+		assert_string_equal(heard(fd), "");
+		say(fd, (char[2]){ *at });
+	}
+	assert_string_equal(heard(fd), "{\"error\":\"not \\\"now\\\"\\n\"}\n");
+	for (unsigned i = 0; i < 50; i++)
+		strcat(many, request);
+	say(fd, many);
+	for (const char *at = heard(fd); (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 50);
+	say(fd, "{\"command\":"); /* and leaves in the middle of a line */
+	close(fd);
+	serve();
+	assert_int_equal(run.calls, 51);
+}
+
+static void a_line_without_end(void **state)
+{
+	const int fd = client();
+	char text[4096];
+
+	memset(text, ' ', sizeof(text));
+	for (unsigned i = 0; i < 16; i++) {
+		assert_int_equal(send(fd, text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
+		serve();
+	}
+	assert_string_equal(heard(fd), "{\"error\":\"the line is too long\"}\n");
+	assert_string_equal(heard(fd), "gone");
+	close(fd);
+}
+
+static void who_does_not_read_holds_up_nobody(void **state)
+{
+	const int deaf = client(), fd = client();
+	size_t count = 0;
+
+	/* Of all these one answer is made, for which there is no room in the socket. */
+	say(deaf, "{\"command\":\"large\"}\n{\"command\":\"large\"}\n{\"command\":\"large\"}\n");
+	assert_int_equal(run.calls, 1);
+	for (unsigned i = 0; i < 10; i++)
+		assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_int_equal(run.calls, 11);
+	/* It reads after all: everything is there. */
+	for (unsigned lines = 0; lines < 3;) {
+		const char *at = heard(deaf);
+
+		count += strlen(at);
+		lines += strchr(at, '\n') != NULL;
+		serve();
+	}
+	assert_int_equal(run.calls, 13);
+	assert_int_equal(count, 3 * (LARGE + strlen("{\"text\":\"\",\"ok\":true}\n")));
+	/* And one that leaves with an answer on its way. */
+	say(deaf, "{\"command\":\"large\"}\n");
+	close(deaf);
+	serve();
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(fd);
+}
+
+static void sixteen_clients_at_once(void **state)
+{
+	int fds[17];
+
+	for (unsigned i = 0; i < 17; i++) {
+		fds[i] = client();
+		serve();
+	}
+	assert_string_equal(heard(fds[16]), "{\"error\":\"too many clients\"}\n");
+	assert_string_equal(heard(fds[16]), "gone");
+	close(fds[16]);
+	for (unsigned i = 0; i < 16; i++)
+		assert_answer(fds[i], "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(fds[3]);
+	serve();
+	fds[3] = client();
+	serve();
+	assert_answer(fds[3], "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	for (unsigned i = 0; i < 16; i++)
+		close(fds[i]);
+}
+
+static void the_socket_is_the_owners(void **state)
+{
+	struct cli_control *second;
+	struct stat st;
+	char other[80], name[200];
+	int fd;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
+	assert_int_equal(cli_control_open(path, &run, &second, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, path));
+	fd = client(); /* nothing happened to the first */
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(fd);
+
+	/* What is no socket stays. */
+	snprintf(other, sizeof(other), "%s.file", path);
+	close(open(other, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(cli_control_open(other, &run, &second, &err), -EADDRINUSE);
+	assert_int_equal(unlink(other), 0);
+	/* A socket whose owner died is replaced. */
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	{
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+		strcpy(address.sun_path, other);
+		assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	}
+	close(fd);
+	assert_int_equal(cli_control_open(other, &run, &second, &err), 0);
+	cli_control_close(second);
+	assert_int_equal(access(other, F_OK), -1);
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	assert_int_equal(cli_control_open(name, &run, &second, &err), -ENAMETOOLONG);
+	assert_int_equal(cli_control_open("", &run, &second, &err), -ENAMETOOLONG);
+	assert_int_equal(cli_control_open("/none/there", &run, &second, &err), -ENOENT);
+}
+
+#define SOCKET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SOCKET_TEST(answers),
+		SOCKET_TEST(wrong_requests),
+		SOCKET_TEST(lines_come_in_any_pieces),
+		SOCKET_TEST(a_line_without_end),
+		SOCKET_TEST(who_does_not_read_holds_up_nobody),
+		SOCKET_TEST(sixteen_clients_at_once),
+		SOCKET_TEST(the_socket_is_the_owners),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
