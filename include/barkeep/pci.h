@@ -171,7 +171,9 @@ struct bk_pci_function_desc {
 	 * that wrote, with the function's lock held: they must not call bk_pci_*
 	 * on the same function, and must not wait for a dispatch.
 	 */
-	void (*command)(void *opaque, uint16_t command); /* COMMAND is now this (PCI 3.0 6.2.2) */
+	/* COMMAND is now this (PCI 3.0 6.2.2), with MASTER clear while a bridge above does not
+	 * forward what the function sends: it must not reach memory then. */
+	void (*command)(void *opaque, uint16_t command);
 	/* FLR, AF, D3hot to D0 without No_Soft_Reset, a reset of the bus or bk_pci_function_reset;
 	 * registers are reset already. */
 	int (*reset)(void *opaque);
@@ -252,7 +254,8 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
  * shut while Bridge Control resets the bus; that, and a reset of the bridge,
  * resets every function below. With ISA Enable the I/O window lets only the
  * first 256 ports of each 1024 through (3.2.5.18); VGA Enable forwards the
- * aliases of its ports too, unless VGA 16-bit Decode is set.
+ * aliases of its ports too, unless VGA 16-bit Decode is set. Messages from below
+ * pass while Bus Master is set (3.2.4.3), and wait until then.
  *
  * All calls on functions are for bridges too. Config writes to a bridge hold
  * the host's lock: callbacks of it and of functions below it must not attach
@@ -373,7 +376,7 @@ void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_i
 int bk_pci_function_line(struct bk_pci_function *function);
 
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
- * masked, not a bus master (COMMAND bit 2), outside D0 or on no bus. -EINVAL beyond the vectors enabled,
+ * masked, not a bus master (COMMAND bit 2), outside D0, on no bus or below a bridge that forwards nothing. -EINVAL beyond the vectors enabled,
  * -EPERM with irq ops. Any thread, no function lock held. */
 int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector);
 

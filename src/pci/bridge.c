@@ -50,6 +50,12 @@ bool bk__bridge_resets(const struct bk_pci_function *bridge)
 	return (control(bridge) & CONTROL_RESET) || bk__slot_link_disabled(bridge);
 }
 
+bool bk__bridge_forwards(const struct bk_pci_function *bridge)
+{
+	return (bk__command(bridge) & BK__COMMAND_MASTER) && bk__pm_state(bridge) == 0 &&
+	       !bk__bridge_resets(bridge);
+}
+
 bool bk__bridge_vga(const struct bk_pci_function *bridge)
 {
 	return (control(bridge) & CONTROL_VGA) && !bk__bridge_resets(bridge);

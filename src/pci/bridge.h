@@ -34,6 +34,9 @@ struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned
  */
 bool bk__bridge_passes(unsigned show, unsigned number, struct bk__place *range);
 
+/* Does the bridge forward memory writes from below? */
+bool bk__bridge_forwards(const struct bk_pci_function *bridge);
+
 /* Does the bridge forward the VGA ranges? */
 bool bk__bridge_vga(const struct bk_pci_function *bridge);
 

@@ -54,6 +54,7 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 		return NULL;
 	bus->host = host;
 	bus->bridge = bridge;
+	atomic_init(&bus->forwards, !bridge);
 	snprintf(text, sizeof(text), "%s memory", name);
 	bus->memory = bk_space_create(domain, text, UINT64_MAX);
 	snprintf(text, sizeof(text), "%s io", name);
@@ -174,6 +175,29 @@ void bk__bus_reset(struct bk_pci_bus *bus)
 	}
 }
 
+void bk__bus_forward(struct bk_pci_bus *bus)
+{
+	const struct bk_pci_function *bridge = bus->bridge;
+	bool forwards = bridge->bus && !bk__bus_stops(bridge) && bk__bridge_forwards(bridge);
+
+	if (atomic_exchange(&bus->forwards, forwards) == forwards)
+		return;
+	for (unsigned i = 0; i < 256; i++) {
+		struct bk_pci_function *function = bus->functions[i];
+
+		if (!function)
+			continue;
+		pthread_mutex_lock(&function->lock);
+		bk__function_upstream(function);
+		pthread_mutex_unlock(&function->lock);
+	}
+}
+
+bool bk__bus_stops(const struct bk_pci_function *function)
+{
+	return function->bus && !atomic_load(&function->bus->forwards);
+}
+
 /* All that a guest sees of the function appears in one update. Both locks. */
 static int show(struct bk_pci_function *function)
 {
@@ -259,7 +283,7 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 	bus->functions[devfn] = function;
 	atomic_fetch_add(&bus->in_slot[devfn >> 3], 1);
 	bk__intx_move(function, line_of(function));
-	bk__irq_flush(function);
+	bk__function_upstream(function);
 	if (function->secondary)
 		bk__bus_lines(function->secondary);
 out:
@@ -291,6 +315,7 @@ void bk_pci_function_detach(struct bk_pci_function *function)
 			bus->functions[function->devfn] = NULL;
 			atomic_fetch_sub(&bus->in_slot[function->devfn >> 3], 1);
 			forget(function);
+			bk__function_upstream(function);
 			if (function->secondary)
 				bk__bus_lines(function->secondary);
 		}

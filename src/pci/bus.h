@@ -17,6 +17,7 @@ struct bk_pci_bus {
 	/* Config spaces of this bus and of those below, at bus number << 20. A bridge's bus numbers
 	 * are one more window of it, through which its parent shows this. */
 	struct bk_space *buses;
+	_Atomic bool forwards;                  /* memory writes from here get to the host: see below */
 	_Atomic uint8_t in_slot[32];            /* how many functions are attached there */
 	struct bk_pci_function *functions[256]; /* host's lock */
 };
@@ -39,6 +40,15 @@ bool bk__bus_empty(const struct bk_pci_bus *bus); /* host's lock */
  * the lock of the bridge above. */
 void bk__bus_reset(struct bk_pci_bus *bus);
 void bk__bus_lines(struct bk_pci_bus *bus);
+
+/*
+ * The bridge above forwards what comes from the bus, or stops, as its registers and those above it say
+ * (PCI-to-PCI Bridge 1.2, 3.2.4.3, Bus Master): those below are told. Host's lock, and the bridge's.
+ */
+void bk__bus_forward(struct bk_pci_bus *bus);
+
+/* Does a bridge above stop what the function sends? Function's lock. */
+bool bk__bus_stops(const struct bk_pci_function *function);
 
 struct bk_pci_host {
 	struct bk_pci_host_desc desc;

@@ -12,19 +12,28 @@
 
 /* ---- Registers --------------------------------------------------------- */
 
-void bk__function_settle(struct bk_pci_function *function)
+void bk__function_upstream(struct bk_pci_function *function)
 {
 	uint16_t command = bk__command(function);
 
-	bk__map_settle(function);
+	if (bk__bus_stops(function))
+		command &= (uint16_t)~BK__COMMAND_MASTER;
 	bk__irq_settle(function);
-	bk__slot_settle(function);
-	bk__intx_settle(function);
 	if (command != function->command) {
 		function->command = command;
 		if (function->desc.command)
 			function->desc.command(function->desc.opaque, command);
 	}
+	if (function->secondary)
+		bk__bus_forward(function->secondary);
+}
+
+void bk__function_settle(struct bk_pci_function *function)
+{
+	bk__map_settle(function);
+	bk__function_upstream(function);
+	bk__slot_settle(function);
+	bk__intx_settle(function);
 }
 
 int bk__function_reset(struct bk_pci_function *function)

@@ -91,6 +91,9 @@ uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset);
 
 void bk__function_settle(struct bk_pci_function *function);
 
+/* That part of it which depends on whether bridges above forward what the function sends. */
+void bk__function_upstream(struct bk_pci_function *function);
+
 /* Registers to their reset values and settled, the owner's reset, and all that is below a bridge. */
 int bk__function_reset(struct bk_pci_function *function);
 

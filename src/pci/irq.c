@@ -40,15 +40,12 @@ static void keep(struct bk_pci_function *function, unsigned vector, bool pending
 			(function->msi.pending & ~(UINT32_C(1) << vector)) | (uint32_t)pending << vector;
 }
 
-/* A message is a memory write, of which only a bus master in D0 may make one (PCIe 7.5.1.1.3, PM 5.4.1). */
-static bool is_master(const struct bk_pci_function *function)
-{
-	return (bk__command(function) & BK__COMMAND_MASTER) && bk__pm_state(function) == 0;
-}
-
+/* A message is a memory write: only a bus master in D0 may make one (PCIe 7.5.1.1.3, PM 5.4.1), and the
+ * bridges above have to forward it. */
 static bool can_send(const struct bk_pci_function *function)
 {
-	return function->bus && is_master(function);
+	return function->bus && !bk__bus_stops(function) && (bk__command(function) & BK__COMMAND_MASTER) &&
+	       bk__pm_state(function) == 0;
 }
 
 static void send(struct bk_pci_function *function, const struct bk_pci_message *message)
@@ -73,7 +70,8 @@ void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bo
 {
 	struct bk__irq *irq = &function->irq;
 	struct bk_pci_message what;
-	bool was = bk__bit(irq->live, vector), live = message(function, vector, &what);
+	bool was = bk__bit(irq->live, vector);
+	bool live = message(function, vector, &what) && !bk__bus_stops(function);
 
 	bk__bit_set(irq->live, vector, live);
 	if (irq->ops) {
@@ -93,7 +91,8 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	enum bk_pci_irq_mode mode = msix ? BK_PCI_IRQ_MSIX : msi ? BK_PCI_IRQ_MSI : BK_PCI_IRQ_INTX;
 	unsigned vectors = msix ? msix : msi;
 	struct bk__irq_registers seen = { 0 };
-	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, master = is_master(function), changed;
+	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, changed;
+	bool sends = can_send(function), stopped = bk__bus_stops(function);
 
 	if (mode == BK_PCI_IRQ_MSIX)
 		bk__msix_registers(function, &seen);
@@ -108,11 +107,12 @@ static void settle(struct bk_pci_function *function, bool fresh)
 		memset(irq->live, 0, sizeof(irq->live));
 		if (irq->ops && irq->ops->mode)
 			irq->ops->mode(irq->opaque, mode, vectors);
-	} else if (same(&seen, &irq->seen) && master == irq->master) {
+	} else if (same(&seen, &irq->seen) && sends == irq->sends && stopped == irq->stopped) {
 		vectors = 0;
 	}
 	irq->seen = seen;
-	irq->master = master;
+	irq->sends = sends;
+	irq->stopped = stopped;
 	for (unsigned i = 0; i < vectors; i++)
 		bk__irq_settle_vector(function, i, changed);
 
@@ -126,12 +126,6 @@ static void settle(struct bk_pci_function *function, bool fresh)
 void bk__irq_settle(struct bk_pci_function *function)
 {
 	settle(function, false);
-}
-
-void bk__irq_flush(struct bk_pci_function *function)
-{
-	for (unsigned i = 0; i < function->irq.vectors; i++)
-		bk__irq_settle_vector(function, i, false);
 }
 
 void bk__irq_reset(struct bk_pci_function *function)

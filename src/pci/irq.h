@@ -40,7 +40,7 @@ struct bk__irq {
 	enum bk_pci_irq_mode mode;
 	unsigned vectors;
 	struct bk__irq_registers seen;
-	bool master;                          /* as last settled: it may send what is pending */
+	bool sends, stopped; /* as last settled: it may send what is pending; a bridge does not let it */
 	uint64_t live[BK__MSIX_VECTORS / 64]; /* vectors that may send */
 	bool intx_masked;
 };
@@ -60,9 +60,6 @@ void bk__irq_settle(struct bk_pci_function *function);
 
 /* After a change of one vector's registers; `message`: of what it sends, too. */
 void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bool message);
-
-/* The function came to a bus: what fired meanwhile can be sent. */
-void bk__irq_flush(struct bk_pci_function *function);
 
 /* Nothing is pending, the table is as after a reset. Settle after it. */
 void bk__irq_reset(struct bk_pci_function *function);

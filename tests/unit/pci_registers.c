@@ -411,6 +411,20 @@ int reg_route(const struct registers *all, uint8_t bus, uint8_t devfn, unsigned 
 	return route(all, REG_ROOT, 0, bus, devfn, offset);
 }
 
+bool reg_passes(const struct registers *all, unsigned function)
+{
+	int above = all->functions[function].parent;
+
+	for (; above >= 0; above = all->functions[above].parent) {
+		const struct reg_function *bridge = &all->functions[above];
+
+		if (!(bridge->bytes[COMMAND] & 4) || (bridge->bytes[PMCSR] & 3) || resets_below(bridge) ||
+		    bridge->parent == REG_NOWHERE)
+			return false;
+	}
+	return true;
+}
+
 bool reg_contains(const struct registers *all, unsigned above, int below)
 {
 	while (below >= 0 && below != (int)above)

@@ -92,6 +92,9 @@ struct reg_answer reg_owner(const struct registers *all, bool io, uint64_t addre
 /* The function that answers config accesses; -1: none. */
 int reg_route(const struct registers *all, uint8_t bus, uint8_t devfn, unsigned offset);
 
+/* May the function's memory writes pass all bridges above? */
+bool reg_passes(const struct registers *all, unsigned function);
+
 /* Is one of them the other, or above it? */
 bool reg_contains(const struct registers *all, unsigned above, int below);
 

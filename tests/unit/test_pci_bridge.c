@@ -435,6 +435,93 @@ static void description_tells_what_no_window_reaches(void **state)
 	part_destroy(&bridge);
 }
 
+/* ---- Upstream ----------------------------------------------------------- */
+
+static void got_vector(void *opaque, unsigned vector, const struct bk_pci_message *message)
+{
+	*(uint64_t *)opaque = message ? message->address : 0;
+}
+
+/* PCI-to-PCI Bridge 1.2, 3.2.4.3: without Bus Master a bridge forwards no memory write from below. */
+static void what_is_below_sends_through_bus_masters_only(void **state)
+{
+	static const struct bk_pci_irq_ops ops = { .vector = got_vector };
+	const uint8_t slot = BK_PCI_DEVFN(3, 0);
+	struct world *world = *state;
+	struct part outer, inner, part;
+	unsigned msi, pm;
+	uint64_t told = 0;
+
+	bridge_create(world, &outer, 1);
+	pm = (unsigned)bk_pci_pm_add(outer.function, 0, 3, true);
+	bridge_create(world, &inner, 2);
+	part_create(world, &part, 3, card);
+	msi = (unsigned)bk_pci_msi_add(part.function, 0, 1, false, false);
+	attach_below(&inner, &part, 0);
+	attach_below(&outer, &inner, slot);
+	part_attach(world, &outer, PORT);
+	numbers(world, 0, PORT, 1, 2);
+	numbers(world, 1, slot, 2, 2);
+	put(world, 2, 0, msi + 4, 4, 0xfee00000);
+	put(world, 2, 0, msi + 2, 2, 1);
+	put(world, 2, 0, 4, 2, 4);
+	assert_int_equal(part.command, 0); /* its owner must not let it reach memory */
+	assert_int_equal(get(world, 2, 0, 4, 2), 4);
+	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	put(world, 0, PORT, 4, 2, 4);
+	assert_int_equal(world->message_count, 0);
+	assert_int_equal(part.command, 0);
+	put(world, 1, slot, 4, 2, 4); /* the last one: what waited is sent */
+	assert_int_equal(world->message_count, 1);
+	assert_int_equal(part.command, 4);
+	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(world->message_count, 2);
+
+	/* Every way to shut one of them. */
+	for (unsigned how = 0; how < 5; how++) {
+		if (how == 0)
+			put(world, 0, PORT, 4, 2, 0);
+		else if (how == 1)
+			put(world, 0, PORT, pm + 4, 2, 3);
+		else if (how == 2)
+			put(world, 1, slot, 4, 2, 0);
+		else if (how == 3)
+			bk_pci_function_detach(outer.function);
+		else
+			bk_pci_function_detach(inner.function);
+		assert_int_equal(part.command, 0);
+		assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+		assert_int_equal(world->message_count, 2 + how);
+		if (how == 0)
+			put(world, 0, PORT, 4, 2, 4);
+		else if (how == 1)
+			put(world, 0, PORT, pm + 4, 2, 0);
+		else if (how == 2)
+			put(world, 1, slot, 4, 2, 4);
+		else if (how == 3)
+			part_attach(world, &outer, PORT);
+		else
+			attach_below(&outer, &inner, slot);
+		assert_int_equal(part.command, 4);
+		assert_int_equal(world->message_count, 3 + how);
+	}
+
+	/* One whose interrupts come from outside is told to be silent. */
+	bk_pci_function_irq(part.function, &ops, &told);
+	assert_int_equal(told, 0xfee00000);
+	put(world, 0, PORT, 4, 2, 0);
+	assert_int_equal(told, 0);
+	put(world, 0, PORT, 4, 2, 4);
+	assert_int_equal(told, 0xfee00000);
+	put(world, 2, 0, 4, 2, 0); /* its own Bus Master is its own affair */
+	assert_int_equal(told, 0xfee00000);
+	put(world, 0, PORT, 4, 2, 0);
+	assert_int_equal(told, 0);
+	part_destroy(&part);
+	part_destroy(&inner);
+	part_destroy(&outer);
+}
+
 /* ---- Any writes at all --------------------------------------------------- */
 
 static void any_writes_to_bridges_are_defined(void **state)
@@ -540,6 +627,7 @@ int main(void)
 		WORLD_TEST(F02_windows_clip_and_overlap),
 		WORLD_TEST(bridges_below_bridges),
 		WORLD_TEST(F19_bus_resets),
+		WORLD_TEST(what_is_below_sends_through_bus_masters_only),
 		WORLD_TEST(power_state_shuts_a_bridge),
 		WORLD_TEST(description_tells_what_no_window_reaches),
 		WORLD_TEST(any_writes_to_bridges_are_defined),
