@@ -33,6 +33,18 @@ struct bk_mediate_options {
 	size_t rom_size;       /* bytes, at most 16 MiB */
 	bool below_port; /* it goes behind a PCI Express port: an endpoint with a link, not integrated */
 	bool vga;        /* show the legacy VGA ranges of a device that has them (class 0300) */
+
+	/*
+	 * Show the MSI-X table and PBA in BAR `msix_bar` (0..5) instead of where
+	 * the device has them, so that its other registers there do not share a
+	 * page with them. A BAR that the device has is shown at twice its size, or
+	 * more, with the table from the middle on; one that it has not is made: 64
+	 * bits wide and prefetchable if the next one is free too, else 32. The
+	 * place that the table had becomes registers like all others: only where
+	 * the IOMMU remaps interrupts may a guest be let near them.
+	 */
+	bool msix_move;
+	unsigned msix_bar;
 };
 
 /*
@@ -48,7 +60,8 @@ struct bk_mediate_options {
  * guest's; a reset of the function resets the device.
  *
  * -EINVAL with a line if the device describes itself in a way no function
- * can be; -ENOMEM; what the device below returns. Owner only.
+ * can be, or an option asks for what it cannot have; -ENOMEM; what the device
+ * below returns. Owner only.
  */
 int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 		      const struct bk_mediate_options *options, struct bk_mediate **mediate,

@@ -33,9 +33,17 @@ static int parse_trap(const char *value, struct cli_device *device, struct bk_er
 	return 0;
 }
 
+static int parse_switch(const char *item, const char *value, bool *on, struct bk_error *err)
+{
+	*on = !strcmp(value, "on");
+	return *on || !strcmp(value, "off") ? 0 : bk_fail(err, EINVAL, "%s=%s: on or off", item, value);
+}
+
 static int parse_option(char *item, struct cli_device *device, struct bk_error *err)
 {
 	char *value = strchr(item, '=');
+	bool on;
+	int r;
 
 	if (!value)
 		return bk_fail(err, EINVAL,
@@ -53,20 +61,24 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	if (!strcmp(item, "romfile"))
 		return parse_text(value, &device->romfile, err);
 	if (!strcmp(item, "rombar")) {
-		device->rom_off = !strcmp(value, "off");
-		if (!device->rom_off && strcmp(value, "on"))
-			return bk_fail(err, EINVAL, "rombar=%s: on or off", value);
-		return 0;
+		r = parse_switch(item, value, &on, err);
+		device->rom_off = !on;
+		return r;
 	}
-	if (!strcmp(item, "vga")) {
-		device->vga = !strcmp(value, "on");
-		if (!device->vga && strcmp(value, "off"))
-			return bk_fail(err, EINVAL, "vga=%s: on or off", value);
+	if (!strcmp(item, "vga"))
+		return parse_switch(item, value, &device->vga, err);
+	if (!strcmp(item, "msix")) {
+		device->msix_move =
+			!strncmp(value, "bar", 3) && value[3] >= '0' && value[3] <= '5' && !value[4];
+		if (!device->msix_move)
+			return bk_fail(err, EINVAL, "msix=%s: bar0 to bar5", value);
+		device->msix_bar = (unsigned)(value[3] - '0');
 		return 0;
 	}
 	return bk_fail(
 		err, EINVAL,
-		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap and vga",
+		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga "
+		"and msix",
 		item);
 }
 
@@ -135,7 +147,9 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 {
 	struct bk_mediate_options options = { .rom_off = device->rom_off,
 					      .below_port = device->below_port,
-					      .vga = device->vga };
+					      .vga = device->vga,
+					      .msix_move = device->msix_move,
+					      .msix_bar = device->msix_bar };
 	struct bk_device *below;
 	void *rom = NULL;
 	int r = 0;

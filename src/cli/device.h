@@ -15,6 +15,8 @@ struct cli_device {
 	bool rom_off;
 	bool below_port; /* for open: its bus is that of a root port */
 	bool vga;
+	bool msix_move;
+	unsigned msix_bar; /* where to */
 	struct bk_trap_spec *traps;
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
@@ -23,7 +25,7 @@ struct cli_device {
 
 /*
  * Takes the text apart; a comma that belongs to a value is doubled. Options:
- * name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, vga=on|off,
+ * name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, vga=on|off, msix=barN,
  * trap=REGION+OFFSET/LENGTH:VERB (any number). -EINVAL with a line; `device` is then empty.
  */
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err);

@@ -17,7 +17,8 @@
 #include "cli/pages.h"
 
 static const char help[] =
-	"usage: barkeep inspect [--json] SPEC[,romfile=FILE][,rombar=off][,vga=on][,trap=TRAP]...\n"
+	"usage: barkeep inspect [--json] SPEC[,romfile=FILE][,rombar=off][,vga=on][,msix=barN]\n"
+	"                               [,trap=TRAP]...\n"
 	"\n"
 	"Shows a device as a guest would get it: ids, IOMMU group, regions, capabilities,\n"
 	"interrupts, and which pages would be mapped and which trapped. The device is opened\n"

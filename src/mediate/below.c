@@ -45,31 +45,48 @@ static bool is_access(struct bk_mediate *m, unsigned region, uint64_t offset, un
 	       (m->regions[region].size >= width && offset <= m->regions[region].size - width);
 }
 
+/* Who has the bytes of an access to a BAR, if no trap does. */
+enum owner { DEVICE, NOBODY, MSIX, SEVERAL };
+
 /*
- * The MSI-X table or PBA, if some of the access is in it; `*cut` if not all of it is. They are the
- * function's: the device has its own, which holds what the host wrote.
+ * The MSI-X table and PBA are the function's: the device has its own, which
+ * holds what the host wrote. Nobody has what a BAR is longer than the device's.
  */
-static const struct bk_region_desc *msix_at(const struct bk_mediate *m, unsigned region, uint64_t offset,
-					    unsigned width, bool *cut)
+static enum owner owner_of(const struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
+			   const struct bk_region_desc **msix)
 {
-	const uint64_t last = offset + width - 1;
+	const uint64_t last = offset + width - 1, size = m->regions[region].info.size;
 
 	for (unsigned i = 0; i < 2; i++) {
 		const struct bk_region_desc *desc = &m->msix[i];
 
 		if (!desc->ops || m->msix_bar[i] != region || offset > desc->last || last < desc->first)
 			continue;
-		*cut = offset < desc->first || last > desc->last;
-		return desc;
+		*msix = desc;
+		return offset < desc->first || last > desc->last ? SEVERAL : MSIX;
 	}
-	return NULL;
+	if (last < size)
+		return DEVICE;
+	return offset < size ? SEVERAL : NOBODY;
+}
+
+static int halves_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
+		       uint64_t *value)
+{
+	uint64_t high;
+	int r = bk_mediate_below_read(m, region, offset, width / 2, value);
+
+	if (!r)
+		r = bk_mediate_below_read(m, region, offset + width / 2, width / 2, &high);
+	if (!r)
+		*value |= high << 4 * width;
+	return r;
 }
 
 int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
 			  uint64_t *value)
 {
 	const struct bk_region_desc *msix;
-	bool cut;
 
 	*value = UINT64_MAX;
 	if (!is_access(m, region, offset, width))
@@ -80,27 +97,27 @@ int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset
 		*value = bk__load(m->rom + offset, width);
 		return 0;
 	}
-	msix = msix_at(m, region, offset, width, &cut);
-	if (msix && cut) {
-		uint64_t high;
-		int r = bk_mediate_below_read(m, region, offset, width / 2, value);
-
-		if (!r)
-			r = bk_mediate_below_read(m, region, offset + width / 2, width / 2, &high);
-		if (!r)
-			*value |= high << 4 * width;
-		return r;
-	}
-	if (msix)
+	if (region >= BK__SPACES)
+		return bk__device_read(m, region, offset, width, value);
+	switch (owner_of(m, region, offset, width, &msix)) {
+	case DEVICE:
+		return bk__device_read(m, region, offset, width, value);
+	case MSIX:
 		return msix->ops->read(msix->opaque, offset - msix->first + msix->base, width, value);
-	return bk__device_read(m, region, offset, width, value);
+	case SEVERAL:
+		return halves_read(m, region, offset, width, value);
+	case NOBODY:
+		break;
+	}
+	*value = UINT64_MAX >> (64 - 8 * width);
+	return 0;
 }
 
 int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
 			   uint64_t value)
 {
 	const struct bk_region_desc *msix;
-	bool cut;
+	int r;
 
 	if (!is_access(m, region, offset, width))
 		return -EINVAL;
@@ -108,17 +125,22 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 		return bk__mediate_config_write(m, offset, width, value);
 	if (region == BK_DEVICE_ROM)
 		return 0; /* read only: dropped, as by hardware */
-	msix = msix_at(m, region, offset, width, &cut);
-	if (msix && cut) {
-		int r = bk_mediate_below_write(m, region, offset, width / 2, value);
-
+	if (region >= BK__SPACES)
+		return bk__device_write(m, region, offset, width, value);
+	switch (owner_of(m, region, offset, width, &msix)) {
+	case DEVICE:
+		return bk__device_write(m, region, offset, width, value);
+	case MSIX:
+		return msix->ops->write(msix->opaque, offset - msix->first + msix->base, width, value);
+	case SEVERAL:
+		r = bk_mediate_below_write(m, region, offset, width / 2, value);
 		return r ? r
 			 : bk_mediate_below_write(m, region, offset + width / 2, width / 2,
 						  value >> 4 * width);
+	case NOBODY:
+		break;
 	}
-	if (msix)
-		return msix->ops->write(msix->opaque, offset - msix->first + msix->base, width, value);
-	return bk__device_write(m, region, offset, width, value);
+	return 0;
 }
 
 static void counted(struct bk__place *place, bool write, int r)
@@ -279,10 +301,11 @@ static int map_areas(struct bk_mediate *m, unsigned bar)
 		uint64_t first, end;
 		int r;
 
-		if (area->offset >= region->size || area->offset < from)
+		if (area->offset >= region->info.size || area->offset < from)
 			continue;
 		first = (area->offset + page - 1) & ~(page - 1);
-		end = area->size < region->size - area->offset ? area->offset + area->size : region->size;
+		end = area->size < region->info.size - area->offset ? area->offset + area->size
+								    : region->info.size;
 		end &= ~(page - 1);
 		if (first >= end)
 			continue;
@@ -294,22 +317,22 @@ static int map_areas(struct bk_mediate *m, unsigned bar)
 	return 0;
 }
 
-int bk__bar_build(struct bk_mediate *m, unsigned bar, bool mappable, struct bk_error *err)
+int bk__bar_build(struct bk_mediate *m, unsigned bar, uint64_t size, bool mappable, struct bk_error *err)
 {
 	struct bk__region *region = &m->regions[bar];
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	int r;
 
-	region->size = region->info.size;
-	region->space = bk_space_create(m->domain, bk__region_name(bar), region->size - 1);
+	region->size = size;
+	region->space = bk_space_create(m->domain, bk__region_name(bar), size - 1);
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name, bk__region_name(bar));
-	r = bk__bottom_add(m, bar, 0, region->size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+	r = bk__bottom_add(m, bar, 0, size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 	if (r)
 		return r;
 	if (!mappable || !(region->info.flags & BK_DEVICE_MMAP) || !(region->info.flags & BK_DEVICE_READ) ||
 	    region->info.fd < 0 || region->info.fd_offset % page || region->info.fd_offset > INT64_MAX ||
-	    region->size > INT64_MAX - region->info.fd_offset)
+	    region->info.size > INT64_MAX - region->info.fd_offset)
 		return 0;
 	r = map_areas(m, bar);
 	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(bar), strerror(-r)) : 0;

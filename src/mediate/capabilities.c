@@ -129,6 +129,17 @@ static void walk_extended(struct bk_mediate *m, struct starts *starts)
 	} while (offset);
 }
 
+unsigned bk__capability_below(struct bk_mediate *m, unsigned id)
+{
+	struct starts starts = { 0 };
+
+	walk_standard(m, &starts);
+	for (unsigned offset = 0x40; offset < 0x100; offset += 4)
+		if (starts.at[offset / 4] && m->config[offset] == id)
+			return offset;
+	return 0;
+}
+
 static unsigned room(const struct starts *starts, unsigned offset, unsigned end)
 {
 	unsigned next = offset + 4;
@@ -200,8 +211,13 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
 	pba_bar = pba & 7;
 	table &= ~7u;
 	pba &= ~7u;
-	r = msix_inside(m, "table", table_bar, table, 16 * vectors, err);
-	if (!r)
+	if (m->msix_moved) {
+		table_bar = pba_bar = m->msix_to;
+		table = m->msix_table;
+		pba = m->msix_pba;
+	}
+	r = m->msix_moved ? 0 : msix_inside(m, "table", table_bar, table, 16 * vectors, err);
+	if (!r && !m->msix_moved)
 		r = msix_inside(m, "PBA", pba_bar, pba, 8 * ((vectors + 63) / 64), err);
 	if (r)
 		return r;

@@ -67,6 +67,8 @@ static int face_region(struct bk_device *device, unsigned index, struct bk_devic
 		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
 	else if (index == BK_DEVICE_ROM)
 		region->flags = own->size ? BK_DEVICE_READ : 0;
+	else if (own->space && !own->info.size) /* only a guest sees this BAR */
+		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
 	else if (own->space && region->flags & BK_DEVICE_MMAP)
 		bk_space_visit(own->space, 0, own->size - 1, area_visit, region);
 	if (!region->area_count) {

@@ -127,6 +127,11 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 			return r;
 		m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
 	}
+	if (options->msix_move) {
+		r = bk__msix_move(m, options->msix_bar, desc.bars, err);
+		if (r)
+			return r;
+	}
 	if (m->regions[BK_DEVICE_ROM].info.size)
 		m->decode |= COMMAND_MEMORY;
 	if (options->vga)
@@ -139,7 +144,7 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 	for (unsigned i = 0; i < BK_PCI_BARS; i++) {
 		if (desc.bars[i].kind == BK_PCI_BAR_NONE)
 			continue;
-		r = bk__bar_build(m, i, desc.bars[i].kind != BK_PCI_BAR_IO, err);
+		r = bk__bar_build(m, i, desc.bars[i].size, desc.bars[i].kind != BK_PCI_BAR_IO, err);
 		if (r)
 			return r;
 		desc.bars[i].space = m->regions[i].space;

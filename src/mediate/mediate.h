@@ -81,6 +81,10 @@ struct bk_mediate {
 
 	uint8_t *rom; /* `size` bytes of its region */
 
+	/* Where a guest finds the MSI-X table and PBA, if that is not where the device has them. */
+	bool msix_moved;
+	unsigned msix_to;
+	uint32_t msix_table, msix_pba;
 	struct bk_region_desc msix[2]; /* table and PBA, as the function answers them; fixed after create */
 	unsigned msix_bar[2];
 	unsigned vpd; /* where the capability is, 0: nowhere */
@@ -113,8 +117,9 @@ struct bk_trap {
 /* "bar2", "rom", "config". */
 const char *bk__region_name(unsigned region);
 
-/* The space of a BAR with the device at its bottom, mapped where `mappable` and where it can be. (below.c) */
-int bk__bar_build(struct bk_mediate *m, unsigned bar, bool mappable, struct bk_error *err);
+/* The space of a BAR of `size` bytes, with the device at its bottom, mapped where `mappable` and where it can
+ * be. What the device has not got of it is all ones. (below.c) */
+int bk__bar_build(struct bk_mediate *m, unsigned bar, uint64_t size, bool mappable, struct bk_error *err);
 
 /* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (below.c) */
 int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,
@@ -176,6 +181,13 @@ int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err);
 
 /* After a guest's write to config space: passes requests to read vital product data on. (vpd.c) */
 int bk__mediate_vpd(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
+
+/* Where the device's own config space has a capability of the standard list; 0: nowhere. (capabilities.c) */
+unsigned bk__capability_below(struct bk_mediate *m, unsigned id);
+
+/* Chooses where the MSI-X table and PBA go, and changes or makes the BAR for it. (msix.c) */
+int bk__msix_move(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
+		  struct bk_error *err);
 
 /* The MSI-X table and PBA as traps of the list. (msix.c) */
 int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err);

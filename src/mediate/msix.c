@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The MSI-X table and PBA: traps like any others, whose registers are the function's. */
+/* The MSI-X table and PBA: traps like any others, whose registers are the function's; and a BAR for them to
+ * go to. */
 #include "mediate/mediate.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
 
 /* What is below them knows them. */
 static const struct bk_trap_ops msix_ops;
@@ -27,4 +32,83 @@ int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, s
 		r = bk__trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, &trap, err);
 	}
 	return r == -ENOENT ? 0 : r;
+}
+
+/* ---- Another place for them -------------------------------------------- */
+
+#define CAP_MSIX 0x11
+
+/* Doubling must leave it in 32 bits, and below what a BAR of them can be. */
+#define BAR32_MOST ((uint64_t)1 << 30)
+#define BAR64_MOST ((uint64_t)1 << 62)
+
+/* PCI 3.0 6.8.2: 16 bytes a vector, and a bit of the PBA in words of 64. A power of two of whole pages. */
+static uint64_t room_for(unsigned vectors)
+{
+	uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	while (size < 16 * vectors + 8 * ((vectors + 63) / 64))
+		size <<= 1;
+	return size;
+}
+
+static int make_bar(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS], uint64_t room,
+		    struct bk_error *err)
+{
+	bool wide = bar < 5 && bars[bar + 1].kind == BK_PCI_BAR_NONE;
+
+	if (bar && bars[bar - 1].kind == BK_PCI_BAR_MEM64)
+		return bk_fail(err, EINVAL, "%s: msix: bar%u is the upper half of bar%u", m->below->name, bar,
+			       bar - 1);
+	bars[bar] = (struct bk_pci_bar){ .kind = wide ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32,
+					 .prefetchable = wide,
+					 .size = room };
+	m->msix_table = 0;
+	return 0;
+}
+
+static int grow_bar(struct bk_mediate *m, unsigned bar, struct bk_pci_bar *to, uint64_t room,
+		    struct bk_error *err)
+{
+	uint64_t half = to->size < room ? room : to->size;
+
+	if (to->kind == BK_PCI_BAR_IO)
+		return bk_fail(err, EINVAL, "%s: msix: bar%u is an I/O BAR: the table needs memory",
+			       m->below->name, bar);
+	/* A capability has 32 bits for the offset of the table, whatever the BAR. */
+	if (to->size > (to->kind == BK_PCI_BAR_MEM32 ? BAR32_MOST : BAR64_MOST) || half > UINT32_MAX)
+		return bk_fail(err, EINVAL,
+			       "%s: msix: bar%u has 0x%" PRIx64 " bytes: doubled, %s; choose another BAR",
+			       m->below->name, bar, to->size,
+			       to->kind == BK_PCI_BAR_MEM32 ? "it would not fit below 4 GiB"
+							    : "its middle is more than 4 GiB from its start");
+	to->size = 2 * half;
+	m->msix_table = (uint32_t)half;
+	return 0;
+}
+
+int bk__msix_move(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
+		  struct bk_error *err)
+{
+	unsigned at = bk__capability_below(m, CAP_MSIX), vectors;
+	struct bk_device_irq irq;
+	int r;
+
+	if (bar >= BK_PCI_BARS)
+		return bk_fail(err, EINVAL, "%s: msix: there is no bar%u (bar0 to bar5)", m->below->name,
+			       bar);
+	if (!at || bk_device_irq(m->below, BK_DEVICE_MSIX, &irq) || !irq.count)
+		return bk_fail(err, EINVAL, "%s: msix: the device has no MSI-X table to move",
+			       m->below->name);
+	vectors = ((unsigned)bk__load(m->config + at + 2, 2) & 0x7ff) + 1;
+	if (bars[bar].kind == BK_PCI_BAR_NONE)
+		r = make_bar(m, bar, bars, room_for(vectors), err);
+	else
+		r = grow_bar(m, bar, &bars[bar], room_for(vectors), err);
+	if (r)
+		return r;
+	m->msix_moved = true;
+	m->msix_to = bar;
+	m->msix_pba = m->msix_table + 16 * vectors;
+	return 0;
 }
