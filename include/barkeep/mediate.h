@@ -202,6 +202,10 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 int bk_trap_add_spec(struct bk_mediate *mediate, const struct bk_trap_spec *spec, struct bk_trap **trap,
 		     struct bk_error *err);
 
+/* Puts one in place of `old`, which need not be of these. Errors as bk_trap_replace. */
+int bk_trap_replace_spec(struct bk_trap *old, const struct bk_trap_spec *spec, struct bk_trap **trap,
+			 struct bk_error *err);
+
 /*
  * What an access without the user's traps would do, at this width: in a BAR,
  * call the device below, or the function for what is in the MSI-X table and

@@ -84,6 +84,32 @@ static int unplug(struct run *run, const char *const *values, json_object *answe
 	return error;
 }
 
+/* ---- Traps ------------------------------------------------------------- */
+
+static int trap_add(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	struct cli_device *device = find(run, values[0], err);
+
+	(void)answer;
+	return device ? cli_traps_add(device, values[1], err) : -ENOENT;
+}
+
+static int trap_replace(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	struct cli_device *device = find(run, values[0], err);
+
+	(void)answer;
+	return device ? cli_traps_replace(device, values[1], err) : -ENOENT;
+}
+
+static int trap_remove(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	struct cli_device *device = find(run, values[0], err);
+
+	(void)answer;
+	return device ? cli_traps_remove(device, values[1], err) : -ENOENT;
+}
+
 /* ---- Looking ----------------------------------------------------------- */
 
 static int describe(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
@@ -120,6 +146,8 @@ static void put_trap(void *opaque, const struct bk_trap_stats *stats)
 	put(trap, "reads", stats->reads);
 	put(trap, "writes", stats->writes);
 	put(trap, "errors", stats->errors);
+	if (stats->name)
+		put(trap, "last", stats->last);
 	json_object_array_add(opaque, trap);
 }
 
@@ -136,11 +164,14 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 	put(answer, "memslots", counts.memslots);
 	put(answer, "unmappable_pages", counts.unmappable);
 	for (size_t i = 0; i < run->device_count; i++) {
-		json_object *device = json_object_new_object(), *traps = json_object_new_array();
+		json_object *device = json_object_new_object(), *traps = json_object_new_array(),
+			    *pages = json_object_new_array();
 
 		json_object_object_add(device, "device", json_object_new_string(run->devices[i].name));
 		bk_mediate_stats(run->devices[i].mediate, put_trap, traps);
 		json_object_object_add(device, "accesses", traps);
+		bk_mediate_page_stats(run->devices[i].mediate, put_trap, pages);
+		json_object_object_add(device, "pages", pages);
 		json_object_array_add(devices, device);
 	}
 	json_object_object_add(answer, "devices", devices);
@@ -148,7 +179,12 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 }
 
 const struct cli_command cli_commands[] = {
-	{ "plug", { "device" }, plug },     { "unplug", { "device" }, unplug },
-	{ "describe", { NULL }, describe }, { "stats", { NULL }, stats },
+	{ "plug", { "device" }, plug },
+	{ "unplug", { "device" }, unplug },
+	{ "trap-add", { "device", "trap" }, trap_add },
+	{ "trap-replace", { "device", "trap" }, trap_replace },
+	{ "trap-remove", { "device", "trap" }, trap_remove },
+	{ "describe", { NULL }, describe },
+	{ "stats", { NULL }, stats },
 	{ NULL, { NULL }, NULL },
 };

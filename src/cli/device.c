@@ -20,19 +20,6 @@ static int parse_text(const char *value, char **text, struct bk_error *err)
 	return *text ? 0 : bk_fail(err, ENOMEM, "out of memory");
 }
 
-static int parse_trap(const char *value, struct cli_device *device, struct bk_error *err)
-{
-	struct bk_trap_spec *traps = realloc(device->traps, (device->trap_count + 1) * sizeof(*traps));
-
-	if (!traps)
-		return bk_fail(err, ENOMEM, "out of memory");
-	device->traps = traps;
-	if (bk_trap_parse(value, &traps[device->trap_count], err))
-		return -EINVAL;
-	device->trap_count++;
-	return 0;
-}
-
 static int parse_switch(const char *item, const char *value, bool *on, struct bk_error *err)
 {
 	*on = !strcmp(value, "on");
@@ -57,7 +44,7 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	if (!strcmp(item, "name"))
 		return parse_text(value, &device->name, err);
 	if (!strcmp(item, "trap"))
-		return parse_trap(value, device, err);
+		return cli_traps_parse(device, value, err);
 	if (!strcmp(item, "romfile"))
 		return parse_text(value, &device->romfile, err);
 	if (!strcmp(item, "rombar")) {
@@ -162,14 +149,8 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 	if (!r)
 		r = bk_mediate_create(domain, below, &options, &device->mediate, err);
 	free(rom);
-	for (size_t i = 0; !r && i < device->trap_count; i++) {
-		struct bk_trap *trap; /* stays as long as the mediator */
-		struct bk_error inner;
-
-		r = bk_trap_add_spec(device->mediate, &device->traps[i], &trap, &inner);
-		if (r)
-			bk_fail(err, -r, "%s: %s", device->spec, inner.text);
-	}
+	if (!r)
+		r = cli_traps_open(device, err);
 	return r;
 }
 

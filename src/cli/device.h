@@ -5,6 +5,12 @@
 
 #include <barkeep/mediate.h>
 
+/* A trap of the user's; `trap` is NULL before the device is open. */
+struct cli_trap {
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+};
+
 struct cli_device {
 	char *spec; /* for bk_device_open */
 	char *name; /* what a person calls it: `spec` unless said otherwise */
@@ -16,8 +22,8 @@ struct cli_device {
 	bool below_port; /* for open: its bus is that of a root port */
 	bool vga;
 	bool msix_move;
-	unsigned msix_bar; /* where to */
-	struct bk_trap_spec *traps;
+	unsigned msix_bar;      /* where to */
+	struct cli_trap *traps; /* see below */
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
 	bool attached;              /* a monitor owns the mediator now */
@@ -36,6 +42,17 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 
 /* Closes it if it is open, and frees what parse allocated. */
 void cli_device_close(struct cli_device *device);
+
+/*
+ * The user's traps, as REGION+OFFSET/LENGTH:VERB: one more for open to add, and all of them added (by open);
+ * or, while the guest runs, one added, one replaced by another that starts at the same place, and the one
+ * that starts at that place removed. A line says why not. (traps.c)
+ */
+int cli_traps_parse(struct cli_device *device, const char *text, struct bk_error *err);
+int cli_traps_open(struct cli_device *device, struct bk_error *err);
+int cli_traps_add(struct cli_device *device, const char *text, struct bk_error *err);
+int cli_traps_replace(struct cli_device *device, const char *text, struct bk_error *err);
+int cli_traps_remove(struct cli_device *device, const char *text, struct bk_error *err);
 
 /* "bar0" ... "bar5", "rom", "config", "vga", or "region". */
 const char *cli_region_name(unsigned region);

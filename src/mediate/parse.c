@@ -151,8 +151,8 @@ void bk__verb_released(void *opaque)
 	free(opaque);
 }
 
-int bk_trap_add_spec(struct bk_mediate *m, const struct bk_trap_spec *spec, struct bk_trap **trap,
-		     struct bk_error *err)
+static int place_spec(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_spec *spec,
+		      struct bk_trap **trap, struct bk_error *err)
 {
 	struct bk_trap_desc desc = {
 		.region = spec->region,
@@ -188,8 +188,20 @@ int bk_trap_add_spec(struct bk_mediate *m, const struct bk_trap_spec *spec, stru
 	desc.name = verb_names[spec->verb];
 	desc.ops = verb_ops[spec->verb];
 	desc.opaque = verb;
-	r = bk_trap_add(m, &desc, trap, err);
+	r = old ? bk_trap_replace(old, &desc, trap, err) : bk_trap_add(m, &desc, trap, err);
 	if (r)
 		free(verb);
 	return r;
+}
+
+int bk_trap_add_spec(struct bk_mediate *m, const struct bk_trap_spec *spec, struct bk_trap **trap,
+		     struct bk_error *err)
+{
+	return place_spec(m, NULL, spec, trap, err);
+}
+
+int bk_trap_replace_spec(struct bk_trap *old, const struct bk_trap_spec *spec, struct bk_trap **trap,
+			 struct bk_error *err)
+{
+	return place_spec(old->mediate, old, spec, trap, err);
 }

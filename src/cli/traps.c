@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Traps that a user gives a device: at its start, and while the guest runs. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cli/device.h"
+
+/* Two of one place cannot be told apart, and cannot be in a device together. */
+static bool same_place(const struct bk_trap_spec *a, const struct bk_trap_spec *b)
+{
+	return a->region == b->region && a->from == b->from && a->capability == b->capability &&
+	       a->offset == b->offset;
+}
+
+static struct cli_trap *find(struct cli_device *device, const struct bk_trap_spec *spec, const char *text,
+			     struct bk_error *err)
+{
+	for (size_t i = 0; i < device->trap_count; i++)
+		if (same_place(&device->traps[i].spec, spec))
+			return &device->traps[i];
+	bk_fail(err, ENOENT, "%s: %s: no trap of yours starts there", device->name, text);
+	return NULL;
+}
+
+static int make_room(struct cli_device *device, struct bk_error *err)
+{
+	struct cli_trap *traps = realloc(device->traps, (device->trap_count + 1) * sizeof(*traps));
+
+	if (!traps)
+		return bk_fail(err, ENOMEM, "out of memory");
+	device->traps = traps;
+	return 0;
+}
+
+int cli_traps_parse(struct cli_device *device, const char *text, struct bk_error *err)
+{
+	struct bk_trap_spec spec;
+	int r = bk_trap_parse(text, &spec, err);
+
+	if (!r)
+		r = make_room(device, err);
+	if (!r)
+		device->traps[device->trap_count++] = (struct cli_trap){ .spec = spec };
+	return r;
+}
+
+int cli_traps_open(struct cli_device *device, struct bk_error *err)
+{
+	struct bk_error inner;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < device->trap_count; i++) {
+		struct cli_trap *trap = &device->traps[i];
+
+		r = bk_trap_add_spec(device->mediate, &trap->spec, &trap->trap, &inner);
+		if (r)
+			bk_fail(err, -r, "%s: %s", device->spec, inner.text);
+	}
+	return r;
+}
+
+int cli_traps_add(struct cli_device *device, const char *text, struct bk_error *err)
+{
+	struct cli_trap *trap;
+	int r = cli_traps_parse(device, text, err);
+
+	if (r)
+		return r;
+	trap = &device->traps[device->trap_count - 1];
+	r = bk_trap_add_spec(device->mediate, &trap->spec, &trap->trap, err);
+	if (r)
+		device->trap_count--;
+	return r;
+}
+
+int cli_traps_replace(struct cli_device *device, const char *text, struct bk_error *err)
+{
+	struct bk_trap_spec spec;
+	struct bk_trap *new;
+	struct cli_trap *trap;
+	int r = bk_trap_parse(text, &spec, err);
+
+	if (r)
+		return r;
+	trap = find(device, &spec, text, err);
+	if (!trap)
+		return -ENOENT;
+	r = bk_trap_replace_spec(trap->trap, &spec, &new, err);
+	if (!r)
+		*trap = (struct cli_trap){ spec, new };
+	return r;
+}
+
+int cli_traps_remove(struct cli_device *device, const char *text, struct bk_error *err)
+{
+	struct bk_trap_spec spec;
+	struct cli_trap *trap;
+	int r = bk_trap_parse(text, &spec, err);
+
+	if (r)
+		return r;
+	trap = find(device, &spec, text, err);
+	if (!trap)
+		return -ENOENT;
+	r = bk_trap_remove(trap->trap);
+	if (r)
+		return bk_fail(err, -r, "%s: %s: out of memory", device->name, text);
+	*trap = device->traps[--device->trap_count];
+	return 0;
+}
