@@ -280,8 +280,10 @@ struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge);
  * and returns its offset. `offset` 0 chooses the next free one. -EINVAL if it
  * would overlap the header or another capability, is not 4-byte aligned or
  * runs past the end; -ENOSPC if nothing is free; -EEXIST where one of a kind
- * is allowed and there is one; -EBUSY if the function is attached; -ENOMEM.
- * Chains keep the order of offsets and cannot loop. Owner only, before attach.
+ * is allowed and there is one; -ENOMEM. Owner only; before the function is
+ * attached or while a guest uses it: a read of config space sees all of it or
+ * nothing. Chains keep the order of offsets, so that they cannot loop, not
+ * even for a guest that follows one while it changes. No function lock held.
  */
 
 /* Any capability: `size` bytes with the id and next pointer included (those
@@ -290,6 +292,16 @@ int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned
 			  const void *bytes, const void *writable, const void *w1c);
 int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
 			unsigned size, const void *bytes, const void *writable, const void *w1c);
+
+/*
+ * Takes the capability that begins at `offset` out of its chain. Its registers
+ * read zero and take no writes, and what it did is done no more: interrupts are
+ * off, the function is in D0, a BAR has its size of before. The MSI-X table and
+ * PBA answer with errors until their regions are removed. -ENOENT: none begins
+ * there. -EBUSY: the PCI Express capability of a port with a slot. Owner only,
+ * no function lock held.
+ */
+int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset);
 
 /* Power management (PM 3.2). Outside D0 nothing decodes; from D3hot back in D0
  * registers are as programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
@@ -327,6 +339,37 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
 
 /* Advanced features (AF ECN): a FLR for conventional functions. */
 int bk_pci_af_add(struct bk_pci_function *function, unsigned offset);
+
+struct bk_pci_resizable {
+	unsigned bar;   /* of memory */
+	uint64_t sizes; /* that it may have, or-ed, from 1 MiB up: that of the desc is one of them */
+};
+
+/*
+ * Resizable BARs (PCIe 7.8.6), at most 6. The BAR's size is what its control
+ * register says, at once; the next smaller one where that is none of `sizes`
+ * (the smallest, if there is no smaller). At reset it is that of the desc.
+ * -EINVAL also for no memory BAR, one named twice, and a size that its space
+ * or, above 2 GiB, a 32-bit BAR has no room for.
+ */
+int bk_pci_resizable_add(struct bk_pci_function *function, unsigned offset,
+			 const struct bk_pci_resizable *bars, unsigned count);
+
+/* Device serial number (PCIe 7.9.3). */
+int bk_pci_serial_add(struct bk_pci_function *function, unsigned offset, uint64_t serial);
+
+/*
+ * Of a vendor: PCI 3.0 appendix H, PCIe 7.9.5 (VSEC) and 7.9.6 (DVSEC).
+ * `bytes` and `writable` (each may be NULL: zero) are the `size` bytes that
+ * follow the header, in which id and length are filled in: from 3 on of a
+ * vendor-specific capability, from 8 on of a VSEC, from 10 on of a DVSEC.
+ */
+int bk_pci_vendor_add(struct bk_pci_function *function, unsigned offset, const void *bytes,
+		      const void *writable, unsigned size);
+int bk_pci_vendor_extended_add(struct bk_pci_function *function, unsigned offset, uint16_t id,
+			       uint8_t revision, const void *bytes, const void *writable, unsigned size);
+int bk_pci_dvsec_add(struct bk_pci_function *function, unsigned offset, uint16_t vendor, uint16_t id,
+		     uint8_t revision, const void *bytes, const void *writable, unsigned size);
 
 /*
  * Fills what answers in the BARs that hold the MSI-X table and the PBA: name,
@@ -376,8 +419,8 @@ void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_i
 int bk_pci_function_line(struct bk_pci_function *function);
 
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
- * masked, not a bus master (COMMAND bit 2), outside D0, on no bus or below a bridge that forwards nothing. -EINVAL beyond the vectors enabled,
- * -EPERM with irq ops. Any thread, no function lock held. */
+ * masked, not a bus master (COMMAND bit 2), outside D0, on no bus or below a bridge that forwards nothing.
+ * -EINVAL beyond the vectors enabled, -EPERM with irq ops. Any thread, no function lock held. */
 int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector);
 
 /* A function's INTx level (STATUS bit 3; gated by Interrupt Disable, MSI,

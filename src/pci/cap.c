@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Capabilities: who holds which bytes, and the two chains (PCI 3.0 6.7, PCIe 7.6.3). */
+/* Capabilities: who holds which bytes, and the two chains (PCI 3.0 6.7, PCIe 7.6.3), which may change while a
+ * guest reads them. */
 #include "cap.h"
 
 #include <errno.h>
@@ -8,10 +9,10 @@
 
 #include "function.h"
 
-static bool one_of_a_kind(uint16_t id)
+static bool one_of_a_kind(bool extended, uint16_t id)
 {
-	return id == BK__CAP_PM || id == BK__CAP_MSI || id == BK__CAP_EXPRESS || id == BK__CAP_MSIX ||
-	       id == BK__CAP_AF;
+	return !extended && (id == BK__CAP_PM || id == BK__CAP_MSI || id == BK__CAP_EXPRESS ||
+			     id == BK__CAP_MSIX || id == BK__CAP_AF);
 }
 
 static bool is_extended(const struct bk__capability *capability)
@@ -54,6 +55,14 @@ static int place(const struct bk_pci_function *function, bool extended, unsigned
 	return -ENOSPC;
 }
 
+bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id)
+{
+	for (unsigned i = 0; i < function->capability_count; i++)
+		if (function->capabilities[i].id == id && is_extended(&function->capabilities[i]) == extended)
+			return true;
+	return false;
+}
+
 static int remember(struct bk_pci_function *function, const struct bk__capability *capability)
 {
 	unsigned i = function->capability_count;
@@ -69,22 +78,24 @@ static int remember(struct bk_pci_function *function, const struct bk__capabilit
 	return 0;
 }
 
-/* Pointers in order of offsets, so that no chain can loop. */
+/* Pointers in order of offsets, so that no chain can loop, also for who walks it while it changes. */
 static void link_standard(struct bk_pci_function *function)
 {
+	struct bk__config *config = &function->config;
 	unsigned pointer = BK__CAPABILITIES;
+	uint64_t status = bk__config_get(config, BK__STATUS, 1) & ~(uint64_t)BK__STATUS_CAPABILITIES;
 
 	for (unsigned i = 0; i < function->capability_count; i++) {
 		const struct bk__capability *capability = &function->capabilities[i];
 
 		if (is_extended(capability))
 			break;
-		bk__config_preset(&function->config, pointer, 1, capability->offset);
-		bk__config_preset(&function->config, BK__STATUS, 2,
-				  bk__config_get(&function->config, BK__STATUS, 2) | BK__STATUS_CAPABILITIES);
+		bk__config_preset(config, pointer, 1, capability->offset);
+		status |= BK__STATUS_CAPABILITIES;
 		pointer = capability->offset + 1;
 	}
-	bk__config_preset(&function->config, pointer, 1, 0);
+	bk__config_preset(config, pointer, 1, 0);
+	bk__config_preset(config, BK__STATUS, 1, status); /* the lower byte: nothing in it is the guest's */
 }
 
 /* The chain begins at BK__EXTENDED even if nothing is there: a header of id 0 leads on. */
@@ -107,19 +118,19 @@ static void link_extended(struct bk_pci_function *function)
 			  bk__config_get(&function->config, header + 2, 2) & 0xf);
 }
 
-static int add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version, unsigned offset,
-	       unsigned size, const void *bytes, const void *writable, const void *w1c)
+int bk__capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
+		       unsigned offset, unsigned size, const void *bytes, const void *writable,
+		       const void *w1c)
 {
 	struct bk__config *config = &function->config;
 	struct bk__capability capability = { .size = size, .id = id };
 	unsigned header = extended ? 4 : 2;
 	int at, error;
 
-	if (function->bus)
-		return -EBUSY;
-	for (unsigned i = 0; !extended && one_of_a_kind(id) && i < function->capability_count; i++)
-		if (function->capabilities[i].id == id && !is_extended(&function->capabilities[i]))
-			return -EEXIST;
+	if (extended && !function->desc.extended)
+		return -EINVAL;
+	if (one_of_a_kind(extended, id) && bk__capability_has(function, extended, id))
+		return -EEXIST;
 	at = place(function, extended, offset, size);
 	if (at < 0)
 		return at;
@@ -147,13 +158,76 @@ static int add(struct bk_pci_function *function, bool extended, uint16_t id, uin
 int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
 			  const void *bytes, const void *writable, const void *w1c)
 {
-	return add(function, false, id, 0, offset, size, bytes, writable, w1c);
+	int at;
+
+	bk__function_lock(function);
+	at = bk__capability_add(function, false, id, 0, offset, size, bytes, writable, w1c);
+	bk__function_unlock(function);
+	return at;
 }
 
 int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
 			unsigned size, const void *bytes, const void *writable, const void *w1c)
 {
-	if (!function->desc.extended)
-		return -EINVAL;
-	return add(function, true, id, version, offset, size, bytes, writable, w1c);
+	int at;
+
+	bk__function_lock(function);
+	at = bk__capability_add(function, true, id, version, offset, size, bytes, writable, w1c);
+	bk__function_unlock(function);
+	return at;
+}
+
+/* What is modelled of the capability there is no more. */
+static void forget(struct bk_pci_function *function, unsigned offset)
+{
+	if (function->pm == offset)
+		function->pm = 0;
+	if (function->express == offset)
+		function->express = 0;
+	if (function->af == offset)
+		function->af = 0;
+	if (function->msi.offset == offset)
+		function->msi = (struct bk__msi){ 0 };
+	if (function->msix.offset == offset) {
+		free(function->msix.table);
+		function->msix = (struct bk__msix){ 0 };
+	}
+	if (function->resizable == offset)
+		bk__resize_forget(function);
+}
+
+static int drop(struct bk_pci_function *function, unsigned offset)
+{
+	struct bk__capability *all = function->capabilities;
+	unsigned at = 0, size;
+
+	while (at < function->capability_count && all[at].offset != offset)
+		at++;
+	if (at == function->capability_count)
+		return -ENOENT;
+	if (function->slot.there && offset == function->express)
+		return -EBUSY;
+	forget(function, offset);
+	size = all[at].size;
+	memmove(&all[at], &all[at + 1], (function->capability_count - at - 1) * sizeof(*all));
+	function->capability_count--;
+	for (unsigned i = offset; i < offset + size; i++) {
+		bk__config_preset(&function->config, i, 1, 0);
+		bk__config_allow(&function->config, i, 1, 0, 0);
+	}
+	link_standard(function);
+	if (function->desc.extended)
+		link_extended(function);
+	bk__function_settle(function);
+	return 0;
+}
+
+int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset)
+{
+	int error;
+
+	bk__function_lock(function);
+	error = drop(function, offset);
+	bk__function_unlock(function);
+	return error;
 }

@@ -70,7 +70,12 @@ uint8_t bk__config_shown(const struct bk__config *config, unsigned offset)
 	return (uint8_t)((config->value[offset] & config->shown[offset]) | config->fixed[offset]);
 }
 
+void bk__config_revert(struct bk__config *config, unsigned offset, unsigned width)
+{
+	memcpy(config->value + offset, config->reset + offset, width);
+}
+
 void bk__config_reset(struct bk__config *config)
 {
-	memcpy(config->value, config->reset, config->size);
+	bk__config_revert(config, 0, config->size);
 }

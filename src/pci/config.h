@@ -77,7 +77,8 @@ void bk__config_write(struct bk__config *config, unsigned offset, unsigned width
 /* What a guest reads in that byte. */
 uint8_t bk__config_shown(const struct bk__config *config, unsigned offset);
 
-/* All values to their reset values. */
+/* Those bytes to their reset values, or all. */
+void bk__config_revert(struct bk__config *config, unsigned offset, unsigned width);
 void bk__config_reset(struct bk__config *config);
 
 #endif

@@ -58,7 +58,7 @@ static void allow(struct bk_pci_function *function, const struct control *contro
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
+static int express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
 {
 	struct bk__config *config = &function->config;
 	unsigned capabilities, type;
@@ -66,7 +66,7 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
 
 	if (size < SIZE_LEAST || size > SIZE || !bytes)
 		return -EINVAL;
-	at = bk_pci_capability_add(function, BK__CAP_EXPRESS, offset, size, bytes, NULL, NULL);
+	at = bk__capability_add(function, false, BK__CAP_EXPRESS, 0, offset, size, bytes, NULL, NULL);
 	if (at < 0)
 		return at;
 	function->express = (unsigned)at;
@@ -80,6 +80,16 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
 		allow(function, of_slots, COUNT(of_slots), size);
 	if (type == TYPE_ROOT_PORT || type == TYPE_EVENT_COLLECTOR)
 		allow(function, of_roots, COUNT(of_roots), size);
+	return at;
+}
+
+int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
+{
+	int at;
+
+	bk__function_lock(function);
+	at = express_add(function, offset, bytes, size);
+	bk__function_unlock(function);
 	return at;
 }
 
@@ -105,13 +115,23 @@ enum {
 	AF_SIZE = 6,
 };
 
-int bk_pci_af_add(struct bk_pci_function *function, unsigned offset)
+static int af_add(struct bk_pci_function *function, unsigned offset)
 {
 	static const uint8_t bytes[AF_SIZE] = { [AF_LENGTH] = AF_SIZE, [AF_CAPABILITIES] = 3 };
-	int at = bk_pci_capability_add(function, BK__CAP_AF, offset, AF_SIZE, bytes, NULL, NULL);
+	int at = bk__capability_add(function, false, BK__CAP_AF, 0, offset, AF_SIZE, bytes, NULL, NULL);
 
 	if (at > 0)
 		function->af = (unsigned)at;
+	return at;
+}
+
+int bk_pci_af_add(struct bk_pci_function *function, unsigned offset)
+{
+	int at;
+
+	bk__function_lock(function);
+	at = af_add(function, offset);
+	bk__function_unlock(function);
 	return at;
 }
 

@@ -30,6 +30,7 @@ void bk__function_upstream(struct bk_pci_function *function)
 
 void bk__function_settle(struct bk_pci_function *function)
 {
+	bk__resize_settle(function);
 	bk__map_settle(function);
 	bk__function_upstream(function);
 	bk__slot_settle(function);
@@ -48,14 +49,14 @@ int bk__function_reset(struct bk_pci_function *function)
 }
 
 /* A bridge may have to reset what is below: who is there must not change meanwhile. */
-static void lock_for_change(struct bk_pci_function *function)
+void bk__function_lock(struct bk_pci_function *function)
 {
 	if (function->secondary)
 		pthread_mutex_lock(&function->secondary->host->lock);
 	pthread_mutex_lock(&function->lock);
 }
 
-static void unlock_after_change(struct bk_pci_function *function)
+void bk__function_unlock(struct bk_pci_function *function)
 {
 	pthread_mutex_unlock(&function->lock);
 	if (function->secondary)
@@ -81,7 +82,7 @@ static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64
 	bool resets;
 	int error = 0;
 
-	lock_for_change(function);
+	bk__function_lock(function);
 	old_state = bk__pm_state(function);
 	resets = function->secondary && bk__bridge_resets(function);
 	bk__config_write(&function->config, at, width, value);
@@ -94,7 +95,7 @@ static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64
 		bk__function_settle(function);
 	if (function->secondary && !resets && bk__bridge_resets(function))
 		bk__bus_reset(function->secondary);
-	unlock_after_change(function);
+	bk__function_unlock(function);
 	return error;
 }
 
@@ -247,9 +248,9 @@ int bk_pci_function_destroy(struct bk_pci_function *function)
 {
 	int error;
 
-	lock_for_change(function);
+	bk__function_lock(function);
 	error = function->bus || (function->secondary && !bk__bus_empty(function->secondary)) ? -EBUSY : 0;
-	unlock_after_change(function);
+	bk__function_unlock(function);
 	/* Waiting also tells a handler that it must not. What is done stays done for a second try. */
 	if (!error)
 		error = bk_domain_synchronize(function->domain);
@@ -303,9 +304,9 @@ int bk_pci_function_reset(struct bk_pci_function *function)
 {
 	int error;
 
-	lock_for_change(function);
+	bk__function_lock(function);
 	error = bk__function_reset(function);
-	unlock_after_change(function);
+	bk__function_unlock(function);
 	return error;
 }
 
@@ -318,8 +319,8 @@ int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct
 		return -EINVAL;
 	pthread_mutex_lock(&function->lock);
 	place = bk__map_wanted(function, index);
-	pthread_mutex_unlock(&function->lock);
 	*state = (struct bk_pci_bar_state){ .address = place.first, .size = bar->size, .decodes = place.on };
+	pthread_mutex_unlock(&function->lock);
 	return 0;
 }
 
@@ -332,7 +333,7 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
 		return -EINVAL;
 	if (function->bus)
 		return -EBUSY;
-	lock_for_change(function);
+	bk__function_lock(function);
 	for (size_t i = 0; i < count; i++) {
 		unsigned at = offset + (unsigned)i;
 
@@ -345,6 +346,6 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
 	}
 	function->command = bk__command(function);
 	bk__function_settle(function);
-	unlock_after_change(function);
+	bk__function_unlock(function);
 	return 0;
 }

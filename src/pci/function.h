@@ -45,7 +45,7 @@ struct bk_pci_function {
 	struct bk__capability *capabilities; /* by offset */
 	unsigned capability_count;
 
-	unsigned pm, express, af; /* where the capability is, 0: nowhere */
+	unsigned pm, express, af, resizable; /* where the capability is, 0: nowhere */
 	bool no_soft_reset;
 	struct bk__msi msi;
 	struct bk__msix msix;
@@ -72,6 +72,15 @@ uint64_t bk__function_bar_raw(const struct bk_pci_function *function, unsigned i
 /* The register of a BAR (or of BK_PCI_ROM). */
 unsigned bk__function_bar_register(const struct bk_pci_function *function, unsigned index);
 
+/* A BAR's size from now on, in what is read of its register and in what it takes. */
+void bk__function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size);
+
+/* BARs have the sizes that the capability for it says. */
+void bk__resize_settle(struct bk_pci_function *function);
+
+/* The capability is dropped: they have those that they had at reset. */
+void bk__resize_forget(struct bk_pci_function *function);
+
 /* The read-only part of the header, and what is writable in it (PCI 3.0 6.1). */
 void bk__header_fill(struct bk_pci_function *function);
 
@@ -88,6 +97,10 @@ int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
 
 /* A guest's view of one byte, with what is not kept in the registers. */
 uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset);
+
+/* For changes of registers: the host's lock too, if it is a bridge. */
+void bk__function_lock(struct bk_pci_function *function);
+void bk__function_unlock(struct bk_pci_function *function);
 
 void bk__function_settle(struct bk_pci_function *function);
 

@@ -31,6 +31,23 @@ uint64_t bk__function_bar_raw(const struct bk_pci_function *function, unsigned i
 }
 
 /* All that is written is kept; the size shows in what is read. */
+static void show_size(struct bk_pci_function *function, unsigned index)
+{
+	const struct bk_pci_bar *bar = bk__function_bar(function, index);
+	unsigned at = bk__function_bar_register(function, index);
+
+	for (unsigned i = 0; i < bar_width(bar); i++)
+		function->config.shown[at + i] = (uint8_t)(bk__bar_shown(bar, index == BK_PCI_ROM) >> 8 * i);
+}
+
+void bk__function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size)
+{
+	if (function->desc.bars[index].size == size)
+		return;
+	function->desc.bars[index].size = size;
+	show_size(function, index);
+}
+
 static void bar_fill(struct bk_pci_function *function, unsigned index)
 {
 	const struct bk_pci_bar *bar = bk__function_bar(function, index);
@@ -41,8 +58,7 @@ static void bar_fill(struct bk_pci_function *function, unsigned index)
 	if (!bar)
 		return;
 	bk__config_allow(config, at, bar_width(bar), UINT64_MAX, 0);
-	for (unsigned i = 0; i < bar_width(bar); i++)
-		config->shown[at + i] = (uint8_t)(bk__bar_shown(bar, rom) >> 8 * i);
+	show_size(function, index);
 	config->fixed[at] = (uint8_t)bk__bar_type(bar, rom);
 }
 

@@ -26,7 +26,7 @@ static unsigned mask_offset(const struct bk__msi *msi)
 	return data_offset(msi) + 4;
 }
 
-int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
+static int msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
 		   bool maskable)
 {
 	struct bk__msi msi = { .vectors = vectors, .address64 = address64, .maskable = maskable };
@@ -38,7 +38,7 @@ int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 		log++;
 	if (1u << log != vectors)
 		return -EINVAL;
-	at = bk_pci_capability_add(function, BK__CAP_MSI, offset, size, NULL, NULL, NULL);
+	at = bk__capability_add(function, false, BK__CAP_MSI, 0, offset, size, NULL, NULL, NULL);
 	if (at < 0)
 		return at;
 	msi.offset = (unsigned)at;
@@ -52,6 +52,17 @@ int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 	if (maskable)
 		bk__config_allow(config, mask_offset(&msi), 4, UINT32_MAX >> (32 - vectors), 0);
 	function->msi = msi;
+	return at;
+}
+
+int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
+		   bool maskable)
+{
+	int at;
+
+	bk__function_lock(function);
+	at = msi_add(function, offset, vectors, address64, maskable);
+	bk__function_unlock(function);
 	return at;
 }
 

@@ -39,7 +39,7 @@ static bool fits(const struct bk_pci_function *function, unsigned index, uint32_
 	return bar && bar->kind != BK_PCI_BAR_IO && !(offset & 7) && offset + size <= bar->size;
 }
 
-int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
+static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
 		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
 {
 	struct bk__config *config = &function->config;
@@ -53,7 +53,7 @@ int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 	table = calloc(vectors, BK__MSIX_ENTRY);
 	if (!table)
 		return -ENOMEM;
-	at = bk_pci_capability_add(function, BK__CAP_MSIX, offset, 12, NULL, NULL, NULL);
+	at = bk__capability_add(function, false, BK__CAP_MSIX, 0, offset, 12, NULL, NULL, NULL);
 	if (at < 0) {
 		free(table);
 		return at;
@@ -72,6 +72,17 @@ int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 		.table = table,
 	};
 	bk__msix_reset(function);
+	return at;
+}
+
+int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
+		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
+{
+	int at;
+
+	bk__function_lock(function);
+	at = msix_add(function, offset, vectors, table_bar, table_offset, pba_bar, pba_offset);
+	bk__function_unlock(function);
 	return at;
 }
 

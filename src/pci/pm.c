@@ -18,9 +18,9 @@ enum {
 	PME_STATUS = 0x8000,
 };
 
-int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
+static int pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
 {
-	int at = bk_pci_capability_add(function, BK__CAP_PM, offset, 8, NULL, NULL, NULL);
+	int at = bk__capability_add(function, false, BK__CAP_PM, 0, offset, 8, NULL, NULL, NULL);
 
 	if (at < 0)
 		return at;
@@ -30,6 +30,16 @@ int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pm
 			 pmc & PMC_PME ? PME_STATUS : 0);
 	function->pm = (unsigned)at;
 	function->no_soft_reset = no_soft_reset;
+	return at;
+}
+
+int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
+{
+	int at;
+
+	bk__function_lock(function);
+	at = pm_add(function, offset, pmc, no_soft_reset);
+	bk__function_unlock(function);
 	return at;
 }
 

@@ -30,6 +30,7 @@ enum {
 	CONTROL = 0x3e,
 	PMCSR = REG_PM + 4,
 	DEVICE_CONTROL = REG_EXPRESS + 8,
+	BAR_SIZE = REG_RESIZABLE + 9, /* of BAR 0 */
 };
 
 enum { CONTROL_ISA = 4, CONTROL_VGA = 8, CONTROL_16BIT = 0x10, CONTROL_RESET = 0x40 };
@@ -55,6 +56,18 @@ static const struct bk_pci_bar *bar_of(const struct reg_function *function, unsi
 								     : NULL;
 
 	return bar && bar->kind != BK_PCI_BAR_NONE ? bar : NULL;
+}
+
+/* PCIe 7.8.6.3; a size there is none of is the next smaller one. */
+static uint64_t size_of(const struct reg_function *function, unsigned index)
+{
+	unsigned log = function->bytes[BAR_SIZE] + 20;
+
+	if (index || !function->sizes)
+		return bar_of(function, index)->size;
+	while (!(function->sizes >> log & 1))
+		log--;
+	return UINT64_C(1) << log;
 }
 
 static unsigned bar_register(const struct reg_function *function, unsigned index)
@@ -129,6 +142,8 @@ static uint8_t writable(const struct reg_function *function, unsigned offset)
 		if (function->bridge)
 			return function->desc->extended ? 0 : 0xff;
 		return 0;
+	case BAR_SIZE:
+		return function->sizes ? 15 : 0;
 	default:
 		return function->bridge ? bridge_writable(offset) : 0;
 	}
@@ -222,7 +237,7 @@ uint8_t reg_byte(const struct registers *all, unsigned index, unsigned offset)
 	bar = bar_at(function, offset, &which, &at);
 	if (!bar)
 		return byte;
-	byte &= (uint8_t)(~(bar->size - 1) >> 8 * at) | (at == 0 && which == BK_PCI_ROM);
+	byte &= (uint8_t)(~(size_of(function, which) - 1) >> 8 * at) | (at == 0 && which == BK_PCI_ROM);
 	if (at == 0 && which != BK_PCI_ROM)
 		byte |= (uint8_t)(bar->kind == BK_PCI_BAR_IO      ? 1
 				  : bar->kind == BK_PCI_BAR_MEM64 ? 4
@@ -239,7 +254,7 @@ static struct reg_place bar_place(const struct registers *all, const struct reg_
 	const struct bk_pci_bar *bar = bar_of(function, index);
 	struct reg_place place = { 0 };
 	unsigned at = bar_register(function, index);
-	uint64_t low, high = 0;
+	uint64_t low, high = 0, size;
 	bool rom = index == BK_PCI_ROM;
 
 	if (!bar)
@@ -248,8 +263,9 @@ static struct reg_place bar_place(const struct registers *all, const struct reg_
 	low = get(function, at, 4);
 	if (bar->kind == BK_PCI_BAR_MEM64)
 		high = get(function, at + 4, 4);
-	place.first = (high << 32 | low) / bar->size * bar->size;
-	place.last = place.first + (bar->size - 1);
+	size = size_of(function, index);
+	place.first = (high << 32 | low) / size * size;
+	place.last = place.first + (size - 1);
 	place.on = function->bytes[COMMAND] & (place.io ? 1 : 2) && (!rom || low & 1) &&
 		   (low | (rom        ? 0x7ff
 			   : place.io ? 3

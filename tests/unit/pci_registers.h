@@ -14,10 +14,11 @@
 enum {
 	REG_BRIDGES = 4, /* they come first */
 	REG_FUNCTIONS = 10,
-	REG_BYTES = 256,
+	REG_BYTES = 0x110,
 	REG_PM = 0x40,
 	REG_EXPRESS = 0x48,
 	REG_EXPRESS_SIZE = 60,
+	REG_RESIZABLE = 0x100,
 };
 
 /* What a function shows; the numbers up to the ROM are those of BARs. */
@@ -38,6 +39,7 @@ enum { REG_ROOT = -1, REG_NOWHERE = -2 }; /* else the bridge above */
 struct reg_function {
 	const struct bk_pci_function_desc *desc;
 	bool bridge, keeps, flr; /* keeps: No_Soft_Reset */
+	uint64_t sizes;          /* that BAR 0 may have; 0: it is not resizable */
 	int parent;
 	uint8_t devfn;
 	uint8_t bytes[REG_BYTES];
@@ -80,7 +82,7 @@ void reg_clear(struct reg_function *function);
 /* A config write of up to 8 bytes that is made whole, with all that follows from it. */
 void reg_write(struct registers *all, unsigned function, unsigned offset, unsigned width, uint64_t value);
 
-/* What a guest reads in that byte of the header (below 0x40), and at REG_PM + 4. */
+/* What a guest reads in that byte of the header (below 0x40), and of what can be written above. */
 uint8_t reg_byte(const struct registers *all, unsigned function, unsigned offset);
 
 /* After changes, before what follows. */

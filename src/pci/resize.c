@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Resizable BARs (PCIe 7.8.6): the size of a BAR as one more thing that registers say. */
+#include <errno.h>
+
+#include "cap.h"
+#include "function.h"
+
+/* For each BAR, from 4: the sizes it may have, and the control register. */
+enum {
+	ENTRY = 8,
+	CONTROL = 4,     /* in an entry */
+	INDEX = 7,       /* in the control register */
+	COUNT_SHIFT = 5, /* three bits, in the first one only */
+	SIZE_SHIFT = 8,  /* six bits: 0 is 1 MiB */
+	SIZE_BITS = 0x3f,
+	LEAST = 20, /* 2^20 bytes, bit 4 of the first register */
+	UPPER = 48, /* 2^48 bytes, bit 16 of the control register */
+};
+
+static unsigned log2_of(uint64_t size)
+{
+	unsigned log = 0;
+
+	while (size >>= 1)
+		log++;
+	return log;
+}
+
+static bool fits(const struct bk_pci_function *function, const struct bk_pci_resizable *of)
+{
+	const struct bk_pci_bar *bar = of->bar < BK_PCI_BARS ? bk__function_bar(function, of->bar) : NULL;
+	uint64_t largest;
+
+	if (!bar || bar->kind == BK_PCI_BAR_IO || !(of->sizes & bar->size) ||
+	    of->sizes & ((UINT64_C(1) << LEAST) - 1))
+		return false;
+	largest = UINT64_C(1) << log2_of(of->sizes);
+	return largest - 1 <= bk_space_last(bar->space) &&
+	       (bar->kind == BK_PCI_BAR_MEM64 || largest <= UINT64_C(1) << 31);
+}
+
+/* Bits of the size that are needed to say any of them; the others are read-only zero. */
+static unsigned size_bits(uint64_t sizes)
+{
+	unsigned bits = 0;
+
+	for (unsigned log = LEAST; log < 64; log++)
+		if (sizes >> log & 1)
+			bits |= log - LEAST;
+	return bits;
+}
+
+static int resizable_add(struct bk_pci_function *function, unsigned offset,
+			 const struct bk_pci_resizable *bars, unsigned count)
+{
+	struct bk__config *config = &function->config;
+	unsigned seen = 0;
+	int at;
+
+	if (!count || count > BK_PCI_BARS)
+		return -EINVAL;
+	if (function->resizable)
+		return -EEXIST;
+	for (unsigned i = 0; i < count; seen |= 1u << bars[i++].bar)
+		if (!fits(function, &bars[i]) || seen >> bars[i].bar & 1)
+			return -EINVAL;
+	at = bk__capability_add(function, true, BK__EXTENDED_RESIZABLE, 1, offset, 4 + ENTRY * count, NULL,
+				NULL, NULL);
+	if (at < 0)
+		return at;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned entry = (unsigned)at + 4 + ENTRY * i;
+		unsigned size = log2_of(bk__function_bar(function, bars[i].bar)->size) - LEAST;
+
+		bk__config_preset(config, entry, 4, bars[i].sizes >> LEAST << 4);
+		bk__config_preset(config, entry + CONTROL, 4,
+				  (bars[i].sizes >> UPPER) << 16 | size << SIZE_SHIFT |
+					  (i ? 0 : count << COUNT_SHIFT) | bars[i].bar);
+		bk__config_allow(config, entry + CONTROL + 1, 1, size_bits(bars[i].sizes), 0);
+	}
+	function->resizable = (unsigned)at;
+	return at;
+}
+
+int bk_pci_resizable_add(struct bk_pci_function *function, unsigned offset,
+			 const struct bk_pci_resizable *bars, unsigned count)
+{
+	int at;
+
+	bk__function_lock(function);
+	at = resizable_add(function, offset, bars, count);
+	bk__function_unlock(function);
+	return at;
+}
+
+/* What the registers of an entry say: the size in them, or the next smaller one there is, or the smallest. */
+static uint64_t size_of(uint64_t capability, uint64_t control)
+{
+	uint64_t sizes = (capability >> 4) << LEAST | control >> 16 << UPPER;
+	unsigned log = (unsigned)(control >> SIZE_SHIFT & SIZE_BITS) + LEAST;
+
+	if (log > 63)
+		log = 63;
+	for (unsigned i = log; i >= LEAST; i--)
+		if (sizes >> i & 1)
+			return UINT64_C(1) << i;
+	return sizes & (~sizes + 1);
+}
+
+/* Where the entries end. */
+static unsigned end(const struct bk_pci_function *function)
+{
+	unsigned first = function->resizable + 4;
+
+	return first +
+	       ENTRY * ((unsigned)bk__config_get(&function->config, first + CONTROL, 1) >> COUNT_SHIFT);
+}
+
+void bk__resize_settle(struct bk_pci_function *function)
+{
+	const struct bk__config *config = &function->config;
+
+	if (!function->resizable)
+		return;
+	for (unsigned entry = function->resizable + 4; entry < end(function); entry += ENTRY) {
+		uint64_t control = bk__config_get(config, entry + CONTROL, 4);
+
+		bk__function_bar_resize(function, control & INDEX,
+					size_of(bk__config_get(config, entry, 4), control));
+	}
+}
+
+void bk__resize_forget(struct bk_pci_function *function)
+{
+	bk__config_revert(&function->config, function->resizable, end(function) - function->resizable);
+	bk__resize_settle(function);
+	function->resizable = 0;
+}

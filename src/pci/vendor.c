@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Capabilities that only say something: of a vendor, of somebody else's standard, and the serial number. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "cap.h"
+#include "config.h"
+#include "function.h"
+
+/* Adds `head` and then `size` bytes of the owner's, which end within `most` bytes. */
+static int add(struct bk_pci_function *function, bool extended, uint16_t id, unsigned offset,
+	       const uint8_t *head, unsigned head_size, const void *bytes, const void *writable,
+	       unsigned size, unsigned most)
+{
+	uint8_t *all;
+	int at;
+
+	if (size > most - head_size)
+		return -EINVAL;
+	all = calloc(2, most);
+	if (!all)
+		return -ENOMEM;
+	memcpy(all, head, head_size);
+	if (bytes)
+		memcpy(all + head_size, bytes, size);
+	if (writable)
+		memcpy(all + most + head_size, writable, size);
+	bk__function_lock(function);
+	at = bk__capability_add(function, extended, id, 1, offset, head_size + size, all, all + most, NULL);
+	bk__function_unlock(function);
+	free(all);
+	return at;
+}
+
+int bk_pci_vendor_add(struct bk_pci_function *function, unsigned offset, const void *bytes,
+		      const void *writable, unsigned size)
+{
+	uint8_t head[3] = { 0, 0, (uint8_t)(sizeof(head) + size) };
+
+	return add(function, false, BK__CAP_VENDOR, offset, head, sizeof(head), bytes, writable, size,
+		   BK__EXTENDED - BK__HEADER_SIZE);
+}
+
+enum { EXTENDED_MOST = 0xf00 };
+
+int bk_pci_vendor_extended_add(struct bk_pci_function *function, unsigned offset, uint16_t id,
+			       uint8_t revision, const void *bytes, const void *writable, unsigned size)
+{
+	uint8_t head[8] = { 0 };
+
+	bk__store(head + 4, 4, id | (uint32_t)(revision & 15) << 16 | (uint32_t)(sizeof(head) + size) << 20);
+	return add(function, true, BK__EXTENDED_VENDOR, offset, head, sizeof(head), bytes, writable, size,
+		   EXTENDED_MOST);
+}
+
+int bk_pci_dvsec_add(struct bk_pci_function *function, unsigned offset, uint16_t vendor, uint16_t id,
+		     uint8_t revision, const void *bytes, const void *writable, unsigned size)
+{
+	uint8_t head[10] = { 0 };
+
+	bk__store(head + 4, 4,
+		  vendor | (uint32_t)(revision & 15) << 16 | (uint32_t)(sizeof(head) + size) << 20);
+	bk__store(head + 8, 2, id);
+	return add(function, true, BK__EXTENDED_DVSEC, offset, head, sizeof(head), bytes, writable, size,
+		   EXTENDED_MOST);
+}
+
+int bk_pci_serial_add(struct bk_pci_function *function, unsigned offset, uint64_t serial)
+{
+	uint8_t bytes[12] = { 0 };
+	int at = -EEXIST;
+
+	bk__store(bytes + 4, 8, serial);
+	bk__function_lock(function);
+	if (!bk__capability_has(function, true, BK__EXTENDED_SERIAL))
+		at = bk__capability_add(function, true, BK__EXTENDED_SERIAL, 1, offset, sizeof(bytes), bytes,
+					NULL, NULL);
+	bk__function_unlock(function);
+	return at;
+}
