@@ -21,6 +21,9 @@ void commit_batch(void);
 /* kvm.c */
 void kvm_moves(void);
 
+/* trap.c */
+void trap_costs(void);
+
 /* memory.c */
 void memory_per_region(void);
 void memory_growth(size_t moves);

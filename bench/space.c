@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Benchmark of the address space. It uses the public interface only, and so
+ * Benchmark of the address space, and of traps in it. It uses the public interface only, and so
  * can be linked with either library; the shared one is said in the first
  * argument, which is put after each name.
  */
@@ -13,7 +13,8 @@
  *        bench_space --count N  N dispatches and nothing else, under callgrind
  *        bench_space --moves N  moves among N regions only
  *        bench_space --growth N what N moves leave behind, in a process that did nothing else
- *        bench_space --kvm      moves with memory slots of KVM only */
+ *        bench_space --kvm      moves with memory slots of KVM only
+ *        bench_space --traps    traps of a mediated device only */
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
@@ -32,6 +33,10 @@ int main(int argc, char **argv)
 		kvm_moves();
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "--traps") == 0) {
+		trap_costs();
+		return 0;
+	}
 	dispatch_one_reader(argc > 1 ? argv[1] : "");
 	if (argc > 1)
 		return 0;
@@ -41,6 +46,7 @@ int main(int argc, char **argv)
 	commit_moves(10000, 40000);
 	commit_batch();
 	kvm_moves();
+	trap_costs();
 	memory_per_region();
 	return 0;
 }

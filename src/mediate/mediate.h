@@ -99,20 +99,23 @@ struct bk_mediate {
 	size_t trap_count, trap_room;
 };
 
-/* A trap, from bk_trap_add until nobody is inside it. */
+/* A trap, from bk_trap_add until nobody is inside it. What an access needs of it is in one cache line. */
 struct bk_trap {
-	struct bk_mediate *mediate;
-	struct bk_region *handle;
 	const struct bk_trap_ops *ops;
 	void *opaque;
-	struct bk_region_ops region_ops;
-	unsigned region;
-	uint64_t offset, length;
-	int priority; /* in the region's space */
-	struct bk__counts counts;
 	uint64_t last; /* value; relaxed */
+	struct bk__counts counts;
+	unsigned region;
+	int priority; /* in the region's space */
+
+	struct bk_mediate *mediate;
+	uint64_t offset, length;
+	struct bk_region *handle;
+	struct bk_region_ops region_ops;
 	char name[];
 };
+
+enum { BK__CACHE_LINE = 64 };
 
 /* "bar2", "rom", "config". */
 const char *bk__region_name(unsigned region);

@@ -286,23 +286,24 @@ int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_tr
 
 	if (r)
 		return r;
-	trap = calloc(1, sizeof(*trap) + length);
-	if (!trap)
+	if (posix_memalign((void **)&trap, BK__CACHE_LINE, sizeof(*trap) + length))
 		return bk_fail(err, ENOMEM, "%s: out of memory", name);
-	trap->mediate = m;
-	trap->ops = desc->ops;
-	trap->opaque = desc->opaque;
-	trap->region_ops = (struct bk_region_ops){
-		.read = trap_read,
-		.write = trap_write,
-		.released = trap_released,
-		.widths = desc->ops->widths,
-		.whole = desc->overlay ? trap_whole : NULL,
+	*trap = (struct bk_trap){
+		.ops = desc->ops,
+		.opaque = desc->opaque,
+		.region = desc->region,
+		.priority = priority,
+		.mediate = m,
+		.offset = offset,
+		.length = desc->length,
+		.region_ops = {
+			.read = trap_read,
+			.write = trap_write,
+			.released = trap_released,
+			.widths = desc->ops->widths,
+			.whole = desc->overlay ? trap_whole : NULL,
+		},
 	};
-	trap->region = desc->region;
-	trap->offset = offset;
-	trap->length = desc->length;
-	trap->priority = priority;
 	memcpy(trap->name, name, length);
 	*out = trap;
 	r = locked_exchange(m, old, trap);
