@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is read of a device before a guest has it: config space, capabilities, sizes. */
+#include "quirk/stack.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+/* Chains may loop or lead anywhere: as many steps as there is room for capabilities. */
+unsigned bk__find_cap(const uint8_t *config, unsigned size, bool extended, unsigned id)
+{
+	unsigned offset = extended ? 0x100 : config[0x34] & ~3u;
+	unsigned left = extended ? (BK__CONFIG_SIZE - 0x100) / 4 : 48;
+
+	if (extended ? size <= 0x100 : !(config[6] & 0x10))
+		return 0;
+	for (; left-- && offset >= (extended ? 0x100 : 0x40) && offset < size;) {
+		const uint32_t header = (uint32_t)bk__load(config + offset, extended ? 4 : 2);
+
+		if (extended && (!header || header == 0xffffffff))
+			return 0;
+		if ((header & (extended ? 0xffff : 0xff)) == id)
+			return offset;
+		offset = extended ? header >> 20 & ~3u : header >> 8 & ~3u;
+	}
+	return 0;
+}
+
+void bk__find_caps(const struct bk_quirk *quirk, const uint8_t *config, unsigned size, uint16_t *offsets)
+{
+	for (unsigned i = 0; i < quirk->cap_count; i++)
+		offsets[i] = (uint16_t)bk__find_cap(config, size, quirk->caps[i].extended, quirk->caps[i].id);
+}
+
+int bk__read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], unsigned *size,
+		    struct bk_error *err)
+{
+	struct bk_device_region region = { 0 };
+	int r = bk_device_region(device, BK_DEVICE_CONFIG, &region);
+
+	*size = region.size < BK__CONFIG_SIZE ? 256 : BK__CONFIG_SIZE;
+	if (!r && region.size < 256)
+		r = -EINVAL;
+	if (!r)
+		r = bk_device_read(device, BK_DEVICE_CONFIG, 0, config, *size);
+	return r < 0 ? bk_fail(err, -r, "%s: config space cannot be read: %s", device->name, strerror(-r))
+		     : 0;
+}
+
+int bk__read_sizes(struct bk_device *device, uint64_t sizes[BK__SIZE_COUNT], struct bk_error *err)
+{
+	for (unsigned i = 0; i < BK__SIZE_COUNT; i++) {
+		struct bk_device_region region = { 0 };
+		int r = bk_device_region(device, i, &region);
+
+		if (r < 0)
+			return bk_fail(err, -r, "%s: region %u does not describe itself: %s", device->name, i,
+				       strerror(-r));
+		sizes[i] = region.size;
+	}
+	return 0;
+}
+
+static int region_of(enum bk__place place)
+{
+	if (place == BK__HOST)
+		return BK_DEVICE_CONFIG;
+	return place <= BK__ROM ? (int)place : -1;
+}
+
+int bk__device_place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width,
+			  uint64_t *value)
+{
+	const int region = region_of(place);
+	uint8_t bytes[8] = { 0 };
+	int r = region < 0 ? -EINVAL : bk_device_read(opaque, (unsigned)region, offset, bytes, width);
+
+	*value = bk__load(bytes, width);
+	return r < 0 ? r : 0;
+}
+
+int bk__device_place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width,
+			   uint64_t value)
+{
+	const int region = region_of(place);
+	uint8_t bytes[8];
+	int r;
+
+	bk__store(bytes, width, value);
+	r = region < 0 ? -EINVAL : bk_device_write(opaque, (unsigned)region, offset, bytes, width);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Capabilities put in, left out and changed, in a copy of config space. */
+#include "quirk/stack.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+struct editing {
+	struct bk__bound *bound;
+	const struct bk__edit *edit;
+	unsigned base, size; /* what `here` is */
+};
+
+static int place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct editing *e = opaque;
+	struct bk__stack *stack = e->bound->stack;
+
+	if (place != BK__HERE)
+		return bk__device_place_read(stack->below, place, offset, width, value);
+	if (offset > e->size || width > e->size - offset)
+		return -EINVAL;
+	*value = bk__load(stack->config + e->base + offset, width);
+	return 0;
+}
+
+static void put(struct bk__stack *stack, unsigned offset, unsigned width, uint64_t value)
+{
+	bk__store(stack->config + offset, width, value);
+	memset(stack->mask + offset, 0xff, width);
+}
+
+static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct editing *e = opaque;
+
+	if (place != BK__HERE)
+		return -EPERM;
+	if (offset > e->size || width > e->size - offset)
+		return -EINVAL;
+	put(e->bound->stack, e->base + (unsigned)offset, width, value);
+	return 0;
+}
+
+/* ---- Chains ------------------------------------------------------------ */
+
+/* PCI 3.0 6.7: the pointer to the first is at 0x34, others are the second byte. PCIe 7.6.3: bits 31:20. */
+static unsigned next_of(const struct bk__stack *stack, unsigned offset, bool extended)
+{
+	return extended ? (unsigned)bk__load(stack->config + offset + 2, 2) >> 4 & ~3u
+			: stack->config[offset] & ~3u;
+}
+
+static void set_next(struct bk__stack *stack, unsigned offset, bool extended, unsigned next)
+{
+	if (extended)
+		put(stack, offset + 2, 2, (bk__load(stack->config + offset + 2, 2) & 0xf) | next << 4);
+	else
+		put(stack, offset, 1, next);
+}
+
+/* Where the pointer is that leads to `offset` (0: that ends the chain); 0: nowhere. For extended ones that is
+ * the capability, for standard ones the byte. */
+static unsigned pointer_to(const struct bk__stack *stack, unsigned offset, bool extended)
+{
+	unsigned at = extended ? 0x100 : 0x34;
+
+	for (unsigned left = BK__CONFIG_SIZE / 4; left--;) {
+		const unsigned next = next_of(stack, at, extended);
+
+		if (next == offset)
+			return at;
+		if (next < (extended ? 0x100 : 0x40) || next + 4 > stack->config_size)
+			return 0;
+		at = extended ? next : next + 1;
+	}
+	return 0;
+}
+
+/* Does a capability start in [offset, offset + size)? */
+static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size, bool extended)
+{
+	unsigned at = extended ? 0x100 : stack->config[0x34] & ~3u;
+
+	if (extended && !bk__load(stack->config + 0x100, 4))
+		return false;
+	if (!extended && !(stack->config[6] & 0x10))
+		return false;
+	for (unsigned left = BK__CONFIG_SIZE / 4; left-- && at >= 0x40 && at + 4 <= stack->config_size;) {
+		if (at >= offset && at < offset + size)
+			return true;
+		at = next_of(stack, extended ? at : at + 1, extended);
+	}
+	return false;
+}
+
+static int drop(struct bk__stack *stack, const struct bk__edit *edit)
+{
+	/* A chain may lead to the same one again and again. */
+	for (unsigned left = BK__CONFIG_SIZE / 4; left; left--) {
+		const unsigned offset =
+			bk__find_cap(stack->config, stack->config_size, edit->extended, (unsigned)edit->id);
+		const unsigned pointer = offset ? pointer_to(stack, offset, edit->extended) : 0;
+
+		if (!offset)
+			return 0;
+		if (edit->extended && offset == 0x100) {
+			/* The first stays as one that means nothing: it holds the pointer. */
+			put(stack, offset, 2, 0);
+			continue;
+		}
+		if (!pointer)
+			return -EINVAL;
+		set_next(stack, pointer, edit->extended,
+			 next_of(stack, edit->extended ? offset : offset + 1, edit->extended));
+		put(stack, offset, edit->extended ? 4 : 2, 0); /* it may lie in what another is taken for */
+	}
+	return -EINVAL;
+}
+
+static void link_in(struct bk__stack *stack, const struct bk__edit *edit, unsigned offset)
+{
+	unsigned last;
+
+	if (!edit->extended) {
+		const bool any = stack->config[6] & 0x10;
+
+		put(stack, offset, 1, (uint64_t)edit->id);
+		put(stack, offset + 1, 1, any ? stack->config[0x34] & ~3u : 0);
+		put(stack, 0x34, 1, offset);
+		stack->config[6] |= 0x10;
+		stack->mask[6] |= 0x10;
+		return;
+	}
+	last = offset == 0x100 ? 0 : pointer_to(stack, 0, true);
+	put(stack, offset, 4, (uint64_t)edit->id | (uint64_t)(edit->version ? edit->version : 1) << 16);
+	if (last)
+		set_next(stack, last, true, offset);
+}
+
+/* The first of the places at which there is room. */
+static unsigned choose(struct editing *e, struct bk__run *run)
+{
+	const struct bk__edit *edit = e->edit;
+	const struct bk__stack *stack = e->bound->stack;
+	const unsigned first = edit->extended ? 0x100 : 0x40, end = edit->extended ? stack->config_size : 256;
+
+	for (unsigned i = 0; i < edit->at.count; i++) {
+		const uint64_t at = bk__item_number(edit->at.list[i], run);
+
+		if (run->error)
+			return 0;
+		if (at >= first && at < end && edit->size <= end - at && !(at & 3) &&
+		    !taken(stack, (unsigned)at, edit->size, edit->extended))
+			return (unsigned)at;
+	}
+	return 0;
+}
+
+/* ---- One edit ---------------------------------------------------------- */
+
+static int fail(const struct editing *e, struct bk_error *err, int code, const char *what)
+{
+	return bk_fail(err, -code, "%s: %s:%u: %s", e->bound->stack->below->name, e->bound->quirk->file,
+		       e->edit->line, what);
+}
+
+static int edit_one(struct editing *e, struct bk_error *err)
+{
+	struct bk__bound *bound = e->bound;
+	struct bk__stack *stack = bound->stack;
+	const struct bk__edit *edit = e->edit;
+	struct bk__run run = {
+		.width = 4,
+		.options = bound->options,
+		.caps = bound->host_caps,
+		.sizes = stack->sizes,
+		.read = place_read,
+		.write = place_write,
+		.opaque = e,
+	};
+
+	e->size = stack->config_size;
+	if (edit->kind == BK__EDIT_BYTES && edit->id >= 0) {
+		e->base = bk__find_cap(stack->config, stack->config_size, edit->extended, (unsigned)edit->id);
+		e->size -= e->base;
+		if (!e->base)
+			return 0;
+	}
+	if (edit->when && !bk__item_number(edit->when, &run))
+		return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
+	if (edit->kind == BK__EDIT_DROP)
+		return drop(stack, edit) ? fail(e, err, -EINVAL, "the chain of capabilities is broken") : 0;
+	if (edit->kind == BK__EDIT_INSERT) {
+		e->base = choose(e, &run);
+		e->size = edit->size;
+		if (!e->base)
+			return fail(e, err, -ENOSPC, "there is no room for this capability");
+		memset(stack->config + e->base, 0, e->size);
+		memset(stack->mask + e->base, 0xff, e->size);
+		link_in(stack, edit, e->base);
+	}
+	bk__items_write(&edit->set, &run);
+	return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
+}
+
+int bk__edit_config(struct bk__bound *bound, struct bk_error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < bound->quirk->edit_count && !r; i++) {
+		struct editing e = { .bound = bound, .edit = &bound->quirk->edits[i] };
+
+		r = edit_one(&e, err);
+	}
+	return r;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Is a quirk for a device? */
+#include "quirk/stack.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+static int no(struct bk_error *err, const struct bk_quirk *quirk, const char *why)
+{
+	bk_fail(err, 0, "%s: %s", quirk->name, why);
+	return 0;
+}
+
+int bk__quirk_options(const struct bk_quirk *quirk, const struct bk_quirk_setting *settings, size_t count,
+		      uint64_t options[BK__OPTIONS], struct bk_error *err)
+{
+	for (unsigned i = 0; i < quirk->option_count; i++) {
+		const struct bk__option *option = &quirk->options[i];
+		bool set = option->has_default;
+
+		options[i] = option->value;
+		for (size_t s = 0; s < count; s++) {
+			if (strcmp(settings[s].name, option->name))
+				continue;
+			options[i] = settings[s].value;
+			set = true;
+		}
+		if (!set) {
+			bk_fail(err, 0, "%s: needs the option %s (%s)", quirk->name, option->name,
+				option->about);
+			return 0;
+		}
+	}
+	for (unsigned i = 0; i < quirk->option_count; i++) {
+		struct bk__run run = { .width = 8, .options = options };
+
+		if (quirk->options[i].valid && !bk__item_number(quirk->options[i].valid, &run))
+			return bk_fail(err, EINVAL, "%s: the option %s cannot be 0x%" PRIx64 ": %s",
+				       quirk->name, quirk->options[i].name, options[i],
+				       quirk->options[i].about);
+	}
+	return 1;
+}
+
+static bool among(const struct bk__ids *ids, uint32_t value)
+{
+	for (unsigned i = 0; i < ids->count; i++)
+		if ((value & ids->list[i].mask) == ids->list[i].value)
+			return true;
+	return !ids->count;
+}
+
+static const char *ids_differ(const struct bk_quirk *quirk, const uint8_t *config)
+{
+	static const struct {
+		unsigned offset, width;
+		const char *why;
+	} fields[BK__IDS] = {
+		[BK__ID_VENDOR] = { 0x00, 2, "another vendor" },
+		[BK__ID_DEVICE] = { 0x02, 2, "another device id" },
+		[BK__ID_CLASS] = { 0x09, 3, "another class" },
+		[BK__ID_REVISION] = { 0x08, 1, "another revision" },
+		[BK__ID_SUBVENDOR] = { 0x2c, 2, "another subsystem vendor" },
+		[BK__ID_SUBSYSTEM] = { 0x2e, 2, "another subsystem id" },
+	};
+
+	for (unsigned i = 0; i < BK__IDS; i++)
+		if (!among(&quirk->ids[i], (uint32_t)bk__load(config + fields[i].offset, fields[i].width)))
+			return fields[i].why;
+	return NULL;
+}
+
+static bool bar_is(const struct bk__bar_match *bar, const uint8_t *config, const uint64_t *sizes)
+{
+	const unsigned low = config[0x10 + 4 * bar->index];
+	const enum bk_pci_bar_kind kind = low & 1          ? BK_PCI_BAR_IO
+					  : (low & 6) == 4 ? BK_PCI_BAR_MEM64
+							   : BK_PCI_BAR_MEM32;
+
+	return sizes[bar->index] && sizes[bar->index] >= bar->least && sizes[bar->index] <= bar->most &&
+	       (!bar->kind || bar->kind >> kind & 1);
+}
+
+int bk_quirk_match(const struct bk_quirk *quirk, struct bk_device *device,
+		   const struct bk_quirk_setting *settings, size_t setting_count, struct bk_error *err)
+{
+	uint8_t config[BK__CONFIG_SIZE];
+	uint64_t sizes[BK__SIZE_COUNT], options[BK__OPTIONS];
+	uint16_t caps[BK__CAPS];
+	unsigned size;
+	const char *why;
+	struct bk__run run = {
+		.width = 4,
+		.options = options,
+		.caps = caps,
+		.sizes = sizes,
+		.read = bk__device_place_read,
+		.opaque = device,
+	};
+	int r = bk_device_read(device, BK_DEVICE_CONFIG, 0, config, 64);
+
+	if (r < 0)
+		return bk_fail(err, -r, "%s: config space cannot be read: %s", device->name, strerror(-r));
+	why = ids_differ(quirk, config);
+	if (why)
+		return no(err, quirk, why);
+	r = bk__read_sizes(device, sizes, err);
+	if (r)
+		return r;
+	for (unsigned i = 0; i < quirk->bar_count; i++)
+		if (!bar_is(&quirk->bars[i], config, sizes))
+			return no(err, quirk, "its BARs are others");
+	r = bk__quirk_options(quirk, settings, setting_count, options, err);
+	if (r <= 0 || !quirk->when)
+		return r;
+	/* All of config space only for those few that get so far. */
+	r = bk__read_config(device, config, &size, err);
+	if (r)
+		return r;
+	bk__find_caps(quirk, config, size, caps);
+	if (!bk__item_number(quirk->when, &run) || run.error)
+		return no(err, quirk, "its condition does not hold");
+	return 1;
+}
