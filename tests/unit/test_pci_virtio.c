@@ -63,7 +63,7 @@ static void check(struct guest *guest)
 	}
 }
 
-/* One after the other: [first, last) of the window, by this one. */
+/* [first, end) of the window are all of this one. */
 static void assert_range(struct guest *guest, unsigned first, unsigned end, uint8_t who)
 {
 	for (unsigned i = first; i < end; i++)
@@ -256,6 +256,27 @@ static void F01_blk_first_then_freebsd(void **state)
 	run(BLK, freebsd_programs);
 }
 
+/* A memory BAR put on the window that shows I/O: that window is above, and lets the BAR show where no I/O is.
+ */
+static void F06_a_memory_bar_over_another_window(void **state)
+{
+	struct guest guest;
+
+	start(&guest, NET);
+	config_write(guest.world, devfns[BLK], BAR(1), 4, WINDOW);
+	config_write(guest.world, devfns[BLK], COMMAND, 2, 3);
+	assert_range(&guest, 0, 0x80, WHO(BLK, 0));
+	assert_range(&guest, 0x80, 0xc0, WHO(NET, 0));
+	assert_range(&guest, 0xc0, LOOKED, WHO(BLK, 1));
+	config_write(guest.world, devfns[NET], COMMAND, 2, 0);
+	assert_range(&guest, 0x80, LOOKED, WHO(BLK, 1));
+	config_write(guest.world, devfns[NET], COMMAND, 2, 1);
+	config_write(guest.world, devfns[BLK], BAR(1), 4, 0x90000000);
+	assert_memory(guest.world, 0x90000000, WHO(BLK, 1));
+	check(&guest);
+	end(&guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +284,7 @@ int main(void)
 		cmocka_unit_test(F01_blk_first_then_linux),
 		cmocka_unit_test(F01_net_first_then_freebsd),
 		cmocka_unit_test(F01_blk_first_then_freebsd),
+		cmocka_unit_test(F06_a_memory_bar_over_another_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
