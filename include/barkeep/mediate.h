@@ -45,6 +45,14 @@ struct bk_mediate_options {
 	 */
 	bool msix_move;
 	unsigned msix_bar;
+
+	/*
+	 * A memory BAR below a page may be mapped where it starts a page and
+	 * nothing else is in that: a guest then reaches what of the page is not the
+	 * BAR's, too. For devices that have nothing there that a guest must not
+	 * touch.
+	 */
+	bool share_page;
 };
 
 /*

@@ -148,6 +148,13 @@ struct bk_pci_bar {
 	bool prefetchable;
 	uint64_t size; /* power of two: I/O 4..2^31, MEM32 16..2^31, MEM64 16..2^63, ROM 2 KiB..2^24 */
 	struct bk_space *space; /* what answers in it; not owned */
+	/*
+	 * Memory below a page: 0, or a power of two above `size`, and `space` is so
+	 * long. While the register is a multiple of it, all of that much is shown,
+	 * what is not the BAR's below everything else on the bus: a BAR that is
+	 * alone in its page can be mapped as a page.
+	 */
+	uint64_t page;
 };
 
 /* Zero-initialise it; it is copied. */

@@ -54,6 +54,8 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	}
 	if (!strcmp(item, "vga"))
 		return parse_switch(item, value, &device->vga, err);
+	if (!strcmp(item, "share-page"))
+		return parse_switch(item, value, &device->share_page, err);
 	if (!strcmp(item, "msix")) {
 		device->msix_move =
 			!strncmp(value, "bar", 3) && value[3] >= '0' && value[3] <= '5' && !value[4];
@@ -64,8 +66,8 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	}
 	return bk_fail(
 		err, EINVAL,
-		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga "
-		"and msix",
+		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga, "
+		"msix and share-page",
 		item);
 }
 
@@ -136,7 +138,8 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 					      .below_port = device->below_port,
 					      .vga = device->vga,
 					      .msix_move = device->msix_move,
-					      .msix_bar = device->msix_bar };
+					      .msix_bar = device->msix_bar,
+					      .share_page = device->share_page };
 	struct bk_device *below;
 	void *rom = NULL;
 	int r = 0;

@@ -23,6 +23,7 @@ struct cli_device {
 	bool vga;
 	bool msix_move;
 	unsigned msix_bar;      /* where to */
+	bool share_page;
 	struct cli_trap *traps; /* see below */
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
@@ -32,7 +33,8 @@ struct cli_device {
 /*
  * Takes the text apart; a comma that belongs to a value is doubled. Options:
  * name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, vga=on|off, msix=barN,
- * trap=REGION+OFFSET/LENGTH:VERB (any number). -EINVAL with a line; `device` is then empty.
+ * share-page=on|off, trap=REGION+OFFSET/LENGTH:VERB (any number). -EINVAL with a line; `device` is then
+ * empty.
  */
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err);
 

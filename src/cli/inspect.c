@@ -207,10 +207,13 @@ static void put_regions(json_object *regions, struct bk_mediate *mediate)
 		const char *kind = index == BK_DEVICE_ROM      ? "rom"
 				   : index == BK_DEVICE_CONFIG ? "config"
 							       : "vga";
+		struct bk_pci_bar_state state;
+		uint64_t size;
 		json_object *o;
 
 		if (!space)
 			continue;
+		size = bk_space_last(space) + 1;
 		o = json_object_new_object();
 		put_string(o, "name", cli_region_name(index));
 		if (index < BK_DEVICE_ROM) {
@@ -218,9 +221,12 @@ static void put_regions(json_object *regions, struct bk_mediate *mediate)
 
 			kind = bar & 1 ? "io" : (bar & 6) == 4 ? "mem64" : "mem32";
 			put_bool(o, "prefetchable", !(bar & 1) && bar & 8);
+			if (!bk_pci_function_bar(bk_mediate_function(mediate), index, &state))
+				size = state.size;
+			put_bool(o, "shares_page", size <= bk_space_last(space));
 		}
 		put_string(o, "kind", kind);
-		put_int(o, "size", bk_space_last(space) + 1);
+		put_int(o, "size", size);
 		if (index < BK_DEVICE_ROM) {
 			struct pages_of of = { space, put_array(o, "pages") };
 
@@ -318,10 +324,13 @@ static void print_region(json_object *region)
 	json_object *pages = json_object_object_get(region, "pages");
 	char size[32];
 
-	printf("  %-7s %-6s %10s%s\n", string_in(region, "name"), string_in(region, "kind"),
+	printf("  %-7s %-6s %10s%s%s\n", string_in(region, "name"), string_in(region, "kind"),
 	       human(int_in(region, "size"), size, sizeof(size)),
 	       json_object_get_boolean(json_object_object_get(region, "prefetchable")) ? "  prefetchable"
-										       : "");
+										       : "",
+	       json_object_get_boolean(json_object_object_get(region, "shares_page"))
+		       ? "  (mapped while alone in a page)"
+		       : "");
 	for (size_t i = 0; pages && i < json_object_array_length(pages); i++) {
 		json_object *run = json_object_array_get_idx(pages, i);
 		json_object *traps = json_object_object_get(run, "answered_by");

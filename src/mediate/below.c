@@ -39,10 +39,17 @@ int bk__device_write(struct bk_mediate *m, unsigned region, uint64_t offset, uns
 
 static bool is_access(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width)
 {
+	uint64_t size;
+
 	if (width != 1 && width != 2 && width != 4 && width != 8)
 		return false;
-	return region >= BK__SPACES ||
-	       (m->regions[region].size >= width && offset <= m->regions[region].size - width);
+	if (region >= BK__SPACES)
+		return true;
+	if (!m->regions[region].space)
+		return false;
+	/* A BAR that shares its page has a longer space. */
+	size = bk_space_last(m->regions[region].space) + 1;
+	return size >= width && offset <= size - width;
 }
 
 /* Who has the bytes of an access to a BAR, if no trap does. */
@@ -291,21 +298,21 @@ static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t
 }
 
 /* Whole pages of each area, as far as the device describes them in a way that can be mapped. */
-static int map_areas(struct bk_mediate *m, unsigned bar)
+static int map_areas(struct bk_mediate *m, unsigned bar, uint64_t shared)
 {
 	struct bk__region *region = &m->regions[bar];
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = 0;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size = shared ? shared : region->info.size;
+	uint64_t from = 0;
 
 	for (unsigned i = 0; i < region->info.area_count && i < BK_DEVICE_AREAS; i++) {
 		const struct bk_device_area *area = &region->info.areas[i];
 		uint64_t first, end;
 		int r;
 
-		if (area->offset >= region->info.size || area->offset < from)
+		if (area->offset >= size || area->offset < from)
 			continue;
 		first = (area->offset + page - 1) & ~(page - 1);
-		end = area->size < region->info.size - area->offset ? area->offset + area->size
-								    : region->info.size;
+		end = area->size < size - area->offset && !shared ? area->offset + area->size : size;
 		end &= ~(page - 1);
 		if (first >= end)
 			continue;
@@ -317,23 +324,40 @@ static int map_areas(struct bk_mediate *m, unsigned bar)
 	return 0;
 }
 
-int bk__bar_build(struct bk_mediate *m, unsigned bar, uint64_t size, bool mappable, struct bk_error *err)
+static bool is_mappable(const struct bk_device_region *info)
 {
-	struct bk__region *region = &m->regions[bar];
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return info->flags & BK_DEVICE_MMAP && info->flags & BK_DEVICE_READ && info->fd >= 0 &&
+	       info->fd_offset % page == 0 && info->fd_offset <= INT64_MAX &&
+	       info->size <= INT64_MAX - info->fd_offset;
+}
+
+/* Only what the device offers to map whole: whoever offers that has looked after the rest of the page. */
+uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar)
+{
+	const struct bk_device_region *info = &m->regions[index].info;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return bar->kind != BK_PCI_BAR_IO && bar->size < page && is_mappable(info) && info->area_count == 1 &&
+			       !info->areas[0].offset && info->areas[0].size >= info->size
+		       ? page
+		       : 0;
+}
+
+int bk__bar_build(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err)
+{
+	struct bk__region *region = &m->regions[index];
+	const uint64_t length = bar->page ? bar->page : bar->size;
 	int r;
 
-	region->size = size;
-	region->space = bk_space_create(m->domain, bk__region_name(bar), size - 1);
+	region->size = bar->size;
+	bar->space = region->space = bk_space_create(m->domain, bk__region_name(index), length - 1);
 	if (!region->space)
-		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name, bk__region_name(bar));
-	r = bk__bottom_add(m, bar, 0, size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
-	if (r)
+		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name, bk__region_name(index));
+	r = bk__bottom_add(m, index, 0, length, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+	if (r || bar->kind == BK_PCI_BAR_IO || !is_mappable(&region->info))
 		return r;
-	if (!mappable || !(region->info.flags & BK_DEVICE_MMAP) || !(region->info.flags & BK_DEVICE_READ) ||
-	    region->info.fd < 0 || region->info.fd_offset % page || region->info.fd_offset > INT64_MAX ||
-	    region->info.size > INT64_MAX - region->info.fd_offset)
-		return 0;
-	r = map_areas(m, bar);
-	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(bar), strerror(-r)) : 0;
+	r = map_areas(m, index, bar->page);
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(index), strerror(-r)) : 0;
 }

@@ -71,6 +71,8 @@ static int face_region(struct bk_device *device, unsigned index, struct bk_devic
 		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
 	else if (own->space && region->flags & BK_DEVICE_MMAP)
 		bk_space_visit(own->space, 0, own->size - 1, area_visit, region);
+	if (region->area_count && region->areas[0].size > own->size)
+		region->areas[0].size = own->size; /* of a BAR that shares its page */
 	if (!region->area_count) {
 		region->flags &= ~(unsigned)BK_DEVICE_MMAP;
 		region->fd = -1;

@@ -144,10 +144,11 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 	for (unsigned i = 0; i < BK_PCI_BARS; i++) {
 		if (desc.bars[i].kind == BK_PCI_BAR_NONE)
 			continue;
-		r = bk__bar_build(m, i, desc.bars[i].size, desc.bars[i].kind != BK_PCI_BAR_IO, err);
+		if (options->share_page)
+			desc.bars[i].page = bk__bar_page(m, i, &desc.bars[i]);
+		r = bk__bar_build(m, i, &desc.bars[i], err);
 		if (r)
 			return r;
-		desc.bars[i].space = m->regions[i].space;
 	}
 	r = bk__mediate_rom(m, options, err);
 	if (r)

@@ -120,9 +120,12 @@ enum { BK__CACHE_LINE = 64 };
 /* "bar2", "rom", "config". */
 const char *bk__region_name(unsigned region);
 
-/* The space of a BAR of `size` bytes, with the device at its bottom, mapped where `mappable` and where it can
- * be. What the device has not got of it is all ones. (below.c) */
-int bk__bar_build(struct bk_mediate *m, unsigned bar, uint64_t size, bool mappable, struct bk_error *err);
+/* The space of a BAR, with the device at its bottom, mapped where it can be. What the device has not got of
+ * it is all ones. (below.c) */
+int bk__bar_build(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err);
+
+/* The page that a BAR may share, or 0. (below.c) */
+uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar);
 
 /* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (below.c) */
 int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,

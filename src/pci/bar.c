@@ -51,6 +51,13 @@ int bk__bar_check(const struct bk_pci_bar *bar, bool rom, const char *who, struc
 			       who, bar->size, bk__bar_kind(bar, rom), least, most);
 	if (!bar->space)
 		return bk_fail(err, EINVAL, "%s: no space that answers in it", who);
+	if (bar->page && (rom || bar->kind == BK_PCI_BAR_IO || bar->page <= bar->size ||
+			  bar->page & (bar->page - 1) || bk_space_last(bar->space) < bar->page - 1))
+		return bk_fail(err, EINVAL,
+			       "%s: a page of %#" PRIx64
+			       " bytes: memory below a page may share one, in a space "
+			       "that is as long",
+			       who, bar->page);
 	return 0;
 }
 

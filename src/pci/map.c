@@ -41,6 +41,8 @@ static struct bk__shown shown_of_bridge(const struct bk_pci_function *bridge, un
 	}
 }
 
+enum { PAGE_PRIORITY = -1 }; /* below all BARs and windows of the bus */
+
 /* The function is on a bus. */
 static struct bk__shown shown(const struct bk_pci_function *function, unsigned index)
 {
@@ -52,6 +54,14 @@ static struct bk__shown shown(const struct bk_pci_function *function, unsigned i
 			.in = bar->kind == BK_PCI_BAR_IO ? bus->io : bus->memory,
 			.below = bar->space,
 		};
+	if (index >= BK__SHOW_PAGE) {
+		bar = bk__function_bar(function, index - BK__SHOW_PAGE);
+		return (struct bk__shown){
+			.in = bus->memory,
+			.below = bar && bar->page ? bar->space : NULL,
+			.priority = PAGE_PRIORITY,
+		};
+	}
 	if (index > BK_PCI_ROM && function->secondary)
 		return shown_of_bridge(function, index);
 	switch (index) {
@@ -89,7 +99,9 @@ static void name(const struct bk_pci_function *function, unsigned index, char *t
 	if (names[index])
 		snprintf(text, size, "%s %s", function->name, names[index]);
 	else
-		snprintf(text, size, "%s bar%u", function->name, index);
+		snprintf(text, size, "%s bar%u%s", function->name,
+			 index >= BK__SHOW_PAGE ? index - BK__SHOW_PAGE : index,
+			 index >= BK__SHOW_PAGE ? " page" : "");
 }
 
 /* ---- Where the registers put it ---------------------------------------- */
@@ -129,10 +141,23 @@ static struct bk__place vga_place(const struct bk_pci_function *function, unsign
 	};
 }
 
+/* The page of a BAR that may share it. */
+static struct bk__place page_place(const struct bk_pci_function *function, unsigned index)
+{
+	const struct bk_pci_bar *bar = bk__function_bar(function, index);
+	struct bk__place place = bar_place(function, index);
+
+	place.on = place.on && bar->page && place.first % bar->page == 0;
+	if (place.on)
+		place.last = place.first + (bar->page - 1);
+	return place;
+}
+
 struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned index)
 {
 	struct bk__place place = index <= BK_PCI_ROM           ? bar_place(function, index)
 				 : index <= BK__SHOW_VGA_COLOR ? vga_place(function, index)
+				 : index >= BK__SHOW_PAGE      ? page_place(function, index - BK__SHOW_PAGE)
 							       : bk__bridge_place(function, index);
 
 	if (bk__pm_state(function) != 0)

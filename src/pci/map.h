@@ -28,7 +28,8 @@ enum {
 	BK__SHOW_VGA_ALIASES,
 	BK__SHOW_BUSES,     /* ... its bus numbers, ... */
 	BK__SHOW_SECONDARY, /* ... and the place of its own bus among those, in the space of the bus below */
-	BK__SHOWS,
+	BK__SHOW_PAGE,      /* of BAR 0: the page that it may share, and so on */
+	BK__SHOWS = BK__SHOW_PAGE + BK_PCI_BARS,
 };
 
 enum {

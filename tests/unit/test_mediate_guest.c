@@ -71,13 +71,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void plug(struct guest *g, struct bk_device *device, const char *trap_text)
+static void plug_with(struct guest *g, struct bk_device *device, const struct bk_mediate_options *options,
+		      const char *trap_text)
 {
 	struct bk_trap_spec spec;
 	struct bk_trap *trap;
 	struct bk_error err;
 
-	if (bk_mediate_create(g->domain, device, NULL, &g->mediate, &err))
+	if (bk_mediate_create(g->domain, device, options, &g->mediate, &err))
 		fail_msg("%s", err.text);
 	if (trap_text &&
 	    (bk_trap_parse(trap_text, &spec, &err) || bk_trap_add_spec(g->mediate, &spec, &trap, &err)))
@@ -85,6 +86,11 @@ static void plug(struct guest *g, struct bk_device *device, const char *trap_tex
 	assert_int_equal(
 		bk_pci_function_attach(bk_mediate_function(g->mediate), bk_pci_host_bus(g->host), DEVFN), 0);
 	assert_int_equal(bk_pci_host_assign(g->host, 4096, NULL, NULL), 0);
+}
+
+static void plug(struct guest *g, struct bk_device *device, const char *trap_text)
+{
+	plug_with(g, device, NULL, trap_text);
 }
 
 static uint64_t rd(struct guest *g, uint64_t address, unsigned width)
@@ -331,6 +337,133 @@ static void mapped_pages_of_a_bar_reach_the_guests_view(void **state)
 	assert_int_equal(rd(g, 0xd0000000, 4), 0xffffffff);
 }
 
+static bool note_owner(void *opaque, const struct bk_flat *flat)
+{
+	*(struct bk_flat *)opaque = *flat;
+	return false;
+}
+
+/* Is all of the page at `address` one range that is mapped? */
+static bool page_is_mapped(struct guest *g, uint64_t address)
+{
+	struct bk_flat flat = { 0 };
+
+	bk_space_visit(g->memory, address, address + 4095, note_owner, &flat);
+	return flat.memory && flat.first <= address && flat.last >= address + 4095;
+}
+
+/* F16: a BAR of 256 bytes that may share its page is mapped while it starts one and is alone in it. */
+static void F16_a_bar_that_shares_its_page(void **state)
+{
+	const struct bk_mediate_options options = { .share_page = true };
+	struct guest *g = *state;
+	struct fake *fake = calloc(1, sizeof(*fake));
+	struct bk_device_region region;
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+	struct bk_flat flat = { 0 };
+
+	fake_init(fake);
+	fake_bar(fake, 0, 0, 256, true);
+	fake_bar(fake, 1, 0, 128, true);
+	fake_bar(fake, 2, 0, 0x1000, true);
+	fake_bar(fake, 4, 1, 32, false);
+	plug_with(g, &fake->device, &options, NULL);
+	wr(g, ecam(0x10), 4, 0xd0000000);
+	wr(g, ecam(0x14), 4, 0xd0001000);
+	wr(g, ecam(0x18), 4, 0xd0002000);
+	assert_true(page_is_mapped(g, 0xd0000000));
+	assert_true(page_is_mapped(g, 0xd0001000));
+	bk_space_visit(g->memory, 0xd0000000, 0xd0000000, note_owner, &flat);
+	assert_int_equal(*((uint8_t *)flat.memory->host + flat.offset + 5), fake_pattern(5, 1));
+	/* What exits see of the page is the BAR and nothing else. */
+	assert_int_equal(rd(g, 0xd00000fc, 8), fake_pattern(0xfc, 4) | 0xffffffff00000000);
+	assert_int_equal(rd(g, 0xd0000800, 4), 0xffffffff);
+	wr(g, 0xd0000800, 4, 0);
+	assert_int_equal(rd(g, ecam(0x10), 4), 0xd0000000);
+	wr(g, ecam(0x10), 4, 0xffffffff);
+	assert_int_equal(rd(g, ecam(0x10), 4), 0xffffff00); /* its size is its own */
+	assert_false(page_is_mapped(g, 0xd0000000));
+
+	/* Off the page's start, and back. */
+	wr(g, ecam(0x10), 4, 0xd0000100);
+	assert_false(page_is_mapped(g, 0xd0000000));
+	assert_int_equal(rd(g, 0xd0000104, 4), fake_pattern(4, 4));
+	assert_int_equal(rd(g, 0xd0000000, 4), 0xffffffff);
+	wr(g, ecam(0x10), 4, 0xd0000000);
+	assert_true(page_is_mapped(g, 0xd0000000));
+
+	/* Another BAR comes into the page, answers there, and leaves. */
+	wr(g, ecam(0x14), 4, 0xd0000080); /* all of it behind BAR 0, which has the lower rank */
+	assert_true(page_is_mapped(g, 0xd0000000));
+	assert_int_equal(rd(g, 0xd0000084, 4), fake_pattern(0x84, 4));
+	wr(g, ecam(0x14), 4, 0xd0000f80);
+	assert_false(page_is_mapped(g, 0xd0000000));
+	assert_int_equal(rd(g, 0xd0000f84, 4), fake_pattern(4, 4));
+	assert_int_equal(rd(g, 0xd0000004, 4), fake_pattern(4, 4));
+	wr(g, ecam(0x14), 4, 0xd0003000);
+	assert_true(page_is_mapped(g, 0xd0000000));
+	assert_true(page_is_mapped(g, 0xd0003000));
+	/* Two at the start of one page: neither is alone. */
+	wr(g, ecam(0x14), 4, 0xd0000000);
+	assert_false(page_is_mapped(g, 0xd0003000));
+	assert_int_equal(rd(g, 0xd0000004, 4), fake_pattern(4, 4));
+	wr(g, ecam(0x10), 4, 0xd0005000);
+	assert_true(page_is_mapped(g, 0xd0000000));
+	assert_true(page_is_mapped(g, 0xd0005000));
+	/* A BAR of a whole page over it takes it, mapped as well. */
+	wr(g, ecam(0x18), 4, 0xd0000000);
+	assert_int_equal(rd(g, 0xd0000100, 4), fake_pattern(0x100, 4));
+	wr(g, ecam(0x18), 4, 0xd0002000);
+	assert_int_equal(rd(g, 0xd0000100, 4), 0xffffffff);
+
+	/* A trap, D3hot's elder sister COMMAND, and a look from outside. */
+	assert_int_equal(bk_trap_parse("bar0+0x10/4:const=9", &spec, NULL), 0);
+	assert_int_equal(bk_trap_add_spec(g->mediate, &spec, &trap, NULL), 0);
+	assert_false(page_is_mapped(g, 0xd0005000));
+	assert_int_equal(rd(g, 0xd0005010, 4), 9);
+	assert_int_equal(bk_trap_remove(trap), 0);
+	assert_true(page_is_mapped(g, 0xd0005000));
+	wr(g, ecam(4), 2, 0);
+	assert_int_equal(rd(g, 0xd0005000, 4), 0xffffffff);
+	assert_false(page_is_mapped(g, 0xd0005000));
+	assert_int_equal(bk_device_region(bk_mediate_device(g->mediate), 0, &region), 0);
+	assert_int_equal(region.size, 256);
+	assert_int_equal(region.area_count, 1);
+	assert_int_equal(region.areas[0].size, 256);
+
+	bk_pci_function_detach(bk_mediate_function(g->mediate));
+	bk_mediate_close(g->mediate);
+	assert_true(fake->closed);
+	fake_done(fake);
+	free(fake);
+	plug(g, open_example("edu.yaml"), NULL);
+}
+
+/* F16: nobody asked, or the device does not offer all of it. */
+static void F16_a_bar_that_may_not_share_its_page(void **state)
+{
+	struct guest *g = *state;
+	struct fake *fake = calloc(1, sizeof(*fake));
+
+	for (unsigned asked = 0; asked < 2; asked++) {
+		const struct bk_mediate_options options = { .share_page = asked };
+
+		fake_init(fake);
+		fake_bar(fake, 0, 0, 256, true);
+		if (asked)
+			fake->regions[0].areas[0].size = 128;
+		plug_with(g, &fake->device, &options, NULL);
+		assert_false(page_is_mapped(g, bar(g, 0)));
+		assert_int_equal(rd(g, bar(g, 0), 4), fake_pattern(0, 4));
+		bk_pci_function_detach(bk_mediate_function(g->mediate));
+		bk_mediate_close(g->mediate);
+		fake_done(fake);
+	}
+	free(fake);
+	plug(g, open_example("edu.yaml"), NULL);
+}
+
 #define WITH_GUEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -341,6 +474,8 @@ int main(void)
 		WITH_GUEST(F29_decode_off_reset_and_d3_under_a_mapped_bar),
 		WITH_GUEST(F26_the_table_in_the_middle_of_live_registers),
 		WITH_GUEST(mapped_pages_of_a_bar_reach_the_guests_view),
+		WITH_GUEST(F16_a_bar_that_shares_its_page),
+		WITH_GUEST(F16_a_bar_that_may_not_share_its_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

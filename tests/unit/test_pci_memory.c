@@ -120,7 +120,7 @@ static bool live(struct life *life)
 		return false;
 	if (checked(bk_pci_bridge_create(life->host, &desc, &life->bridge, &err)))
 		return false;
-	desc.bars[0] = (struct bk_pci_bar){ BK_PCI_BAR_MEM32, false, 0x10000, life->bar };
+	desc.bars[0] = (struct bk_pci_bar){ .kind = BK_PCI_BAR_MEM32, .size = 0x10000, .space = life->bar };
 	if (checked(bk_pci_function_create(life->domain, &desc, &life->function, &err)) ||
 	    add_capabilities(life->function))
 		return false;
