@@ -76,12 +76,17 @@ static int plug(struct run *run, const char *const *values, json_object *answer,
 static int unplug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
 {
 	struct cli_device *device = find(run, values[0], err);
-	int error = device ? cli_run_detach(run, device, err) : -ENOENT;
+	struct bk_error inner = { { 0 } };
+	int error;
 
 	(void)answer;
-	if (!error)
-		cli_run_drop(run, (size_t)(device - run->devices));
-	return error;
+	if (!device)
+		return -ENOENT;
+	error = cli_run_detach(run, device, &inner);
+	if (error)
+		return bk_fail(err, -error, "%s: %s", device->name, inner.text);
+	cli_run_drop(run, (size_t)(device - run->devices));
+	return 0;
 }
 
 /* ---- Traps ------------------------------------------------------------- */

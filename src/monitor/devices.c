@@ -8,6 +8,8 @@
 
 #include "monitor/irq.h"
 
+#define COMMAND 0x04 /* PCI 3.0 6.2.2 */
+
 struct bk__device {
 	struct bk__device *next;
 	struct bk_mediate *mediate;
@@ -71,11 +73,13 @@ static void close_device(struct bk__devices *devices, struct bk__device **link)
 {
 	struct bk__device *device = *link;
 	struct bk_device *below = bk_mediate_below(device->mediate);
+	struct bk_pci_function *function = bk_mediate_function(device->mediate);
 
 	*link = device->next;
 	bk__events_remove(devices->events, below);
 	bk__irq_destroy(device->irq);
-	bk_pci_function_detach(bk_mediate_function(device->mediate));
+	bk_pci_function_detach(function);
+	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */
 	bk__iommu_remove(devices->iommu, below);
 	bk__bus_leave(device->bus, device->devfn);
 	bk_mediate_close(device->mediate);
@@ -89,12 +93,12 @@ int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, 
 	while (*link && (*link)->mediate != mediate)
 		link = &(*link)->next;
 	if (!*link)
-		return bk_fail(err, ENOENT, "%s: is not attached", bk_mediate_below(mediate)->name);
+		return bk_fail(err, ENOENT, "it is not attached");
 	if ((*link)->bus->kind != BK__BUS_PORT)
-		return bk_fail(err, EPERM,
-			       "%s: is not in a hot-plug slot; only what is behind a root port can be taken "
-			       "from a running guest",
-			       bk_mediate_below(mediate)->name);
+		return bk_fail(
+			err, EPERM,
+			"it is in no hot-plug slot, and only what is behind a root port can be taken from "
+			"a running guest");
 	close_device(devices, link);
 	return 0;
 }
