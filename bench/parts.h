@@ -18,6 +18,14 @@ void dispatch_two_readers(void);
 void commit_moves(size_t count, double target);
 void commit_batch(void);
 
+/* pci.c */
+enum { PCI_COUNT = 2000 }; /* as bench/run says, too */
+void run_pci_move(void *machine, size_t count);
+void run_pci_read(void *machine, size_t count);
+void run_pci_unmask(void *machine, size_t count);
+void pci_accesses(void);
+void pci_count(const char *what); /* PCI_COUNT of them: "move", "read" or "unmask" */
+
 /* kvm.c */
 void kvm_moves(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Benchmark of the address space, and of traps in it. It uses the public interface only, and so
- * can be linked with either library; the shared one is said in the first
- * argument, which is put after each name.
+ * Benchmark of the address space, of traps in it, and of the PCI model. It uses the public interface only,
+ * and so can be linked with either library; the shared one is said in the first argument, which is put after
+ * each name.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,8 @@
  *        bench_space --count N  N dispatches and nothing else, under callgrind
  *        bench_space --moves N  moves among N regions only
  *        bench_space --growth N what N moves leave behind, in a process that did nothing else
+ *        bench_space --pci      accesses to a PCI function only
+ *        bench_space --pci WHAT 2000 of "move", "read" or "unmask" of it, under callgrind
  *        bench_space --kvm      moves with memory slots of KVM only
  *        bench_space --traps    traps of a mediated device only */
 int main(int argc, char **argv)
@@ -27,6 +29,14 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3 && strcmp(argv[1], "--growth") == 0) {
 		memory_growth(strtoull(argv[2], NULL, 0));
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--pci") == 0) {
+		pci_accesses();
+		return 0;
+	}
+	if (argc == 3 && strcmp(argv[1], "--pci") == 0) {
+		pci_count(argv[2]);
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "--kvm") == 0) {
@@ -47,6 +57,7 @@ int main(int argc, char **argv)
 	commit_batch();
 	kvm_moves();
 	trap_costs();
+	pci_accesses();
 	memory_per_region();
 	return 0;
 }

@@ -87,51 +87,70 @@ static uint64_t sensible(enum meaning meaning, uint32_t x)
 	}
 }
 
+/* What is not 1, 2, 4 or 8 bytes comes in aligned powers of two, all to who was there at first. */
+static void write_registers(struct machine *m, unsigned f, unsigned offset, unsigned width, uint64_t value)
+{
+	while (width) {
+		unsigned piece = width & (width - 1) ? 4 : width;
+
+		while (piece > width || (piece != width && offset % piece))
+			piece /= 2;
+		reg_write(&m->registers, f, offset, piece, value);
+		offset += piece;
+		width -= piece;
+		value = piece < 8 ? value >> 8 * piece : 0;
+	}
+}
+
+/* By its address, through ECAM or the ports; where bridges do not lead there, to another or nobody. */
+static void write_address(struct machine *m, unsigned f, bool ports, uint8_t bus, unsigned offset,
+			  unsigned width, uint64_t value)
+{
+	uint8_t devfn = m->registers.functions[f].devfn;
+	uint64_t address = (uint64_t)bus << 20 | (uint64_t)devfn << 12 | offset;
+	int reached = reg_route(&m->registers, bus, devfn, offset);
+
+	if (ports && offset < 256 && offset % 4 + width <= 4) {
+		machine_must(m,
+			     bk_space_write(m->ports, 0xcf8, 4,
+					    UINT64_C(0x80000000) | (address >> 12) << 8 | (offset & ~3u)),
+			     "no 0xcf8");
+		machine_must(m, bk_space_write(m->ports, 0xcfc + offset % 4, width, value), "no 0xcfc");
+	} else {
+		machine_must(m, bk_space_write(m->memory, ECAM + address, width, value), "no ECAM");
+	}
+	if (reached >= 0)
+		write_registers(m, (unsigned)reached, offset, width, value);
+}
+
 static void config_write(struct machine *m, const struct model_op *op)
 {
 	unsigned f = op->a % REG_FUNCTIONS, offset, width;
-	struct reg_function *reference = &m->registers.functions[f];
+	const struct reg_function *reference = &m->registers.functions[f];
 	const struct favourite *register_ =
 		reference->bridge ? &of_bridges[op->b & 15] : &favourites[op->b & 15];
 	uint64_t value = sensible(register_->meaning, op->x);
-	int reached = (int)f;
+	uint8_t bus = reference->parent >= 0 ? m->registers.functions[reference->parent].bytes[0x19] : 0;
 
 	offset = register_->offset < 0x100 || reference->desc->extended ? register_->offset : 4;
 	width = register_->width;
 	if (op->c & 1) { /* a piece of it */
-		width = 1u << (op->c >> 1 & 3);
-		offset += op->c >> 3 & 3;
-		value >>= 8 * (op->c >> 3 & 3);
+		width = 1 + (op->c >> 1 & 7);
+		offset += op->c >> 4 & 3;
+		value >>= 8 * (op->c >> 4 & 3);
 	} else if (op->c % 16 == 2) { /* anything, anywhere */
-		width = 1u << (op->c >> 4 & 3);
+		width = 1 + (op->c >> 4 & 7);
 		offset = op->b & 0x7f;
-		value = op->c & 0x40 ? UINT64_MAX : (uint64_t)op->x << 32 | op->x;
+		value = op->c & 0x80 ? UINT64_MAX : (uint64_t)op->x << 32 | op->x;
+	} else if (op->c % 16 == 4) {
+		bus = op->c >> 4;
 	}
-	if (width == 8 || op->a >= 128) { /* by its address, if it has one */
-		uint8_t bus =
-			reference->parent >= 0 ? m->registers.functions[reference->parent].bytes[0x19] : 0;
-		uint64_t address = (uint64_t)bus << 20 | (uint64_t)reference->devfn << 12 | offset;
-
-		if (op->c % 16 == 4)
-			bus = op->c >> 4, address = (address & 0xfffff) | (uint64_t)bus << 20;
-		reached = reg_route(&m->registers, bus, reference->devfn, offset);
-		if (op->a >= 192 && offset < 256 && offset % 4 + width <= 4) {
-			machine_must(
-				m,
-				bk_space_write(m->ports, 0xcf8, 4,
-					       UINT64_C(0x80000000) | (address >> 12) << 8 | (offset & ~3u)),
-				"no 0xcf8");
-			machine_must(m, bk_space_write(m->ports, 0xcfc + offset % 4, width, value),
-				     "no 0xcfc");
-		} else {
-			machine_must(m, bk_space_write(m->memory, ECAM + address, width, value), "no ECAM");
-		}
-	} else {
-		machine_must(m, bk_pci_function_write(m->functions[f], offset, width, value),
-			     "no such register");
+	if (op->a >= 128 || (width != 1 && width != 2 && width != 4)) {
+		write_address(m, f, op->a >= 192, bus, offset, width, value);
+		return;
 	}
-	if (reached >= 0)
-		reg_write(&m->registers, (unsigned)reached, offset, width, value);
+	machine_must(m, bk_pci_function_write(m->functions[f], offset, width, value), "no such register");
+	reg_write(&m->registers, f, offset, width, value);
 }
 
 /* Any bus and device number: who is reached there, as bridges stand. */
