@@ -237,8 +237,8 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
 /*
  * PCIe 7.5.3. An endpoint on a root bus, with no port above it, is a root
  * complex integrated one, which has no link and no slot: their registers are
- * zero. Controls start at the value they have after a reset; the host's stay
- * in the device.
+ * zero. Behind a port it is the other way round. Controls start at the value they have after a reset; the
+ * host's stay in the device.
  */
 #define EXPRESS_V2            60
 #define EXPRESS_V1            20
@@ -253,6 +253,7 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
 #define EXPRESS_LEGACY        0x0010
 #define EXPRESS_INTEGRATED    0x0090
 #define EXPRESS_SLOT          0x0100
+#define EXPRESS_ONE_LANE      0x11 /* of 2.5 GT/s */
 #define EXPRESS_FLR           0x10000000
 #define EXPRESS_CONTROL_RESET 0x2810 /* 512 bytes a read request, relaxed ordering, no snoop */
 #define EXPRESS_STATUS_LIVE   0x3f   /* errors met, transactions pending */
@@ -281,6 +282,11 @@ static int add_express(struct bk_mediate *m, const struct found *cap)
 	memcpy(bytes, cap->bytes, size);
 	if (integrated)
 		flags = (flags & ~(unsigned)(EXPRESS_TYPE | EXPRESS_SLOT)) | EXPRESS_INTEGRATED;
+	if (m->below_port && (flags & EXPRESS_TYPE) == EXPRESS_INTEGRATED && size >= EXPRESS_LINK + 8) {
+		flags &= ~(unsigned)EXPRESS_TYPE; /* and there is a link */
+		bk__store(bytes + EXPRESS_LINK, 4, EXPRESS_ONE_LANE);
+		bk__store(bytes + EXPRESS_LINK + 4, 4, (uint64_t)EXPRESS_ONE_LANE << 16);
+	}
 	bk__store(bytes + EXPRESS_FLAGS, 2, flags);
 	if (!m->can_reset)
 		bk__store(bytes + EXPRESS_DEVICE, 4,

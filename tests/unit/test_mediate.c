@@ -426,6 +426,21 @@ static void below_a_port_an_endpoint_keeps_its_link(void **state)
 	assert_int_equal(cfg(f, 0x52, 2), 0x1043);
 }
 
+static void below_a_port_nothing_is_integrated(void **state)
+{
+	struct fixture *f = *state;
+
+	cap_list(f, 0x40);
+	fake_put(&f->fake, 0x40, 4, 0x00920010);
+	fake_put(&f->fake, 0x4c, 4, 0);
+	fake_put(&f->fake, 0x50, 4, 0);
+	f->options.below_port = true;
+	open_(f);
+	assert_int_equal(cfg(f, 0x42, 2), 0x0002);
+	assert_int_equal(cfg(f, 0x4c, 4), 0x00000011);
+	assert_int_equal(cfg(f, 0x50, 4), 0x00110000);
+}
+
 static void without_a_reset_below_no_flr_is_offered(void **state)
 {
 	struct fixture *f = *state;
@@ -964,6 +979,7 @@ int main(void)
 		WITH_DEVICE(a_short_express_capability_is_shown_as_it_is),
 		WITH_DEVICE(an_integrated_endpoint_has_12_bytes_of_express),
 		WITH_DEVICE(below_a_port_an_endpoint_keeps_its_link),
+		WITH_DEVICE(below_a_port_nothing_is_integrated),
 		WITH_DEVICE(without_a_reset_below_no_flr_is_offered),
 		WITH_DEVICE(extended_capabilities_that_hold_the_host_are_hidden),
 		WITH_DEVICE(resizable_bars_show_the_size_they_have),

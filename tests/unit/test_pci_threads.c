@@ -298,16 +298,21 @@ static void *plug_bridge(void *opaque)
 	return NULL;
 }
 
-static void F19_bus_reset_against_writes_and_hotplug(void **state)
+static void F18_F19_bus_reset_against_writes_and_hotplug(void **state)
 {
-	struct world *world = world_create(NULL);
+	static const uint8_t root_port[60] = { [2] = 0x42 };
+	struct world *world = world_create(tune);
 	struct branch branch = { .world = world };
 	void *(*const bodies[])(void *) = { write_below, plug_below, plug_bridge };
 	pthread_t threads[3];
+	unsigned round = 0;
 	uint64_t value;
 	double end;
 
-	part_create_in(world, &branch.bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+	part_create_in(world, &branch.bridge, 1, (struct bk_pci_function_desc){ .pin = 1 }, true);
+	assert_int_equal(bk_pci_express_add(branch.bridge.function, 0x40, root_port, 60), 0x40);
+	assert_int_equal(bk_pci_msi_add(branch.bridge.function, 0x80, 1, false, false), 0x80);
+	assert_int_equal(bk_pci_slot_add(branch.bridge.function, 1), 0);
 	part_create(world, &branch.part, 2,
 		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000) }, .pin = 1 });
 	for (unsigned i = 0; i < 3; i++)
@@ -317,8 +322,12 @@ static void F19_bus_reset_against_writes_and_hotplug(void **state)
 
 		bk_pci_function_write(bridge, 0x18, 4, 0x010100);
 		bk_pci_function_write(bridge, 0x20, 4, 0x90009000);
-		bk_pci_function_write(bridge, 4, 2, 2);
+		bk_pci_function_write(bridge, 4, 2, 6);
 		bk_space_read(world->memory, HERE, 4, &value);
+		bk_pci_function_write(bridge, 0x58, 2, 0x1028);      /* interrupts of the slot by pin, ... */
+		bk_pci_function_write(bridge, 0x82, 2, round++ & 1); /* ... or by message */
+		bk_pci_function_write(bridge, 0x5a, 2, 0x0108);      /* events are seen */
+		bk_pci_function_write(bridge, 0x50, 2, (round & 2) << 3); /* the link goes down, and up */
 		bk_pci_function_write(bridge, 0x3e, 1, 0x40);
 		bk_pci_function_write(bridge, 0x3e, 1, 0);
 		bk_pci_function_reset(bridge);
@@ -337,7 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(F14_a_device_moves_its_own_bar),
 		cmocka_unit_test(F13_F18_everything_at_once),
-		cmocka_unit_test(F19_bus_reset_against_writes_and_hotplug),
+		cmocka_unit_test(F18_F19_bus_reset_against_writes_and_hotplug),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
