@@ -22,6 +22,7 @@ int cli_run(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_firmware(int argc, char **argv);
 int cli_control(int argc, char **argv);
+int cli_quirk(int argc, char **argv);
 
 /* `barkeep: ` and the line, to standard error; returns CLI_ERROR. */
 int cli_error(const struct bk_error *err);

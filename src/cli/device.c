@@ -50,12 +50,19 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	if (!strcmp(item, "rombar")) {
 		r = parse_switch(item, value, &on, err);
 		device->rom_off = !on;
-		return r;
+		/* One that is asked for is shown even where a quirk would hide it. */
+		return r || !on ? r : cli_quirks_set(&device->quirks, "rombar=1", err);
 	}
-	if (!strcmp(item, "vga"))
-		return parse_switch(item, value, &device->vga, err);
+	if (!strcmp(item, "vga")) {
+		r = parse_switch(item, value, &device->vga, err);
+		return r ? r : cli_quirks_set(&device->quirks, device->vga ? "vga=1" : "vga=0", err);
+	}
 	if (!strcmp(item, "share-page"))
 		return parse_switch(item, value, &device->share_page, err);
+	if (!strcmp(item, "quirks"))
+		return parse_text(value, &device->quirks.quirks, err);
+	if (!strcmp(item, "set"))
+		return cli_quirks_set(&device->quirks, value, err);
 	if (!strcmp(item, "msix")) {
 		device->msix_move =
 			!strncmp(value, "bar", 3) && value[3] >= '0' && value[3] <= '5' && !value[4];
@@ -67,7 +74,7 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	return bk_fail(
 		err, EINVAL,
 		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga, "
-		"msix and share-page",
+		"msix, share-page, quirks and set",
 		item);
 }
 
@@ -150,8 +157,12 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 	if (!r)
 		r = bk_device_open(context, device->spec, &below, err);
 	if (!r)
+		r = cli_quirks_stack(&device->quirks, &below, &device->chosen, err);
+	if (!r)
 		r = bk_mediate_create(domain, below, &options, &device->mediate, err);
 	free(rom);
+	if (!r && device->chosen.count)
+		r = bk_quirk_attach(device->mediate, err);
 	if (!r)
 		r = cli_traps_open(device, err);
 	return r;
@@ -166,6 +177,8 @@ void cli_device_close(struct cli_device *device)
 	free(device->bus);
 	free(device->romfile);
 	free(device->traps);
+	cli_quirk_options_free(&device->quirks);
+	cli_quirks_free(&device->chosen);
 	memset(device, 0, sizeof(*device));
 }
 

@@ -5,6 +5,8 @@
 
 #include <barkeep/mediate.h>
 
+#include "cli/quirks.h"
+
 /* A trap of the user's; `trap` is NULL before the device is open. */
 struct cli_trap {
 	struct bk_trap_spec spec;
@@ -22,9 +24,11 @@ struct cli_device {
 	bool below_port; /* for open: its bus is that of a root port */
 	bool vga;
 	bool msix_move;
-	unsigned msix_bar;      /* where to */
+	unsigned msix_bar; /* where to */
 	bool share_page;
-	struct cli_trap *traps; /* see below */
+	struct cli_quirk_options quirks;
+	struct cli_quirks chosen; /* once opened: those that it got */
+	struct cli_trap *traps;   /* see below */
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
 	bool attached;              /* a monitor owns the mediator now */
@@ -33,12 +37,12 @@ struct cli_device {
 /*
  * Takes the text apart; a comma that belongs to a value is doubled. Options:
  * name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, vga=on|off, msix=barN,
- * share-page=on|off, trap=REGION+OFFSET/LENGTH:VERB (any number). -EINVAL with a line; `device` is then
- * empty.
+ * share-page=on|off, quirks=auto|none|FILE[:FILE]..., set=NAME=VALUE, trap=REGION+OFFSET/LENGTH:VERB (any
+ * number of the last two). -EINVAL with a line; `device` is then empty.
  */
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err);
 
-/* Opens the device, mediates it, adds its traps. */
+/* Opens the device, puts its quirks on it, mediates it, adds its traps. */
 int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
 		    struct bk_error *err);
 

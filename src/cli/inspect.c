@@ -18,14 +18,15 @@
 
 static const char help[] =
 	"usage: barkeep inspect [--json] SPEC[,romfile=FILE][,rombar=off][,vga=on][,msix=barN]\n"
-	"                               [,trap=TRAP]...\n"
+	"                               [,quirks=QUIRKS][,set=NAME=VALUE]...[,trap=TRAP]...\n"
 	"\n"
 	"Shows a device as a guest would get it: ids, IOMMU group, regions, capabilities,\n"
 	"interrupts, and which pages would be mapped and which trapped. The device is opened\n"
 	"for it, and given back.\n"
 	"\n"
 	"  SPEC    vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE\n"
-	"  TRAP    as for `barkeep run`\n"
+	"  QUIRKS, TRAP\n"
+	"          as for `barkeep run`\n"
 	"  --json  one JSON object instead of tables\n"
 	"  --help\n"
 	"\n"

@@ -17,6 +17,7 @@ static const char help[] =
 	"  run       boot a Linux guest under KVM with devices passed to it\n"
 	"  inspect   show a device: regions, capabilities, which pages are mapped or trapped\n"
 	"  control   ask something of a running guest: put devices in, take them out, look\n"
+	"  quirk     check and list quirk files; show which ones a device gets\n"
 	"  firmware  check the PCI model against a recorded firmware trace\n"
 	"\n"
 	"  --help, --version\n"
@@ -27,10 +28,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", cli_run },
-	{ "inspect", cli_inspect },
-	{ "firmware", cli_firmware },
-	{ "control", cli_control },
+	{ "run", cli_run },         { "inspect", cli_inspect }, { "firmware", cli_firmware },
+	{ "control", cli_control }, { "quirk", cli_quirk },
 };
 
 int cli_error(const struct bk_error *err)

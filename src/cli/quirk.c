@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `barkeep quirk`: checks quirk files, lists those that are shipped, shows what a device gets. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/device.h"
+#include "cli/pages.h"
+
+static const char help[] =
+	"usage: barkeep quirk check FILE...\n"
+	"       barkeep quirk list\n"
+	"       barkeep quirk match [--verbose] SPEC[,quirks=auto|none|FILE[:FILE]...][,set=NAME=VALUE]...\n"
+	"\n"
+	"Quirks are what a device needs so that a guest can have it, as files.\n"
+	"\n"
+	"  check  say what is wrong with a file, and where\n"
+	"  list   those that are there for quirks=auto, and their options\n"
+	"  match  open the device: which quirks it gets, and which of its registers they trap\n"
+	"\n"
+	"  SPEC       vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE\n"
+	"  --verbose  also the other quirks, and why they are not for it\n"
+	"  --help\n"
+	"\n"
+	"Exit status: 0, 1 error, 2 wrong arguments.\n";
+
+static int check(int argc, char **argv)
+{
+	int status = CLI_OK;
+
+	if (!argc)
+		return cli_usage("quirk", "check which files?");
+	for (int i = 0; i < argc; i++) {
+		struct bk_quirk *quirk;
+		struct bk_error err;
+
+		if (bk_quirk_load(argv[i], &quirk, &err)) {
+			status = cli_error(&err);
+			continue;
+		}
+		printf("%s: %s: %s\n", argv[i], bk_quirk_name(quirk), bk_quirk_about(quirk));
+		bk_quirk_free(quirk);
+	}
+	return cli_finish_output() ? CLI_ERROR : status;
+}
+
+static void print_quirk(const struct bk_quirk *quirk)
+{
+	const char *name, *about;
+
+	printf("  %-24s %s\n", bk_quirk_name(quirk), bk_quirk_about(quirk));
+	for (unsigned i = 0; (name = bk_quirk_option(quirk, i, &about)); i++)
+		printf("  %-24s   set=%s=VALUE: %s\n", "", name, about);
+}
+
+static int list(void)
+{
+	struct cli_quirks quirks = { NULL, 0 };
+	struct bk_error err;
+	int status = CLI_OK;
+
+	if (cli_quirks_load_shipped(&quirks, &err)) {
+		status = cli_error(&err);
+	} else {
+		printf("%s\n", cli_quirks_directory());
+		for (size_t i = 0; i < quirks.count; i++)
+			print_quirk(quirks.list[i]);
+		status = cli_finish_output();
+	}
+	cli_quirks_free(&quirks);
+	return status;
+}
+
+/* ---- match ------------------------------------------------------------- */
+
+static void print_trap(void *opaque, const char *name, uint64_t first, uint64_t last)
+{
+	printf("      %#12" PRIx64 " - %#-12" PRIx64 " %s\n", first, last, name);
+}
+
+static void print_pages(void *opaque, const struct cli_pages *run)
+{
+	printf("    %#12" PRIx64 " - %#-12" PRIx64 " %s\n", run->first, run->last,
+	       run->mapped ? "mapped" : "exits");
+	if (!run->mapped)
+		cli_pages_traps(opaque, run, print_trap, NULL);
+}
+
+static void print_picture(struct bk_mediate *mediate)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	puts("\nregions, and who answers in their pages");
+	for (unsigned i = 0; i <= BK_DEVICE_VGA; i++) {
+		struct bk_space *space = bk_mediate_region(mediate, i);
+
+		if (!space)
+			continue;
+		printf("  %s\n", cli_region_name(i));
+		cli_pages_visit(space, page, print_pages, space);
+	}
+}
+
+static bool is_chosen(const struct cli_quirks *chosen, const struct bk_quirk *quirk)
+{
+	for (size_t i = 0; i < chosen->count; i++)
+		if (!strcmp(bk_quirk_name(chosen->list[i]), bk_quirk_name(quirk)))
+			return true;
+	return false;
+}
+
+static void print_others(const struct cli_device *device)
+{
+	struct cli_quirks all = { NULL, 0 };
+	struct bk_error err;
+
+	if (cli_quirks_load_shipped(&all, &err)) {
+		cli_error(&err);
+		cli_quirks_free(&all);
+		return;
+	}
+	puts("\nquirks that it does not get");
+	for (size_t i = 0; i < all.count; i++) {
+		if (is_chosen(&device->chosen, all.list[i]))
+			continue;
+		strcpy(err.text, "not asked for");
+		bk_quirk_match(all.list[i], bk_mediate_below(device->mediate), device->quirks.settings,
+			       device->quirks.setting_count, &err);
+		printf("  %s\n", err.text);
+	}
+	cli_quirks_free(&all);
+}
+
+static void print_match(const struct cli_device *device, bool verbose)
+{
+	printf("%s\n\nquirks\n", device->spec);
+	for (size_t i = 0; i < device->chosen.count; i++)
+		print_quirk(device->chosen.list[i]);
+	if (!device->chosen.count)
+		puts("  none");
+	print_picture(device->mediate);
+	if (verbose)
+		print_others(device);
+}
+
+static int match(const char *text, bool verbose)
+{
+	struct bk_error err = { { 0 } };
+	struct cli_device device;
+	struct bk_device_context *context;
+	struct bk_domain *domain;
+	int status = CLI_ERROR;
+
+	if (cli_device_parse(text, &device, &err))
+		return cli_usage("quirk", "%s", err.text);
+	context = bk_device_context_create();
+	domain = bk_domain_create();
+	if (!context || !domain) {
+		bk_fail(&err, ENOMEM, "out of memory");
+		cli_error(&err);
+	} else if (cli_device_open(&device, context, domain, &err)) {
+		cli_error(&err);
+	} else {
+		print_match(&device, verbose);
+		status = cli_finish_output();
+	}
+	cli_device_close(&device);
+	if (domain)
+		bk_domain_destroy(domain);
+	if (context)
+		bk_device_context_destroy(context);
+	return status;
+}
+
+int cli_quirk(int argc, char **argv)
+{
+	enum { VERBOSE = 256, HELP };
+	static const struct option options[] = {
+		{ "verbose", no_argument, NULL, VERBOSE },
+		{ "help", no_argument, NULL, HELP },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool verbose = false;
+	const char *what;
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		switch (option) {
+		case VERBOSE:
+			verbose = true;
+			break;
+		case HELP:
+			fputs(help, stdout);
+			return cli_finish_output();
+		default:
+			return cli_unknown_option("quirk", argv);
+		}
+	}
+	what = optind < argc ? argv[optind++] : "";
+	if (!strcmp(what, "check"))
+		return check(argc - optind, argv + optind);
+	if (!strcmp(what, "list") && optind == argc)
+		return list();
+	if (!strcmp(what, "match") && optind + 1 == argc)
+		return match(argv[optind], verbose);
+	if (!strcmp(what, "match"))
+		return cli_usage("quirk", "match takes one device, as vfio:0000:01:00.0");
+	return cli_usage("quirk", "say what to do: check FILE..., list, or match SPEC");
+}

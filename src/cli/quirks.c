@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Finds the quirks that a device gets. */
+#include "cli/quirks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Options ----------------------------------------------------------- */
+
+int cli_quirks_set(struct cli_quirk_options *options, const char *text, struct bk_error *err)
+{
+	const char *equals = strchr(text, '=');
+	struct bk_quirk_setting *settings;
+	unsigned long long value;
+	char *end, *name;
+
+	if (!equals || equals == text || equals[1] < '0' || equals[1] > '9')
+		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
+	errno = 0;
+	value = strtoull(equals + 1, &end, 0);
+	if (*end || errno)
+		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
+	settings = realloc(options->settings, (options->setting_count + 1) * sizeof(*settings));
+	if (!settings)
+		return bk_fail(err, ENOMEM, "out of memory");
+	options->settings = settings;
+	name = strndup(text, (size_t)(equals - text));
+	if (!name)
+		return bk_fail(err, ENOMEM, "out of memory");
+	settings[options->setting_count++] = (struct bk_quirk_setting){ .name = name, .value = value };
+	return 0;
+}
+
+void cli_quirk_options_free(struct cli_quirk_options *options)
+{
+	for (size_t i = 0; i < options->setting_count; i++)
+		free((char *)options->settings[i].name);
+	free(options->settings);
+	free(options->quirks);
+	memset(options, 0, sizeof(*options));
+}
+
+/* ---- Files ------------------------------------------------------------- */
+
+const char *cli_quirks_directory(void)
+{
+	static const char *const beside[] = { "../share/barkeep/quirks", "../quirks" };
+	static char path[4096];
+	const char *own = getenv("BARKEEP_QUIRKS");
+	ssize_t length;
+	char *slash;
+
+	if (own && *own)
+		return own;
+	length = readlink("/proc/self/exe", path, sizeof(path) - 64);
+	path[length > 0 ? length : 0] = 0;
+	slash = strrchr(path, '/');
+	for (size_t i = 0; slash && i < sizeof(beside) / sizeof(beside[0]); i++) {
+		strcpy(slash + 1, beside[i]);
+		if (!access(path, R_OK | X_OK))
+			return path;
+	}
+	return BARKEEP_QUIRKS_DIR;
+}
+
+static int add(struct cli_quirks *quirks, struct bk_quirk *quirk, struct bk_error *err)
+{
+	struct bk_quirk **list = realloc(quirks->list, (quirks->count + 1) * sizeof(*list));
+
+	if (!list) {
+		bk_quirk_free(quirk);
+		return bk_fail(err, ENOMEM, "out of memory");
+	}
+	quirks->list = list;
+	list[quirks->count++] = quirk;
+	return 0;
+}
+
+int cli_quirks_load(struct cli_quirks *quirks, const char *file, struct bk_error *err)
+{
+	struct bk_quirk *quirk;
+	int r = bk_quirk_load(file, &quirk, err);
+
+	return r ? r : add(quirks, quirk, err);
+}
+
+static int is_quirk(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return *entry->d_name != '.' && dot && !strcmp(dot, ".yaml");
+}
+
+int cli_quirks_load_shipped(struct cli_quirks *quirks, struct bk_error *err)
+{
+	const char *directory = cli_quirks_directory();
+	struct dirent **entries;
+	int count = scandir(directory, &entries, is_quirk, alphasort), r = 0;
+
+	if (count < 0)
+		return bk_fail(err, errno, "quirks are looked for in %s: %s (quirks=none goes without)",
+			       directory, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		char file[4096];
+
+		if (!r &&
+		    snprintf(file, sizeof(file), "%s/%s", directory, entries[i]->d_name) < (int)sizeof(file))
+			r = cli_quirks_load(quirks, file, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return r;
+}
+
+void cli_quirks_free(struct cli_quirks *quirks)
+{
+	for (size_t i = 0; i < quirks->count; i++)
+		bk_quirk_free(quirks->list[i]);
+	free(quirks->list);
+	memset(quirks, 0, sizeof(*quirks));
+}
+
+/* ---- A device's -------------------------------------------------------- */
+
+/* Moves those that match to `chosen`. One that the user named must. */
+static int choose(const struct cli_quirk_options *options, struct bk_device *device,
+		  struct cli_quirks *candidates, bool named, struct cli_quirks *chosen, struct bk_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < candidates->count && r >= 0; i++) {
+		struct bk_error why = { "" };
+
+		r = bk_quirk_match(candidates->list[i], device, options->settings, options->setting_count,
+				   &why);
+		if (r < 0)
+			bk_fail(err, -r, "%s: %s", device->name, why.text);
+		else if (!r && named)
+			r = bk_fail(err, EINVAL, "%s: this quirk is not for it: %s", device->name, why.text);
+		if (r <= 0)
+			continue;
+		r = add(chosen, candidates->list[i], err);
+		candidates->list[i] = NULL;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Notes which settings are options of one of them. */
+static void note_known(const struct cli_quirk_options *options, const struct cli_quirks *quirks, bool *known)
+{
+	for (size_t i = 0; i < quirks->count; i++) {
+		const char *name, *about;
+
+		for (unsigned o = 0; (name = bk_quirk_option(quirks->list[i], o, &about)); o++)
+			for (size_t s = 0; s < options->setting_count; s++)
+				known[s] |= !strcmp(name, options->settings[s].name);
+	}
+}
+
+/* One of `quirks=A:B`. */
+static int choose_one(const struct cli_quirk_options *options, struct bk_device *device, const char *text,
+		      struct cli_quirks *chosen, bool *known, struct bk_error *err)
+{
+	const bool shipped = !strcmp(text, "auto");
+	struct cli_quirks candidates = { NULL, 0 };
+	int r = shipped ? cli_quirks_load_shipped(&candidates, err) : cli_quirks_load(&candidates, text, err);
+
+	if (!r) {
+		note_known(options, &candidates, known);
+		r = choose(options, device, &candidates, !shipped, chosen, err);
+	}
+	cli_quirks_free(&candidates);
+	return r;
+}
+
+/* One that no quirk knows would have no effect, unseen. Those that other options of a device imply may have
+ * none. */
+static int check_settings(const struct cli_quirk_options *options, const bool *known, struct bk_error *err)
+{
+	for (size_t s = 0; s < options->setting_count; s++)
+		if (!known[s] && strcmp(options->settings[s].name, "vga") &&
+		    strcmp(options->settings[s].name, "rombar"))
+			return bk_fail(err, EINVAL, "set=%s: none of the quirks has such an option",
+				       options->settings[s].name);
+	return 0;
+}
+
+static int choose_all(const struct cli_quirk_options *options, struct bk_device *device,
+		      struct cli_quirks *chosen, struct bk_error *err)
+{
+	char *texts = strdup(options->quirks ? options->quirks : "auto"), *rest = texts, *text;
+	bool *known = calloc(options->setting_count + 1, sizeof(*known));
+	int r = texts && known ? 0 : bk_fail(err, ENOMEM, "out of memory");
+
+	if (!r && !strcmp(texts, "none"))
+		rest = NULL;
+	while (!r && (text = strsep(&rest, ":")))
+		r = *text ? choose_one(options, device, text, chosen, known, err)
+			  : bk_fail(err, EINVAL, "quirks=%s: auto, none, or files separated by colons",
+				    options->quirks);
+	if (!r)
+		r = check_settings(options, known, err);
+	if (!r && chosen->count > BK_QUIRKS_MAX)
+		r = bk_fail(err, EINVAL, "%s: %zu quirks (%d at most)", device->name, chosen->count,
+			    BK_QUIRKS_MAX);
+	free(texts);
+	free(known);
+	return r;
+}
+
+int cli_quirks_stack(const struct cli_quirk_options *options, struct bk_device **device,
+		     struct cli_quirks *chosen, struct bk_error *err)
+{
+	struct bk_device *below = *device;
+	int r = choose_all(options, below, chosen, err);
+
+	if (r) {
+		bk_device_close(below);
+		*device = NULL;
+		return r;
+	}
+	if (!chosen->count)
+		return 0;
+	return bk_quirk_stack(below, chosen->list, chosen->count, options->settings, options->setting_count,
+			      device, err);
+}
