@@ -91,7 +91,11 @@ static int add_capabilities(struct bk_pci_function *function)
 	if (!error)
 		error = checked(bk_pci_express_add(function, 0, express, sizeof(express)));
 	if (!error)
-		error = checked(bk_pci_extended_add(function, 3, 1, 0, 12, NULL, NULL, NULL));
+		error = checked(bk_pci_serial_add(function, 0, 1));
+	if (!error)
+		error = checked(bk_pci_vendor_add(function, 0, "v", NULL, 1));
+	if (!error)
+		error = checked(bk_pci_dvsec_add(function, 0, 1, 1, 1, "v", NULL, 1));
 	return error;
 }
 

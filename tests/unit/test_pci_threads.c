@@ -341,12 +341,54 @@ static void F18_F19_bus_reset_against_writes_and_hotplug(void **state)
 	world_destroy(world);
 }
 
+/* ---- Messages through a bridge that opens and shuts ------------------------ */
+
+static void *open_bridge(void *opaque)
+{
+	struct branch *branch = opaque;
+
+	bk_pci_function_write(branch->bridge.function, 4, 1, 4);
+	return NULL;
+}
+
+/* What fires while the bridge becomes a bus master is sent at once, or by the bridge: once, and never lost.
+ */
+static void a_message_waits_for_the_bridge(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct branch branch = { .world = world };
+	pthread_t thread;
+	unsigned msi;
+
+	part_create_in(world, &branch.bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+	part_create(world, &branch.part, 2, (struct bk_pci_function_desc){ 0 });
+	msi = (unsigned)bk_pci_msi_add(branch.part.function, 0, 1, false, false);
+	assert_int_equal(
+		bk_pci_function_attach(branch.part.function, bk_pci_bridge_bus(branch.bridge.function), 0),
+		0);
+	part_attach(world, &branch.bridge, 8);
+	bk_pci_function_write(branch.part.function, 4, 2, 4);
+	bk_pci_function_write(branch.part.function, msi + 4, 4, 0xfee00000);
+	bk_pci_function_write(branch.part.function, msi + 2, 2, 1);
+	for (unsigned round = 0; round < 1000; round++) {
+		bk_pci_function_write(branch.bridge.function, 4, 1, 0);
+		assert_int_equal(pthread_create(&thread, NULL, open_bridge, &branch), 0);
+		assert_int_equal(bk_pci_function_msi(branch.part.function, 0), 0);
+		pthread_join(thread, NULL);
+		assert_int_equal(world->message_count, round + 1);
+	}
+	part_destroy(&branch.part);
+	part_destroy(&branch.bridge);
+	world_destroy(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(F14_a_device_moves_its_own_bar),
 		cmocka_unit_test(F13_F18_everything_at_once),
 		cmocka_unit_test(F18_F19_bus_reset_against_writes_and_hotplug),
+		cmocka_unit_test(a_message_waits_for_the_bridge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
