@@ -126,6 +126,11 @@ struct bk_device;
  *   the memlock limit is in the way.
  * dma_unmap: exactly what was mapped.
  * reset: the whole device to its reset state; -EOPNOTSUPP if it cannot.
+ * ioeventfd: from now on, whenever the eventfd `fd` is written, `value` is
+ *   written to `offset` of a BAR, in one access of `width` bytes, by whoever has
+ *   the device, without coming by here; fd -1 undoes it. Any thread, several
+ *   at once; -EEXIST if there is one, -ENOSPC if there are too many, -ENOTTY
+ *   where the host cannot do it.
  * describe: facts for people (`inspect`), as key and value.
  * close: gives everything back, resets it if it can, frees the device.
  */
@@ -141,6 +146,8 @@ struct bk_device_ops {
 	int (*dma_map)(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 	int (*dma_unmap)(struct bk_device *device, uint64_t iova, uint64_t size);
 	int (*reset)(struct bk_device *device);
+	int (*ioeventfd)(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			 uint64_t value, int fd);
 	void (*describe)(struct bk_device *device,
 			 void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 	void (*close)(struct bk_device *device);
@@ -164,6 +171,8 @@ int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_
 int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 int bk_device_reset(struct bk_device *device);
+int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			uint64_t value, int fd);
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);

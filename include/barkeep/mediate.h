@@ -143,6 +143,12 @@ struct bk_trap_desc {
 	 * each side gets its own part.
 	 */
 	bool overlay;
+	/*
+	 * In a BAR: writes do nothing but reach the device at the same place, and
+	 * so one that comes again and again may be made without a call, see
+	 * bk_mediate_accelerate. It is then not counted either.
+	 */
+	bool accelerate;
 	const char *name;
 	const struct bk_trap_ops *ops; /* a missing read or write is bk_mediate_below_read or _write */
 	void *opaque;
@@ -192,6 +198,7 @@ struct bk_trap_spec {
 	enum bk_trap_from from;
 	unsigned capability;
 	bool overlay;
+	bool accelerate; /* log only */
 };
 
 /*
@@ -202,7 +209,7 @@ struct bk_trap_spec {
  * numbers are decimal or 0x. VERB is `mirror`, or `mirror=CONFIG_OFFSET`
  * (which may not be on config), `const=VALUE`, as wide as LENGTH where that is
  * 1, 2, 4 or 8 and else 4 bytes, or 8 if VALUE needs them, or `log`; `:overlay`
- * may follow (bk_trap_desc). -EINVAL with a line.
+ * may follow, and after log `:accelerate` (bk_trap_desc). -EINVAL with a line.
  */
 int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *err);
 
@@ -229,6 +236,43 @@ int bk_mediate_below_read(struct bk_mediate *mediate, unsigned region, uint64_t 
 int bk_mediate_below_write(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
 			   uint64_t value);
 
+/* ---- Acceleration ------------------------------------------------------ */
+
+/* A write of `value`, `width` bytes at `offset` of a BAR, that a trap has passed on BK_ACCELERATE_AFTER times
+ * on end. */
+struct bk_accelerated {
+	const struct bk_region
+		*region;        /* the trap's, to be found in the guest's view; never to be looked into */
+	uint64_t region_offset; /* of the write in that region, as bk_flat has it */
+	unsigned bar;
+	uint64_t offset;
+	unsigned width;
+	uint64_t value;
+};
+
+#define BK_ACCELERATE_AFTER 10
+
+/*
+ * Who runs the guest has such writes made by the host's kernel (for KVM and
+ * VFIO: an eventfd between the two). start returns 0 and sets *handle, which
+ * goes to stop, or a negative errno: then the trap goes on as before. Both may
+ * be called on any thread, in a handler, with the function's lock held; they
+ * may add and remove listeners, but must not commit, or call bk_trap_* or
+ * bk_mediate_* on this mediator. Afterwards the write must not reach the trap,
+ * but whenever it cannot be made otherwise it may.
+ */
+struct bk_accelerator_ops {
+	int (*start)(void *opaque, const struct bk_accelerated *what, void **handle);
+	void (*stop)(void *opaque, void *handle);
+};
+
+/*
+ * At most ten writes of a function are accelerated at a time; they are stopped
+ * when it is reset, when their trap goes, and by this call, which with NULL
+ * turns it off: to be done before `opaque` goes. Owner only.
+ */
+void bk_mediate_accelerate(struct bk_mediate *mediate, const struct bk_accelerator_ops *ops, void *opaque);
+
 /* ---- Counters ---------------------------------------------------------- */
 
 struct bk_trap_stats {
@@ -236,7 +280,9 @@ struct bk_trap_stats {
 	unsigned region;
 	uint64_t offset, length;
 	uint64_t reads, writes, errors;
-	uint64_t last; /* the value that was read or written last, without an error; a trap's only */
+	uint64_t last;        /* the value that was read or written last, without an error; a trap's only */
+	unsigned accelerated; /* writes that are made without the trap, and not counted; how many different
+				 ones */
 };
 
 /*

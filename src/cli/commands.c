@@ -151,8 +151,10 @@ static void put_trap(void *opaque, const struct bk_trap_stats *stats)
 	put(trap, "reads", stats->reads);
 	put(trap, "writes", stats->writes);
 	put(trap, "errors", stats->errors);
-	if (stats->name)
+	if (stats->name) {
 		put(trap, "last", stats->last);
+		put(trap, "accelerated", stats->accelerated);
+	}
 	json_object_array_add(opaque, trap);
 }
 

@@ -247,6 +247,8 @@ static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 		stats->errors);
 	if (stats->name && stats->reads + stats->writes)
 		fprintf(stderr, " 0x%" PRIx64, stats->last);
+	if (stats->accelerated)
+		fprintf(stderr, ", accelerated: %u", stats->accelerated);
 	putc('\n', stderr);
 }
 

@@ -61,6 +61,12 @@ int bk_device_reset(struct bk_device *device)
 	return device->ops->reset ? device->ops->reset(device) : -EOPNOTSUPP;
 }
 
+int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			uint64_t value, int fd)
+{
+	return CALL(ioeventfd, region, offset, width, value, fd);
+}
+
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {

@@ -287,6 +287,24 @@ static int open_fd(struct bk__vfio *vfio, struct bk_error *err)
 	return 0;
 }
 
+static int vfio_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t value, int fd)
+{
+	struct bk__vfio *vfio = vfio_of(device);
+	struct vfio_device_ioeventfd arg = {
+		.argsz = sizeof(arg),
+		.flags = width, /* VFIO_DEVICE_IOEVENTFD_8 is 1, and so on */
+		.data = value,
+		.fd = fd,
+	};
+
+	if (region >= BK_DEVICE_ROM || region >= vfio->region_count || offset > vfio->regions[region].size ||
+	    width > vfio->regions[region].size - offset)
+		return -EINVAL;
+	arg.offset = vfio->regions[region].fd_offset + offset;
+	return ioctl(vfio->fd, VFIO_DEVICE_IOEVENTFD, &arg) ? -errno : 0;
+}
+
 static void destroy(struct bk__vfio *vfio)
 {
 	if (vfio->fd >= 0)
@@ -325,6 +343,7 @@ static const struct bk_device_ops ops = {
 	.dma_map = bk__vfio_dma_map,
 	.dma_unmap = bk__vfio_dma_unmap,
 	.reset = bk__vfio_reset,
+	.ioeventfd = vfio_ioeventfd,
 	.describe = vfio_describe,
 	.close = vfio_close,
 };

@@ -77,6 +77,13 @@ static enum owner owner_of(const struct bk_mediate *m, unsigned region, uint64_t
 	return offset < size ? SEVERAL : NOBODY;
 }
 
+bool bk__device_has(const struct bk_mediate *m, unsigned bar, uint64_t offset, unsigned width)
+{
+	const struct bk_region_desc *msix;
+
+	return owner_of(m, bar, offset, width, &msix) == DEVICE;
+}
+
 static int halves_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
 		       uint64_t *value)
 {

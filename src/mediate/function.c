@@ -70,7 +70,10 @@ static void on_command(void *opaque, uint16_t command)
 static int on_reset(void *opaque)
 {
 	struct bk_mediate *m = opaque;
-	int r = bk_device_reset(m->below), restored;
+	int r, restored;
+
+	bk__accelerate_reset(m);
+	r = bk_device_reset(m->below);
 
 	if (r == -EOPNOTSUPP && !m->reset_told) {
 		m->reset_told = true;

@@ -52,6 +52,7 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 	m->below = below;
 	m->domain = domain;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_mutex_init(&m->repeated_lock, NULL);
 	r = build(m, options ? options : &none, err);
 	if (r) {
 		bk_mediate_close(m);
@@ -93,6 +94,7 @@ void bk_mediate_close(struct bk_mediate *m)
 	bk_domain_synchronize(m->domain);
 	bk_device_close(m->below);
 	pthread_mutex_destroy(&m->lock);
+	pthread_mutex_destroy(&m->repeated_lock);
 	for (unsigned i = 0; i < BK__SPACES; i++)
 		free(m->regions[i].pages);
 	free(m->traps);

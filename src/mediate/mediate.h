@@ -58,6 +58,22 @@ struct bk__region {
 	size_t page_count, page_room;
 };
 
+/* A write that came so many times on end. */
+struct bk__repeated {
+	uint64_t offset, value;
+	unsigned width, times;
+};
+
+/* One that is made without the trap. */
+struct bk__accelerated {
+	const struct bk_trap *trap;
+	uint64_t offset, value;
+	unsigned width;
+	void *handle; /* the accelerator's */
+};
+
+enum { BK__ACCELERATED = 10 };
+
 struct bk_mediate {
 	struct bk_device device; /* the face: the mediated device as a device */
 	struct bk_device *below;
@@ -97,6 +113,12 @@ struct bk_mediate {
 	pthread_mutex_t lock;
 	struct bk_trap **traps; /* in order of region, offset, priority */
 	size_t trap_count, trap_room;
+	const struct bk_accelerator_ops *accelerator; /* or NULL */
+	void *accelerator_opaque;
+	struct bk__accelerated accelerated[BK__ACCELERATED];
+	unsigned accelerated_count;
+
+	pthread_mutex_t repeated_lock; /* of what traps have seen; the innermost */
 };
 
 /* A trap, from bk_trap_add until nobody is inside it. What an access needs of it is in one cache line. */
@@ -112,6 +134,8 @@ struct bk_trap {
 	uint64_t offset, length;
 	struct bk_region *handle;
 	struct bk_region_ops region_ops;
+	bool accelerate;
+	struct bk__repeated repeated; /* under repeated_lock */
 	char name[];
 };
 
@@ -126,6 +150,9 @@ int bk__bar_build(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, 
 
 /* The page that a BAR may share, or 0. (below.c) */
 uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar);
+
+/* Is all of an access to a BAR the device's, where there is no trap? (below.c) */
+bool bk__device_has(const struct bk_mediate *m, unsigned bar, uint64_t offset, unsigned width);
 
 /* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (below.c) */
 int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,
@@ -202,6 +229,15 @@ int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, s
  * (trap.c) */
 int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
 		   struct bk_trap **trap, struct bk_error *err);
+
+/* A write that the trap has passed on. (accelerate.c) */
+void bk__accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value);
+/* No write of this trap, or with NULL of any, is made without it any more. Under the lock. (accelerate.c) */
+void bk__accelerate_stop(struct bk_mediate *m, const struct bk_trap *trap);
+/* How many there are. Under the lock. (accelerate.c) */
+unsigned bk__accelerate_count(const struct bk_mediate *m, const struct bk_trap *trap);
+/* The function was reset. (accelerate.c) */
+void bk__accelerate_reset(struct bk_mediate *m);
 
 /* The legacy VGA ranges; afterwards m->vga is for the function. (vga.c) */
 int bk__mediate_vga(struct bk_mediate *m, struct bk_error *err);

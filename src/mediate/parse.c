@@ -128,6 +128,7 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 		return bk_fail(err, EINVAL, "%s: = wants a number of up to 64 bits, as in const=0x12345678",
 			       text);
 	spec->overlay = accept(&at, ":overlay");
+	spec->accelerate = spec->verb == BK_TRAP_LOG && accept(&at, ":accelerate");
 	if (*at)
 		return bk_fail(err, EINVAL, "%s: \"%s\" is left over, " EXAMPLE, text, at);
 	if (spec->verb == BK_TRAP_CONSTANT && !has_value)
@@ -161,6 +162,7 @@ static int place_spec(struct bk_mediate *m, struct bk_trap *old, const struct bk
 		.offset = spec->offset,
 		.length = spec->length,
 		.overlay = spec->overlay,
+		.accelerate = spec->accelerate,
 	};
 	struct bk__verb *verb;
 	unsigned at;

@@ -50,6 +50,8 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 		r = trap->ops->write(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediate_below_write(trap->mediate, trap->region, offset, width, value);
+	if (trap->accelerate && !r)
+		bk__accelerate_note(trap, offset, width, value);
 	return counted(trap, &trap->counts.writes, width, value, r);
 }
 
@@ -211,6 +213,8 @@ static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *i
 		if (r && out)
 			link_trap(m, out);
 	}
+	if (!r && out)
+		bk__accelerate_stop(m, out); /* which may be freed by now */
 	if (r && released)
 		bk__pages_undo(m, out, false);
 	if (r && claimed)
@@ -296,6 +300,7 @@ int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_tr
 		.mediate = m,
 		.offset = offset,
 		.length = desc->length,
+		.accelerate = desc->accelerate && desc->region < BK_DEVICE_ROM,
 		.region_ops = {
 			.read = trap_read,
 			.write = trap_write,
@@ -382,6 +387,7 @@ void bk_mediate_stats(struct bk_mediate *m, void (*visit)(void *opaque, const st
 			stats = stats_of(&trap->counts, i, trap->offset, trap->length);
 			stats.name = trap->name;
 			stats.last = __atomic_load_n(&trap->last, __ATOMIC_RELAXED);
+			stats.accelerated = bk__accelerate_count(m, trap);
 			visit(opaque, &stats);
 		}
 	}

@@ -14,6 +14,7 @@ struct bk__device {
 	struct bk__device *next;
 	struct bk_mediate *mediate;
 	struct bk__irq *irq;
+	struct bk__accelerator *accelerator; /* NULL: there was no memory, and it goes without */
 	struct bk__bus *bus;
 	uint8_t devfn;
 };
@@ -57,13 +58,16 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 		free(device);
 		return devfn;
 	}
-	*device = (struct bk__device){ devices->list, mediate, NULL, bus, (uint8_t)devfn };
+	*device = (struct bk__device){
+		.next = devices->list, .mediate = mediate, .bus = bus, .devfn = (uint8_t)devfn
+	};
 	error = wire(devices, device, err);
 	if (error) {
 		bk__bus_leave(bus, device->devfn);
 		free(device);
 		return error;
 	}
+	device->accelerator = bk__accelerator_create(devices->vm, devices->memory, mediate);
 	bk__events_add(devices->events, bk_mediate_below(mediate));
 	devices->list = device;
 	return 0;
@@ -77,6 +81,7 @@ static void close_device(struct bk__devices *devices, struct bk__device **link)
 
 	*link = device->next;
 	bk__events_remove(devices->events, below);
+	bk__accelerator_destroy(device->accelerator);
 	bk__irq_destroy(device->irq);
 	bk_pci_function_detach(function);
 	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */

@@ -3,6 +3,7 @@
 #ifndef BK_MONITOR_DEVICES_H
 #define BK_MONITOR_DEVICES_H
 
+#include "monitor/accelerate.h"
 #include "monitor/buses.h"
 #include "monitor/events.h"
 #include "monitor/gsi.h"
@@ -12,6 +13,8 @@ struct bk__device;
 
 /* Zero-initialise `list`; the rest is the owner's. Owner only, as everything here. */
 struct bk__devices {
+	const struct bk__vm *vm;
+	struct bk_space *memory; /* the guest's */
 	struct bk__buses *buses;
 	struct bk__gsi *gsis;
 	struct bk__iommu *iommu;

@@ -205,6 +205,8 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 	if (!monitor->buses)
 		return bk_fail(err, ENOMEM, "buses: out of memory");
 	monitor->devices = (struct bk__devices){
+		.vm = &monitor->vm,
+		.memory = monitor->memory,
 		.buses = monitor->buses,
 		.gsis = monitor->gsis,
 		.iommu = monitor->iommu,

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writes that a trap would only pass on, made without it.
+ *
+ * A trap that allows it is watched for a write that comes again and again, the
+ * same to the bit. Whoever runs the guest is then asked to have it made by the
+ * host's kernel. There are few of them, and a reset of the function ends all.
+ */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+
+static bool is_there(const struct bk_mediate *m, const struct bk_trap *trap)
+{
+	for (size_t i = 0; i < m->trap_count; i++)
+		if (m->traps[i] == trap)
+			return true;
+	return false;
+}
+
+/* Under the lock; nobody takes a trap away, then. */
+static void start(struct bk_mediate *m, struct bk_trap *trap, const struct bk_accelerated *what)
+{
+	struct bk__accelerated *to = &m->accelerated[m->accelerated_count];
+
+	if (!m->accelerator || m->accelerated_count == BK__ACCELERATED || !is_there(m, trap))
+		return;
+	for (unsigned i = 0; i < m->accelerated_count; i++) {
+		const struct bk__accelerated *other = &m->accelerated[i];
+
+		if (other->trap == trap && other->offset == what->offset && other->width == what->width &&
+		    other->value == what->value)
+			return;
+	}
+	*to = (struct bk__accelerated){
+		.trap = trap, .offset = what->offset, .width = what->width, .value = what->value
+	};
+	if (m->accelerator->start(m->accelerator_opaque, what, &to->handle))
+		return;
+	m->accelerated_count++;
+}
+
+void bk__accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct bk_mediate *m = trap->mediate;
+	struct bk__repeated *repeated = &trap->repeated;
+	const struct bk_accelerated what = {
+		.region = trap->handle,
+		.bar = trap->region,
+		.offset = offset,
+		.region_offset = offset - trap->offset,
+		.width = width,
+		.value = value,
+	};
+	unsigned times;
+
+	pthread_mutex_lock(&m->repeated_lock);
+	if (repeated->offset != offset || repeated->width != width || repeated->value != value)
+		*repeated = (struct bk__repeated){ .offset = offset, .width = width, .value = value };
+	times = repeated->times < BK_ACCELERATE_AFTER + 1 ? ++repeated->times : repeated->times;
+	pthread_mutex_unlock(&m->repeated_lock);
+	if (times != BK_ACCELERATE_AFTER || !bk__device_has(m, trap->region, offset, width))
+		return;
+	pthread_mutex_lock(&m->lock);
+	start(m, trap, &what);
+	pthread_mutex_unlock(&m->lock);
+}
+
+void bk__accelerate_stop(struct bk_mediate *m, const struct bk_trap *trap)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < m->accelerated_count; i++) {
+		if (!trap || m->accelerated[i].trap == trap)
+			m->accelerator->stop(m->accelerator_opaque, m->accelerated[i].handle);
+		else
+			m->accelerated[kept++] = m->accelerated[i];
+	}
+	m->accelerated_count = kept;
+}
+
+unsigned bk__accelerate_count(const struct bk_mediate *m, const struct bk_trap *trap)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < m->accelerated_count; i++)
+		count += m->accelerated[i].trap == trap;
+	return count;
+}
+
+void bk__accelerate_reset(struct bk_mediate *m)
+{
+	pthread_mutex_lock(&m->lock);
+	bk__accelerate_stop(m, NULL);
+	pthread_mutex_lock(&m->repeated_lock);
+	for (size_t i = 0; i < m->trap_count; i++)
+		m->traps[i]->repeated.times = 0;
+	pthread_mutex_unlock(&m->repeated_lock);
+	pthread_mutex_unlock(&m->lock);
+}
+
+void bk_mediate_accelerate(struct bk_mediate *m, const struct bk_accelerator_ops *ops, void *opaque)
+{
+	pthread_mutex_lock(&m->lock);
+	bk__accelerate_stop(m, NULL);
+	m->accelerator = ops;
+	m->accelerator_opaque = opaque;
+	pthread_mutex_unlock(&m->lock);
+}

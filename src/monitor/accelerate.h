@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes of a mediated device that traps only pass on, made by the kernel. */
+#ifndef BK_MONITOR_ACCELERATE_H
+#define BK_MONITOR_ACCELERATE_H
+
+#include <barkeep/mediate.h>
+
+#include "monitor/vm.h"
+
+struct bk__accelerator;
+
+/* From now on; `memory` is the guest's. NULL when out of memory. */
+struct bk__accelerator *bk__accelerator_create(const struct bk__vm *vm, struct bk_space *memory,
+					       struct bk_mediate *mediate);
+
+/* None any more. Before the mediator is closed; NULL is fine. */
+void bk__accelerator_destroy(struct bk__accelerator *accelerator);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the monitor asks of KVM and of the device for a write that they make between them. Neither is there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+
+#include "fake_device.h"
+#include "monitor/accelerate.h"
+
+#define BAR 0xd0000000
+
+/* ---- KVM and the device ------------------------------------------------- */
+
+static struct {
+	bool on, refuse;
+	struct kvm_ioeventfd now;
+	unsigned calls;
+} kvm;
+
+static struct {
+	int fd;
+	unsigned bar, width, calls;
+	uint64_t offset, value;
+	int error;
+} device;
+
+int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
+{
+	const struct kvm_ioeventfd *arg = argument;
+
+	assert_int_equal(request, KVM_IOEVENTFD);
+	assert_true(arg->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
+	kvm.calls++;
+	if (arg->flags & KVM_IOEVENTFD_FLAG_DEASSIGN) {
+		assert_true(kvm.on);
+		assert_int_equal(arg->addr, kvm.now.addr);
+		assert_int_equal(arg->fd, kvm.now.fd);
+		assert_int_equal(arg->len, kvm.now.len);
+		assert_int_equal(arg->datamatch, kvm.now.datamatch);
+		kvm.on = false;
+		return 0;
+	}
+	if (kvm.refuse)
+		return -ENOSPC;
+	assert_false(kvm.on);
+	kvm.on = true;
+	kvm.now = *arg;
+	return 0;
+}
+
+int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
+{
+	return -ENODEV;
+}
+
+void bk__vm_close(struct bk__vm *vm)
+{
+}
+
+static int ioeventfd(struct bk_device *below, unsigned region, uint64_t offset, unsigned width,
+		     uint64_t value, int fd)
+{
+	device.calls++;
+	if (fd >= 0 && device.error)
+		return device.error;
+	if (fd < 0) { /* undone as it was done */
+		assert_true(device.fd >= 0);
+		assert_int_equal(region, device.bar);
+		assert_int_equal(offset, device.offset);
+		assert_int_equal(width, device.width);
+		assert_int_equal(value, device.value);
+	}
+	device.fd = fd;
+	device.bar = region;
+	device.offset = offset;
+	device.width = width;
+	device.value = value;
+	return 0;
+}
+
+/* ---- A guest's memory with the device's BAR in it ----------------------- */
+
+struct world {
+	struct fake fake;
+	struct bk_device_ops ops;
+	struct bk_domain *domain;
+	struct bk_space *memory;
+	struct bk_pci_host *host;
+	struct bk_mediate *mediate;
+	struct bk_trap *trap;
+	struct bk__accelerator *accelerator;
+};
+
+static const struct bk__vm vm = { .kvm = -1, .fd = -1 };
+
+static void config(struct world *w, unsigned offset, unsigned width, uint64_t value)
+{
+	bk_space_write(bk_mediate_region(w->mediate, BK_DEVICE_CONFIG), offset, width, value);
+}
+
+static void write_times(struct world *w, uint64_t address, unsigned times)
+{
+	for (unsigned i = 0; i < times; i++)
+		bk_space_write(w->memory, address, 4, 0x55);
+}
+
+static void open_world(struct world *w)
+{
+	static const struct bk_trap_ops through_ops;
+	struct bk_trap_desc trap = {
+		.offset = 0x1008, .length = 16, .accelerate = true, .ops = &through_ops
+	};
+	struct bk_pci_host_desc desc = { .window_count = 1 };
+
+	memset(w, 0, sizeof(*w));
+	memset(&kvm, 0, sizeof(kvm));
+	memset(&device, 0, sizeof(device));
+	device.fd = -1;
+	fake_init(&w->fake);
+	fake_bar(&w->fake, 0, 0, 0x4000, true);
+	w->ops = *w->fake.device.ops;
+	w->ops.ioeventfd = ioeventfd;
+	w->fake.device.ops = &w->ops;
+	desc.domain = w->domain = bk_domain_create();
+	w->memory = bk_space_create(w->domain, "memory", UINT64_MAX);
+	desc.windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
+						  .space = w->memory,
+						  .first = 0xc0000000,
+						  .last = 0xefffffff,
+						  .bus_first = 0xc0000000 };
+	assert_int_equal(bk_pci_host_create(&desc, &w->host, NULL), 0);
+	assert_int_equal(bk_mediate_create(w->domain, &w->fake.device, NULL, &w->mediate, NULL), 0);
+	assert_int_equal(bk_pci_function_attach(bk_mediate_function(w->mediate), bk_pci_host_bus(w->host), 8),
+			 0);
+	assert_int_equal(bk_trap_add(w->mediate, &trap, &w->trap, NULL), 0);
+	config(w, 0x10, 4, BAR);
+	config(w, 4, 2, 2);
+	w->accelerator = bk__accelerator_create(&vm, w->memory, w->mediate);
+	assert_non_null(w->accelerator);
+}
+
+static void close_world(struct world *w)
+{
+	bk__accelerator_destroy(w->accelerator);
+	assert_false(kvm.on);
+	assert_int_equal(device.fd, -1);
+	bk_pci_function_detach(bk_mediate_function(w->mediate));
+	bk_mediate_close(w->mediate);
+	assert_int_equal(bk_pci_host_destroy(w->host), 0);
+	assert_int_equal(bk_space_destroy(w->memory), 0);
+	assert_int_equal(bk_domain_destroy(w->domain), 0);
+	fake_done(&w->fake);
+}
+
+static void the_write_goes_from_kvm_to_the_device(void **state)
+{
+	static struct world w;
+
+	open_world(&w);
+	write_times(&w, BAR + 0x100c, 9);
+	assert_int_equal(kvm.calls + device.calls, 0);
+	write_times(&w, BAR + 0x100c, 1);
+	assert_true(kvm.on);
+	assert_int_equal(kvm.now.addr, BAR + 0x100c);
+	assert_int_equal(kvm.now.len, 4);
+	assert_int_equal(kvm.now.datamatch, 0x55);
+	assert_int_equal(kvm.now.fd, device.fd);
+	assert_int_equal(device.bar, 0);
+	assert_int_equal(device.offset, 0x100c);
+	assert_int_equal(device.width, 4);
+	assert_int_equal(device.value, 0x55);
+	close_world(&w);
+	assert_int_equal(fcntl(kvm.now.fd, F_GETFD), -1); /* closed */
+}
+
+static void it_follows_the_bar(void **state)
+{
+	static struct world w;
+
+	open_world(&w);
+	write_times(&w, BAR + 0x100c, 10);
+	config(&w, 0x10, 4, 0xd8000000);
+	assert_true(kvm.on);
+	assert_int_equal(kvm.now.addr, 0xd800100c);
+	config(&w, 4, 2, 0);
+	assert_false(kvm.on);
+	config(&w, 4, 2, 2);
+	assert_true(kvm.on);
+	config(&w, 0x10, 4, 0x10000000); /* outside the window */
+	assert_false(kvm.on);
+	config(&w, 0x10, 4, BAR);
+	assert_true(kvm.on);
+	assert_int_equal(kvm.now.addr, BAR + 0x100c);
+	assert_int_equal(device.calls, 1); /* to the device nothing of that is visible */
+	close_world(&w);
+}
+
+static int never(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	return -EIO;
+}
+
+/* Somebody else answers there, in part. */
+static void it_gives_way_to_who_wins(void **state)
+{
+	static const struct bk_region_ops ops = { .read = never };
+	static struct world w;
+	struct bk_region_desc desc = {
+		.first = BAR + 0x100e, .last = BAR + 0x100e, .priority = 5, .ops = &ops
+	};
+	struct bk_update *update;
+	struct bk_region *region;
+
+	open_world(&w);
+	write_times(&w, BAR + 0x100c, 10);
+	update = bk_update_begin(w.domain);
+	assert_int_equal(bk_update_add(update, w.memory, &desc, &region), 0);
+	assert_int_equal(bk_update_commit(update), 0);
+	assert_false(kvm.on);
+	assert_int_equal(bk_region_retire(region), 0);
+	assert_true(kvm.on);
+	/* The trap itself goes. */
+	assert_int_equal(bk_trap_remove(w.trap), 0);
+	assert_false(kvm.on);
+	assert_int_equal(device.fd, -1);
+	close_world(&w);
+}
+
+static void a_reset_undoes_it(void **state)
+{
+	static struct world w;
+
+	open_world(&w);
+	write_times(&w, BAR + 0x1008, 10);
+	assert_true(kvm.on);
+	assert_int_equal(bk_pci_function_reset(bk_mediate_function(w.mediate)), 0);
+	assert_false(kvm.on);
+	assert_int_equal(device.fd, -1);
+	close_world(&w);
+}
+
+static void where_either_refuses_nothing_is_left(void **state)
+{
+	static struct world w;
+
+	open_world(&w);
+	device.error = -ENOTTY;
+	write_times(&w, BAR + 0x1008, 30);
+	assert_int_equal(device.calls, 1);
+	assert_int_equal(kvm.calls, 0);
+	device.error = 0;
+	kvm.refuse = true;
+	write_times(&w, BAR + 0x100c, 30);
+	assert_int_equal(kvm.calls, 1);
+	assert_int_equal(device.calls, 3); /* and undone */
+	assert_int_equal(device.fd, -1);
+	close_world(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_write_goes_from_kvm_to_the_device),
+		cmocka_unit_test(it_follows_the_bar),
+		cmocka_unit_test(it_gives_way_to_who_wins),
+		cmocka_unit_test(a_reset_undoes_it),
+		cmocka_unit_test(where_either_refuses_nothing_is_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
