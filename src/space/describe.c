@@ -107,7 +107,8 @@ static void put_shadow(struct bk__printer *p, const struct bk_space *space, cons
 		       const struct bk__span *winner)
 {
 	uint64_t first = loser->first > winner->first ? loser->first : winner->first;
-	uint64_t last = loser->last < winner->last ? loser->last : winner->last;
+	uint64_t winner_last = bk__span_last(winner);
+	uint64_t last = loser->last < winner_last ? loser->last : winner_last;
 
 	bk__put_next(p);
 	if (p->json)
@@ -152,7 +153,7 @@ static int put_shadows(struct bk__printer *p, struct bk_space *space)
 
 			if (span->first > item->last)
 				break;
-			if (span->region != item->region || span->add != item->add)
+			if (span->region != item->region || bk__span_add(span) != item->add)
 				put_shadow(p, space, item, span);
 		}
 	}

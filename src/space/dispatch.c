@@ -106,7 +106,7 @@ struct access {
 
 static bool accepts(const struct bk__span *span, size_t width)
 {
-	return width <= 8 && span->accepts >> width & 1;
+	return width - 1 < 8 && span->accepts[width - 1];
 }
 
 static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
@@ -118,9 +118,10 @@ static void call(struct access *access, const struct bk__span *span, uint64_t ad
 	if (!accepts(span, width))
 		error = -EINVAL;
 	else if (access->write)
-		error = span->write(span->opaque, address + span->add, width, bk__load(data, width));
+		error = span->write(span->opaque, bk__span_offset(span, address), width,
+				    bk__load(data, width));
 	else
-		error = span->read(span->opaque, address + span->add, width, &value);
+		error = span->read(span->opaque, bk__span_offset(span, address), width, &value);
 	if (bk__unlikely(error)) {
 		value = UINT64_MAX;
 		failed(access->space, span, address, access->write, width, error);
@@ -134,7 +135,7 @@ static void call(struct access *access, const struct bk__span *span, uint64_t ad
 static void copy_plain(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
 		       size_t length)
 {
-	uint8_t *host = (uint8_t *)span->opaque + (address + span->add);
+	uint8_t *host = (uint8_t *)span->opaque + bk__span_offset(span, address);
 
 	if (access->write)
 		memcpy(host, data, length);
@@ -150,7 +151,7 @@ static void call_span(struct access *access, const struct bk__span *span, uint64
 		call(access, span, address, data, (unsigned)length);
 		return;
 	}
-	if (length > 8 && span->plain && !(access->write && span->write == bk__no_write)) {
+	if (length > 8 && !span->region->ops && !(access->write && span->write == bk__no_write)) {
 		copy_plain(access, span, address, data, length);
 		return;
 	}
@@ -193,7 +194,7 @@ static const struct bk__span *straddled(const struct bk__view *view, size_t i, u
 
 		if (span->first > address && span->first - address >= length)
 			break;
-		if (span->first <= address && span->last - address >= length - 1)
+		if (span->first <= address && bk__span_last(span) - address >= length - 1)
 			break;
 		if (ops && ops->whole)
 			return span;
@@ -205,7 +206,7 @@ static void read_whole(struct access *access, const struct bk__span *span, uint6
 		       struct whole *whole)
 {
 	uint64_t value = UINT64_MAX;
-	int error = span->region->ops->whole(span->opaque, address + span->add, length, &value);
+	int error = span->region->ops->whole(span->opaque, bk__span_offset(span, address), length, &value);
 
 	if (error == -ERANGE)
 		return;
@@ -220,7 +221,8 @@ static void read_whole(struct access *access, const struct bk__span *span, uint6
 
 static bool yields(const struct bk__span *span, const struct whole *whole)
 {
-	return whole->by && span->region->ops && span->region->ops->yields && span->add == whole->by->add &&
+	return whole->by && span->region->ops && span->region->ops->yields &&
+	       bk__span_add(span) == bk__span_add(whole->by) &&
 	       span->region->space == whole->by->region->space;
 }
 
@@ -251,8 +253,8 @@ static int slow(struct bk_space *space, const struct bk__view *view, uint64_t ad
 				left = span->first - at;
 			unclaimed(&access, data + done, left);
 		} else {
-			if (left - 1 > span->last - at)
-				left = span->last - at + 1;
+			if (left - 1 > bk__span_last(span) - at)
+				left = bk__span_last(span) - at + 1;
 			if (bk__unlikely(yields(span, &whole)))
 				memcpy(data + done, whole.data + done, left);
 			else
@@ -274,8 +276,9 @@ static __attribute__((noinline)) int slow_read(struct bk_space *space, const str
 					       uint64_t address, unsigned width, uint64_t *value)
 {
 	uint8_t data[8];
-	int error = slow(space, view, address, data, width, false);
+	int error;
 
+	error = slow(space, view, address, data, width, false);
 	*value = bk__load(data, width);
 	return error;
 }
@@ -289,11 +292,11 @@ static __attribute__((noinline)) int slow_write(struct bk_space *space, const st
 	return slow(space, view, address, data, width, true);
 }
 
-/* Does the whole access lie in the span, and does its handler take it at once?
+/* Does the access lie in the span, from this byte of it on, and does its handler take it at once?
  * No width is accepted that is longer than the span, so nothing wraps here. */
-static inline bool takes(const struct bk__span *span, uint64_t address, unsigned width)
+static inline bool takes(const struct bk__span *span, uint64_t from, unsigned width)
 {
-	return address >= span->first && address <= span->last - (width - 1) && span->accepts >> width & 1;
+	return from <= span->length - (width - 1) && span->accepts[width - 1];
 }
 
 /* The span that takes the access at once, by a search. */
@@ -301,7 +304,9 @@ static const struct bk__span *search(const struct bk__view *view, uint64_t addre
 {
 	size_t i = bk__view_find(view, address);
 
-	return i < view->count && takes(view->spans[i], address, width) ? view->spans[i] : NULL;
+	return i < view->count && takes(view->spans[i], address - view->spans[i]->first, width)
+		       ? view->spans[i]
+		       : NULL;
 }
 
 /* Inside a read section, like the next: all that can happen to a read. */
@@ -313,7 +318,7 @@ static __attribute__((noinline)) int read_value(struct bk_space *space, const st
 
 	if (!span)
 		return slow_read(space, view, address, width, value);
-	error = span->read(span->opaque, address + span->add, width, value);
+	error = span->read(span->opaque, bk__span_offset(span, address), width, value);
 	*value &= masks[width];
 	if (bk__unlikely(error)) {
 		*value = masks[width];
@@ -330,7 +335,7 @@ static __attribute__((noinline)) int write_value(struct bk_space *space, const s
 
 	if (!span)
 		return slow_write(space, view, address, width, value);
-	error = span->write(span->opaque, address + span->add, width, value & masks[width]);
+	error = span->write(span->opaque, bk__span_offset(span, address), width, value & masks[width]);
 	if (bk__unlikely(error))
 		failed(space, span, address, true, width, error);
 	return error;
@@ -388,12 +393,10 @@ static __attribute__((noinline)) int read_unguessed(struct bk_space *space, cons
 	return error;
 }
 
-/* An access on its fast path. It is kept in memory from the start: most of it
- * is needed again only if the path is left, and each register for it would
- * cost every access more. */
+/* What is needed once more after the handler. It is kept in memory from the
+ * start: each register for it would cost every access more. */
 struct kept {
-	struct bk_space *space;
-	const struct bk__span *span;
+	const struct bk__view *view;
 	uint64_t address;
 	uint64_t *value;
 	unsigned width;
@@ -403,7 +406,8 @@ struct kept {
 static __attribute__((noinline, cold)) int read_failed(const struct kept *kept, int error)
 {
 	*kept->value = masks[kept->width];
-	failed(kept->space, kept->span, kept->address, false, kept->width, error);
+	failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, false,
+	       kept->width, error);
 	bk__read_unlock();
 	return error;
 }
@@ -413,31 +417,34 @@ int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint
 	const struct bk__view *view;
 	const struct bk__span *span;
 	struct kept kept;
+	uint64_t from;
 	int error;
 
 	if (bk__unlikely(width - 1 > 7))
 		return invalid();
 	if (!bk__ready())
 		return read_unready(space, address, width, value);
-	kept.space = space;
-	KEEP(kept.space);
 	kept.value = value;
 	KEEP(kept.value);
 	bk__read_lock();
 	view = bk__view_of(space);
 	span = bk__table_guess(view, address);
-	if (bk__unlikely(!span || !takes(span, address, width)))
-		return read_unguessed(kept.space, view, address, width, kept.value);
-	kept.span = span;
-	KEEP(kept.span);
+	if (bk__unlikely(!span))
+		return read_unguessed(space, view, address, width, value);
+	from = address - span->first;
+	if (bk__unlikely(!takes(span, from, width)))
+		return read_unguessed(space, view, address, width, value);
 	kept.address = address;
 	KEEP(kept.address);
+	kept.view = view;
+	KEEP(kept.view);
 	kept.width = width;
 	KEEP(kept.width);
-	error = span->read(span->opaque, address + span->add, width, value);
+	error = span->read(span->opaque, from + span->start, width, value);
 	if (bk__unlikely(error))
 		return read_failed(&kept, error);
-	*kept.value &= masks[kept.width];
+	if (bk__unlikely(*kept.value & ~masks[kept.width]))
+		*kept.value &= masks[kept.width];
 	bk__read_unlock();
 	return 0;
 }
@@ -466,7 +473,8 @@ static __attribute__((noinline)) int write_unguessed(struct bk_space *space, con
 
 static __attribute__((noinline, cold)) int write_failed(const struct kept *kept, int error)
 {
-	failed(kept->space, kept->span, kept->address, true, kept->width, error);
+	failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, true,
+	       kept->width, error);
 	bk__read_unlock();
 	return error;
 }
@@ -476,26 +484,28 @@ int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uin
 	const struct bk__view *view;
 	const struct bk__span *span;
 	struct kept kept;
+	uint64_t from;
 	int error;
 
 	if (bk__unlikely(width - 1 > 7))
 		return invalid();
 	if (!bk__ready())
 		return write_unready(space, address, width, value);
-	kept.space = space;
-	KEEP(kept.space);
 	bk__read_lock();
 	view = bk__view_of(space);
 	span = bk__table_guess(view, address);
-	if (bk__unlikely(!span || !takes(span, address, width)))
-		return write_unguessed(kept.space, view, address, width, value);
-	kept.span = span;
-	KEEP(kept.span);
+	if (bk__unlikely(!span))
+		return write_unguessed(space, view, address, width, value);
 	kept.address = address;
 	KEEP(kept.address);
+	from = address - span->first;
+	if (bk__unlikely(!takes(span, from, width)))
+		return write_unguessed(space, view, kept.address, width, value);
+	kept.view = view;
+	KEEP(kept.view);
 	kept.width = width;
 	KEEP(kept.width);
-	error = span->write(span->opaque, address + span->add, width, value & masks[width]);
+	error = span->write(span->opaque, from + span->start, width, value & masks[width]);
 	if (bk__unlikely(error))
 		return write_failed(&kept, error);
 	bk__read_unlock();

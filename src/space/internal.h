@@ -26,14 +26,14 @@
 
 /* A range of a view, all of it answered by one region. One cache line. */
 struct bk__span {
-	uint64_t first, last;
-	uint64_t add; /* address + add = offset that the handler sees (modulo 2^64) */
+	uint64_t first;
+	uint64_t length; /* in bytes, less one */
+	uint64_t start;  /* the offset that the handler sees at `first` */
 	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 	void *opaque;
 	struct bk_region *region;
-	uint32_t accepts; /* bit w is set if the handler takes w bytes at once, and the span has so many */
-	uint32_t plain;   /* memory without handlers: `opaque` + offset is the host address */
+	bool accepts[8]; /* [w - 1]: the handler takes w bytes at once, and the span has so many */
 };
 
 /* An entry of `buckets`: the place of the bucket's first slot, and the log2 of the size of each. */
@@ -52,6 +52,7 @@ struct bk__view {
 	struct bk__window windows[2];
 	struct bk__span **slots;
 
+	struct bk_space *space; /* NULL: the empty view */
 	unsigned size_class;
 	size_t count;
 	uint64_t *firsts;        /* of the spans, side by side for searches */
@@ -62,6 +63,22 @@ struct bk__view {
 };
 
 extern struct bk__view bk__empty_view;
+
+static inline uint64_t bk__span_last(const struct bk__span *span)
+{
+	return span->first + span->length;
+}
+
+static inline uint64_t bk__span_offset(const struct bk__span *span, uint64_t address)
+{
+	return address - span->first + span->start;
+}
+
+/* What to add to an address for that offset (modulo 2^64). */
+static inline uint64_t bk__span_add(const struct bk__span *span)
+{
+	return span->start - span->first;
+}
 
 /* What one commit makes unreachable is buried together when no reader can hold it. */
 struct bk__grave {
@@ -137,6 +154,7 @@ struct bk__patch {
 
 struct bk_space {
 	struct bk_domain *domain;
+	size_t view_at; /* where in a snapshot its view is, in bytes: what readers need of `slot` */
 	size_t slot;
 	uint64_t last;
 	char *name;
@@ -180,7 +198,7 @@ struct bk_listener {
 /* A range that some region of a space would answer if no other were there. */
 struct bk__item {
 	uint64_t first, last;
-	uint64_t add;             /* see bk__span */
+	uint64_t add;             /* address + add = offset that the handler sees (modulo 2^64) */
 	struct bk_region *region; /* who answers in the end, never a nested one */
 	uint64_t rank;            /* of the space's own region, like the priority */
 	int priority;
@@ -301,7 +319,7 @@ static inline struct bk__view *bk__view_of(const struct bk_space *space)
 {
 	struct bk__snapshot *snapshot = bk__subscribe(space->domain->snapshot);
 
-	return bk__subscribe(snapshot->views[space->slot]);
+	return bk__subscribe(*(struct bk__view **)((char *)snapshot + space->view_at));
 }
 
 #endif

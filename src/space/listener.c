@@ -55,7 +55,7 @@ static void look(struct bk_listener *listener, bool *overlap)
 				continue;
 			listener->changed = true;
 			/* They come by first address, so only the latest of the others can reach this one. */
-			if (last_of[!removed] && last_of[!removed]->last >= span->first)
+			if (last_of[!removed] && bk__span_last(last_of[!removed]) >= span->first)
 				*overlap = true;
 			last_of[removed] = span;
 		}

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-__thread enum bk__reader_state bk__reader_state;
+__thread enum bk__reader_state bk__reader_state = BK__READER_NEW;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;

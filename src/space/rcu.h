@@ -43,8 +43,8 @@ void __tsan_release(void *address);
 
 /* What a thread must do before its next outermost read, other than just read. */
 enum bk__reader_state {
-	BK__READER_NEW = 0,   /* register */
-	BK__READER_READY = 1, /* nothing */
+	BK__READER_READY = 0, /* nothing */
+	BK__READER_NEW = 1,   /* register */
 	BK__READER_OWES = 2,  /* give reclaim a chance: it committed inside a read */
 	BK__READER_HEAVY = 3, /* nothing, but the system has no membarrier call: use the heavy lock */
 };
@@ -60,7 +60,7 @@ int bk__reader_init(void);
 int bk__reader_register(void);
 
 /* Wakes the one that waits for readers. */
-void bk__reader_wake(void);
+void bk__reader_wake(void) __attribute__((cold));
 
 /* Is the calling thread inside a read: in a handler, or in a read section of its owner's? */
 static inline bool bk__read_ongoing(void)
@@ -71,7 +71,9 @@ static inline bool bk__read_ongoing(void)
 /* Is there nothing to do before the read but bk__read_lock? */
 static inline bool bk__ready(void)
 {
-	return bk__likely(bk__reader_state == BK__READER_READY) && bk__likely(!bk__read_ongoing());
+	unsigned ongoing = URCU_TLS(urcu_memb_reader).ctr & URCU_GP_CTR_NEST_MASK;
+
+	return bk__likely((ongoing | bk__reader_state) == 0); /* READY is 0 */
 }
 
 static inline void bk__wake_waiter(void)

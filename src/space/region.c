@@ -106,14 +106,13 @@ static void prepare_answer(struct bk_region *region)
 	answer->region = region;
 	answer->opaque = region->opaque;
 	for (unsigned width = 1; width <= 8; width *= 2)
-		answer->accepts |= widths & width ? 1u << width : 0;
+		answer->accepts[width - 1] = widths & width;
 	if (ops) {
 		answer->read = ops->read ? ops->read : bk__no_read;
 		answer->write = ops->write ? ops->write : bk__no_write;
 	} else {
 		bool readonly = region->memory.attributes & BK_MEMORY_READONLY;
 
-		answer->plain = 1;
 		answer->opaque = region->memory.host;
 		answer->read = bk__plain_read;
 		answer->write = readonly ? bk__no_write : bk__plain_write;

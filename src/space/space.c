@@ -27,6 +27,7 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
 		bk__unlock(domain);
 		goto out_of_memory;
 	}
+	space->view_at = offsetof(struct bk__snapshot, views) + space->slot * sizeof(struct bk__view *);
 	space->next = domain->spaces;
 	space->link = &domain->spaces;
 	if (space->next)

@@ -14,7 +14,7 @@ enum {
 };
 
 /* Takes no access. */
-static struct bk__span nobody = { .first = 1, .last = 0 };
+static struct bk__span nobody = { .length = 0 };
 
 static size_t slot_limit(size_t count)
 {
@@ -112,7 +112,7 @@ static bool fill_bucket(struct bk__view *view, const struct bk__window *window, 
 
 		/* The span that holds the slot's first byte, else one that begins in the slot. None
 		 * outside it: such a one could go without a patch that touches this bucket. */
-		while (i < view->count && view->spans[i]->last < from)
+		while (i < view->count && bk__span_last(view->spans[i]) < from)
 			i++;
 		if (i < view->count && view->firsts[i] <= from + (((uint64_t)1 << shift) - 1))
 			view->slots[at + slot] = view->spans[i];
@@ -149,7 +149,7 @@ static size_t build_window(struct bk__view *view, struct bk__window *window, str
 	size_t missed = 0;
 
 	/* All of the last span, unless it alone would make the buckets too coarse. */
-	last = end->last - end->first > end->first - first ? end->first : end->last;
+	last = end->length > end->first - first ? end->first : bk__span_last(end);
 	window->shift = 0;
 	while ((last >> window->shift) - (first >> window->shift) >= bucket_limit(part.count))
 		window->shift++;

@@ -31,7 +31,7 @@ size_t bk__view_find(const struct bk__view *view, uint64_t address)
 		left -= half;
 	}
 	at = (size_t)(base - view->firsts);
-	return view->spans[at]->last < address ? at + 1 : at;
+	return bk__span_last(view->spans[at]) < address ? at + 1 : at;
 }
 
 struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk__view *old,
@@ -41,11 +41,11 @@ struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk_
 
 	if (patch->count) {
 		range.first = old->firsts[patch->at];
-		range.last = old->spans[patch->at + patch->count - 1]->last;
+		range.last = bk__span_last(old->spans[patch->at + patch->count - 1]);
 	}
 	if (patch->new_count) {
 		uint64_t first = new->firsts[patch->new_at];
-		uint64_t last = new->spans[patch->new_at + patch->new_count - 1]->last;
+		uint64_t last = bk__span_last(new->spans[patch->new_at + patch->new_count - 1]);
 
 		range.first = first < range.first ? first : range.first;
 		range.last = last > range.last ? last : range.last;
@@ -58,9 +58,9 @@ void bk__span_flat(const struct bk__span *span, struct bk_flat *flat)
 	const struct bk_region *region = span->region;
 
 	flat->first = span->first;
-	flat->last = span->last;
+	flat->last = bk__span_last(span);
 	flat->region = region;
-	flat->offset = span->first + span->add - region->base;
+	flat->offset = span->start - region->base;
 	flat->memory = region->kind == BK_REGION_MAPPED ? &region->memory : NULL;
 }
 
@@ -116,12 +116,12 @@ static int collect(void *opaque, struct bk_region *region)
 	inner = region->nested->view;
 	for (size_t i = bk__view_find(inner, inner_first); i < inner->count; i++) {
 		const struct bk__span *span = inner->spans[i];
-		struct bk__item item = { .region = span->region, .add = span->add - up };
+		struct bk__item item = { .region = span->region, .add = bk__span_add(span) - up };
 
 		if (span->first > inner_last)
 			break;
 		item.first = (span->first > inner_first ? span->first : inner_first) + up;
-		item.last = (span->last < inner_last ? span->last : inner_last) + up;
+		item.last = (bk__span_last(span) < inner_last ? bk__span_last(span) : inner_last) + up;
 		if (add_item(in, region, &item))
 			return -ENOMEM;
 	}
@@ -250,7 +250,8 @@ static int keep(struct bk_domain *domain, const struct bk__view *old, uint64_t f
 		const struct bk__span *span = old->spans[i];
 
 		if (add_piece(domain, span->first > first ? span->first : first,
-			      span->last < last ? span->last : last, span->add, span->region))
+			      bk__span_last(span) < last ? bk__span_last(span) : last, bk__span_add(span),
+			      span->region))
 			return -ENOMEM;
 	}
 	return 0;
@@ -258,8 +259,8 @@ static int keep(struct bk_domain *domain, const struct bk__view *old, uint64_t f
 
 static bool same(const struct bk__span *span, const struct bk__piece *piece)
 {
-	return span->first == piece->first && span->last == piece->last && span->add == piece->add &&
-	       span->region == piece->region;
+	return span->first == piece->first && bk__span_last(span) == piece->last &&
+	       bk__span_add(span) == piece->add && span->region == piece->region;
 }
 
 static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *piece)
@@ -274,11 +275,11 @@ static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *p
 	domain->born.at[domain->born.count++] = span;
 	*span = piece->region->answer;
 	span->first = piece->first;
-	span->last = piece->last;
-	span->add = piece->add;
+	span->length = piece->last - piece->first;
+	span->start = piece->first + piece->add;
 	for (unsigned width = 2; width <= 8; width *= 2) { /* see takes() in dispatch.c */
 		if (piece->last - piece->first < width - 1)
-			span->accepts &= ~(1u << width);
+			span->accepts[width - 1] = false;
 	}
 	return span;
 }
@@ -371,8 +372,8 @@ static int patch_at(struct bk_space *space, size_t *i)
 			end++;
 		++*i;
 	} while (*i < space->dirty.count && bk__view_find(old, dirty[*i].first - 1) < end);
-	if (end > at && old->spans[end - 1]->last > last &&
-	    keep(domain, old, from, old->spans[end - 1]->last))
+	if (end > at && bk__span_last(old->spans[end - 1]) > last &&
+	    keep(domain, old, from, bk__span_last(old->spans[end - 1])))
 		return -ENOMEM;
 	return make_patch(space, at, end);
 }
@@ -403,6 +404,7 @@ int bk__view_update(struct bk_space *space)
 	if (!new)
 		return -ENOMEM;
 	bk__table_lay_out(new, count);
+	new->space = space;
 	for (size_t i = 0; i < space->patches.count; i++) {
 		struct bk__patch *patch = &space->patches.at[i];
 
