@@ -32,6 +32,9 @@ void kvm_moves(void);
 /* trap.c */
 void trap_costs(void);
 
+/* quirk.c */
+void quirk_load(void);
+
 /* memory.c */
 void memory_per_region(void);
 void memory_growth(size_t moves);

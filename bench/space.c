@@ -16,7 +16,8 @@
  *        bench_space --pci      accesses to a PCI function only
  *        bench_space --pci WHAT 2000 of "move", "read" or "unmask" of it, under callgrind
  *        bench_space --kvm      moves with memory slots of KVM only
- *        bench_space --traps    traps of a mediated device only */
+ *        bench_space --traps    traps of a mediated device only
+ *        bench_space --quirks   loading quirks only */
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
@@ -47,6 +48,10 @@ int main(int argc, char **argv)
 		trap_costs();
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "--quirks") == 0) {
+		quirk_load();
+		return 0;
+	}
 	dispatch_one_reader(argc > 1 ? argv[1] : "");
 	if (argc > 1)
 		return 0;
@@ -58,6 +63,7 @@ int main(int argc, char **argv)
 	kvm_moves();
 	trap_costs();
 	pci_accesses();
+	quirk_load();
 	memory_per_region();
 	return 0;
 }
