@@ -119,7 +119,7 @@ static void signal_events(struct bk_pci_function *port)
 	const bool wanted = (control & INTERRUPT_ENABLE) && (presence || link);
 	const bool messages = port->irq.mode != BK_PCI_IRQ_INTX;
 
-	port->intx_level = wanted && !messages;
+	port->intx_level = wanted && !messages && port->desc.pin;
 	if (wanted && messages && !port->slot.signalled)
 		bk__irq_fire(port, 0);
 	else if (!wanted && port->slot.signalled)

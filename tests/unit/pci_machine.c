@@ -26,6 +26,8 @@
 		.kind = BK_PCI_BAR_MEM64, .prefetchable = true, .size = (bytes) \
 	}
 
+enum { WITH_SLOT = 2 };
+
 /* Bridges first. Spaces are filled in by the machine; `vga` says that there is one, above the BARs. */
 static const struct shape {
 	struct bk_pci_function_desc desc;
@@ -88,6 +90,11 @@ static int foreign_write(void *opaque, uint64_t offset, unsigned width, uint64_t
 
 static const struct bk_region_ops foreign_ops = { .read = foreign_read, .write = foreign_write };
 
+static void got_message(void *opaque, const struct bk_pci_message *message)
+{
+	((struct machine *)opaque)->messages++;
+}
+
 static void told_command(void *opaque, uint16_t command)
 {
 	struct answer *first = opaque;
@@ -148,12 +155,22 @@ void machine_note_capability(struct machine *m, unsigned f, unsigned offset, uns
 	m->capabilities[f][m->capability_count[f]++] = (struct capability){ offset, size };
 }
 
+/* What an add returned. */
+static void expect(struct machine *m, unsigned f, int at, unsigned offset, unsigned size)
+{
+	if (at != (int)offset)
+		machine_wrong(m, "a capability was not added", f << 8 | offset);
+	machine_note_capability(m, f, offset, size);
+}
+
 static void create_function(struct machine *m, unsigned f)
 {
-	static const uint8_t express[REG_EXPRESS_SIZE] = { [2] = 2, [7] = 0x10 };
+	static const uint8_t endpoint[REG_EXPRESS_SIZE] = { [2] = 2, [7] = 0x10 };
+	static const uint8_t port[REG_EXPRESS_SIZE] = { [2] = 0x42 };
 	struct bk_pci_function_desc *desc = &m->descs[f];
 	struct reg_function *reference = &m->registers.functions[f];
 	const struct bk_pci_resizable resizable = { .sizes = shapes[f].sizes };
+	struct bk_pci_function *function;
 
 	*desc = shapes[f].desc;
 	desc->vendor = 0x1b36;
@@ -183,26 +200,31 @@ static void create_function(struct machine *m, unsigned f)
 		     f < REG_BRIDGES ? bk_pci_bridge_create(m->host, desc, &m->functions[f], NULL)
 				     : bk_pci_function_create(m->domain, desc, &m->functions[f], NULL),
 		     "a function was not created");
+	function = m->functions[f];
 	*reference = (struct reg_function){
 		.desc = desc,
 		.bridge = f < REG_BRIDGES,
 		.keeps = f % 3 == 0,
 		.flr = f % 2,
+		.slot = f == WITH_SLOT,
+		.msi = f >= REG_BRIDGES && f < REG_BRIDGES + 3,
 		.sizes = shapes[f].sizes,
 		.parent = REG_NOWHERE,
 	};
 	reg_clear(reference);
-	machine_note_capability(m, f, REG_PM, 8);
-	if (reference->flr)
-		machine_note_capability(m, f, REG_EXPRESS, REG_EXPRESS_SIZE);
-	if (shapes[f].sizes)
-		machine_note_capability(m, f, REG_RESIZABLE, 12);
-	if ((shapes[f].sizes &&
-	     bk_pci_resizable_add(m->functions[f], REG_RESIZABLE, &resizable, 1) != REG_RESIZABLE) ||
-	    bk_pci_pm_add(m->functions[f], REG_PM, 3, reference->keeps) != REG_PM ||
-	    (reference->flr &&
-	     bk_pci_express_add(m->functions[f], REG_EXPRESS, express, REG_EXPRESS_SIZE) != REG_EXPRESS))
-		machine_wrong(m, "a capability was not added", f);
+	expect(m, f, bk_pci_pm_add(function, REG_PM, 3, reference->keeps), REG_PM, 8);
+	if (reference->flr || reference->slot)
+		expect(m, f,
+		       bk_pci_express_add(function, REG_EXPRESS, reference->slot ? port : endpoint,
+					  REG_EXPRESS_SIZE),
+		       REG_EXPRESS, REG_EXPRESS_SIZE);
+	if (reference->slot)
+		machine_must(m, bk_pci_slot_add(function, 1), "a port has no slot");
+	if (reference->msi)
+		expect(m, f, bk_pci_msi_add(function, REG_MSI, 1, false, true), REG_MSI, REG_MSI_SIZE);
+	if (reference->sizes)
+		expect(m, f, bk_pci_resizable_add(function, REG_RESIZABLE, &resizable, 1), REG_RESIZABLE, 12);
+	m->fixed_count[f] = m->capability_count[f];
 }
 
 static void create_host(struct machine *m)
@@ -240,6 +262,8 @@ static void create_host(struct machine *m)
 	desc.bus_last = 255;
 	desc.ports = m->ports;
 	desc.address_zero = m->registers.address_zero;
+	desc.msi = got_message;
+	desc.opaque = m;
 	machine_must(m, bk_pci_host_create(&desc, &m->host, NULL), "no host bridge");
 	m->buses = bk_pci_host_config(m->host);
 }
@@ -413,6 +437,34 @@ static void compare_chain(struct machine *m, unsigned f, bool extended)
 		machine_wrong(m, "a chain does not meet all there is", f << 12 | (unsigned)next);
 }
 
+static bool has_slot(const struct reg_function *function)
+{
+	return function->slot;
+}
+
+static bool has_msi(const struct reg_function *function)
+{
+	return function->msi;
+}
+
+static bool has_sizes(const struct reg_function *function)
+{
+	return function->sizes != 0;
+}
+
+/* Registers above the header, each of those who have it. */
+static const struct {
+	uint16_t offset;
+	uint8_t mask;
+	bool (*of)(const struct reg_function *function);
+} others[] = {
+	{ REG_EXPRESS + 0x10, 0xff, has_slot }, /* Link Control */
+	{ REG_EXPRESS + 0x13, 0xff, has_slot }, /* Link Status: active */
+	{ REG_EXPRESS + 0x1a, 0x40, has_slot }, /* Slot Status: presence */
+	{ REG_MSI + 2, 0xff, has_msi },         { REG_MSI + 12, 0xff, has_msi },
+	{ REG_MSI + 16, 0xff, has_msi },        { REG_RESIZABLE + 9, 0xff, has_sizes },
+};
+
 static void compare_registers(struct machine *m, unsigned f)
 {
 	const struct reg_function *reference = &m->registers.functions[f];
@@ -429,11 +481,13 @@ static void compare_registers(struct machine *m, unsigned f)
 	compare_chain(m, f, false);
 	if (m->descs[f].extended)
 		compare_chain(m, f, true);
-	if (reference->sizes) {
-		machine_must(m, bk_pci_function_read(m->functions[f], REG_RESIZABLE + 9, 1, &value),
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (!others[i].of(reference))
+			continue;
+		machine_must(m, bk_pci_function_read(m->functions[f], others[i].offset, 1, &value),
 			     "no register");
-		if (value != reference->bytes[REG_RESIZABLE + 9])
-			machine_wrong(m, "a size reads as another", value);
+		if ((value & others[i].mask) != reg_byte(&m->registers, f, others[i].offset))
+			machine_wrong(m, "a register reads as something else", f << 12 | others[i].offset);
 	}
 	if (m->resets[f] != reference->resets)
 		machine_wrong(m, "the owner was told of another number of resets", f);
@@ -454,6 +508,8 @@ static void compare_registers(struct machine *m, unsigned f)
 void machine_compare(struct machine *m)
 {
 	reg_settle(&m->registers);
+	if (m->messages != m->registers.messages)
+		machine_wrong(m, "another number of messages was sent", m->messages);
 	for (unsigned f = 0; f < REG_FUNCTIONS && !m->wrong; f++)
 		compare_registers(m, f);
 	compare_map(m, false);

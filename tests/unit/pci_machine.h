@@ -38,13 +38,14 @@ struct machine {
 	struct bk_pci_function *functions[REG_FUNCTIONS];
 	struct bk_pci_function_desc descs[REG_FUNCTIONS];
 	struct answer answers[REG_FUNCTIONS][ANSWERS];
-	unsigned resets[REG_FUNCTIONS];
+	unsigned resets[REG_FUNCTIONS], messages;
 	uint16_t commands[REG_FUNCTIONS];
 	struct bk_region *ram, *ioapic;
 	struct capability { /* who holds which bytes, in no order */
 		unsigned offset, size;
 	} capabilities[REG_FUNCTIONS][CAPABILITIES];
 	unsigned capability_count[REG_FUNCTIONS];
+	unsigned fixed_count[REG_FUNCTIONS]; /* that stay: the first ones */
 	struct registers registers;
 
 	struct bk_flat flats[FLATS];

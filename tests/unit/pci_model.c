@@ -25,7 +25,9 @@ enum meaning {
 	CONTROL,
 	POWER,
 	FLR,
-	SIZE
+	SIZE,
+	SWITCH,
+	LINK
 };
 
 static const struct favourite {
@@ -37,15 +39,15 @@ static const struct favourite {
 	{ 0x18, 4, ADDRESS },           { 0x1c, 4, ADDRESS },        { 0x20, 4, ADDRESS },
 	{ 0x24, 4, ADDRESS },           { 0x30, 4, ROM_ADDRESS },    { REG_PM + 4, 1, POWER },
 	{ REG_EXPRESS + 8, 2, FLR },    { 0x10, 8, ADDRESS },        { 0x18, 8, ADDRESS },
-	{ 0x04, 2, COMMAND },           { 0x04, 1, COMMAND },        { 0x3c, 4, BITS },
-	{ REG_RESIZABLE + 9, 1, SIZE },
+	{ REG_MSI + 2, 1, SWITCH },     { 0x04, 1, COMMAND },        { 0x3c, 4, BITS },
+	{ REG_RESIZABLE + 9, 1, SIZE }, { REG_MSI + 12, 1, SWITCH },
 }, of_bridges[] = {
 	{ 0x04, 2, COMMAND },           { 0x18, 4, NUMBERS },        { 0x19, 2, NUMBERS },
 	{ 0x1c, 2, IO_WINDOW },         { 0x20, 4, WINDOW },         { 0x24, 4, WINDOW },
 	{ 0x28, 4, UPPER },             { 0x2c, 4, UPPER },          { 0x3e, 2, CONTROL },
 	{ 0x38, 4, ROM_ADDRESS },       { 0x10, 4, ADDRESS },        { REG_PM + 4, 1, POWER },
 	{ REG_EXPRESS + 8, 2, FLR },    { 0x04, 2, COMMAND },        { 0x18, 4, NUMBERS },
-	{ 0x20, 8, WINDOW },
+	{ 0x20, 8, WINDOW },            { REG_EXPRESS + 16, 1, LINK },
 };
 
 static uint64_t sensible(enum meaning meaning, uint32_t x)
@@ -78,6 +80,10 @@ static uint64_t sensible(enum meaning meaning, uint32_t x)
 		return x & 3 ? x & 0xbf : x;
 	case POWER:
 		return x & 3 ? (x & 4 ? 3 : 0) : x >> 3 & 3;
+	case SWITCH:
+		return x & 1 ? x >> 1 & 1 : x >> 8;
+	case LINK:
+		return x & 3 ? 0 : x >> 8;
 	case SIZE:
 		return x & 3 ? x >> 2 & 15 : x;
 	case FLR:
@@ -128,7 +134,7 @@ static void config_write(struct machine *m, const struct model_op *op)
 	unsigned f = op->a % REG_FUNCTIONS, offset, width;
 	const struct reg_function *reference = &m->registers.functions[f];
 	const struct favourite *register_ =
-		reference->bridge ? &of_bridges[op->b & 15] : &favourites[op->b & 15];
+		reference->bridge ? &of_bridges[op->b % 17] : &favourites[op->b % 17];
 	uint64_t value = sensible(register_->meaning, op->x);
 	uint8_t bus = reference->parent >= 0 ? m->registers.functions[reference->parent].bytes[0x19] : 0;
 
@@ -217,7 +223,7 @@ static void change_capabilities(struct machine *m, const struct model_op *op)
 	bool extended = op->c & 1 && m->descs[f].extended;
 	unsigned size = extended ? 10 + (op->x & 0x1ff) : 3 + (op->x & 31);
 	unsigned first = extended ? 0x100 : 0x40, end = extended ? 0x1000 : 0x100;
-	unsigned fixed = 1 + m->registers.functions[f].flr + (m->registers.functions[f].sizes != 0), which;
+	unsigned fixed = m->fixed_count[f], which;
 	int at;
 
 	if (op->b & 1 && *count > fixed) {
@@ -248,6 +254,23 @@ static void change_capabilities(struct machine *m, const struct model_op *op)
 		machine_wrong(m, "a capability was refused", (uint64_t)-at);
 }
 
+/* A vector fires, now and then after what makes it one that may. */
+static void fire(struct machine *m, const struct model_op *op)
+{
+	static const unsigned first[][2] = { { REG_MSI + 2, 1 }, { 0x04, 6 }, { REG_MSI + 12, 1 } };
+	unsigned f = REG_BRIDGES + op->a % 3;
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (!(op->c >> i & 1))
+			continue;
+		machine_must(m, bk_pci_function_write(m->functions[f], first[i][0], 1, first[i][1]),
+			     "no such register");
+		reg_write(&m->registers, f, first[i][0], 1, first[i][1]);
+	}
+	if (bk_pci_function_msi(m->functions[f], 0) != (reg_fire(&m->registers, f) ? 0 : -EINVAL))
+		machine_wrong(m, "a vector fired, or did not", f);
+}
+
 /* False if nothing can have changed. */
 static bool once(struct machine *m, const struct model_op *op)
 {
@@ -257,8 +280,10 @@ static bool once(struct machine *m, const struct model_op *op)
 		config_write(m, op);
 	} else if (op->what < 190) {
 		config_read(m, op);
-	} else if (op->what < 220) {
+	} else if (op->what < 212) {
 		access_once(m, op);
+	} else if (op->what < 220) {
+		fire(m, op);
 	} else if (op->what < 230) {
 		machine_must(m, bk_pci_function_reset(m->functions[f]), "a reset failed");
 		reg_reset(&m->registers, f);
@@ -271,7 +296,8 @@ static bool once(struct machine *m, const struct model_op *op)
 
 		machine_attach(m, f, parent, (uint8_t)((op->c & 7) << 3 | (op->c >> 3 & 1)));
 	}
-	return op->what < 170 || op->what >= 220;
+	reg_send(&m->registers);
+	return op->what < 170 || op->what >= 212;
 }
 
 static const char *run(const struct model_op *ops, size_t count, size_t *at)
@@ -301,7 +327,8 @@ static void describe(const struct model_op *op, char *line, size_t size)
 {
 	const char *what = op->what < 170   ? "config write"
 			   : op->what < 190 ? "config read"
-			   : op->what < 220 ? "access"
+			   : op->what < 212 ? "access"
+			   : op->what < 220 ? "message"
 			   : op->what < 230 ? "reset"
 			   : op->what < 240 ? "detach, or attach"
 			   : op->what < 248 ? "attach"

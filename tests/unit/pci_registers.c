@@ -30,6 +30,12 @@ enum {
 	CONTROL = 0x3e,
 	PMCSR = REG_PM + 4,
 	DEVICE_CONTROL = REG_EXPRESS + 8,
+	LINK_CONTROL = REG_EXPRESS + 0x10,
+	LINK_STATUS = REG_EXPRESS + 0x12,
+	SLOT_STATUS = REG_EXPRESS + 0x1a,
+	MSI_CONTROL = REG_MSI + 2,
+	MSI_MASK = REG_MSI + 12,
+	MSI_PENDING = REG_MSI + 16,
 	BAR_SIZE = REG_RESIZABLE + 9, /* of BAR 0 */
 };
 
@@ -142,6 +148,12 @@ static uint8_t writable(const struct reg_function *function, unsigned offset)
 		if (function->bridge)
 			return function->desc->extended ? 0 : 0xff;
 		return 0;
+	case LINK_CONTROL:
+		return function->slot ? 0xdf : 0;
+	case MSI_CONTROL:
+		return function->msi ? 0x71 : 0;
+	case MSI_MASK:
+		return function->msi;
 	case BAR_SIZE:
 		return function->sizes ? 15 : 0;
 	default:
@@ -154,6 +166,7 @@ void reg_clear(struct reg_function *function)
 	const struct bk_pci_function_desc *desc = function->desc;
 	uint8_t *bytes = function->bytes;
 
+	function->pending = false;
 	memset(bytes, 0, sizeof(function->bytes));
 	bytes[0] = (uint8_t)desc->vendor;
 	bytes[1] = (uint8_t)(desc->vendor >> 8);
@@ -192,9 +205,15 @@ void reg_reset(struct registers *all, unsigned function)
 		reset_below(all, function);
 }
 
+/* PCIe 7.5.3.7. What is below is reset by it, and out of reach. */
+static bool link_disabled(const struct reg_function *function)
+{
+	return function->slot && (function->bytes[LINK_CONTROL] & 0x10);
+}
+
 static bool resets_below(const struct reg_function *function)
 {
-	return function->bridge && (function->bytes[CONTROL] & CONTROL_RESET);
+	return function->bridge && ((function->bytes[CONTROL] & CONTROL_RESET) || link_disabled(function));
 }
 
 void reg_write(struct registers *all, unsigned index, unsigned offset, unsigned width, uint64_t value)
@@ -217,6 +236,7 @@ void reg_write(struct registers *all, unsigned index, unsigned offset, unsigned 
 		reg_reset(all, index);
 	if (!held && resets_below(function))
 		reset_below(all, index);
+	reg_send(all);
 }
 
 uint8_t reg_byte(const struct registers *all, unsigned index, unsigned offset)
@@ -232,6 +252,12 @@ uint8_t reg_byte(const struct registers *all, unsigned index, unsigned offset)
 			    function->parent != REG_NOWHERE &&
 			    all->functions[i].devfn >> 3 == function->devfn >> 3)
 				byte |= 0x80;
+	if (offset == MSI_PENDING)
+		return function->pending;
+	if (offset == SLOT_STATUS && function->slot)
+		return reg_at(all, (int)index, 0) >= 0 ? 0x40 : 0;
+	if (offset == LINK_STATUS + 1 && function->slot)
+		return reg_at(all, (int)index, 0) >= 0 && !link_disabled(function) ? 0x20 : 0;
 	if (offset == PMCSR)
 		return byte | (function->keeps ? 8 : 0);
 	bar = bar_at(function, offset, &which, &at);
@@ -438,6 +464,33 @@ bool reg_passes(const struct registers *all, unsigned function)
 		    bridge->parent == REG_NOWHERE)
 			return false;
 	}
+	return true;
+}
+
+void reg_send(struct registers *all)
+{
+	for (unsigned f = 0; f < REG_FUNCTIONS; f++) {
+		struct reg_function *function = &all->functions[f];
+
+		if (!function->msi || !(function->bytes[MSI_CONTROL] & 1)) {
+			function->pending = false;
+		} else if (function->pending && !(function->bytes[MSI_MASK] & 1) &&
+			   (function->bytes[COMMAND] & 4) && !(function->bytes[PMCSR] & 3) &&
+			   function->parent != REG_NOWHERE && reg_passes(all, f)) {
+			function->pending = false;
+			all->messages++;
+		}
+	}
+}
+
+bool reg_fire(struct registers *all, unsigned f)
+{
+	struct reg_function *function = &all->functions[f];
+
+	function->pending = function->msi && (function->bytes[MSI_CONTROL] & 1);
+	if (!function->pending)
+		return false;
+	reg_send(all);
 	return true;
 }
 

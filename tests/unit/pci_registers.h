@@ -18,6 +18,8 @@ enum {
 	REG_PM = 0x40,
 	REG_EXPRESS = 0x48,
 	REG_EXPRESS_SIZE = 60,
+	REG_MSI = 0x84,
+	REG_MSI_SIZE = 20, /* of one vector that can be masked */
 	REG_RESIZABLE = 0x100,
 };
 
@@ -39,6 +41,8 @@ enum { REG_ROOT = -1, REG_NOWHERE = -2 }; /* else the bridge above */
 struct reg_function {
 	const struct bk_pci_function_desc *desc;
 	bool bridge, keeps, flr; /* keeps: No_Soft_Reset */
+	bool slot;               /* for hot plug, below a root port */
+	bool msi, pending;       /* pending: its vector fired and could not be sent yet */
 	uint64_t sizes;          /* that BAR 0 may have; 0: it is not resizable */
 	int parent;
 	uint8_t devfn;
@@ -56,6 +60,7 @@ struct reg_place {
 struct registers {
 	struct reg_function functions[REG_FUNCTIONS];
 	bool address_zero;
+	unsigned messages; /* that were sent */
 
 	/* By reg_settle. */
 	struct reg_place places[REG_FUNCTIONS][REG_SHOWS];
@@ -81,6 +86,12 @@ void reg_clear(struct reg_function *function);
 
 /* A config write of up to 8 bytes that is made whole, with all that follows from it. */
 void reg_write(struct registers *all, unsigned function, unsigned offset, unsigned width, uint64_t value);
+
+/* The function's vector fires. False if MSI is off. */
+bool reg_fire(struct registers *all, unsigned function);
+
+/* Sends what can be sent now. After all changes but writes, which do it themselves. */
+void reg_send(struct registers *all);
 
 /* What a guest reads in that byte of the header (below 0x40), and of what can be written above. */
 uint8_t reg_byte(const struct registers *all, unsigned function, unsigned offset);
