@@ -33,17 +33,51 @@ static void describe(struct fake *fake, struct input *input)
 	}
 }
 
+static struct bk_mediate_options choose(struct input *input)
+{
+	unsigned bits = (unsigned)take(input, 1);
+
+	return (struct bk_mediate_options){
+		.below_port = bits & 1,
+		.vga = bits & 2,
+		.share_page = bits & 4,
+		.msix_move = bits & 8,
+		.msix_bar = bits >> 4 & 7,
+	};
+}
+
+/* Whoever runs the guest takes what it is asked for, but for every fourth. */
+static unsigned asked;
+
+static int start(void *opaque, const struct bk_accelerated *what, void **handle)
+{
+	if (++asked % 4 == 0)
+		return -1;
+	*handle = malloc(1);
+	++*(unsigned *)opaque;
+	return 0;
+}
+
+static void stop(void *opaque, void *handle)
+{
+	free(handle);
+	--*(unsigned *)opaque;
+}
+
+static const struct bk_accelerator_ops accelerator_ops = { start, stop };
+
 static void act(struct bk_mediate *mediate, struct input *input, struct bk_trap **traps, unsigned *count)
 {
 	unsigned what = (unsigned)take(input, 1), region = (unsigned)take(input, 1) % 9;
 	struct bk_device *device = bk_mediate_device(mediate);
 	struct bk_device_region info;
 	struct bk_trap_spec spec = { .region = region };
+	struct bk_trap *replaced = NULL;
 	uint8_t bytes[64] = { 0 };
 	uint64_t offset;
 	size_t length;
 
-	switch (what % 6) {
+	switch (what % 8) {
 	case 0:
 	case 1:
 		offset = take(input, 3);
@@ -60,6 +94,10 @@ static void act(struct bk_mediate *mediate, struct input *input, struct bk_trap 
 		spec.verb = (enum bk_trap_verb)(what >> 4 & 3);
 		spec.value = take(input, 4);
 		spec.width = (unsigned)take(input, 1) % 10;
+		spec.overlay = what & 0x40;
+		spec.accelerate = what & 0x80;
+		spec.from = (enum bk_trap_from)(region == BK_DEVICE_CONFIG ? spec.width % 3 : 0);
+		spec.capability = (unsigned)(spec.value & 0x1f);
 		if (*count < 64 && !bk_trap_add_spec(mediate, &spec, &traps[*count], NULL))
 			++*count;
 		break;
@@ -69,6 +107,21 @@ static void act(struct bk_mediate *mediate, struct input *input, struct bk_trap 
 		if (!bk_trap_parse((char *)bytes, &spec, NULL) && *count < 64 &&
 		    !bk_trap_add_spec(mediate, &spec, &traps[*count], NULL))
 			++*count;
+		break;
+	case 6:
+		spec.offset = take(input, 3);
+		spec.length = take(input, 2);
+		spec.verb = BK_TRAP_LOG;
+		spec.overlay = what & 0x40;
+		if (*count)
+			bk_trap_replace_spec(traps[*count - 1], &spec, &replaced, NULL);
+		if (*count && replaced)
+			traps[*count - 1] = replaced;
+		break;
+	case 7: /* the same again and again */
+		offset = take(input, 3);
+		for (unsigned i = 0; i < BK_ACCELERATE_AFTER; i++)
+			bk_device_write(device, region, offset, bytes, 1u << (what >> 4 & 3));
 		break;
 	case 4:
 		if (*count && bk_trap_remove(traps[--*count]))
@@ -90,15 +143,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned count = 0;
 	struct bk_domain *domain = bk_domain_create();
 	struct bk_mediate *mediate;
+	struct bk_mediate_options options;
 	struct bk_error err = { "" };
 	struct fake fake;
+	unsigned running = 0;
 
+	asked = 0;
 	bk_log_set(quiet, NULL);
 	fake_init(&fake);
 	describe(&fake, &input);
-	if (!bk_mediate_create(domain, &fake.device, NULL, &mediate, &err)) {
+	options = choose(&input);
+	if (!bk_mediate_create(domain, &fake.device, &options, &mediate, &err)) {
+		bk_mediate_accelerate(mediate, &accelerator_ops, &running);
 		for (unsigned i = 0; i < 200 && input.size; i++)
 			act(mediate, &input, traps, &count);
+		bk_mediate_accelerate(mediate, NULL, NULL);
+		if (running)
+			abort();
 		bk_mediate_close(mediate);
 	} else if (!*err.text || strchr(err.text, '\n')) {
 		abort();

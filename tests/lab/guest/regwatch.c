@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* watch: reads a register of a BAR without a pause, until it has the last value; how often it had which. */
+/* regwatch: reads a register of a BAR without a pause, until it has the last value; how often it had which. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 	unsigned n = 0, at = 0;
 
 	if (argc != 4) {
-		fputs("usage: watch RESOURCE OFFSET LAST    4 bytes at OFFSET, below 4096\n", stderr);
+		fputs("usage: regwatch RESOURCE OFFSET LAST    4 bytes at OFFSET, below 4096\n", stderr);
 		return 2;
 	}
 	const uint32_t last = (uint32_t)strtoul(argv[3], NULL, 0);
