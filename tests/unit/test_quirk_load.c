@@ -2,6 +2,7 @@
 /* Quirk files: what is wrong with one and where, what rules and expressions mean, devices that are hostile.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -466,6 +467,69 @@ static void a_trap_outside_the_device_is_refused_with_its_line(void **state)
 	assert_non_null(strstr(err.text, "fake: x.yaml:6: x: 0x4 bytes at 0xfffe"));
 }
 
+/* Several vCPUs at one device: a rule runs to its end before another one begins. */
+
+enum { THREADS = 4, ROUNDS = 2000 };
+
+static void *many_accesses(void *opaque)
+{
+	struct fixture *f = opaque;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		wr(f, 0, 0, 4, 1);
+		if (rd(f, 0, 0x10, 8) >> 32 != rd(f, 0, 0x20, 4))
+			__atomic_fetch_add(&f->fake.irqs[0].count, 1000, __ATOMIC_RELAXED);
+		if (i % 100 == 0)
+			bk_device_reset(bk_mediate_device(f->mediate));
+	}
+	return NULL;
+}
+
+static void one_access_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[THREADS];
+	unsigned before = f->fake.irqs[0].count;
+
+	apply(f, HEAD "variables: {sum: 0, copy: 0}\n"
+		      "traps:\n"
+		      "  - {at: bar0+0/4, write: [sum = sum + value, copy = copy + 1, config(0x3c)]}\n"
+		      "  - {at: bar0+0x10/8, read: (sum - copy) << 32}\n"
+		      "  - {at: bar0+0x20/4, read: sum - copy}\n"
+		      "  - {at: bar0+0x30/4, read: sum}\n");
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, many_accesses, f), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(f->fake.irqs[0].count, before);
+	/* After a reset it counts from 0 again, and loses none. */
+	bk_device_reset(bk_mediate_device(f->mediate));
+	for (unsigned i = 0; i < 10; i++)
+		wr(f, 0, 0, 4, 2);
+	assert_int_equal(rd(f, 0, 0x30, 4), 20);
+}
+
+static void *count_up(void *opaque)
+{
+	for (unsigned i = 0; i < ROUNDS; i++)
+		wr(opaque, 0, 0, 4, 1);
+	return NULL;
+}
+
+static void no_access_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[THREADS];
+
+	apply(f,
+	      HEAD "variables: {sum: 0}\ntraps:\n  - {at: bar0+0/4, read: sum, write: sum = sum + value}\n");
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_up, f), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(rd(f, 0, 0, 4), THREADS * ROUNDS);
+}
+
 /* ---- Config space and ROM ----------------------------------------------- */
 
 static unsigned walk(struct fixture *f, unsigned *ids, unsigned room)
@@ -695,6 +759,8 @@ int main(void)
 		WITH_DEVICE(a_rule_that_leads_to_itself_ends),
 		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
 		WITH_DEVICE(a_trap_outside_the_device_is_refused_with_its_line),
+		WITH_DEVICE(one_access_at_a_time),
+		WITH_DEVICE(no_access_is_lost),
 		WITH_DEVICE(capabilities_are_dropped_and_put_in),
 		WITH_DEVICE(a_capability_where_there_were_none),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
