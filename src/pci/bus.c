@@ -10,40 +10,6 @@
 #include "bridge.h"
 #include "function.h"
 
-/* A space that shows of the bus's ports what the bridge lets through that way; NULL when out of memory. */
-static struct bk_space *filter(struct bk_pci_bus *bus, unsigned show, const char *name)
-{
-	struct bk_domain *domain = bus->host->desc.domain;
-	struct bk_space *space = bk_space_create(domain, name, UINT32_MAX);
-	struct bk_update *update = space ? bk_update_begin(domain) : NULL;
-	struct bk_region *region;
-	struct bk__place range;
-	int error = update ? 0 : -ENOMEM;
-
-	for (unsigned i = 0; !error && bk__bridge_passes(show, i, &range); i++) {
-		struct bk_region_desc desc = {
-			.name = name,
-			.first = range.first,
-			.last = range.last,
-			.rank = i,
-			.kind = BK_REGION_NESTED,
-			.nested = bus->io,
-			.nested_first = range.first,
-		};
-
-		error = bk_update_add(update, space, &desc, &region);
-	}
-	if (!error)
-		error = bk_update_commit(update);
-	else if (update)
-		bk_update_drop(update);
-	if (!error)
-		return space;
-	if (space)
-		bk_space_destroy(space);
-	return NULL;
-}
-
 struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name)
 {
 	struct bk_domain *domain = host->desc.domain;
@@ -63,13 +29,7 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 	bus->config = bk_space_create(domain, text, (UINT64_C(256) << BK__DEVFN_SHIFT) - 1);
 	snprintf(text, sizeof(text), "%s and buses below", name);
 	bus->buses = bk_space_create(domain, text, (UINT64_C(256) << BK__BUS_SHIFT) - 1);
-	if (bridge && bus->io) {
-		snprintf(text, sizeof(text), "%s io less ISA ports", name);
-		bus->io_isa = filter(bus, BK__SHOW_IO_ISA, text);
-		snprintf(text, sizeof(text), "%s io as aliases of VGA ports", name);
-		bus->io_vga = filter(bus, BK__SHOW_VGA_ALIASES, text);
-	}
-	if (bus->memory && bus->io && bus->config && bus->buses && (!bridge || (bus->io_isa && bus->io_vga)))
+	if (bus->memory && bus->io && bus->config && bus->buses)
 		return bus;
 	bk__bus_destroy(bus);
 	return NULL;
@@ -115,6 +75,53 @@ struct bk_space *bk_pci_bus_memory(struct bk_pci_bus *bus)
 struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus)
 {
 	return bus->io;
+}
+
+/* A space that shows of the bus's ports what the bridge lets through that way; NULL when out of memory. */
+static struct bk_space *filter(struct bk_pci_bus *bus, unsigned show, const char *name)
+{
+	struct bk_domain *domain = bus->host->desc.domain;
+	struct bk_space *space = bk_space_create(domain, name, UINT32_MAX);
+	struct bk_update *update = space ? bk_update_begin(domain) : NULL;
+	struct bk_region *region;
+	struct bk__place range;
+	int error = update ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; !error && bk__bridge_passes(show, i, &range); i++) {
+		struct bk_region_desc desc = {
+			.name = name,
+			.first = range.first,
+			.last = range.last,
+			.rank = i,
+			.kind = BK_REGION_NESTED,
+			.nested = bus->io,
+			.nested_first = range.first,
+		};
+
+		error = bk_update_add(update, space, &desc, &region);
+	}
+	if (!error)
+		error = bk_update_commit(update);
+	else if (update)
+		bk_update_drop(update);
+	if (!error)
+		return space;
+	if (space)
+		bk_space_destroy(space);
+	return NULL;
+}
+
+int bk__bus_filter(struct bk_pci_bus *bus, unsigned show)
+{
+	struct bk_space **space = show == BK__SHOW_IO_ISA ? &bus->io_isa : &bus->io_vga;
+	char text[128];
+
+	if (*space)
+		return 0;
+	snprintf(text, sizeof(text), "%s io %s", bus->bridge->name,
+		 show == BK__SHOW_IO_ISA ? "less ISA ports" : "as aliases of VGA ports");
+	*space = filter(bus, show, text);
+	return *space ? 0 : -ENOMEM;
 }
 
 bool bk__bus_empty(const struct bk_pci_bus *bus)

@@ -12,7 +12,8 @@ struct bk_pci_bus {
 	struct bk_pci_host *host;
 	struct bk_pci_function *bridge; /* above it; NULL: the host's own bus */
 	struct bk_space *memory, *io, *config;
-	/* Below a bridge: what of `io` passes it with ISA Enable, and as an alias of a VGA port. */
+	/* Below a bridge: what of `io` passes it with ISA Enable, and as an alias of a VGA port. Made when
+	 * they are needed: they have many regions. Bridge's lock. */
 	struct bk_space *io_isa, *io_vga;
 	/* Config spaces of this bus and of those below, at bus number << 20. A bridge's bus numbers
 	 * are one more window of it, through which its parent shows this. */
@@ -33,6 +34,9 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 
 /* NULL is fine. -EBUSY if somebody else shows its spaces; may be tried again. */
 int bk__bus_destroy(struct bk_pci_bus *bus);
+
+/* Makes one of these, for BK__SHOW_IO_ISA or BK__SHOW_VGA_ALIASES, if it is not there. 0 or -ENOMEM. */
+int bk__bus_filter(struct bk_pci_bus *bus, unsigned show);
 
 bool bk__bus_empty(const struct bk_pci_bus *bus); /* host's lock */
 

@@ -167,30 +167,43 @@ struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned
 
 /* ---- The map follows --------------------------------------------------- */
 
+/* Needs a space that is made when it is first open. */
+static bool is_filter(const struct bk_pci_function *function, unsigned index)
+{
+	return function->secondary && (index == BK__SHOW_IO_ISA || index == BK__SHOW_VGA_ALIASES);
+}
+
+/* Appends that it shows, if there is such a thing. */
+static int add(struct bk_pci_function *function, unsigned index, struct bk_update *update)
+{
+	struct bk__show *show = &function->shows[index];
+	struct bk__shown what;
+	char text[128];
+	struct bk_region_desc desc = { .name = text, .kind = BK_REGION_NESTED };
+	int error = 0;
+
+	show->now = bk__map_wanted(function, index);
+	if (is_filter(function, index) && show->now.on)
+		error = bk__bus_filter(function->secondary, index);
+	what = shown(function, index);
+	if (error || !what.below)
+		return error;
+	name(function, index, text, sizeof(text));
+	desc.first = show->now.first;
+	desc.last = show->now.last;
+	desc.priority = what.priority;
+	desc.rank = (uint64_t)function->devfn << 8 | index;
+	desc.disabled = !show->now.on;
+	desc.nested = what.below;
+	desc.nested_first = what.same ? show->now.first : what.below_first;
+	return bk_update_add(update, what.in, &desc, &show->region);
+}
+
 int bk__map_add(struct bk_pci_function *function, struct bk_update *update)
 {
 	for (unsigned i = 0; i < BK__SHOWS; i++) {
-		struct bk__show *show = &function->shows[i];
-		struct bk__shown what = shown(function, i);
-		char text[128];
-		struct bk_region_desc desc = {
-			.name = text,
-			.priority = what.priority,
-			.rank = (uint64_t)function->devfn << 8 | i,
-			.kind = BK_REGION_NESTED,
-			.nested = what.below,
-		};
-		int error;
+		int error = add(function, i, update);
 
-		if (!what.below)
-			continue;
-		name(function, i, text, sizeof(text));
-		show->now = bk__map_wanted(function, i);
-		desc.first = show->now.first;
-		desc.last = show->now.last;
-		desc.disabled = !show->now.on;
-		desc.nested_first = what.same ? show->now.first : what.below_first;
-		error = bk_update_add(update, what.in, &desc, &show->region);
 		if (error)
 			return error;
 	}
@@ -250,38 +263,43 @@ static void failed(struct bk_pci_function *function, int error)
 
 void bk__map_settle(struct bk_pci_function *function)
 {
-	struct bk__place wanted[BK__SHOWS];
+	struct bk__show before[BK__SHOWS];
 	struct bk_update *update = NULL;
 	int error = 0;
 
+	if (!function->bus)
+		return;
+	memcpy(before, function->shows, sizeof(before));
 	for (unsigned i = 0; i < BK__SHOWS && !error; i++) {
 		struct bk__show *show = &function->shows[i];
+		struct bk__place wanted;
 
-		wanted[i] = show->now;
-		if (!show->region)
+		if (!show->region && !is_filter(function, i))
 			continue;
-		wanted[i] = bk__map_wanted(function, i);
-		if (!wanted[i].on) { /* what is off stays where it was */
-			wanted[i].first = show->now.first;
-			wanted[i].last = show->now.last;
+		wanted = bk__map_wanted(function, i);
+		if (!wanted.on) { /* what is off stays where it was */
+			wanted.first = show->now.first;
+			wanted.last = show->now.last;
 		}
-		if (wanted[i].on == show->now.on && wanted[i].first == show->now.first &&
-		    wanted[i].last == show->now.last)
+		if (wanted.on == show->now.on && wanted.first == show->now.first &&
+		    wanted.last == show->now.last)
 			continue;
 		if (!update)
 			update = bk_update_begin(function->domain);
-		error = update ? change(function, i, update, &wanted[i]) : -ENOMEM;
+		if (!update)
+			error = -ENOMEM;
+		else if (show->region)
+			error = change(function, i, update, &wanted);
+		else
+			error = add(function, i, update);
+		show->now = wanted;
 	}
-	if (!update && !error)
-		return;
-	if (!error)
+	if (!error && update)
 		error = bk_update_commit(update);
 	else if (update)
 		bk_update_drop(update);
 	if (error) {
+		memcpy(function->shows, before, sizeof(before));
 		failed(function, error);
-		return;
 	}
-	for (unsigned i = 0; i < BK__SHOWS; i++)
-		function->shows[i].now = wanted[i];
 }

@@ -83,6 +83,66 @@ static void map_is_kept_and_tried_again(void **state)
 	world_destroy(world);
 }
 
+/* What ISA Enable and aliases of VGA's ports need is made when they are first set. */
+static void windows_with_holes_are_tried_again(void **state)
+{
+	struct world *world = world_create(NULL);
+	const uint8_t devfn = 8;
+	unsigned logged = 0;
+
+	bk_log_set(swallow, &logged);
+	for (unsigned which = 0; which < 2; which++) {
+		unsigned *fails = which ? &commit_fails : &begin_fails;
+
+		for (unsigned control = 4; control <= 8; control += 4) { /* ISA Enable, VGA Enable */
+			const unsigned port = control == 4 ? 0x1100 : 0x83b0;
+			const uint8_t before = control == 4 ? WHO(2, 0) : NOBODY;
+			const uint8_t after = control == 4 ? NOBODY : WHO(2, 1);
+			struct part bridge, part;
+
+			part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+			part_create(
+				world, &part, 2,
+				(struct bk_pci_function_desc){ .bars = { IO_BAR(0x400), IO_BAR(0x400) } });
+			part_attach(world, &bridge, devfn);
+			assert_int_equal(
+				bk_pci_function_attach(part.function, bk_pci_bridge_bus(bridge.function), 0),
+				0);
+			bk_pci_function_write(part.function, BAR(0), 4, 0x1000);
+			bk_pci_function_write(part.function, BAR(1), 4, 0x8000);
+			bk_pci_function_write(part.function, 4, 2, 1);
+			config_write(world, devfn, 0x1c, 2, 0x1010);
+			config_write(world, devfn, 4, 2, 1);
+			assert_port(world, port, before);
+			*fails = 1;
+			config_write(world, devfn, 0x3e, 2, control);
+			assert_config(world, devfn, 0x3e, 2, control);
+			assert_port(world, port, before);
+			config_write(world, devfn, 0x3c, 1, 1);
+			assert_port(world, port, after);
+			bk_pci_function_detach(bridge.function);
+			*fails = 1;
+			assert_int_equal(bk_pci_function_attach(bridge.function, world->bus, devfn), -ENOMEM);
+			part_attach(world, &bridge, devfn);
+			assert_port(world, port, after);
+			part_destroy(&part);
+			part_destroy(&bridge);
+
+			/* Set before the bridge is anywhere: made when it is attached. */
+			part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+			bk_pci_function_write(bridge.function, 0x3e, 2, control);
+			bk_pci_function_write(bridge.function, 0x1c, 2, 0x1010);
+			bk_pci_function_write(bridge.function, 4, 2, 1);
+			*fails = 1;
+			assert_int_equal(bk_pci_function_attach(bridge.function, world->bus, devfn), -ENOMEM);
+			part_attach(world, &bridge, devfn);
+			part_destroy(&bridge);
+		}
+	}
+	bk_log_set(NULL, NULL);
+	world_destroy(world);
+}
+
 static void creation_fails_whole(void **state)
 {
 	struct bk_domain *domain = bk_domain_create();
@@ -107,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(map_is_kept_and_tried_again),
+		cmocka_unit_test(windows_with_holes_are_tried_again),
 		cmocka_unit_test(creation_fails_whole),
 	};
 
