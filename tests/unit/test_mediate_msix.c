@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "sim_device.h"
 #include "trap_kit.h"
 
 #define CAP 0x70
@@ -215,6 +216,41 @@ static void a_table_that_makes_no_sense_may_be_moved(void **state)
 	finish(&f);
 }
 
+/* Live registers in the very page of the table. */
+static const char shared_page[] = HEAD "bars:\n"
+				       "  - {index: 0, kind: mem32, size: 16K, mappable: true}\n"
+				       "capabilities:\n"
+				       "  - msix: {vectors: 16, bar: 0, table: 0x2800, pba: 0x2a00}\n";
+
+/* A guest reads every register of 4 bytes but the device's table: how many of those exit? */
+static unsigned exits(bool moved)
+{
+	const struct bk_mediate_options options = { .msix_move = moved, .msix_bar = 4 };
+	struct fixture f = { .domain = bk_domain_create() };
+	struct bk_error err;
+	unsigned count = 0;
+
+	if (bk_mediate_create(f.domain, open_text(shared_page), &options, &f.mediate, &err))
+		fail_msg("%s", err.text);
+	for (uint64_t at = 0; at < 0x4000; at += 4) {
+		if (at >= 0x2800 && at < 0x2a08)
+			continue;
+		if (page_is_mapped(&f, 0, at & ~0xfffull))
+			continue;
+		assert_int_equal(rd(&f, 0, at, 4), 0);
+		count++;
+	}
+	bk_mediate_close(f.mediate);
+	assert_int_equal(bk_domain_destroy(f.domain), 0);
+	return count;
+}
+
+static void F26_registers_that_shared_a_page_with_the_table_exit_no_more(void **state)
+{
+	assert_int_equal(exits(false), (0x1000 - 0x208) / 4);
+	assert_int_equal(exits(true), 0);
+}
+
 static void refused(struct fixture *f, unsigned bar, const char *says)
 {
 	struct bk_error err;
@@ -259,6 +295,7 @@ int main(void)
 		cmocka_unit_test(a_bar_is_doubled),
 		cmocka_unit_test(a_bar_below_a_page_becomes_two_pages),
 		cmocka_unit_test(a_table_that_makes_no_sense_may_be_moved),
+		cmocka_unit_test(F26_registers_that_shared_a_page_with_the_table_exit_no_more),
 		cmocka_unit_test(what_cannot_hold_the_table_is_refused_with_a_line),
 	};
 
