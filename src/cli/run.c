@@ -351,6 +351,25 @@ int cli_run_detach(struct run *run, struct cli_device *device, struct bk_error *
 	return error;
 }
 
+/* The host gets back what is in a slot: the guest's driver finds it gone. */
+static bool on_wanted(void *opaque, struct bk_mediate *mediate)
+{
+	struct run *run = opaque;
+	struct bk_error err;
+	size_t i = 0;
+
+	while (i < run->device_count && run->devices[i].mediate != mediate)
+		i++;
+	if (i == run->device_count || cli_run_detach(run, &run->devices[i], &err))
+		return false;
+	bk_log(BK_LOG_WARNING,
+	       "%s: the host wants the device back (it was unbound or removed there), so it is taken out of "
+	       "its slot",
+	       run->devices[i].name);
+	cli_run_drop(run, i);
+	return true;
+}
+
 static int run_guest(struct run *run, struct cli_control *control)
 {
 	const struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
@@ -372,6 +391,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 	}
 	if (control)
 		bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control);
+	bk__monitor_wanted(run->monitor, on_wanted, run);
 	running = run->monitor;
 	sigaction(SIGPIPE, &ignore, NULL);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

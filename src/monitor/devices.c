@@ -108,6 +108,15 @@ int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, 
 	return 0;
 }
 
+struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const struct bk_device *below)
+{
+	const struct bk__device *device = devices->list;
+
+	while (device && bk_mediate_below(device->mediate) != below)
+		device = device->next;
+	return device ? device->mediate : NULL;
+}
+
 void bk__devices_reset(struct bk__devices *devices)
 {
 	static struct bk_ratelimit limit; /* a guest may reset itself for ever */

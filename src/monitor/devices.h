@@ -29,6 +29,9 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 /* Takes it off its bus and closes it. Errors as bk__monitor_detach. */
 int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err);
 
+/* Which one it is; NULL: none. */
+struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const struct bk_device *below);
+
 /* Resets all of them, and the bridges. vCPUs are parked. */
 void bk__devices_reset(struct bk__devices *devices);
 

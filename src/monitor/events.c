@@ -56,7 +56,7 @@ static bool taken(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
-/* -ENODEV when a device is wanted back. */
+/* -ENODEV when a device is wanted back that cannot be given. */
 static int serve_devices(struct bk__events *events, struct bk_error *err)
 {
 	static struct bk_ratelimit limit; /* a guest may be what makes a device fail */
@@ -66,11 +66,16 @@ static int serve_devices(struct bk__events *events, struct bk_error *err)
 
 		if (!taken(event->fd))
 			continue;
-		if (event->index == BK_DEVICE_REQ)
+		if (event->index == BK_DEVICE_REQ) {
+			if (events->wanted && events->wanted(events->opaque, event->device)) {
+				i = -1u; /* others are in its place */
+				continue;
+			}
 			return bk_fail(err, ENODEV,
 				       "%s: the host wants the device back (it was unbound or removed "
 				       "there), so the run ends",
 				       event->device->name);
+		}
 		bk_log_limited(&limit, BK_LOG_ERROR,
 			       "%s: the device reports an error that it cannot recover from; the host's "
 			       "kernel log says more",

@@ -18,6 +18,9 @@ struct bk__watch {
 /* Zero-initialise it. The owner's thread only. */
 struct bk__events {
 	struct bk__watch watch;
+	/* True: the device that its host wants back is not ours any more (bk__events_remove). May be NULL. */
+	bool (*wanted)(void *opaque, struct bk_device *device);
+	void *opaque;
 	unsigned count;
 	struct bk__event {
 		struct bk_device *device;
@@ -35,8 +38,8 @@ void bk__events_remove(struct bk__events *events, struct bk_device *device);
 /*
  * Waits until the eventfd `wake` is written, and empties it. An error of a device becomes a line in the log:
  * the guest's driver has to deal with it. -ENODEV with a line when the host wants a device back, which it
- * waits for: the guest cannot go on without. Meanwhile calls the watch's `ready` when its fd can be read,
- * which may add and remove devices.
+ * waits for, and `wanted` cannot give it: the guest cannot go on without. Meanwhile calls the watch's `ready`
+ * when its fd can be read, which may add and remove devices.
  */
 int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err);
 

@@ -55,6 +55,8 @@ struct bk__monitor {
 	struct bk__devices devices;
 	struct bk__groups *groups; /* or NULL */
 	struct bk__events events;
+	bool (*wanted)(void *opaque, struct bk_mediate *mediate);
+	void *wanted_opaque;
 
 	int wake; /* eventfd, written after one of these was set */
 	_Atomic bool stop;
@@ -351,6 +353,23 @@ void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned co
 void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque)
 {
 	monitor->events.watch = (struct bk__watch){ fd, ready, opaque };
+}
+
+static bool on_wanted(void *opaque, struct bk_device *device)
+{
+	struct bk__monitor *monitor = opaque;
+	struct bk_mediate *mediate = bk__devices_find(&monitor->devices, device);
+
+	return mediate && monitor->wanted(monitor->wanted_opaque, mediate);
+}
+
+void bk__monitor_wanted(struct bk__monitor *monitor, bool (*wanted)(void *opaque, struct bk_mediate *mediate),
+			void *opaque)
+{
+	monitor->wanted = wanted;
+	monitor->wanted_opaque = opaque;
+	monitor->events.wanted = on_wanted;
+	monitor->events.opaque = monitor;
 }
 
 /* ---- Running it -------------------------------------------------------- */

@@ -92,6 +92,13 @@ void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned co
 /* While the guest runs `ready` is called when `fd` can be read, by the thread that runs it. */
 void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque);
 
+/*
+ * When the host wants a device back, `wanted` is asked, by the thread that runs the guest: true if it has
+ * detached it. Without it, or when it has not, the run ends.
+ */
+void bk__monitor_wanted(struct bk__monitor *monitor, bool (*wanted)(void *opaque, struct bk_mediate *mediate),
+			void *opaque);
+
 /* Assigns addresses, runs the guest to its end. A guest's reset restarts it in
  * place unless no_reboot. */
 enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err);
