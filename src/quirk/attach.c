@@ -17,7 +17,8 @@
 #include "base/bytes.h"
 
 /* Under the MSI-X table and the traps of users. */
-#define PRIORITY (-2)
+#define PRIORITY_ACCELERATED (-2)
+#define PRIORITY             (-3)
 
 /* Rules may lead to rules, through config space. */
 #define DEPTH 8
@@ -252,6 +253,9 @@ static int group_write(void *opaque, unsigned region, uint64_t offset, unsigned 
 
 static const struct bk_trap_ops group_ops = { .read = group_read, .write = group_write };
 
+/* Writes go where they would without a trap, and so may be made without it. */
+static const struct bk_trap_ops accelerated_ops = { .read = group_read };
+
 /* ---- Placing ----------------------------------------------------------- */
 
 static int at_fault(const struct bk__placed *placed, struct bk_error *err, int code, const char *what)
@@ -297,6 +301,25 @@ static int by_order(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+static int add_accelerated(struct bk__placed *placed, struct bk__group *group, struct bk_error *err)
+{
+	struct bk_error inner = { "" };
+	const struct bk_trap_desc desc = {
+		.region = placed->region,
+		.offset = placed->first,
+		.length = placed->last - placed->first + 1,
+		.priority = PRIORITY_ACCELERATED,
+		.accelerate = true,
+		.name = placed->bound->quirk->name,
+		.ops = &accelerated_ops,
+		.opaque = group,
+	};
+	struct bk_trap *trap; /* stays as long as the mediator */
+	int r = bk_trap_add(group->stack->mediate, &desc, &trap, &inner);
+
+	return r ? at_fault(placed, err, r, inner.text) : 0;
+}
+
 static int add_group(struct bk__group *group, uint64_t first, uint64_t last, struct bk_error *err)
 {
 	struct bk_error inner = { "" };
@@ -316,7 +339,12 @@ static int add_group(struct bk__group *group, uint64_t first, uint64_t last, str
 	for (unsigned i = 0; i < group->count; i++)
 		group->locked |= group->rules[i].bound->quirk->variable_count;
 	r = bk_trap_add(group->stack->mediate, &desc, &trap, &inner);
-	return r ? at_fault(&group->rules[0], err, r, inner.text) : 0;
+	if (r)
+		return at_fault(&group->rules[0], err, r, inner.text);
+	for (unsigned i = 0; i < group->count && !r; i++)
+		if (group->rules[i].rule->accelerate)
+			r = add_accelerated(&group->rules[i], group, err);
+	return r;
 }
 
 /* Groups of rules that overlap; those that only touch are apart. */

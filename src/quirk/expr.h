@@ -95,6 +95,9 @@ bool bk__item_is_action(const struct bk__item *item);
 /* Of a BK__ITEM_REGISTER: not a number? */
 bool bk__item_is_variable(const struct bk__item *item);
 
+/* The device, and nothing else? */
+bool bk__item_is_device(const struct bk__item *item);
+
 /* Is it a word of the language, which no variable may be called? */
 bool bk__name_is_taken(const char *name);
 

@@ -407,3 +407,9 @@ bool bk__item_is_variable(const struct bk__item *item)
 {
 	return item->nodes[item->value].op == BK__OP_VARIABLE;
 }
+
+bool bk__item_is_device(const struct bk__item *item)
+{
+	return item->kind == BK__ITEM_PLACE && item->nodes[item->value].op == BK__OP_PLACE &&
+	       item->nodes[item->value].index == BK__DEVICE;
+}

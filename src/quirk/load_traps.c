@@ -129,7 +129,7 @@ int bk__load_match(struct bk__loader *loader, const struct bk__yaml_node *node)
 struct rule_fields {
 	const char *at;
 	uint64_t width;
-	bool log;
+	bool log, accelerate;
 	const struct bk__yaml_node *when, *read, *write;
 };
 
@@ -159,6 +159,13 @@ static int load_place(struct bk__loader *loader, const struct bk__yaml_node *nod
 	return r;
 }
 
+/* Then the write may be made by others, who know nothing of the rule. */
+static bool only_passes_on(const struct bk__rule *rule)
+{
+	return rule->region < BK_DEVICE_ROM && !rule->when && !rule->width && !rule->log &&
+	       rule->write.count == 1 && bk__item_is_device(rule->write.list[0]);
+}
+
 static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__rule *rule)
 {
 #define AT(member) offsetof(struct rule_fields, member)
@@ -169,6 +176,7 @@ static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node
 		{ "read", BK__YAML_NODE, AT(read), false, 0, 0, NULL },
 		{ "write", BK__YAML_NODE, AT(write), false, 0, 0, NULL },
 		{ "log", BK__YAML_BOOL, AT(log), false, 0, 0, NULL },
+		{ "accelerate", BK__YAML_BOOL, AT(accelerate), false, 0, 0, NULL },
 		{ 0 },
 	};
 #undef AT
@@ -184,6 +192,7 @@ static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node
 	rule->line = node->line;
 	rule->width = (unsigned)read.width;
 	rule->log = read.log;
+	rule->accelerate = read.accelerate;
 	rule->reads = read.read;
 	rule->writes = read.write;
 	if (rule->width & (rule->width - 1))
@@ -201,6 +210,11 @@ static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node
 		r = BK__FAIL(read.read, "a read must give a number, as 0xffffffff or device do");
 	if (!r && read.write)
 		r = bk__load_actions(loader, read.write, BK__PART_TRAP, "in a write", &rule->write);
+	if (!r && rule->accelerate && !only_passes_on(rule))
+		r = BK__FAIL(
+			bk__yaml_get(node, "accelerate"),
+			"only a rule for a BAR with write: device, and without when, width and log, can be "
+			"accelerated");
 	return r;
 }
 

@@ -52,6 +52,7 @@ struct bk__rule {
 	unsigned width;        /* 0: any */
 	struct bk__item *when; /* or NULL */
 	bool reads, writes, log;
+	bool accelerate; /* all it does is to pass writes on */
 	struct bk__items read, write;
 	unsigned line; /* in the file */
 };

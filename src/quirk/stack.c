@@ -41,6 +41,12 @@ static int face_irq(struct bk_device *device, unsigned index, struct bk_device_i
 	return bk_device_irq(of(device)->below, index, irq);
 }
 
+static int face_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t value, int fd)
+{
+	return bk_device_ioeventfd(of(device)->below, region, offset, width, value, fd);
+}
+
 static bool inside(uint64_t offset, size_t count, uint64_t size)
 {
 	return offset <= size && count <= size - offset;
@@ -159,6 +165,7 @@ static const struct bk_device_ops face_ops = {
 	.dma_map = face_dma_map,
 	.dma_unmap = face_dma_unmap,
 	.reset = face_reset,
+	.ioeventfd = face_ioeventfd,
 	.describe = face_describe,
 	.close = face_close,
 };

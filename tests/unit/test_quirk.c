@@ -225,7 +225,7 @@ static void row_1_nvidia_mirror(void **state)
 	     { 'R', 0, 0x88013, 1, 0 }, { 'r', 0, 0x88012, 2, 0xe100 }, { 'R', 0, 0x88012, 2, 0 },
 	     /* Writes reach the guest's config space alone. */
 	     { 'w', 0, 0x88010, 4, 0xf2000000 }, { 'r', CONFIG, 0x10, 4, 0xf2000000 },
-	     { 'w', 0, 0x88704, 4, 0 }, { 'w', 0, 0x88ffc, 4, 1 },
+	     { 'w', 0, 0x88700, 4, 0 }, { 'w', 0, 0x88ffc, 4, 1 },
 	     /* Behind the mirror the registers are the device's. */
 	     { 'r', 0, 0x89000, 4, fake_pattern(0x89000, 4) }, { 'R', 0, 0x89000, 4, 0 },
 	     { 'r', 0, 0x87ffc, 4, fake_pattern(0x87ffc, 4) }, { 'R', 0, 0x87ffc, 4, 0 });
@@ -245,6 +245,64 @@ static void row_1a_writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_t
 	     { 'w', 0, 0x88060, 4, 0xffff }, { 'w', 0, 0x88062, 1, 0xff }, { 'w', 0, 0x8805f, 1, 0xff },
 	     { 'w', 0, 0x88061, 2, 0xffff }, { 'w', 0, 0x88000, 1, 0xff }, { 'r', 0, 0x88060, 1, 0x05 },
 	     { 'R', 0, 0x88060, 1, 0 });
+}
+
+/* The device below is asked through the quirk. */
+static unsigned asked, reached;
+
+static int ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+		     uint64_t value, int fd)
+{
+	reached += region == 0 && offset == 0x88704 && width == 4 && value == 0 && fd == 17;
+	return 0;
+}
+
+static int accelerate(void *opaque, const struct bk_accelerated *what, void **handle)
+{
+	struct fixture *f = opaque;
+
+	assert_int_equal(what->bar, 0);
+	assert_int_equal(what->offset, 0x88704);
+	assert_int_equal(what->width, 4);
+	assert_int_equal(what->value, 0);
+	assert_int_equal(bk_device_ioeventfd(bk_mediate_below(f->mediate), 0, 0x88704, 4, 0, 17), 0);
+	asked++;
+	return 0;
+}
+
+static void decelerate(void *opaque, void *handle)
+{
+	asked--;
+}
+
+static void row_1b_the_same_write_ten_times_is_the_kernels(void **state)
+{
+	struct fixture *f = *state;
+	static const struct bk_accelerator_ops ops = { accelerate, decelerate };
+	struct bk_device_ops below = *f->fake.device.ops;
+
+	below.ioeventfd = ioeventfd;
+	f->fake.device.ops = &below;
+	nvidia(f);
+	capability(f, 0x60, 0x05);
+	fake_put(&f->fake, 0x62, 2, 0x0080);
+	apply(f, "nvidia-bar0-mirror", NULL, 0);
+	bk_mediate_accelerate(f->mediate, &ops, f);
+	for (unsigned i = 0; i < 9; i++)
+		PLAY(f, { 'w', 0, 0x88704, 4, 0 }, { 'W', 0, 0x88704, 4, 0 });
+	PLAY(f, { 'r', 0, 0x88704, 4, 0 }, { 'R', 0, 0x88704, 4, 0 });
+	assert_int_equal(asked, 0);
+	PLAY(f, { 'w', 0, 0x88704, 4, 0 }, { 'W', 0, 0x88704, 4, 0 });
+	assert_int_equal(asked, 1);
+	assert_int_equal(reached, 1);
+	for (unsigned i = 0; i < 20; i++)
+		PLAY(f, { 'w', 0, 0x88710, 4, 0 });
+	assert_int_equal(asked, 1);
+	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), 0);
+	assert_int_equal(asked, 0);
+	bk_mediate_close(f->mediate); /* while the table of calls is there */
+	f->mediate = NULL;
+	f->stack = NULL;
 }
 
 static void row_1a_without_msi_nothing_is_forwarded(void **state)
@@ -906,6 +964,7 @@ int main(void)
 		WITH_DEVICE(row_1_nvidia_mirror),
 		WITH_DEVICE(row_1a_writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too),
 		WITH_DEVICE(row_1a_without_msi_nothing_is_forwarded),
+		WITH_DEVICE(row_1b_the_same_write_ten_times_is_the_kernels),
 		WITH_DEVICE(row_1_a_small_config_space_has_a_small_mirror),
 		WITH_DEVICE(row_1_boards_that_compute_have_no_mirror),
 		WITH_DEVICE(row_2_nvidia_mirror_at_1800),

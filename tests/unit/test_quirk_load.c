@@ -102,6 +102,11 @@ static void mistakes_in_traps(void **state)
 	refused(TRAP("at: bar0+0/4, write: [device, 7]"), "x.yaml:5:36: in a write this does nothing");
 	refused(TRAP("at: bar0+0/4, when: value = 1, log: true"), "x.yaml:5:26: what is left of =");
 	refused(TRAP("at: bar0+0/4, when: device = 1, log: true"), "x.yaml:5:26: here must be a number or a");
+	refused(TRAP("at: bar0+0/4, write: drop, accelerate: true"), "x.yaml:5:45: only a rule for a BAR");
+	refused(TRAP("at: config+0/4, write: device, accelerate: true"),
+		"x.yaml:5:49: only a rule for a BAR");
+	refused(TRAP("at: bar0+0/4, when: value, write: device, accelerate: true"),
+		"x.yaml:5:60: only a rule");
 	refused(TRAP("at: bar0+0/4, write: here(1)"), "x.yaml:5:27: here cannot be used here");
 }
 
