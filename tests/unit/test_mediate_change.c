@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Traps that are replaced, that go, that are placed by capability, over VGA, or laid over wider reads; and
- * what they cost the page that they are in. */
+/* Traps that are replaced and that go, what they count, and what they cost the page that they are in. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Traps that are replaced, that go, that are placed by capability, over VGA, or laid over wider reads; and
- * what they cost the page that they are in. */
+/* Traps that are placed by capability or over the VGA ranges, and traps laid over wider reads. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

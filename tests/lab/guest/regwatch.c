@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* regwatch: reads a register of a BAR without a pause, until it has the last value; how often it had which. */
+/* regwatch: reads a register of a BAR without a pause, until it has the last value; how often it had which.
+ */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdint.h>
