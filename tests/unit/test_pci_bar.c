@@ -721,17 +721,17 @@ static void descriptions_that_make_no_sense_are_refused(void **state)
 	assert_refused(world, ONE(BK_PCI_BAR_MEM32, UINT64_C(1) << 32), "size");
 	assert_refused(world, ONE(BK_PCI_BAR_IO, 2), "size");
 	assert_refused(world, ONE(9, 16), "kind");
-	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_IO, true, 16, space } }), "prefetchable");
-	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_MEM32, false, 16, NULL } }), "space");
-	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_MEM32, false, 16, foreign } }), "domain");
-	assert_refused(world, WITH(.bars = { [5] = { BK_PCI_BAR_MEM64, false, 16, space } }), "BAR 5");
-	assert_refused(
-		world,
-		WITH(.bars = { { BK_PCI_BAR_MEM64, false, 16, space }, { BK_PCI_BAR_IO, false, 4, space } }),
-		"upper half");
-	assert_refused(world, WITH(.rom = { BK_PCI_BAR_MEM64, false, 4096, space }), "ROM");
-	assert_refused(world, WITH(.rom = { BK_PCI_BAR_MEM32, false, 1024, space }), "ROM");
-	assert_refused(world, WITH(.rom = { BK_PCI_BAR_MEM32, false, 1 << 25, space }), "ROM");
+	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_IO, true, 16, space, 0 } }), "prefetchable");
+	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_MEM32, false, 16, NULL, 0 } }), "space");
+	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_MEM32, false, 16, foreign, 0 } }), "domain");
+	assert_refused(world, WITH(.bars = { [5] = { BK_PCI_BAR_MEM64, false, 16, space, 0 } }), "BAR 5");
+	assert_refused(world,
+		       WITH(.bars = { { BK_PCI_BAR_MEM64, false, 16, space, 0 },
+				      { BK_PCI_BAR_IO, false, 4, space, 0 } }),
+		       "upper half");
+	assert_refused(world, WITH(.rom = { BK_PCI_BAR_MEM64, false, 4096, space, 0 }), "ROM");
+	assert_refused(world, WITH(.rom = { BK_PCI_BAR_MEM32, false, 1024, space, 0 }), "ROM");
+	assert_refused(world, WITH(.rom = { BK_PCI_BAR_MEM32, false, 1 << 25, space, 0 }), "ROM");
 	assert_refused(world, WITH(.vendor = 0xffff), "vendor");
 	assert_refused(world, WITH(.class_code = 1 << 24), "class");
 	assert_refused(world, WITH(.pin = 5), "pin");

@@ -83,7 +83,7 @@ static void F14_a_device_moves_its_own_bar(void **state)
 	struct world *world = world_create(NULL);
 	struct mover mover = { .world = world };
 	struct bk_space *space = mover_space(world, &mover);
-	struct bk_pci_function_desc desc = { .bars = { { BK_PCI_BAR_MEM32, false, 0x1000, space } } };
+	struct bk_pci_function_desc desc = { .bars = { { BK_PCI_BAR_MEM32, false, 0x1000, space, 0 } } };
 	struct part part;
 
 	part_create(world, &part, 1, desc);
