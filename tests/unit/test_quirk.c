@@ -678,6 +678,26 @@ static void row_10_realtek_back_door(void **state)
 	     { 'r', 2, 0x6c, 4, fake_pattern(0x6c, 4) }, { 'R', 2, 0x6c, 4, 0 });
 }
 
+static void row_10_the_table_may_have_been_moved(void **state)
+{
+	struct fixture *f = *state;
+	const struct bk_mediate_options options = { .msix_move = true, .msix_bar = 0 };
+	struct bk_error err = { "" };
+
+	ids(f, 0x10ec, 0x8168, 0x020000);
+	bar(f, 2, 0xc, 0x1000);
+	bar(f, 4, 0xc, 0x1000);
+	fake_msix(&f->fake, 0xb0, 0, 4, 4, 0x804);
+	fake_put(&f->fake, 0x34, 1, 0xb0);
+	stack(f, "realtek-8168", NULL, 0);
+	if (bk_mediate_create(f->domain, f->stack, &options, &f->mediate, &err) ||
+	    bk_quirk_attach(f->mediate, &err))
+		fail_msg("%s", err.text);
+	PLAY(f, { 'w', 2, 0x70, 4, 0xfee00398 }, { 'W', 2, 0x70, 4, 0xfee00398 },
+	     { 'w', 2, 0x74, 4, 0x8001f010 }, { 'r', 0, 0x10, 4, 0xfee00398 });
+	assert_int_not_equal(rd(f, 4, 0x10, 4), 0xfee00398);
+}
+
 static void row_10_without_msix_the_table_is_nowhere(void **state)
 {
 	struct fixture *f = *state;
@@ -985,6 +1005,7 @@ int main(void)
 		WITH_DEVICE(row_9_the_hosts_reset_is_preferred),
 		WITH_DEVICE(row_9_only_those_chips),
 		WITH_DEVICE(row_10_realtek_back_door),
+		WITH_DEVICE(row_10_the_table_may_have_been_moved),
 		WITH_DEVICE(row_10_without_msix_the_table_is_nowhere),
 		WITH_DEVICE(row_11_intel_ggc),
 		WITH_DEVICE(row_11_intel_ggc_of_later_generations),

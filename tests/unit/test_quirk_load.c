@@ -416,6 +416,44 @@ static void rules_go_by_their_order_and_take_accesses_whole(void **state)
 	assert_int_equal(f->fake.access[0].count, 2);
 }
 
+/* F20 F21 F28: a quirk's mirror is the ready-made one, at every width and place, over its edges too. */
+static void a_mirror_at_every_width_and_alignment(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+
+	apply(f, HEAD "traps:\n  - {at: bar0+0x103/0x105, read: config(at), write: config(at)}\n");
+	assert_int_equal(bk_trap_parse("bar0+0x1103/0x105:mirror", &spec, NULL), 0);
+	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	for (unsigned i = 0; i < 0x400; i++)
+		f->fake.bytes[0][0x1000 + i] = f->fake.bytes[0][i];
+	for (unsigned width = 1; width <= 8; width++)
+		for (uint64_t at = 0xf8; at < 0x210; at++) {
+			assert_int_equal(rd(f, 0, at, width), rd(f, 0, 0x1000 + at, width));
+			wr(f, 0, at, width, 0x0102030405060708 * (at + width));
+			wr(f, 0, 0x1000 + at, width, 0x0102030405060708 * (at + width));
+			assert_memory_equal(f->fake.bytes[0] + 0xe0, f->fake.bytes[0] + 0x10e0, 0x140);
+		}
+	assert_int_equal(rd(f, 0, 0x103, 4), 0x56781234);
+}
+
+static void a_device_that_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirk = parse(HEAD "rom: {hide: true}\n");
+	struct bk_device *device;
+	struct bk_error err = { "" };
+
+	f->fake.config_fail = EIO;
+	assert_int_equal(bk_quirk_match(quirk, &f->fake.device, NULL, 0, &err), -EIO);
+	assert_string_equal(err.text, "fake: config space cannot be read: Input/output error");
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), -EIO);
+	assert_null(device);
+	assert_true(f->fake.closed);
+	bk_quirk_free(quirk);
+}
+
 static void the_first_of_several_quirks_has_its_way(void **state)
 {
 	struct fixture *f = *state;
@@ -760,6 +798,8 @@ int main(void)
 		WITH_DEVICE(registers_that_are_kept_and_cleared),
 		WITH_DEVICE(logs),
 		WITH_DEVICE(rules_go_by_their_order_and_take_accesses_whole),
+		WITH_DEVICE(a_mirror_at_every_width_and_alignment),
+		WITH_DEVICE(a_device_that_cannot_be_read),
 		WITH_DEVICE(the_first_of_several_quirks_has_its_way),
 		WITH_DEVICE(a_rule_that_leads_to_itself_ends),
 		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
