@@ -210,7 +210,7 @@ static void nvidia(struct fixture *f)
 	fake_put(&f->fake, 0x10, 4, 0xdead0000); /* the host's */
 }
 
-static void row_1_nvidia_mirror(void **state)
+static void nvidia_mirror(void **state)
 {
 	struct fixture *f = *state;
 
@@ -232,7 +232,7 @@ static void row_1_nvidia_mirror(void **state)
 	assert_int_equal(fake_get(&f->fake, 0x10, 4), 0xdead0000);
 }
 
-static void row_1a_writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too(void **state)
+static void writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too(void **state)
 {
 	struct fixture *f = *state;
 
@@ -275,7 +275,7 @@ static void decelerate(void *opaque, void *handle)
 	asked--;
 }
 
-static void row_1b_the_same_write_ten_times_is_the_kernels(void **state)
+static void the_same_write_ten_times_is_the_kernels(void **state)
 {
 	struct fixture *f = *state;
 	static const struct bk_accelerator_ops ops = { accelerate, decelerate };
@@ -305,7 +305,7 @@ static void row_1b_the_same_write_ten_times_is_the_kernels(void **state)
 	f->stack = NULL;
 }
 
-static void row_1a_without_msi_nothing_is_forwarded(void **state)
+static void without_msi_nothing_is_forwarded(void **state)
 {
 	struct fixture *f = *state;
 
@@ -314,7 +314,7 @@ static void row_1a_without_msi_nothing_is_forwarded(void **state)
 	PLAY(f, { 'w', 0, 0x88000, 1, 0xff }, { 'w', 0, 0x88060, 1, 0xff });
 }
 
-static void row_1_a_small_config_space_has_a_small_mirror(void **state)
+static void a_small_config_space_has_a_small_mirror(void **state)
 {
 	struct fixture *f = *state;
 
@@ -325,7 +325,7 @@ static void row_1_a_small_config_space_has_a_small_mirror(void **state)
 	     { 'r', 0, 0x88100, 2, fake_pattern(0x88100, 2) }, { 'R', 0, 0x88100, 2, 0 });
 }
 
-static void row_1_boards_that_compute_have_no_mirror(void **state)
+static void boards_that_compute_have_no_mirror(void **state)
 {
 	struct fixture *f = *state;
 
@@ -337,7 +337,7 @@ static void row_1_boards_that_compute_have_no_mirror(void **state)
 	assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), 0);
 }
 
-static void row_2_nvidia_mirror_at_1800(void **state)
+static void nvidia_mirror_at_1800(void **state)
 {
 	struct fixture *f = *state;
 
@@ -352,7 +352,7 @@ static void row_2_nvidia_mirror_at_1800(void **state)
 	     { 'r', 0, 0x1900, 1, fake_pattern(0x1900, 1) }, { 'R', 0, 0x1900, 1, 0 });
 }
 
-static void row_3_nvidia_window(void **state)
+static void nvidia_window(void **state)
 {
 	struct fixture *f = *state;
 
@@ -381,7 +381,7 @@ static void row_3_nvidia_window(void **state)
 	     { 'r', 5, 12, 4, 0x1b8010de }, { 'R', 5, 12, 4, 0 });
 }
 
-static void row_4_nvidia_sequence_through_vga_ports(void **state)
+static void nvidia_sequence_through_vga_ports(void **state)
 {
 	struct fixture *f = *state;
 
@@ -410,7 +410,7 @@ static void row_4_nvidia_sequence_through_vga_ports(void **state)
 	     { 'R', VGA, 0x3d0, 2, 0 });
 }
 
-static void row_5_nvidia_clique(void **state)
+static void nvidia_clique(void **state)
 {
 	struct fixture *f = *state;
 
@@ -426,7 +426,7 @@ static void row_5_nvidia_clique(void **state)
 	     { 'r', CONFIG, 0x60, 1, 0x05 });
 }
 
-static void row_5_nvidia_clique_elsewhere(void **state)
+static void nvidia_clique_elsewhere(void **state)
 {
 	struct fixture *f = *state;
 
@@ -438,7 +438,7 @@ static void row_5_nvidia_clique_elsewhere(void **state)
 	     { 'r', CONFIG, 0xd4, 4, 0x50080009 }, { 'r', CONFIG, 0xd8, 4, 0x5032 });
 }
 
-static void row_5_no_room_for_a_clique(void **state)
+static void no_room_for_a_clique(void **state)
 {
 	struct fixture *f = *state;
 	struct bk_quirk *quirk = load("nvidia-gpudirect");
@@ -465,7 +465,7 @@ static void ati(struct fixture *f)
 	bar(f, 5, 0, 0x40000);
 }
 
-static void row_6_ati_window(void **state)
+static void ati_window(void **state)
 {
 	struct fixture *f = *state;
 
@@ -482,7 +482,7 @@ static void row_6_ati_window(void **state)
 	     { 'r', 4, 0, 4, 0x5000 }, { 'R', 4, 0, 4, 0 });
 }
 
-static void row_7_ati_mirror(void **state)
+static void ati_mirror(void **state)
 {
 	struct fixture *f = *state;
 
@@ -494,7 +494,7 @@ static void row_7_ati_mirror(void **state)
 	     { 'R', 2, 0x4100, 4, 0 });
 }
 
-static void row_7_only_where_bar_2_is_64_bit(void **state)
+static void only_where_bar_2_is_64_bit(void **state)
 {
 	struct fixture *f = *state;
 
@@ -504,7 +504,7 @@ static void row_7_only_where_bar_2_is_64_bit(void **state)
 	assert_int_equal(matches(f, "ati-bar2-mirror", "vga", 1), 0);
 }
 
-static void row_8_ati_port_3c3(void **state)
+static void ati_port_3c3(void **state)
 {
 	struct fixture *f = *state;
 
@@ -515,7 +515,7 @@ static void row_8_ati_port_3c3(void **state)
 	     { 'r', VGA, 0x3c2, 2, 0xc301 }, { 'R', VGA, 0x3c2, 1, 0 });
 }
 
-static void row_8_only_with_256_ports(void **state)
+static void only_with_256_ports(void **state)
 {
 	struct fixture *f = *state;
 
@@ -538,7 +538,7 @@ static void ati_vga_of_qemu(void **state)
 	     { 'r', 2, 0xefc, 4, fake_pattern(0xefc, 4) }, { 'R', 2, 0xefc, 4, 0 });
 }
 
-static void row_9_amd_reset(void **state)
+static void amd_reset(void **state)
 {
 	struct fixture *f = *state;
 	static const struct fake_access expected[] = {
@@ -578,7 +578,7 @@ static void row_9_amd_reset(void **state)
 	hold(f, 5, 0x204, 4, 1); /* so that its end does nothing */
 }
 
-static void row_9_amd_polls_until_memory_is_back_or_time_is_up(void **state)
+static void amd_polls_until_memory_is_back_or_time_is_up(void **state)
 {
 	struct fixture *f = *state;
 	unsigned polls = 0;
@@ -597,7 +597,7 @@ static void row_9_amd_polls_until_memory_is_back_or_time_is_up(void **state)
 	hold(f, 5, 0x204, 4, 1);
 }
 
-static void row_9_amd_without_firmware_is_not_reset(void **state)
+static void amd_without_firmware_is_not_reset(void **state)
 {
 	struct fixture *f = *state;
 
@@ -613,7 +613,7 @@ static void row_9_amd_without_firmware_is_not_reset(void **state)
 	assert_int_equal(fake_get(&f->fake, 0x7c, 4), 0);
 }
 
-static void row_9_the_hosts_reset_is_preferred(void **state)
+static void the_hosts_reset_is_preferred(void **state)
 {
 	struct fixture *f = *state;
 
@@ -625,7 +625,7 @@ static void row_9_the_hosts_reset_is_preferred(void **state)
 	assert_int_equal(f->fake.accesses, 0);
 }
 
-static void row_9_only_those_chips(void **state)
+static void only_those_chips(void **state)
 {
 	struct fixture *f = *state;
 
@@ -647,7 +647,7 @@ static void row_9_only_those_chips(void **state)
 
 /* ---- Realtek ----------------------------------------------------------- */
 
-static void row_10_realtek_back_door(void **state)
+static void realtek_back_door(void **state)
 {
 	struct fixture *f = *state;
 
@@ -678,7 +678,7 @@ static void row_10_realtek_back_door(void **state)
 	     { 'r', 2, 0x6c, 4, fake_pattern(0x6c, 4) }, { 'R', 2, 0x6c, 4, 0 });
 }
 
-static void row_10_the_table_may_have_been_moved(void **state)
+static void the_table_may_have_been_moved(void **state)
 {
 	struct fixture *f = *state;
 	const struct bk_mediate_options options = { .msix_move = true, .msix_bar = 0 };
@@ -698,7 +698,7 @@ static void row_10_the_table_may_have_been_moved(void **state)
 	assert_int_not_equal(rd(f, 4, 0x10, 4), 0xfee00398);
 }
 
-static void row_10_without_msix_the_table_is_nowhere(void **state)
+static void without_msix_the_table_is_nowhere(void **state)
 {
 	struct fixture *f = *state;
 
@@ -723,7 +723,7 @@ static void intel(struct fixture *f, unsigned device)
 	fake_put(&f->fake, 0xfc, 4, 0xaabbc018);
 }
 
-static void row_11_intel_ggc(void **state)
+static void intel_ggc(void **state)
 {
 	struct fixture *f = *state;
 
@@ -741,7 +741,7 @@ static void row_11_intel_ggc(void **state)
 	assert_int_equal(fake_get(&f->fake, 0x50, 4), 0x12345678);
 }
 
-static void row_11_intel_ggc_of_later_generations(void **state)
+static void intel_ggc_of_later_generations(void **state)
 {
 	struct fixture *f = *state;
 	static const unsigned gen9[] = { 0x1912, 0x3185, 0x5912, 0x3e92, 0x9bc5, 0x8a52, 0x4571,
@@ -762,7 +762,7 @@ static void row_11_intel_ggc_of_later_generations(void **state)
 	PLAY(f, { 'r', CONFIG, 0x50, 4, 0x1234f178 });
 }
 
-static void row_12_13_intel_bdsm(void **state)
+static void intel_bdsm(void **state)
 {
 	struct fixture *f = *state;
 
@@ -781,7 +781,7 @@ static void row_12_13_intel_bdsm(void **state)
 	PLAY(f, { 'r', CONFIG, 0x5c, 4, 0 });
 }
 
-static void row_12_13_intel_bdsm_of_64_bits(void **state)
+static void intel_bdsm_of_64_bits(void **state)
 {
 	struct fixture *f = *state;
 
@@ -795,7 +795,7 @@ static void row_12_13_intel_bdsm_of_64_bits(void **state)
 	     { 'r', CONFIG, 0xc4, 4, 2 });
 }
 
-static void row_13_intel_asls(void **state)
+static void intel_asls(void **state)
 {
 	struct fixture *f = *state;
 
@@ -806,7 +806,7 @@ static void row_13_intel_asls(void **state)
 	assert_int_equal(fake_get(&f->fake, 0xfc, 4), 0xaabbc018);
 }
 
-static void row_18_the_rom_of_another_device(void **state)
+static void the_rom_of_another_device(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t sum = 0;
@@ -829,7 +829,7 @@ static void row_18_the_rom_of_another_device(void **state)
 	assert_int_equal(f->fake.bytes[ROM][0x46], 0x40);
 }
 
-static void row_18_another_vendors_rom_is_left_alone(void **state)
+static void another_vendors_rom_is_left_alone(void **state)
 {
 	struct fixture *f = *state;
 
@@ -843,7 +843,7 @@ static void row_18_another_vendors_rom_is_left_alone(void **state)
 		assert_int_equal(rd(f, ROM, i, 1), f->fake.bytes[ROM][i]);
 }
 
-static void row_19_intel_vmd(void **state)
+static void intel_vmd(void **state)
 {
 	struct fixture *f = *state;
 
@@ -865,7 +865,7 @@ static void row_19_intel_vmd(void **state)
 
 /* ---- Others ------------------------------------------------------------ */
 
-static void row_17_broadcom_rom_is_hidden(void **state)
+static void broadcom_rom_is_hidden(void **state)
 {
 	struct fixture *f = *state;
 
@@ -876,7 +876,7 @@ static void row_17_broadcom_rom_is_hidden(void **state)
 	PLAY(f, { 'w', CONFIG, 0x30, 4, 0xfffff800 }, { 'r', CONFIG, 0x30, 4, 0 });
 }
 
-static void row_17_an_image_of_the_users_is_shown(void **state)
+static void an_image_of_the_users_is_shown(void **state)
 {
 	struct fixture *f = *state;
 	const struct bk_mediate_options options = { .rom_image = "image", .rom_size = 5 };
@@ -897,7 +897,7 @@ static void virtual_function(struct fixture *f, unsigned vendor, unsigned device
 	fake_put(&f->fake, 0x34, 1, 0x70);
 }
 
-static void row_23_chelsio_pba(void **state)
+static void chelsio_pba(void **state)
 {
 	struct fixture *f = *state;
 
@@ -907,7 +907,7 @@ static void row_23_chelsio_pba(void **state)
 	     { 'r', 0, 0x1008, 4, fake_pattern(0x1008, 4) }, { 'R', 0, 0x1008, 4, 0 });
 }
 
-static void row_23_kunlun_pba(void **state)
+static void kunlun_pba(void **state)
 {
 	struct fixture *f = *state;
 
@@ -916,7 +916,7 @@ static void row_23_kunlun_pba(void **state)
 	PLAY(f, { 'r', CONFIG, 0x78, 4, 0xb400 }, { 'r', 0, 0xb400, 8, 0 });
 }
 
-static void row_23_a_pba_inside_its_bar_is_left_alone(void **state)
+static void a_pba_inside_its_bar_is_left_alone(void **state)
 {
 	struct fixture *f = *state;
 
@@ -937,7 +937,7 @@ static void ath(struct fixture *f, unsigned device, unsigned vectors_log2)
 	fake_put(&f->fake, 0x5c, 2, 0x40c0);
 }
 
-static void row_29_ath11k(void **state)
+static void ath11k(void **state)
 {
 	struct fixture *f = *state;
 
@@ -962,7 +962,7 @@ static void row_29_ath11k(void **state)
 	     { 'R', 0, 0x81230, 4, 0 });
 }
 
-static void row_29_ath12k_where_the_host_shows_no_message(void **state)
+static void ath12k_where_the_host_shows_no_message(void **state)
 {
 	struct fixture *f = *state;
 
@@ -981,47 +981,47 @@ static void row_29_ath12k_where_the_host_shows_no_message(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_DEVICE(row_1_nvidia_mirror),
-		WITH_DEVICE(row_1a_writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too),
-		WITH_DEVICE(row_1a_without_msi_nothing_is_forwarded),
-		WITH_DEVICE(row_1b_the_same_write_ten_times_is_the_kernels),
-		WITH_DEVICE(row_1_a_small_config_space_has_a_small_mirror),
-		WITH_DEVICE(row_1_boards_that_compute_have_no_mirror),
-		WITH_DEVICE(row_2_nvidia_mirror_at_1800),
-		WITH_DEVICE(row_3_nvidia_window),
-		WITH_DEVICE(row_4_nvidia_sequence_through_vga_ports),
-		WITH_DEVICE(row_5_nvidia_clique),
-		WITH_DEVICE(row_5_nvidia_clique_elsewhere),
-		WITH_DEVICE(row_5_no_room_for_a_clique),
-		WITH_DEVICE(row_6_ati_window),
-		WITH_DEVICE(row_7_ati_mirror),
-		WITH_DEVICE(row_7_only_where_bar_2_is_64_bit),
-		WITH_DEVICE(row_8_ati_port_3c3),
-		WITH_DEVICE(row_8_only_with_256_ports),
+		WITH_DEVICE(nvidia_mirror),
+		WITH_DEVICE(writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too),
+		WITH_DEVICE(without_msi_nothing_is_forwarded),
+		WITH_DEVICE(the_same_write_ten_times_is_the_kernels),
+		WITH_DEVICE(a_small_config_space_has_a_small_mirror),
+		WITH_DEVICE(boards_that_compute_have_no_mirror),
+		WITH_DEVICE(nvidia_mirror_at_1800),
+		WITH_DEVICE(nvidia_window),
+		WITH_DEVICE(nvidia_sequence_through_vga_ports),
+		WITH_DEVICE(nvidia_clique),
+		WITH_DEVICE(nvidia_clique_elsewhere),
+		WITH_DEVICE(no_room_for_a_clique),
+		WITH_DEVICE(ati_window),
+		WITH_DEVICE(ati_mirror),
+		WITH_DEVICE(only_where_bar_2_is_64_bit),
+		WITH_DEVICE(ati_port_3c3),
+		WITH_DEVICE(only_with_256_ports),
 		WITH_DEVICE(ati_vga_of_qemu),
-		WITH_DEVICE(row_9_amd_reset),
-		WITH_DEVICE(row_9_amd_polls_until_memory_is_back_or_time_is_up),
-		WITH_DEVICE(row_9_amd_without_firmware_is_not_reset),
-		WITH_DEVICE(row_9_the_hosts_reset_is_preferred),
-		WITH_DEVICE(row_9_only_those_chips),
-		WITH_DEVICE(row_10_realtek_back_door),
-		WITH_DEVICE(row_10_the_table_may_have_been_moved),
-		WITH_DEVICE(row_10_without_msix_the_table_is_nowhere),
-		WITH_DEVICE(row_11_intel_ggc),
-		WITH_DEVICE(row_11_intel_ggc_of_later_generations),
-		WITH_DEVICE(row_12_13_intel_bdsm),
-		WITH_DEVICE(row_12_13_intel_bdsm_of_64_bits),
-		WITH_DEVICE(row_13_intel_asls),
-		WITH_DEVICE(row_17_broadcom_rom_is_hidden),
-		WITH_DEVICE(row_17_an_image_of_the_users_is_shown),
-		WITH_DEVICE(row_18_the_rom_of_another_device),
-		WITH_DEVICE(row_18_another_vendors_rom_is_left_alone),
-		WITH_DEVICE(row_19_intel_vmd),
-		WITH_DEVICE(row_23_chelsio_pba),
-		WITH_DEVICE(row_23_kunlun_pba),
-		WITH_DEVICE(row_23_a_pba_inside_its_bar_is_left_alone),
-		WITH_DEVICE(row_29_ath11k),
-		WITH_DEVICE(row_29_ath12k_where_the_host_shows_no_message),
+		WITH_DEVICE(amd_reset),
+		WITH_DEVICE(amd_polls_until_memory_is_back_or_time_is_up),
+		WITH_DEVICE(amd_without_firmware_is_not_reset),
+		WITH_DEVICE(the_hosts_reset_is_preferred),
+		WITH_DEVICE(only_those_chips),
+		WITH_DEVICE(realtek_back_door),
+		WITH_DEVICE(the_table_may_have_been_moved),
+		WITH_DEVICE(without_msix_the_table_is_nowhere),
+		WITH_DEVICE(intel_ggc),
+		WITH_DEVICE(intel_ggc_of_later_generations),
+		WITH_DEVICE(intel_bdsm),
+		WITH_DEVICE(intel_bdsm_of_64_bits),
+		WITH_DEVICE(intel_asls),
+		WITH_DEVICE(broadcom_rom_is_hidden),
+		WITH_DEVICE(an_image_of_the_users_is_shown),
+		WITH_DEVICE(the_rom_of_another_device),
+		WITH_DEVICE(another_vendors_rom_is_left_alone),
+		WITH_DEVICE(intel_vmd),
+		WITH_DEVICE(chelsio_pba),
+		WITH_DEVICE(kunlun_pba),
+		WITH_DEVICE(a_pba_inside_its_bar_is_left_alone),
+		WITH_DEVICE(ath11k),
+		WITH_DEVICE(ath12k_where_the_host_shows_no_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
