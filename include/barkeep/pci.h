@@ -120,11 +120,11 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
  * prefetchable ones above 4 GiB where there is such a window, nothing where
  * somebody else answers; then sets COMMAND.IO and MEM of functions that got
  * all, and of bridges with something behind. Windows of a hot-plug slot (bk_pci_slot_add)
- * have at least 2 MiB of memory, 2 MiB of prefetchable memory and 4 KiB of I/O, as
- * Linux leaves by default, but only where all else fits as well. What does not fit keeps address
- * 0, and `report` (may be NULL) is called with a line for each: which BAR, how
- * much room it needs, what is left. Returns how many BARs did not fit. Owner
- * only, before the guest runs; callbacks of functions are called.
+ * have at least 2 MiB of memory, 2 MiB of prefetchable memory (or bk_pci_slot_room) and 4 KiB of I/O, as
+ * Linux leaves by default, but only where all else fits as well; one line says if not. What does not fit
+ * keeps address 0, and `report` (may be NULL) is called with a line for each: which BAR, how much room it
+ * needs, what is left. Returns how many BARs did not fit. Owner only, before the guest runs; callbacks of
+ * functions are called.
  */
 unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 			    void (*report)(void *opaque, const char *line), void *opaque);
@@ -343,6 +343,14 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
  * `number` too large; -EEXIST: it has one; -EBUSY: it is attached. Owner only, before attach.
  */
 int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
+
+/*
+ * How much room bk_pci_host_assign leaves below the slot, in bytes: multiples of 1 MiB, 0 for none, at
+ * most 2^31 of memory and 2^46 of prefetchable memory. A card's largest BAR fits if the room is a power
+ * of two and no smaller. -EINVAL for other sizes or without a slot, -EBUSY if the port is attached. Owner
+ * only.
+ */
+int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable);
 
 /* Advanced features (AF ECN): a FLR for conventional functions. */
 int bk_pci_af_add(struct bk_pci_function *function, unsigned offset);

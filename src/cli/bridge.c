@@ -3,10 +3,21 @@
 #include "cli/bridge.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "cli/items.h"
+
+/* Windows of bridges come in 1 MiB. */
+static int parse_room(const char *key, const char *value, uint64_t most, uint64_t *room, struct bk_error *err)
+{
+	if (!cli_parse_size(value, room) || !*room || *room % (UINT64_C(1) << 20) || *room > most)
+		return bk_fail(err, EINVAL, "%s=%s: give a multiple of 1M, at most %" PRIu64 "G", key, value,
+			       most >> 30);
+	return 0;
+}
 
 static int parse_option(char *item, struct cli_bridge *bridge, struct bk_error *err)
 {
@@ -28,7 +39,13 @@ static int parse_option(char *item, struct cli_bridge *bridge, struct bk_error *
 			return bk_fail(err, EINVAL, "kind=%s: root-port or pci", value);
 		return 0;
 	}
-	return bk_fail(err, EINVAL, "there is no bridge option `%s`; there are kind, bus and addr", item);
+	if (!strcmp(item, "memory"))
+		return parse_room(item, value, UINT64_C(1) << 31, &bridge->memory, err);
+	if (!strcmp(item, "prefetchable"))
+		return parse_room(item, value, UINT64_C(1) << 46, &bridge->prefetchable, err);
+	return bk_fail(err, EINVAL,
+		       "there is no bridge option `%s`; there are kind, bus, addr, memory and prefetchable",
+		       item);
 }
 
 static void clear(struct cli_bridge *bridge)
@@ -63,6 +80,9 @@ int cli_bridges_add(struct cli_bridges *bridges, const char *text, struct bk_err
 		error = bk_fail(&inner, EINVAL,
 				"a root port is on the root bus, not behind `%s` (did you mean kind=pci?)",
 				bridge->bus);
+	if (!error && bridge->kind == BK__BUS_PCI && (bridge->memory || bridge->prefetchable))
+		error = bk_fail(&inner, EINVAL,
+				"memory= and prefetchable= are for root ports, which have a slot");
 	if (error) {
 		bk_fail(err, -error, "%s: %s", text, inner.text);
 		clear(bridge);

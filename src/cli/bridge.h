@@ -11,6 +11,7 @@ struct cli_bridge {
 	enum bk__bus_kind kind;
 	int slot; /* -1: any */
 	unsigned function;
+	uint64_t memory, prefetchable; /* room for a device to come; 0: not said */
 };
 
 struct cli_bridges {
@@ -18,7 +19,8 @@ struct cli_bridges {
 	size_t count;
 };
 
-/* Adds one from its text: kind=root-port|pci, bus=NAME, addr=SS.F. -EINVAL or -ENOMEM with a line. */
+/* Adds one from its text: kind=root-port|pci, bus=NAME, addr=SS.F, memory=SIZE, prefetchable=SIZE. -EINVAL or
+ * -ENOMEM with a line. */
 int cli_bridges_add(struct cli_bridges *bridges, const char *text, struct bk_error *err);
 
 /* Puts each bridge behind the one above it. -EINVAL with a line where a name is wrong or used twice, and

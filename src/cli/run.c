@@ -35,9 +35,10 @@ static const char help[] =
 	"  --no-reboot          a reset by the guest ends the run\n"
 	"  --control PATH       serve barkeep control at this Unix socket\n"
 	"  --stats              at the end, print what was trapped (to standard error)\n"
-	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F]\n"
+	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F][,memory=SIZE][,prefetchable=SIZE]\n"
 	"                       make a bridge; may be repeated. A root port (the default) has a\n"
-	"                       hot-plug slot; pci is a bridge to conventional PCI\n"
+	"                       hot-plug slot, with room for a device to come (2M of each);\n"
+	"                       pci is a bridge to conventional PCI\n"
 	"  --device "
 	"SPEC[,name=NAME][,bus=NAME][,addr=SS.F][,romfile=FILE][,rombar=off][,vga=on][,msix=barN]\n"
 	"           [,quirks=QUIRKS][,set=NAME=VALUE]...[,trap=TRAP]...\n"
@@ -379,8 +380,15 @@ static int run_guest(struct run *run, struct cli_control *control)
 
 	for (size_t i = 0; i < run->bridges.count; i++) {
 		const struct cli_bridge *bridge = &run->bridges.list[i];
-		const struct bk__bridge_config config = { bridge->name, bridge->kind, bridge->bus,
-							  bridge->slot, bridge->function };
+		const struct bk__bridge_config config = {
+			.name = bridge->name,
+			.kind = bridge->kind,
+			.bus = bridge->bus,
+			.slot = bridge->slot,
+			.function = bridge->function,
+			.memory = bridge->memory,
+			.prefetchable = bridge->prefetchable,
+		};
 
 		if (bk__monitor_bridge(run->monitor, &config, &err))
 			return cli_error(&err);

@@ -25,6 +25,8 @@
 #define TYPE_ROOT_PORT 4 /* PCIe 7.5.3.2 */
 #define TYPE_TO_PCI    7
 
+#define ROOM 0x200000 /* what a slot has by itself */
+
 /* Of the PCI Express capability (PCIe 7.5.3). */
 #define EXPRESS_FLAGS   0x02
 #define EXPRESS_DEVICE  0x04
@@ -64,9 +66,21 @@ static int add_express(struct bk_pci_function *bridge, unsigned type, unsigned s
 	return at < 0 ? at : 0;
 }
 
-static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bridge, enum bk__bus_kind kind,
-			    bool express)
+static int add_slot(struct bk__buses *buses, struct bk_pci_function *port,
+		    const struct bk__bridge_config *config)
 {
+	int error = bk_pci_slot_add(port, ++buses->ports);
+
+	if (!error && (config->memory || config->prefetchable))
+		error = bk_pci_slot_room(port, config->memory ? config->memory : ROOM,
+					 config->prefetchable ? config->prefetchable : ROOM);
+	return error;
+}
+
+static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bridge,
+			    const struct bk__bridge_config *config, bool express)
+{
+	const enum bk__bus_kind kind = config->kind;
 	uint8_t subsystem[8] = { 0 };
 	int at = bk_pci_pm_add(bridge, 0, PMC, true);
 
@@ -79,7 +93,7 @@ static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bri
 	if (at >= 0 && kind == BK__BUS_PORT) {
 		at = add_express(bridge, TYPE_ROOT_PORT, 4, 16, buses->ports + 1);
 		if (!at)
-			at = bk_pci_slot_add(bridge, ++buses->ports);
+			at = add_slot(buses, bridge, config);
 	} else if (at >= 0 && express) {
 		at = add_express(bridge, TYPE_TO_PCI, 1, 1, 0);
 	}
@@ -104,7 +118,7 @@ static int create_bridge(struct bk__buses *buses, const struct bk__bridge_config
 
 	if (error)
 		return error;
-	error = add_capabilities(buses, *bridge, config->kind, express);
+	error = add_capabilities(buses, *bridge, config, express);
 	if (error) {
 		bk_pci_function_destroy(*bridge);
 		return bk_fail(err, -error, "bridge %s: %s", config->name, strerror(-error));

@@ -52,6 +52,7 @@ struct bk__bridge_config {
 	const char *bus;        /* the bridge above; NULL: the root bus, where root ports are */
 	int slot;               /* -1: the next free one */
 	unsigned function;
+	uint64_t memory, prefetchable; /* bytes of room for a device to come to a root port; 0: the default */
 };
 
 /*

@@ -25,8 +25,6 @@
 enum {
 	LEAST_IO = 0x1000, /* below are the fixed ports of a PC */
 	IO_WINDOWS = 0xffff,
-	ROOM_IO = 0x1000, /* of a window for a card to come, as Linux leaves it */
-	ROOM_MEMORY = 0x200000,
 };
 
 /* Which window of a bridge it goes through. On the host's bus the last two are one. */
@@ -65,7 +63,8 @@ struct job {
 	struct bk__ranges memory, io; /* free, in addresses of the host's bus */
 	unsigned next_number;
 	unsigned failed, unnumbered;
-	bool room; /* windows of hot-plug slots have room for a card to come */
+	unsigned closed; /* windows for memory that found no place */
+	bool room;       /* windows of hot-plug slots have room for a card to come */
 };
 
 /* ---- What is free ------------------------------------------------------ */
@@ -326,9 +325,21 @@ static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *ali
 	return error;
 }
 
-static uint64_t room_of(enum pool pool)
+/* The window of a slot has room for a card to come, whose largest BAR wants to be aligned. */
+static void widen(struct wish *wish)
 {
-	return pool == POOL_IO ? ROOM_IO : ROOM_MEMORY;
+	const struct bk__slot *slot = &wish->function->slot;
+	uint64_t room = wish->pool == POOL_IO       ? BK__IO_GRAIN
+			: wish->pool == POOL_MEMORY ? slot->memory
+						    : slot->prefetchable;
+
+	if (!slot->there || wish->size >= room)
+		return;
+	wish->size = room;
+	while (room & (room - 1))
+		room &= room - 1;
+	if (room > wish->align)
+		wish->align = room;
 }
 
 /* All wishes of a bus, in the order in which they are placed; those below first. */
@@ -351,8 +362,8 @@ static int wish_for_all(const struct job *job, struct node *node)
 				.below = below,
 			};
 			error = pack(below, pool, &wish->size, &wish->align);
-			if (job->room && node->functions[i]->slot.there && wish->size < room_of(pool))
-				wish->size = room_of(pool);
+			if (job->room)
+				widen(wish);
 			if (wish->size)
 				node->wish_count++;
 		}
@@ -488,6 +499,7 @@ static void place_all(struct job *job, struct node *node)
 		if (!wish->placed)
 			report(job, node, wish);
 		job->failed += !wish->placed && !is_window(wish);
+		job->closed += !wish->placed && is_window(wish) && wish->pool != POOL_IO;
 	}
 	for (unsigned i = 0; i < node->count; i++) {
 		struct bk__ranges windows[POOLS] = { { 0 } };
@@ -557,6 +569,9 @@ unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 	job.room = root && has_slot(root);
 	if (job.room)
 		error = place_hierarchy(&job, root);
+	if (root && job.room && (job.failed || job.closed) && report_line)
+		report_line(opaque,
+			    "there is less room for cards to come than the hot-plug slots should have");
 	if (root && (!job.room || job.failed || job.unnumbered)) {
 		job.room = false;
 		job.report = report_line;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "bridge.h"
 #include "bus.h"
 #include "function.h"
 
@@ -40,6 +41,10 @@ enum {
 	LINK_CHANGED = 0x0100,
 	LINK_CHANGED_ENABLE = 0x1000,
 };
+
+#define ROOM                   (UINT64_C(2) << 20) /* as Linux leaves it (hpmmiosize, hpmmioprefsize) */
+#define ROOM_MOST              (UINT64_C(1) << 31)
+#define ROOM_MOST_PREFETCHABLE (UINT64_C(1) << 46)
 
 static unsigned get(const struct bk_pci_function *port, unsigned offset)
 {
@@ -88,7 +93,19 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
 	bk__config_allow(config, at + SLOT_CONTROL, 2,
 			 PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
 	bk__config_allow(config, at + SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
-	port->slot.there = true;
+	port->slot = (struct bk__slot){ .there = true, .memory = ROOM, .prefetchable = ROOM };
+	return 0;
+}
+
+int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
+{
+	if (!port->slot.there || memory % BK__MEMORY_GRAIN || prefetchable % BK__MEMORY_GRAIN ||
+	    memory > ROOM_MOST || prefetchable > ROOM_MOST_PREFETCHABLE)
+		return -EINVAL;
+	if (port->bus)
+		return -EBUSY;
+	port->slot.memory = memory;
+	port->slot.prefetchable = prefetchable;
 	return 0;
 }
 

@@ -6,9 +6,10 @@
 #include <barkeep/pci.h>
 
 struct bk__slot {
-	bool there;         /* the port has one */
-	bool present, link; /* as last settled */
-	bool signalled;     /* by a message, and the events are still there */
+	bool there;                    /* the port has one */
+	uint64_t memory, prefetchable; /* room for a card to come, where there is some */
+	bool present, link;            /* as last settled */
+	bool signalled;                /* by a message, and the events are still there */
 };
 
 /* Its registers and its interrupt agree again with who is attached below. Host's lock and the port's. */

@@ -33,7 +33,7 @@ static struct bk_error err;
 
 static int add(struct stage *stage, const char *name, enum bk__bus_kind kind, const char *bus, int slot)
 {
-	const struct bk__bridge_config config = { name, kind, bus, slot, 0 };
+	const struct bk__bridge_config config = { .name = name, .kind = kind, .bus = bus, .slot = slot };
 
 	return bk__buses_bridge(stage->buses, &config, &err);
 }
@@ -81,6 +81,19 @@ static void a_root_port(void **state)
 	assert_int_equal(get(stage, 0, 1, express + 0x14, 4), 1 << 19 | 0x40060);
 	assert_int_equal(get(stage, 0, 2, express + 0x14, 4), 2 << 19 | 0x40060);
 	assert_int_equal(bk__buses_find(stage->buses, "rp2", &err)->kind, BK__BUS_PORT);
+}
+
+static void room_in_a_slot(void **state)
+{
+	struct stage *stage = *state;
+	const struct bk__bridge_config config = {
+		.name = "rp", .kind = BK__BUS_PORT, .slot = 1, .prefetchable = UINT64_C(16) << 20
+	};
+
+	assert_int_equal(bk__buses_bridge(stage->buses, &config, &err), 0);
+	assert_int_equal(bk_pci_host_assign(stage->world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(get(stage, 0, 1, 0x20, 4), 0x80108000);
+	assert_int_equal(get(stage, 0, 1, 0x24, 4), 0x00f10001);
 }
 
 static void bridges_behind_each_other(void **state)
@@ -165,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAGE_TEST(a_root_port),
+		STAGE_TEST(room_in_a_slot),
 		STAGE_TEST(bridges_behind_each_other),
 		STAGE_TEST(wrong_names_and_kinds),
 		STAGE_TEST(places_are_taken_once),

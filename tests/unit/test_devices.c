@@ -161,8 +161,8 @@ static void card_open(struct stage *stage, struct card *card, const char *name)
 static int setup(void **state)
 {
 	static struct stage stage;
-	const struct bk__bridge_config port = { "rp", BK__BUS_PORT, NULL, PORT, 0 };
-	const struct bk__bridge_config pci = { "old", BK__BUS_PCI, NULL, 2, 0 };
+	const struct bk__bridge_config port = { .name = "rp", .kind = BK__BUS_PORT, .slot = PORT };
+	const struct bk__bridge_config pci = { .name = "old", .kind = BK__BUS_PCI, .slot = 2 };
 	struct bk_update *update;
 
 	memset(&stage, 0, sizeof(stage));

@@ -370,6 +370,46 @@ static void an_empty_slot_has_room(void **state)
 	assert_int_equal(config_read(world, PORT, 0x19, 1), 1);
 }
 
+static void as_much_room_as_is_asked_for(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct part ports[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		part_create_in(world, &ports[i], i + 1, (struct bk_pci_function_desc){ 0 }, true);
+		assert_int_equal(bk_pci_slot_room(ports[i].function, 0, 0), -EINVAL); /* no slot so far */
+		assert_int_equal(bk_pci_express_add(ports[i].function, EXPRESS, root_port, 60), EXPRESS);
+		assert_int_equal(bk_pci_slot_add(ports[i].function, NUMBER), 0);
+	}
+	assert_int_equal(bk_pci_slot_room(ports[0].function, 0x180000, 0), -EINVAL);
+	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, 0x1000), -EINVAL);
+	assert_int_equal(bk_pci_slot_room(ports[0].function, UINT64_C(1) << 32, 0), -EINVAL);
+	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, UINT64_C(1) << 47), -EINVAL);
+	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, UINT64_C(1) << 46), 0);
+	assert_int_equal(bk_pci_slot_room(ports[0].function, 0x300000, UINT64_C(1) << 34), 0);
+	assert_int_equal(bk_pci_slot_room(ports[1].function, 0x4000000, 0), 0);
+	part_attach(world, &ports[0], PORT);
+	part_attach(world, &ports[1], PORT + 8);
+	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, 0), -EBUSY);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(config_read(world, PORT + 8, 0x20, 4), 0x83f08000); /* 64 MiB */
+	assert_int_equal(config_read(world, PORT + 8, 0x24, 4), 0x0001fff1); /* closed */
+	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x84208400);     /* 3 MiB */
+	assert_int_equal(config_read(world, PORT, 0x24, 4), 0xfff10001);     /* 16 GiB ... */
+	assert_int_equal(config_read(world, PORT, 0x28, 8), UINT64_C(0x700000004));
+	part_destroy(&ports[0]);
+	part_destroy(&ports[1]);
+	world_destroy(world);
+}
+
+static unsigned lines;
+
+static void less_room(void *opaque, const char *line)
+{
+	assert_non_null(strstr(line, "less room for cards to come"));
+	lines++;
+}
+
 static void one_mib(struct bk_pci_host_desc *desc)
 {
 	desc->windows[0].last = desc->windows[0].first + 0xfffff;
@@ -388,7 +428,9 @@ static void what_is_there_comes_before_what_may_come(void **state)
 	part_create(world, &card, 2, card_desc);
 	part_attach(world, &port, PORT);
 	assert_int_equal(bk_pci_function_attach(card.function, bk_pci_bridge_bus(port.function), 0), 0);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	lines = 0;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, less_room, NULL), 0);
+	assert_int_equal(lines, 1);
 	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80008000);
 	assert_memory(world, WINDOW_FIRST, WHO(2, 0));
 	part_destroy(&card);
@@ -413,6 +455,7 @@ int main(void)
 		STAGE_TEST(the_next_card_finds_the_place_clean),
 		STAGE_TEST(no_slot_where_none_can_be),
 		STAGE_TEST(an_empty_slot_has_room),
+		cmocka_unit_test(as_much_room_as_is_asked_for),
 		cmocka_unit_test(what_is_there_comes_before_what_may_come),
 	};
 
