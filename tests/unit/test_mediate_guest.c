@@ -337,6 +337,46 @@ static void mapped_pages_of_a_bar_reach_the_guests_view(void **state)
 	assert_int_equal(rd(g, 0xd0000000, 4), 0xffffffff);
 }
 
+/* The device does DMA while the guest made it, and every bridge above, a bus master. */
+static void the_device_is_a_bus_master_if_bridges_are(void **state)
+{
+	const struct bk_pci_function_desc desc = { .vendor = 1 };
+	struct guest *g = *state;
+	struct fake *fake = calloc(1, sizeof(*fake));
+	struct bk_pci_function *bridge, *function;
+	struct bk_error err;
+
+	fake_init(fake);
+	fake_bar(fake, 0, 0, 0x1000, true);
+	assert_int_equal(bk_mediate_create(g->domain, &fake->device, NULL, &g->mediate, &err), 0);
+	function = bk_mediate_function(g->mediate);
+	assert_int_equal(bk_pci_bridge_create(g->host, &desc, &bridge, &err), 0);
+	assert_int_equal(bk_pci_function_attach(function, bk_pci_bridge_bus(bridge), 0), 0);
+	assert_int_equal(bk_pci_function_attach(bridge, bk_pci_host_bus(g->host), DEVFN), 0);
+	bk_pci_function_write(function, 4, 2, 6);
+	assert_int_equal(fake_get(fake, 4, 2), 2);
+	wr(g, ecam(4), 2, 4);
+	assert_int_equal(fake_get(fake, 4, 2), 6);
+	wr(g, ecam(4), 2, 0);
+	assert_int_equal(fake_get(fake, 4, 2), 2);
+	wr(g, ecam(4), 2, 4);
+	bk_pci_function_write(function, 4, 2, 2);
+	assert_int_equal(fake_get(fake, 4, 2), 2);
+	bk_pci_function_write(function, 4, 2, 6);
+	assert_int_equal(fake_get(fake, 4, 2), 6);
+	wr(g, ecam(0x3e), 2, 0x40); /* a reset of the bus */
+	assert_int_equal(fake_get(fake, 4, 2), 2);
+	assert_int_equal(fake->resets, 1);
+
+	bk_pci_function_detach(function);
+	bk_pci_function_detach(bridge);
+	assert_int_equal(bk_pci_function_destroy(bridge), 0);
+	bk_mediate_close(g->mediate);
+	fake_done(fake);
+	free(fake);
+	plug(g, open_example("edu.yaml"), NULL);
+}
+
 static bool note_owner(void *opaque, const struct bk_flat *flat)
 {
 	*(struct bk_flat *)opaque = *flat;
@@ -476,6 +516,7 @@ int main(void)
 		WITH_GUEST(mapped_pages_of_a_bar_reach_the_guests_view),
 		WITH_GUEST(F16_a_bar_that_shares_its_page),
 		WITH_GUEST(F16_a_bar_that_may_not_share_its_page),
+		WITH_GUEST(the_device_is_a_bus_master_if_bridges_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
