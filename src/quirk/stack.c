@@ -100,6 +100,7 @@ static int face_set_irqs(struct bk_device *device, unsigned index, enum bk_devic
 
 static int face_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
+	of(device)->used = true;
 	return bk_device_dma_map(of(device)->below, dma, err);
 }
 
@@ -141,8 +142,9 @@ static void face_close(struct bk_device *device)
 {
 	struct bk__stack *stack = of(device);
 
-	/* A device that its host cannot reset is left as its close would leave any other. */
-	if (stack->script && !stack->below_resets)
+	/* A device that its host cannot reset is left as its close would leave any other; one that was only
+	 * looked at is left alone. */
+	if (stack->script && stack->used && !stack->below_resets)
 		bk__reset_steps(stack->script);
 	bk_device_close(stack->below);
 	for (size_t i = 0; i < stack->count; i++)
@@ -279,7 +281,6 @@ int bk_quirk_stack(struct bk_device *below, struct bk_quirk *const *quirks, size
 	}
 	r = build(stack, settings, setting_count, err);
 	if (r) {
-		stack->script = NULL; /* nothing was done to the device */
 		face_close(&stack->device);
 		return r;
 	}

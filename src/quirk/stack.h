@@ -46,6 +46,7 @@ struct bk__stack {
 	uint64_t sizes[BK__SIZE_COUNT];
 	bool below_resets;
 	struct bk__bound *script; /* whose reset it is, or NULL */
+	bool used;                /* guest memory was mapped for it: its end has something to reset */
 
 	/* Config space as it is shown where the mask says so. Fixed after bk_quirk_stack. */
 	uint8_t config[BK__CONFIG_SIZE], mask[BK__CONFIG_SIZE];

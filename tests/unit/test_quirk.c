@@ -575,7 +575,6 @@ static void amd_reset(void **state)
 			assert_int_equal(access->value, expected[i].value);
 	}
 	assert_int_equal(fake_get(&f->fake, 0x7c, 4), 0x39d5e86b);
-	hold(f, 5, 0x204, 4, 1); /* so that its end does nothing */
 }
 
 static void amd_polls_until_memory_is_back_or_time_is_up(void **state)
@@ -594,7 +593,26 @@ static void amd_polls_until_memory_is_back_or_time_is_up(void **state)
 		polls += f->fake.access[i].offset == 0x5428;
 	assert_true(polls > 5);
 	assert_int_equal(f->fake.access[f->fake.accesses - 1].value, 0x20103);
-	hold(f, 5, 0x204, 4, 1);
+}
+
+static void amd_is_reset_at_the_end_if_a_guest_had_it(void **state)
+{
+	struct fixture *f = *state;
+	const struct bk_device_dma dma = { .size = 0x1000, .fd = -1 };
+
+	ati(f);
+	f->fake.info.flags = 0;
+	for (unsigned used = 0; used < 2; used++) {
+		stack(f, "amd-bonaire-hawaii-reset", NULL, 0);
+		hold(f, 5, 0x204, 4, 0x20100);
+		if (used)
+			bk_device_dma_map(f->stack, &dma, NULL);
+		f->fake.accesses = 0;
+		bk_device_close(f->stack);
+		f->stack = NULL;
+		assert_int_equal(fake_get(&f->fake, 0x7c, 4), used ? 0x39d5e86b : 0);
+		assert_int_equal(f->fake.accesses != 0, used);
+	}
 }
 
 static void amd_without_firmware_is_not_reset(void **state)
@@ -1001,6 +1019,7 @@ int main(void)
 		WITH_DEVICE(ati_vga_of_qemu),
 		WITH_DEVICE(amd_reset),
 		WITH_DEVICE(amd_polls_until_memory_is_back_or_time_is_up),
+		WITH_DEVICE(amd_is_reset_at_the_end_if_a_guest_had_it),
 		WITH_DEVICE(amd_without_firmware_is_not_reset),
 		WITH_DEVICE(the_hosts_reset_is_preferred),
 		WITH_DEVICE(only_those_chips),
