@@ -6,48 +6,86 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/tap.sh
 . tests/tap.sh
 barkeep=${BARKEEP:-build/barkeep}
-words='' console='' errors='' status=0
+words='' cpus=1 initrd='' start_options=(--no-reboot)
+guest='' out='' err='' console='' errors='' status=0
 
 # in_lab [LAB-OPTION]... : runs the calling script again inside L1, unless this is L1 already.
 in_lab() {
 	[ -n "${LAB_KERNEL:-}" ] || exec tests/lab/lab --timeout "${LAB_TIMEOUT:-560}" "$@" -- "$0"
 }
 
-# started FILE PID: waits until the guest's user space speaks, at most START_TIMEOUT (45) seconds. False: it does not.
-started() {
-	local deadline=$((SECONDS + ${START_TIMEOUT:-45}))
-	until grep -q '^LAB start' "$1"; do
-		kill -0 "$2" 2>/dev/null || return 0 # it ended, for better or worse
-		[ $SECONDS -lt $deadline ] || return 1
+# guest_says REGEX [SECONDS]: waits until a line of the guest's console is like that. False: not in that time (90), or
+# the guest ended before.
+guest_says() {
+	local deadline=$((SECONDS + ${2:-90})) alive=yes
+	until tr -d '\r\0' <"$out" | grep -qE "^$1"; do
+		[ $alive = yes ] && [ $SECONDS -lt $deadline ] || return 1
+		kill -0 "$guest" 2>/dev/null || alive=no # one more look
 		sleep 0.2
 	done
 }
 
-# run_guest TESTS [BARKEEP-OPTION]...: leaves $console (what the guest said), $errors (what barkeep said) and $status.
-# `words` goes to the guest's command line. An emulated CPU that emulates virtualisation loses a guest now and then
-# while its kernel boots: such a guest is started again, at most twice, and a line says so.
-run_guest() {
-	local tests=$1 dir pid try
+# start_guest TESTS [BARKEEP-OPTION]...: a guest in the background. `words` goes to its command line, `cpus` and `initrd`
+# say what it gets, `start_options` what else barkeep is told. Leaves $guest (barkeep's process), $out (the guest's
+# console) and $err.
+#
+# An emulated CPU that emulates virtualisation loses a guest now and then: its kernel never comes up, or stops or
+# crashes on the way (registers of L1 have been seen in the guest's place). So a guest whose user space does not speak
+# is started again, at most twice, and a line says so; run_guest does the same for one that is lost later.
+start_guest() {
+	local tests=$1 try deadline
 	shift
-	dir=$(mktemp -d)
+	[ -n "$out" ] || out=$(mktemp) err=$(mktemp)
 	for try in first second last; do
-		timeout -k 5 "${GUEST_TIMEOUT:-180}" "$barkeep" run --kernel "$LAB_KERNEL" --initrd "$LAB_GUEST" \
-			--memory 256M --cpus "${GUEST_CPUS:-2}" --no-reboot --append "$LAB_APPEND lab.test=$tests $words" \
-			"$@" </dev/null >"$dir/out" 2>"$dir/err" &
-		pid=$!
-		if [ $try != last ] && ! started "$dir/out" $pid; then
-			kill $pid
-			wait $pid
-			echo "# the guest's kernel did not come up in time; started again"
-			continue
+		timeout -k 5 "${GUEST_TIMEOUT:-150}" "$barkeep" run --kernel "$LAB_KERNEL" --initrd "${initrd:-$LAB_GUEST}" \
+			--memory 256M --cpus "$cpus" --append "$LAB_APPEND lab.test=$tests $words" \
+			"${start_options[@]}" "$@" </dev/null >"$out" 2>"$err" &
+		guest=$!
+		deadline=$((SECONDS + ${START_TIMEOUT:-45}))
+		while kill -0 $guest 2>/dev/null && ! grep -q '^LAB start' "$out" && [ $SECONDS -lt $deadline ]; do
+			sleep 0.2
+		done
+		if [ $try = last ] || [ $SECONDS -lt $deadline ]; then
+			return
 		fi
-		status=0
-		wait $pid || status=$?
-		break
+		kill $guest
+		wait $guest
+		echo "# the guest's kernel did not come up in time; started again"
 	done
-	console=$(tr -d '\r\0' <"$dir/out")
-	errors=$(<"$dir/err")
-	rm -rf "$dir"
+}
+
+# end_guest: waits for its end. Leaves $console (what the guest said), $errors (what barkeep said) and $status.
+end_guest() {
+	status=0
+	wait "$guest" || status=$?
+	console=$(tr -d '\r\0' <"$out")
+	errors=$(<"$err")
+	rm -f "$out" "$err"
+	out='' err=''
+}
+
+# lost: was the guest of the last end_guest lost on the way?
+lost() { ! grep -q '^LAB end ' <<<"$console" && { [ $status = 3 ] || [ $status = 124 ]; }; }
+
+# again_if_lost: for a test whose guest cannot just be started again. tests/run runs the whole test once more.
+again_if_lost() {
+	if lost; then
+		echo "the guest was lost on the way (status $status), after: $(tail -n 1 <<<"$console")"
+		exit 123
+	fi
+}
+
+# run_guest TESTS [BARKEEP-OPTION]...: one that runs to its end, by itself.
+run_guest() {
+	local try
+	for try in first second last; do
+		start_guest "$@"
+		end_guest
+		if ! lost || [ $try = last ]; then
+			return
+		fi
+		echo "# the guest was lost on the way (status $status), after: $(tail -n 1 <<<"$console"); started again"
+	done
 }
 
 # guest_checks PREFIX: every check that the guest of the last run_guest made, and that it came to its end.
