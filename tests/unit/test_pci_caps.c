@@ -171,6 +171,21 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	part_destroy(&part);
 }
 
+static void what_a_slot_needs_stays(void **state)
+{
+	static const uint8_t port[60] = { [2] = 0x42 };
+	struct world *world = *state;
+	struct part part;
+
+	part_create_in(world, &part, 1, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_express_add(part.function, 0x40, port, 60), 0x40);
+	assert_int_equal(bk_pci_slot_add(part.function, 1), 0);
+	part_attach(world, &part, DEVFN);
+	assert_int_equal(bk_pci_capability_drop(part.function, 0x40), -EBUSY);
+	assert_config(world, DEVFN, 0x34, 1, 0x40);
+	part_destroy(&part);
+}
+
 static void extended_ones_too(void **state)
 {
 	struct world *world = *state;
@@ -344,6 +359,40 @@ static void a_bar_has_the_size_its_register_says(void **state)
 	part_destroy(&part);
 }
 
+/* What a guest may write of the size is the bits that some size needs, and so also what is no size. */
+static void any_size_written_is_one_of_those_there_are(void **state)
+{
+	const struct bk_pci_resizable bars[] = {
+		{ 0, UINT64_C(1) << 63 | 16 * MIB },
+		{ 2, 32 * MIB | 16 * MIB },
+	};
+	struct bk_pci_function_desc desc = {
+		.extended = true,
+		.bars = { MEM64_BAR(UINT64_C(1) << 63), { 0 }, MEM32_BAR(32 * MIB) },
+	};
+	struct world *world = *state;
+	struct bk_pci_bar_state bar;
+	struct part part;
+
+	part_create(world, &part, 1, desc);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, bars, 2), 0x100);
+	part_attach(world, &part, DEVFN);
+	assert_config(world, DEVFN, 0x104, 8, UINT64_C(0x80002b4000000100));
+	for (unsigned size = 0; size < 64; size++) {
+		unsigned first = size & 0x2f, second = size & 5; /* 4 and 43; 4 and 5 */
+
+		config_write(world, DEVFN, 0x109, 1, size);
+		config_write(world, DEVFN, 0x111, 1, size);
+		assert_config(world, DEVFN, 0x109, 1, first);
+		assert_config(world, DEVFN, 0x111, 1, second);
+		assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
+		assert_true(bar.size == (first >= 43 ? UINT64_C(1) << 63 : 16 * MIB));
+		assert_int_equal(bk_pci_function_bar(part.function, 2, &bar), 0);
+		assert_int_equal(bar.size, second == 5 ? 32 * MIB : 16 * MIB);
+	}
+	part_destroy(&part);
+}
+
 static void sizes_that_cannot_be_are_refused(void **state)
 {
 	struct world *world = *state;
@@ -383,9 +432,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(vendors_and_the_serial_number),
 		WORLD_TEST(added_and_dropped_while_a_guest_looks),
+		WORLD_TEST(what_a_slot_needs_stays),
 		WORLD_TEST(extended_ones_too),
 		WORLD_TEST(who_follows_a_chain_gets_to_its_end),
 		WORLD_TEST(a_bar_has_the_size_its_register_says),
+		WORLD_TEST(any_size_written_is_one_of_those_there_are),
 		WORLD_TEST(sizes_that_cannot_be_are_refused),
 	};
 

@@ -272,6 +272,22 @@ static void without_its_enable_bit_0xcfc_is_a_plain_port(void **state)
 	part_destroy(&part);
 }
 
+static void tune_no_ports_below(struct bk_pci_host_desc *desc)
+{
+	desc->ports_below = NULL;
+}
+
+static void with_no_ports_below_nobody_answers(void **state)
+{
+	struct world *world = world_create(tune_no_ports_below);
+
+	assert_int_equal(bk_space_write(world->ports, 0xcf9, 1, 6), 0);
+	assert_port(world, 0xcf9, 0xff);
+	assert_int_equal(bk_space_write(world->ports, 0xcfc, 4, 0), 0);
+	assert_port(world, 0xcfc, 0xff);
+	world_destroy(world);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -282,6 +298,7 @@ int main(void)
 		WORLD_TEST(vga_aliases_pass_unless_16_bits_are_decoded),
 		WORLD_TEST(description_tells_what_passes),
 		WORLD_TEST(without_its_enable_bit_0xcfc_is_a_plain_port),
+		cmocka_unit_test(with_no_ports_below_nobody_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
