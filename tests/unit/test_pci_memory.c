@@ -11,6 +11,8 @@
 
 #include <barkeep/pci.h>
 
+#include "failing.h"
+
 /* Of this thread alone: the one that reclaims allocates nothing that may fail. */
 static __thread long left = -1; /* allocations until one fails; -1: none does */
 
@@ -18,21 +20,6 @@ static bool fails(void)
 {
 	return left >= 0 && left-- == 0;
 }
-
-#define FAILING(type, name, parameters, ...)       \
-	type __real_##name parameters;             \
-	type __wrap_##name parameters;             \
-	type __wrap_##name parameters              \
-	{                                          \
-		if (fails())                       \
-			return NULL;               \
-		return __real_##name(__VA_ARGS__); \
-	}
-
-FAILING(void *, malloc, (size_t size), size)
-FAILING(void *, calloc, (size_t count, size_t size), count, size)
-FAILING(void *, realloc, (void *old, size_t size), old, size)
-FAILING(char *, strdup, (const char *text), text)
 
 static int nothing(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {

@@ -12,18 +12,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "failing.h"
 #include "device/sim.h"
 
-/* The linker gives our code these instead of the C library's (--wrap). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
 int __real_memfd_create(const char *name, unsigned flags);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
 int __wrap_memfd_create(const char *name, unsigned flags);
 
 static unsigned until_failure; /* 0: none */
@@ -35,26 +27,6 @@ static bool fails(void)
 		return false;
 	failed = true;
 	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return fails() ? NULL : __real_strdup(text);
 }
 
 int __wrap_memfd_create(const char *name, unsigned flags)

@@ -4,6 +4,7 @@
  * has changed nothing, and the next try succeeds. Linked with --wrap for the
  * calls that allocate.
  */
+#include "failing.h"
 #include "space_kit.h"
 #include "space_model.h"
 
@@ -32,40 +33,12 @@ static bool fails(void)
 	return yes;
 }
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *string);
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
 			  void *opaque);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *string);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
 			  void *opaque);
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *string)
-{
-	return fails() ? NULL : __real_strdup(string);
-}
 
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
 {
