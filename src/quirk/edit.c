@@ -34,10 +34,8 @@ static void put(struct bk__stack *stack, unsigned offset, unsigned width, uint64
 
 static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct editing *e = opaque;
+	struct editing *e = opaque; /* the only place that can be written */
 
-	if (place != BK__HERE)
-		return -EPERM;
 	if (offset > e->size || width > e->size - offset)
 		return -EINVAL;
 	put(e->bound->stack, e->base + (unsigned)offset, width, value);

@@ -41,6 +41,7 @@ struct bk__cap {
 /* What an item may name. */
 struct bk__names {
 	unsigned places; /* a set of 1 << enum bk__place */
+	unsigned fixed;  /* those of them that cannot be written */
 	bool access;     /* `at` and `value` */
 	const char *const *variables, *const *options;
 	unsigned variable_count, option_count;

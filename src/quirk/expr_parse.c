@@ -365,6 +365,8 @@ static enum bk__item_kind item(struct parser *p, struct bk__item *out)
 	if (!p->failed && accept(p, '=')) {
 		if (!can_be_stored(p, left))
 			wrong(p, 0, "what is left of = must be a place or a variable");
+		else if (p->nodes[left].op == BK__OP_PLACE && p->names->fixed >> p->nodes[left].index & 1)
+			wrong(p, 0, "%s cannot be written here", place_names[p->nodes[left].index]);
 		out->target = (uint8_t)left;
 		out->value = (uint8_t)expression(p, 1);
 		return BK__ITEM_STORE;

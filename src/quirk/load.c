@@ -37,6 +37,7 @@ static struct bk__names names_of(struct bk_quirk *quirk, enum bk__part part)
 	};
 	struct bk__names names = {
 		.places = places[part],
+		.fixed = part == BK__PART_EDIT || part == BK__PART_ROM ? 1u << BK__HOST : 0,
 		.access = part == BK__PART_TRAP,
 		.options = quirk->option_names,
 		.option_count = quirk->option_count,

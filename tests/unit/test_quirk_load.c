@@ -125,6 +125,14 @@ static void mistakes_in_expressions(void **state)
 	refused(TRAP("at: bar0+0/4, read: cap(sriov)"), "x.yaml:5:30: \"sriov\" is no standard capability");
 	refused(TRAP("at: bar0+0/4, read: cap(256)"), "x.yaml:5:30: this is no capability's id");
 	refused(TRAP("at: bar0+0/4, read: cap(at + 1)"), "x.yaml:5:30: ");
+	refused(TRAP("at: bar0+0/4, read: cap 5"), "x.yaml:5:30: here must be a capability in parentheses");
+	refused(TRAP("at: bar0+0/4, read: cap(~5)"), "x.yaml:5:30: here must be a capability's name or id");
+	refused(TRAP("at: bar0+0/4, read: cap(5"), "x.yaml:5:31: here a parenthesis must be closed");
+	refused(TRAP("at: bar0+0/4, read: cap(0xZ)"), "x.yaml:5:30: a number has digits");
+	refused(TRAP("at: bar0+0/4, read: [cap(1)+cap(2)+cap(3)+cap(4)+cap(5)+cap(6)+cap(7)+cap(8)+cap(9), "
+		     "cap(10)+cap(11)+cap(12)+cap(13)+cap(14)+cap(15)+cap(16)+cap(0x1F)]"),
+		"x.yaml:5:151: too many capabilities");
+	refused(TRAP("at: bar0+host.4(0) = 1/4, log: true"), "x.yaml:5:10: OFFSET and LENGTH are numbers");
 	refused(TRAP("at: bar0+0/4, read: ((((((((((((((((((((((((((1"),
 		"x.yaml:5:50: this is nested too deep");
 	refused(TRAP("at: bar0+0/4, read: ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~1"), "x.yaml:5:50: this is nested");
@@ -142,6 +150,12 @@ static void mistakes_in_edits(void **state)
 	refused(HEAD "config: [{when: 1}]\n", "x.yaml:4:10: here must be one of");
 	refused(HEAD "config: [{drop: msi, set: here.1(0) = 1}]\n",
 		"x.yaml:4:22: \"set\" has no meaning for drop");
+	refused(HEAD "config: [1]\n", "x.yaml:4:10: an edit of config space is a map");
+	refused(HEAD "config: [{edit: msi, set: host.1(0) = 1}]\n",
+		"x.yaml:4:27: host cannot be written here");
+	refused(HEAD "rom: {set: host.1(0) = 1}\n", "x.yaml:4:12: host cannot be written here");
+	refused(HEAD "rom: {file: .}\n", "x.yaml:4:13: the ROM's file must be beside");
+	refused(HEAD "rom: {hide: 3}\n", "x.yaml:4:13: ");
 	refused(HEAD "config: [{edit: msi}]\n", "x.yaml:4:10: edit needs \"set\"");
 	refused(HEAD "config: [{insert: vendor, size: 8, set: here.1(2) = 8}]\n",
 		"x.yaml:4:10: insert needs \"at\"");
@@ -452,6 +466,113 @@ static void a_device_that_cannot_be_read(void **state)
 	assert_null(device);
 	assert_true(f->fake.closed);
 	bk_quirk_free(quirk);
+}
+
+static void places_that_a_rule_can_write(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "traps:\n"
+		      "  - {at: bar0+0/4, write: [bar0(0x100), host.4(0x40) = value]}\n"
+		      "  - {at: bar0+0x10/4, when: 'bar3.4(0) == 1', read: 5}\n");
+	wr(f, 0, 0, 4, 0x1234);
+	assert_int_equal(f->fake.accesses, 1);
+	assert_int_equal(f->fake.access[0].offset, 0x100);
+	assert_int_equal(f->fake.access[0].value, 0x1234);
+	assert_int_equal(fake_get(&f->fake, 0x40, 4), 0x1234);
+	assert_int_equal(rd(f, 0, 0x10, 4), 0xffffffff); /* its condition cannot be told */
+}
+
+/* What fails once the device is known: each with a line that says where. */
+static void quirks_that_do_not_fit_the_device(void **state)
+{
+	static const struct {
+		const char *text, *line;
+		int result;
+	} cases[] = {
+		{ HEAD "traps: [{at: bar0+0/0, read: 1}]\n", "x.yaml:4: this trap has no length", -EINVAL },
+		{ HEAD "traps: [{at: bar0+~0/2, read: 1}]\n", "x.yaml:4: this trap has no length", -EINVAL },
+		{ HEAD "traps: [{at: bar0+host.4(0x1000)/2, read: 1}]\n", "x.yaml:4: where this trap is",
+		  -EINVAL },
+		{ HEAD "traps: [{at: vga+0x3c0/2, read: 1}]\n", "x.yaml:4: x: ", -EINVAL },
+		{ HEAD "variables: {n: host.4(0x1000)}\nrom: {hide: true}\n", "where the variable n starts",
+		  -EINVAL },
+		{ HEAD "config: [{edit: header, set: here.4(0xffd) = 1}]\n", "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "config: [{edit: header, when: here.4(0xffd), set: here.4(0) = 1}]\n",
+		  "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "config: [{insert: vendor, at: host.4(0x1000), size: 8, set: here.1(2) = 8}]\n",
+		  "there is no room", -ENOSPC },
+		{ HEAD "config: [{insert: vendor, at: 0x40, size: 8, set: here.4(6) = 8}]\n",
+		  "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "rom: {set: rom.4(0x7fd) = 8}\n", "outside its 2048 bytes", -EINVAL },
+		{ HEAD "rom: {set: 'rom.1(0) = rom.4(0x7fd)'}\n", "outside its 2048 bytes", -EINVAL },
+		{ HEAD "options: {o: {about: to be set}}\nrom: {hide: true}\n",
+		  "needs the option o (to be set)", -EINVAL },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture *f;
+		struct bk_error err = { "" };
+
+		setup(state);
+		f = *state;
+		fake_bar(&f->fake, ROM, 0, 0x800, false);
+		assert_int_equal(apply_all(f, &cases[i].text, 1, &err), cases[i].result);
+		if (!strstr(err.text, cases[i].line) || strchr(err.text, '\n'))
+			fail_msg("%s\n  instead of %s", err.text, cases[i].line);
+		teardown(state);
+	}
+}
+
+static void a_rom_that_cannot_be_read_is_none(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirk = parse(HEAD "rom: {set: rom.1(0) = 1, checksum: 3}\n");
+	struct bk_device *device;
+
+	fake_bar(&f->fake, ROM, 0, 0x800, false);
+	f->fake.fail = EIO;
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	bk_quirk_free(quirk);
+	bk_device_close(device);
+}
+
+static void note_fact(void *opaque, const char *key, const char *value)
+{
+	*(unsigned *)opaque += !strcmp(key, "quirk") && !strcmp(value, "x");
+	*(unsigned *)opaque += !strcmp(key, "made up by") * 10u;
+}
+
+static void a_device_says_which_quirks_it_has(void **state)
+{
+	struct fixture *f = *state;
+	unsigned facts = 0;
+
+	apply(f, HEAD "traps: [{at: bar0+0/4, read: 1}]\n");
+	bk_device_describe(bk_mediate_below(f->mediate), note_fact, &facts);
+	assert_int_equal(facts, 11);
+	/* What is not its business goes to the device below, which has none of these. */
+	assert_int_equal(bk_device_set_irqs(bk_mediate_below(f->mediate), BK_DEVICE_MSI,
+					    BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL),
+			 -EOPNOTSUPP);
+	assert_int_equal(bk_device_dma_unmap(bk_mediate_below(f->mediate), 0, 4096), -EOPNOTSUPP);
+}
+
+static void too_many_quirks(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirks[BK_QUIRKS_MAX + 1];
+	struct bk_device *device;
+	struct bk_error err = { "" };
+
+	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
+		quirks[i] = parse(HEAD "rom: {hide: true}\n");
+	assert_int_equal(bk_quirk_stack(&f->fake.device, quirks, BK_QUIRKS_MAX + 1, NULL, 0, &device, &err),
+			 -EINVAL);
+	assert_string_equal(err.text, "fake: 33 quirks (32 at most)");
+	assert_true(f->fake.closed);
+	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
+		bk_quirk_free(quirks[i]);
 }
 
 static void the_first_of_several_quirks_has_its_way(void **state)
@@ -792,12 +913,17 @@ int main(void)
 		cmocka_unit_test(mistakes_in_resets),
 		cmocka_unit_test(operators),
 		cmocka_unit_test(chains_that_make_no_sense),
+		cmocka_unit_test(quirks_that_do_not_fit_the_device),
 		cmocka_unit_test(resets),
 		cmocka_unit_test(options_are_described),
 		WITH_DEVICE(constant_mask_read_only_drop),
 		WITH_DEVICE(registers_that_are_kept_and_cleared),
 		WITH_DEVICE(logs),
 		WITH_DEVICE(rules_go_by_their_order_and_take_accesses_whole),
+		WITH_DEVICE(places_that_a_rule_can_write),
+		WITH_DEVICE(a_rom_that_cannot_be_read_is_none),
+		WITH_DEVICE(a_device_says_which_quirks_it_has),
+		WITH_DEVICE(too_many_quirks),
 		WITH_DEVICE(a_mirror_at_every_width_and_alignment),
 		WITH_DEVICE(a_device_that_cannot_be_read),
 		WITH_DEVICE(the_first_of_several_quirks_has_its_way),
