@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What quirks show of config space and ROM, and how they reset; devices that are hostile or do not fit. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "quirk_kit.h"
+
+static unsigned lines;
+
+static void count(void *opaque, enum bk_log_level level, const char *line)
+{
+	lines++;
+}
+
+static void a_device_that_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirk = parse(HEAD "rom: {hide: true}\n");
+	struct bk_device *device;
+	struct bk_error err = { "" };
+
+	f->fake.config_fail = EIO;
+	assert_int_equal(bk_quirk_match(quirk, &f->fake.device, NULL, 0, &err), -EIO);
+	assert_string_equal(err.text, "fake: config space cannot be read: Input/output error");
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), -EIO);
+	assert_null(device);
+	assert_true(f->fake.closed);
+	bk_quirk_free(quirk);
+}
+
+/* What fails once the device is known: each with a line that says where. */
+static void quirks_that_do_not_fit_the_device(void **state)
+{
+	static const struct {
+		const char *text, *line;
+		int result;
+	} cases[] = {
+		{ HEAD "traps: [{at: bar0+0/0, read: 1}]\n", "x.yaml:4: this trap has no length", -EINVAL },
+		{ HEAD "traps: [{at: bar0+~0/2, read: 1}]\n", "x.yaml:4: this trap has no length", -EINVAL },
+		{ HEAD "traps: [{at: bar0+host.4(0x1000)/2, read: 1}]\n", "x.yaml:4: where this trap is",
+		  -EINVAL },
+		{ HEAD "traps: [{at: vga+0x3c0/2, read: 1}]\n", "x.yaml:4: x: ", -EINVAL },
+		{ HEAD "variables: {n: host.4(0x1000)}\nrom: {hide: true}\n", "where the variable n starts",
+		  -EINVAL },
+		{ HEAD "config: [{edit: header, set: here.4(0xffd) = 1}]\n", "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "config: [{edit: header, when: here.4(0xffd), set: here.4(0) = 1}]\n",
+		  "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "config: [{insert: vendor, at: host.4(0x1000), size: 8, set: here.1(2) = 8}]\n",
+		  "there is no room", -ENOSPC },
+		{ HEAD "config: [{insert: vendor, at: 0x40, size: 8, set: here.4(6) = 8}]\n",
+		  "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "rom: {set: rom.4(0x7fd) = 8}\n", "outside its 2048 bytes", -EINVAL },
+		{ HEAD "rom: {set: 'rom.1(0) = rom.4(0x7fd)'}\n", "outside its 2048 bytes", -EINVAL },
+		{ HEAD "options: {o: {about: to be set}}\nrom: {hide: true}\n",
+		  "needs the option o (to be set)", -EINVAL },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture *f;
+		struct bk_error err = { "" };
+
+		setup(state);
+		f = *state;
+		fake_bar(&f->fake, ROM, 0, 0x800, false);
+		assert_int_equal(apply_all(f, &cases[i].text, 1, &err), cases[i].result);
+		if (!strstr(err.text, cases[i].line) || strchr(err.text, '\n'))
+			fail_msg("%s\n  instead of %s", err.text, cases[i].line);
+		teardown(state);
+	}
+}
+
+static void a_rom_that_cannot_be_read_is_none(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirk = parse(HEAD "rom: {set: rom.1(0) = 1, checksum: 3}\n");
+	struct bk_device *device;
+
+	fake_bar(&f->fake, ROM, 0, 0x800, false);
+	f->fake.fail = EIO;
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	bk_quirk_free(quirk);
+	bk_device_close(device);
+}
+
+static void note_fact(void *opaque, const char *key, const char *value)
+{
+	*(unsigned *)opaque += !strcmp(key, "quirk") && !strcmp(value, "x");
+	*(unsigned *)opaque += !strcmp(key, "made up by") * 10u;
+}
+
+static void a_device_says_which_quirks_it_has(void **state)
+{
+	struct fixture *f = *state;
+	unsigned facts = 0;
+
+	apply(f, HEAD "traps: [{at: bar0+0/4, read: 1}]\n");
+	bk_device_describe(bk_mediate_below(f->mediate), note_fact, &facts);
+	assert_int_equal(facts, 11);
+	/* What is not its business goes to the device below, which has none of these. */
+	assert_int_equal(bk_device_set_irqs(bk_mediate_below(f->mediate), BK_DEVICE_MSI,
+					    BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL),
+			 -EOPNOTSUPP);
+	assert_int_equal(bk_device_dma_unmap(bk_mediate_below(f->mediate), 0, 4096), -EOPNOTSUPP);
+}
+
+static void too_many_quirks(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirks[BK_QUIRKS_MAX + 1];
+	struct bk_device *device;
+	struct bk_error err = { "" };
+
+	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
+		quirks[i] = parse(HEAD "rom: {hide: true}\n");
+	assert_int_equal(bk_quirk_stack(&f->fake.device, quirks, BK_QUIRKS_MAX + 1, NULL, 0, &device, &err),
+			 -EINVAL);
+	assert_string_equal(err.text, "fake: 33 quirks (32 at most)");
+	assert_true(f->fake.closed);
+	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
+		bk_quirk_free(quirks[i]);
+}
+
+static unsigned walk(struct fixture *f, unsigned *ids, unsigned room)
+{
+	unsigned count = 0;
+
+	for (unsigned at = (unsigned)rd(f, CONFIG, 0x34, 1); at && count < room;
+	     at = (unsigned)rd(f, CONFIG, at + 1, 1))
+		ids[count++] = (unsigned)rd(f, CONFIG, at, 1);
+	return count;
+}
+
+static void capabilities_are_dropped_and_put_in(void **state)
+{
+	struct fixture *f = *state;
+	unsigned ids[8];
+
+	fake_put(&f->fake, 6, 2, 0x10);
+	fake_put(&f->fake, 0x34, 1, 0x40);
+	fake_put(&f->fake, 0x40, 4, 0x00035001);  /* PM */
+	fake_put(&f->fake, 0x50, 4, 0x00086009);  /* vendor */
+	fake_put(&f->fake, 0x60, 4, 0x00800005);  /* MSI */
+	fake_put(&f->fake, 0x100, 4, 0x1401001b); /* PASID, which is hidden anyhow */
+	fake_put(&f->fake, 0x140, 4, 0x18010003); /* serial number */
+	fake_put(&f->fake, 0x180, 4, 0x00010018); /* LTR */
+	apply(f, HEAD
+	      "config:\n"
+	      "  - {drop: vendor}\n"
+	      "  - {drop: ltr, extended: true}\n"
+	      "  - {insert: 0x09, at: [0x40, 0x80], size: 12, set: [here.1(2) = 12, here.4(8) = 0xcafe]}\n"
+	      "  - {insert: 0x0b, extended: true, at: 0x200, size: 16, version: 2, set: here.8(8) = 0x77}\n"
+	      "  - {edit: express, set: here.1(2) = 1}\n"
+	      "  - {edit: msi, when: 'host.2(0) == 1', set: here.1(0) = 0xff}\n");
+	assert_int_equal(walk(f, ids, 8), 3);
+	assert_int_equal(ids[0], 0x01);
+	assert_int_equal(ids[1], 0x05);
+	assert_int_equal(ids[2], 0x09);
+	assert_int_equal(rd(f, CONFIG, 0x88, 4), 0xcafe);
+	assert_int_equal(rd(f, CONFIG, 0x50, 4), 0);
+	assert_int_equal(rd(f, CONFIG, 0x140, 2), 0x0003);
+	assert_int_equal(rd(f, CONFIG, 0x142, 2), 0x2001);
+	assert_int_equal(rd(f, CONFIG, 0x180, 4), 0);
+	assert_int_equal(rd(f, CONFIG, 0x200, 4), 0x0002000b);
+	assert_int_equal(rd(f, CONFIG, 0x208, 8), 0x77);
+}
+
+static void a_capability_where_there_were_none(void **state)
+{
+	struct fixture *f = *state;
+	unsigned ids[8];
+
+	f->fake.regions[CONFIG].size = 256;
+	apply(f, HEAD "config: [{insert: vendor, at: 0x40, size: 4, set: here.1(2) = 4}]\n");
+	assert_int_equal(walk(f, ids, 8), 1);
+	assert_int_equal(ids[0], 9);
+	assert_int_equal(rd(f, CONFIG, 6, 2) & 0x10, 0x10);
+}
+
+static void chains_that_make_no_sense(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint64_t first, second; /* capabilities at 0x40 and 0x44 */
+	} chains[] = {
+		{ 0x40, 0x4009, 0 },      { 0x40, 0x4409, 0x4009 }, { 0xfc, 0x4009, 0x4009 },
+		{ 0x10, 0x4009, 0x4009 }, { 0x44, 0xff09, 0x4009 }, { 0x40, 0x4405, 0x4009 },
+	};
+
+	for (unsigned i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
+		struct fixture *f;
+		struct bk_error err = { "" };
+		static const char *const text = HEAD "config: [{drop: vendor}, {drop: serial, extended: "
+						     "true}, {insert: 0x0b, extended: true, at: "
+						     "[0x100, 0x200], size: 8, set: here.4(4) = 1}, {insert: "
+						     "1, at: [0x40, 0x80], size: 8, set: "
+						     "here.1(2) = 1}]\n";
+
+		setup(state);
+		f = *state;
+		fake_put(&f->fake, 6, 2, 0x10);
+		fake_put(&f->fake, 0x34, 1, chains[i].at);
+		fake_put(&f->fake, 0x40, 4, chains[i].first);
+		fake_put(&f->fake, 0x44, 4, chains[i].second);
+		fake_put(&f->fake, 0xfc, 4, 0x0009);
+		fake_put(&f->fake, 0x100, 4, 0x10010003); /* leads to itself */
+		if (apply_all(f, &text, 1, &err) && !*err.text)
+			fail_msg("chain %u fails without a word", i);
+		teardown(state);
+	}
+}
+
+static void edited_bytes_are_not_written_to_the_device(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_quirk *quirk = parse(HEAD "config: [{edit: header, set: here.2(0x40) = 0xbeef}]\n");
+	struct bk_device *device;
+	uint8_t bytes[4] = { 1, 2, 3, 4 };
+
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	bk_quirk_free(quirk);
+	fake_put(&f->fake, 0x40, 4, 0x99887766);
+	assert_int_equal(bk_device_write(device, CONFIG, 0x40, bytes, 4), 0);
+	assert_int_equal(fake_get(&f->fake, 0x40, 4), 0x04037766);
+	assert_int_equal(bk_device_read(device, CONFIG, 0x40, bytes, 4), 0);
+	assert_int_equal(bytes[0] | bytes[1] << 8 | bytes[2] << 16, 0x03beef);
+	assert_int_equal(bk_device_write(device, CONFIG, 0x44, bytes, 4), 0);
+	assert_int_equal(fake_get(&f->fake, 0x44, 2), 0xbeef);
+	bk_device_close(device);
+	assert_true(f->fake.closed);
+}
+
+static void a_rom_from_a_file(void **state)
+{
+	struct fixture *f = *state;
+	char dir[] = "/tmp/barkeep-quirk-XXXXXX", file[64], image[64];
+	static const char text[] = HEAD "rom: {file: x.rom, set: rom.1(0) = 0x55, checksum: 3}\n";
+	struct bk_quirk *quirk;
+	struct bk_device *device;
+	struct bk_error err = { "" };
+	FILE *out;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/x.yaml", dir);
+	snprintf(image, sizeof(image), "%s/x.rom", dir);
+	out = fopen(image, "w");
+	fputs("abcdef", out);
+	fclose(out);
+	if (bk_quirk_parse(file, text, strlen(text), &quirk, &err))
+		fail_msg("%s", err.text);
+	unlink(image);
+	rmdir(dir);
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	bk_quirk_free(quirk);
+	assert_int_equal(bk_mediate_create(f->domain, device, NULL, &f->mediate, NULL), 0);
+	assert_int_equal(rd(f, ROM, 0, 4) & 0xffffff, 0x636255);
+	assert_int_equal(rd(f, ROM, 3, 1), 0x100 - ((0x55 + 'b' + 'c' + 'e' + 'f') & 0xff));
+	assert_int_equal(rd(f, ROM, 6, 1), 0xff);
+}
+
+static void resets(void **state)
+{
+	static const struct {
+		const char *steps;
+		int result;
+	} cases[] = {
+		{ "[bar0.4(0) = 1]", 0 },
+		{ "[n = 5, {require: n == 5}, {when: n == 4, require: 0}]", 0 },
+		{ "[{require: 0}]", -EIO },
+		{ "[{poll: 0, timeout: 1000}]", -ETIMEDOUT },
+		{ "[{poll: 0, timeout: 1000, every: 100, go-on: true}]", 0 },
+		{ "[{poll: 1, timeout: 4999999}, {delay: 1}]", 0 },
+		{ "[bar0.4(0x10000) = 1]", -EINVAL },
+		{ "[{poll: bar1.4(0) == 1, timeout: 5000000}]", -EINVAL },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture *f;
+		struct bk_quirk *quirk;
+		struct bk_device *device;
+		char text[512];
+
+		setup(state);
+		f = *state;
+		snprintf(text, sizeof(text), HEAD "variables: {n: 0}\nreset: {always: true, steps: %s}\n",
+			 cases[i].steps);
+		quirk = parse(text);
+		assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+		bk_quirk_free(quirk);
+		bk_log_set(count, NULL);
+		lines = 0;
+		assert_int_equal(bk_device_reset(device), cases[i].result);
+		assert_int_equal(f->fake.resets, 0);
+		assert_true(lines <= 1);
+		bk_device_close(device);
+		teardown(state);
+	}
+}
+
+static void what_is_no_stack_has_no_quirks(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_error err = { "" };
+
+	assert_int_equal(bk_mediate_create(f->domain, &f->fake.device, NULL, &f->mediate, NULL), 0);
+	assert_int_equal(bk_quirk_attach(f->mediate, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "no quirks"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_DEVICE(a_device_that_cannot_be_read),
+		cmocka_unit_test(quirks_that_do_not_fit_the_device),
+		WITH_DEVICE(a_rom_that_cannot_be_read_is_none),
+		WITH_DEVICE(a_device_says_which_quirks_it_has),
+		WITH_DEVICE(too_many_quirks),
+		WITH_DEVICE(capabilities_are_dropped_and_put_in),
+		WITH_DEVICE(a_capability_where_there_were_none),
+		cmocka_unit_test(chains_that_make_no_sense),
+		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
+		WITH_DEVICE(a_rom_from_a_file),
+		cmocka_unit_test(resets),
+		WITH_DEVICE(what_is_no_stack_has_no_quirks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rules and expressions of quirks: what they mean, and that several vCPUs may meet them. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "quirk_kit.h"
+
+static char logged[1024];
+static unsigned lines;
+
+static void keep(void *opaque, enum bk_log_level level, const char *line)
+{
+	strncpy(logged, line, sizeof(logged) - 1);
+	lines++;
+}
+
+/* Each expression, read as a register of 8 bytes. */
+static void operators(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} cases[] = {
+		{ "0 + 1 + 2 * 3", 7 },
+		{ "(1 + 2) * 3", 9 },
+		{ "10 - 2 - 3", 5 },
+		{ "-1 + 0", UINT64_MAX },
+		{ "~0xff & 0x1234", 0x1200 },
+		{ "0x12 | 0x21 ^ 0x01 & 0x0f", 0x32 },
+		{ "1 << 4 + 1", 32 },
+		{ "1 << 64", 0 },
+		{ "0xff >> 4 >> 1", 7 },
+		{ "~0 >> 64", 0 },
+		{ "0x10 & 0x30 == 0x10", 1 }, /* not as in C */
+		{ "1 | 2 != 3", 0 },
+		{ "1 < 2 && 2 <= 2 && 3 > 2 && 2 >= 3", 0 },
+		{ "0 || 5 > 4", 1 },
+		{ "!5 + 0", 0 },
+		{ "!0 + 1", 2 },
+		{ "1 || 0 && 0", 1 },
+		{ "5 - 6 > 100", 1 },                /* unsigned */
+		{ "0 && bar0.4(0x100000) || 3", 1 }, /* which would fail */
+		{ "1 || bar0.4(0x100000)", 1 },
+		{ "size(0) + size(6)", 0x10000 },
+		{ "size(100) + 0", 0 },
+		{ "config.2(0) + 0", 0x1234 },
+		{ "host.1(1) + 0", 0x12 },
+		{ "cap(msi) + ecap(sriov) + cap(0x09)", 0 },
+		{ "at + 0", 0 },
+		{ "value + 0", 0 },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+
+		setup(state);
+		snprintf(text, sizeof(text), HEAD "traps:\n  - {at: bar0+0/8, read: '%s'}\n", cases[i].text);
+		apply(*state, text);
+		if (rd(*state, 0, 0, 8) != cases[i].value)
+			fail_msg("%s: 0x%llx", cases[i].text, (unsigned long long)rd(*state, 0, 0, 8));
+		teardown(state);
+	}
+}
+
+static void constant_mask_read_only_drop(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "traps:\n"
+		      "  - {at: bar0+0/4, read: 0x12345678, write: drop}\n"
+		      "  - {at: bar0+0x10/4, read: device & ~0xff | 0x42}\n"
+		      "  - {at: bar0+0x20/4, write: drop}\n"
+		      "  - {at: bar0+0x30/0x10, read: 0xa1b2c3d4}\n"
+		      "  - {at: bar0+0x40/0x10, read: 0x1122334455667788}\n");
+	assert_int_equal(rd(f, 0, 0, 4), 0x12345678);
+	assert_int_equal(rd(f, 0, 2, 1), 0x34);
+	assert_int_equal(rd(f, 0, 1, 2), 0x3456);
+	wr(f, 0, 0, 4, 1);
+	assert_int_equal(f->fake.accesses, 0);
+	assert_int_equal(rd(f, 0, 0x10, 4), (fake_pattern(0x10, 4) & 0xffffff00) | 0x42);
+	wr(f, 0, 0x10, 4, 0x55667788);
+	assert_int_equal(f->fake.access[1].value, 0x55667788);
+	assert_int_equal(rd(f, 0, 0x20, 4), fake_pattern(0x20, 4));
+	f->fake.accesses = 0;
+	wr(f, 0, 0x22, 2, 0);
+	assert_int_equal(f->fake.accesses, 0);
+	assert_int_equal(rd(f, 0, 0x38, 4), 0xa1b2c3d4);
+	assert_int_equal(rd(f, 0, 0x3e, 2), 0xa1b2);
+	assert_int_equal(rd(f, 0, 0x48, 8), 0x1122334455667788);
+	assert_int_equal(rd(f, 0, 0x4c, 2), 0x3344);
+}
+
+static void registers_that_are_kept_and_cleared(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "variables: {kept: 0x11223344, status: 0xff00}\n"
+		      "traps:\n"
+		      "  - {at: bar0+0/4, read: kept, write: kept}\n"
+		      "  - {at: bar0+8/4, read: status, write: status(at) = status(at) & ~value}\n"
+		      "  - {at: bar0+0x10/4, read: kept(at) ^ 0xff, write: kept(at) = value | 1}\n");
+	assert_int_equal(rd(f, 0, 0, 4), 0x11223344);
+	wr(f, 0, 1, 2, 0xaabb);
+	assert_int_equal(rd(f, 0, 0, 4), 0x11aabb44);
+	assert_int_equal(rd(f, 0, 3, 1), 0x11);
+	wr(f, 0, 9, 1, 0x0f);
+	assert_int_equal(rd(f, 0, 8, 4), 0xf000);
+	wr(f, 0, 8, 4, 0x8000);
+	assert_int_equal(rd(f, 0, 8, 4), 0x7000);
+	assert_int_equal(rd(f, 0, 0x11, 1), 0x44);
+	wr(f, 0, 0x10, 2, 0x1000);
+	assert_int_equal(rd(f, 0, 0, 4), 0x11aa1001);
+	assert_int_equal(f->fake.accesses, 0);
+	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), 0);
+	assert_int_equal(rd(f, 0, 0, 4), 0x11223344);
+}
+
+static void logs(void **state)
+{
+	struct fixture *f = *state;
+
+	bk_log_set(keep, NULL);
+	apply(f,
+	      HEAD "traps:\n  - {at: bar0+0x40/4, log: true}\n  - {at: bar0+0x50/4, read: 7, log: true}\n");
+	assert_int_equal(rd(f, 0, 0x40, 4), fake_pattern(0x40, 4));
+	assert_non_null(strstr(logged, "fake: x: bar0+0x40: read 4 0x"));
+	wr(f, 0, 0x42, 2, 0xbeef);
+	assert_string_equal(logged, "fake: x: bar0+0x42: write 2 0xbeef");
+	assert_int_equal(f->fake.access[1].value, 0xbeef);
+	rd(f, 0, 0x50, 1);
+	assert_string_equal(logged, "fake: x: bar0+0x50: read 1 0x07");
+	lines = 0;
+	wr(f, 0, 0x50, 4, 1);
+	assert_int_equal(lines, 0);
+	for (unsigned i = 0; i < 1000; i++)
+		rd(f, 0, 0x40, 4);
+	assert_in_range(lines, 1, 20);
+}
+
+/* The first rule that holds all of an access, and is true, answers. */
+static void rules_go_by_their_order_and_take_accesses_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "variables: {n: 0}\n"
+		      "traps:\n"
+		      "  - {at: bar0+2/2, read: 0x2222}\n"
+		      "  - {at: bar0+4/4, width: 4, read: 0x44444444}\n"
+		      "  - {at: bar0+0/0x10, when: n, read: 0x99}\n"
+		      "  - {at: bar0+0x20/4, write: n = value}\n"
+		      "  - {at: bar0+0x1c/8, width: 8, read: 0x8888888888888888}\n");
+	assert_int_equal(rd(f, 0, 2, 2), 0x2222);
+	assert_int_equal(rd(f, 0, 3, 1), 0x22);
+	/* In part in a rule: cut in halves. */
+	assert_int_equal(rd(f, 0, 0, 4), 0x22220000 | fake_pattern(0, 2));
+	assert_int_equal(rd(f, 0, 4, 4), 0x44444444);
+	assert_int_equal(rd(f, 0, 4, 2), fake_pattern(4, 2));
+	assert_int_equal(rd(f, 0, 0, 8), 0x4444444422220000 | fake_pattern(0, 2));
+	assert_int_equal(rd(f, 0, 0x1c, 8), 0x8888888888888888);
+	wr(f, 0, 0x20, 4, 1);
+	assert_int_equal(rd(f, 0, 0, 4), 0x00000099);
+	assert_int_equal(rd(f, 0, 2, 2), 0x2222);
+	assert_int_equal(rd(f, 0, 4, 2), 0x99);
+	f->fake.accesses = 0;
+	wr(f, 0, 0x1e, 4, 0x00070000 | 0xabcd);
+	assert_int_equal(rd(f, 0, 0x20, 1), fake_pattern(0x20, 1));
+	assert_int_equal(f->fake.access[0].value, 0xabcd);
+	assert_int_equal(f->fake.access[0].count, 2);
+}
+
+/* F20 F21 F28: a quirk's mirror is the ready-made one, at every width and place, over its edges too. */
+static void a_mirror_at_every_width_and_alignment(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+
+	apply(f, HEAD "traps:\n  - {at: bar0+0x103/0x105, read: config(at), write: config(at)}\n");
+	assert_int_equal(bk_trap_parse("bar0+0x1103/0x105:mirror", &spec, NULL), 0);
+	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	for (unsigned i = 0; i < 0x400; i++)
+		f->fake.bytes[0][0x1000 + i] = f->fake.bytes[0][i];
+	for (unsigned width = 1; width <= 8; width++)
+		for (uint64_t at = 0xf8; at < 0x210; at++) {
+			assert_int_equal(rd(f, 0, at, width), rd(f, 0, 0x1000 + at, width));
+			wr(f, 0, at, width, 0x0102030405060708 * (at + width));
+			wr(f, 0, 0x1000 + at, width, 0x0102030405060708 * (at + width));
+			assert_memory_equal(f->fake.bytes[0] + 0xe0, f->fake.bytes[0] + 0x10e0, 0x140);
+		}
+	assert_int_equal(rd(f, 0, 0x103, 4), 0x56781234);
+}
+
+static void places_that_a_rule_can_write(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "traps:\n"
+		      "  - {at: bar0+0/4, write: [bar0(0x100), host.4(0x40) = value]}\n"
+		      "  - {at: bar0+0x10/4, when: 'bar3.4(0) == 1', read: 5}\n");
+	wr(f, 0, 0, 4, 0x1234);
+	assert_int_equal(f->fake.accesses, 1);
+	assert_int_equal(f->fake.access[0].offset, 0x100);
+	assert_int_equal(f->fake.access[0].value, 0x1234);
+	assert_int_equal(fake_get(&f->fake, 0x40, 4), 0x1234);
+	assert_int_equal(rd(f, 0, 0x10, 4), 0xffffffff); /* its condition cannot be told */
+}
+
+static void the_first_of_several_quirks_has_its_way(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const texts[] = {
+		HEAD "config: [{edit: header, set: here.1(8) = 0x11}]\ntraps: [{at: bar0+0/4, read: 1}]\n",
+		HEAD "config: [{edit: header, set: [here.1(8) = 0x22, here.1(0x3e) = 0x33]}]\n"
+		     "traps: [{at: bar0+0/8, read: 2}, {at: bar0+0/4, write: drop}]\n",
+	};
+	struct bk_error err = { "" };
+
+	if (apply_all(f, texts, 2, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(rd(f, 0, 0, 4), 1);
+	assert_int_equal(rd(f, 0, 4, 4), 0);
+	assert_int_equal(rd(f, 0, 0, 8), 2);
+	assert_int_equal(rd(f, CONFIG, 8, 1), 0x11);
+	assert_int_equal(rd(f, CONFIG, 0x3e, 1), 0x33);
+}
+
+static void a_rule_that_leads_to_itself_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD
+	      "variables: {n: 0}\ntraps:\n  - {at: config+0x50/4, read: config(0x50), write: [n = n + 1, "
+	      "config(0x50)]}\n  - {at: bar0+0/4, read: n}\n");
+	assert_int_equal(rd(f, CONFIG, 0x50, 4), 0xffffffff);
+	wr(f, CONFIG, 0x50, 4, 1);
+	assert_int_equal(rd(f, 0, 0, 4), 8);
+}
+
+static void places_outside_read_all_ones_and_are_counted(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD
+	      "traps:\n  - {at: bar0+0/4, read: config(0xfff)}\n  - {at: bar0+4/4, read: bar0(0x10000)}\n"
+	      "  - {at: bar0+8/4, read: msix(0), write: msix(0)}\n  - {at: bar0+12/4, read: bar3(0)}\n"
+	      "  - {at: bar0+16/4, read: rom(0)}\n  - {at: bar0+20/4, read: host(~0)}\n");
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(rd(f, 0, 4 * i, 4), 0xffffffff);
+	wr(f, 0, 8, 4, 1);
+	assert_int_equal(rd(f, 0, 0, 1), 0);
+}
+
+static void a_trap_outside_the_device_is_refused_with_its_line(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const bad =
+		HEAD "traps:\n  - {at: bar0+0/4, read: 1}\n  - {at: bar0+0xfffe/4, read: 1}\n";
+	struct bk_error err = { "" };
+
+	assert_int_equal(apply_all(f, &bad, 1, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "fake: x.yaml:6: x: 0x4 bytes at 0xfffe"));
+}
+
+/* Several vCPUs at one device: a rule runs to its end before another one begins. */
+
+enum { THREADS = 4, ROUNDS = 2000 };
+
+static void *many_accesses(void *opaque)
+{
+	struct fixture *f = opaque;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		wr(f, 0, 0, 4, 1);
+		if (rd(f, 0, 0x10, 8) >> 32 != rd(f, 0, 0x20, 4))
+			__atomic_fetch_add(&f->fake.irqs[0].count, 1000, __ATOMIC_RELAXED);
+		if (i % 100 == 0)
+			bk_device_reset(bk_mediate_device(f->mediate));
+	}
+	return NULL;
+}
+
+static void one_access_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[THREADS];
+	unsigned before = f->fake.irqs[0].count;
+
+	apply(f, HEAD "variables: {sum: 0, copy: 0}\n"
+		      "traps:\n"
+		      "  - {at: bar0+0/4, write: [sum = sum + value, copy = copy + 1, config(0x3c)]}\n"
+		      "  - {at: bar0+0x10/8, read: (sum - copy) << 32}\n"
+		      "  - {at: bar0+0x20/4, read: sum - copy}\n"
+		      "  - {at: bar0+0x30/4, read: sum}\n");
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, many_accesses, f), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(f->fake.irqs[0].count, before);
+	/* After a reset it counts from 0 again, and loses none. */
+	bk_device_reset(bk_mediate_device(f->mediate));
+	for (unsigned i = 0; i < 10; i++)
+		wr(f, 0, 0, 4, 2);
+	assert_int_equal(rd(f, 0, 0x30, 4), 20);
+}
+
+static void *count_up(void *opaque)
+{
+	for (unsigned i = 0; i < ROUNDS; i++)
+		wr(opaque, 0, 0, 4, 1);
+	return NULL;
+}
+
+static void no_access_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[THREADS];
+
+	apply(f,
+	      HEAD "variables: {sum: 0}\ntraps:\n  - {at: bar0+0/4, read: sum, write: sum = sum + value}\n");
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_up, f), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(rd(f, 0, 0, 4), THREADS * ROUNDS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(operators),
+		WITH_DEVICE(constant_mask_read_only_drop),
+		WITH_DEVICE(registers_that_are_kept_and_cleared),
+		WITH_DEVICE(logs),
+		WITH_DEVICE(rules_go_by_their_order_and_take_accesses_whole),
+		WITH_DEVICE(a_mirror_at_every_width_and_alignment),
+		WITH_DEVICE(places_that_a_rule_can_write),
+		WITH_DEVICE(the_first_of_several_quirks_has_its_way),
+		WITH_DEVICE(a_rule_that_leads_to_itself_ends),
+		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
+		WITH_DEVICE(a_trap_outside_the_device_is_refused_with_its_line),
+		WITH_DEVICE(one_access_at_a_time),
+		WITH_DEVICE(no_access_is_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
