@@ -43,6 +43,7 @@ struct bk__names {
 	unsigned places; /* a set of 1 << enum bk__place */
 	unsigned fixed;  /* those of them that cannot be written */
 	bool access;     /* `at` and `value` */
+	bool device;     /* there is one: cap, ecap and size */
 	const char *const *variables, *const *options;
 	unsigned variable_count, option_count;
 	struct bk__cap *caps; /* room for BK__CAPS; what an item asks for is added */

@@ -251,9 +251,9 @@ static unsigned named(struct parser *p)
 	if (!length)
 		return wrong(p, start, "here must be a number, a name or a parenthesis");
 	p->at += length;
-	if (is("cap", text, length) || is("ecap", text, length))
+	if (names->device && (is("cap", text, length) || is("ecap", text, length)))
 		return capability(p, *text == 'e');
-	if (is("size", text, length))
+	if (names->device && is("size", text, length))
 		return node(p, (struct bk__node){ .op = BK__OP_SIZE, .left = (uint8_t)in_parentheses(p) });
 	if (names->access && (is("at", text, length) || is("value", text, length)))
 		return node(p, (struct bk__node){ .op = *text == 'a' ? BK__OP_AT : BK__OP_WRITTEN });

@@ -39,6 +39,7 @@ static struct bk__names names_of(struct bk_quirk *quirk, enum bk__part part)
 		.places = places[part],
 		.fixed = part == BK__PART_EDIT || part == BK__PART_ROM ? 1u << BK__HOST : 0,
 		.access = part == BK__PART_TRAP,
+		.device = part != BK__PART_OPTION,
 		.options = quirk->option_names,
 		.option_count = quirk->option_count,
 		.caps = quirk->caps,

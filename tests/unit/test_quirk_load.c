@@ -50,6 +50,11 @@ static void mistakes_in_names(void **state)
 	refused(HEAD "options: {o: 1}\nrom: {hide: true}\n", "x.yaml:4:14: an option is a map");
 	refused(HEAD "options: {o: {about: x, valid: host.4(0)}}\nrom: {hide: true}\n",
 		"x.yaml:4:32: host cannot be used here");
+	/* There is no device yet of which they could tell. */
+	refused(HEAD "options: {o: {about: x, valid: o + cap(msi)}}\nrom: {hide: true}\n",
+		"x.yaml:4:36: there is nothing here with the name \"cap\"");
+	refused(HEAD "options: {o: {about: x, valid: size(0)}}\nrom: {hide: true}\n",
+		"x.yaml:4:32: there is nothing here with the name \"size\"");
 }
 
 #define TRAP(text) HEAD "traps:\n  - {" text "}\n"
