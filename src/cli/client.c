@@ -113,9 +113,10 @@ int cli_control(int argc, char **argv)
 	while (command->arguments[wanted])
 		wanted++;
 	if ((unsigned)argc - 3 != wanted)
-		return cli_usage("control", "%s takes %u argument%s%s%s", command->name, wanted,
+		return cli_usage("control", "%s takes %u argument%s%s%s%s%s", command->name, wanted,
 				 wanted == 1 ? "" : "s", wanted ? ": " : "",
-				 wanted ? command->arguments[0] : "");
+				 wanted ? command->arguments[0] : "", wanted > 1 ? ", " : "",
+				 wanted > 1 ? command->arguments[1] : "");
 	request = json_object_new_object();
 	json_object_object_add(request, "command", json_object_new_string(command->name));
 	for (unsigned i = 0; i < wanted; i++)
