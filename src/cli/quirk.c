@@ -127,9 +127,9 @@ static void print_others(const struct cli_device *device)
 	for (size_t i = 0; i < all.count; i++) {
 		if (is_chosen(&device->chosen, all.list[i]))
 			continue;
-		strcpy(err.text, "not asked for");
-		bk_quirk_match(all.list[i], bk_mediate_below(device->mediate), device->quirks.settings,
-			       device->quirks.setting_count, &err);
+		if (bk_quirk_match(all.list[i], bk_mediate_below(device->mediate), device->quirks.settings,
+				   device->quirks.setting_count, &err) == 1)
+			bk_fail(&err, 0, "%s: not asked for", bk_quirk_name(all.list[i]));
 		printf("  %s\n", err.text);
 	}
 	cli_quirks_free(&all);
