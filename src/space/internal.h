@@ -237,6 +237,7 @@ struct bk_domain {
 	size_t pool_bytes;
 	struct bk__span *free_spans; /* linked by `opaque` */
 	struct bk__slab *slabs;
+	size_t slab_count;
 
 	/* Reclaim, see reclaim.c. */
 	pthread_mutex_t reclaim_lock; /* the innermost */

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of views and spans, kept for the next commit: fresh pages would cost more than the commit. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
 	POOL_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
 	POOL_LIMIT = 64 << 20, /* bytes in the pool; what comes beyond is freed */
 	SPANS_PER_SLAB = 63,
+	SLABS_SMALL = 64,
+	HUGE_PAGE = 2 << 20, /* what is as large as that is put on huge pages, where the system has some */
 };
 
 struct bk__slab {
 	struct bk__slab *next;
-	struct bk__span spans[SPANS_PER_SLAB] __attribute__((aligned(64)));
+	struct bk__span spans[] __attribute__((aligned(64)));
 };
 
 _Static_assert(sizeof(struct bk__span) == 64, "a span is a cache line");
@@ -47,6 +51,21 @@ size_t bk__view_bytes(const struct bk__view *view)
 	       (view->windows[0].bucket_count + view->windows[1].bucket_count) * sizeof(uint32_t);
 }
 
+/* Lookups in a large view miss the TLB at almost every load. */
+static void *allocate(size_t bytes)
+{
+	bool huge = bytes >= HUGE_PAGE;
+	void *memory;
+
+	if (posix_memalign(&memory, huge ? HUGE_PAGE : 64, bytes))
+		return NULL;
+#ifdef MADV_HUGEPAGE
+	if (huge)
+		madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
+#endif
+	return memory;
+}
+
 struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
 {
 	unsigned class = POOL_LOWEST;
@@ -59,7 +78,7 @@ struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
 		domain->pool[class] = view->next;
 		domain->pool_bytes -= (size_t)1 << class;
 	} else {
-		view = malloc((size_t)1 << class);
+		view = allocate((size_t)1 << class);
 		if (!view)
 			return NULL;
 		view->size_class = class;
@@ -85,16 +104,17 @@ struct bk__span *bk__span_alloc(struct bk_domain *domain)
 	struct bk__span *span = domain->free_spans;
 
 	if (!span) {
-		void *memory;
-		struct bk__slab *slab;
+		size_t count =
+			domain->slab_count < SLABS_SMALL ? SPANS_PER_SLAB : HUGE_PAGE / sizeof(*span) - 1;
+		struct bk__slab *slab = allocate(sizeof(*slab) + count * sizeof(*span));
 
-		if (posix_memalign(&memory, 64, sizeof(*slab)))
+		if (!slab)
 			return NULL;
-		slab = memory;
 		slab->next = domain->slabs;
 		domain->slabs = slab;
-		for (unsigned i = 0; i < SPANS_PER_SLAB; i++)
-			bk__span_free(domain, &slab->spans[i]);
+		domain->slab_count++;
+		while (count)
+			bk__span_free(domain, &slab->spans[--count]);
 		span = domain->free_spans;
 	}
 	domain->free_spans = span->opaque;
