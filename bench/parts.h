@@ -34,6 +34,7 @@ void trap_costs(void);
 
 /* quirk.c */
 void quirk_load(void);
+void quirk_mirror(void);
 
 /* memory.c */
 void memory_per_region(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What quirks=auto costs at start: all shipped quirks, read and checked. */
+/* What quirks cost: all shipped ones, read and checked, at start; and a rule beside a ready-made trap. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,4 +51,74 @@ void quirk_load(void)
 	free(entries);
 	bench_print_target("quirk/load-all", "ms", bench_quantile(ms, TIMES, 0.5),
 			   bench_quantile(ms, TIMES, 0.05), bench_quantile(ms, TIMES, 0.95), 10);
+}
+
+/* ---- A mirror, ready-made and as a rule --------------------------------- */
+
+struct mirrored {
+	struct bk_device_context *context;
+	struct bk_domain *domain;
+	struct bk_mediate *mediate;
+	uint64_t at;
+};
+
+static struct mirrored *mirrored(bool by_quirk)
+{
+	static const char text[] = "quirk: bench\nabout: a mirror\nmatch: {vendor: 0x1234}\n"
+				   "traps: [{at: bar2+0xf00/0x100, read: config(at), write: config(at)}]\n";
+	struct mirrored *m = calloc(1, sizeof(*m));
+	struct bk_trap_spec spec;
+	struct bk_quirk *quirk = NULL;
+	struct bk_device *device;
+	struct bk_trap *trap;
+	int r = -1;
+
+	m->context = bk_device_context_create();
+	m->domain = bk_domain_create();
+	if (!bk_device_open(m->context, "sim:" EXAMPLES "/edu.yaml", &device, NULL) &&
+	    !bk_quirk_parse("bench", text, strlen(text), &quirk, NULL) &&
+	    (!by_quirk || !bk_quirk_stack(device, &quirk, 1, NULL, 0, &device, NULL)) &&
+	    !bk_mediate_create(m->domain, device, NULL, &m->mediate, NULL) &&
+	    !bk_trap_parse("bar2+0xf00/0x100:mirror", &spec, NULL))
+		r = by_quirk ? bk_quirk_attach(m->mediate, NULL)
+			     : bk_trap_add_spec(m->mediate, &spec, &trap, NULL);
+	if (r)
+		die("no mirror");
+	bk_quirk_free(quirk);
+	return m;
+}
+
+static void read_mirror(void *opaque, size_t count)
+{
+	struct mirrored *m = opaque;
+	struct bk_space *space = bk_mediate_region(m->mediate, 2);
+	uint64_t value;
+
+	for (size_t i = 0; i < count; i++) {
+		bk_space_read(space, 0xf00 + m->at, 4, &value);
+		m->at = (m->at + 4) & 0x3f; /* of the header, all of which is the model's */
+	}
+}
+
+static void done(struct mirrored *m)
+{
+	bk_mediate_close(m->mediate);
+	bk_domain_destroy(m->domain);
+	bk_device_context_destroy(m->context);
+	free(m);
+}
+
+void quirk_mirror(void)
+{
+	struct mirrored *ready = mirrored(false), *rule = mirrored(true);
+	struct bench_kernel kernels[] = {
+		{ .name = "trap/mirror/read", .run = read_mirror, .opaque = ready },
+		{ .name = "quirk/mirror/read", .run = read_mirror, .opaque = rule },
+	};
+
+	bench_measure(kernels, 2, 1, BENCH_WALL);
+	for (unsigned i = 0; i < 2; i++)
+		bench_print(kernels[i].name, "ns", kernels[i].ns, kernels[i].low, kernels[i].high);
+	done(ready);
+	done(rule);
 }

@@ -17,7 +17,7 @@
  *        bench_space --pci WHAT 2000 of "move", "read" or "unmask" of it, under callgrind
  *        bench_space --kvm      moves with memory slots of KVM only
  *        bench_space --traps    traps of a mediated device only
- *        bench_space --quirks   loading quirks only */
+ *        bench_space --quirks   quirks only */
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
@@ -50,6 +50,7 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && strcmp(argv[1], "--quirks") == 0) {
 		quirk_load();
+		quirk_mirror();
 		return 0;
 	}
 	dispatch_one_reader(argc > 1 ? argv[1] : "");
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
 	trap_costs();
 	pci_accesses();
 	quirk_load();
+	quirk_mirror();
 	memory_per_region();
 	return 0;
 }
