@@ -20,9 +20,10 @@
 #define PRIORITY_ACCELERATED (-2)
 #define PRIORITY             (-3)
 
-/* Rules may lead to rules, through config space. */
+/* Rules may lead to rules, through config space: so deep, and so many for one access of the guest. */
 #define DEPTH 8
-static _Thread_local unsigned depth;
+#define TURNS 1024
+static _Thread_local unsigned depth, turns;
 
 struct access {
 	struct bk__group *group;
@@ -183,7 +184,8 @@ static int access_whole(struct access *a)
 	const uint64_t last = a->offset + a->width - 1;
 	struct access half = *a;
 	bool partly = false;
-	int r;
+	uint64_t low;
+	int r, other;
 
 	for (unsigned i = 0; i < a->group->count; i++) {
 		struct bk__run run;
@@ -205,15 +207,15 @@ static int access_whole(struct access *a)
 	if (!partly || a->width == 1)
 		return without(a);
 	half.width = a->width / 2;
+	half.value = a->value & UINT64_MAX >> (64 - 8 * half.width); /* a condition looks at all of it */
 	r = access_whole(&half);
-	a->value = a->write ? a->value >> 8 * half.width : half.value;
+	low = half.value;
 	half.offset += half.width;
-	half.value = a->value;
-	if (!r)
-		r = access_whole(&half);
+	half.value = a->value >> 8 * half.width;
+	other = access_whole(&half); /* also if the first one failed: each half goes to its own rule */
 	if (!a->write)
-		a->value |= half.value << 8 * half.width;
-	return r;
+		a->value = low | half.value << 8 * half.width;
+	return r ? r : other;
 }
 
 static int access_locked(struct access *a)
@@ -221,9 +223,12 @@ static int access_locked(struct access *a)
 	struct bk__stack *stack = a->group->stack;
 	int r;
 
-	if (depth == DEPTH)
+	if (!depth)
+		turns = 0;
+	if (depth == DEPTH || turns == TURNS)
 		return -ELOOP;
 	depth++;
+	turns++;
 	if (a->group->locked)
 		pthread_mutex_lock(&stack->lock);
 	r = access_whole(a);

@@ -238,6 +238,54 @@ static void a_rule_that_leads_to_itself_ends(void **state)
 	assert_int_equal(rd(f, 0, 0, 4), 8);
 }
 
+/* Each reads the next many times: without a bound that is 20 to the 7th. */
+static void rules_that_lead_to_many_others_end(void **state)
+{
+	struct fixture *f = *state;
+	char text[8192];
+	size_t length = (size_t)snprintf(text, sizeof(text), HEAD "traps:\n");
+
+	for (unsigned i = 0; i < 7; i++) {
+		length += (size_t)snprintf(text + length, sizeof(text) - length,
+					   "  - {at: config+0x%x/4, read: 'config(0x%x)", 0x50 + 4 * i,
+					   0x54 + 4 * i);
+		for (unsigned j = 1; j < 20; j++)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "|config(0x%x)",
+						   0x54 + 4 * i);
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "'}\n");
+	}
+	apply(f, text);
+	assert_int_equal(rd(f, CONFIG, 0x50, 4), 0xffffffff);
+	assert_int_equal(rd(f, CONFIG, 0x68, 4), 0); /* alone it is far from the bound */
+}
+
+static void a_part_of_a_write_has_only_its_bytes(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "variables: {low: 0, high: 0}\ntraps:\n"
+		      "  - {at: bar0+0/4, when: value == 5, write: low = value}\n"
+		      "  - {at: bar0+4/4, write: high = value}\n"
+		      "  - {at: bar0+0/8, width: 1, write: drop}\n"
+		      "  - {at: bar0+0x10/8, read: 'low | high << 32'}\n");
+	wr(f, 0, 0, 8, 0x700000005);
+	assert_int_equal(f->fake.accesses, 0);
+	assert_int_equal(rd(f, 0, 0x10, 8), 0x700000005);
+}
+
+/* The first half fails. */
+static void a_part_of_an_access_is_not_lost_with_another(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "variables: {high: 0}\ntraps:\n"
+		      "  - {at: bar0+0/4, read: bar3(0), write: bar3(0)}\n"
+		      "  - {at: bar0+4/4, read: high, write: high = value}\n"
+		      "  - {at: bar0+0/8, width: 1, write: drop}\n");
+	wr(f, 0, 0, 8, 0x700000005);
+	assert_int_equal(rd(f, 0, 4, 4), 7);
+}
+
 static void places_outside_read_all_ones_and_are_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -338,6 +386,9 @@ int main(void)
 		WITH_DEVICE(places_that_a_rule_can_write),
 		WITH_DEVICE(the_first_of_several_quirks_has_its_way),
 		WITH_DEVICE(a_rule_that_leads_to_itself_ends),
+		WITH_DEVICE(rules_that_lead_to_many_others_end),
+		WITH_DEVICE(a_part_of_a_write_has_only_its_bytes),
+		WITH_DEVICE(a_part_of_an_access_is_not_lost_with_another),
 		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
 		WITH_DEVICE(a_trap_outside_the_device_is_refused_with_its_line),
 		WITH_DEVICE(one_access_at_a_time),
