@@ -239,6 +239,8 @@ static bool serve_client(struct cli_control *control, struct client *client)
 			return false;
 		if (client->out)
 			return true;
+		if (client->last) /* there was no memory for its answer: the next would be taken for it */
+			return false;
 		if (next_line(control, client))
 			continue;
 		if (client->in_count == LINE_MAX_BYTES) {

@@ -19,6 +19,14 @@
 #include <unistd.h>
 
 #include "cli/control.h"
+#include "failing.h"
+
+static bool no_memory;
+
+static bool fails(void)
+{
+	return no_memory;
+}
 
 struct run {
 	unsigned calls;
@@ -201,6 +209,21 @@ static void a_line_without_end(void **state)
 	close(fd);
 }
 
+/* Who has not got an answer must not take the next for it. */
+static void an_answer_without_memory_cuts_off(void **state)
+{
+	const int fd = client(), other = client();
+
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	no_memory = true;
+	say(fd, "{\"command\":\"refuse\"}\n");
+	no_memory = false;
+	assert_string_equal(heard(fd), "gone");
+	assert_answer(other, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(fd);
+	close(other);
+}
+
 static void who_does_not_read_holds_up_nobody(void **state)
 {
 	const int deaf = client(), fd = client();
@@ -301,6 +324,7 @@ int main(void)
 		SOCKET_TEST(wrong_requests),
 		SOCKET_TEST(lines_come_in_any_pieces),
 		SOCKET_TEST(a_line_without_end),
+		SOCKET_TEST(an_answer_without_memory_cuts_off),
 		SOCKET_TEST(who_does_not_read_holds_up_nobody),
 		SOCKET_TEST(sixteen_clients_at_once),
 		SOCKET_TEST(the_socket_is_the_owners),
