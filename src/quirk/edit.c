@@ -96,6 +96,8 @@ static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size,
 
 static int drop(struct bk__stack *stack, const struct bk__edit *edit)
 {
+	if (edit->extended && !edit->id)
+		return 0; /* the null capability: it only holds a pointer, and no guest is shown one */
 	/* A chain may lead to the same one again and again. */
 	for (unsigned left = BK__CONFIG_SIZE / 4; left; left--) {
 		const unsigned offset =

@@ -212,6 +212,19 @@ static void chains_that_make_no_sense(void **state)
 	}
 }
 
+/* The first one that was dropped is left as null: dropping those finds it for ever. */
+static void a_null_capability_need_not_be_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_put(&f->fake, 0x100, 4, 0x14010003);
+	fake_put(&f->fake, 0x140, 4, 0x1801000b);
+	fake_put(&f->fake, 0x180, 4, 0x00010000);
+	apply(f, HEAD "config: [{drop: serial, extended: true}, {drop: 0, extended: true}]\n");
+	assert_int_equal(rd(f, CONFIG, 0x100, 2), 0);
+	assert_int_equal(rd(f, CONFIG, 0x140, 2), 0x0b);
+}
+
 static void edited_bytes_are_not_written_to_the_device(void **state)
 {
 	struct fixture *f = *state;
@@ -320,6 +333,7 @@ int main(void)
 		WITH_DEVICE(capabilities_are_dropped_and_put_in),
 		WITH_DEVICE(a_capability_where_there_were_none),
 		cmocka_unit_test(chains_that_make_no_sense),
+		WITH_DEVICE(a_null_capability_need_not_be_dropped),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
 		WITH_DEVICE(a_rom_from_a_file),
 		cmocka_unit_test(resets),
