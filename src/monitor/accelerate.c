@@ -119,8 +119,9 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 		return r;
 	}
 	r = bk_listener_add(accelerator->memory, &listener_ops, a, &a->listener);
-	if (!r && a->error)
-		r = a->error;
+	/* The guest's memory does not show ports: their writes would never be made here. */
+	if (!r && !a->assigned)
+		r = a->error ? a->error : -ENOENT;
 	if (r) {
 		stop(accelerator, a);
 		return r;

@@ -266,6 +266,28 @@ static void where_either_refuses_nothing_is_left(void **state)
 	close_world(&w);
 }
 
+static void count_accelerated(void *opaque, const struct bk_trap_stats *stats)
+{
+	*(unsigned *)opaque += stats->accelerated;
+}
+
+/* As those to an I/O BAR: they go on to the trap, and no other's place is taken. */
+static void writes_that_do_not_come_through_memory_are_left(void **state)
+{
+	static struct world w;
+	unsigned accelerated = 0;
+
+	open_world(&w);
+	config(&w, 4, 2, 0);
+	for (unsigned i = 0; i < 30; i++)
+		bk_space_write(bk_mediate_region(w.mediate, 0), 0x1008, 4, 0x55);
+	assert_false(kvm.on);
+	bk_mediate_stats(w.mediate, count_accelerated, &accelerated);
+	assert_int_equal(accelerated, 0);
+	assert_int_equal(device.fd, -1);
+	close_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +295,7 @@ int main(void)
 		cmocka_unit_test(it_follows_the_bar),
 		cmocka_unit_test(it_gives_way_to_who_wins),
 		cmocka_unit_test(a_reset_undoes_it),
+		cmocka_unit_test(writes_that_do_not_come_through_memory_are_left),
 		cmocka_unit_test(where_either_refuses_nothing_is_left),
 	};
 
