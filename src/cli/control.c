@@ -163,6 +163,30 @@ static json_object *parse(const char *line, size_t count, struct bk_error *err)
 	return request;
 }
 
+/* Bytes of the UTF-8 character that begins here; 0: none does. */
+static size_t character(const char *at)
+{
+	const unsigned char lead = (unsigned char)*at;
+	const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	for (size_t i = 1; i < length; i++)
+		if (((unsigned char)at[i] & 0xc0) != 0x80)
+			return 0;
+	return lead < 0xf5 ? length : 0;
+}
+
+/* Where a line of error was cut to its length, half a character may be left, of which JSON has none. */
+static void make_whole(char *line)
+{
+	while (*line) {
+		const size_t length = character(line);
+
+		if (!length)
+			*line = '?';
+		line += length ? length : 1;
+	}
+}
+
 static void serve_line(struct cli_control *control, struct client *client, const char *line, size_t count)
 {
 	json_object *answer = json_object_new_object(), *request;
@@ -170,6 +194,7 @@ static void serve_line(struct cli_control *control, struct client *client, const
 
 	request = parse(line, count, &err);
 	if (!request || execute(control, request, answer, &err)) {
+		make_whole(err.text);
 		answer_error(client, err.text);
 	} else {
 		json_object_object_add(answer, "ok", json_object_new_boolean(true));

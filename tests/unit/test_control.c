@@ -170,6 +170,21 @@ static void wrong_requests(void **state)
 	close(fd);
 }
 
+/* The last character of what fits begins there, but does not end there. */
+static void a_line_of_error_is_whole_characters(void **state)
+{
+#define X31 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	const int fd = client();
+
+	assert_answer(fd, "{\"command\":\"" X31 X31 "\xc3\xa9\"}",
+		      "{\"error\":\"there is no command \\\"" X31 X31 "\xc3\xa9\\\"\"}");
+	assert_answer(fd, "{\"command\":\"" X31 X31 "x\xc3\xa9\"}",
+		      "{\"error\":\"there is no command \\\"" X31 X31 "x?\\\"\"}");
+	assert_answer(fd, "{\"command\":\"" X31 X31 "\xf0\x9f\x98\x80\"}",
+		      "{\"error\":\"there is no command \\\"" X31 X31 "\?\?\\\"\"}");
+	close(fd);
+}
+
 static void lines_come_in_any_pieces(void **state)
 {
 	const char *request = "{\"command\":\"refuse\"}\n";
@@ -322,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SOCKET_TEST(answers),
 		SOCKET_TEST(wrong_requests),
+		SOCKET_TEST(a_line_of_error_is_whole_characters),
 		SOCKET_TEST(lines_come_in_any_pieces),
 		SOCKET_TEST(a_line_without_end),
 		SOCKET_TEST(an_answer_without_memory_cuts_off),
