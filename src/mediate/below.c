@@ -131,7 +131,7 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 			   uint64_t value)
 {
 	const struct bk_region_desc *msix;
-	int r;
+	int r, other;
 
 	if (!is_access(m, region, offset, width))
 		return -EINVAL;
@@ -146,11 +146,10 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 		return bk__device_write(m, region, offset, width, value);
 	case MSIX:
 		return msix->ops->write(msix->opaque, offset - msix->first + msix->base, width, value);
-	case SEVERAL:
+	case SEVERAL: /* one that fails is no reason for the other to be lost */
 		r = bk_mediate_below_write(m, region, offset, width / 2, value);
-		return r ? r
-			 : bk_mediate_below_write(m, region, offset + width / 2, width / 2,
-						  value >> 4 * width);
+		other = bk_mediate_below_write(m, region, offset + width / 2, width / 2, value >> 4 * width);
+		return r ? r : other;
 	case NOBODY:
 		break;
 	}

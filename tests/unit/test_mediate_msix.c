@@ -175,6 +175,10 @@ static void a_bar_is_doubled(void **state)
 		assert_int_equal(bk_mediate_below_write(f.mediate, 0, 0xfffc, 8, 0x12345678ull << 32 | 7), 0);
 		assert_int_equal(rd(&f, 0, 0xfffc, 4), 7);
 		assert_int_equal(rd(&f, 0, 0x10000, 4), 0x12345678);
+		f.fake.fail = EIO; /* of the device, which is not to lose what is the table's */
+		assert_int_equal(bk_mediate_below_write(f.mediate, 0, 0xfffc, 8, 0x9abcdef0ull << 32), -EIO);
+		f.fake.fail = 0;
+		assert_int_equal(rd(&f, 0, 0x10000, 4), 0x9abcdef0);
 	}
 	assert_int_equal(bk_device_region(bk_mediate_device(f.mediate), 0, &region), 0);
 	assert_int_equal(region.size, 0x20000);
