@@ -185,7 +185,7 @@ int bk_trap_remove(struct bk_trap *trap);
 enum bk_trap_verb {
 	BK_TRAP_MIRROR,   /* shows config space, as the guest sees it, from `value` on */
 	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
-	BK_TRAP_LOG,      /* goes where it would without the trap, and leaves a (rate-limited) log line */
+	BK_TRAP_LOG,      /* goes to bk_mediate_below_read or _write, and leaves a (rate-limited) log line */
 };
 
 /* A trap as a user writes it. */

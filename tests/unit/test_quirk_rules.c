@@ -286,6 +286,24 @@ static void a_part_of_an_access_is_not_lost_with_another(void **state)
 	assert_int_equal(rd(f, 0, 4, 4), 7);
 }
 
+/* A user's trap is above the rules, and what is below it is the device. */
+static void a_log_of_the_user_passes_to_the_device(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+
+	apply(f, HEAD "traps:\n  - {at: bar0+0/8, read: 1, write: drop}\n");
+	assert_int_equal(bk_trap_parse("bar0+0/4:log", &spec, NULL), 0);
+	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(rd(f, 0, 0, 4), fake_pattern(0, 4));
+	assert_int_equal(rd(f, 0, 4, 4), 0);
+	wr(f, 0, 0, 4, 5);
+	assert_int_equal(rd(f, 0, 0, 4), 5);
+	assert_int_equal(bk_trap_remove(trap), 0);
+	assert_int_equal(rd(f, 0, 0, 4), 1);
+}
+
 static void places_outside_read_all_ones_and_are_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -389,6 +407,7 @@ int main(void)
 		WITH_DEVICE(rules_that_lead_to_many_others_end),
 		WITH_DEVICE(a_part_of_a_write_has_only_its_bytes),
 		WITH_DEVICE(a_part_of_an_access_is_not_lost_with_another),
+		WITH_DEVICE(a_log_of_the_user_passes_to_the_device),
 		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
 		WITH_DEVICE(a_trap_outside_the_device_is_refused_with_its_line),
 		WITH_DEVICE(one_access_at_a_time),
