@@ -63,21 +63,39 @@ static json_object *receive(FILE *in, const char *path, struct bk_error *err)
 	return answer;
 }
 
+/* One that does not listen may have said why, and that is for receive to tell. */
+static int put(int fd, const char *text)
+{
+	for (size_t left = strlen(text); left;) {
+		const ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EPIPE || errno == ECONNRESET ? 0 : -errno;
+		text += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
 static int ask(const char *path, json_object *request, struct bk_error *err)
 {
 	const int fd = connect_to(path, err);
-	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r+");
+	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
 	json_object *answer = NULL, *error;
-	int status = CLI_ERROR;
+	int status = CLI_ERROR, r;
 
 	if (!stream) {
 		if (fd >= 0)
 			close(fd);
 		return cli_error(err);
 	}
-	fprintf(stream, "%s\n", json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
-	if (fflush(stream))
-		bk_fail(err, errno, "%s: %s", path, strerror(errno));
+	r = put(fd, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
+	if (!r)
+		r = put(fd, "\n");
+	if (r)
+		bk_fail(err, -r, "%s: %s", path, strerror(-r));
 	else
 		answer = receive(stream, path, err);
 	fclose(stream);

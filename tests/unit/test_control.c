@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "cli/control.h"
 #include "failing.h"
 
@@ -330,6 +332,62 @@ static void the_socket_is_the_owners(void **state)
 	assert_int_equal(cli_control_open("/none/there", &run, &second, &err), -ENOENT);
 }
 
+/* ---- Who asks ---------------------------------------------------------- */
+
+static char said[sizeof(err.text)];
+
+int cli_usage(const char *name, const char *format, ...)
+{
+	return CLI_USAGE;
+}
+
+int cli_error(const struct bk_error *error)
+{
+	strcpy(said, error->text);
+	return CLI_ERROR;
+}
+
+int cli_finish_output(void)
+{
+	return CLI_OK;
+}
+
+static void *turn_away(void *listener)
+{
+	static const char full[] = "{\"error\":\"too many clients\"}\n";
+
+	for (unsigned i = 0; i < 100; i++) {
+		const int fd = accept(*(int *)listener, NULL, NULL);
+
+		send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* Whoever is not listened to is told why, and not killed by its own request. */
+static void who_is_turned_away_hears_why(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char *arguments[] = { "control", address.sun_path, "refuse", NULL };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	pthread_t thread;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s.full", path);
+	unlink(address.sun_path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, turn_away, &listener), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		*said = 0;
+		assert_int_equal(cli_control(3, arguments), CLI_ERROR);
+		assert_string_equal(said, "too many clients");
+	}
+	pthread_join(thread, NULL);
+	close(listener);
+	unlink(address.sun_path);
+}
+
 #define SOCKET_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -344,6 +402,7 @@ int main(void)
 		SOCKET_TEST(who_does_not_read_holds_up_nobody),
 		SOCKET_TEST(sixteen_clients_at_once),
 		SOCKET_TEST(the_socket_is_the_owners),
+		SOCKET_TEST(who_is_turned_away_hears_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
