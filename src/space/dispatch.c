@@ -231,7 +231,7 @@ static int slow(struct bk_space *space, const struct bk__view *view, uint64_t ad
 		size_t length, bool write)
 {
 	struct access access = { .space = space, .write = write };
-	size_t i = bk__view_find(view, address), done = 0;
+	size_t i = bk__table_find(view, address), done = 0;
 	struct whole whole = { NULL, { 0 } };
 
 	if (!write && (length == 2 || length == 4 || length == 8)) {
@@ -302,7 +302,7 @@ static inline bool takes(const struct bk__span *span, uint64_t from, unsigned wi
 /* The span that takes the access at once, by a search. */
 static const struct bk__span *search(const struct bk__view *view, uint64_t address, unsigned width)
 {
-	size_t i = bk__view_find(view, address);
+	size_t i = bk__table_find(view, address);
 
 	return i < view->count && takes(view->spans[i], address - view->spans[i]->first, width)
 		       ? view->spans[i]

@@ -44,7 +44,8 @@ struct bk__window {
 	uint64_t base, bucket_mask;
 	size_t bucket_count;
 	uint32_t *buckets;
-	unsigned shift; /* log2 of the size of a bucket */
+	unsigned shift;  /* log2 of the size of a bucket */
+	uint32_t *begun; /* of each bucket: how many spans begin at or below its first address */
 };
 
 struct bk__view {
@@ -298,6 +299,9 @@ int bk__regions_visit_at(const struct bk_space *space, uint64_t address,
 /* view.c: under the commit lock, but for the first */
 size_t bk__view_find(const struct bk__view *view,
 		     uint64_t address); /* the first span that ends at or after it */
+/* The same, where the last span that begins at or below the address is known to be one of `count` from `low`
+ * on. */
+size_t bk__view_find_in(const struct bk__view *view, size_t low, size_t count, uint64_t address);
 /* domain->items becomes what the regions would answer in [first, last], by first address. 0 or -ENOMEM. */
 int bk__view_items(struct bk_space *space, uint64_t first, uint64_t last);
 /* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */

@@ -48,7 +48,7 @@ size_t bk__view_bytes(const struct bk__view *view)
 {
 	return view->count * (sizeof(view->spans[0]) + sizeof(view->firsts[0])) +
 	       view->slot_count * sizeof(view->slots[0]) +
-	       (view->windows[0].bucket_count + view->windows[1].bucket_count) * sizeof(uint32_t);
+	       (view->windows[0].bucket_count + view->windows[1].bucket_count) * 2 * sizeof(uint32_t);
 }
 
 /* Lookups in a large view miss the TLB at almost every load. */

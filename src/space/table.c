@@ -26,6 +26,11 @@ static size_t bucket_limit(size_t count)
 	return count + SPARE_BUCKETS;
 }
 
+static size_t bucket_room(size_t count)
+{
+	return bucket_limit(count) + SPARE_BUCKETS; /* in both windows */
+}
+
 static size_t bucket_total(const struct bk__view *view)
 {
 	return view->windows[0].bucket_count + view->windows[1].bucket_count;
@@ -34,8 +39,7 @@ static size_t bucket_total(const struct bk__view *view)
 size_t bk__table_view_bytes(size_t count)
 {
 	return sizeof(struct bk__view) + count * (sizeof(struct bk__span *) + sizeof(uint64_t)) +
-	       slot_limit(count) * sizeof(struct bk__span *) +
-	       (bucket_limit(count) + SPARE_BUCKETS) * sizeof(uint32_t);
+	       slot_limit(count) * sizeof(struct bk__span *) + bucket_room(count) * 2 * sizeof(uint32_t);
 }
 
 static void no_windows(struct bk__view *view)
@@ -43,7 +47,8 @@ static void no_windows(struct bk__view *view)
 	uint32_t *buckets = (uint32_t *)(view->firsts + view->count);
 
 	for (unsigned i = 0; i < 2; i++)
-		view->windows[i] = (struct bk__window){ .buckets = buckets };
+		view->windows[i] = (struct bk__window){ .buckets = buckets,
+							.begun = buckets + bucket_room(view->count) };
 	view->slot_count = 0;
 }
 
@@ -107,6 +112,7 @@ static bool fill_bucket(struct bk__view *view, const struct bk__window *window, 
 	}
 	*entry = (uint32_t)(at << BK__SLOT_SHIFT_BITS | shift);
 	i = bk__view_find(view, first);
+	window->begun[bucket] = (uint32_t)(i + (i < view->count && view->firsts[i] <= first));
 	for (size_t slot = 0; slot < count; slot++) {
 		uint64_t from = first + ((uint64_t)slot << shift);
 
@@ -175,6 +181,7 @@ static size_t build(struct bk__view *view, const struct part parts[2], unsigned 
 		struct part part = closest(view, parts[i], parts[i].count - parts[i].count * left_out / 20);
 
 		view->windows[i].buckets = view->windows[0].buckets + view->windows[0].bucket_count;
+		view->windows[i].begun = view->windows[0].begun + view->windows[0].bucket_count;
 		missed += parts[i].count - part.count + build_window(view, &view->windows[i], part);
 	}
 	return missed;
@@ -236,6 +243,33 @@ static bool patch_window(struct bk__view *view, const struct bk__window *window,
 	return true;
 }
 
+/* Spans that come or go count for the buckets behind them; those that they touch are filled later. */
+static void patch_begun(const struct bk__window *window, const struct bk__window *old_window,
+			const struct bk__view *view, const struct bk__view *old,
+			const struct bk__patch *patches, size_t count)
+{
+	size_t bucket = 0;
+	uint32_t more = 0;
+
+	for (size_t i = 0; i <= count; i++) {
+		size_t end = window->bucket_count;
+
+		if (i < count) {
+			uint64_t last = bk__patch_range(&patches[i], old, view).last;
+			uint64_t in = (last - window->base) >> window->shift;
+
+			if (last < window->base)
+				end = 0;
+			else if (in < end)
+				end = (size_t)in + 1;
+		}
+		for (; bucket < end; bucket++)
+			window->begun[bucket] = old_window->begun[bucket] + more;
+		if (i < count)
+			more += (uint32_t)(patches[i].new_count - patches[i].count);
+	}
+}
+
 void bk__table_patch(struct bk__view *view, const struct bk__view *old, const struct bk__patch *patches,
 		     size_t count)
 {
@@ -247,10 +281,13 @@ void bk__table_patch(struct bk__view *view, const struct bk__view *old, const st
 		return;
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		uint32_t *to = view->windows[0].buckets + (i ? old->windows[0].bucket_count : 0);
+		size_t before = i ? old->windows[0].bucket_count : 0;
+		uint32_t *to = view->windows[0].buckets + before, *begun = view->windows[0].begun + before;
 
 		view->windows[i] = old->windows[i];
 		view->windows[i].buckets = to;
+		view->windows[i].begun = begun;
+		patch_begun(&view->windows[i], &old->windows[i], view, old, patches, count);
 	}
 	memcpy(view->windows[0].buckets, old->windows[0].buckets, buckets * sizeof(uint32_t));
 	memcpy(view->slots, old->slots, old->slot_count * sizeof(view->slots[0]));

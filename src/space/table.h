@@ -50,4 +50,22 @@ static inline const struct bk__span *bk__table_guess(const struct bk__view *view
 	return bk__likely(span != NULL) ? span : bk__window_guess(view, &view->windows[1], address);
 }
 
+/* As bk__view_find, but within one bucket where the address lies in a window. */
+static inline size_t bk__table_find(const struct bk__view *view, uint64_t address)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct bk__window *window = &view->windows[i];
+		uint64_t bucket = (address - window->base) >> window->shift;
+		size_t low, high;
+
+		if (bucket >= window->bucket_count)
+			continue;
+		low = window->begun[bucket];
+		low -= low > 0;
+		high = bucket + 1 < window->bucket_count ? window->begun[bucket + 1] : view->count;
+		return bk__view_find_in(view, low, high > low ? high - low : view->count > 0, address);
+	}
+	return bk__view_find(view, address);
+}
+
 #endif

@@ -18,11 +18,16 @@
 
 size_t bk__view_find(const struct bk__view *view, uint64_t address)
 {
-	const uint64_t *base = view->firsts;
-	size_t left = view->count, at;
+	return bk__view_find_in(view, 0, view->count, address);
+}
+
+size_t bk__view_find_in(const struct bk__view *view, size_t low, size_t left, uint64_t address)
+{
+	const uint64_t *base = view->firsts + low;
+	size_t at;
 
 	if (!left)
-		return 0;
+		return low;
 	/* The last span that begins at or below the address, without a branch to mispredict. */
 	while (left > 1) {
 		size_t half = left / 2;
