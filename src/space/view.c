@@ -215,6 +215,8 @@ static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 	domain->heap.count = 0;
 	if (bk__view_items(space, first, last) || bk__reserve(&domain->heap, domain->items.count))
 		return -ENOMEM;
+	if (!domain->items.count)
+		return 0;
 	item = domain->items.at;
 	end = item + domain->items.count;
 	for (;;) {
