@@ -367,6 +367,8 @@ static int patch_at(struct bk_space *space, size_t *i)
 	uint64_t from = at < old->count && old->spans[at]->first < first ? old->spans[at]->first : first;
 
 	domain->pieces.count = 0;
+	if (bk__reserve(&domain->pieces, 1)) /* so that it has a place, if only to say that there are none */
+		return -ENOMEM;
 	do {
 		first = dirty[*i].first;
 		last = dirty[*i].last;
