@@ -83,10 +83,13 @@ static int put_region(void *opaque, struct bk_region *region)
 
 static void put_flat(struct bk__printer *p, const struct bk_space *space)
 {
-	for (size_t i = 0; i < space->view->count; i++) {
+	struct bk__cursor cursor = bk__view_begin(space->view);
+	const struct bk__span *span;
+
+	for (; (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
 		struct bk_flat flat;
 
-		bk__span_flat(space->view->spans[i], &flat);
+		bk__span_flat(span, &flat);
 		bk__put_next(p);
 		if (p->json)
 			fputs("{", p->out);
@@ -106,7 +109,7 @@ static void put_flat(struct bk__printer *p, const struct bk_space *space)
 static void put_shadow(struct bk__printer *p, const struct bk_space *space, const struct bk__item *loser,
 		       const struct bk__span *winner)
 {
-	uint64_t first = loser->first > winner->first ? loser->first : winner->first;
+	uint64_t first = loser->first > bk__span_first(winner) ? loser->first : bk__span_first(winner);
 	uint64_t winner_last = bk__span_last(winner);
 	uint64_t last = loser->last < winner_last ? loser->last : winner_last;
 
@@ -120,10 +123,11 @@ static void put_shadow(struct bk__printer *p, const struct bk_space *space, cons
 		fputs(", ", p->out);
 		put_name(p, "region", loser->region->name);
 		fputs(", ", p->out);
-		put_name(p, "by", winner->region->name);
+		put_name(p, "by", bk__rest(winner)->region->name);
 		fputs("}", p->out);
 	} else {
-		fprintf(p->out, " of %s: %s by %s\n", space->name, loser->region->name, winner->region->name);
+		fprintf(p->out, " of %s: %s by %s\n", space->name, loser->region->name,
+			bk__rest(winner)->region->name);
 	}
 }
 
@@ -141,19 +145,18 @@ static int put_nested_shadows(void *opaque, struct bk_region *region)
 
 static int put_shadows(struct bk__printer *p, struct bk_space *space)
 {
-	const struct bk__view *view = space->view;
 	int error = bk__view_items(space, 0, space->last);
 
 	space->epoch = space->domain->epoch;
 	for (size_t i = 0; !error && i < space->domain->items.count; i++) {
 		const struct bk__item *item = &space->domain->items.at[i];
 
-		for (size_t j = bk__view_find(view, item->first); j < view->count; j++) {
-			const struct bk__span *span = view->spans[j];
+		struct bk__cursor cursor = bk__view_find(space->view, item->first);
+		const struct bk__span *span;
 
-			if (span->first > item->last)
-				break;
-			if (span->region != item->region || bk__span_add(span) != item->add)
+		for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= item->last;
+		     bk__cursor_next(&cursor)) {
+			if (bk__rest(span)->region != item->region || span->origin != item->origin)
 				put_shadow(p, space, item, span);
 		}
 	}

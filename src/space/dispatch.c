@@ -80,9 +80,9 @@ static __attribute__((noinline, cold)) void failed(struct bk_space *space, const
 	uint64_t missed;
 
 	count(&space->errors);
-	count(&span->region->errors);
+	count(&bk__rest(span)->region->errors);
 	if (space->on_error) {
-		space->on_error(space->on_error_opaque, span->region, address, write, width, error);
+		space->on_error(space->on_error_opaque, bk__rest(span)->region, address, write, width, error);
 	} else if (bk_ratelimit_ok(&space->log_limit, &missed)) {
 		char reason[80] = "";
 
@@ -91,8 +91,8 @@ static __attribute__((noinline, cold)) void failed(struct bk_space *space, const
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s of %u bytes at 0x%" PRIx64 " failed in region '%s': error %d %s (%" PRIu64
 		       " lines like this left out)",
-		       space->name, write ? "write" : "read", width, address, span->region->name, -error,
-		       reason, missed);
+		       space->name, write ? "write" : "read", width, address, bk__rest(span)->region->name,
+		       -error, reason, missed);
 	}
 }
 
@@ -106,7 +106,7 @@ struct access {
 
 static bool accepts(const struct bk__span *span, size_t width)
 {
-	return width - 1 < 8 && span->accepts[width - 1];
+	return width - 1 < 8 && span->room[width - 1];
 }
 
 static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
@@ -118,8 +118,8 @@ static void call(struct access *access, const struct bk__span *span, uint64_t ad
 	if (!accepts(span, width))
 		error = -EINVAL;
 	else if (access->write)
-		error = span->write(span->opaque, bk__span_offset(span, address), width,
-				    bk__load(data, width));
+		error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
+					      bk__load(data, width));
 	else
 		error = span->read(span->opaque, bk__span_offset(span, address), width, &value);
 	if (bk__unlikely(error)) {
@@ -151,7 +151,8 @@ static void call_span(struct access *access, const struct bk__span *span, uint64
 		call(access, span, address, data, (unsigned)length);
 		return;
 	}
-	if (length > 8 && !span->region->ops && !(access->write && span->write == bk__no_write)) {
+	if (length > 8 && !bk__rest(span)->region->ops &&
+	    !(access->write && bk__rest(span)->write == bk__no_write)) {
 		copy_plain(access, span, address, data, length);
 		return;
 	}
@@ -185,16 +186,16 @@ struct whole {
 };
 
 /* The first span of the access whose region wants it whole, and that is not all of it. */
-static const struct bk__span *straddled(const struct bk__view *view, size_t i, uint64_t address,
-					size_t length)
+static const struct bk__span *straddled(struct bk__cursor cursor, uint64_t address, size_t length)
 {
-	for (; i < view->count; i++) {
-		const struct bk__span *span = view->spans[i];
-		const struct bk_region_ops *ops = span->region->ops;
+	const struct bk__span *span;
 
-		if (span->first > address && span->first - address >= length)
+	for (; (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
+		const struct bk_region_ops *ops = bk__rest(span)->region->ops;
+
+		if (bk__span_first(span) > address && bk__span_first(span) - address >= length)
 			break;
-		if (span->first <= address && bk__span_last(span) - address >= length - 1)
+		if (bk__span_first(span) <= address && bk__span_last(span) - address >= length - 1)
 			break;
 		if (ops && ops->whole)
 			return span;
@@ -206,7 +207,8 @@ static void read_whole(struct access *access, const struct bk__span *span, uint6
 		       struct whole *whole)
 {
 	uint64_t value = UINT64_MAX;
-	int error = span->region->ops->whole(span->opaque, bk__span_offset(span, address), length, &value);
+	int error = bk__rest(span)->region->ops->whole(span->opaque, bk__span_offset(span, address), length,
+						       &value);
 
 	if (error == -ERANGE)
 		return;
@@ -221,36 +223,36 @@ static void read_whole(struct access *access, const struct bk__span *span, uint6
 
 static bool yields(const struct bk__span *span, const struct whole *whole)
 {
-	return whole->by && span->region->ops && span->region->ops->yields &&
-	       bk__span_add(span) == bk__span_add(whole->by) &&
-	       span->region->space == whole->by->region->space;
+	return whole->by && bk__rest(span)->region->ops && bk__rest(span)->region->ops->yields &&
+	       span->origin == whole->by->origin &&
+	       bk__rest(span)->region->space == bk__rest(whole->by)->region->space;
 }
 
 /* Inside a read section. */
-static int slow(struct bk_space *space, const struct bk__view *view, uint64_t address, uint8_t *data,
-		size_t length, bool write)
+static int slow(const struct bk__view *view, uint64_t address, uint8_t *data, size_t length, bool write)
 {
-	struct access access = { .space = space, .write = write };
-	size_t i = bk__table_find(view, address), done = 0;
+	struct access access = { .space = view->space, .write = write };
+	struct bk__cursor cursor = bk__view_find(view, address);
+	size_t done = 0;
 	struct whole whole = { NULL, { 0 } };
 
 	if (!write && (length == 2 || length == 4 || length == 8)) {
-		const struct bk__span *span = straddled(view, i, address, length);
+		const struct bk__span *span = straddled(cursor, address, length);
 
 		if (span)
 			read_whole(&access, span, address, (unsigned)length, &whole);
 	}
 	while (done < length) {
 		uint64_t at = address + done, left = length - done;
-		const struct bk__span *span = i < view->count ? view->spans[i] : NULL;
+		const struct bk__span *span = bk__cursor_span(&cursor);
 
 		if (!span) { /* nobody from here on; past 2^64 - 1 there is no span either */
 			unclaimed(&access, data + done, left);
 			break;
 		}
-		if (span->first > at) {
-			if (left > span->first - at)
-				left = span->first - at;
+		if (bk__span_first(span) > at) {
+			if (left > bk__span_first(span) - at)
+				left = bk__span_first(span) - at;
 			unclaimed(&access, data + done, left);
 		} else {
 			if (left - 1 > bk__span_last(span) - at)
@@ -259,7 +261,7 @@ static int slow(struct bk_space *space, const struct bk__view *view, uint64_t ad
 				memcpy(data + done, whole.data + done, left);
 			else
 				call_span(&access, span, at, data + done, left, left == length);
-			i++;
+			bk__cursor_next(&cursor);
 		}
 		done += left;
 	}
@@ -272,72 +274,81 @@ static const uint64_t masks[9] = {
 	0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, UINT64_MAX,
 };
 
-static __attribute__((noinline)) int slow_read(struct bk_space *space, const struct bk__view *view,
-					       uint64_t address, unsigned width, uint64_t *value)
+static __attribute__((noinline)) int slow_read(const struct bk__view *view, uint64_t address, unsigned width,
+					       uint64_t *value)
 {
 	uint8_t data[8];
 	int error;
 
-	error = slow(space, view, address, data, width, false);
+	error = slow(view, address, data, width, false);
 	*value = bk__load(data, width);
 	return error;
 }
 
-static __attribute__((noinline)) int slow_write(struct bk_space *space, const struct bk__view *view,
-						uint64_t address, unsigned width, uint64_t value)
+static __attribute__((noinline)) int slow_write(const struct bk__view *view, uint64_t address, unsigned width,
+						uint64_t value)
 {
 	uint8_t data[8];
 
 	bk__store(data, width, value);
-	return slow(space, view, address, data, width, true);
+	return slow(view, address, data, width, true);
 }
 
-/* Does the access lie in the span, from this byte of it on, and does its handler take it at once?
- * No width is accepted that is longer than the span, so nothing wraps here. */
-static inline bool takes(const struct bk__span *span, uint64_t from, unsigned width)
+/* Does the access lie in the span, and does its handler take it at once? No width has room that is
+ * longer than the span, so nothing wraps here. */
+static bool takes(const struct bk__span *span, uint64_t address, unsigned width)
 {
-	return from <= span->length - (width - 1) && span->accepts[width - 1];
+	return span->room[width - 1] &&
+	       address - bk__span_first(span) <= bk__rest(span)->length - (width - 1);
 }
 
-/* The span that takes the access at once, by a search. */
+/* The span that takes the access at once, if there is one. */
 static const struct bk__span *search(const struct bk__view *view, uint64_t address, unsigned width)
 {
-	size_t i = bk__table_find(view, address);
+	const struct bk__span *span = bk__first_guess(view, address);
 
-	return i < view->count && takes(view->spans[i], address - view->spans[i]->first, width)
-		       ? view->spans[i]
-		       : NULL;
+	if (!span)
+		span = bk__second_guess(view, address);
+	if (!span) {
+		struct bk__cursor cursor = bk__view_find(view, address);
+
+		span = bk__cursor_span(&cursor);
+	} else if (!span->read) {
+		span = bk__list_find(span, address);
+	}
+	return span && takes(span, address, width) ? span : NULL;
 }
 
 /* Inside a read section, like the next: all that can happen to a read. */
-static __attribute__((noinline)) int read_value(struct bk_space *space, const struct bk__view *view,
-						uint64_t address, unsigned width, uint64_t *value)
+static __attribute__((noinline)) int read_value(const struct bk__view *view, uint64_t address, unsigned width,
+						uint64_t *value)
 {
 	const struct bk__span *span = search(view, address, width);
 	int error;
 
 	if (!span)
-		return slow_read(space, view, address, width, value);
+		return slow_read(view, address, width, value);
 	error = span->read(span->opaque, bk__span_offset(span, address), width, value);
 	*value &= masks[width];
 	if (bk__unlikely(error)) {
 		*value = masks[width];
-		failed(space, span, address, false, width, error);
+		failed(view->space, span, address, false, width, error);
 	}
 	return error;
 }
 
-static __attribute__((noinline)) int write_value(struct bk_space *space, const struct bk__view *view,
-						 uint64_t address, unsigned width, uint64_t value)
+static __attribute__((noinline)) int write_value(const struct bk__view *view, uint64_t address,
+						 unsigned width, uint64_t value)
 {
 	const struct bk__span *span = search(view, address, width);
 	int error;
 
 	if (!span)
-		return slow_write(space, view, address, width, value);
-	error = span->write(span->opaque, bk__span_offset(span, address), width, value & masks[width]);
+		return slow_write(view, address, width, value);
+	error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
+				      value & masks[width]);
 	if (bk__unlikely(error))
-		failed(space, span, address, true, width, error);
+		failed(view->space, span, address, true, width, error);
 	return error;
 }
 
@@ -379,15 +390,15 @@ static __attribute__((noinline, cold)) int read_unready(struct bk_space *space, 
 	*value = masks[width];
 	if (error)
 		return error;
-	error = read_value(space, bk__view_of(space), address, width, value);
+	error = read_value(bk__view_of(space), address, width, value);
 	leave(inside);
 	return error;
 }
 
-static __attribute__((noinline)) int read_unguessed(struct bk_space *space, const struct bk__view *view,
-						    uint64_t address, unsigned width, uint64_t *value)
+static __attribute__((noinline)) int read_unguessed(const struct bk__view *view, uint64_t address,
+						    unsigned width, uint64_t *value)
 {
-	int error = read_value(space, view, address, width, value);
+	int error = read_value(bk__settled(view), address, width, value);
 
 	bk__read_unlock();
 	return error;
@@ -412,41 +423,58 @@ static __attribute__((noinline, cold)) int read_failed(const struct kept *kept, 
 	return error;
 }
 
+/* What the span that was guessed answers. Inside a read section, which it ends. */
+static inline int read_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
+			       unsigned width, uint64_t *value)
+{
+	uint64_t offset = bk__span_offset(span, address);
+	struct kept kept;
+	int error;
+
+	if (bk__unlikely(offset - span->start >= span->room[width - 1]))
+		return read_unguessed(view, address, width, value);
+	kept.view = view;
+	KEEP(kept.view);
+	kept.address = address;
+	KEEP(kept.address);
+	kept.value = value;
+	KEEP(kept.value);
+	kept.width = width;
+	KEEP(kept.width);
+	error = span->read(span->opaque, offset, width, value);
+	if (bk__unlikely(error))
+		return read_failed(&kept, error);
+	if (bk__unlikely(*kept.value > masks[kept.width]))
+		*kept.value &= masks[kept.width];
+	bk__read_unlock();
+	return 0;
+}
+
+static __attribute__((noinline)) int read_beyond(const struct bk__view *view, uint64_t address,
+						 unsigned width, uint64_t *value)
+{
+	const struct bk__span *span = bk__second_guess(view, address);
+
+	if (!span)
+		return read_unguessed(view, address, width, value);
+	return read_guessed(view, span, address, width, value);
+}
+
 int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
 {
 	const struct bk__view *view;
 	const struct bk__span *span;
-	struct kept kept;
-	uint64_t from;
-	int error;
 
 	if (bk__unlikely(width - 1 > 7))
 		return invalid();
 	if (!bk__ready())
 		return read_unready(space, address, width, value);
-	kept.value = value;
-	KEEP(kept.value);
 	bk__read_lock();
-	view = bk__view_of(space);
-	span = bk__table_guess(view, address);
+	view = bk__subscribe(space->published);
+	span = bk__first_guess(view, address);
 	if (bk__unlikely(!span))
-		return read_unguessed(space, view, address, width, value);
-	from = address - span->first;
-	if (bk__unlikely(!takes(span, from, width)))
-		return read_unguessed(space, view, address, width, value);
-	kept.address = address;
-	KEEP(kept.address);
-	kept.view = view;
-	KEEP(kept.view);
-	kept.width = width;
-	KEEP(kept.width);
-	error = span->read(span->opaque, from + span->start, width, value);
-	if (bk__unlikely(error))
-		return read_failed(&kept, error);
-	if (bk__unlikely(*kept.value & ~masks[kept.width]))
-		*kept.value &= masks[kept.width];
-	bk__read_unlock();
-	return 0;
+		return read_beyond(view, address, width, value);
+	return read_guessed(view, span, address, width, value);
 }
 
 static __attribute__((noinline, cold)) int write_unready(struct bk_space *space, uint64_t address,
@@ -457,15 +485,15 @@ static __attribute__((noinline, cold)) int write_unready(struct bk_space *space,
 
 	if (error)
 		return error;
-	error = write_value(space, bk__view_of(space), address, width, value);
+	error = write_value(bk__view_of(space), address, width, value);
 	leave(inside);
 	return error;
 }
 
-static __attribute__((noinline)) int write_unguessed(struct bk_space *space, const struct bk__view *view,
-						     uint64_t address, unsigned width, uint64_t value)
+static __attribute__((noinline)) int write_unguessed(const struct bk__view *view, uint64_t address,
+						     unsigned width, uint64_t value)
 {
-	int error = write_value(space, view, address, width, value);
+	int error = write_value(bk__settled(view), address, width, value);
 
 	bk__read_unlock();
 	return error;
@@ -479,37 +507,53 @@ static __attribute__((noinline, cold)) int write_failed(const struct kept *kept,
 	return error;
 }
 
+static inline int write_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
+				unsigned width, uint64_t value)
+{
+	uint64_t offset = bk__span_offset(span, address);
+	struct kept kept;
+	int error;
+
+	if (bk__unlikely(offset - span->start >= span->room[width - 1]))
+		return write_unguessed(view, address, width, value);
+	kept.view = view;
+	KEEP(kept.view);
+	kept.address = address;
+	KEEP(kept.address);
+	kept.width = width;
+	KEEP(kept.width);
+	error = bk__rest(span)->write(span->opaque, offset, width, value & masks[width]);
+	if (bk__unlikely(error))
+		return write_failed(&kept, error);
+	bk__read_unlock();
+	return 0;
+}
+
+static __attribute__((noinline)) int write_beyond(const struct bk__view *view, uint64_t address,
+						  unsigned width, uint64_t value)
+{
+	const struct bk__span *span = bk__second_guess(view, address);
+
+	if (!span)
+		return write_unguessed(view, address, width, value);
+	return write_guessed(view, span, address, width, value);
+}
+
 int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value)
 {
 	const struct bk__view *view;
 	const struct bk__span *span;
-	struct kept kept;
-	uint64_t from;
-	int error;
 
 	if (bk__unlikely(width - 1 > 7))
 		return invalid();
 	if (!bk__ready())
 		return write_unready(space, address, width, value);
 	bk__read_lock();
-	view = bk__view_of(space);
-	span = bk__table_guess(view, address);
+	view = bk__subscribe(space->published);
+	span = bk__first_guess(view, address);
 	if (bk__unlikely(!span))
-		return write_unguessed(space, view, address, width, value);
-	kept.address = address;
-	KEEP(kept.address);
-	from = address - span->first;
-	if (bk__unlikely(!takes(span, from, width)))
-		return write_unguessed(space, view, kept.address, width, value);
-	kept.view = view;
-	KEEP(kept.view);
-	kept.width = width;
-	KEEP(kept.width);
-	error = span->write(span->opaque, from + span->start, width, value & masks[width]);
-	if (bk__unlikely(error))
-		return write_failed(&kept, error);
-	bk__read_unlock();
-	return 0;
+		return write_beyond(view, address, width, value);
+	return write_guessed(view, span, address, width, value);
 }
 
 int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t length)
@@ -524,7 +568,7 @@ int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, si
 		memset(data, 0xff, length);
 		return error;
 	}
-	error = slow(space, bk__view_of(space), address, data, length, false);
+	error = slow(bk__view_of(space), address, data, length, false);
 	leave(inside);
 	return error;
 }
@@ -540,7 +584,7 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 	if (error)
 		return error;
 	/* Only read: the access is a write. */
-	error = slow(space, bk__view_of(space), address, (uint8_t *)data, length, true);
+	error = slow(bk__view_of(space), address, (uint8_t *)data, length, true);
 	leave(inside);
 	return error;
 }
@@ -548,16 +592,17 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
 {
-	const struct bk__view *view;
+	const struct bk__span *span;
+	struct bk__cursor cursor;
 	bool inside;
 
 	if (enter(space, &inside))
 		return;
-	view = bk__view_of(space);
-	for (size_t i = bk__view_find(view, first); i < view->count && view->spans[i]->first <= last; i++) {
+	cursor = bk__view_find(bk__view_of(space), first);
+	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
 		struct bk_flat flat;
 
-		bk__span_flat(view->spans[i], &flat);
+		bk__span_flat(span, &flat);
 		if (!visit(opaque, &flat))
 			break;
 	}

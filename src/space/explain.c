@@ -30,10 +30,10 @@ static bool inner_address(const struct bk_region *region, uint64_t address, uint
 /* Who answers an address of a space in the end, or NULL. */
 static const struct bk_region *answerer(const struct bk_space *space, uint64_t address)
 {
-	const struct bk__view *view = space->view;
-	size_t i = bk__view_find(view, address);
+	struct bk__cursor cursor = bk__view_find(space->view, address);
+	const struct bk__span *span = bk__cursor_span(&cursor);
 
-	return i < view->count && view->spans[i]->first <= address ? view->spans[i]->region : NULL;
+	return span && bk__span_first(span) <= address ? bk__rest(span)->region : NULL;
 }
 
 /* Who would answer the address if this region won, or NULL. */

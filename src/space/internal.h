@@ -2,13 +2,13 @@
 /*
  * What the files of this room share.
  *
- *     region --in--> space --resolved into--> view --one of--> snapshot --of--> domain
+ *     region --in--> space --resolved into--> view --made of--> leaves --of--> spans
  *
  * The regions of a space live in two trees, by place and by order; only the
  * holder of the domain's commit lock looks at them. Readers see nothing of
- * that: they follow domain->snapshot to the view of their space and in it find
- * the span that answers. Snapshots, views and spans never change once
- * published; a commit makes new ones, which share with the old what stayed.
+ * that: they follow space->published to the view and in it find the span that
+ * answers. Views, leaves, rows and spans never change once published; a commit
+ * makes new ones, which share with the old what stayed.
  */
 #ifndef BARKEEP_SPACE_INTERNAL_H
 #define BARKEEP_SPACE_INTERNAL_H
@@ -24,79 +24,159 @@
 
 /* ---- What readers see: immutable from publication until no reader is inside ---- */
 
-/* A range of a view, all of it answered by one region. One cache line. */
+/* A range of a view, all of it answered by one region: what dispatch needs of it, in one cache line. */
 struct bk__span {
-	uint64_t first;
-	uint64_t length; /* in bytes, less one */
-	uint64_t start;  /* the offset that the handler sees at `first` */
-	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
-	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
+	uint64_t origin; /* where the handler's offset 0 would be (modulo 2^64) */
+	uint64_t start;  /* the offset that the handler sees at the first address */
+	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value); /* NULL: see bk__list */
 	void *opaque;
-	struct bk_region *region;
-	bool accepts[8]; /* [w - 1]: the handler takes w bytes at once, and the span has so many */
+	/* [w - 1]: an access of w bytes is taken at once if it begins so few bytes behind the first. 0:
+	 * never; no more than 32 bits hold, so what begins farther from `first` is for the slow path to find.
+	 */
+	uint32_t room[8];
 };
 
-/* An entry of `buckets`: the place of the bucket's first slot, and the log2 of the size of each. */
-enum { BK__SLOT_SHIFT_BITS = 6, BK__SLOT_SHIFT_MASK = (1 << BK__SLOT_SHIFT_BITS) - 1 };
+/* The rest of it. */
+struct bk__rest {
+	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
+	struct bk_region *region;
+	uint64_t length; /* in bytes, less one */
+};
+
+/* Spans lie side by side in pages of their own, and their rests elsewhere: the processor's cache is for
+ * what dispatch needs. */
+enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 64 - 1 };
+
+struct bk__page {
+	struct bk__span spans[BK__PAGE_SPANS];
+	struct bk__rest *rests; /* of as many */
+	struct bk__page *next;  /* slab, in the first page of each */
+};
+
+static inline struct bk__rest *bk__rest(const struct bk__span *span)
+{
+	struct bk__page *page = (struct bk__page *)((uintptr_t)span & ~(uintptr_t)(BK__PAGE_SIZE - 1));
+
+	return &page->rests[span - page->spans];
+}
+
+/*
+ * The spans of a bucket (see table.h) that no row of slots can tell apart. Its
+ * head takes the place of a span there, and takes no access.
+ */
+struct bk__list {
+	struct bk__span head;  /* no `read` */
+	struct bk__span *slot; /* the row of such a bucket: `head` */
+	size_t count;
+	struct bk__span **spans;
+	uint64_t firsts[]; /* of the spans, side by side for searches */
+};
+
+extern struct bk__list bk__nobody; /* the empty one: nothing is in the bucket */
+
+enum { BK__LEAF_SPANS = 64 };
+
+/* Some spans of a view in address order, at least one. */
+struct bk__leaf {
+	size_t count;
+	uint64_t firsts[BK__LEAF_SPANS];
+	struct bk__span *spans[BK__LEAF_SPANS];
+};
 
 /* A range of addresses, divided into buckets of one size. */
 struct bk__window {
-	uint64_t base, bucket_mask;
-	size_t bucket_count;
-	uint32_t *buckets;
-	unsigned shift;  /* log2 of the size of a bucket */
-	uint32_t *begun; /* of each bucket: how many spans begin at or below its first address */
+	uint64_t base;
+	unsigned shift; /* log2 of the size of a bucket */
+	size_t count;   /* of buckets */
 };
+
+struct bk__turn;
 
 struct bk__view {
-	/* The table, see table.h. */
 	struct bk__window windows[2];
-	struct bk__span **slots;
-
-	struct bk_space *space; /* NULL: the empty view */
+	struct bk_space *space;      /* a view or stand-in of one */
+	const struct bk__turn *turn; /* NULL, but for the stand-in of a view, see bk__settled */
+	size_t count;                /* of spans */
+	size_t leaf_count;
+	uint64_t *firsts;         /* of the leaves */
+	struct bk__leaf **leaves; /* in address order */
+	/* Of the spans: how many begin in no window; both counts when the windows were chosen. */
+	size_t outside, built_outside, built_count;
 	unsigned size_class;
-	size_t count;
-	uint64_t *firsts;        /* of the spans, side by side for searches */
-	struct bk__span **spans; /* sorted, apart from each other */
-	size_t slot_count, built_count;
-	struct bk__view *next; /* of those that died with one snapshot, or in the pool */
-	struct bk__span *memory[];
+	struct bk__view *next; /* of those that died with one commit, or in the pool */
+	uint64_t entries[];    /* of the buckets of both windows, see table.h */
 };
 
-extern struct bk__view bk__empty_view;
+/*
+ * A commit that changes several views makes them visible at once: for a moment
+ * each space shows a stand-in, which is the old view before the turn and the
+ * new one after it.
+ */
+struct bk__turn {
+	bool done; /* atomic */
+	struct bk__stand_in {
+		struct bk__view view; /* empty windows: readers of it are on the slow path */
+		struct bk__view *old, *new;
+	} stand_ins[];
+};
+
+/* The view that readers of this one shall see: itself, but for a stand-in. */
+static inline const struct bk__view *bk__settled(const struct bk__view *view)
+{
+	const struct bk__stand_in *stand_in;
+
+	if (bk__likely(!view->turn))
+		return view;
+	stand_in = bk__container(view, const struct bk__stand_in, view);
+	return bk__subscribe(view->turn->done) ? stand_in->new : stand_in->old;
+}
+
+static inline uint64_t bk__span_first(const struct bk__span *span)
+{
+	return span->origin + span->start;
+}
 
 static inline uint64_t bk__span_last(const struct bk__span *span)
 {
-	return span->first + span->length;
+	return bk__span_first(span) + bk__rest(span)->length;
 }
 
+/* What the handler sees as offset. */
 static inline uint64_t bk__span_offset(const struct bk__span *span, uint64_t address)
 {
-	return address - span->first + span->start;
+	return address - span->origin;
 }
 
-/* What to add to an address for that offset (modulo 2^64). */
-static inline uint64_t bk__span_add(const struct bk__span *span)
-{
-	return span->start - span->first;
-}
-
-/* What one commit makes unreachable is buried together when no reader can hold it. */
-struct bk__grave {
-	struct bk__grave *next;
-	void (*bury)(struct bk_domain *domain, struct bk__grave *grave);
+/* A place among the spans of a view. */
+struct bk__cursor {
+	const struct bk__view *view;
+	size_t leaf, at;
 };
 
-/* One view pointer for each space of the domain, at space->slot. On its death
- * it carries what its successor no longer shows. */
-struct bk__snapshot {
-	struct bk__grave grave;
-	struct bk__view *dead_views;
-	struct bk_region *dead_regions;
-	struct bk__span **dead_spans;
-	size_t dead_span_count;
-	size_t capacity;
-	struct bk__view *views[];
+/* NULL behind the last span. */
+static inline struct bk__span *bk__cursor_span(const struct bk__cursor *cursor)
+{
+	return cursor->leaf < cursor->view->leaf_count ? cursor->view->leaves[cursor->leaf]->spans[cursor->at]
+						       : NULL;
+}
+
+static inline void bk__cursor_next(struct bk__cursor *cursor)
+{
+	if (++cursor->at == cursor->view->leaves[cursor->leaf]->count) {
+		cursor->leaf++;
+		cursor->at = 0;
+	}
+}
+
+/*
+ * What one commit makes unreachable. When no reader can hold it, reclaim
+ * releases the regions; the rest is memory that commits need again, and later
+ * ones bury it.
+ */
+struct bk__grave {
+	struct bk__grave *next;
+	struct bk_region *regions;                                       /* linked by next_dead */
+	void (*bury)(struct bk_domain *domain, struct bk__grave *grave); /* commit lock held */
 };
 
 /* ---- What only the holder of the commit lock sees ---- */
@@ -139,8 +219,10 @@ struct bk_region {
 	struct bk_space *nested;
 	uint64_t nested_first;
 
-	/* What spans of it are made from: stand-ins for handlers that are missing are in place. */
+	/* What spans of it are made from: stand-ins for handlers that are missing are in place, and the
+	 * widths that the handlers take have room. */
 	struct bk__span answer;
+	struct bk__rest rest;
 
 	struct bk_region *next_shown; /* nested: others that show the same space */
 	struct bk_region *next_dead;
@@ -148,23 +230,31 @@ struct bk_region {
 	char name[];
 };
 
-/* Old spans [at, at + count) give way to new spans [new_at, new_at + new_count) of the new view. */
+/* Some spans of the old view give way to others: `count` of space->stale from `at` on to `new_count` of
+ * space->fresh from `new_at` on. Those that stay within are in both. */
 struct bk__patch {
+	struct bk__cursor from; /* in the old view: the first of them, or where the new ones go */
 	size_t at, count, new_at, new_count;
 };
 
+/* The memory that a bucket's entry leads to: 2^log2_slots slots, or a list. */
+struct bk__row {
+	struct bk__span **slots;
+	unsigned log2_slots;
+};
+
 struct bk_space {
+	struct bk__view *published; /* what readers see */
 	struct bk_domain *domain;
-	size_t view_at; /* where in a snapshot its view is, in bytes: what readers need of `slot` */
-	size_t slot;
 	uint64_t last;
 	char *name;
 	bk_error_fn *on_error;
 	void *on_error_opaque;
+	struct bk__view empty; /* without a span: the first view, and the last */
 
 	/* Commit lock; not in the line that readers read. */
 	struct bk__tree by_place __attribute__((aligned(64))), by_order;
-	struct bk__view *view;   /* the newest, published or about to be */
+	struct bk__view *view;   /* the newest: published, or about to be */
 	struct bk_region *shown; /* the nested regions that show this space, of any space */
 	struct bk_listener *listeners;
 	size_t region_count;
@@ -175,11 +265,10 @@ struct bk_space {
 	struct bk_space *next_affected;
 	BK__ARRAY(struct bk__range) dirty; /* addresses whose owner may change */
 	BK__ARRAY(struct bk__patch) patches;
-	BK__ARRAY(struct bk__span *) fresh; /* the new spans of all patches */
-	struct bk__view *old_view;          /* NULL if the view stays */
+	BK__ARRAY(struct bk__span *) stale, fresh; /* the old and the new spans of all patches */
+	struct bk__view *old_view;                 /* NULL if the view stays */
 
 	struct bk__grave grave;
-	struct bk_region *dead_regions;
 
 	/* Atomic; written by readers, hence in lines of their own. */
 	uint64_t unclaimed_reads __attribute__((aligned(64)));
@@ -199,7 +288,7 @@ struct bk_listener {
 /* A range that some region of a space would answer if no other were there. */
 struct bk__item {
 	uint64_t first, last;
-	uint64_t add;             /* address + add = offset that the handler sees (modulo 2^64) */
+	uint64_t origin;          /* as in a span */
 	struct bk_region *region; /* who answers in the end, never a nested one */
 	uint64_t rank;            /* of the space's own region, like the priority */
 	int priority;
@@ -208,21 +297,24 @@ struct bk__item {
 /* A span to be. */
 struct bk__piece {
 	uint64_t first, last;
-	uint64_t add;
+	uint64_t origin;
 	struct bk_region *region;
 };
 
-enum { BK__POOL_CLASSES = 48 };
+enum { BK__POOL_CLASSES = 48, BK__ROW_CLASSES = 40 };
+
+/* Objects of one size, out of slabs that stay until the domain goes. */
+struct bk__pool {
+	void *free; /* linked by their first word */
+	struct bk__slab *slabs;
+	size_t count; /* of objects in the newest slab */
+};
 
 struct bk_domain {
-	struct bk__snapshot *snapshot; /* published */
-
-	/* An error-checking one: a listener that commits gets -EDEADLK. Not in the line that readers read. */
-	pthread_mutex_t commit_lock __attribute__((aligned(64)));
+	/* An error-checking one: a listener that commits gets -EDEADLK. */
+	pthread_mutex_t commit_lock;
 	struct bk_space *spaces;
 	size_t space_count;
-	size_t slots_used; /* the highest slot ever used, plus one */
-	BK__ARRAY(size_t) free_slots;
 	uint64_t next_region_id; /* atomic */
 	uint64_t epoch;
 
@@ -231,46 +323,57 @@ struct bk_domain {
 	BK__ARRAY(struct bk__item) items;
 	BK__ARRAY(struct bk__item *) heap;
 	BK__ARRAY(struct bk__piece) pieces;
-	BK__ARRAY(struct bk__span *) born, died; /* spans of this commit */
+	BK__ARRAY(struct bk__span *) gathered; /* what new leaves are filled with */
+	/* What this commit made, and what it made unreachable. */
+	BK__ARRAY(struct bk__span *) born, died;
+	BK__ARRAY(struct bk__leaf *) born_leaves, died_leaves;
+	BK__ARRAY(struct bk__row) born_rows, died_rows;
 
 	/* Memory that commits need again and again, see store.c. */
-	struct bk__view *pool[BK__POOL_CLASSES];
-	size_t pool_bytes;
+	struct bk__view *views[BK__POOL_CLASSES];
+	size_t view_bytes;           /* in there */
 	struct bk__span *free_spans; /* linked by `opaque` */
-	struct bk__slab *slabs;
-	size_t slab_count;
+	struct bk__page *pages;
+	size_t page_count; /* in the newest slab of them */
+	struct bk__pool leaves;
+	struct bk__pool rows[BK__ROW_CLASSES]; /* of 8 << class bytes */
 
 	/* Reclaim, see reclaim.c. */
 	pthread_mutex_t reclaim_lock; /* the innermost */
 	pthread_cond_t reclaim_wake, reclaim_done;
 	pthread_t reclaimer;
-	struct bk__grave *graves, **last_grave;
-	size_t grave_count, grave_bytes; /* not yet reclaimed */
-	uint64_t buried, dug;            /* sequence numbers */
+	struct bk__grave *graves, **last_grave; /* that wait for readers */
+	struct bk__grave *ready, **last_ready;  /* that wait to be buried */
+	size_t grave_count, grave_bytes;        /* not yet reclaimed */
+	uint64_t buried, dug;                   /* sequence numbers */
 	bool reclaim_now, reclaim_stop;
 };
 
 /* domain.c */
 int bk__lock(struct bk_domain *domain); /* the commit lock: 0, or -EDEADLK in a listener */
 void bk__unlock(struct bk_domain *domain);
-/* A slot of the published snapshot, showing the empty view. 0 or -ENOMEM. */
-int bk__slot_take(struct bk_domain *domain, size_t *slot);
-void bk__slot_give(struct bk_domain *domain, size_t slot);
 
 /* store.c: all under the commit lock */
 struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes);
 void bk__view_free(struct bk_domain *domain, struct bk__view *view);
-size_t bk__view_bytes(const struct bk__view *view); /* what it fills */
 struct bk__span *bk__span_alloc(struct bk_domain *domain);
 void bk__span_free(struct bk_domain *domain, struct bk__span *span);
+struct bk__leaf *bk__leaf_alloc(struct bk_domain *domain);
+void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf);
+/* 2^log2_slots slots that are to be filled. */
+struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots);
+/* A list of so many spans that are to be filled in; its head, slot and count are there. */
+struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count);
+void bk__row_free(struct bk_domain *domain, struct bk__row row); /* slots or list */
 void bk__store_destroy(struct bk_domain *domain);
-struct bk__snapshot *bk__snapshot_alloc(size_t capacity);
 
 /* reclaim.c */
 int bk__reclaim_start(struct bk_domain *domain);
 void bk__reclaim_stop(struct bk_domain *domain);
-/* Buries it when no reader can be inside; `now`: do not wait for company. */
+/* Reclaims it when no reader can be inside; `now`: does not wait for company. */
 void bk__dig(struct bk_domain *domain, struct bk__grave *grave, size_t bytes, bool now);
+/* Buries some of what has been reclaimed, or all. Commit lock held. */
+void bk__bury(struct bk_domain *domain, bool all);
 /* Gives reclaim time to catch up, outside any read and never for long. */
 void bk__settle(struct bk_domain *domain);
 /* What must come before the read of a thread that is not BK__READER_READY. 0 or -ENOMEM. */
@@ -297,19 +400,35 @@ int bk__regions_visit_at(const struct bk_space *space, uint64_t address,
 			 int (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
 /* view.c: under the commit lock, but for the first */
-size_t bk__view_find(const struct bk__view *view,
-		     uint64_t address); /* the first span that ends at or after it */
-/* The same, where the last span that begins at or below the address is known to be one of `count` from `low`
- * on. */
-size_t bk__view_find_in(const struct bk__view *view, size_t low, size_t count, uint64_t address);
+struct bk__cursor bk__view_find(const struct bk__view *view,
+				uint64_t address); /* at the first span that ends at or after it */
+static inline struct bk__cursor bk__view_begin(const struct bk__view *view)
+{
+	return (struct bk__cursor){ view, 0, 0 };
+}
 /* domain->items becomes what the regions would answer in [first, last], by first address. 0 or -ENOMEM. */
 int bk__view_items(struct bk_space *space, uint64_t first, uint64_t last);
 /* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */
 int bk__view_update(struct bk_space *space);
-/* The addresses that a patch of one view into the next is about. */
-struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk__view *old,
-				 const struct bk__view *new);
+/* The addresses that a patch is about. */
+struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__patch *patch);
+/* Frees all that the view is made of. */
+void bk__view_destroy(struct bk_domain *domain, struct bk__view *view);
+size_t bk__view_bytes(const struct bk__view *view); /* what it fills itself */
 void bk__span_flat(const struct bk__span *span, struct bk_flat *flat);
+/* Of `count` numbers in order, at least one: the place of the last that is no higher, or 0. */
+static inline size_t bk__search(const uint64_t *numbers, size_t count, uint64_t wanted)
+{
+	const uint64_t *base = numbers;
+
+	while (count > 1) { /* without a branch to mispredict */
+		size_t half = count / 2;
+
+		base = base[half] <= wanted ? base + half : base;
+		count -= half;
+	}
+	return (size_t)(base - numbers);
+}
 
 /* listener.c: under the commit lock */
 void bk__listeners_tell(struct bk_domain *domain);
@@ -320,11 +439,10 @@ int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 int bk__plain_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 int bk__plain_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 
-static inline struct bk__view *bk__view_of(const struct bk_space *space)
+/* What a reader shall see of a space. */
+static inline const struct bk__view *bk__view_of(const struct bk_space *space)
 {
-	struct bk__snapshot *snapshot = bk__subscribe(space->domain->snapshot);
-
-	return bk__subscribe(*(struct bk__view **)((char *)snapshot + space->view_at));
+	return bk__settled(bk__subscribe(space->published));
 }
 
 #endif

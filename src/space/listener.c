@@ -7,18 +7,19 @@
 
 static bool wanted(const struct bk_listener *listener, const struct bk__span *span)
 {
-	return !listener->ops->mapped_only || span->region->kind == BK_REGION_MAPPED;
+	return !listener->ops->mapped_only || bk__rest(span)->region->kind == BK_REGION_MAPPED;
 }
 
-/* Within a patch a span that stays is the same object in both views; both are in address order. */
+/* Within a patch a span that stays is the same object among the old and the new; both are in address order.
+ */
 struct walk {
 	struct bk__span *const *old, *const *old_end, *const *new, *const *new_end;
 };
 
 static struct walk walk_of(const struct bk_space *space, const struct bk__patch *patch)
 {
-	struct bk__span *const *old = space->old_view->spans + patch->at;
-	struct bk__span *const *new = space->view->spans + patch->new_at;
+	struct bk__span *const *old = space->stale.at + patch->at;
+	struct bk__span *const *new = space->fresh.at + patch->new_at;
 
 	return (struct walk){ old, old + patch->count, new, new + patch->new_count };
 }
@@ -29,7 +30,7 @@ static const struct bk__span *next_change(struct walk *walk, bool *removed)
 	while (walk->old < walk->old_end && walk->new < walk->new_end && * walk->old == *walk->new)
 		walk->old++, walk->new ++;
 	if (walk->old < walk->old_end &&
-	    (walk->new == walk->new_end || (*walk->old)->first <= (*walk->new)->first)) {
+	    (walk->new == walk->new_end || bk__span_first(*walk->old) <= bk__span_first(*walk->new))) {
 		*removed = true;
 		return *walk->old++;
 	}
@@ -55,7 +56,7 @@ static void look(struct bk_listener *listener, bool *overlap)
 				continue;
 			listener->changed = true;
 			/* They come by first address, so only the latest of the others can reach this one. */
-			if (last_of[!removed] && bk__span_last(last_of[!removed]) >= span->first)
+			if (last_of[!removed] && bk__span_last(last_of[!removed]) >= bk__span_first(span))
 				*overlap = true;
 			last_of[removed] = span;
 		}
@@ -130,15 +131,16 @@ void bk__listeners_tell(struct bk_domain *domain)
 static void tell_all(const struct bk_listener *listener,
 		     void (*tell)(void *opaque, const struct bk_flat *flat))
 {
-	const struct bk__view *view = listener->space->view;
+	struct bk__cursor cursor = bk__view_begin(listener->space->view);
+	const struct bk__span *span;
 
 	begin(listener, false);
-	for (size_t i = 0; tell && i < view->count; i++) {
+	for (; tell && (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
 		struct bk_flat flat;
 
-		if (!wanted(listener, view->spans[i]))
+		if (!wanted(listener, span))
 			continue;
-		bk__span_flat(view->spans[i], &flat);
+		bk__span_flat(span, &flat);
 		tell(listener->opaque, &flat);
 	}
 	end(listener);

@@ -5,7 +5,16 @@
 #include <errno.h>
 #include <pthread.h>
 
+static unsigned long not_ready = 1;
+
 __thread enum bk__reader_state bk__reader_state = BK__READER_NEW;
+__thread unsigned long *bk__reader_ctr = &not_ready;
+
+void bk__reader_set(enum bk__reader_state state)
+{
+	bk__reader_state = state;
+	bk__reader_ctr = state == BK__READER_READY ? &URCU_TLS(urcu_memb_reader).ctr : &not_ready;
+}
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -16,7 +25,7 @@ static void thread_ends(void *unused)
 {
 	(void)unused;
 	urcu_memb_unregister_thread();
-	bk__reader_state = BK__READER_NEW;
+	bk__reader_set(BK__READER_NEW);
 }
 
 static void make_key(void)
@@ -37,7 +46,7 @@ int bk__reader_register(void)
 			return -ENOMEM;
 		urcu_memb_register_thread();
 	}
-	bk__reader_state = urcu_memb_has_sys_membarrier ? BK__READER_READY : BK__READER_HEAVY;
+	bk__reader_set(urcu_memb_has_sys_membarrier ? BK__READER_READY : BK__READER_HEAVY);
 	return 0;
 }
 

@@ -51,6 +51,12 @@ enum bk__reader_state {
 
 extern __thread enum bk__reader_state bk__reader_state;
 
+/* The thread's counter in liburcu if it is READY, else a number that says that it is inside, so that one
+ * test tells whether there is anything to do before a read. */
+extern __thread unsigned long *bk__reader_ctr;
+
+void bk__reader_set(enum bk__reader_state state);
+
 /* Makes what registration needs; a domain cannot be created without it. 0 or a negative errno. */
 int bk__reader_init(void);
 
@@ -71,14 +77,19 @@ static inline bool bk__read_ongoing(void)
 /* Is there nothing to do before the read but bk__read_lock? */
 static inline bool bk__ready(void)
 {
-	unsigned ongoing = URCU_TLS(urcu_memb_reader).ctr & URCU_GP_CTR_NEST_MASK;
-
-	return bk__likely((ongoing | bk__reader_state) == 0); /* READY is 0 */
+	return bk__likely(!(*bk__reader_ctr & URCU_GP_CTR_NEST_MASK));
 }
+
+#ifdef BK__TSAN
+#define bk__futex() __atomic_load_n(&urcu_memb_gp.futex, __ATOMIC_RELAXED)
+#else
+#define bk__futex() \
+	urcu_memb_gp.futex /* behind a barrier, and so read here; a test of it in one instruction */
+#endif
 
 static inline void bk__wake_waiter(void)
 {
-	if (bk__unlikely(__atomic_load_n(&urcu_memb_gp.futex, __ATOMIC_RELAXED) == -1))
+	if (bk__unlikely(bk__futex() == -1))
 		bk__reader_wake();
 }
 
@@ -91,7 +102,7 @@ static inline void bk__wake_waiter(void)
  */
 static inline void bk__read_lock(void)
 {
-	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
+	_CMM_STORE_SHARED(*bk__reader_ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
 	cmm_barrier();
 }
 
@@ -99,7 +110,7 @@ static inline void bk__read_unlock(void)
 {
 	bk__tsan_release();
 	cmm_barrier();
-	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, 0);
+	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, 0); /* a commit may have set the state by now */
 	cmm_barrier();
 	bk__wake_waiter();
 }
@@ -107,7 +118,7 @@ static inline void bk__read_unlock(void)
 /* The same for a registered thread on any system. */
 static inline void bk__heavy_read_lock(void)
 {
-	bk__read_lock();
+	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
 	urcu_memb_smp_mb_slave();
 }
 

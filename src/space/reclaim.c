@@ -5,10 +5,12 @@
  *
  * A commit must not wait for readers: it may run in a handler, or under a lock
  * that a handler of another thread waits for. It leaves a grave here, and the
- * thread buries them: at once where regions were removed, else by the hundred,
- * since to wake it and to wait for readers costs as much as ten commits. Who
- * commits faster than that is slowed down outside its reads, but never made
- * to wait for a given reader.
+ * thread takes care of them: at once where regions were removed, else by the
+ * hundred, since to wake it and to wait for readers costs as much as ten
+ * commits. Memory that is free then is for later commits to take, a little
+ * each, so that the thread never holds their lock. Who commits faster than
+ * that is slowed down outside its reads, but never made to wait for a given
+ * reader.
  */
 #include "internal.h"
 
@@ -22,15 +24,41 @@ enum {
 	LIMIT_COUNT = 1024, /* graves beyond which a committing thread is slowed down */
 	LIMIT_BYTES = 64 << 20,
 	PATIENCE_NS = 10 * 1000 * 1000, /* the longest it is kept */
+	BURY_COUNT = 4, /* graves that a commit buries: more than it makes, and not much to do */
 };
 
-static void bury_all(struct bk_domain *domain, struct bk__grave *grave)
+/* Calls `released` for all regions in the graves. Returns the link at the end of the list. */
+static struct bk__grave **release_all(struct bk__grave **link)
 {
-	while (grave) {
-		struct bk__grave *next = grave->next;
+	for (; *link; link = &(*link)->next) {
+		while ((*link)->regions) {
+			struct bk_region *region = (*link)->regions;
 
+			(*link)->regions = region->next_dead;
+			bk__region_release(region);
+		}
+	}
+	return link;
+}
+
+void bk__bury(struct bk_domain *domain, bool all)
+{
+	struct bk__grave *graves, **link = &graves;
+
+	pthread_mutex_lock(&domain->reclaim_lock);
+	graves = domain->ready;
+	for (unsigned i = 0; *link && (all || i < BURY_COUNT); i++)
+		link = &(*link)->next;
+	domain->ready = *link;
+	if (!*link)
+		domain->last_ready = &domain->ready;
+	*link = NULL;
+	pthread_mutex_unlock(&domain->reclaim_lock);
+	while (graves) {
+		struct bk__grave *grave = graves;
+
+		graves = grave->next;
 		grave->bury(domain, grave);
-		grave = next;
 	}
 }
 
@@ -40,7 +68,7 @@ static void *reclaim(void *opaque)
 
 	pthread_mutex_lock(&domain->reclaim_lock);
 	for (;;) {
-		struct bk__grave *graves;
+		struct bk__grave *graves, **end;
 		size_t count, bytes;
 		uint64_t dug;
 
@@ -59,9 +87,12 @@ static void *reclaim(void *opaque)
 
 		if (graves)
 			bk__wait_for_readers();
-		bury_all(domain, graves);
+		end = release_all(&graves);
 
 		pthread_mutex_lock(&domain->reclaim_lock);
+		*domain->last_ready = graves;
+		if (graves)
+			domain->last_ready = end;
 		domain->grave_count -= count;
 		domain->grave_bytes -= bytes;
 		if (domain->grave_count >= WAKE_COUNT || domain->grave_bytes >= WAKE_BYTES)
@@ -80,6 +111,7 @@ int bk__reclaim_start(struct bk_domain *domain)
 	int error;
 
 	domain->last_grave = &domain->graves;
+	domain->last_ready = &domain->ready;
 	pthread_mutex_init(&domain->reclaim_lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -106,6 +138,7 @@ void bk__reclaim_stop(struct bk_domain *domain)
 	pthread_cond_signal(&domain->reclaim_wake);
 	pthread_mutex_unlock(&domain->reclaim_lock);
 	pthread_join(domain->reclaimer, NULL);
+	bk__bury(domain, true); /* nobody else is there, so the commit lock is not needed */
 	pthread_cond_destroy(&domain->reclaim_wake);
 	pthread_cond_destroy(&domain->reclaim_done);
 	pthread_mutex_destroy(&domain->reclaim_lock);
@@ -163,7 +196,7 @@ void bk__settle(struct bk_domain *domain)
 int bk__reader_prepare(struct bk_domain *domain)
 {
 	if (bk__reader_state == BK__READER_OWES && !bk__read_ongoing()) {
-		bk__reader_state = BK__READER_NEW; /* which registration finds to be done */
+		bk__reader_set(BK__READER_NEW); /* which registration finds to be done */
 		bk__settle(domain);
 	}
 	return bk__reader_state == BK__READER_NEW ? bk__reader_register() : 0;

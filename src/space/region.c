@@ -103,19 +103,19 @@ static void prepare_answer(struct bk_region *region)
 	const struct bk_region_ops *ops = region->ops;
 	unsigned widths = ops && ops->widths ? ops->widths : BK_WIDTH_ALL;
 
-	answer->region = region;
+	region->rest.region = region;
 	answer->opaque = region->opaque;
 	for (unsigned width = 1; width <= 8; width *= 2)
-		answer->accepts[width - 1] = widths & width;
+		answer->room[width - 1] = (widths & width) != 0;
 	if (ops) {
 		answer->read = ops->read ? ops->read : bk__no_read;
-		answer->write = ops->write ? ops->write : bk__no_write;
+		region->rest.write = ops->write ? ops->write : bk__no_write;
 	} else {
 		bool readonly = region->memory.attributes & BK_MEMORY_READONLY;
 
 		answer->opaque = region->memory.host;
 		answer->read = bk__plain_read;
-		answer->write = readonly ? bk__no_write : bk__plain_write;
+		region->rest.write = readonly ? bk__no_write : bk__plain_write;
 		region->base = 0;
 	}
 }

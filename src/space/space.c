@@ -19,15 +19,11 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
 	space->last = last;
 	space->by_place = bk__tree_by_place;
 	space->by_order = bk__tree_by_order;
-	space->view = &bk__empty_view;
+	space->empty.space = space;
+	space->view = space->published = &space->empty;
 	space->name = strdup(name ? name : "");
 	if (!space->name || bk__lock(domain))
 		goto out_of_memory;
-	if (bk__slot_take(domain, &space->slot)) {
-		bk__unlock(domain);
-		goto out_of_memory;
-	}
-	space->view_at = offsetof(struct bk__snapshot, views) + space->slot * sizeof(struct bk__view *);
 	space->next = domain->spaces;
 	space->link = &domain->spaces;
 	if (space->next)
@@ -47,20 +43,10 @@ static void bury_space(struct bk_domain *domain, struct bk__grave *grave)
 {
 	struct bk_space *space = bk__container(grave, struct bk_space, grave);
 
-	while (space->dead_regions) {
-		struct bk_region *region = space->dead_regions;
-
-		space->dead_regions = region->next_dead;
-		bk__region_release(region);
-	}
-	bk__lock(domain);
-	for (size_t i = 0; i < space->view->count; i++)
-		bk__span_free(domain, space->view->spans[i]);
-	bk__view_free(domain, space->view);
-	bk__slot_give(domain, space->slot);
-	bk__unlock(domain);
+	bk__view_destroy(domain, space->view);
 	free(space->dirty.at);
 	free(space->patches.at);
+	free(space->stale.at);
 	free(space->fresh.at);
 	free(space->name);
 	free(space);
@@ -77,14 +63,13 @@ int bk_space_destroy(struct bk_space *space)
 		bk__unlock(domain);
 		return -EBUSY;
 	}
-	/* One pointer changes: readers see it whole without a new snapshot, and this cannot fail. */
-	bk__publish(domain->snapshot->views[space->slot], &bk__empty_view);
+	bk__publish(space->published, &space->empty);
 	while (space->by_place.root) {
 		struct bk_region *region = bk__container(space->by_place.root, struct bk_region, by_place);
 
 		bk__region_unlink(region);
-		region->next_dead = space->dead_regions;
-		space->dead_regions = region;
+		region->next_dead = space->grave.regions;
+		space->grave.regions = region;
 	}
 	*space->link = space->next;
 	if (space->next)

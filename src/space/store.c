@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory of views and spans, kept for the next commit: fresh pages would cost more than the commit. */
+/* Memory of views and their parts, kept for the next commit: fresh pages would cost more than the commit. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 enum {
-	POOL_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
-	POOL_LIMIT = 64 << 20, /* bytes in the pool; what comes beyond is freed */
-	SPANS_PER_SLAB = 63,
-	SLABS_SMALL = 64,
-	HUGE_PAGE = 2 << 20, /* what is as large as that is put on huge pages, where the system has some */
+	VIEW_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
+	VIEW_LIMIT = 64 << 20, /* bytes of views that are kept; what comes beyond is freed */
+	SLAB_LEAST = 2048,     /* bytes of the first slab of a pool; each next one is twice as large */
+	HUGE_PAGE = 2 << 20,   /* what is as large as that is put on huge pages, where the system has some */
 };
 
 struct bk__slab {
 	struct bk__slab *next;
-	struct bk__span spans[] __attribute__((aligned(64)));
+	char objects[] __attribute__((aligned(64)));
 };
 
 _Static_assert(sizeof(struct bk__span) == 64, "a span is a cache line");
+_Static_assert(sizeof(struct bk__page) <= BK__PAGE_SIZE && BK__PAGE_SIZE - sizeof(struct bk__page) < 64,
+	       "a page of spans is a page");
+_Static_assert(offsetof(struct bk__list, head) == 0, "a list can stand for its head");
 
-/* Its arrays have no elements, but a place: C forbids to add even 0 to a null pointer. */
-static struct bk__span *no_spans[1];
-static uint64_t no_firsts[1];
-struct bk__view bk__empty_view = { .slots = no_spans, .firsts = no_firsts, .spans = no_spans };
+struct bk__list bk__nobody = { .slot = &bk__nobody.head };
 
 int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 {
@@ -44,20 +44,13 @@ int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 	return 0;
 }
 
-size_t bk__view_bytes(const struct bk__view *view)
-{
-	return view->count * (sizeof(view->spans[0]) + sizeof(view->firsts[0])) +
-	       view->slot_count * sizeof(view->slots[0]) +
-	       (view->windows[0].bucket_count + view->windows[1].bucket_count) * 2 * sizeof(uint32_t);
-}
-
 /* Lookups in a large view miss the TLB at almost every load. */
-static void *allocate(size_t bytes)
+static void *allocate(size_t alignment, size_t bytes)
 {
 	bool huge = bytes >= HUGE_PAGE;
 	void *memory;
 
-	if (posix_memalign(&memory, huge ? HUGE_PAGE : 64, bytes))
+	if (posix_memalign(&memory, huge ? HUGE_PAGE : alignment, bytes))
 		return NULL;
 #ifdef MADV_HUGEPAGE
 	if (huge)
@@ -66,57 +59,88 @@ static void *allocate(size_t bytes)
 	return memory;
 }
 
-struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
-{
-	unsigned class = POOL_LOWEST;
-	struct bk__view *view;
+/* ---- Objects of one size ---- */
 
-	while ((size_t)1 << class < bytes)
-		class ++;
-	view = domain->pool[class];
-	if (view) {
-		domain->pool[class] = view->next;
-		domain->pool_bytes -= (size_t)1 << class;
-	} else {
-		view = allocate((size_t)1 << class);
-		if (!view)
-			return NULL;
-		view->size_class = class;
-	}
-	return view;
+static void pool_free(struct bk__pool *pool, void *object)
+{
+	memcpy(object, &pool->free, sizeof(pool->free));
+	pool->free = object;
 }
 
-void bk__view_free(struct bk_domain *domain, struct bk__view *view)
+static void *pool_alloc(struct bk__pool *pool, size_t size)
 {
-	if (view == &bk__empty_view)
-		return;
-	if (domain->pool_bytes + ((size_t)1 << view->size_class) > POOL_LIMIT) {
-		free(view);
-		return;
+	void *object = pool->free;
+
+	if (!object) {
+		size_t count = pool->count ? pool->count * 2 : SLAB_LEAST / size;
+		struct bk__slab *slab;
+
+		if (count * size > HUGE_PAGE - sizeof(*slab))
+			count = (HUGE_PAGE - sizeof(*slab)) / size;
+		if (!count)
+			count = 1;
+		slab = allocate(64, sizeof(*slab) + count * size);
+		if (!slab)
+			return NULL;
+		slab->next = pool->slabs;
+		pool->slabs = slab;
+		pool->count = count;
+		while (count)
+			pool_free(pool, slab->objects + --count * size);
+		object = pool->free;
 	}
-	domain->pool_bytes += (size_t)1 << view->size_class;
-	view->next = domain->pool[view->size_class];
-	domain->pool[view->size_class] = view;
+	memcpy(&pool->free, object, sizeof(pool->free));
+	return object;
+}
+
+static void pool_destroy(struct bk__pool *pool)
+{
+	while (pool->slabs) {
+		struct bk__slab *slab = pool->slabs;
+
+		pool->slabs = slab->next;
+		free(slab);
+	}
+}
+
+/* ---- Spans, in pages ---- */
+
+/* A slab of pages, twice as large as the one before. 0 or -ENOMEM. */
+static int add_pages(struct bk_domain *domain)
+{
+	size_t count = domain->page_count ? domain->page_count * 2 : 1;
+	struct bk__page *pages;
+	struct bk__rest *rests;
+
+	if (count * BK__PAGE_SIZE > HUGE_PAGE)
+		count = HUGE_PAGE / BK__PAGE_SIZE;
+	pages = allocate(BK__PAGE_SIZE, count * BK__PAGE_SIZE);
+	rests = allocate(64, count * BK__PAGE_SPANS * sizeof(*rests));
+	if (!pages || !rests) {
+		free(pages);
+		free(rests);
+		return -ENOMEM;
+	}
+	pages->next = domain->pages;
+	domain->pages = pages;
+	domain->page_count = count;
+	for (size_t p = count; p--;) {
+		struct bk__page *page = (struct bk__page *)((char *)pages + p * BK__PAGE_SIZE);
+
+		page->rests = rests + p * BK__PAGE_SPANS;
+		for (size_t i = BK__PAGE_SPANS; i--;)
+			bk__span_free(domain, &page->spans[i]);
+	}
+	return 0;
 }
 
 struct bk__span *bk__span_alloc(struct bk_domain *domain)
 {
-	struct bk__span *span = domain->free_spans;
+	struct bk__span *span;
 
-	if (!span) {
-		size_t count =
-			domain->slab_count < SLABS_SMALL ? SPANS_PER_SLAB : HUGE_PAGE / sizeof(*span) - 1;
-		struct bk__slab *slab = allocate(sizeof(*slab) + count * sizeof(*span));
-
-		if (!slab)
-			return NULL;
-		slab->next = domain->slabs;
-		domain->slabs = slab;
-		domain->slab_count++;
-		while (count)
-			bk__span_free(domain, &slab->spans[--count]);
-		span = domain->free_spans;
-	}
+	if (!domain->free_spans && add_pages(domain))
+		return NULL;
+	span = domain->free_spans;
 	domain->free_spans = span->opaque;
 	return span;
 }
@@ -127,13 +151,92 @@ void bk__span_free(struct bk_domain *domain, struct bk__span *span)
 	domain->free_spans = span;
 }
 
-struct bk__snapshot *bk__snapshot_alloc(size_t capacity)
-{
-	struct bk__snapshot *snapshot = calloc(1, sizeof(*snapshot) + capacity * sizeof(snapshot->views[0]));
+/* ---- Leaves and rows ---- */
 
-	if (snapshot)
-		snapshot->capacity = capacity;
-	return snapshot;
+struct bk__leaf *bk__leaf_alloc(struct bk_domain *domain)
+{
+	return pool_alloc(&domain->leaves, sizeof(struct bk__leaf));
+}
+
+void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf)
+{
+	pool_free(&domain->leaves, leaf);
+}
+
+struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots)
+{
+	return pool_alloc(&domain->rows[log2_slots], sizeof(struct bk__span *) << log2_slots);
+}
+
+/* The pool for a list: the smallest whose rows are as long as that. */
+static unsigned list_class(size_t count)
+{
+	size_t bytes = sizeof(struct bk__list) + count * (sizeof(uint64_t) + sizeof(struct bk__span *));
+	unsigned class = 0;
+
+	while ((sizeof(struct bk__span *) << class) < bytes)
+		class ++;
+	return class;
+}
+
+struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count)
+{
+	struct bk__list *list = (struct bk__list *)bk__slots_alloc(domain, list_class(count));
+
+	if (list) {
+		memset(list, 0, sizeof(*list));
+		list->slot = &list->head;
+		list->count = count;
+		list->spans = (struct bk__span **)&list->firsts[count];
+	}
+	return list;
+}
+
+void bk__row_free(struct bk_domain *domain, struct bk__row row)
+{
+	if (row.log2_slots == 0 && !row.slots[0]->read) {
+		struct bk__list *list = (struct bk__list *)row.slots[0];
+
+		if (list != &bk__nobody)
+			pool_free(&domain->rows[list_class(list->count)], list);
+		return;
+	}
+	pool_free(&domain->rows[row.log2_slots], row.slots);
+}
+
+/* ---- Views ---- */
+
+struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
+{
+	unsigned class = VIEW_LOWEST;
+	struct bk__view *view;
+
+	while ((size_t)1 << class < bytes)
+		class ++;
+	view = domain->views[class];
+	if (view) {
+		domain->views[class] = view->next;
+		domain->view_bytes -= (size_t)1 << class;
+	} else {
+		view = allocate(64, (size_t)1 << class);
+		if (!view)
+			return NULL;
+		view->size_class = class;
+	}
+	return view;
+}
+
+void bk__view_free(struct bk_domain *domain, struct bk__view *view)
+{
+	if (!view->size_class) /* part of its space */
+		return;
+	if (domain->view_bytes + ((size_t)1 << view->size_class) > VIEW_LIMIT) {
+		free(view);
+		return;
+	}
+	domain->view_bytes += (size_t)1 << view->size_class;
+	view->next = domain->views[view->size_class];
+	domain->views[view->size_class] = view;
 }
 
 void bk__store_destroy(struct bk_domain *domain)
@@ -141,15 +244,19 @@ void bk__store_destroy(struct bk_domain *domain)
 	for (unsigned class = 0; class < BK__POOL_CLASSES; class ++) {
 		struct bk__view *view;
 
-		while ((view = domain->pool[class])) {
-			domain->pool[class] = view->next;
+		while ((view = domain->views[class])) {
+			domain->views[class] = view->next;
 			free(view);
 		}
 	}
-	while (domain->slabs) {
-		struct bk__slab *slab = domain->slabs;
+	while (domain->pages) {
+		struct bk__page *pages = domain->pages;
 
-		domain->slabs = slab->next;
-		free(slab);
+		domain->pages = pages->next;
+		free(pages->rests);
+		free(pages);
 	}
+	pool_destroy(&domain->leaves);
+	for (unsigned class = 0; class < BK__ROW_CLASSES; class ++)
+		pool_destroy(&domain->rows[class]);
 }

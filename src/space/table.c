@@ -2,141 +2,190 @@
 /* Building the table of a view, and carrying it over from the view before. */
 #include "table.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum {
-	SPARE_BUCKETS = 32, /* of a window, beyond one for each span */
-	SLOTS_PER_SPAN = 4, /* what a table may take, all in all */
-	SPARE_SLOTS = 1024,
-	BUCKET_SLOTS = 4096,  /* what one bucket may take ... */
-	SLOTS_PER_START = 64, /* ... for each span that begins in it */
-	BUCKET_SLOTS_LEAST = 256,
+	SPARE_BUCKETS = 32,  /* of a window, beyond one for each span */
+	SLOTS_PER_START = 8, /* what a row may take for each span that begins in its bucket ... */
+	SLOTS_LEAST = 16,    /* ... if that is not less */
+	LOG2_SLOTS_MOST = 12,
+	OUTSIDE_LEAST = 8, /* so few spans outside the windows are no reason to choose others */
 };
-
-/* Takes no access. */
-static struct bk__span nobody = { .length = 0 };
-
-static size_t slot_limit(size_t count)
-{
-	return count * SLOTS_PER_SPAN + SPARE_SLOTS;
-}
 
 static size_t bucket_limit(size_t count)
 {
 	return count + SPARE_BUCKETS;
 }
 
-static size_t bucket_room(size_t count)
+static size_t entry_count(const struct bk__view *view)
 {
-	return bucket_limit(count) + SPARE_BUCKETS; /* in both windows */
+	return view->windows[0].count + view->windows[1].count;
 }
 
-static size_t bucket_total(const struct bk__view *view)
+static size_t entry_limit(size_t count)
 {
-	return view->windows[0].bucket_count + view->windows[1].bucket_count;
+	return bucket_limit(count) + SPARE_BUCKETS; /* of both windows */
 }
 
-size_t bk__table_view_bytes(size_t count)
+size_t bk__table_room(size_t count, const struct bk__view *old)
 {
-	return sizeof(struct bk__view) + count * (sizeof(struct bk__span *) + sizeof(uint64_t)) +
-	       slot_limit(count) * sizeof(struct bk__span *) + bucket_room(count) * 2 * sizeof(uint32_t);
+	size_t kept = entry_count(old), limit = entry_limit(count);
+
+	return kept > limit && kept <= limit * 2 ? kept : limit;
 }
 
-static void no_windows(struct bk__view *view)
+static uint64_t bucket_first(const struct bk__window *window, size_t bucket)
 {
-	uint32_t *buckets = (uint32_t *)(view->firsts + view->count);
-
-	for (unsigned i = 0; i < 2; i++)
-		view->windows[i] = (struct bk__window){ .buckets = buckets,
-							.begun = buckets + bucket_room(view->count) };
-	view->slot_count = 0;
+	return window->base + ((uint64_t)bucket << window->shift);
 }
 
-void bk__table_lay_out(struct bk__view *view, size_t count)
+static uint64_t bucket_mask(const struct bk__window *window)
 {
-	view->count = count;
-	view->spans = view->memory;
-	view->slots = view->spans + count;
-	view->firsts = (uint64_t *)(view->slots + slot_limit(count));
-	no_windows(view);
+	return ((uint64_t)1 << window->shift) - 1;
 }
 
-/* The log2 of the slot size that tells apart the spans which begin in the
- * bucket; if the bucket cannot afford that, they count as missed. */
-static unsigned slot_shift(const struct bk__view *view, const struct bk__window *window, uint64_t first,
-			   size_t *missed)
+static bool covers(const struct bk__window *window, uint64_t address)
 {
-	uint64_t last = first + window->bucket_mask, offsets = 0;
-	size_t starts = 0, limit;
-	unsigned shift = window->shift, finest;
+	return (address - window->base) >> window->shift < window->count;
+}
 
-	for (size_t i = bk__view_find(view, first); i < view->count && view->firsts[i] <= last; i++) {
-		if (view->firsts[i] > first) {
-			offsets |= view->firsts[i] - first;
+static bool inside(const struct bk__view *view, uint64_t address)
+{
+	return covers(&view->windows[0], address) || covers(&view->windows[1], address);
+}
+
+/* ---- Rows ---- */
+
+/* The log2 of how many slots tell apart spans that begin in a bucket, if these are all the bits of their
+ * offsets in it. */
+static unsigned log2_slots(uint64_t offsets, unsigned bucket_shift)
+{
+	return offsets ? bucket_shift - (unsigned)__builtin_ctzll(offsets) : 0;
+}
+
+/* May `starts` spans that begin in a bucket have so many slots? */
+static bool affordable(unsigned log2, size_t starts)
+{
+	size_t limit = starts * SLOTS_PER_START;
+
+	return log2 <= LOG2_SLOTS_MOST && (size_t)1 << log2 <= (limit > SLOTS_LEAST ? limit : SLOTS_LEAST);
+}
+
+static struct bk__row row_of(const struct bk__window *window, size_t bucket, uint64_t entry)
+{
+	unsigned shift = entry & BK__SHIFT_MASK;
+
+	return (struct bk__row){ bk__entry_slot(entry, (uint64_t)bucket << window->shift),
+				 window->shift - shift };
+}
+
+static uint64_t entry_of(const struct bk__window *window, size_t bucket, struct bk__row row)
+{
+	unsigned shift = window->shift - row.log2_slots;
+	uint64_t before = ((uint64_t)bucket << row.log2_slots) * sizeof(struct bk__span *);
+
+	return ((uint64_t)(uintptr_t)row.slots - before) << BK__SHIFT_BITS | shift;
+}
+
+static int list_row(struct bk_domain *domain, struct bk__cursor cursor, size_t count, struct bk__row *row)
+{
+	struct bk__list *list = bk__list_alloc(domain, count);
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++, bk__cursor_next(&cursor)) {
+		list->spans[i] = bk__cursor_span(&cursor);
+		list->firsts[i] = bk__span_first(list->spans[i]);
+	}
+	*row = (struct bk__row){ &list->slot, 0 };
+	return 0;
+}
+
+static int slots_row(struct bk_domain *domain, struct bk__cursor cursor, uint64_t first, unsigned slot_shift,
+		     unsigned log2, struct bk__row *row)
+{
+	struct bk__span **slots = bk__slots_alloc(domain, log2), *span = bk__cursor_span(&cursor);
+
+	if (!slots)
+		return -ENOMEM;
+	for (size_t slot = 0; slot < (size_t)1 << log2; slot++) {
+		uint64_t from = first + ((uint64_t)slot << slot_shift);
+
+		while (span && bk__span_last(span) < from) {
+			bk__cursor_next(&cursor);
+			span = bk__cursor_span(&cursor);
+		}
+		slots[slot] = span && bk__span_first(span) <= from ? span : &bk__nobody.head;
+	}
+	*row = (struct bk__row){ slots, log2 };
+	return 0;
+}
+
+/* Gives a bucket the row that the leaves call for. 0 or -ENOMEM. */
+static int fill_bucket(struct bk_space *space, const struct bk__window *window, uint64_t *entries,
+		       size_t bucket)
+{
+	struct bk_domain *domain = space->domain;
+	uint64_t first = bucket_first(window, bucket), last = first + bucket_mask(window), offsets = 0;
+	struct bk__cursor cursor = bk__view_find(space->view, first), begin = cursor;
+	size_t count = 0, starts = 0;
+	struct bk__span *span;
+	struct bk__row row = { &bk__nobody.slot, 0 };
+	unsigned log2;
+	int error = 0;
+
+	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
+		count++;
+		if (bk__span_first(span) > first) {
+			offsets |= bk__span_first(span) - first;
 			starts++;
 		}
 	}
-	if (!starts)
-		return shift;
-	limit = SLOTS_PER_START * starts;
-	limit = limit < BUCKET_SLOTS_LEAST ? BUCKET_SLOTS_LEAST : limit > BUCKET_SLOTS ? BUCKET_SLOTS : limit;
-	finest = (unsigned)__builtin_ctzll(offsets);
-	while (shift > finest && (uint64_t)1 << (window->shift - shift + 1) <= limit)
-		shift--;
-	if (shift > finest)
-		*missed += starts;
-	return shift;
+	if (bk__reserve(&domain->born_rows, 1))
+		return -ENOMEM;
+	log2 = log2_slots(offsets, window->shift);
+	if (count && affordable(log2, starts))
+		error = slots_row(domain, begin, first, window->shift - log2, log2, &row);
+	else if (count)
+		error = list_row(domain, begin, count, &row);
+	if (error)
+		return error;
+	domain->born_rows.at[domain->born_rows.count++] = row;
+	entries[bucket] = entry_of(window, bucket, row);
+	return 0;
 }
 
-/* Fills one bucket, in place if its slots suffice, else behind the others.
- * False if there is no room there. */
-static bool fill_bucket(struct bk__view *view, const struct bk__window *window, size_t bucket, bool in_place,
-			size_t *missed)
+void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
+		    struct bk_domain *domain)
 {
-	uint32_t *entry = &window->buckets[bucket];
-	uint64_t first = window->base + ((uint64_t)bucket << window->shift);
-	unsigned shift = slot_shift(view, window, first, missed);
-	size_t count, at, i;
+	const uint64_t *entries = view->entries;
 
-	/* Slots finer than need be do no harm, and who left may come back. */
-	if (in_place && shift >= (*entry & BK__SLOT_SHIFT_MASK)) {
-		shift = *entry & BK__SLOT_SHIFT_MASK;
-		count = (size_t)1 << (window->shift - shift);
-		at = *entry >> BK__SLOT_SHIFT_BITS;
-	} else {
-		count = (size_t)1 << (window->shift - shift);
-		at = view->slot_count;
-		if (count > slot_limit(view->count) - at || at + count > UINT32_MAX >> BK__SLOT_SHIFT_BITS)
-			return false;
-		view->slot_count += count;
+	for (unsigned w = 0; w < 2; w++) {
+		for (size_t i = 0; i < view->windows[w].count; i++)
+			visit(domain, row_of(&view->windows[w], i, entries[i]));
+		entries += view->windows[w].count;
 	}
-	*entry = (uint32_t)(at << BK__SLOT_SHIFT_BITS | shift);
-	i = bk__view_find(view, first);
-	window->begun[bucket] = (uint32_t)(i + (i < view->count && view->firsts[i] <= first));
-	for (size_t slot = 0; slot < count; slot++) {
-		uint64_t from = first + ((uint64_t)slot << shift);
-
-		/* The span that holds the slot's first byte, else one that begins in the slot. None
-		 * outside it: such a one could go without a patch that touches this bucket. */
-		while (i < view->count && bk__span_last(view->spans[i]) < from)
-			i++;
-		if (i < view->count && view->firsts[i] <= from + (((uint64_t)1 << shift) - 1))
-			view->slots[at + slot] = view->spans[i];
-		else
-			view->slots[at + slot] = &nobody;
-	}
-	return true;
 }
 
-/* A run of spans of the view. */
+/* ---- Where the windows are ---- */
+
+/* A run of spans of the view, by number. */
 struct part {
 	size_t at, count;
 };
 
+/* The first addresses of all spans of a view, and what is made of them. */
+struct plan {
+	const uint64_t *firsts;
+	const struct bk__view *view;
+	struct part parts[2]; /* a window for each that has spans */
+	unsigned left_out;    /* twentieths of each part that may lie outside its window */
+};
+
 /* The `wanted` spans of a part that begin in the smallest range of addresses. */
-static struct part closest(const struct bk__view *view, struct part part, size_t wanted)
+static struct part closest(const uint64_t *firsts, struct part part, size_t wanted)
 {
-	const uint64_t *firsts = view->firsts;
 	size_t best = part.at;
 
 	for (size_t i = part.at; i + wanted <= part.at + part.count; i++) {
@@ -146,160 +195,219 @@ static struct part closest(const struct bk__view *view, struct part part, size_t
 	return (struct part){ best, wanted };
 }
 
-/* Makes a window over a run of spans. Returns how many of them are left to
- * searches because their slots do not tell them apart. */
-static size_t build_window(struct bk__view *view, struct bk__window *window, struct part part)
+static struct part part_of(const struct plan *plan, unsigned i)
 {
-	const struct bk__span *end = view->spans[part.at + part.count - 1];
-	uint64_t first = view->firsts[part.at], last;
-	size_t missed = 0;
+	struct part part = plan->parts[i];
+
+	return closest(plan->firsts, part, part.count - part.count * plan->left_out / 20);
+}
+
+static struct bk__window window_over(const struct plan *plan, struct part part)
+{
+	uint64_t first = plan->firsts[part.at], last_first = plan->firsts[part.at + part.count - 1], last;
+	struct bk__cursor cursor = bk__view_find(plan->view, last_first);
+	const struct bk__span *end = bk__cursor_span(&cursor);
+	struct bk__window window = { 0 };
 
 	/* All of the last span, unless it alone would make the buckets too coarse. */
-	last = end->length > end->first - first ? end->first : bk__span_last(end);
-	window->shift = 0;
-	while ((last >> window->shift) - (first >> window->shift) >= bucket_limit(part.count))
-		window->shift++;
-	window->base = first >> window->shift << window->shift;
-	window->bucket_mask = ((uint64_t)1 << window->shift) - 1;
-	window->bucket_count = (size_t)((last - window->base) >> window->shift) + 1;
-	for (size_t i = 0; i < window->bucket_count; i++) {
-		if (!fill_bucket(view, window, i, false, &missed)) {
-			window->bucket_count = i; /* the rest is left to searches */
-			return part.count;
+	last = bk__rest(end)->length > last_first - first ? last_first : bk__span_last(end);
+	while ((last >> window.shift) - (first >> window.shift) >= bucket_limit(part.count))
+		window.shift++;
+	window.base = first >> window.shift << window.shift;
+	window.count = (size_t)((last - window.base) >> window.shift) + 1;
+	return window;
+}
+
+/* How many spans of a part no slots would tell apart. */
+static size_t crowded(const struct plan *plan, struct part part, const struct bk__window *window)
+{
+	size_t missed = 0, i = part.at;
+
+	while (i < part.at + part.count) {
+		uint64_t bucket = (plan->firsts[i] - window->base) >> window->shift, offsets = 0;
+		size_t starts = 0;
+
+		for (;
+		     i < part.at + part.count && (plan->firsts[i] - window->base) >> window->shift == bucket;
+		     i++) {
+			uint64_t offset = plan->firsts[i] & bucket_mask(window);
+
+			offsets |= offset;
+			starts += offset > 0;
 		}
+		if (!affordable(log2_slots(offsets, window->shift), starts))
+			missed += starts;
 	}
 	return missed;
 }
 
-/* Makes windows over one or two parts of the view, without `left_out` twentieths of each. */
-static size_t build(struct bk__view *view, const struct part parts[2], unsigned left_out)
+/* How many spans the plan leaves to something slower than slots. */
+static size_t missed_by(const struct plan *plan)
 {
 	size_t missed = 0;
 
-	no_windows(view);
-	for (unsigned i = 0; i < 2 && parts[i].count; i++) {
-		struct part part = closest(view, parts[i], parts[i].count - parts[i].count * left_out / 20);
+	for (unsigned i = 0; i < 2 && plan->parts[i].count; i++) {
+		struct part part = part_of(plan, i);
+		struct bk__window window = window_over(plan, part);
 
-		view->windows[i].buckets = view->windows[0].buckets + view->windows[0].bucket_count;
-		view->windows[i].begun = view->windows[0].begun + view->windows[0].bucket_count;
-		missed += parts[i].count - part.count + build_window(view, &view->windows[i], part);
+		missed += plan->parts[i].count - part.count + crowded(plan, part, &window);
 	}
 	return missed;
 }
 
-void bk__table_build(struct bk__view *view)
+static void choose_windows(struct bk__view *view, const uint64_t *firsts)
 {
 	/* Spans that lie far from the others make the buckets coarse. If many do, the view is cut
 	 * at its widest gap; if few do, they are left out. */
-	struct part plans[2][2] = { { { 0, view->count } } };
-	size_t cut = 1, best = 0, best_missed = SIZE_MAX;
+	struct plan best = { 0 };
+	size_t cut = 1, best_missed = SIZE_MAX;
 
-	no_windows(view);
-	view->built_count = view->count;
-	if (view->count < 2)
-		return;
 	for (size_t i = 1; i < view->count; i++) {
-		if (view->firsts[i] - view->firsts[i - 1] > view->firsts[cut] - view->firsts[cut - 1])
+		if (firsts[i] - firsts[i - 1] > firsts[cut] - firsts[cut - 1])
 			cut = i;
 	}
-	plans[1][0] = (struct part){ 0, cut };
-	plans[1][1] = (struct part){ cut, view->count - cut };
-	for (size_t i = 0; i < 4; i++) {
-		size_t missed = build(view, plans[i / 2], i % 2);
+	for (unsigned i = 0; i < 4 && best_missed > view->count / 20; i++) {
+		struct plan plan = { .firsts = firsts, .view = view, .left_out = i % 2 };
+		size_t missed;
 
-		if (missed <= view->count / 20)
-			return;
+		plan.parts[0] = (struct part){ 0, i < 2 ? view->count : cut };
+		plan.parts[1] = (struct part){ cut, i < 2 ? 0 : view->count - cut };
+		missed = missed_by(&plan);
 		if (missed < best_missed) {
-			best = i;
+			best = plan;
 			best_missed = missed;
 		}
 	}
-	if (best != 3)
-		build(view, plans[best / 2], best % 2);
+	for (unsigned i = 0; i < 2 && best.parts[i].count; i++)
+		view->windows[i] = window_over(&best, part_of(&best, i));
 }
 
-/* Fills the buckets that a range of addresses touches. False if the table is to be made anew. */
-static bool patch_window(struct bk__view *view, const struct bk__window *window, struct bk__range range,
-			 size_t *touched)
+static void no_windows(struct bk__view *view)
 {
-	size_t bucket, last, missed = 0;
-	uint64_t end;
-
-	if (!window->bucket_count)
-		return true;
-	end = window->base + ((uint64_t)(window->bucket_count - 1) << window->shift) + window->bucket_mask;
-	if (range.last < window->base || range.first > end)
-		return true;
-	bucket = range.first < window->base ? 0 : (size_t)((range.first - window->base) >> window->shift);
-	last = range.last > end ? window->bucket_count - 1
-				: (size_t)((range.last - window->base) >> window->shift);
-	*touched += last - bucket + 1;
-	if (*touched > bucket_total(view) / 2)
-		return false;
-	for (; bucket <= last; bucket++) {
-		if (!fill_bucket(view, window, bucket, true, &missed))
-			return false;
-	}
-	return true;
+	memset(view->windows, 0, sizeof(view->windows));
+	view->outside = view->built_outside = view->count;
+	view->built_count = view->count;
 }
 
-/* Spans that come or go count for the buckets behind them; those that they touch are filled later. */
-static void patch_begun(const struct bk__window *window, const struct bk__window *old_window,
-			const struct bk__view *view, const struct bk__view *old,
-			const struct bk__patch *patches, size_t count)
+int bk__table_build(struct bk_space *space)
 {
-	size_t bucket = 0;
-	uint32_t more = 0;
+	struct bk__view *view = space->view;
+	uint64_t *entries = view->entries, *firsts = view->entries;
+	struct bk__cursor cursor;
+	size_t n = 0;
 
-	for (size_t i = 0; i <= count; i++) {
-		size_t end = window->bucket_count;
-
-		if (i < count) {
-			uint64_t last = bk__patch_range(&patches[i], old, view).last;
-			uint64_t in = (last - window->base) >> window->shift;
-
-			if (last < window->base)
-				end = 0;
-			else if (in < end)
-				end = (size_t)in + 1;
+	no_windows(view);
+	if (!view->count)
+		return 0;
+	/* They have room where the entries go. */
+	for (size_t i = 0; i < view->leaf_count; n += view->leaves[i++]->count)
+		memcpy(&firsts[n], view->leaves[i]->firsts, view->leaves[i]->count * sizeof(*firsts));
+	choose_windows(view, firsts);
+	for (unsigned w = 0; w < 2; w++) {
+		for (size_t i = 0; i < view->windows[w].count; i++) {
+			if (fill_bucket(space, &view->windows[w], entries, i))
+				return -ENOMEM;
 		}
-		for (; bucket < end; bucket++)
-			window->begun[bucket] = old_window->begun[bucket] + more;
-		if (i < count)
-			more += (uint32_t)(patches[i].new_count - patches[i].count);
+		entries += view->windows[w].count;
 	}
+	view->outside = 0;
+	for (cursor = bk__view_begin(view); bk__cursor_span(&cursor); bk__cursor_next(&cursor))
+		view->outside += !inside(view, bk__span_first(bk__cursor_span(&cursor)));
+	view->built_outside = view->outside;
+	return 0;
 }
 
-void bk__table_patch(struct bk__view *view, const struct bk__view *old, const struct bk__patch *patches,
-		     size_t count)
-{
-	size_t buckets = bucket_total(old), touched = 0;
+/* ---- From the old view to the new ---- */
 
-	if (buckets == 0 || old->slot_count > slot_limit(view->count) ||
-	    buckets > bucket_limit(view->count) || view->count > old->built_count * 2) {
-		bk__table_build(view);
+static size_t count_outside(const struct bk__view *view, struct bk__span *const *spans, size_t count)
+{
+	size_t outside = 0;
+
+	for (size_t i = 0; i < count; i++)
+		outside += !inside(view, bk__span_first(spans[i]));
+	return outside;
+}
+
+/* Are the windows of the old view good for the new one? */
+static bool windows_fit(const struct bk__view *view, const struct bk__view *old)
+{
+	return entry_count(old) && entry_count(old) <= entry_limit(view->count) * 2 &&
+	       view->count <= old->built_count * 2 &&
+	       view->outside <= view->count / 16 + old->built_outside * 2 + OUTSIDE_LEAST;
+}
+
+/* Buckets that a range of addresses touches, [first, last]; none if first > last. */
+static void touched(const struct bk__window *window, struct bk__range range, size_t *first, size_t *last)
+{
+	uint64_t end = window->count ? bucket_first(window, window->count - 1) + bucket_mask(window) : 0;
+
+	*first = 1;
+	*last = 0;
+	if (!window->count || range.last < window->base || range.first > end)
 		return;
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		size_t before = i ? old->windows[0].bucket_count : 0;
-		uint32_t *to = view->windows[0].buckets + before, *begun = view->windows[0].begun + before;
+	*first = range.first < window->base ? 0 : (size_t)((range.first - window->base) >> window->shift);
+	*last = range.last > end ? window->count - 1 : (size_t)((range.last - window->base) >> window->shift);
+}
 
-		view->windows[i] = old->windows[i];
-		view->windows[i].buckets = to;
-		view->windows[i].begun = begun;
-		patch_begun(&view->windows[i], &old->windows[i], view, old, patches, count);
-	}
-	memcpy(view->windows[0].buckets, old->windows[0].buckets, buckets * sizeof(uint32_t));
-	memcpy(view->slots, old->slots, old->slot_count * sizeof(view->slots[0]));
-	view->slot_count = old->slot_count;
-	view->built_count = old->built_count;
-	for (size_t i = 0; i < count; i++) {
-		struct bk__range range = bk__patch_range(&patches[i], old, view);
+static int refill(struct bk_space *space, const struct bk__window *window, uint64_t *entries,
+		  const uint64_t *old_entries)
+{
+	struct bk_domain *domain = space->domain;
+	size_t next = 0, first, last;
 
-		if (!patch_window(view, &view->windows[0], range, &touched) ||
-		    !patch_window(view, &view->windows[1], range, &touched)) {
-			bk__table_build(view);
-			return;
+	for (size_t i = 0; i < space->patches.count; i++) { /* in address order */
+		touched(window, bk__patch_range(space, &space->patches.at[i]), &first, &last);
+		for (first = first > next ? first : next; first <= last; first++) {
+			if (bk__reserve(&domain->died_rows, 1) || fill_bucket(space, window, entries, first))
+				return -ENOMEM;
+			domain->died_rows.at[domain->died_rows.count++] =
+				row_of(window, first, old_entries[first]);
+			next = first + 1;
 		}
 	}
+	return 0;
+}
+
+/* Counts what the patches touch in both windows, so that there is a limit to what is done bucket by bucket.
+ */
+static size_t touched_count(const struct bk_space *space)
+{
+	size_t count = 0, first, last;
+
+	for (size_t i = 0; i < space->patches.count; i++) {
+		for (unsigned w = 0; w < 2; w++) {
+			touched(&space->view->windows[w], bk__patch_range(space, &space->patches.at[i]),
+				&first, &last);
+			count += first <= last ? last - first + 1 : 0;
+		}
+	}
+	return count;
+}
+
+static void died(struct bk_domain *domain, struct bk__row row)
+{
+	domain->died_rows.at[domain->died_rows.count++] = row;
+}
+
+int bk__table_patch(struct bk_space *space)
+{
+	struct bk__view *view = space->view;
+	const struct bk__view *old = space->old_view;
+	size_t second = old->windows[0].count;
+
+	memcpy(view->windows, old->windows, sizeof(view->windows));
+	view->outside = old->outside + count_outside(view, space->fresh.at, space->fresh.count) -
+			count_outside(view, space->stale.at, space->stale.count);
+	if (!windows_fit(view, old) || touched_count(space) > entry_count(old) / 2) {
+		if (bk__reserve(&space->domain->died_rows, entry_count(old)) || bk__table_build(space))
+			return -ENOMEM;
+		bk__table_rows(old, died, space->domain);
+		return 0;
+	}
+	view->built_count = old->built_count;
+	view->built_outside = old->built_outside;
+	memcpy(view->entries, old->entries, entry_count(old) * sizeof(view->entries[0]));
+	if (refill(space, &view->windows[0], view->entries, old->entries))
+		return -ENOMEM;
+	return refill(space, &view->windows[1], view->entries + second, old->entries + second);
 }

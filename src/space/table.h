@@ -2,70 +2,89 @@
 /*
  * From an address to the span that is likely to hold it, in two loads.
  *
- * A window over most of the spans is divided into buckets of one size, each
- * bucket into slots of a size of its own, fine enough to tell its spans apart.
+ * A window over most of the spans is divided into buckets of one size. The
+ * entry of a bucket leads to its row: slots of a size of its own, each of which
+ * names the span at its first byte. A row is as fine as it takes to tell the
+ * spans of the bucket apart; where that would be too fine, as for registers of
+ * a few bytes far from each other, it is a list of them.
  * There are two windows if the spans lie in two heaps far from each other, as
- * BARs below 4 GiB and above do.
- * What a slot names is a guess: the span's own range decides, and where the
- * guess is wrong, or the address outside the window, a search answers.
+ * BARs below 4 GiB and above do. Outside them a search of the leaves answers.
+ *
+ * What a slot names is a guess: the span's own range decides.
+ *
+ * Entries are copied from view to view; rows are shared.
  */
 #ifndef BARKEEP_SPACE_TABLE_H
 #define BARKEEP_SPACE_TABLE_H
 
 #include "internal.h"
 
-/* The memory of a view of so many spans. */
-size_t bk__table_view_bytes(size_t count);
-/* Divides that memory; the spans are to be filled in. */
-void bk__table_lay_out(struct bk__view *view, size_t count);
-/* Makes the table of a view whose spans are there. */
-void bk__table_build(struct bk__view *view);
-/* The same, out of the table of the view before and the patches between them. */
-void bk__table_patch(struct bk__view *view, const struct bk__view *old, const struct bk__patch *patches,
-		     size_t count);
+/*
+ * An entry is where the row would begin if slots of this size were laid out
+ * from the window's base on, and the log2 of that size in the low bits: one
+ * shift of the distance from the base makes the place.
+ */
+enum { BK__SHIFT_BITS = 6, BK__SHIFT_MASK = (1 << BK__SHIFT_BITS) - 1 };
 
-/* A span, which need not hold the address, or NULL if the window does not cover it. */
-static inline const struct bk__span *bk__window_guess(const struct bk__view *view,
-						      const struct bk__window *window, uint64_t address)
+static inline struct bk__span **bk__entry_slot(uint64_t entry, uint64_t distance)
 {
-	uint64_t distance = address - window->base, bucket = distance >> window->shift;
-	const struct bk__span *span;
-	uint32_t entry;
+	int64_t base = (int64_t)entry >> BK__SHIFT_BITS;
+	uint64_t at = (distance >> (entry & BK__SHIFT_MASK)) * sizeof(struct bk__span *);
 
-	if (bk__unlikely(bucket >= window->bucket_count))
-		return NULL;
-	entry = window->buckets[bucket];
-	span = view->slots[(entry >> BK__SLOT_SHIFT_BITS) +
-			   ((distance & window->bucket_mask) >> (entry & BK__SLOT_SHIFT_MASK))];
+	return (struct bk__span **)(uintptr_t)((uint64_t)base + at);
+}
+
+static inline const struct bk__span *bk__slot_span(uint64_t entry, uint64_t distance)
+{
+	const struct bk__span *span = *bk__entry_slot(entry, distance);
+
 	if (!span)
 		__builtin_unreachable(); /* every slot names one */
 	return span;
 }
 
-/* The same for both windows. */
-static inline const struct bk__span *bk__table_guess(const struct bk__view *view, uint64_t address)
-{
-	const struct bk__span *span = bk__window_guess(view, &view->windows[0], address);
+/* How many entries a view of so many spans needs room for, if it follows the old one. */
+size_t bk__table_room(size_t count, const struct bk__view *old);
+/* Makes the table of space->view, whose leaves are there. 0 or -ENOMEM. */
+int bk__table_build(struct bk_space *space);
+/* The same out of the table of the old view and the patches. */
+int bk__table_patch(struct bk_space *space);
+/* Calls `visit` for each row of the view's table. */
+void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
+		    struct bk_domain *domain);
 
-	return bk__likely(span != NULL) ? span : bk__window_guess(view, &view->windows[1], address);
+/* A span, which need not hold the address, or the head of a list; NULL outside the first window. */
+static inline const struct bk__span *bk__first_guess(const struct bk__view *view, uint64_t address)
+{
+	const struct bk__window *window = &view->windows[0];
+	uint64_t distance = address - window->base, bucket = distance >> window->shift;
+
+	if (bk__unlikely(bucket >= window->count))
+		return NULL;
+	return bk__slot_span(view->entries[bucket], distance);
 }
 
-/* As bk__view_find, but within one bucket where the address lies in a window. */
-static inline size_t bk__table_find(const struct bk__view *view, uint64_t address)
+/* The same for the second one. */
+static inline const struct bk__span *bk__second_guess(const struct bk__view *view, uint64_t address)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		const struct bk__window *window = &view->windows[i];
-		uint64_t bucket = (address - window->base) >> window->shift;
-		size_t low, high;
+	const struct bk__window *window = &view->windows[1];
+	uint64_t distance = address - window->base, bucket = distance >> window->shift;
 
-		if (bucket >= window->bucket_count)
-			continue;
-		low = window->begun[bucket];
-		low -= low > 0;
-		high = bucket + 1 < window->bucket_count ? window->begun[bucket + 1] : view->count;
-		return bk__view_find_in(view, low, high > low ? high - low : view->count > 0, address);
-	}
-	return bk__view_find(view, address);
+	if (bk__unlikely(bucket >= window->count))
+		return NULL;
+	return bk__slot_span(view->entries[view->windows[0].count + bucket], distance);
+}
+
+/* The span of a list that begins last at or below the address, or the head, which takes no access. */
+static inline const struct bk__span *bk__list_find(const struct bk__span *head, uint64_t address)
+{
+	const struct bk__list *list = (const struct bk__list *)head;
+	size_t at = 0;
+
+	if (!list->count)
+		return head;
+	at = bk__search(list->firsts, list->count, address);
+	return list->spans[at];
 }
 
 #endif

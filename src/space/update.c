@@ -309,8 +309,7 @@ static int dirty_parents(const struct bk_space *space)
 		if (!region->enabled || !bk__region_shows(region, &first, &last))
 			continue;
 		for (size_t i = 0; i < space->patches.count; i++) {
-			struct bk__range range =
-				bk__patch_range(&space->patches.at[i], space->old_view, space->view);
+			struct bk__range range = bk__patch_range(space, &space->patches.at[i]);
 
 			if (range.first > last || range.last < first)
 				continue;
@@ -338,72 +337,139 @@ static int resolve_affected(struct bk_update *update)
 
 /* ---- Publishing ---- */
 
-static void bury_snapshot(struct bk_domain *domain, struct bk__grave *grave)
+/* What a commit made unreachable. */
+struct dead {
+	struct bk__grave grave;
+	struct bk__view *views;
+	struct bk__turn *turn;
+	size_t span_count, leaf_count, row_count;
+	struct bk__span **spans;
+	struct bk__leaf **leaves;
+	struct bk__row rows[];
+};
+
+/* Those of this commit. The regions and views are added when it is published. */
+static struct dead *list_dead(const struct bk_domain *domain)
 {
-	struct bk__snapshot *snapshot = bk__container(grave, struct bk__snapshot, grave);
+	const size_t spans = domain->died.count, leaves = domain->died_leaves.count;
+	const size_t rows = domain->died_rows.count;
+	struct dead *dead = malloc(sizeof(*dead) + rows * sizeof(dead->rows[0]) +
+				   spans * sizeof(dead->spans[0]) + leaves * sizeof(dead->leaves[0]));
 
-	while (snapshot->dead_regions) {
-		struct bk_region *region = snapshot->dead_regions;
-
-		snapshot->dead_regions = region->next_dead;
-		bk__region_release(region);
-	}
-	bk__lock(domain);
-	for (size_t i = 0; i < snapshot->dead_span_count; i++)
-		bk__span_free(domain, snapshot->dead_spans[i]);
-	while (snapshot->dead_views) {
-		struct bk__view *view = snapshot->dead_views;
-
-		snapshot->dead_views = view->next;
-		bk__view_free(domain, view);
-	}
-	bk__unlock(domain);
-	free(snapshot->dead_spans);
-	free(snapshot);
+	if (!dead)
+		return NULL;
+	*dead = (struct dead){ .span_count = spans, .leaf_count = leaves, .row_count = rows };
+	dead->spans = (struct bk__span **)(dead->rows + rows);
+	dead->leaves = (struct bk__leaf **)(dead->spans + spans);
+	if (rows)
+		memcpy(dead->rows, domain->died_rows.at, rows * sizeof(dead->rows[0]));
+	if (spans)
+		memcpy(dead->spans, domain->died.at, spans * sizeof(dead->spans[0]));
+	if (leaves)
+		memcpy(dead->leaves, domain->died_leaves.at, leaves * sizeof(dead->leaves[0]));
+	return dead;
 }
 
-/* Everything the commit needs is there: from here on it cannot fail. What the
- * old snapshot takes to its grave is still whole, for the listeners. */
-static size_t publish(struct bk_update *update, struct bk__snapshot *new, struct bk__span **dead_spans)
+static void bury(struct bk_domain *domain, struct bk__grave *grave)
 {
-	struct bk_domain *domain = update->domain;
-	struct bk__snapshot *old = domain->snapshot;
-	size_t bytes = sizeof(*old);
+	struct dead *dead = bk__container(grave, struct dead, grave);
 
-	memcpy(new->views, old->views, old->capacity * sizeof(new->views[0]));
+	for (size_t i = 0; i < dead->row_count; i++)
+		bk__row_free(domain, dead->rows[i]);
+	for (size_t i = 0; i < dead->leaf_count; i++)
+		bk__leaf_free(domain, dead->leaves[i]);
+	for (size_t i = 0; i < dead->span_count; i++)
+		bk__span_free(domain, dead->spans[i]);
+	while (dead->views) {
+		struct bk__view *view = dead->views;
+
+		dead->views = view->next;
+		bk__view_free(domain, view);
+	}
+	free(dead->turn);
+	free(dead);
+}
+
+/* The turn that a commit of several new views takes; *needed: is it one? NULL if not, or if out of memory. */
+static struct bk__turn *prepare_turn(const struct bk_domain *domain, bool *needed)
+{
+	struct bk__turn *turn;
+	size_t count = 0;
+
+	for (const struct bk_space *space = domain->affected; space; space = space->next_affected)
+		count += space->old_view != NULL;
+	*needed = count > 1;
+	if (!*needed)
+		return NULL;
+	turn = calloc(1, sizeof(*turn) + count * sizeof(turn->stand_ins[0]));
+	if (!turn)
+		return NULL;
+	count = 0;
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+		struct bk__stand_in *stand_in = &turn->stand_ins[count];
+
 		if (!space->old_view)
 			continue;
-		new->views[space->slot] = space->view;
-		if (space->old_view != &bk__empty_view) {
-			space->old_view->next = old->dead_views;
-			old->dead_views = space->old_view;
+		*stand_in = (struct bk__stand_in){ .old = space->old_view, .new = space->view };
+		stand_in->view.space = space;
+		stand_in->view.turn = turn;
+		count++;
+	}
+	return turn;
+}
+
+/* Each space shows its stand-in, then all of them turn, then each shows its new view. */
+static void publish_views(struct bk_domain *domain, struct bk__turn *turn)
+{
+	struct bk__stand_in *stand_in = turn ? turn->stand_ins : NULL;
+
+	for (struct bk_space *space = domain->affected; turn && space; space = space->next_affected) {
+		if (space->old_view)
+			bk__publish(space->published, &(stand_in++)->view);
+	}
+	if (turn)
+		bk__publish(turn->done, true);
+	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+		if (space->old_view)
+			bk__publish(space->published, space->view);
+	}
+}
+
+/* Everything the commit needs is there: from here on it cannot fail. What dies
+ * is still whole, for the listeners. Returns the size of it. */
+static size_t publish(struct bk_update *update, struct dead *dead)
+{
+	struct bk_domain *domain = update->domain;
+	size_t bytes = sizeof(*dead) + dead->row_count * sizeof(dead->rows[0]) +
+		       dead->span_count * sizeof(struct bk__span) +
+		       dead->leaf_count * sizeof(struct bk__leaf);
+
+	publish_views(domain, dead->turn);
+	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
+		if (space->old_view && space->old_view != &space->empty) {
+			space->old_view->next = dead->views;
+			dead->views = space->old_view;
 			bytes += bk__view_bytes(space->old_view);
 		}
 	}
-	bk__publish(domain->snapshot, new);
 	for (size_t i = update->changes.count; i--;) {
 		struct change *change = &update->changes.at[i];
 
 		if (change->kind == REMOVE) {
-			change->region->next_dead = old->dead_regions;
-			old->dead_regions = change->region;
+			change->region->next_dead = dead->grave.regions;
+			dead->grave.regions = change->region;
 		}
 	}
-	old->dead_spans = dead_spans;
-	old->dead_span_count = domain->died.count;
-	if (domain->died.count)
-		memcpy(dead_spans, domain->died.at, domain->died.count * sizeof(dead_spans[0]));
-	old->grave.bury = bury_snapshot;
+	dead->grave.bury = bury;
 	return bytes;
 }
 
-/* *dead_bytes: the size of what died. */
-static int commit(struct bk_update *update, size_t *applied, size_t *dead_bytes)
+/* *dead: what died, and *dead_bytes its size. */
+static int commit(struct bk_update *update, size_t *applied, struct dead **dead, size_t *dead_bytes)
 {
 	struct bk_domain *domain = update->domain;
-	struct bk__span **dead_spans = NULL;
-	struct bk__snapshot *new;
+	struct bk__turn *turn;
+	bool turns;
 	int error = 0;
 
 	for (*applied = 0; *applied < update->changes.count; ++*applied) {
@@ -416,14 +482,15 @@ static int commit(struct bk_update *update, size_t *applied, size_t *dead_bytes)
 		error = resolve_affected(update);
 	if (error)
 		return error;
-	new = bk__snapshot_alloc(domain->snapshot->capacity);
-	if (new && domain->died.count)
-		dead_spans = malloc(domain->died.count * sizeof(dead_spans[0]));
-	if (!new || (domain->died.count && !dead_spans)) {
-		free(new);
+	*dead = list_dead(domain);
+	turn = prepare_turn(domain, &turns);
+	if (!*dead || (turns && !turn)) {
+		free(*dead);
+		free(turn);
 		return -ENOMEM;
 	}
-	*dead_bytes = publish(update, new, dead_spans);
+	(*dead)->turn = turn;
+	*dead_bytes = publish(update, *dead);
 	bk__listeners_tell(domain);
 	return 0;
 }
@@ -432,6 +499,10 @@ static void undo(struct bk_update *update, size_t applied)
 {
 	struct bk_domain *domain = update->domain;
 
+	for (size_t i = 0; i < domain->born_rows.count; i++)
+		bk__row_free(domain, domain->born_rows.at[i]);
+	for (size_t i = 0; i < domain->born_leaves.count; i++)
+		bk__leaf_free(domain, domain->born_leaves.at[i]);
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		if (space->old_view) {
 			bk__view_free(domain, space->view);
@@ -447,7 +518,7 @@ static void undo(struct bk_update *update, size_t applied)
 int bk_update_commit(struct bk_update *update)
 {
 	struct bk_domain *domain = update->domain;
-	struct bk__snapshot *old;
+	struct dead *dead = NULL;
 	size_t applied = 0, dead_bytes = 0;
 	int error = bk__lock(domain);
 
@@ -455,8 +526,8 @@ int bk_update_commit(struct bk_update *update)
 		free_update(update, false);
 		return error;
 	}
-	old = domain->snapshot;
-	error = commit(update, &applied, &dead_bytes);
+	bk__bury(domain, false);
+	error = commit(update, &applied, &dead, &dead_bytes);
 	if (error)
 		undo(update, applied);
 	for (size_t i = 0; i < update->changes.count; i++)
@@ -465,16 +536,18 @@ int bk_update_commit(struct bk_update *update)
 		struct bk_space *space = domain->affected;
 
 		domain->affected = space->next_affected;
-		space->dirty.count = space->patches.count = space->fresh.count = 0;
+		space->dirty.count = space->patches.count = space->stale.count = space->fresh.count = 0;
 		space->old_view = NULL;
 	}
 	domain->born.count = domain->died.count = 0;
+	domain->born_leaves.count = domain->died_leaves.count = 0;
+	domain->born_rows.count = domain->died_rows.count = 0;
 	if (!error) /* regions that were removed may be gone from here on */
-		bk__dig(domain, &old->grave, dead_bytes, old->dead_regions);
+		bk__dig(domain, &dead->grave, dead_bytes, dead->grave.regions);
 	bk__unlock(domain);
 	free_update(update, !error);
 	if (bk__read_ongoing())
-		bk__reader_state = BK__READER_OWES;
+		bk__reader_set(BK__READER_OWES);
 	else
 		bk__settle(domain);
 	return error;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flattening: who answers each address of a space, as a sorted array of spans.
+ * Flattening: who answers each address of a space, as spans in address order.
  *
  * A nested space is resolved before those that show it, so a nested region
- * contributes the spans of an array that exists already, each with the
- * region's own priority and rank; where that array has a hole it contributes
+ * contributes the spans of a view that exists already, each with the
+ * region's own priority and rank; where that view has a hole it contributes
  * nothing, and what lies below shows through.
  *
  * Only the ranges that a commit has touched are resolved again. Spans outside
- * them, and those that come out the same, are shared with the view before.
+ * them, and those that come out the same, are shared with the view before, and
+ * so are leaves in which nothing changed.
  */
 #include "table.h"
 
@@ -16,41 +17,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t bk__view_find(const struct bk__view *view, uint64_t address)
+struct bk__cursor bk__view_find(const struct bk__view *view, uint64_t address)
 {
-	return bk__view_find_in(view, 0, view->count, address);
+	struct bk__cursor cursor = bk__view_begin(view);
+	const struct bk__leaf *leaf;
+
+	if (!view->leaf_count)
+		return cursor;
+	/* The last span that begins at or below the address. */
+	cursor.leaf = bk__search(view->firsts, view->leaf_count, address);
+	leaf = view->leaves[cursor.leaf];
+	cursor.at = bk__search(leaf->firsts, leaf->count, address);
+	if (bk__span_last(leaf->spans[cursor.at]) < address)
+		bk__cursor_next(&cursor);
+	return cursor;
 }
 
-size_t bk__view_find_in(const struct bk__view *view, size_t low, size_t left, uint64_t address)
+struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__patch *patch)
 {
-	const uint64_t *base = view->firsts + low;
-	size_t at;
-
-	if (!left)
-		return low;
-	/* The last span that begins at or below the address, without a branch to mispredict. */
-	while (left > 1) {
-		size_t half = left / 2;
-
-		base = base[half] <= address ? base + half : base;
-		left -= half;
-	}
-	at = (size_t)(base - view->firsts);
-	return bk__span_last(view->spans[at]) < address ? at + 1 : at;
-}
-
-struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk__view *old,
-				 const struct bk__view *new)
-{
+	struct bk__span *const *old = space->stale.at + patch->at, *const *new =
+									   space->fresh.at + patch->new_at;
 	struct bk__range range = { UINT64_MAX, 0 };
 
 	if (patch->count) {
-		range.first = old->firsts[patch->at];
-		range.last = bk__span_last(old->spans[patch->at + patch->count - 1]);
+		range.first = bk__span_first(old[0]);
+		range.last = bk__span_last(old[patch->count - 1]);
 	}
 	if (patch->new_count) {
-		uint64_t first = new->firsts[patch->new_at];
-		uint64_t last = bk__span_last(new->spans[patch->new_at + patch->new_count - 1]);
+		uint64_t first = bk__span_first(new[0]), last = bk__span_last(new[patch->new_count - 1]);
 
 		range.first = first < range.first ? first : range.first;
 		range.last = last > range.last ? last : range.last;
@@ -58,11 +52,30 @@ struct bk__range bk__patch_range(const struct bk__patch *patch, const struct bk_
 	return range;
 }
 
+size_t bk__view_bytes(const struct bk__view *view)
+{
+	return sizeof(*view) + (view->windows[0].count + view->windows[1].count) * sizeof(view->entries[0]) +
+	       view->leaf_count * (sizeof(view->firsts[0]) + sizeof(view->leaves[0]));
+}
+
+void bk__view_destroy(struct bk_domain *domain, struct bk__view *view)
+{
+	bk__table_rows(view, bk__row_free, domain);
+	for (size_t i = 0; i < view->leaf_count; i++) {
+		struct bk__leaf *leaf = view->leaves[i];
+
+		for (size_t j = 0; j < leaf->count; j++)
+			bk__span_free(domain, leaf->spans[j]);
+		bk__leaf_free(domain, leaf);
+	}
+	bk__view_free(domain, view);
+}
+
 void bk__span_flat(const struct bk__span *span, struct bk_flat *flat)
 {
-	const struct bk_region *region = span->region;
+	const struct bk_region *region = bk__rest(span)->region;
 
-	flat->first = span->first;
+	flat->first = bk__span_first(span);
 	flat->last = bk__span_last(span);
 	flat->region = region;
 	flat->offset = span->start - region->base;
@@ -99,13 +112,14 @@ static int collect(void *opaque, struct bk_region *region)
 	uint64_t first = region->first > in->first ? region->first : in->first;
 	uint64_t last = region->last < in->last ? region->last : in->last;
 	uint64_t inner_first, inner_last, up;
-	const struct bk__view *inner;
+	const struct bk__span *span;
+	struct bk__cursor cursor;
 
 	if (!region->enabled)
 		return 0;
 	if (!region->nested) {
 		struct bk__item item = {
-			.first = first, .last = last, .region = region, .add = region->base - region->first
+			.first = first, .last = last, .region = region, .origin = region->first - region->base
 		};
 
 		return add_item(in, region, &item);
@@ -118,14 +132,12 @@ static int collect(void *opaque, struct bk_region *region)
 		inner_first = first - up;
 	if (inner_last - inner_first > last - (inner_first + up))
 		inner_last = last - up;
-	inner = region->nested->view;
-	for (size_t i = bk__view_find(inner, inner_first); i < inner->count; i++) {
-		const struct bk__span *span = inner->spans[i];
-		struct bk__item item = { .region = span->region, .add = bk__span_add(span) - up };
+	for (cursor = bk__view_find(region->nested->view, inner_first);
+	     (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= inner_last;
+	     bk__cursor_next(&cursor)) {
+		struct bk__item item = { .region = bk__rest(span)->region, .origin = span->origin + up };
 
-		if (span->first > inner_last)
-			break;
-		item.first = (span->first > inner_first ? span->first : inner_first) + up;
+		item.first = (bk__span_first(span) > inner_first ? bk__span_first(span) : inner_first) + up;
 		item.last = (bk__span_last(span) < inner_last ? bk__span_last(span) : inner_last) + up;
 		if (add_item(in, region, &item))
 			return -ENOMEM;
@@ -190,19 +202,19 @@ static void heap_pop(struct bk_domain *domain)
 	heap[at] = item;
 }
 
-static int add_piece(struct bk_domain *domain, uint64_t first, uint64_t last, uint64_t add,
+static int add_piece(struct bk_domain *domain, uint64_t first, uint64_t last, uint64_t origin,
 		     struct bk_region *region)
 {
 	struct bk__piece *before = domain->pieces.count ? &domain->pieces.at[domain->pieces.count - 1] : NULL;
 
-	if (before && before->region == region && before->add == add && before->last + 1 == first) {
+	if (before && before->region == region && before->origin == origin && before->last + 1 == first) {
 		before->last = last;
 		return 0;
 	}
 	if (bk__reserve(&domain->pieces, 1))
 		return -ENOMEM;
 	domain->pieces.at[domain->pieces.count++] =
-		(struct bk__piece){ .first = first, .last = last, .add = add, .region = region };
+		(struct bk__piece){ .first = first, .last = last, .origin = origin, .region = region };
 	return 0;
 }
 
@@ -240,7 +252,7 @@ static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 			else
 				heap_push(domain, item++);
 		}
-		if (add_piece(domain, at, until, winner->add, winner->region))
+		if (add_piece(domain, at, until, winner->origin, winner->region))
 			return -ENOMEM;
 		if (until >= last)
 			return 0;
@@ -250,15 +262,16 @@ static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 
 /* ---- From the old view to the new ---- */
 
-/* What the old view has in [first, last]. */
-static int keep(struct bk_domain *domain, const struct bk__view *old, uint64_t first, uint64_t last)
+/* What the view has in [first, last]. */
+static int keep(struct bk_domain *domain, const struct bk__view *view, uint64_t first, uint64_t last)
 {
-	for (size_t i = bk__view_find(old, first); i < old->count && old->spans[i]->first <= last; i++) {
-		const struct bk__span *span = old->spans[i];
+	struct bk__cursor cursor = bk__view_find(view, first);
+	const struct bk__span *span;
 
-		if (add_piece(domain, span->first > first ? span->first : first,
-			      bk__span_last(span) < last ? bk__span_last(span) : last, bk__span_add(span),
-			      span->region))
+	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
+		if (add_piece(domain, bk__span_first(span) > first ? bk__span_first(span) : first,
+			      bk__span_last(span) < last ? bk__span_last(span) : last, span->origin,
+			      bk__rest(span)->region))
 			return -ENOMEM;
 	}
 	return 0;
@@ -266,12 +279,13 @@ static int keep(struct bk_domain *domain, const struct bk__view *old, uint64_t f
 
 static bool same(const struct bk__span *span, const struct bk__piece *piece)
 {
-	return span->first == piece->first && bk__span_last(span) == piece->last &&
-	       bk__span_add(span) == piece->add && span->region == piece->region;
+	return bk__span_first(span) == piece->first && bk__span_last(span) == piece->last &&
+	       span->origin == piece->origin && bk__rest(span)->region == piece->region;
 }
 
 static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *piece)
 {
+	uint64_t length = piece->last - piece->first;
 	struct bk__span *span;
 
 	if (bk__reserve(&domain->born, 1))
@@ -281,51 +295,62 @@ static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *p
 		return NULL;
 	domain->born.at[domain->born.count++] = span;
 	*span = piece->region->answer;
-	span->first = piece->first;
-	span->length = piece->last - piece->first;
-	span->start = piece->first + piece->add;
-	for (unsigned width = 2; width <= 8; width *= 2) { /* see takes() in dispatch.c */
-		if (piece->last - piece->first < width - 1)
-			span->accepts[width - 1] = false;
+	*bk__rest(span) = piece->region->rest;
+	bk__rest(span)->length = length;
+	span->origin = piece->origin;
+	span->start = piece->first - piece->origin;
+	for (unsigned width = 1; width <= 8; width *= 2) {
+		uint64_t last = length - (width - 1); /* the offset at which so many bytes are left */
+
+		if (length < width - 1)
+			span->room[width - 1] = 0;
+		if (span->room[width - 1])
+			span->room[width - 1] = last < UINT32_MAX ? (uint32_t)last + 1 : UINT32_MAX;
 	}
 	return span;
 }
 
-/* The pieces replace the old spans [at, end): a patch, without what stays at its ends. */
-static int make_patch(struct bk_space *space, size_t at, size_t end)
+/* The pieces replace the `count` spans from the cursor on: a patch, without what stays at its ends. */
+static int make_patch(struct bk_space *space, struct bk__cursor from, size_t count)
 {
 	struct bk_domain *domain = space->domain;
-	struct bk__span *const *old = space->view->spans;
 	const struct bk__piece *piece = domain->pieces.at, *piece_end = piece + domain->pieces.count;
-	struct bk__patch *patch;
+	struct bk__patch patch = { .at = space->stale.count, .new_at = space->fresh.count };
+	struct bk__span **old, **old_end;
 
-	while (at < end && piece < piece_end && same(old[at], piece))
-		at++, piece++;
-	while (at < end && piece < piece_end && same(old[end - 1], piece_end - 1))
-		end--, piece_end--;
-	if (at == end && piece == piece_end)
-		return 0;
-	if (bk__reserve(&space->patches, 1) || bk__reserve(&space->fresh, (size_t)(piece_end - piece)) ||
-	    bk__reserve(&domain->died, end - at))
+	for (; count && piece < piece_end && same(bk__cursor_span(&from), piece); count--, piece++)
+		bk__cursor_next(&from);
+	patch.from = from;
+	/* One more, so that an empty array has a place. */
+	if (bk__reserve(&space->patches, 1) || bk__reserve(&space->stale, count + 1) ||
+	    bk__reserve(&space->fresh, (size_t)(piece_end - piece) + 1) || bk__reserve(&domain->died, count))
 		return -ENOMEM;
-	patch = &space->patches.at[space->patches.count++];
-	*patch = (struct bk__patch){ .at = at, .count = end - at, .new_count = (size_t)(piece_end - piece) };
-	patch->new_at = space->fresh.count; /* in `fresh`; bk__view_update makes it a place in the view */
+	if (!count && piece == piece_end)
+		return 0;
+	for (size_t i = 0; i < count; i++, bk__cursor_next(&from))
+		space->stale.at[patch.at + i] = bk__cursor_span(&from);
+	while (count && piece < piece_end && same(space->stale.at[patch.at + count - 1], piece_end - 1))
+		count--, piece_end--;
+	if (!count && piece == piece_end)
+		return 0;
+	patch.count = count;
+	patch.new_count = (size_t)(piece_end - piece);
+	space->stale.count += patch.count;
+	old = space->stale.at + patch.at;
+	old_end = old + count;
 	for (; piece < piece_end; piece++) {
 		struct bk__span *span;
 
-		while (at < end && old[at]->first < piece->first)
-			domain->died.at[domain->died.count++] = old[at++];
-		if (at < end && same(old[at], piece))
-			span = old[at++];
-		else
-			span = bear(domain, piece);
+		while (old < old_end && bk__span_first(*old) < piece->first)
+			domain->died.at[domain->died.count++] = *old++;
+		span = old < old_end && same(*old, piece) ? *old++ : bear(domain, piece);
 		if (!span)
 			return -ENOMEM;
 		space->fresh.at[space->fresh.count++] = span;
 	}
-	while (at < end)
-		domain->died.at[domain->died.count++] = old[at++];
+	while (old < old_end)
+		domain->died.at[domain->died.count++] = *old++;
+	space->patches.at[space->patches.count++] = patch;
 	return 0;
 }
 
@@ -360,45 +385,130 @@ static void merge_dirty(struct bk_space *space)
 static int patch_at(struct bk_space *space, size_t *i)
 {
 	struct bk_domain *domain = space->domain;
-	const struct bk__view *old = space->view;
 	const struct bk__range *dirty = space->dirty.at;
-	uint64_t first = dirty[*i].first, last;
-	size_t at = bk__view_find(old, first ? first - 1 : 0), end = at;
-	uint64_t from = at < old->count && old->spans[at]->first < first ? old->spans[at]->first : first;
+	uint64_t first = dirty[*i].first, last, from;
+	struct bk__cursor begin = bk__view_find(space->view, first ? first - 1 : 0), end = begin;
+	const struct bk__span *span = bk__cursor_span(&begin), *last_span = NULL;
+	size_t count = 0;
 
 	domain->pieces.count = 0;
 	if (bk__reserve(&domain->pieces, 1)) /* so that it has a place, if only to say that there are none */
 		return -ENOMEM;
+	from = span && bk__span_first(span) < first ? bk__span_first(span) : first;
 	do {
 		first = dirty[*i].first;
 		last = dirty[*i].last;
-		if ((from < first && keep(domain, old, from, first - 1)) || resolve(space, first, last))
+		if ((from < first && keep(domain, space->view, from, first - 1)) ||
+		    resolve(space, first, last))
 			return -ENOMEM;
 		from = last + 1;
-		/* One past those that begin by last + 1. */
-		end = last == UINT64_MAX ? old->count : bk__view_find(old, last + 1);
-		if (end < old->count && old->spans[end]->first <= last + 1)
-			end++;
+		/* Past those that begin by last + 1. */
+		for (; (span = bk__cursor_span(&end)) &&
+		       (last == UINT64_MAX || bk__span_first(span) <= last + 1);
+		     count++) {
+			last_span = span;
+			bk__cursor_next(&end);
+		}
 		++*i;
-	} while (*i < space->dirty.count && bk__view_find(old, dirty[*i].first - 1) < end);
-	if (end > at && bk__span_last(old->spans[end - 1]) > last &&
-	    keep(domain, old, from, bk__span_last(old->spans[end - 1])))
+		/* Does the next range touch the last of them? */
+	} while (*i < space->dirty.count && last_span && bk__span_last(last_span) >= dirty[*i].first - 1);
+	if (last_span && bk__span_last(last_span) > last &&
+	    keep(domain, space->view, from, bk__span_last(last_span)))
 		return -ENOMEM;
-	return make_patch(space, at, end);
+	return make_patch(space, begin, count);
 }
 
-static void copy_spans(struct bk__view *new, size_t to, const struct bk__view *old, size_t from, size_t count)
+/* ---- Leaves ---- */
+
+/* Puts what has been gathered into leaves of about the same size. */
+static int add_leaves(struct bk_domain *domain, struct bk__view *view)
 {
-	if (!count) /* the empty view has no arrays */
-		return;
-	memcpy(&new->spans[to], &old->spans[from], count * sizeof(new->spans[0]));
-	memcpy(&new->firsts[to], &old->firsts[from], count * sizeof(new->firsts[0]));
+	size_t count = domain->gathered.count, leaves = (count + BK__LEAF_SPANS - 1) / BK__LEAF_SPANS, at = 0;
+
+	if (bk__reserve(&domain->born_leaves, leaves))
+		return -ENOMEM;
+	for (; leaves; leaves--) {
+		struct bk__leaf *leaf = bk__leaf_alloc(domain);
+		size_t share = (count - at) / leaves;
+
+		if (!leaf)
+			return -ENOMEM;
+		domain->born_leaves.at[domain->born_leaves.count++] = leaf;
+		leaf->count = share;
+		for (size_t i = 0; i < share; i++) {
+			leaf->spans[i] = domain->gathered.at[at + i];
+			leaf->firsts[i] = bk__span_first(leaf->spans[i]);
+		}
+		at += share;
+		view->firsts[view->leaf_count] = leaf->firsts[0];
+		view->leaves[view->leaf_count++] = leaf;
+	}
+	domain->gathered.count = 0;
+	return 0;
+}
+
+static int gather(struct bk_domain *domain, struct bk__span *const *spans, size_t count)
+{
+	if (bk__reserve(&domain->gathered, count))
+		return -ENOMEM;
+	if (count)
+		memcpy(domain->gathered.at + domain->gathered.count, spans, count * sizeof(*spans));
+	domain->gathered.count += count;
+	return 0;
+}
+
+/* Shares the old leaves that no patch touches. Those that one does are gathered with the patch, and so
+ * are their neighbours behind them while it would make a small leaf. */
+static int make_leaves(struct bk_space *space, struct bk__view *view, const struct bk__view *old)
+{
+	struct bk_domain *domain = space->domain;
+	const struct bk__patch *patch = space->patches.at, *end = patch + space->patches.count;
+	size_t skip = 0; /* spans of the patch before that are in the leaves to come */
+
+	domain->gathered.count = 0;
+	for (size_t i = 0; i < old->leaf_count; i++) {
+		struct bk__leaf *leaf = old->leaves[i];
+		size_t at = skip < leaf->count ? skip : leaf->count;
+		/* What comes behind all spans belongs to the last leaf. */
+		bool patched = patch < end && patch->from.leaf <= (i + 1 < old->leaf_count ? i : i + 1);
+		bool touched = at > 0 || patched ||
+			       (domain->gathered.count && domain->gathered.count < BK__LEAF_SPANS / 4);
+
+		skip -= at;
+		if (!touched) {
+			if (add_leaves(domain, view))
+				return -ENOMEM;
+			view->firsts[view->leaf_count] = leaf->firsts[0];
+			view->leaves[view->leaf_count++] = leaf;
+			continue;
+		}
+		if (bk__reserve(&domain->died_leaves, 1))
+			return -ENOMEM;
+		domain->died_leaves.at[domain->died_leaves.count++] = leaf;
+		for (; patch < end && patch->from.leaf == i; patch++) {
+			size_t before = patch->from.at - at;
+
+			if (gather(domain, leaf->spans + at, before) ||
+			    gather(domain, space->fresh.at + patch->new_at, patch->new_count))
+				return -ENOMEM;
+			at = patch->from.at + patch->count;
+			skip = at > leaf->count ? at - leaf->count : 0;
+			at -= skip;
+		}
+		if (gather(domain, leaf->spans + at, leaf->count - at))
+			return -ENOMEM;
+	}
+	for (; patch < end; patch++) {
+		if (gather(domain, space->fresh.at + patch->new_at, patch->new_count))
+			return -ENOMEM;
+	}
+	return add_leaves(domain, view);
 }
 
 int bk__view_update(struct bk_space *space)
 {
 	struct bk__view *old = space->view, *new;
-	size_t count = old->count, from = 0, to = 0;
+	size_t count = old->count, leaves, entries;
 
 	merge_dirty(space);
 	for (size_t i = 0; i < space->dirty.count;) {
@@ -407,29 +517,23 @@ int bk__view_update(struct bk_space *space)
 	}
 	if (!space->patches.count)
 		return 0;
-	for (size_t i = 0; i < space->patches.count; i++)
-		count += space->patches.at[i].new_count - space->patches.at[i].count;
-	new = bk__view_alloc(space->domain, bk__table_view_bytes(count));
+	count += space->fresh.count - space->stale.count;
+	/* A patch makes no more leaves than what is gathered for it fills, and one. */
+	leaves = old->leaf_count + space->fresh.count / (BK__LEAF_SPANS / 2) + 2 * space->patches.count + 1;
+	entries = bk__table_room(count, old);
+	new = bk__view_alloc(space->domain,
+			     sizeof(*new) + (entries + leaves) * sizeof(uint64_t) + leaves * sizeof(void *));
 	if (!new)
 		return -ENOMEM;
-	bk__table_lay_out(new, count);
 	new->space = space;
-	for (size_t i = 0; i < space->patches.count; i++) {
-		struct bk__patch *patch = &space->patches.at[i];
-
-		copy_spans(new, to, old, from, patch->at - from);
-		to += patch->at - from;
-		for (size_t j = 0; j < patch->new_count; j++) {
-			new->spans[to + j] = space->fresh.at[patch->new_at + j];
-			new->firsts[to + j] = new->spans[to + j]->first;
-		}
-		patch->new_at = to;
-		to += patch->new_count;
-		from = patch->at + patch->count;
-	}
-	copy_spans(new, to, old, from, old->count - from);
-	bk__table_patch(new, old, space->patches.at, space->patches.count);
+	new->turn = NULL;
+	new->count = count;
+	new->leaf_count = 0;
+	new->firsts = new->entries + entries;
+	new->leaves = (struct bk__leaf **)(new->firsts + leaves);
 	space->old_view = old;
 	space->view = new;
-	return 0;
+	if (make_leaves(space, new, old))
+		return -ENOMEM;
+	return bk__table_patch(space);
 }
