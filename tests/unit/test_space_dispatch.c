@@ -589,6 +589,45 @@ static void visit_gives_whole_ranges_until_told_to_stop(void **state)
 	assert_int_equal(visited, 0);
 }
 
+/* A GPU's memory may be larger than 32 bits can count. */
+static void far_offsets_of_a_large_region(void **state)
+{
+	static const uint64_t offsets[] = {
+		0,          0xfffffff8,  0xfffffffc,  0xfffffffd,   0xfffffffe,
+		0xffffffff, 0x100000000, 0x100000001, 0x7fffffff00, 0xfffffffff8
+	};
+	const uint64_t first = 0x4000000000, size = 0x10000000000;
+	static struct device gpu, trap;
+
+	add(space, &gpu, first, first + size - 1, 0, 0);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+			for (unsigned width = 1; width <= 8; width *= 2) {
+				uint64_t value = 0;
+
+				gpu.logged = gpu.reads = gpu.writes = 0;
+				assert_int_equal(bk_space_read(space, first + offsets[i], width, &value), 0);
+				assert_int_equal(bk_space_write(space, first + offsets[i], width, value), 0);
+				assert_int_equal(gpu.reads, 1);
+				assert_int_equal(gpu.writes, 1);
+				assert_int_equal(gpu.log[0].offset, offsets[i]);
+				assert_int_equal(gpu.log[1].offset, offsets[i]);
+				assert_int_equal(gpu.log[0].width, width);
+			}
+		}
+		/* Once more where most of it lies behind a trap. */
+		if (!pass)
+			add(space, &trap, first + 0x10, first + 0x13, 1, 0);
+	}
+	/* The last bytes, and beyond them. */
+	gpu.logged = 0;
+	at(space, first + size - 1);
+	assert_int_equal(gpu.log[0].offset, size - 1);
+	gpu.reads = 0;
+	at(space, first + size);
+	assert_int_equal(gpu.reads, 0);
+}
+
 /* ---- Layouts of many kinds, as the table sees them ---- */
 
 enum { MANY = 1500 };
@@ -625,6 +664,10 @@ static void lay_out(unsigned kind)
 		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
 		size = kind == 0 ? 0x80 : kind == 1 ? (uint64_t)1 << x % 17 : 1 + x % 300;
 		gap = kind < 2 ? 0 : kind == 2 ? x >> 20 & 3 : (uint64_t)1 << (x >> 20) % 50;
+		if (kind == 5) { /* registers of a few bytes, each somewhere in a page of its own */
+			size = 8;
+			gap = (~address & 0xfff) + 1 + (x >> 20) % 0xff0;
+		}
 		if (kind == 4 && i == MANY / 2) /* two heaps */
 			gap = (uint64_t)1 << 62;
 		if (kind == 4 && i != MANY / 2)
@@ -644,7 +687,7 @@ static void lay_out(unsigned kind)
 
 static void crowds_of_any_layout_are_found_and_thin_out(void **state)
 {
-	for (unsigned kind = 0; kind < 5; kind++) {
+	for (unsigned kind = 0; kind < 6; kind++) {
 		unsigned left = MANY;
 
 		lay_out(kind);
@@ -671,6 +714,30 @@ static void crowds_of_any_layout_are_found_and_thin_out(void **state)
 	}
 }
 
+/* The windows of the table follow. */
+static void a_crowd_that_moves_far_away_is_found(void **state)
+{
+	for (unsigned kind = 0; kind < 6; kind += 5) {
+		lay_out(kind);
+		for (unsigned i = 0; i < MANY; i++) {
+			unsigned which = i * 7 % MANY;
+			struct bk_update *u = bk_update_begin(domain);
+
+			places[which].first += 0x700000000000;
+			places[which].last += 0x700000000000;
+			assert_int_equal(bk_update_move(u, crowd_regions[which], places[which].first,
+							places[which].last),
+					 0);
+			assert_int_equal(bk_update_commit(u), 0);
+			if (i % 64 == 0)
+				check_crowd();
+		}
+		check_crowd();
+		for (unsigned i = 0; i < MANY; i++)
+			assert_int_equal(bk_region_retire(crowd_regions[i]), 0);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -693,7 +760,9 @@ int main(void)
 		TEST(F14_a_device_moves_and_removes_itself_from_its_own_handler),
 		TEST(handlers_dispatch_and_destroy),
 		TEST(a_domain_is_not_destroyed_in_a_handler),
+		TEST(far_offsets_of_a_large_region),
 		TEST(crowds_of_any_layout_are_found_and_thin_out),
+		TEST(a_crowd_that_moves_far_away_is_found),
 		TEST(visit_gives_whole_ranges_until_told_to_stop),
 	};
 

@@ -512,6 +512,74 @@ static void everything_at_once(void **state)
 	assert_true(moves > 0);
 }
 
+/* ---- Many spaces in one update ---- */
+
+enum { CLOCKS = 200 };
+static struct bk_space *clocks[CLOCKS];
+
+static int offset_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = offset;
+	return 0;
+}
+
+static const struct bk_region_ops offset_ops = { .read = offset_read };
+
+/* Who has seen a time on one clock sees no earlier one on another, though many are set between the two. */
+static void *read_clocks(void *opaque)
+{
+	struct hammer *hammer = opaque;
+	uint64_t seen = 0;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		uint64_t time = 0;
+
+		if (bk_space_read(clocks[hammer->done % 2 ? 0 : CLOCKS - 1], 0, 8, &time) || time < seen)
+			hammer->wrong++;
+		seen = time;
+		hammer->done++;
+	}
+	return NULL;
+}
+
+static void many_spaces_change_at_once(void **state)
+{
+	const struct bk_region_desc time_desc = { .name = "time", .last = UINT64_MAX, .ops = &offset_ops };
+	const struct bk_region_desc clock_desc = {
+		.name = "clock", .last = 7, .kind = BK_REGION_NESTED, .nested = space
+	};
+	struct hammer hammers[2] = { { 0 } };
+	struct bk_region *windows[CLOCKS], *region;
+	double end = now() + seconds();
+	uint64_t time = 0;
+
+	assert_int_equal(try_add(space, &time_desc, &region), 0);
+	for (unsigned i = 0; i < CLOCKS; i++) {
+		clocks[i] = bk_space_create(domain, "clock", UINT64_MAX);
+		assert_int_equal(try_add(clocks[i], &clock_desc, &windows[i]), 0);
+	}
+	__atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&hammers[i].thread, NULL, read_clocks, &hammers[i]), 0);
+	while (now() < end) {
+		struct bk_update *u = bk_update_begin(domain);
+
+		time += 8;
+		for (unsigned i = 0; i < CLOCKS; i++)
+			bk_update_show(u, windows[i], time);
+		assert_int_equal(bk_update_commit(u), 0);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(hammers[i].thread, NULL);
+		assert_int_equal(hammers[i].wrong, 0);
+		assert_true(hammers[i].done > 0);
+	}
+	assert_true(time > 100);
+	for (unsigned i = 0; i < CLOCKS; i++)
+		assert_int_equal(bk_space_destroy(clocks[i]), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -524,6 +592,7 @@ int main(void)
 		TEST(threads_that_end_are_forgotten),
 		TEST(the_removed_lives_while_a_handler_of_it_runs),
 		TEST(everything_at_once),
+		TEST(many_spaces_change_at_once),
 		TEST(commits_past_a_lingering_reader_go_on_but_slowly),
 	};
 
