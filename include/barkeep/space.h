@@ -237,6 +237,16 @@ void bk_update_drop(struct bk_update *update);
 
 /* ---- Dispatch ---------------------------------------------------------- */
 
+/* Of a function in a shared library: called where it is, and not by way of a stub that jumps there. */
+#ifdef __has_attribute
+#if __has_attribute(noplt)
+#define BK_DIRECT __attribute__((noplt))
+#endif
+#endif
+#ifndef BK_DIRECT
+#define BK_DIRECT
+#endif
+
 /*
  * One access of `width` bytes, 1 to 8 (any, KVM delivers 3, 5, 6 and 7 too).
  * 1, 2, 4 and 8 bytes inside one range reach its handler whole. Anything else
@@ -249,8 +259,8 @@ void bk_update_drop(struct bk_update *update);
  * vanish. Returns 0 or the first error of a handler (the value is whole all
  * the same). Any thread, any handler.
  */
-int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value);
-int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
+BK_DIRECT int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value);
+BK_DIRECT int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
 
 /* The same for any count of bytes, in address order. */
 int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t count);

@@ -460,7 +460,10 @@ static __attribute__((noinline)) int read_beyond(const struct bk__view *view, ui
 	return read_guessed(view, span, address, width, value);
 }
 
-int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
+/* From the start of a cache line on, so that it takes the same time in every program. */
+#define ALIGNED __attribute__((aligned(64)))
+
+ALIGNED int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
 {
 	const struct bk__view *view;
 	const struct bk__span *span;
@@ -539,7 +542,7 @@ static __attribute__((noinline)) int write_beyond(const struct bk__view *view, u
 	return write_guessed(view, span, address, width, value);
 }
 
-int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value)
+ALIGNED int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value)
 {
 	const struct bk__view *view;
 	const struct bk__span *span;
