@@ -59,6 +59,7 @@ int bk_domain_destroy(struct bk_domain *domain)
 	free(domain->heap.at);
 	free(domain->pieces.at);
 	free(domain->gathered.at);
+	free(domain->firsts.at);
 	free(domain->born.at);
 	free(domain->died.at);
 	free(domain->born_leaves.at);

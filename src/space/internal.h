@@ -50,7 +50,6 @@ enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 64 - 1 };
 struct bk__page {
 	struct bk__span spans[BK__PAGE_SPANS];
 	struct bk__rest *rests; /* of as many */
-	struct bk__page *next;  /* slab, in the first page of each */
 };
 
 static inline struct bk__rest *bk__rest(const struct bk__span *span)
@@ -303,11 +302,10 @@ struct bk__piece {
 
 enum { BK__POOL_CLASSES = 48, BK__ROW_CLASSES = 40 };
 
-/* Objects of one size, out of slabs that stay until the domain goes. */
+/* Free objects of one size. */
 struct bk__pool {
-	void *free; /* linked by their first word */
-	struct bk__slab *slabs;
-	size_t count; /* of objects in the newest slab */
+	void *free;   /* linked by their first word */
+	size_t bytes; /* that were added at last */
 };
 
 struct bk_domain {
@@ -324,6 +322,7 @@ struct bk_domain {
 	BK__ARRAY(struct bk__item *) heap;
 	BK__ARRAY(struct bk__piece) pieces;
 	BK__ARRAY(struct bk__span *) gathered; /* what new leaves are filled with */
+	BK__ARRAY(uint64_t) firsts;            /* of the spans of a view */
 	/* What this commit made, and what it made unreachable. */
 	BK__ARRAY(struct bk__span *) born, died;
 	BK__ARRAY(struct bk__leaf *) born_leaves, died_leaves;
@@ -333,10 +332,12 @@ struct bk_domain {
 	struct bk__view *views[BK__POOL_CLASSES];
 	size_t view_bytes;           /* in there */
 	struct bk__span *free_spans; /* linked by `opaque` */
-	struct bk__page *pages;
-	size_t page_count; /* in the newest slab of them */
+	size_t page_count;           /* of pages that were added at last */
 	struct bk__pool leaves;
 	struct bk__pool rows[BK__ROW_CLASSES]; /* of 8 << class bytes */
+	struct bk__chunk *chunks;              /* what all these come from */
+	size_t chunk_bytes, chunk_left;        /* of the newest one; unused at its end */
+	char *chunk_at;
 
 	/* Reclaim, see reclaim.c. */
 	pthread_mutex_t reclaim_lock; /* the innermost */

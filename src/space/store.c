@@ -11,13 +11,21 @@
 enum {
 	VIEW_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
 	VIEW_LIMIT = 64 << 20, /* bytes of views that are kept; what comes beyond is freed */
-	SLAB_LEAST = 2048,     /* bytes of the first slab of a pool; each next one is twice as large */
-	HUGE_PAGE = 2 << 20,   /* what is as large as that is put on huge pages, where the system has some */
+	VIEW_HUGE = 512 << 10, /* views of so many bytes get a huge page */
+	HUGE_PAGE_LOG2 = 21,   /* as they are on most systems, where there are any */
+	HUGE_PAGE = 1 << HUGE_PAGE_LOG2,
+	CHUNK_LEAST =
+		16
+		<< 10, /* the first chunk of a domain; the next are four times as large, up to a huge page */
+	GROUP_LEAST = 512, /* bytes of a pool's first objects; the next are twice as many, up to that */
+	GROUP_MOST = 64 << 10,
+	PAGES_MOST = 64, /* pages of spans at once */
 };
 
-struct bk__slab {
-	struct bk__slab *next;
-	char objects[] __attribute__((aligned(64)));
+/* Memory that stays with the domain to its end, for objects of all sizes. */
+struct bk__chunk {
+	struct bk__chunk *next;
+	char bytes[] __attribute__((aligned(64)));
 };
 
 _Static_assert(sizeof(struct bk__span) == 64, "a span is a cache line");
@@ -44,13 +52,13 @@ int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 	return 0;
 }
 
-/* Lookups in a large view miss the TLB at almost every load. */
-static void *allocate(size_t alignment, size_t bytes)
+/* Lookups among many spans miss the TLB at almost every load. */
+static void *allocate(size_t bytes)
 {
 	bool huge = bytes >= HUGE_PAGE;
 	void *memory;
 
-	if (posix_memalign(&memory, huge ? HUGE_PAGE : alignment, bytes))
+	if (posix_memalign(&memory, huge ? HUGE_PAGE : 64, bytes))
 		return NULL;
 #ifdef MADV_HUGEPAGE
 	if (huge)
@@ -59,73 +67,59 @@ static void *allocate(size_t alignment, size_t bytes)
 	return memory;
 }
 
-/* ---- Objects of one size ---- */
+/* ---- Chunks ---- */
 
-static void pool_free(struct bk__pool *pool, void *object)
+static size_t aligned(const struct bk_domain *domain, size_t alignment)
 {
-	memcpy(object, &pool->free, sizeof(pool->free));
-	pool->free = object;
+	uintptr_t at = (uintptr_t)domain->chunk_at;
+
+	return (size_t)((at + alignment - 1) / alignment * alignment - at);
 }
 
-static void *pool_alloc(struct bk__pool *pool, size_t size)
+static void *carve(struct bk_domain *domain, size_t alignment, size_t bytes)
 {
-	void *object = pool->free;
+	size_t skip = aligned(domain, alignment);
+	char *memory;
 
-	if (!object) {
-		size_t count = pool->count ? pool->count * 2 : SLAB_LEAST / size;
-		struct bk__slab *slab;
+	if (domain->chunk_left < skip + bytes) {
+		size_t wanted = domain->chunk_bytes ? domain->chunk_bytes * 4 : CHUNK_LEAST;
+		size_t least = sizeof(struct bk__chunk) + alignment + bytes;
+		struct bk__chunk *chunk;
 
-		if (count * size > HUGE_PAGE - sizeof(*slab))
-			count = (HUGE_PAGE - sizeof(*slab)) / size;
-		if (!count)
-			count = 1;
-		slab = allocate(64, sizeof(*slab) + count * size);
-		if (!slab)
+		wanted = wanted < HUGE_PAGE ? wanted : HUGE_PAGE;
+		wanted = wanted > least ? wanted : least;
+		chunk = allocate(wanted);
+		if (!chunk)
 			return NULL;
-		slab->next = pool->slabs;
-		pool->slabs = slab;
-		pool->count = count;
-		while (count)
-			pool_free(pool, slab->objects + --count * size);
-		object = pool->free;
+		chunk->next = domain->chunks;
+		domain->chunks = chunk;
+		domain->chunk_bytes = wanted;
+		domain->chunk_at = chunk->bytes;
+		domain->chunk_left = wanted - sizeof(*chunk);
+		skip = aligned(domain, alignment);
 	}
-	memcpy(&pool->free, object, sizeof(pool->free));
-	return object;
-}
-
-static void pool_destroy(struct bk__pool *pool)
-{
-	while (pool->slabs) {
-		struct bk__slab *slab = pool->slabs;
-
-		pool->slabs = slab->next;
-		free(slab);
-	}
+	memory = domain->chunk_at + skip;
+	domain->chunk_at += skip + bytes;
+	domain->chunk_left -= skip + bytes;
+	return memory;
 }
 
 /* ---- Spans, in pages ---- */
 
-/* A slab of pages, twice as large as the one before. 0 or -ENOMEM. */
 static int add_pages(struct bk_domain *domain)
 {
 	size_t count = domain->page_count ? domain->page_count * 2 : 1;
-	struct bk__page *pages;
 	struct bk__rest *rests;
+	char *pages;
 
-	if (count * BK__PAGE_SIZE > HUGE_PAGE)
-		count = HUGE_PAGE / BK__PAGE_SIZE;
-	pages = allocate(BK__PAGE_SIZE, count * BK__PAGE_SIZE);
-	rests = allocate(64, count * BK__PAGE_SPANS * sizeof(*rests));
-	if (!pages || !rests) {
-		free(pages);
-		free(rests);
+	count = count < PAGES_MOST ? count : PAGES_MOST;
+	pages = carve(domain, BK__PAGE_SIZE, count * BK__PAGE_SIZE);
+	rests = carve(domain, 64, count * BK__PAGE_SPANS * sizeof(*rests));
+	if (!pages || !rests) /* what there is stays unused, until the domain goes */
 		return -ENOMEM;
-	}
-	pages->next = domain->pages;
-	domain->pages = pages;
 	domain->page_count = count;
 	for (size_t p = count; p--;) {
-		struct bk__page *page = (struct bk__page *)((char *)pages + p * BK__PAGE_SIZE);
+		struct bk__page *page = (struct bk__page *)(pages + p * BK__PAGE_SIZE);
 
 		page->rests = rests + p * BK__PAGE_SPANS;
 		for (size_t i = BK__PAGE_SPANS; i--;)
@@ -151,11 +145,39 @@ void bk__span_free(struct bk_domain *domain, struct bk__span *span)
 	domain->free_spans = span;
 }
 
-/* ---- Leaves and rows ---- */
+/* ---- Leaves and rows, in pools ---- */
+
+static void pool_free(struct bk__pool *pool, void *object)
+{
+	memcpy(object, &pool->free, sizeof(pool->free));
+	pool->free = object;
+}
+
+static void *pool_alloc(struct bk_domain *domain, struct bk__pool *pool, size_t size)
+{
+	void *object;
+
+	if (!pool->free) {
+		size_t bytes = pool->bytes ? pool->bytes * 2 : GROUP_LEAST;
+		size_t count = (bytes < GROUP_MOST ? bytes : GROUP_MOST) / size;
+		char *objects;
+
+		count += !count;
+		objects = carve(domain, 64, count * size);
+		if (!objects)
+			return NULL;
+		pool->bytes = count * size;
+		while (count--)
+			pool_free(pool, objects + count * size);
+	}
+	object = pool->free;
+	memcpy(&pool->free, object, sizeof(pool->free));
+	return object;
+}
 
 struct bk__leaf *bk__leaf_alloc(struct bk_domain *domain)
 {
-	return pool_alloc(&domain->leaves, sizeof(struct bk__leaf));
+	return pool_alloc(domain, &domain->leaves, sizeof(struct bk__leaf));
 }
 
 void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf)
@@ -165,7 +187,7 @@ void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf)
 
 struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots)
 {
-	return pool_alloc(&domain->rows[log2_slots], sizeof(struct bk__span *) << log2_slots);
+	return pool_alloc(domain, &domain->rows[log2_slots], sizeof(struct bk__span *) << log2_slots);
 }
 
 /* The pool for a list: the smallest whose rows are as long as that. */
@@ -213,12 +235,14 @@ struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
 
 	while ((size_t)1 << class < bytes)
 		class ++;
+	if (bytes >= VIEW_HUGE && class < HUGE_PAGE_LOG2)
+		class = HUGE_PAGE_LOG2;
 	view = domain->views[class];
 	if (view) {
 		domain->views[class] = view->next;
 		domain->view_bytes -= (size_t)1 << class;
 	} else {
-		view = allocate(64, (size_t)1 << class);
+		view = allocate((size_t)1 << class);
 		if (!view)
 			return NULL;
 		view->size_class = class;
@@ -249,14 +273,10 @@ void bk__store_destroy(struct bk_domain *domain)
 			free(view);
 		}
 	}
-	while (domain->pages) {
-		struct bk__page *pages = domain->pages;
+	while (domain->chunks) {
+		struct bk__chunk *chunk = domain->chunks;
 
-		domain->pages = pages->next;
-		free(pages->rests);
-		free(pages);
+		domain->chunks = chunk->next;
+		free(chunk);
 	}
-	pool_destroy(&domain->leaves);
-	for (unsigned class = 0; class < BK__ROW_CLASSES; class ++)
-		pool_destroy(&domain->rows[class]);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-	SPARE_BUCKETS = 32,  /* of a window, beyond one for each span */
+	SPARE_BUCKETS = 32,  /* of a window, beyond one for each two spans */
 	SLOTS_PER_START = 8, /* what a row may take for each span that begins in its bucket ... */
 	SLOTS_LEAST = 16,    /* ... if that is not less */
 	LOG2_SLOTS_MOST = 12,
@@ -15,7 +15,7 @@ enum {
 
 static size_t bucket_limit(size_t count)
 {
-	return count + SPARE_BUCKETS;
+	return count / 2 + SPARE_BUCKETS;
 }
 
 static size_t entry_count(const struct bk__view *view)
@@ -292,17 +292,21 @@ static void no_windows(struct bk__view *view)
 int bk__table_build(struct bk_space *space)
 {
 	struct bk__view *view = space->view;
-	uint64_t *entries = view->entries, *firsts = view->entries;
+	struct bk_domain *domain = space->domain;
+	uint64_t *entries = view->entries;
 	struct bk__cursor cursor;
 	size_t n = 0;
 
 	no_windows(view);
 	if (!view->count)
 		return 0;
-	/* They have room where the entries go. */
+	domain->firsts.count = 0;
+	if (bk__reserve(&domain->firsts, view->count))
+		return -ENOMEM;
 	for (size_t i = 0; i < view->leaf_count; n += view->leaves[i++]->count)
-		memcpy(&firsts[n], view->leaves[i]->firsts, view->leaves[i]->count * sizeof(*firsts));
-	choose_windows(view, firsts);
+		memcpy(&domain->firsts.at[n], view->leaves[i]->firsts,
+		       view->leaves[i]->count * sizeof(domain->firsts.at[0]));
+	choose_windows(view, domain->firsts.at);
 	for (unsigned w = 0; w < 2; w++) {
 		for (size_t i = 0; i < view->windows[w].count; i++) {
 			if (fill_bucket(space, &view->windows[w], entries, i))
