@@ -294,8 +294,14 @@ static __attribute__((noinline)) int slow_write(const struct bk__view *view, uin
 	return slow(view, address, data, width, true);
 }
 
-/* Does the access lie in the span, and does its handler take it at once? No width has room that is
- * longer than the span, so nothing wraps here. */
+/* Does an access lie in the span that begins where the handler sees this offset, and does the handler take
+ * it at once? */
+static inline bool has_room(const struct bk__span *span, uint64_t offset, unsigned width)
+{
+	return offset - span->start < span->room[width - 1];
+}
+
+/* The same however large the span is. No width has room that is longer than the span, so nothing wraps. */
 static bool takes(const struct bk__span *span, uint64_t address, unsigned width)
 {
 	return span->room[width - 1] &&
@@ -423,16 +429,13 @@ static __attribute__((noinline, cold)) int read_failed(const struct kept *kept, 
 	return error;
 }
 
-/* What the span that was guessed answers. Inside a read section, which it ends. */
-static inline int read_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
-			       unsigned width, uint64_t *value)
+/* What a span answers that takes the access. Inside a read section, which this and the next two end. */
+static inline int read_taken(const struct bk__view *view, const struct bk__span *span, uint64_t address,
+			     uint64_t offset, unsigned width, uint64_t *value)
 {
-	uint64_t offset = bk__span_offset(span, address);
 	struct kept kept;
 	int error;
 
-	if (bk__unlikely(offset - span->start >= span->room[width - 1]))
-		return read_unguessed(view, address, width, value);
 	kept.view = view;
 	KEEP(kept.view);
 	kept.address = address;
@@ -448,6 +451,30 @@ static inline int read_guessed(const struct bk__view *view, const struct bk__spa
 		*kept.value &= masks[kept.width];
 	bk__read_unlock();
 	return 0;
+}
+
+/* The guess was wrong, or is a list. */
+static __attribute__((noinline)) int read_listed(const struct bk__view *view, const struct bk__span *span,
+						 uint64_t address, unsigned width, uint64_t *value)
+{
+	uint64_t offset;
+
+	if (!span->read)
+		span = bk__list_find(span, address);
+	offset = bk__span_offset(span, address);
+	if (!has_room(span, offset, width))
+		return read_unguessed(view, address, width, value);
+	return read_taken(view, span, address, offset, width, value);
+}
+
+static inline int read_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
+			       unsigned width, uint64_t *value)
+{
+	uint64_t offset = bk__span_offset(span, address);
+
+	if (bk__unlikely(!has_room(span, offset, width)))
+		return read_listed(view, span, address, width, value);
+	return read_taken(view, span, address, offset, width, value);
 }
 
 static __attribute__((noinline)) int read_beyond(const struct bk__view *view, uint64_t address,
@@ -510,15 +537,12 @@ static __attribute__((noinline, cold)) int write_failed(const struct kept *kept,
 	return error;
 }
 
-static inline int write_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
-				unsigned width, uint64_t value)
+static inline int write_taken(const struct bk__view *view, const struct bk__span *span, uint64_t address,
+			      uint64_t offset, unsigned width, uint64_t value)
 {
-	uint64_t offset = bk__span_offset(span, address);
 	struct kept kept;
 	int error;
 
-	if (bk__unlikely(offset - span->start >= span->room[width - 1]))
-		return write_unguessed(view, address, width, value);
 	kept.view = view;
 	KEEP(kept.view);
 	kept.address = address;
@@ -530,6 +554,29 @@ static inline int write_guessed(const struct bk__view *view, const struct bk__sp
 		return write_failed(&kept, error);
 	bk__read_unlock();
 	return 0;
+}
+
+static __attribute__((noinline)) int write_listed(const struct bk__view *view, const struct bk__span *span,
+						  uint64_t address, unsigned width, uint64_t value)
+{
+	uint64_t offset;
+
+	if (!span->read)
+		span = bk__list_find(span, address);
+	offset = bk__span_offset(span, address);
+	if (!has_room(span, offset, width))
+		return write_unguessed(view, address, width, value);
+	return write_taken(view, span, address, offset, width, value);
+}
+
+static inline int write_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
+				unsigned width, uint64_t value)
+{
+	uint64_t offset = bk__span_offset(span, address);
+
+	if (bk__unlikely(!has_room(span, offset, width)))
+		return write_listed(view, span, address, width, value);
+	return write_taken(view, span, address, offset, width, value);
 }
 
 static __attribute__((noinline)) int write_beyond(const struct bk__view *view, uint64_t address,

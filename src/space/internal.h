@@ -64,11 +64,12 @@ static inline struct bk__rest *bk__rest(const struct bk__span *span)
  * head takes the place of a span there, and takes no access.
  */
 struct bk__list {
-	struct bk__span head;  /* no `read` */
-	struct bk__span *slot; /* the row of such a bucket: `head` */
-	size_t count;
-	struct bk__span **spans;
-	uint64_t firsts[]; /* of the spans, side by side for searches */
+	struct bk__span
+		head; /* no `read`; `start`: how many spans; `opaque` is the row's only slot, and names it */
+	struct bk__listed {
+		uint64_t first;
+		struct bk__span *span;
+	} spans[]; /* in address order */
 };
 
 extern struct bk__list bk__nobody; /* the empty one: nothing is in the bucket */

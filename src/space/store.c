@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct bk__page) <= BK__PAGE_SIZE && BK__PAGE_SIZE - sizeo
 	       "a page of spans is a page");
 _Static_assert(offsetof(struct bk__list, head) == 0, "a list can stand for its head");
 
-struct bk__list bk__nobody = { .slot = &bk__nobody.head };
+struct bk__list bk__nobody = { .head = { .opaque = &bk__nobody.head } };
 
 int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 {
@@ -193,7 +193,7 @@ struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots)
 /* The pool for a list: the smallest whose rows are as long as that. */
 static unsigned list_class(size_t count)
 {
-	size_t bytes = sizeof(struct bk__list) + count * (sizeof(uint64_t) + sizeof(struct bk__span *));
+	size_t bytes = sizeof(struct bk__list) + count * sizeof(struct bk__listed);
 	unsigned class = 0;
 
 	while ((sizeof(struct bk__span *) << class) < bytes)
@@ -207,9 +207,8 @@ struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count)
 
 	if (list) {
 		memset(list, 0, sizeof(*list));
-		list->slot = &list->head;
-		list->count = count;
-		list->spans = (struct bk__span **)&list->firsts[count];
+		list->head.start = count;
+		list->head.opaque = &list->head;
 	}
 	return list;
 }
@@ -220,7 +219,7 @@ void bk__row_free(struct bk_domain *domain, struct bk__row row)
 		struct bk__list *list = (struct bk__list *)row.slots[0];
 
 		if (list != &bk__nobody)
-			pool_free(&domain->rows[list_class(list->count)], list);
+			pool_free(&domain->rows[list_class((size_t)list->head.start)], list);
 		return;
 	}
 	pool_free(&domain->rows[row.log2_slots], row.slots);

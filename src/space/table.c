@@ -95,10 +95,10 @@ static int list_row(struct bk_domain *domain, struct bk__cursor cursor, size_t c
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++, bk__cursor_next(&cursor)) {
-		list->spans[i] = bk__cursor_span(&cursor);
-		list->firsts[i] = bk__span_first(list->spans[i]);
+		list->spans[i].span = bk__cursor_span(&cursor);
+		list->spans[i].first = bk__span_first(list->spans[i].span);
 	}
-	*row = (struct bk__row){ &list->slot, 0 };
+	*row = bk__list_row(list);
 	return 0;
 }
 
@@ -131,7 +131,7 @@ static int fill_bucket(struct bk_space *space, const struct bk__window *window, 
 	struct bk__cursor cursor = bk__view_find(space->view, first), begin = cursor;
 	size_t count = 0, starts = 0;
 	struct bk__span *span;
-	struct bk__row row = { &bk__nobody.slot, 0 };
+	struct bk__row row = bk__list_row(&bk__nobody);
 	unsigned log2;
 	int error = 0;
 

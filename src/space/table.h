@@ -75,16 +75,27 @@ static inline const struct bk__span *bk__second_guess(const struct bk__view *vie
 	return bk__slot_span(view->entries[view->windows[0].count + bucket], distance);
 }
 
+/* The row of a bucket that has a list. */
+static inline struct bk__row bk__list_row(struct bk__list *list)
+{
+	return (struct bk__row){ (struct bk__span **)&list->head.opaque, 0 };
+}
+
 /* The span of a list that begins last at or below the address, or the head, which takes no access. */
 static inline const struct bk__span *bk__list_find(const struct bk__span *head, uint64_t address)
 {
-	const struct bk__list *list = (const struct bk__list *)head;
-	size_t at = 0;
+	const struct bk__listed *at = ((const struct bk__list *)head)->spans;
+	uint64_t count = head->start;
 
-	if (!list->count)
+	if (!count)
 		return head;
-	at = bk__search(list->firsts, list->count, address);
-	return list->spans[at];
+	while (count > 1) { /* without a branch to mispredict */
+		uint64_t half = count / 2;
+
+		at = at[half].first <= address ? at + half : at;
+		count -= half;
+	}
+	return at->span;
 }
 
 #endif
