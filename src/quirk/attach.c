@@ -325,6 +325,21 @@ static int add_accelerated(struct bk__placed *placed, struct bk__group *group, s
 	return r ? at_fault(placed, err, r, inner.text) : 0;
 }
 
+/* One whose writes a rule before it may answer is asked in its turn. */
+static bool comes_first(const struct bk__group *group, unsigned index)
+{
+	const struct bk__placed *placed = &group->rules[index];
+
+	for (unsigned i = 0; i < index; i++) {
+		const struct bk__placed *other = &group->rules[i];
+
+		if (other->first <= placed->last && placed->first <= other->last &&
+		    (other->rule->writes || !other->rule->reads))
+			return false;
+	}
+	return true;
+}
+
 static int add_group(struct bk__group *group, uint64_t first, uint64_t last, struct bk_error *err)
 {
 	struct bk_error inner = { "" };
@@ -347,7 +362,7 @@ static int add_group(struct bk__group *group, uint64_t first, uint64_t last, str
 	if (r)
 		return at_fault(&group->rules[0], err, r, inner.text);
 	for (unsigned i = 0; i < group->count && !r; i++)
-		if (group->rules[i].rule->accelerate)
+		if (group->rules[i].rule->accelerate && comes_first(group, i))
 			r = add_accelerated(&group->rules[i], group, err);
 	return r;
 }

@@ -286,6 +286,75 @@ static void a_part_of_an_access_is_not_lost_with_another(void **state)
 	assert_int_equal(rd(f, 0, 4, 4), 7);
 }
 
+static int start(void *opaque, const struct bk_accelerated *what, void **handle)
+{
+	*(unsigned *)opaque += 1;
+	return 0;
+}
+
+static void stop(void *opaque, void *handle)
+{
+}
+
+static unsigned started_by_writes(struct fixture *f, uint64_t offset, unsigned width)
+{
+	static const struct bk_accelerator_ops ops = { start, stop };
+	unsigned started = 0;
+
+	bk_mediate_accelerate(f->mediate, &ops, &started);
+	f->fake.accesses = 0;
+	for (unsigned i = 0; i < 20; i++)
+		wr(f, 0, offset, width, 1);
+	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	return started;
+}
+
+static void an_accelerated_rule_is_asked_in_its_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_error err = { "" };
+	static const char *const texts[] = {
+		HEAD "traps:\n"
+		     "  - {at: bar0+0x40/4, write: drop}\n"
+		     "  - {at: bar0+0x50/2, log: true}\n"
+		     "  - {at: bar0+0x60/4, read: 5}\n",
+		HEAD "traps:\n"
+		     "  - {at: bar0+0x40/4, write: device, accelerate: true}\n"
+		     "  - {at: bar0+0x50/4, write: device, accelerate: true}\n"
+		     "  - {at: bar0+0x60/4, read: 6, write: device, accelerate: true}\n"
+		     "  - {at: bar0+0x60/8, write: drop}\n",
+	};
+
+	if (apply_all(f, texts, 2, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(started_by_writes(f, 0x40, 4), 0);
+	assert_int_equal(f->fake.accesses, 0);
+	assert_int_equal(started_by_writes(f, 0x50, 4), 0);
+	assert_int_equal(f->fake.accesses, 20);
+	/* A rule before it for reads alone is none of its business, and neither is one behind it. */
+	assert_int_equal(started_by_writes(f, 0x60, 4), 1);
+	assert_int_equal(f->fake.accesses, 20);
+	assert_int_equal(rd(f, 0, 0x60, 4), 5);
+}
+
+static void accelerated_rules_in_one_place(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_error err = { "" };
+	static const char *const texts[] = {
+		HEAD "traps: [{at: bar0+0x40/4, write: device, accelerate: true}]\n",
+		HEAD "traps: [{at: bar0+0x40/4, write: device, accelerate: true}, {at: bar0+0x40/2, write: "
+		     "device, accelerate: true}]\n",
+	};
+
+	if (apply_all(f, texts, 2, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(started_by_writes(f, 0x40, 4), 1);
+	assert_int_equal(f->fake.accesses, 20);
+	assert_int_equal(started_by_writes(f, 0x40, 2), 1);
+	assert_int_equal(f->fake.accesses, 20);
+}
+
 /* A user's trap is above the rules, and what is below it is the device. */
 static void a_log_of_the_user_passes_to_the_device(void **state)
 {
@@ -407,6 +476,8 @@ int main(void)
 		WITH_DEVICE(rules_that_lead_to_many_others_end),
 		WITH_DEVICE(a_part_of_a_write_has_only_its_bytes),
 		WITH_DEVICE(a_part_of_an_access_is_not_lost_with_another),
+		WITH_DEVICE(an_accelerated_rule_is_asked_in_its_turn),
+		WITH_DEVICE(accelerated_rules_in_one_place),
 		WITH_DEVICE(a_log_of_the_user_passes_to_the_device),
 		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
 		WITH_DEVICE(a_trap_outside_the_device_is_refused_with_its_line),
