@@ -13,6 +13,8 @@
 
 #include <yaml.h>
 
+#define QUOTED 40 /* bytes of a text, in a line for people */
+
 struct bk__yaml {
 	char *name;
 	struct bk__yaml_node *root;
@@ -48,6 +50,38 @@ int bk__yaml_fail(const struct bk__yaml *yaml, const struct bk__yaml_node *node,
 	fail_at(yaml->name, node->line, node->column, err, format, args);
 	va_end(args);
 	return -EINVAL;
+}
+
+/* In UTF-8; marks count these, too. */
+static size_t characters(const char *text, size_t length)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		count += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return count;
+}
+
+int bk__yaml_fail_inside(const struct bk__yaml *yaml, const struct bk__yaml_node *node, size_t at,
+			 struct bk_error *err, const char *what)
+{
+	const char *rest = node->text + at;
+	size_t length = strlen(rest);
+
+	if (node->verbatim) {
+		const struct bk__yaml_node place = {
+			.line = node->line,
+			.column = node->column + node->quoted + (unsigned)characters(node->text, at),
+		};
+
+		return bk__yaml_fail(yaml, &place, err, "%s", what);
+	}
+	if (!length)
+		return bk__yaml_fail(yaml, node, err, "%s, at the end of this", what);
+	if (length > QUOTED)
+		for (length = QUOTED; length && ((unsigned char)rest[length] & 0xc0) == 0x80;)
+			length--;
+	return bk__yaml_fail(yaml, node, err, "%s, at \"%.*s\"", what, (int)length, rest);
 }
 
 int bk__yaml_no_memory(const struct bk__yaml *yaml, struct bk_error *err)
@@ -205,8 +239,13 @@ static int add_event(struct bk__yaml *yaml, const yaml_event_t *event, struct le
 	node = add_node(yaml, kind, mark, text, length);
 	if (!node)
 		return bk__yaml_no_memory(yaml, err);
-	if (kind == BK__YAML_SCALAR)
+	if (kind == BK__YAML_SCALAR) {
 		node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+		/* An escape has more characters than what it stands for. */
+		node->verbatim = event->end_mark.line == mark->line &&
+				 event->end_mark.index - mark->index ==
+					 characters(node->text, length) + (node->quoted ? 2 : 0);
+	}
 	r = place(yaml, &levels[*depth], node, err);
 	if (!r && kind != BK__YAML_SCALAR)
 		levels[++*depth] = (struct level){ .node = node };

@@ -24,6 +24,7 @@ struct bk__yaml_node {
 	enum bk__yaml_kind kind;
 	unsigned line, column;           /* from 1; column in characters */
 	bool quoted;                     /* a scalar in quotes or a block: never a number */
+	bool verbatim;                   /* a scalar that is in the file, on one line, as its text is */
 	unsigned count;                  /* children of a list or map */
 	const struct bk__yaml_node *key; /* of a value in a map, else NULL */
 	struct bk__yaml_node *first;     /* child */
@@ -49,6 +50,11 @@ const struct bk__yaml_node *bk__yaml_get(const struct bk__yaml_node *map, const 
 /* Says what is wrong at a node, as `FILE:LINE:COLUMN: ...`, always in one line. Returns -EINVAL. */
 int bk__yaml_fail(const struct bk__yaml *yaml, const struct bk__yaml_node *node, struct bk_error *err,
 		  const char *format, ...) BK_PRINTF(4, 5);
+
+/* The same, at a byte of a scalar's text. Where that text is folded or has escapes in the file, the place is
+ * the scalar's, and the text from that byte on is quoted. */
+int bk__yaml_fail_inside(const struct bk__yaml *yaml, const struct bk__yaml_node *node, size_t at,
+			 struct bk_error *err, const char *what);
 
 /* Says that memory ran out while reading the file. Returns -ENOMEM. */
 int bk__yaml_no_memory(const struct bk__yaml *yaml, struct bk_error *err);

@@ -60,14 +60,8 @@ int bk__load_part(struct bk__loader *loader, const struct bk__yaml_node *node, s
 	struct bk__item_error wrong;
 	int r = bk__item_parse(node->text + from, length, &names, item, &wrong);
 
-	if (r == -EINVAL) {
-		const struct bk__yaml_node place = {
-			.line = node->line,
-			.column = node->column + node->quoted + (unsigned)(from + wrong.at),
-		};
-
-		return BK__FAIL(&place, "%s", wrong.text);
-	}
+	if (r == -EINVAL)
+		return bk__yaml_fail_inside(loader->yaml, node, from + wrong.at, loader->err, wrong.text);
 	*item = bk__quirk_keep(loader->quirk, *item);
 	return *item ? 0 : bk__yaml_no_memory(loader->yaml, loader->err);
 }

@@ -120,6 +120,35 @@ static void mistakes_in_expressions(void **state)
 	refused(HEAD "reset:\n  steps:\n    - bar0(4) = 1\n", "x.yaml:6:11: here must be a width");
 }
 
+/* Where the text of an expression is not in the file as it is, its mistakes are quoted. */
+static void mistakes_in_folded_and_escaped_expressions(void **state)
+{
+	refused(HEAD
+		"traps:\n  - at: bar0+0/4\n    read: >-\n      1 +\n      foo + 0x12345678901234567890\n",
+		"x.yaml:6:11: there is nothing here with the name \"foo\", at \"foo + "
+		"0x12345678901234567890\"");
+	refused(HEAD "traps:\n  - at: bar0+0/4\n    read: |-\n      1 +\n      (2\n",
+		"x.yaml:6:11: here a parenthesis must be closed, at the end of this");
+	refused(HEAD "traps:\n  - at: bar0+0/4\n    read: 1 +\n      foo\n",
+		"x.yaml:6:11: there is nothing here with the name \"foo\", at \"foo\"");
+	refused(TRAP("at: bar0+0/4, read: \"1 \\x2b foo\""),
+		"x.yaml:5:26: there is nothing here with the name \"foo\", at \"foo\"");
+	refused(TRAP("at: bar0+0/4, read: \"1 + foo\""),
+		"x.yaml:5:31: there is nothing here with the name \"foo\"");
+	refused(TRAP("at: bar0+0/4, read: '1 + ''foo'"),
+		"x.yaml:5:26: here must be a number, a name or a parenthesis, at \"'foo\"");
+	/* 40 bytes of it at most, whole characters, and none that moves a cursor. */
+	refused(TRAP("at: bar0+0/4, read: \"1 + \\e\\n0123456789012345678901234567890123456789\""),
+		"x.yaml:5:26: here must be a number, a name or a parenthesis, at "
+		"\"??01234567890123456789012345678901234567\"");
+	refused(TRAP("at: bar0+0/4, read: \"\\x24 ab012345678901234567890123456789012345é\""),
+		"x.yaml:5:26: here must be a number, a name or a parenthesis, at "
+		"\"$ ab012345678901234567890123456789012345\"");
+	/* Two characters for one of two bytes. */
+	refused(TRAP("at: bar0+0/4, read: \"\\_ + foo\""),
+		"x.yaml:5:26: here must be a number, a name or a parenthesis, at \"");
+}
+
 static void mistakes_in_edits(void **state)
 {
 	refused(HEAD "config: [{drop: foo}]\n", "x.yaml:4:17: here must be the name");
@@ -189,6 +218,7 @@ int main(void)
 		cmocka_unit_test(mistakes_in_names),
 		cmocka_unit_test(mistakes_in_traps),
 		cmocka_unit_test(mistakes_in_expressions),
+		cmocka_unit_test(mistakes_in_folded_and_escaped_expressions),
 		cmocka_unit_test(mistakes_in_edits),
 		cmocka_unit_test(mistakes_in_resets),
 		cmocka_unit_test(options_are_described),
