@@ -84,9 +84,10 @@ int bk__edit_rom(struct bk__bound *bound, struct bk_error *err)
 
 	if (!rom)
 		return 0;
-	stack->rom_hidden = rom->hide;
-	if (rom->hide)
+	if (rom->hide) {
+		stack->rom_hidden = true;
 		return 0;
+	}
 	if (rom->image) {
 		uint8_t *copy = realloc(stack->rom, (size_t)rom->size);
 
@@ -95,12 +96,14 @@ int bk__edit_rom(struct bk__bound *bound, struct bk_error *err)
 		memcpy(copy, rom->image, (size_t)rom->size);
 		stack->rom = copy;
 		stack->rom_size = rom->size;
+		stack->rom_hidden = false;
 	} else if (!stack->rom && !load_own(stack)) {
 		return 0;
 	}
 	/* An image in which what should be read is not there is not the one that was meant. */
 	if (rom->when && (!bk__item_number(rom->when, &run) || run.error))
 		return 0;
+	stack->rom_hidden = false;
 	bk__items_write(&rom->set, &run);
 	if (run.error)
 		return bk_fail(err, -run.error, "%s: %s: an edit of the ROM is outside its %llu bytes",

@@ -273,6 +273,35 @@ static void a_rom_from_a_file(void **state)
 	assert_int_equal(rd(f, ROM, 6, 1), 0xff);
 }
 
+static bool rom_is_shown(void **state, const char *first, const char *second)
+{
+	const char *const texts[] = { first, second };
+	struct bk_error err = { "" };
+	struct fixture *f;
+	bool shown;
+
+	setup(state);
+	f = *state;
+	fake_bar(&f->fake, ROM, 0, 0x800, false);
+	if (apply_all(f, texts, 2, &err))
+		fail_msg("%s", err.text);
+	shown = bk_mediate_region(f->mediate, ROM);
+	teardown(state);
+	return shown;
+}
+
+/* The first of several quirks has its way, if it does something. */
+static void a_hidden_rom_stays_hidden_under_a_patch_that_does_not_apply(void **state)
+{
+	static const char hide[] = HEAD "rom: {hide: true}\n", patch[] = HEAD "rom: {set: rom.1(6) = 1}\n",
+			  other[] = HEAD "rom: {when: rom.2(0) == 0x1234, set: rom.1(6) = 1}\n";
+
+	assert_false(rom_is_shown(state, other, hide));
+	assert_true(rom_is_shown(state, patch, hide));
+	assert_false(rom_is_shown(state, hide, patch));
+	assert_true(rom_is_shown(state, other, patch));
+}
+
 static void resets(void **state)
 {
 	static const struct {
@@ -336,6 +365,7 @@ int main(void)
 		WITH_DEVICE(a_null_capability_need_not_be_dropped),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
 		WITH_DEVICE(a_rom_from_a_file),
+		cmocka_unit_test(a_hidden_rom_stays_hidden_under_a_patch_that_does_not_apply),
 		cmocka_unit_test(resets),
 		WITH_DEVICE(what_is_no_stack_has_no_quirks),
 	};
