@@ -20,6 +20,17 @@ int bk__load_text(struct bk__loader *loader, const char *text, const char **copy
 	return 0;
 }
 
+/* For people, in one line: C0, DEL and C1, which is two bytes in UTF-8, would do things to a terminal. */
+static int load_about(struct bk__loader *loader, const struct bk__yaml_node *map, const char **about)
+{
+	const struct bk__yaml_node *node = bk__yaml_get(map, "about");
+
+	for (const unsigned char *c = (const unsigned char *)node->text; *c; c++)
+		if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
+			return BK__FAIL(node, "about is one line, without control characters");
+	return bk__load_text(loader, node->text, about);
+}
+
 /* ---- Items ------------------------------------------------------------- */
 
 static struct bk__names names_of(struct bk_quirk *quirk, enum bk__part part)
@@ -170,7 +181,7 @@ static int load_option(struct bk__loader *loader, const struct bk__yaml_node *no
 	if (!r)
 		r = bk__load_text(loader, node->key->text, &option->name);
 	if (!r)
-		r = bk__load_text(loader, read.about, &option->about);
+		r = load_about(loader, node, &option->about);
 	if (r)
 		return r;
 	option->has_default = bk__yaml_get(node, "default");
@@ -250,7 +261,7 @@ static int load_top(struct bk__loader *loader)
 		return BK__FAIL(root, "this quirk does nothing: give it config, rom, traps or reset");
 	r = bk__load_text(loader, top.name, &loader->quirk->name);
 	if (!r)
-		r = bk__load_text(loader, top.about, &loader->quirk->about);
+		r = load_about(loader, root, &loader->quirk->about);
 	/* Names before those who use them. */
 	if (!r && top.options)
 		r = load_options(loader, top.options);

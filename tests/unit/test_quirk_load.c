@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Quirk files: what is wrong with one, and where. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "quirk_kit.h"
@@ -55,6 +56,24 @@ static void mistakes_in_names(void **state)
 		"x.yaml:4:36: there is nothing here with the name \"cap\"");
 	refused(HEAD "options: {o: {about: x, valid: size(0)}}\nrom: {hide: true}\n",
 		"x.yaml:4:32: there is nothing here with the name \"size\"");
+}
+
+static void what_a_quirk_is_about_is_one_line(void **state)
+{
+	static const char *const wrong[] = { "a\\n", "a\\nb", "\\e[31m", "a\\tb", "\\x7f", "\\x9b1m", "\\N" };
+
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[200];
+
+		snprintf(text, sizeof(text),
+			 "quirk: x\nabout: \"%s\"\nmatch: {vendor: 1}\nrom: {hide: true}\n", wrong[i]);
+		refused(text, "x.yaml:2:8: about is one line, without control characters");
+		snprintf(text, sizeof(text), HEAD "options: {o: {about: \"%s\"}}\nrom: {hide: true}\n",
+			 wrong[i]);
+		refused(text, "x.yaml:4:22: about is one line, without control characters");
+	}
+	bk_quirk_free(
+		parse("quirk: x\nabout: \"\\xa0\u00e9 \\\"'\"\nmatch: {vendor: 1}\nrom: {hide: true}\n"));
 }
 
 #define TRAP(text) HEAD "traps:\n  - {" text "}\n"
@@ -216,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mistakes_are_told_with_line_and_column),
 		cmocka_unit_test(mistakes_in_names),
+		cmocka_unit_test(what_a_quirk_is_about_is_one_line),
 		cmocka_unit_test(mistakes_in_traps),
 		cmocka_unit_test(mistakes_in_expressions),
 		cmocka_unit_test(mistakes_in_folded_and_escaped_expressions),
