@@ -128,7 +128,10 @@ static void a_small_config_space_has_a_small_mirror(void **state)
 	f->fake.regions[CONFIG].size = 256;
 	apply_shipped(f, "nvidia-bar0-mirror", NULL, 0);
 	PLAY(f, { 'r', 0, 0x88000, 2, 0x10de }, { 'R', 0, 0x88000, 2, 0 },
-	     { 'r', 0, 0x88100, 2, fake_pattern(0x88100, 2) }, { 'R', 0, 0x88100, 2, 0 });
+	     { 'r', 0, 0x88100, 2, fake_pattern(0x88100, 2) }, { 'R', 0, 0x88100, 2, 0 },
+	     { 'r', 0, 0x88704, 4, fake_pattern(0x88704, 4) }, { 'R', 0, 0x88704, 4, 0 },
+	     { 'w', 0, 0x88704, 4, 7 }, { 'W', 0, 0x88704, 4, 7 }, { 'r', 0, 0x88704, 4, 7 },
+	     { 'R', 0, 0x88704, 4, 0 });
 }
 
 static void boards_that_compute_have_no_mirror(void **state)
