@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pci/extent.h"
 
 struct editing {
 	struct bk__bound *bound;
@@ -77,7 +78,8 @@ static unsigned pointer_to(const struct bk__stack *stack, unsigned offset, bool 
 	return 0;
 }
 
-/* Does a capability start in [offset, offset + size)? */
+/* Is there a capability in [offset, offset + size)? Of one whose length is not known only the start counts.
+ */
 static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size, bool extended)
 {
 	unsigned at = extended ? 0x100 : stack->config[0x34] & ~3u;
@@ -87,7 +89,11 @@ static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size,
 	if (!extended && !(stack->config[6] & 0x10))
 		return false;
 	for (unsigned left = BK__CONFIG_SIZE / 4; left-- && at >= 0x40 && at + 4 <= stack->config_size;) {
-		if (at >= offset && at < offset + size)
+		unsigned length = bk__capability_length(stack->config, stack->config_size, at);
+
+		if (!length)
+			length = extended ? 4 : 2;
+		if (at < offset + size && offset < at + length)
 			return true;
 		at = next_of(stack, extended ? at : at + 1, extended);
 	}

@@ -179,6 +179,76 @@ static void a_capability_where_there_were_none(void **state)
 	assert_int_equal(rd(f, CONFIG, 6, 2) & 0x10, 0x10);
 }
 
+/* Into which place a capability goes of 0x40 to 0xf0, if another one is at 0x50. */
+static unsigned chosen_beside(void **state, uint64_t low, uint64_t high, bool extended)
+{
+	static const char *const texts[] = {
+		HEAD "config: [{insert: vendor, at: [0x4c, 0x54, 0x58, 0x5c, 0x60, 0x64, 0x68, 0x88, 0x8c], "
+		     "size: 8, "
+		     "set: here.1(2) = 8}]\n",
+		HEAD "config: [{insert: vendor, extended: true, at: [0x14c, 0x154, 0x158, 0x15c, 0x160, "
+		     "0x164, 0x188, "
+		     "0x18c, 0x190, 0x198], size: 8, set: here.4(4) = 0x00800001}]\n",
+	};
+	const unsigned base = extended ? 0x100 : 0;
+	struct bk_error err = { "" };
+	struct fixture *f;
+	unsigned at;
+
+	setup(state);
+	f = *state;
+	fake_put(&f->fake, 6, 2, 0x10);
+	if (!extended)
+		fake_put(&f->fake, 0x34, 1, 0x50);
+	fake_put(&f->fake, 0x100, 4, 0x15010003);
+	fake_put(&f->fake, base + 0x50, 4, low);
+	fake_put(&f->fake, base + 0x54, 4, high);
+	if (apply_all(f, &texts[extended], 1, &err))
+		fail_msg("%s", err.text);
+	for (at = base + 0x4c; at < base + 0xf0; at += 4)
+		if (rd(f, CONFIG, at, extended ? 2 : 1) == (extended ? 0x0b : 0x09) && at != base + 0x50)
+			break;
+	teardown(state);
+	return at;
+}
+
+static void a_capability_is_not_put_into_another(void **state)
+{
+	static const struct {
+		bool extended;
+		uint64_t low, high;
+		unsigned place;
+	} cases[] = {
+		{ false, 0x00020001, 0, 0x58 },          /* PM */
+		{ false, 0x00000005, 0, 0x5c },          /* MSI */
+		{ false, 0x00800005, 0, 0x60 },          /* with 64 bits */
+		{ false, 0x01800005, 0, 0x68 },          /* and masks */
+		{ false, 0x00000011, 0x2000, 0x5c },     /* MSI-X */
+		{ false, 0x00020010, 0, 0x8c },          /* PCI Express, version 2 */
+		{ false, 0x00010010, 0, 0x64 },          /* version 1 */
+		{ false, 0x00100009, 0, 0x60 },          /* a vendor's */
+		{ false, 0x00000009, 0, 0x54 },          /* that makes no sense */
+		{ false, 0x00000007, 0, 0x58 },          /* PCI-X */
+		{ false, 0x10000007, 0, 0x68 },          /* with ECC */
+		{ false, 0x00000012, 0xf, 0x60 },        /* SATA */
+		{ false, 0x00000012, 0, 0x58 },          /* without registers */
+		{ false, 0x00000008, 0, 0x54 },          /* not known */
+		{ true, 0x00010001, 0, 0x198 },          /* AER */
+		{ true, 0x0001001e, 0, 0x160 },          /* L1 substates */
+		{ true, 0x00010018, 0, 0x158 },          /* LTR */
+		{ true, 0x00010010, 0, 0x190 },          /* SR-IOV */
+		{ true, 0x00010023, 0x00c00000, 0x15c }, /* somebody's */
+		{ true, 0x00010002, 0, 0x154 },          /* not known */
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned place = chosen_beside(state, cases[i].low, cases[i].high, cases[i].extended);
+
+		if (place != cases[i].place)
+			fail_msg("beside 0x%08x: 0x%x", (unsigned)cases[i].low, place);
+	}
+}
+
 static void chains_that_make_no_sense(void **state)
 {
 	static const struct {
@@ -361,6 +431,7 @@ int main(void)
 		WITH_DEVICE(too_many_quirks),
 		WITH_DEVICE(capabilities_are_dropped_and_put_in),
 		WITH_DEVICE(a_capability_where_there_were_none),
+		cmocka_unit_test(a_capability_is_not_put_into_another),
 		cmocka_unit_test(chains_that_make_no_sense),
 		WITH_DEVICE(a_null_capability_need_not_be_dropped),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),

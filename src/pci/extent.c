@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which bytes of config space capabilities have: the sizes of the PCI specifications. */
+#include "extent.h"
+
+#include "base/bytes.h"
+
+/* PCI 3.0 6.8.1: with or without 64-bit addresses, with or without mask and pending bits. */
+static unsigned msi(unsigned control)
+{
+	return (control & 0x80 ? 14 : 10) + (control & 0x100 ? 10 : 0);
+}
+
+/* Its second word decides for those that have several sizes. */
+static unsigned standard(const uint8_t *cap, unsigned room)
+{
+	const unsigned word = room < 4 ? 0 : (unsigned)bk__load(cap + 2, 2);
+
+	switch (*cap) {
+	case 0x02: /* AGP */
+	case 0x11: /* MSI-X */
+		return 12;
+	case 0x01: /* PM */
+	case 0x03: /* VPD */
+	case 0x0d: /* subsystem of a bridge */
+	case 0x13: /* AF, which ends in the middle of a register */
+		return 8;
+	case 0x04: /* slot */
+	case 0x06: /* hot swap */
+	case 0x0a: /* debug port */
+		return 4;
+	case 0x05:
+		return msi(word);
+	case 0x07: /* PCI-X: with or without ECC registers */
+		return word & 0x3000 ? 24 : 8;
+	case 0x09: /* a vendor's says so itself */
+		return (word & 0xff) > 2 ? word & 0xff : 0;
+	case 0x10: /* PCI Express of an endpoint */
+		return (word & 0xf) == 1 ? 20 : 60;
+	case 0x12: /* SATA: with or without the pair of registers itself */
+		return room > 4 && (cap[4] & 0xf) == 0xf ? 16 : 8;
+	default:
+		return 0;
+	}
+}
+
+static unsigned extended(const uint8_t *cap, unsigned room)
+{
+	const unsigned word = room < 8 ? 0 : (unsigned)bk__load(cap + 4, 4);
+
+	switch (bk__load(cap, 2)) {
+	case 0x01: /* AER, with a log of prefixes */
+		return 0x48;
+	case 0x03: /* serial number */
+	case 0x1f: /* PTM */
+	case 0x25: /* data link feature */
+		return 12;
+	case 0x04: /* power budgeting */
+	case 0x13: /* PRI */
+	case 0x1e: /* L1 substates */
+		return 16;
+	case 0x0e: /* ARI */
+	case 0x0f: /* ATS */
+	case 0x18: /* LTR */
+	case 0x1b: /* PASID */
+		return 8;
+	case 0x10: /* SR-IOV */
+		return 64;
+	case 0x12: /* multicast */
+		return 48;
+	case 0x0b: /* a vendor's and */
+	case 0x23: /* somebody's say so themselves */
+		return word >> 20 >= 8 ? word >> 20 : 0;
+	default:
+		return 0;
+	}
+}
+
+unsigned bk__capability_length(const uint8_t *config, unsigned size, unsigned offset)
+{
+	const unsigned end = offset < 0x100 ? 0x100 : size, room = offset < end ? end - offset : 0;
+	unsigned length;
+
+	if (room < (offset < 0x100 ? 2 : 4))
+		return 0;
+	length = offset < 0x100 ? standard(config + offset, room) : extended(config + offset, room);
+	return length < room ? length : room;
+}
