@@ -336,6 +336,20 @@ static void ath12k_where_the_host_shows_no_message(void **state)
 	     { 'w', 0, 0x1e80000, 4, 0xfee00000 }, { 'W', 0, 0x1e80000, 4, 0xfee00000 });
 }
 
+/* The guest has no MSI, and so there is no message at 4 bytes into it: that would be COMMAND. */
+static void ath_without_a_guests_msi(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t command;
+
+	ath(f, 0x1103, 0);
+	f->fake.irqs[BK_DEVICE_MSI].count = 0;
+	apply_shipped(f, "ath11k", NULL, 0);
+	PLAY(f, { 'w', CONFIG, 0x04, 2, 0x0400 });
+	command = rd(f, CONFIG, 0x04, 4);
+	PLAY(f, { 'w', 0, 0x80000, 4, command }, { 'W', 0, 0x80000, 4, command });
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +371,7 @@ int main(void)
 		WITH_VGA(a_pba_inside_its_bar_is_left_alone),
 		WITH_VGA(ath11k),
 		WITH_VGA(ath12k_where_the_host_shows_no_message),
+		WITH_VGA(ath_without_a_guests_msi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
