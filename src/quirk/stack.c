@@ -142,9 +142,9 @@ static void face_close(struct bk_device *device)
 {
 	struct bk__stack *stack = of(device);
 
-	/* A device that its host cannot reset is left as its close would leave any other; one that was only
-	 * looked at is left alone. */
-	if (stack->script && stack->used && !stack->below_resets)
+	/* A device that its host cannot reset, or not well, is left as its close would leave any other; one
+	 * that was only looked at is left alone. */
+	if (stack->script && stack->used && (!stack->below_resets || stack->script->quirk->reset_always))
 		bk__reset_steps(stack->script);
 	bk_device_close(stack->below);
 	for (size_t i = 0; i < stack->count; i++)

@@ -411,6 +411,39 @@ static void resets(void **state)
 	}
 }
 
+/* How often the steps are done for a guest that had the device, when that is closed. */
+static unsigned steps_at_the_end(void **state, const char *reset, unsigned flags)
+{
+	const struct bk_device_dma dma = { .size = 0x1000, .fd = -1 };
+	struct bk_quirk *quirk;
+	struct bk_device *device;
+	struct fixture *f;
+	char text[256];
+	unsigned done;
+
+	setup(state);
+	f = *state;
+	f->fake.info.flags = flags;
+	snprintf(text, sizeof(text), HEAD "reset: {%s steps: [bar0.4(0x10) = 0x77]}\n", reset);
+	quirk = parse(text);
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	bk_quirk_free(quirk);
+	bk_device_dma_map(device, &dma, NULL);
+	f->fake.accesses = 0;
+	bk_device_close(device);
+	done = f->fake.accesses;
+	teardown(state);
+	return done;
+}
+
+static void the_end_of_use_is_a_reset(void **state)
+{
+	assert_int_equal(steps_at_the_end(state, "", 0), 1);
+	assert_int_equal(steps_at_the_end(state, "", BK_DEVICE_CAN_RESET), 0);
+	assert_int_equal(steps_at_the_end(state, "always: true,", 0), 1);
+	assert_int_equal(steps_at_the_end(state, "always: true,", BK_DEVICE_CAN_RESET), 1);
+}
+
 static void what_is_no_stack_has_no_quirks(void **state)
 {
 	struct fixture *f = *state;
@@ -438,6 +471,7 @@ int main(void)
 		WITH_DEVICE(a_rom_from_a_file),
 		cmocka_unit_test(a_hidden_rom_stays_hidden_under_a_patch_that_does_not_apply),
 		cmocka_unit_test(resets),
+		cmocka_unit_test(the_end_of_use_is_a_reset),
 		WITH_DEVICE(what_is_no_stack_has_no_quirks),
 	};
 
