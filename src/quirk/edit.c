@@ -12,7 +12,13 @@ struct editing {
 	struct bk__bound *bound;
 	const struct bk__edit *edit;
 	unsigned base, size; /* what `here` is */
+	bool command;        /* COMMAND was to be written */
 };
+
+/* PCI 3.0 6.2.2: the host's decoding and bus mastering. barkeep writes it as it must be, not as it is shown.
+ */
+#define COMMAND     0x04
+#define COMMAND_END 0x06
 
 static int place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t *value)
 {
@@ -39,6 +45,10 @@ static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsi
 
 	if (offset > e->size || width > e->size - offset)
 		return -EINVAL;
+	if (e->base + offset < COMMAND_END && e->base + offset + width > COMMAND) {
+		e->command = true;
+		return -EINVAL;
+	}
 	put(e->bound->stack, e->base + (unsigned)offset, width, value);
 	return 0;
 }
@@ -209,6 +219,8 @@ static int edit_one(struct editing *e, struct bk_error *err)
 		link_in(stack, edit, e->base);
 	}
 	bk__items_write(&edit->set, &run);
+	if (e->command)
+		return fail(e, err, run.error, "COMMAND (bytes 4 and 5) cannot be edited");
 	return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
 }
 

@@ -48,6 +48,10 @@ static void quirks_that_do_not_fit_the_device(void **state)
 		{ HEAD "config: [{edit: header, set: here.4(0xffd) = 1}]\n", "x.yaml:4: Invalid", -EINVAL },
 		{ HEAD "config: [{edit: header, when: here.4(0xffd), set: here.4(0) = 1}]\n",
 		  "x.yaml:4: Invalid", -EINVAL },
+		{ HEAD "config: [{edit: header, set: here.1(5) = 0}]\n",
+		  "x.yaml:4: COMMAND (bytes 4 and 5) cannot be edited", -EINVAL },
+		{ HEAD "config: [{edit: header, set: here.8(0) = 0}]\n", "x.yaml:4: COMMAND", -EINVAL },
+		{ HEAD "config: [{edit: header, set: here.2(3) = 0}]\n", "x.yaml:4: COMMAND", -EINVAL },
 		{ HEAD "config: [{insert: vendor, at: host.4(0x1000), size: 8, set: here.1(2) = 8}]\n",
 		  "there is no room", -ENOSPC },
 		{ HEAD "config: [{insert: vendor, at: 0x40, size: 8, set: here.4(6) = 8}]\n",
@@ -295,6 +299,14 @@ static void a_null_capability_need_not_be_dropped(void **state)
 	assert_int_equal(rd(f, CONFIG, 0x140, 2), 0x0b);
 }
 
+static void bytes_around_command_can_be_edited(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "config: [{edit: header, set: [here.4(0) = 0x11112222, here.2(6) = 0]}]\n");
+	assert_int_equal(rd(f, CONFIG, 0, 4), 0x11112222);
+}
+
 static void edited_bytes_are_not_written_to_the_device(void **state)
 {
 	struct fixture *f = *state;
@@ -467,6 +479,7 @@ int main(void)
 		cmocka_unit_test(a_capability_is_not_put_into_another),
 		cmocka_unit_test(chains_that_make_no_sense),
 		WITH_DEVICE(a_null_capability_need_not_be_dropped),
+		WITH_DEVICE(bytes_around_command_can_be_edited),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
 		WITH_DEVICE(a_rom_from_a_file),
 		cmocka_unit_test(a_hidden_rom_stays_hidden_under_a_patch_that_does_not_apply),
