@@ -88,21 +88,27 @@ unsigned bk__accelerate_count(const struct bk_mediate *m, const struct bk_trap *
 	return count;
 }
 
-void bk__accelerate_reset(struct bk_mediate *m)
+/* Every write has to come so many times again. Under the lock. */
+static void begin_anew(struct bk_mediate *m)
 {
-	pthread_mutex_lock(&m->lock);
 	bk__accelerate_stop(m, NULL);
 	pthread_mutex_lock(&m->repeated_lock);
 	for (size_t i = 0; i < m->trap_count; i++)
 		m->traps[i]->repeated.times = 0;
 	pthread_mutex_unlock(&m->repeated_lock);
+}
+
+void bk__accelerate_reset(struct bk_mediate *m)
+{
+	pthread_mutex_lock(&m->lock);
+	begin_anew(m);
 	pthread_mutex_unlock(&m->lock);
 }
 
 void bk_mediate_accelerate(struct bk_mediate *m, const struct bk_accelerator_ops *ops, void *opaque)
 {
 	pthread_mutex_lock(&m->lock);
-	bk__accelerate_stop(m, NULL);
+	begin_anew(m);
 	m->accelerator = ops;
 	m->accelerator_opaque = opaque;
 	pthread_mutex_unlock(&m->lock);

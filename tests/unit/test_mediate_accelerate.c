@@ -174,6 +174,26 @@ static void a_reset_ends_all(void **state)
 	bk_mediate_accelerate(f->mediate, NULL, NULL);
 }
 
+/* Writes that came before there was one, or when there was another, do not keep a register from it. */
+static void a_new_accelerator_counts_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct accelerator a = { .starts = 0 }, b = { .starts = 0 };
+
+	add_through(f, 2, 0x5000, 0x100);
+	write_times(f, 2, 0x5000, 4, 1, 50);
+	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	write_times(f, 2, 0x5000, 4, 1, 9);
+	assert_int_equal(a.running, 0);
+	write_times(f, 2, 0x5000, 4, 1, 1);
+	assert_int_equal(a.running, 1);
+	bk_mediate_accelerate(f->mediate, &accelerator_ops, &b);
+	assert_int_equal(a.running, 0);
+	write_times(f, 2, 0x5000, 4, 1, 10);
+	assert_int_equal(b.running, 1);
+	bk_mediate_accelerate(f->mediate, NULL, NULL);
+}
+
 static void a_replaced_trap_starts_anew(void **state)
 {
 	struct fixture *f = *state;
@@ -295,6 +315,7 @@ int main(void)
 		WITH_DEVICE(writes_that_differ_do_not_count),
 		WITH_DEVICE(there_are_ten_at_most),
 		WITH_DEVICE(a_reset_ends_all),
+		WITH_DEVICE(a_new_accelerator_counts_anew),
 		WITH_DEVICE(a_replaced_trap_starts_anew),
 		WITH_DEVICE(what_is_not_the_devices_goes_on_as_before),
 		WITH_DEVICE(a_user_asks_for_it_with_a_log),
