@@ -134,6 +134,7 @@ struct bk_trap {
 	uint64_t offset, length;
 	struct bk_region *handle;
 	struct bk_region_ops region_ops;
+	struct bk__place *pages[2]; /* with an edge of it in them that are regions of their own; or NULL */
 	bool accelerate;
 	struct bk__repeated repeated; /* under repeated_lock */
 	char name[];
@@ -174,11 +175,11 @@ static inline void bk__count(uint64_t *counter)
  * Pages that can be mapped, have a part of a trap in them and so exit: each is
  * a region of its own over the area, so that it can be counted. (page.c)
  *
- * prepare makes them for a trap, answering nothing yet, and is called before
- * the update; claim and release append what a trap that comes or goes changes;
- * undo takes one of those back if the commit fails. All under the lock.
+ * prepare makes them for a trap, answering nothing yet, and notes them in it,
+ * before the update; claim and release append what a trap that comes or goes
+ * changes; undo takes one of those back if the commit fails. All under the lock.
  */
-int bk__pages_prepare(struct bk_mediate *m, const struct bk_trap *trap);
+int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap);
 int bk__pages_claim(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap);
 int bk__pages_release(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap);
 void bk__pages_undo(struct bk_mediate *m, const struct bk_trap *trap, bool claimed);

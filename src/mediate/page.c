@@ -122,7 +122,7 @@ static int create(struct bk_mediate *m, unsigned index, const struct bk__place *
 	return 0;
 }
 
-int bk__pages_prepare(struct bk_mediate *m, const struct bk_trap *trap)
+int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap)
 {
 	const struct bk__region *region = &m->regions[trap->region];
 	uint64_t pages[2];
@@ -135,6 +135,8 @@ int bk__pages_prepare(struct bk_mediate *m, const struct bk_trap *trap)
 		if (r)
 			return r;
 	}
+	for (unsigned i = 0; i < count; i++)
+		trap->pages[i] = find(region, pages[i]);
 	return 0;
 }
 

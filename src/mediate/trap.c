@@ -55,6 +55,13 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 	return counted(trap, &trap->counts.writes, width, value, r);
 }
 
+static void whole_counted(struct bk__counts *counts, int r)
+{
+	bk__count(&counts->reads);
+	if (r)
+		bk__count(&counts->errors);
+}
+
 /* Overlay: the read that others yield to. What of it is not in this region is not its business. */
 static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
@@ -66,9 +73,13 @@ static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *v
 	    (trap->region == BK_DEVICE_VGA && !bk__vga_has(offset, width)))
 		return -ERANGE;
 	r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
-	bk__count(&region->counts.reads);
-	if (r)
-		bk__count(&region->counts.errors);
+	whole_counted(&region->counts, r);
+	for (unsigned i = 0; i < 2; i++) {
+		struct bk__place *page = trap->pages[i];
+
+		if (page && offset >= page->first && offset - page->first < page->size)
+			whole_counted(&page->counts, r);
+	}
 	return r == -ERANGE ? -EIO : r;
 }
 

@@ -301,6 +301,30 @@ static void pages_count_what_hits_registers_beside_a_trap(void **state)
 	assert_true(page_is_mapped(f, 2, 0x6000));
 }
 
+/* The device is read whole for them, and so is what is beside the trap. */
+static void pages_count_reads_that_are_overlaid(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+	struct bk_trap_stats stats;
+
+	assert_int_equal(bk_trap_parse("bar2+0x5ffe/4:const=1:overlay", &spec, NULL), 0);
+	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	rd(f, 2, 0x5ffc, 4);
+	rd(f, 2, 0x5ff8, 8);
+	f->fake.fail = EIO;
+	rd(f, 2, 0x6000, 4);
+	f->fake.fail = 0;
+	rd(f, 2, 0x5fff, 1); /* the trap's own */
+	stats = page_stats(f, 2, 0x5000);
+	assert_int_equal(stats.reads, 2);
+	assert_int_equal(stats.errors, 0);
+	stats = page_stats(f, 2, 0x6000);
+	assert_int_equal(stats.reads, 1);
+	assert_int_equal(stats.errors, 1);
+}
+
 /* A page that a trap covers has no other registers; one of a BAR that cannot be mapped costs nothing more. */
 static void pages_that_cost_nothing_are_not_counted(void **state)
 {
@@ -396,6 +420,7 @@ int main(void)
 		WITH_DEVICE(a_trap_replaces_itself_from_its_handler),
 		WITH_DEVICE(the_last_value_of_a_trap_is_kept),
 		WITH_DEVICE(pages_count_what_hits_registers_beside_a_trap),
+		WITH_DEVICE(pages_count_reads_that_are_overlaid),
 		WITH_DEVICE(pages_that_cost_nothing_are_not_counted),
 		WITH_DEVICE(F30_mapped_pages_come_back_when_traps_go),
 	};
