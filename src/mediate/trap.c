@@ -6,13 +6,15 @@
  * space's business. A trap leaves the list before its region is removed, since
  * it is freed as soon as no reader is inside.
  */
-#include "mediate/mediate.h"
+#include "mediate/trap.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "mediate/mediate.h"
 
 static uint64_t mask(unsigned width)
 {
@@ -53,6 +55,11 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 	if (trap->accelerate && !r)
 		bk__accelerate_note(trap, offset, width, value);
 	return counted(trap, &trap->counts.writes, width, value, r);
+}
+
+void bk__trap_failed_in_part(struct bk_trap *trap)
+{
+	bk__count(&trap->counts.errors);
 }
 
 static void whole_counted(struct bk__counts *counts, int r)

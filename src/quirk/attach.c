@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "mediate/trap.h"
 
 /* Under the MSI-X table and the traps of users. */
 #define PRIORITY_ACCELERATED (-2)
@@ -32,6 +33,7 @@ struct access {
 	uint64_t offset;
 	unsigned width;
 	uint64_t value;
+	bool lost; /* a part of a read that failed, and is all ones */
 };
 
 /* ---- Places ------------------------------------------------------------ */
@@ -179,13 +181,34 @@ static bool holds(struct access *a, struct bk__run *run)
 	return !rule->when || bk__item_number(rule->when, run);
 }
 
+static int access_whole(struct access *a);
+
+/* Each goes to its own rule, and is not lost with the other one. */
+static int access_halves(struct access *a)
+{
+	const unsigned width = a->width / 2;
+	const uint64_t mask = UINT64_MAX >> (64 - 8 * width);
+	struct access half[2] = { *a, *a };
+	int r[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		half[i].offset += i * width;
+		half[i].width = width;
+		half[i].value = a->value >> i * 8 * width & mask; /* a condition looks at all of it */
+		r[i] = access_whole(&half[i]);
+		a->lost |= half[i].lost;
+	}
+	if (a->write || (r[0] && r[1]))
+		return r[0] ? r[0] : r[1];
+	a->lost |= r[0] || r[1];
+	a->value = (r[0] ? mask : half[0].value & mask) | (r[1] ? mask : half[1].value & mask) << 8 * width;
+	return 0;
+}
+
 static int access_whole(struct access *a)
 {
 	const uint64_t last = a->offset + a->width - 1;
-	struct access half = *a;
 	bool partly = false;
-	uint64_t low;
-	int r, other;
 
 	for (unsigned i = 0; i < a->group->count; i++) {
 		struct bk__run run;
@@ -204,18 +227,7 @@ static int access_whole(struct access *a)
 		if (run.error)
 			return run.error;
 	}
-	if (!partly || a->width == 1)
-		return without(a);
-	half.width = a->width / 2;
-	half.value = a->value & UINT64_MAX >> (64 - 8 * half.width); /* a condition looks at all of it */
-	r = access_whole(&half);
-	low = half.value;
-	half.offset += half.width;
-	half.value = a->value >> 8 * half.width;
-	other = access_whole(&half); /* also if the first one failed: each half goes to its own rule */
-	if (!a->write)
-		a->value = low | half.value << 8 * half.width;
-	return r ? r : other;
+	return partly && a->width > 1 ? access_halves(a) : without(a);
 }
 
 static int access_locked(struct access *a)
@@ -244,6 +256,8 @@ static int group_read(void *opaque, unsigned region, uint64_t offset, unsigned w
 	int r = access_locked(&a);
 
 	*value = a.value;
+	if (!r && a.lost)
+		bk__trap_failed_in_part(a.group->trap);
 	return r;
 }
 
@@ -351,14 +365,13 @@ static int add_group(struct bk__group *group, uint64_t first, uint64_t last, str
 		.ops = &group_ops,
 		.opaque = group,
 	};
-	struct bk_trap *trap; /* stays as long as the mediator */
 	int r;
 
 	qsort(group->rules, group->count, sizeof(*group->rules), by_order);
 	desc.name = group->rules[0].bound->quirk->name;
 	for (unsigned i = 0; i < group->count; i++)
 		group->locked |= group->rules[i].bound->quirk->variable_count;
-	r = bk_trap_add(group->stack->mediate, &desc, &trap, &inner);
+	r = bk_trap_add(group->stack->mediate, &desc, &group->trap, &inner);
 	if (r)
 		return at_fault(&group->rules[0], err, r, inner.text);
 	for (unsigned i = 0; i < group->count && !r; i++)

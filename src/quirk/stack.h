@@ -35,7 +35,8 @@ struct bk__group {
 	struct bk__stack *stack;
 	struct bk__placed *rules; /* in their order */
 	unsigned count;
-	bool locked; /* some of them have variables */
+	bool locked;          /* some of them have variables */
+	struct bk_trap *trap; /* stays as long as the mediator */
 };
 
 struct bk__stack {

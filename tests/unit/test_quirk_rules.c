@@ -284,6 +284,31 @@ static void a_part_of_an_access_is_not_lost_with_another(void **state)
 		      "  - {at: bar0+0/8, width: 1, write: drop}\n");
 	wr(f, 0, 0, 8, 0x700000005);
 	assert_int_equal(rd(f, 0, 4, 4), 7);
+	assert_int_equal(rd(f, 0, 0, 8), 0x7ffffffff);
+}
+
+static void sum_errors(void *opaque, const struct bk_trap_stats *stats)
+{
+	*(uint64_t *)opaque += stats->name ? stats->errors : 0;
+}
+
+static void a_read_that_fails_in_part_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t errors = 0;
+
+	apply(f, HEAD "traps:\n"
+		      "  - {at: bar0+0/1, read: 1}\n"
+		      "  - {at: bar0+1/1, read: bar3(0)}\n"
+		      "  - {at: bar0+6/2, read: bar3(0)}\n"
+		      "  - {at: bar0+0/8, write: drop}\n");
+	assert_int_equal(rd(f, 0, 0, 8), 0xffff000000000000 | (fake_pattern(2, 4) << 16) | 0xff01);
+	bk_mediate_stats(f->mediate, sum_errors, &errors);
+	assert_int_equal(errors, 1);
+	assert_int_equal(rd(f, 0, 6, 2), 0xffff);
+	errors = 0;
+	bk_mediate_stats(f->mediate, sum_errors, &errors);
+	assert_int_equal(errors, 2);
 }
 
 static int start(void *opaque, const struct bk_accelerated *what, void **handle)
@@ -476,6 +501,7 @@ int main(void)
 		WITH_DEVICE(rules_that_lead_to_many_others_end),
 		WITH_DEVICE(a_part_of_a_write_has_only_its_bytes),
 		WITH_DEVICE(a_part_of_an_access_is_not_lost_with_another),
+		WITH_DEVICE(a_read_that_fails_in_part_is_counted),
 		WITH_DEVICE(an_accelerated_rule_is_asked_in_its_turn),
 		WITH_DEVICE(accelerated_rules_in_one_place),
 		WITH_DEVICE(a_log_of_the_user_passes_to_the_device),
