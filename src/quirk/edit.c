@@ -88,13 +88,21 @@ static unsigned pointer_to(const struct bk__stack *stack, unsigned offset, bool 
 	return 0;
 }
 
+/* A first header of all ones is one of none, as 0 is. */
+static bool any_extended(const struct bk__stack *stack)
+{
+	const uint64_t header = bk__load(stack->config + 0x100, 4);
+
+	return header && header != 0xffffffff;
+}
+
 /* Is there a capability in [offset, offset + size)? Of one whose length is not known only the start counts.
  */
 static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size, bool extended)
 {
 	unsigned at = extended ? 0x100 : stack->config[0x34] & ~3u;
 
-	if (extended && !bk__load(stack->config + 0x100, 4))
+	if (extended && !any_extended(stack))
 		return false;
 	if (!extended && !(stack->config[6] & 0x10))
 		return false;
@@ -136,9 +144,9 @@ static int drop(struct bk__stack *stack, const struct bk__edit *edit)
 	return -EINVAL;
 }
 
-static void link_in(struct bk__stack *stack, const struct bk__edit *edit, unsigned offset)
+static int link_in(struct bk__stack *stack, const struct bk__edit *edit, unsigned offset)
 {
-	unsigned last;
+	unsigned last = 0;
 
 	if (!edit->extended) {
 		const bool any = stack->config[6] & 0x10;
@@ -148,12 +156,19 @@ static void link_in(struct bk__stack *stack, const struct bk__edit *edit, unsign
 		put(stack, 0x34, 1, offset);
 		stack->config[6] |= 0x10;
 		stack->mask[6] |= 0x10;
-		return;
+		return 0;
 	}
-	last = offset == 0x100 ? 0 : pointer_to(stack, 0, true);
+	if (offset != 0x100) {
+		if (!any_extended(stack))
+			put(stack, 0x100, 4, 0);
+		last = pointer_to(stack, 0, true);
+		if (!last)
+			return -EINVAL;
+	}
 	put(stack, offset, 4, (uint64_t)edit->id | (uint64_t)(edit->version ? edit->version : 1) << 16);
 	if (last)
 		set_next(stack, last, true, offset);
+	return 0;
 }
 
 /* The first of the places at which there is room. */
@@ -183,6 +198,11 @@ static int fail(const struct editing *e, struct bk_error *err, int code, const c
 		       e->edit->line, what);
 }
 
+static int broken(const struct editing *e, struct bk_error *err)
+{
+	return fail(e, err, -EINVAL, "the chain of capabilities is broken");
+}
+
 static int edit_one(struct editing *e, struct bk_error *err)
 {
 	struct bk__bound *bound = e->bound;
@@ -208,7 +228,7 @@ static int edit_one(struct editing *e, struct bk_error *err)
 	if (edit->when && !bk__item_number(edit->when, &run))
 		return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
 	if (edit->kind == BK__EDIT_DROP)
-		return drop(stack, edit) ? fail(e, err, -EINVAL, "the chain of capabilities is broken") : 0;
+		return drop(stack, edit) ? broken(e, err) : 0;
 	if (edit->kind == BK__EDIT_INSERT) {
 		e->base = choose(e, &run);
 		e->size = edit->size;
@@ -216,7 +236,8 @@ static int edit_one(struct editing *e, struct bk_error *err)
 			return fail(e, err, -ENOSPC, "there is no room for this capability");
 		memset(stack->config + e->base, 0, e->size);
 		memset(stack->mask + e->base, 0xff, e->size);
-		link_in(stack, edit, e->base);
+		if (link_in(stack, edit, e->base))
+			return broken(e, err);
 	}
 	bk__items_write(&edit->set, &run);
 	if (e->command)

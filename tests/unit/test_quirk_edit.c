@@ -286,6 +286,42 @@ static void chains_that_make_no_sense(void **state)
 	}
 }
 
+static int insert_extended(void **state, uint64_t first, const char **why)
+{
+	static const char *const text = HEAD "config: [{insert: vendor, extended: true, at: 0x200, size: 16, "
+					     "set: here.4(4) = 0x01000001}]\n";
+	static struct bk_error err;
+	struct fixture *f;
+	int r;
+
+	err.text[0] = 0;
+	*why = err.text;
+	setup(state);
+	f = *state;
+	fake_put(&f->fake, 0x100, 4, first);
+	r = apply_all(f, &text, 1, &err);
+	if (!r) {
+		assert_int_equal(rd(f, CONFIG, 0x102, 2) >> 4, 0x200);
+		assert_int_equal(rd(f, CONFIG, 0x200, 4), 0x0001000b);
+		assert_int_equal(rd(f, CONFIG, 0x204, 4), 0x01000001);
+	}
+	teardown(state);
+	return r;
+}
+
+static void an_extended_capability_behind_a_broken_chain(void **state)
+{
+	const char *why;
+
+	assert_int_equal(insert_extended(state, 0x04010003, &why), -EINVAL); /* leads to 0x40 */
+	assert_string_equal(why, "fake: x.yaml:4: the chain of capabilities is broken");
+	assert_int_equal(insert_extended(state, 0x10010003, &why), -EINVAL); /* to itself */
+	assert_string_equal(why, "fake: x.yaml:4: the chain of capabilities is broken");
+	assert_int_equal(insert_extended(state, 0x00010003, &why), 0);
+	assert_int_equal(insert_extended(state, 0, &why), 0);
+	assert_int_equal(insert_extended(state, 0xffffffff, &why), 0);
+}
+
 /* The first one that was dropped is left as null: dropping those finds it for ever. */
 static void a_null_capability_need_not_be_dropped(void **state)
 {
@@ -478,6 +514,7 @@ int main(void)
 		WITH_DEVICE(a_capability_where_there_were_none),
 		cmocka_unit_test(a_capability_is_not_put_into_another),
 		cmocka_unit_test(chains_that_make_no_sense),
+		cmocka_unit_test(an_extended_capability_behind_a_broken_chain),
 		WITH_DEVICE(a_null_capability_need_not_be_dropped),
 		WITH_DEVICE(bytes_around_command_can_be_edited),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
