@@ -305,6 +305,8 @@ int bk__load_reset(struct bk__loader *loader, const struct bk__yaml_node *node)
 		step->line = node->line;
 		if (node->kind == BK__YAML_MAP)
 			r = load_step_map(loader, node, step);
+		else if (node->kind == BK__YAML_LIST)
+			r = BK__FAIL(node, "a step is an expression, or a map; several are do: [...]");
 		else /* a read is a step, too: it makes sure that a write has arrived */
 			r = bk__load_items(loader, node, BK__PART_RESET, &step->what);
 	}

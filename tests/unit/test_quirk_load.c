@@ -210,6 +210,7 @@ static void mistakes_in_resets(void **state)
 	refused(HEAD "reset: {steps: [{when: 1}]}\n", "x.yaml:4:17: a step has one of");
 	refused(HEAD "reset: {steps: [{poll: 1}]}\n", "x.yaml:4:17: poll and timeout belong");
 	refused(HEAD "reset: {steps: [{delay: 1, every: 1}]}\n", "x.yaml:4:17: every and go-on");
+	refused(HEAD "reset: {steps: [[bar0.4(0) = 1]]}\n", "x.yaml:4:17: a step is an expression, or a map");
 	refused(HEAD "reset: {steps: [config.4(0) = 1]}\n", "x.yaml:4:17: config cannot be used here");
 }
 
