@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* ---- Options ----------------------------------------------------------- */
@@ -21,7 +22,7 @@ int cli_quirks_set(struct cli_quirk_options *options, const char *text, struct b
 	if (!equals || equals == text || equals[1] < '0' || equals[1] > '9')
 		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
 	errno = 0;
-	value = strtoull(equals + 1, &end, 0);
+	value = strtoull(equals + 1, &end, strncasecmp(equals + 1, "0x", 2) ? 10 : 16);
 	if (*end || errno)
 		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
 	settings = realloc(options->settings, (options->setting_count + 1) * sizeof(*settings));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,8 +32,8 @@ static int load_capability(struct bk__loader *loader, const struct bk__yaml_node
 	if (edit->id >= 0)
 		return 0;
 	if (edit->kind == BK__EDIT_BYTES && !strcmp(node->text, "header"))
-		return 0; /* -1 */
-	id = strtoul(node->text, &end, 0);
+		return 0;                                                           /* -1 */
+	id = strtoul(node->text, &end, strncasecmp(node->text, "0x", 2) ? 10 : 16); /* as in expressions */
 	if (*node->text < '0' || *node->text > '9' || *end || id > (edit->extended ? 0xffff : 0xff))
 		return BK__FAIL(node, "here must be the name or the id of %s capability%s",
 				edit->extended ? "an extended" : "a",
