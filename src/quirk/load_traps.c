@@ -37,6 +37,8 @@ static int load_bar(struct bk__loader *loader, const struct bk__yaml_node *node)
 	r = bk__yaml_read(loader->yaml, node, "a BAR", fields, &bar, loader->err);
 	if (r)
 		return r;
+	if (bar.least > bar.most)
+		return BK__FAIL(bk__yaml_get(node, "max"), "max is less than min: no BAR would match");
 	loader->quirk->bars[loader->quirk->bar_count++] = (struct bk__bar_match){
 		.index = (unsigned)bar.index,
 		.kind = sets[bar.kind],

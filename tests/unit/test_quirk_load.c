@@ -36,6 +36,10 @@ static void mistakes_are_told_with_line_and_column(void **state)
 	refused("quirk: x\nabout: a\nmatch: {device: 0x5800/}\nrom: {hide: true}\n", "x.yaml:3:17: ");
 	refused("quirk: x\nabout: a\nmatch: {bars: [{index: 6}]}\nrom: {hide: true}\n", "x.yaml:3:24: ");
 	refused("quirk: x\nabout: a\nmatch: {bars: [1]}\nrom: {hide: true}\n", "x.yaml:3:16: a BAR is a map");
+	refused("quirk: x\nabout: a\nmatch: {bars: [{index: 0, min: 4M, max: 1M}]}\nrom: {hide: true}\n",
+		"x.yaml:3:41: max is less than min");
+	bk_quirk_free(parse(
+		"quirk: x\nabout: a\nmatch: {bars: [{index: 0, min: 4M, max: 4M}]}\nrom: {hide: true}\n"));
 	refused("quirk: x\nabout: a\nmatch: {when: at == 1}\nrom: {hide: true}\n",
 		"x.yaml:3:15: there is nothing here with the name \"at\"");
 }
