@@ -202,6 +202,8 @@ int cli_quirk(int argc, char **argv)
 		}
 	}
 	what = optind < argc ? argv[optind++] : "";
+	if (verbose && (!strcmp(what, "check") || !strcmp(what, "list")))
+		return cli_usage("quirk", "%s has no option `--verbose`", what);
 	if (!strcmp(what, "check"))
 		return check(argc - optind, argv + optind);
 	if (!strcmp(what, "list") && optind == argc)

@@ -199,10 +199,17 @@ static int choose_all(const struct cli_quirk_options *options, struct bk_device 
 
 	if (!r && !strcmp(texts, "none"))
 		rest = NULL;
-	while (!r && (text = strsep(&rest, ":")))
-		r = *text ? choose_one(options, device, text, chosen, known, err)
-			  : bk_fail(err, EINVAL, "quirks=%s: auto, none, or files separated by colons",
+	while (!r && (text = strsep(&rest, ":"))) {
+		if (!*text)
+			r = bk_fail(err, EINVAL, "quirks=%s: auto, none, or files separated by colons",
 				    options->quirks);
+		else if (!strcmp(text, "none"))
+			r = bk_fail(err, EINVAL,
+				    "quirks=%s: none stands alone (a file of that name is ./none)",
+				    options->quirks);
+		else
+			r = choose_one(options, device, text, chosen, known, err);
+	}
 	if (!r)
 		r = check_settings(options, known, err);
 	if (!r && chosen->count > BK_QUIRKS_MAX)
