@@ -156,14 +156,16 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 	return 0;
 }
 
+__thread char bk__counting_thread;
+
 static void counted(struct bk__place *place, bool write, int r)
 {
 	struct bk__counts *of[2] = { &place->mediate->regions[place->region].counts, &place->counts };
 
 	for (unsigned i = 0; i < (place->owns_count ? 2 : 1); i++) {
-		bk__count(write ? &of[i]->writes : &of[i]->reads);
+		bk__count_access(of[i], write);
 		if (r)
-			bk__count(&of[i]->errors);
+			bk__count_error(of[i]);
 	}
 }
 

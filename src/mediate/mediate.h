@@ -7,6 +7,8 @@
 
 #include <barkeep/mediate.h>
 
+#include "mediate/count.h"
+
 /* BAR 0..5, ROM, config and VGA: the regions that are spaces here. Others (a
  * vendor's own) belong to the device below alone. */
 #define BK__SPACES 9
@@ -24,10 +26,6 @@ enum {
 	BK__PRIORITY_PAGE = 1,     /* a page of that with a trap in it; config space, all of it */
 	BK__PRIORITY_LOWEST = 2,
 	BK__PRIORITY_BUILTIN = BK_TRAP_PRIORITY - 1,
-};
-
-struct bk__counts {
-	uint64_t reads, writes, errors; /* relaxed */
 };
 
 /* A range at the bottom of a region: what answers where there is no trap. */
@@ -126,9 +124,9 @@ struct bk_trap {
 	const struct bk_trap_ops *ops;
 	void *opaque;
 	uint64_t last; /* value; relaxed */
-	struct bk__counts counts;
 	unsigned region;
 	int priority; /* in the region's space */
+	struct bk__counts counts;
 
 	struct bk_mediate *mediate;
 	uint64_t offset, length;
@@ -164,12 +162,6 @@ extern const struct bk_region_ops bk__place_ops;
 
 /* The fields of a region that shows a part of a mapped area. (below.c) */
 struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t first, uint64_t size);
-
-/* An access to registers without a trap, or its error, is counted. (below.c) */
-static inline void bk__count(uint64_t *counter)
-{
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
 
 /*
  * Pages that can be mapped, have a part of a trap in them and so exit: each is

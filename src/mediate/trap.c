@@ -21,11 +21,11 @@ static uint64_t mask(unsigned width)
 	return UINT64_MAX >> (64 - 8 * width);
 }
 
-static int counted(struct bk_trap *trap, uint64_t *calls, unsigned width, uint64_t value, int r)
+static int counted(struct bk_trap *trap, bool write, unsigned width, uint64_t value, int r)
 {
-	bk__count(calls);
+	bk__count_access(&trap->counts, write);
 	if (r)
-		bk__count(&trap->counts.errors);
+		bk__count_error(&trap->counts);
 	else
 		__atomic_store_n(&trap->last, value & mask(width), __ATOMIC_RELAXED);
 	return r;
@@ -40,7 +40,7 @@ static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 		r = trap->ops->read(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
-	return counted(trap, &trap->counts.reads, width, *value, r);
+	return counted(trap, false, width, *value, r);
 }
 
 static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
@@ -54,19 +54,19 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 		r = bk_mediate_below_write(trap->mediate, trap->region, offset, width, value);
 	if (trap->accelerate && !r)
 		bk__accelerate_note(trap, offset, width, value);
-	return counted(trap, &trap->counts.writes, width, value, r);
+	return counted(trap, true, width, value, r);
 }
 
 void bk__trap_failed_in_part(struct bk_trap *trap)
 {
-	bk__count(&trap->counts.errors);
+	bk__count_error(&trap->counts);
 }
 
 static void whole_counted(struct bk__counts *counts, int r)
 {
-	bk__count(&counts->reads);
+	bk__count_access(counts, false);
 	if (r)
-		bk__count(&counts->errors);
+		bk__count_error(counts);
 }
 
 /* Overlay: the read that others yield to. What of it is not in this region is not its business. */
@@ -380,8 +380,8 @@ static struct bk_trap_stats stats_of(const struct bk__counts *counts, unsigned r
 		.region = region,
 		.offset = offset,
 		.length = length,
-		.reads = __atomic_load_n(&counts->reads, __ATOMIC_RELAXED),
-		.writes = __atomic_load_n(&counts->writes, __ATOMIC_RELAXED),
+		.reads = bk__counted_reads(counts),
+		.writes = bk__counted_writes(counts),
 		.errors = __atomic_load_n(&counts->errors, __ATOMIC_RELAXED),
 	};
 }

@@ -65,11 +65,14 @@ static inline struct bk__rest *bk__rest(const struct bk__span *span)
  */
 struct bk__list {
 	struct bk__span
-		head; /* no `read`; `start`: how many spans; `opaque` is the row's only slot, and names it */
+		head; /* no `read`; `start`: how many `spans`; `opaque`: the row's only slot, for itself */
+	/* In address order, and filled up at the end to a power of two, which most lists share: searches of
+	 * the same length are those that a processor can foresee. */
 	struct bk__listed {
 		uint64_t first;
 		struct bk__span *span;
-	} spans[]; /* in address order */
+		void *opaque; /* of the span, so that a handler's state can be asked for early */
+	} spans[];
 };
 
 extern struct bk__list bk__nobody; /* the empty one: nothing is in the bucket */
@@ -364,7 +367,7 @@ struct bk__leaf *bk__leaf_alloc(struct bk_domain *domain);
 void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf);
 /* 2^log2_slots slots that are to be filled. */
 struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots);
-/* A list of so many spans that are to be filled in; its head, slot and count are there. */
+/* A list of so many spans, a power of two, that are to be filled in. */
 struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count);
 void bk__row_free(struct bk_domain *domain, struct bk__row row); /* slots or list */
 void bk__store_destroy(struct bk_domain *domain);

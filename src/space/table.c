@@ -10,6 +10,7 @@ enum {
 	SLOTS_PER_START = 8, /* what a row may take for each span that begins in its bucket ... */
 	SLOTS_LEAST = 16,    /* ... if that is not less */
 	LOG2_SLOTS_MOST = 12,
+	LIST_LEAST = 8,
 	OUTSIDE_LEAST = 8, /* so few spans outside the windows are no reason to choose others */
 };
 
@@ -90,13 +91,22 @@ static uint64_t entry_of(const struct bk__window *window, size_t bucket, struct 
 
 static int list_row(struct bk_domain *domain, struct bk__cursor cursor, size_t count, struct bk__row *row)
 {
-	struct bk__list *list = bk__list_alloc(domain, count);
+	struct bk__list *list;
+	size_t room = LIST_LEAST;
 
+	while (room < count)
+		room *= 2;
+	list = bk__list_alloc(domain, room);
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++, bk__cursor_next(&cursor)) {
 		list->spans[i].span = bk__cursor_span(&cursor);
 		list->spans[i].first = bk__span_first(list->spans[i].span);
+		list->spans[i].opaque = list->spans[i].span->opaque;
+	}
+	for (size_t i = count; i < room; i++) {
+		list->spans[i] = list->spans[count - 1];
+		list->spans[i].first = UINT64_MAX;
 	}
 	*row = bk__list_row(list);
 	return 0;
@@ -260,7 +270,7 @@ static void choose_windows(struct bk__view *view, const uint64_t *firsts)
 	/* Spans that lie far from the others make the buckets coarse. If many do, the view is cut
 	 * at its widest gap; if few do, they are left out. */
 	struct plan best = { 0 };
-	size_t cut = 1, best_missed = SIZE_MAX;
+	size_t cut = 1, best_missed = SIZE_MAX; /* of the simplest plan that is not much worse than others */
 
 	for (size_t i = 1; i < view->count; i++) {
 		if (firsts[i] - firsts[i - 1] > firsts[cut] - firsts[cut - 1])
@@ -273,7 +283,7 @@ static void choose_windows(struct bk__view *view, const uint64_t *firsts)
 		plan.parts[0] = (struct part){ 0, i < 2 ? view->count : cut };
 		plan.parts[1] = (struct part){ cut, i < 2 ? 0 : view->count - cut };
 		missed = missed_by(&plan);
-		if (missed < best_missed) {
+		if (!i || missed + view->count / 20 < best_missed) {
 			best = plan;
 			best_missed = missed;
 		}

@@ -85,16 +85,12 @@ static inline struct bk__row bk__list_row(struct bk__list *list)
 static inline const struct bk__span *bk__list_find(const struct bk__span *head, uint64_t address)
 {
 	const struct bk__listed *at = ((const struct bk__list *)head)->spans;
-	uint64_t count = head->start;
 
-	if (!count)
+	if (!head->start)
 		return head;
-	while (count > 1) { /* without a branch to mispredict */
-		uint64_t half = count / 2;
-
+	for (uint64_t half = head->start / 2; half; half /= 2) /* without a branch to mispredict */
 		at = at[half].first <= address ? at + half : at;
-		count -= half;
-	}
+	__builtin_prefetch(at->opaque);
 	return at->span;
 }
 
