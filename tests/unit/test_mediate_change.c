@@ -410,6 +410,74 @@ static void F30_mapped_pages_come_back_when_traps_go(void **state)
 	}
 }
 
+/* ---- Counters of many threads ---- */
+
+enum { COUNTING = 4, ACCESSES = 20000 };
+
+static void *access_and_end(void *opaque)
+{
+	struct fixture *f = opaque;
+
+	for (unsigned i = 0; i < ACCESSES; i++) {
+		rd(f, 2, 0x6000, 4);
+		wr(f, 2, 0x6000, 4, i);
+		rd(f, 2, 0x6010, 4); /* in the same page, without a trap */
+	}
+	return NULL;
+}
+
+struct counted {
+	uint64_t reads, writes, beside, in_page;
+};
+
+static void sum_of_traps(void *opaque, const struct bk_trap_stats *stats)
+{
+	struct counted *counted = opaque;
+
+	if (stats->name) {
+		counted->reads += stats->reads;
+		counted->writes += stats->writes;
+	} else if (stats->region == 2) {
+		counted->beside += stats->reads;
+	}
+}
+
+static void sum_of_pages(void *opaque, const struct bk_trap_stats *stats)
+{
+	struct counted *counted = opaque;
+
+	counted->in_page += stats->reads;
+}
+
+/* Some threads at once, and then as many that have taken the place of those. */
+static void no_access_of_any_thread_goes_uncounted(void **state)
+{
+	static const struct bk_trap_ops through_ops;
+	const struct bk_trap_desc desc = {
+		.region = 2, .offset = 0x6000, .length = 4, .name = "counted", .ops = &through_ops
+	};
+	struct fixture *f = *state;
+	struct bk_trap *trap;
+
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+	for (unsigned round = 1; round <= 3; round++) {
+		struct counted counted = { 0 };
+		pthread_t thread[COUNTING];
+		uint64_t expected = (uint64_t)round * COUNTING * ACCESSES;
+
+		for (unsigned i = 0; i < COUNTING; i++)
+			assert_int_equal(pthread_create(&thread[i], NULL, access_and_end, f), 0);
+		for (unsigned i = 0; i < COUNTING; i++)
+			pthread_join(thread[i], NULL);
+		bk_mediate_stats(f->mediate, sum_of_traps, &counted);
+		bk_mediate_page_stats(f->mediate, sum_of_pages, &counted);
+		assert_int_equal(counted.reads, expected);
+		assert_int_equal(counted.writes, expected);
+		assert_int_equal(counted.beside, expected);
+		assert_int_equal(counted.in_page, expected);
+	}
+}
+
 int main(void)
 {
 #define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -423,6 +491,7 @@ int main(void)
 		WITH_DEVICE(pages_count_reads_that_are_overlaid),
 		WITH_DEVICE(pages_that_cost_nothing_are_not_counted),
 		WITH_DEVICE(F30_mapped_pages_come_back_when_traps_go),
+		WITH_DEVICE(no_access_of_any_thread_goes_uncounted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
