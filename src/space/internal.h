@@ -77,7 +77,9 @@ struct bk__list {
 
 extern struct bk__list bk__nobody; /* the empty one: nothing is in the bucket */
 
-enum { BK__LEAF_SPANS = 64 };
+#ifndef BK__LEAF_SPANS
+#define BK__LEAF_SPANS 64
+#endif
 
 /* Some spans of a view in address order, at least one. */
 struct bk__leaf {
@@ -107,8 +109,13 @@ struct bk__view {
 	size_t outside, built_outside, built_count;
 	unsigned size_class;
 	struct bk__view *next; /* of those that died with one commit, or in the pool */
-	uint64_t entries[];    /* of the buckets of both windows, see table.h */
 };
+
+/* Of the buckets of both windows, one after the other; see table.h. They lie behind the view. */
+static inline uint64_t *bk__entries(const struct bk__view *view)
+{
+	return (uint64_t *)(view + 1);
+}
 
 /*
  * A commit that changes several views makes them visible at once: for a moment

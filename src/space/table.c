@@ -169,7 +169,7 @@ static int fill_bucket(struct bk_space *space, const struct bk__window *window, 
 void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
 		    struct bk_domain *domain)
 {
-	const uint64_t *entries = view->entries;
+	const uint64_t *entries = bk__entries(view);
 
 	for (unsigned w = 0; w < 2; w++) {
 		for (size_t i = 0; i < view->windows[w].count; i++)
@@ -303,7 +303,7 @@ int bk__table_build(struct bk_space *space)
 {
 	struct bk__view *view = space->view;
 	struct bk_domain *domain = space->domain;
-	uint64_t *entries = view->entries;
+	uint64_t *entries = bk__entries(view);
 	struct bk__cursor cursor;
 	size_t n = 0;
 
@@ -420,8 +420,8 @@ int bk__table_patch(struct bk_space *space)
 	}
 	view->built_count = old->built_count;
 	view->built_outside = old->built_outside;
-	memcpy(view->entries, old->entries, entry_count(old) * sizeof(view->entries[0]));
-	if (refill(space, &view->windows[0], view->entries, old->entries))
+	memcpy(bk__entries(view), bk__entries(old), entry_count(old) * sizeof(uint64_t));
+	if (refill(space, &view->windows[0], bk__entries(view), bk__entries(old)))
 		return -ENOMEM;
-	return refill(space, &view->windows[1], view->entries + second, old->entries + second);
+	return refill(space, &view->windows[1], bk__entries(view) + second, bk__entries(old) + second);
 }

@@ -61,7 +61,7 @@ static inline const struct bk__span *bk__first_guess(const struct bk__view *view
 
 	if (bk__unlikely(bucket >= window->count))
 		return NULL;
-	return bk__slot_span(view->entries[bucket], distance);
+	return bk__slot_span(bk__entries(view)[bucket], distance);
 }
 
 /* The same for the second one. */
@@ -72,7 +72,7 @@ static inline const struct bk__span *bk__second_guess(const struct bk__view *vie
 
 	if (bk__unlikely(bucket >= window->count))
 		return NULL;
-	return bk__slot_span(view->entries[view->windows[0].count + bucket], distance);
+	return bk__slot_span(bk__entries(view)[view->windows[0].count + bucket], distance);
 }
 
 /* The row of a bucket that has a list. */

@@ -54,7 +54,7 @@ struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__
 
 size_t bk__view_bytes(const struct bk__view *view)
 {
-	return sizeof(*view) + (view->windows[0].count + view->windows[1].count) * sizeof(view->entries[0]) +
+	return sizeof(*view) + (view->windows[0].count + view->windows[1].count) * sizeof(uint64_t) +
 	       view->leaf_count * (sizeof(view->firsts[0]) + sizeof(view->leaves[0]));
 }
 
@@ -529,7 +529,7 @@ int bk__view_update(struct bk_space *space)
 	new->turn = NULL;
 	new->count = count;
 	new->leaf_count = 0;
-	new->firsts = new->entries + entries;
+	new->firsts = bk__entries(new) + entries;
 	new->leaves = (struct bk__leaf **)(new->firsts + leaves);
 	space->old_view = old;
 	space->view = new;
