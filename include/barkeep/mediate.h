@@ -62,7 +62,9 @@ struct bk_mediate_options {
  * SR-IOV, ATS, PRI, PASID, ACS, ARI, IDE, DOE and Enhanced Allocation hidden;
  * resizable BARs with the size they have; vital product data that can be read;
  * other capabilities read-only and live, that is read from the device at each
- * access, as STATUS is.
+ * access, as STATUS is. From 0x40 on, bytes that are in no capability, shown or
+ * hidden, are live, too, and below 0x100 writes to them reach the device; above,
+ * hosts may hide capabilities from barkeep.
  *
  * The device's COMMAND.IO and MEM are 1 until it is closed; MASTER follows the
  * guest's; a reset of the function resets the device.

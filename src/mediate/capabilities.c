@@ -2,7 +2,8 @@
 /*
  * Capabilities as the device has them, at its own offsets. What the function
  * models is modelled; what would give the guest a hold on the host is hidden;
- * all others are shown read-only and read from the device at each access.
+ * all others are shown read-only and read from the device at each access. What
+ * is in none is the device's own, see config.c.
  *
  * The device is hostile: its chains may loop, overlap or end anywhere. What
  * makes no sense is left out with a line in the log; an MSI-X table that is
@@ -12,9 +13,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pci/extent.h"
 
 #define STATUS          0x06
 #define STATUS_CAP_LIST 0x0010
@@ -24,7 +27,6 @@ enum {
 	CAP_PM = 0x01,
 	CAP_VPD = 0x03,
 	CAP_MSI = 0x05,
-	CAP_VENDOR = 0x09,
 	CAP_EXPRESS = 0x10,
 	CAP_MSIX = 0x11,
 	CAP_AF = 0x13,
@@ -32,7 +34,6 @@ enum {
 };
 
 enum {
-	EXT_VSEC = 0x000b,
 	EXT_ACS = 0x000d,
 	EXT_ARI = 0x000e,
 	EXT_ATS = 0x000f,
@@ -41,13 +42,13 @@ enum {
 	EXT_PRI = 0x0013,
 	EXT_REBAR = 0x0015,
 	EXT_PASID = 0x001b,
-	EXT_DVSEC = 0x0023,
 	EXT_VF_REBAR = 0x0024,
 	EXT_DOE = 0x002e, /* a mailbox: without writes it only makes its driver wait */
 	EXT_IDE = 0x0030,
 };
 
-/* A capability as the device describes it: it reaches to the next one, or to the end. */
+/* A capability as the device describes it: where its length is not known it reaches to the next one, or to
+ * the end. */
 struct found {
 	unsigned id, version, offset, size;
 	const uint8_t *bytes;
@@ -319,8 +320,6 @@ static int add_live(struct bk_mediate *m, struct found *cap)
 {
 	int r;
 
-	if (cap->id == CAP_VENDOR && cap->size > cap->bytes[2] && cap->bytes[2] > 2)
-		cap->size = cap->bytes[2];
 	r = bk_pci_capability_add(m->function, (uint8_t)cap->id, cap->offset, cap->size, cap->bytes, NULL,
 				  NULL);
 	if (r < 0)
@@ -398,23 +397,34 @@ static bool is_hidden(unsigned id)
 
 static int add_extended(struct bk_mediate *m, struct found *cap)
 {
-	unsigned length;
 	int r;
 
 	if (is_hidden(cap->id))
 		return 0;
 	if (cap->id == EXT_REBAR)
 		return add_rebar(m, cap);
-	if ((cap->id == EXT_VSEC || cap->id == EXT_DVSEC) && cap->size >= 8) {
-		length = (unsigned)bk__load(cap->bytes + 4, 4) >> 20;
-		if (length >= 8 && length < cap->size)
-			cap->size = length;
-	}
 	r = bk_pci_extended_add(m->function, (uint16_t)cap->id, (uint8_t)cap->version, cap->offset, cap->size,
 				cap->bytes, NULL, NULL);
 	if (r < 0)
 		return added(m, cap, r);
 	make_live(m, cap, 4);
+	return 0;
+}
+
+/*
+ * Registers of the device that are in no capability are its own: its driver knows them. Not the first
+ * extended header, which the model has also where the device has none.
+ */
+static int find_free(struct bk_mediate *m)
+{
+	uint16_t *owners = malloc(m->config_size * sizeof(*owners));
+
+	if (!owners)
+		return -ENOMEM;
+	bk__capability_owners(m->config, m->config_size, owners);
+	for (unsigned i = 0x40; i < m->config_size; i++)
+		m->free[i] = !owners[i] && (i < 0x100 || i >= 0x104);
+	free(owners);
 	return 0;
 }
 
@@ -436,9 +446,13 @@ static int build(struct bk_mediate *m, struct bk_error *err)
 			.size = room(&starts, offset, extended ? m->config_size : 256),
 			.bytes = bytes,
 		};
+		unsigned length;
 
 		if (!starts.at[offset / 4])
 			continue;
+		length = bk__capability_length(m->config, m->config_size, offset);
+		if (length && length < cap.size)
+			cap.size = length;
 		r = extended ? add_extended(m, &cap) : add_standard(m, &cap, err);
 	}
 	return r;
@@ -448,6 +462,8 @@ int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err)
 {
 	int r = build(m, err);
 
+	if (!r)
+		r = find_free(m);
 	return r == -ENOMEM ? bk_fail(err, ENOMEM, "%s: capabilities: out of memory", m->below->name) : r;
 }
 

@@ -2,6 +2,11 @@
 /*
  * Config space without traps: the function's registers, with the bits of the
  * device that stay live, and the one bit of COMMAND that goes to the device.
+ *
+ * Bytes that are in no capability are the device's own, read at each access and
+ * below 0x100 also written. Not above: a host may take capabilities that it does not
+ * know out of that chain, PASID among them, and what is a register of those
+ * cannot be told from what is one of the device's.
  */
 #include "mediate/mediate.h"
 
@@ -10,6 +15,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pci/cap.h"
 
 /* PCI 3.0 6.2.2 */
 #define COMMAND         0x04
@@ -19,6 +25,7 @@
 #define STATUS          0x06
 #define STATUS_CAP_LIST 0x0010
 #define STATUS_ERRORS   0xf900 /* write 1 to clear */
+#define EXTENDED        0x100
 
 int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
 {
@@ -39,9 +46,20 @@ int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
 	return 0;
 }
 
+/* Which of these bytes are the device's own: bit i for byte i. A capability may have been added since. */
+static unsigned own(struct bk_mediate *m, uint64_t offset, unsigned width)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < width; i++)
+		bits |= (unsigned)m->free[offset + i] << i;
+	return bits ? bits & ~bk__capability_holds(m->function, (unsigned)offset, width) : 0;
+}
+
 int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
 {
 	uint64_t live, device;
+	unsigned bits;
 	int r;
 
 	if (width == 8) {
@@ -56,12 +74,30 @@ int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned widt
 	}
 	r = bk_pci_function_read(m->function, (unsigned)offset, width, value);
 	live = bk__load(m->live + offset, width);
+	bits = own(m, offset, width);
+	for (unsigned i = 0; i < width; i++)
+		live |= bits >> i & 1 ? (uint64_t)0xff << 8 * i : 0;
 	if (r || !live)
 		return r;
 	r = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, &device);
 	if (!r)
 		*value = (*value & ~live) | (device & live);
 	return r;
+}
+
+/* Writes those bytes of which the bit is set, at the guest's width where that is all. */
+static int write_own(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value, unsigned bits)
+{
+	const unsigned half = width / 2;
+	int r, other;
+
+	if (!bits)
+		return 0;
+	if (bits == (1u << width) - 1)
+		return bk__device_write(m, BK_DEVICE_CONFIG, offset, width, value);
+	r = write_own(m, offset, half, value, bits & ((1u << half) - 1));
+	other = write_own(m, offset + half, half, value >> 8 * half, bits >> half);
+	return r ? r : other;
 }
 
 int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
@@ -79,6 +115,8 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
 	for (unsigned i = 0; !r && i < width; i++)
 		if (clear >> 8 * i & 0xff)
 			r = bk__device_write(m, BK_DEVICE_CONFIG, offset + i, 1, clear >> 8 * i & 0xff);
+	if (!r && offset < EXTENDED)
+		r = write_own(m, offset, width, value, own(m, offset, width));
 	return r ? r : bk__mediate_vpd(m, offset, width, value);
 }
 

@@ -85,6 +85,7 @@ struct bk_mediate {
 	uint8_t config[BK__CONFIG_MAX];
 	uint8_t live[BK__CONFIG_MAX];
 	uint8_t w1c[BK__CONFIG_MAX];
+	uint8_t free[BK__CONFIG_MAX]; /* 1: no capability has it, neither shown nor hidden */
 	unsigned config_size;
 
 	uint16_t decode;  /* COMMAND.IO and MEM of the device: 1 from create to close */

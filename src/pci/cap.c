@@ -55,6 +55,17 @@ static int place(const struct bk_pci_function *function, bool extended, unsigned
 	return -ENOSPC;
 }
 
+unsigned bk__capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width)
+{
+	unsigned bits = 0;
+
+	bk__function_lock(function);
+	for (unsigned i = 0; i < width; i++)
+		bits |= (unsigned)!!holder(function, offset + i, 1) << i;
+	bk__function_unlock(function);
+	return bits;
+}
+
 bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id)
 {
 	for (unsigned i = 0; i < function->capability_count; i++)

@@ -25,6 +25,10 @@ int bk__capability_add(struct bk_pci_function *function, bool extended, uint16_t
 		       unsigned offset, unsigned size, const void *bytes, const void *writable,
 		       const void *w1c);
 
+/* Which of these bytes of config space capabilities of the function have: bit i for byte i. Any thread, not
+ * within bk__function_lock. */
+unsigned bk__capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width);
+
 bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id);
 
 #endif

@@ -2,6 +2,9 @@
 /* Which bytes of config space capabilities have: the sizes of the PCI specifications. */
 #include "extent.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "base/bytes.h"
 
 /* PCI 3.0 6.8.1: with or without 64-bit addresses, with or without mask and pending bits. */
@@ -84,4 +87,53 @@ unsigned bk__capability_length(const uint8_t *config, unsigned size, unsigned of
 		return 0;
 	length = offset < 0x100 ? standard(config + offset, room) : extended(config + offset, room);
 	return length < room ? length : room;
+}
+
+/* Marks where the capabilities of one chain start, which may loop or lead anywhere. */
+static void walk(const uint8_t *config, unsigned first, unsigned end, uint16_t *starts)
+{
+	const bool extended = first == 0x100;
+	unsigned at = extended ? first : config[0x34] & ~3u;
+
+	if (!extended && !(config[6] & 0x10))
+		return;
+	while (at >= first && at < end && !starts[at]) {
+		const uint64_t header = bk__load(config + at, extended ? 4 : 2);
+
+		if (extended && (!header || header == 0xffffffff))
+			return;
+		starts[at] = (uint16_t)at;
+		at = extended ? header >> 20 & ~3u : header >> 8 & ~3u;
+	}
+}
+
+static void extend(const uint8_t *config, unsigned size, unsigned first, unsigned end, uint16_t *owners)
+{
+	unsigned owner = 0, left = 0;
+	bool open = false; /* its length is not known */
+
+	for (unsigned at = first; at < end; at += 4) {
+		if (owners[at]) {
+			const unsigned length = bk__capability_length(config, size, at);
+
+			/* It may be inside another one, which then goes on behind it. */
+			owner = at;
+			open = !length;
+			left = length > left ? length : left;
+		}
+		for (unsigned i = at; (left || open) && i < at + 4; i++)
+			owners[i] = (uint16_t)owner;
+		left = left > 4 ? left - 4 : 0;
+	}
+}
+
+void bk__capability_owners(const uint8_t *config, unsigned size, uint16_t *owners)
+{
+	memset(owners, 0, size * sizeof(*owners));
+	walk(config, 0x40, 0x100, owners);
+	extend(config, size, 0x40, 0x100, owners);
+	if (size > 0x100) {
+		walk(config, 0x100, size, owners);
+		extend(config, size, 0x100, size, owners);
+	}
 }

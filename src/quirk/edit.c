@@ -3,6 +3,7 @@
 #include "quirk/stack.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -243,6 +244,41 @@ static int edit_one(struct editing *e, struct bk_error *err)
 	if (e->command)
 		return fail(e, err, run.error, "COMMAND (bytes 4 and 5) cannot be edited");
 	return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
+}
+
+static unsigned id_at(const uint8_t *config, unsigned offset)
+{
+	return (unsigned)bk__load(config + offset, offset < 0x100 ? 1 : 2);
+}
+
+/*
+ * Bytes in no capability are the guest's to read and write. Those of one that
+ * was dropped, of which a part was edited away, or that the chain does not
+ * lead to any more, must not become such: they are 0. Of one that is shown as another
+ * nothing is written.
+ */
+int bk__edit_guard(struct bk__stack *stack, const uint8_t *config)
+{
+	const unsigned size = stack->config_size;
+	uint16_t *before = malloc(2 * size * sizeof(*before)), *now;
+
+	if (!before)
+		return -ENOMEM;
+	now = before + size;
+	bk__capability_owners(config, size, before);
+	bk__capability_owners(stack->config, size, now);
+	for (unsigned i = 0x40; i < size; i++) {
+		if (!before[i] ||
+		    (now[i] == before[i] && id_at(stack->config, now[i]) == id_at(config, now[i])))
+			continue;
+		stack->kept[i] = 1;
+		if (!now[i] && !stack->mask[i]) {
+			stack->config[i] = 0;
+			stack->mask[i] = 0xff;
+		}
+	}
+	free(before);
+	return 0;
 }
 
 int bk__edit_config(struct bk__bound *bound, struct bk_error *err)

@@ -84,10 +84,10 @@ static int face_write(struct bk_device *device, unsigned region, uint64_t offset
 	if (region == BK_DEVICE_ROM && (stack->rom || stack->rom_hidden))
 		return -EINVAL;
 	if (region != BK_DEVICE_CONFIG || !inside(offset, count, stack->config_size) ||
-	    !memchr(stack->mask + offset, 0xff, count))
+	    (!memchr(stack->mask + offset, 0xff, count) && !memchr(stack->kept + offset, 1, count)))
 		return bk_device_write(stack->below, region, offset, data, count);
 	for (size_t i = 0; i < count && r >= 0; i++)
-		if (stack->mask[offset + i] != 0xff)
+		if (stack->mask[offset + i] != 0xff && !stack->kept[offset + i])
 			r = bk_device_write(stack->below, region, offset + i, bytes + i, 1);
 	return r;
 }
@@ -206,6 +206,7 @@ static int build(struct bk__stack *stack, const struct bk_quirk_setting *setting
 		 struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
+	uint8_t config[BK__CONFIG_SIZE];
 	int r = bk_device_info(stack->below, &info);
 
 	if (r < 0)
@@ -213,6 +214,7 @@ static int build(struct bk__stack *stack, const struct bk_quirk_setting *setting
 			       strerror(-r));
 	stack->below_resets = info.flags & BK_DEVICE_CAN_RESET;
 	r = bk__read_config(stack->below, stack->config, &stack->config_size, err);
+	memcpy(config, stack->config, sizeof(config));
 	if (!r)
 		r = bk__read_sizes(stack->below, stack->sizes, err);
 	for (size_t i = 0; i < stack->count && !r; i++) {
@@ -232,6 +234,8 @@ static int build(struct bk__stack *stack, const struct bk_quirk_setting *setting
 		if (!r)
 			r = bk__edit_rom(&stack->bound[i], err);
 	}
+	if (!r && bk__edit_guard(stack, config))
+		r = bk_fail(err, ENOMEM, "%s: out of memory", stack->below->name);
 	return r;
 }
 

@@ -51,6 +51,7 @@ struct bk__stack {
 
 	/* Config space as it is shown where the mask says so. Fixed after bk_quirk_stack. */
 	uint8_t config[BK__CONFIG_SIZE], mask[BK__CONFIG_SIZE];
+	uint8_t kept[BK__CONFIG_SIZE]; /* not 0: not written to the device */
 	unsigned config_size;
 
 	uint8_t *rom; /* what is shown instead of the device's, or NULL */
@@ -92,6 +93,10 @@ int bk__quirk_options(const struct bk_quirk *quirk, const struct bk_quirk_settin
 /* Edits of config space, and of the ROM, by one quirk. (edit.c, rom.c) */
 int bk__edit_config(struct bk__bound *bound, struct bk_error *err);
 int bk__edit_rom(struct bk__bound *bound, struct bk_error *err);
+
+/* After all edits: registers of capabilities that `config`, the device's own, has and that are no longer
+ * shown, or not as such, are out of reach. (edit.c) */
+int bk__edit_guard(struct bk__stack *stack, const uint8_t *config);
 
 /* Does the steps. (reset.c) */
 int bk__reset_steps(struct bk__bound *bound);

@@ -467,8 +467,9 @@ static void extended_capabilities_that_hold_the_host_are_hidden(void **state)
 	unsigned at = 0x100;
 
 	for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++, at += 0x40) {
+		for (unsigned j = 4; j < 0x40; j += 4)
+			fake_put(&f->fake, at + j, 4, 0xdeadbeef);
 		fake_put(&f->fake, at, 4, ext(hidden[i], 1, at + 0x40));
-		fake_put(&f->fake, at + 4, 4, 0xdeadbeef);
 	}
 	fake_put(&f->fake, at, 4, ext(0x0003, 1, at + 0x10)); /* serial number */
 	fake_put(&f->fake, at + 4, 8, 0x1122334455667788);
@@ -479,17 +480,168 @@ static void extended_capabilities_that_hold_the_host_are_hidden(void **state)
 	open_(f);
 	assert_int_equal(cfg(f, 0x100, 4) >> 20, at);
 	assert_int_equal(cfg(f, 0x100, 2), 0);
-	for (unsigned i = 0x104; i < at; i += 4)
-		assert_int_equal(cfg(f, i, 4), 0);
+	/* Their registers are, all of them; of those that have always the same number what follows is not. */
+	for (unsigned i = 0x104; i < at; i += 4) {
+		const unsigned id = hidden[(i - 0x100) / 0x40];
+		const unsigned length = id == 0x13 ? 16 : id == 0x0f || id == 0x1b || id == 0x0e ? 8 : 0x40;
+
+		assert_int_equal(cfg(f, i, 4), i % 0x40 < length ? 0 : 0xdeadbeef);
+		cfg_write(f, i, 4, 0);
+		if (i % 0x40)
+			assert_int_equal(fake_get(&f->fake, i, 4), 0xdeadbeef);
+	}
 	assert_int_equal(cfg(f, at, 4), ext(0x0003, 1, at + 0x10));
 	assert_int_equal(cfg(f, at + 4, 4), 0x55667788);
 	assert_int_equal(cfg(f, at + 0x10, 4), ext(0x000b, 1, 0));
 	assert_int_equal(cfg(f, at + 0x18, 4), 0xcafe0001);
-	assert_int_equal(cfg(f, at + 0x1c, 4), 0);
+	assert_int_equal(cfg(f, at + 0x1c, 4), 0xcafe0002); /* behind its end */
 	fake_put(&f->fake, at + 8, 4, 0x99);
 	assert_int_equal(cfg(f, at + 8, 4), 0x99);
 	cfg_write(f, at + 8, 4, 0);
 	assert_int_equal(fake_get(&f->fake, at + 8, 4), 0x99);
+}
+
+/* Any byte of config space that is not 0. */
+static uint8_t filler(unsigned offset)
+{
+	return (uint8_t)(offset * 7 + offset / 256) | 1;
+}
+
+static void fill_config(struct fixture *f)
+{
+	for (unsigned i = 0x40; i < 0x1000; i++)
+		fake_put(&f->fake, i, 1, filler(i));
+}
+
+/* Writes what is not there to every byte, which must reach the device only where `reaches` says so; what is
+ * read elsewhere is the same before and after. */
+static void write_every_byte(struct fixture *f, bool (*is_own)(unsigned offset),
+			     bool (*reaches)(unsigned offset))
+{
+	for (unsigned i = 0x40; i < 0x1000; i++) {
+		const uint8_t there = (uint8_t)fake_get(&f->fake, i, 1);
+
+		if (is_own(i))
+			assert_int_equal(cfg(f, i, 1), there);
+		cfg_write(f, i, 1, (uint8_t)~there);
+		if (fake_get(&f->fake, i, 1) != (reaches(i) ? (uint8_t)~there : there))
+			fail_msg("0x%x: %sreached", i, reaches(i) ? "not " : "");
+		fake_put(&f->fake, i, 1, there);
+	}
+}
+
+static bool beside_capabilities(unsigned offset)
+{
+	return (offset >= 0x40 && offset < 0x50) || (offset >= 0x68 && offset < 0x70) ||
+	       (offset >= 0x7c && offset < 0xa0) || (offset >= 0xa8 && offset < 0xb0) ||
+	       (offset >= 0xb8 && offset < 0xd0) || (offset >= 0x10c && offset < 0x140) ||
+	       (offset >= 0x158 && offset < 0x200);
+}
+
+static bool beside_standard_capabilities(unsigned offset)
+{
+	return offset < 0x100 && beside_capabilities(offset);
+}
+
+static void what_is_in_no_capability_is_the_devices(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_bar(&f->fake, 1, 0, 0x4000, false);
+	fill_config(f);
+	cap_list(f, 0x50);
+	fake_put(&f->fake, 0x50, 4, 0x018a7005); /* MSI: 64-bit, maskable */
+	fake_msix(&f->fake, 0x70, 0xa0, 5, 0x0001, 0x1001);
+	fake_put(&f->fake, 0xa0, 4, 0x0003b001); /* PM */
+	fake_put(&f->fake, 0xb0, 4, 0x0008d009); /* vendor */
+	fake_put(&f->fake, 0xd0, 4, 0x00080008); /* of a length that is not known: to the end */
+	fake_put(&f->fake, 0x100, 4, ext(0x0003, 1, 0x140));
+	fake_put(&f->fake, 0x140, 4, ext(0x000b, 1, 0x200));
+	fake_put(&f->fake, 0x144, 4, 0x01800001);
+	fake_put(&f->fake, 0x200, 4, ext(0x0002, 1, 0)); /* as 0xd0 */
+	open_(f);
+	write_every_byte(f, beside_capabilities, beside_standard_capabilities);
+
+	/* Whole where it can be, and else those bytes alone that are the device's. */
+	f->fake.config_writes = 0;
+	cfg_write(f, 0x40, 4, 0x11223344);
+	assert_int_equal(f->fake.config_writes, 1);
+	assert_int_equal(cfg(f, 0x40, 4), 0x11223344);
+	cfg_write(f, 0x4e, 4, 0x11223344);
+	assert_int_equal(f->fake.config_writes, 2);
+	assert_int_equal(fake_get(&f->fake, 0x4e, 4), 0x70053344);
+	cfg_write(f, 0x67, 2, 0x5566);
+	assert_int_equal(f->fake.config_writes, 3);
+	assert_int_equal(fake_get(&f->fake, 0x67, 2), 0x5500 | filler(0x67));
+	assert_int_equal(bk_mediate_below_write(f->mediate, BK_DEVICE_CONFIG, 0x80, 8, 0x123456789abcdef0),
+			 0);
+	assert_int_equal(fake_get(&f->fake, 0x80, 8), 0x123456789abcdef0);
+	/* One that was not there. */
+	assert_int_equal(bk_pci_vendor_add(bk_mediate_function(f->mediate), 0x40, "abcde", "\0\xff\0\0\0", 5),
+			 0x40);
+	assert_int_equal(cfg(f, 0x43, 4), 0x64636261);
+	cfg_write(f, 0x44, 4, 0);
+	assert_int_equal(cfg(f, 0x43, 4), 0x64630061);
+	assert_int_equal(fake_get(&f->fake, 0x40, 4), 0x11223344);
+	cfg_write(f, 0x48, 4, 0);
+	assert_int_equal(fake_get(&f->fake, 0x48, 4), 0);
+}
+
+static bool anywhere(unsigned offset)
+{
+	return offset < 0x100 || offset >= 0x104;
+}
+
+static bool anywhere_standard(unsigned offset)
+{
+	return offset < 0x100;
+}
+
+static void without_capabilities_all_is_the_devices(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_config(f);
+	fake_put(&f->fake, 0x100, 4, 0xffffffff);
+	open_(f);
+	write_every_byte(f, anywhere, anywhere_standard);
+	assert_int_equal(cfg(f, 0x100, 4), 0);
+}
+
+static bool nowhere(unsigned offset)
+{
+	return false;
+}
+
+static bool behind_vendors(unsigned offset)
+{
+	return offset >= 0x48 && offset < 0x80;
+}
+
+/* Loops, capabilities inside others and beyond the end: what one may have is no device's own. */
+static void hostile_capabilities_leave_nothing_free(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_config(f);
+	cap_list(f, 0x40);
+	fake_put(&f->fake, 0x40, 4, 0x018a4405); /* MSI, with one of 2 bytes in it */
+	fake_put(&f->fake, 0x44, 4, 0x00035809); /* whose second is at the end of MSI */
+	fake_put(&f->fake, 0x58, 4, 0x00a84009); /* up to the end, and back to the first */
+	fake_put(&f->fake, 0x100, 4, ext(0x0010, 1, 0x104));
+	fake_put(&f->fake, 0x104, 4, ext(0x0018, 1, 0x140)); /* inside SR-IOV */
+	fake_put(&f->fake, 0x140, 4, ext(0x0015, 1, 0x100));
+	open_(f);
+	write_every_byte(f, nowhere, nowhere);
+	for (unsigned i = 0x10c; i < 0x140; i += 4)
+		assert_int_equal(cfg(f, i, 4), 0);
+	bk_mediate_close(f->mediate);
+	f->mediate = NULL;
+
+	fake_put(&f->fake, 0x40, 4, 0x00088009);
+	fake_put(&f->fake, 0x80, 4, 0x00004008);
+	open_(f);
+	write_every_byte(f, behind_vendors, behind_vendors);
 }
 
 static void resizable_bars_show_the_size_they_have(void **state)
@@ -982,6 +1134,9 @@ int main(void)
 		WITH_DEVICE(below_a_port_nothing_is_integrated),
 		WITH_DEVICE(without_a_reset_below_no_flr_is_offered),
 		WITH_DEVICE(extended_capabilities_that_hold_the_host_are_hidden),
+		WITH_DEVICE(what_is_in_no_capability_is_the_devices),
+		WITH_DEVICE(without_capabilities_all_is_the_devices),
+		WITH_DEVICE(hostile_capabilities_leave_nothing_free),
 		WITH_DEVICE(resizable_bars_show_the_size_they_have),
 		WITH_DEVICE(a_conventional_device_has_256_bytes),
 		WITH_DEVICE(the_rom_is_the_devices_the_users_or_none),

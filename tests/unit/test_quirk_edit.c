@@ -351,6 +351,73 @@ static void a_null_capability_need_not_be_dropped(void **state)
 	assert_int_equal(rd(f, CONFIG, 0x140, 2), 0x0b);
 }
 
+/* MSI at 0x50, 64-bit and maskable, and PASID at 0x140, on a device whose other bytes are 0x5a. After
+ * `edits`, is there a byte of one of them that a guest's write reaches, or one of the rest of the first 256
+ * that it does not? Neither is expected between `from` and `end`. */
+static void guarded(void **state, const char *edits, unsigned from, unsigned end)
+{
+	struct fixture *f;
+	char text[512];
+
+	setup(state);
+	f = *state;
+	memset(f->fake.config + 0x40, 0x5a, sizeof(f->fake.config) - 0x40);
+	fake_put(&f->fake, 6, 2, 0x10);
+	fake_put(&f->fake, 0x34, 1, 0x50);
+	fake_put(&f->fake, 0x50, 4, 0x018a0005);
+	fake_put(&f->fake, 0x100, 4, 0x14010003);
+	fake_put(&f->fake, 0x140, 4, 0x0001001b);
+	snprintf(text, sizeof(text), HEAD "config: [%s]\n", edits);
+	apply(f, text);
+	for (unsigned i = 0x40; i < 0x1000; i++) {
+		const uint8_t there = f->fake.config[i];
+		const bool is_own = i < 0x100 && (i < 0x50 || i >= 0x68) && (i < from || i >= end);
+
+		wr(f, CONFIG, i, 1, there ^ 0xff);
+		if (f->fake.config[i] != (is_own ? there ^ 0xff : there))
+			fail_msg("%s: 0x%x is %sreached", edits, i, is_own ? "not " : "");
+		f->fake.config[i] = there;
+		if ((i >= 0x54 && i < 0x68) || (i >= 0x144 && i < 0x148))
+			assert_int_not_equal(rd(f, CONFIG, i, 1), 0x5a);
+	}
+	teardown(state);
+}
+
+/* What is not shown of a capability any more, or as another, has not become the device's own. */
+static void edits_lead_to_no_capability_of_the_host(void **state)
+{
+	guarded(state, "{edit: vendor, set: here.1(2) = 1}", 0, 0);
+	guarded(state, "{drop: msi}", 0, 0);
+	guarded(state, "{drop: msi}, {drop: pasid, extended: true}", 0, 0);
+	guarded(state, "{drop: serial, extended: true}", 0, 0);
+	guarded(state, "{edit: header, set: here.1(0x34) = 0}", 0, 0);
+	guarded(state, "{edit: header, set: here.1(6) = 0}", 0, 0);
+	guarded(state, "{edit: header, set: here.4(0x100) = 0x00010003}", 0, 0);
+	guarded(state, "{edit: header, set: here.4(0x100) = 0}", 0, 0);
+	guarded(state, "{edit: msi, set: here.2(2) = 0}", 0, 0);
+	guarded(state, "{drop: msi}, {insert: vendor, at: 0x54, size: 8, set: here.1(2) = 8}", 0, 0);
+	guarded(state, "{insert: vendor, at: 0x80, size: 16, set: here.1(2) = 8}", 0x80, 0x90);
+	guarded(state, "{edit: header, set: here.4(0x80) = 1}", 0x80, 0x84);
+}
+
+/* It is shown as read-only as any other, and read, but is still MSI. */
+static void a_capability_under_another_name_is_not_written(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(f->fake.config + 0x40, 0x5a, 0xc0);
+	fake_put(&f->fake, 6, 2, 0x10);
+	fake_put(&f->fake, 0x34, 1, 0x50);
+	fake_put(&f->fake, 0x50, 4, 0x018a0005);
+	apply(f, HEAD "config: [{edit: msi, set: [here.1(0) = 9, here.1(2) = 4]}]\n");
+	assert_int_equal(rd(f, CONFIG, 0x50, 4), 0x01040009);
+	for (unsigned i = 0x54; i < 0x68; i++) {
+		wr(f, CONFIG, i, 1, 0);
+		assert_int_equal(f->fake.config[i], 0x5a);
+		assert_int_equal(rd(f, CONFIG, i, 1), 0);
+	}
+}
+
 static void bytes_around_command_can_be_edited(void **state)
 {
 	struct fixture *f = *state;
@@ -533,6 +600,8 @@ int main(void)
 		cmocka_unit_test(chains_that_make_no_sense),
 		cmocka_unit_test(an_extended_capability_behind_a_broken_chain),
 		WITH_DEVICE(a_null_capability_need_not_be_dropped),
+		cmocka_unit_test(edits_lead_to_no_capability_of_the_host),
+		WITH_DEVICE(a_capability_under_another_name_is_not_written),
 		WITH_DEVICE(bytes_around_command_can_be_edited),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
 		WITH_DEVICE(a_rom_from_a_file),

@@ -13,6 +13,9 @@ static void nvidia(struct fixture *f)
 	bar(f, 0, 0, 0x1000000);
 	bar(f, 1, 0xc, 0x10000);
 	bar(f, 5, 1, 128);
+	for (unsigned i = 0x40; i < 0x1000; i++) /* the device's own registers */
+		fake_put(&f->fake, i, 1, 0xa1);
+	fake_put(&f->fake, 0x100, 4, 0);
 	fake_put(&f->fake, 0x10, 4, 0xdead0000); /* the host's */
 }
 
@@ -36,6 +39,28 @@ static void nvidia_mirror(void **state)
 	     { 'r', 0, 0x89000, 4, fake_pattern(0x89000, 4) }, { 'R', 0, 0x89000, 4, 0 },
 	     { 'r', 0, 0x87ffc, 4, fake_pattern(0x87ffc, 4) }, { 'R', 0, 0x87ffc, 4, 0 });
 	assert_int_equal(fake_get(&f->fake, 0x10, 4), 0xdead0000);
+}
+
+/* Drivers shadow the ROM, for one, by bit 0 of 0x50. */
+static void registers_in_the_mirror_that_no_capability_has(void **state)
+{
+	struct fixture *f = *state;
+
+	nvidia(f);
+	capability(f, 0x60, 0x05);
+	fake_put(&f->fake, 0x62, 2, 0x0080);
+	apply_shipped(f, "nvidia-bar0-mirror", NULL, 0);
+	PLAY(f, { 'r', 0, 0x88050, 4, 0xa1a1a1a1 }, { 'R', 0, 0x88050, 4, 0 },
+	     { 'w', 0, 0x88050, 4, 0xa1a1a1a0 }, { 'r', CONFIG, 0x50, 4, 0xa1a1a1a0 },
+	     /* MSI stays the guest's. */
+	     { 'w', 0, 0x88064, 4, 0xfee00000 }, { 'r', 0, 0x88064, 4, 0xfee00000 },
+	     { 'R', 0, 0x88064, 4, 0 },
+	     /* Above 0x100 they can be read. */
+	     { 'r', 0, 0x88420, 4, 0xa1a1a1a1 }, { 'R', 0, 0x88420, 4, 0 }, { 'w', 0, 0x88420, 4, 0 },
+	     { 'r', 0, 0x88420, 4, 0xa1a1a1a1 }, { 'R', 0, 0x88420, 4, 0 });
+	assert_int_equal(fake_get(&f->fake, 0x50, 4), 0xa1a1a1a0);
+	assert_int_equal(fake_get(&f->fake, 0x64, 4), 0xa1a1a1a1);
+	assert_int_equal(fake_get(&f->fake, 0x420, 4), 0xa1a1a1a1);
 }
 
 static void writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too(void **state)
@@ -96,7 +121,7 @@ static void the_same_write_ten_times_is_the_kernels(void **state)
 	bk_mediate_accelerate(f->mediate, &ops, f);
 	for (unsigned i = 0; i < 9; i++)
 		PLAY(f, { 'w', 0, 0x88704, 4, 0 }, { 'W', 0, 0x88704, 4, 0 });
-	PLAY(f, { 'r', 0, 0x88704, 4, 0 }, { 'R', 0, 0x88704, 4, 0 });
+	PLAY(f, { 'r', 0, 0x88704, 4, 0xa1a1a1a1 }, { 'R', 0, 0x88704, 4, 0 });
 	assert_int_equal(asked, 0);
 	PLAY(f, { 'w', 0, 0x88704, 4, 0 }, { 'W', 0, 0x88704, 4, 0 });
 	assert_int_equal(asked, 1);
@@ -476,6 +501,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_VGA(nvidia_mirror),
+		WITH_VGA(registers_in_the_mirror_that_no_capability_has),
 		WITH_VGA(writes_inside_the_first_two_bytes_of_msi_reach_the_hardware_too),
 		WITH_VGA(the_same_write_ten_times_is_the_kernels),
 		WITH_VGA(without_msi_nothing_is_forwarded),
