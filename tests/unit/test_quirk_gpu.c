@@ -5,6 +5,14 @@
 
 #include "quirk_shipped.h"
 
+/* What of config space is in no capability, all the same byte. */
+static void own_registers(struct fixture *f, uint8_t byte)
+{
+	for (unsigned i = 0x40; i < 0x1000; i++)
+		fake_put(&f->fake, i, 1, byte);
+	fake_put(&f->fake, 0x100, 4, 0);
+}
+
 /* ---- Nvidia ------------------------------------------------------------ */
 
 static void nvidia(struct fixture *f)
@@ -13,9 +21,7 @@ static void nvidia(struct fixture *f)
 	bar(f, 0, 0, 0x1000000);
 	bar(f, 1, 0xc, 0x10000);
 	bar(f, 5, 1, 128);
-	for (unsigned i = 0x40; i < 0x1000; i++) /* the device's own registers */
-		fake_put(&f->fake, i, 1, 0xa1);
-	fake_put(&f->fake, 0x100, 4, 0);
+	own_registers(f, 0xa1);
 	fake_put(&f->fake, 0x10, 4, 0xdead0000); /* the host's */
 }
 
@@ -294,6 +300,7 @@ static void no_room_for_a_clique(void **state)
 static void ati(struct fixture *f)
 {
 	ids(f, 0x1002, 0x6649, 0x030000);
+	own_registers(f, 0xa2);
 	bar(f, 2, 0xc, 0x40000);
 	bar(f, 4, 1, 256);
 	bar(f, 5, 0, 0x40000);
@@ -311,7 +318,7 @@ static void ati_window(void **state)
 	     { 'w', 4, 0, 4, 0x4018 }, { 'W', 4, 0, 4, 0x4018 }, { 'r', 4, 4, 4, 0xe100000c },
 	     { 'R', 4, 4, 4, 0 }, { 'r', 4, 7, 1, 0xe1 }, { 'R', 4, 7, 1, 0 }, { 'w', 4, 4, 4, 0xf2000000 },
 	     { 'r', CONFIG, 0x18, 4, 0xf200000c }, { 'w', 4, 0, 4, 0x4fff }, { 'W', 4, 0, 4, 0x4fff },
-	     { 'r', 4, 4, 1, 0 }, { 'R', 4, 4, 1, 0 }, { 'w', 4, 0, 4, 0x5000 }, { 'W', 4, 0, 4, 0x5000 },
+	     { 'r', 4, 4, 1, 0xa2 }, { 'R', 4, 4, 1, 0 }, { 'w', 4, 0, 4, 0x5000 }, { 'W', 4, 0, 4, 0x5000 },
 	     { 'w', 4, 4, 4, 0x77 }, { 'W', 4, 4, 4, 0x77 }, { 'r', 4, 4, 4, 0x77 }, { 'R', 4, 4, 4, 0 },
 	     { 'r', 4, 0, 4, 0x5000 }, { 'R', 4, 0, 4, 0 });
 }
@@ -324,7 +331,9 @@ static void ati_mirror(void **state)
 	apply_shipped(f, "ati-bar2-mirror", "vga", 1);
 	PLAY(f, { 'w', CONFIG, 0x18, 4, 0xe1000000 }, { 'r', 2, 0x4018, 4, 0xe100000c },
 	     { 'R', 2, 0x4018, 4, 0 }, { 'w', 2, 0x4018, 4, 0xf2000000 },
-	     { 'r', CONFIG, 0x18, 4, 0xf200000c }, { 'r', 2, 0x4100, 4, fake_pattern(0x4100, 4) },
+	     { 'r', CONFIG, 0x18, 4, 0xf200000c }, { 'r', 2, 0x4080, 4, 0xa2a2a2a2 },
+	     { 'R', 2, 0x4080, 4, 0 }, { 'w', 2, 0x4080, 4, 0x01020304 },
+	     { 'r', CONFIG, 0x80, 4, 0x01020304 }, { 'r', 2, 0x4100, 4, fake_pattern(0x4100, 4) },
 	     { 'R', 2, 0x4100, 4, 0 });
 }
 
@@ -444,7 +453,7 @@ static void amd_is_reset_at_the_end_if_a_guest_had_it(void **state)
 		f->fake.accesses = 0;
 		bk_device_close(f->stack);
 		f->stack = NULL;
-		assert_int_equal(fake_get(&f->fake, 0x7c, 4), used ? 0x39d5e86b : 0);
+		assert_int_equal(fake_get(&f->fake, 0x7c, 4), used ? 0x39d5e86b : 0xa2a2a2a2);
 		assert_int_equal(f->fake.accesses != 0, used);
 	}
 }
@@ -462,7 +471,7 @@ static void amd_without_firmware_is_not_reset(void **state)
 	assert_int_equal(f->fake.accesses, 4);
 	hold(f, 5, 0x204, 4, 0x20101);
 	assert_int_equal(bk_device_reset(f->stack), -EIO);
-	assert_int_equal(fake_get(&f->fake, 0x7c, 4), 0);
+	assert_int_equal(fake_get(&f->fake, 0x7c, 4), 0xa2a2a2a2);
 }
 
 static void the_hosts_reset_is_preferred(void **state)
