@@ -3,13 +3,11 @@
  * Dispatch: from an access to the handlers that answer it.
  *
  * An access of 1, 2, 4 or 8 bytes inside one span goes straight to its
- * handler. Every other one takes the slow path, which walks over spans and
- * gaps and cuts what a handler does not take whole.
+ * handler. Every other one is cut, see cut.c.
  */
 #include "table.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -67,207 +65,6 @@ int bk__plain_write(void *host, uint64_t offset, unsigned width, uint64_t value)
 	return 0;
 }
 
-/* ---- Failures ---- */
-
-static void count(uint64_t *counter)
-{
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
-
-static __attribute__((noinline, cold)) void failed(struct bk_space *space, const struct bk__span *span,
-						   uint64_t address, bool write, unsigned width, int error)
-{
-	uint64_t missed;
-
-	count(&space->errors);
-	count(&bk__rest(span)->region->errors);
-	if (space->on_error) {
-		space->on_error(space->on_error_opaque, bk__rest(span)->region, address, write, width, error);
-	} else if (bk_ratelimit_ok(&space->log_limit, &missed)) {
-		char reason[80] = "";
-
-		if (strerror_r(-error, reason, sizeof(reason)))
-			reason[0] = 0;
-		bk_log(BK_LOG_WARNING,
-		       "%s: %s of %u bytes at 0x%" PRIx64 " failed in region '%s': error %d %s (%" PRIu64
-		       " lines like this left out)",
-		       space->name, write ? "write" : "read", width, address, bk__rest(span)->region->name,
-		       -error, reason, missed);
-	}
-}
-
-/* ---- The slow path ---- */
-
-struct access {
-	struct bk_space *space;
-	bool write;
-	int error; /* the first of a handler's */
-};
-
-static bool accepts(const struct bk__span *span, size_t width)
-{
-	return width - 1 < 8 && span->room[width - 1];
-}
-
-static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
-		 unsigned width)
-{
-	uint64_t value = 0;
-	int error;
-
-	if (!accepts(span, width))
-		error = -EINVAL;
-	else if (access->write)
-		error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
-					      bk__load(data, width));
-	else
-		error = span->read(span->opaque, bk__span_offset(span, address), width, &value);
-	if (bk__unlikely(error)) {
-		value = UINT64_MAX;
-		failed(access->space, span, address, access->write, width, error);
-		if (!access->error)
-			access->error = error;
-	}
-	if (!access->write)
-		bk__store(data, width, value);
-}
-
-static void copy_plain(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
-		       size_t length)
-{
-	uint8_t *host = (uint8_t *)span->opaque + bk__span_offset(span, address);
-
-	if (access->write)
-		memcpy(host, data, length);
-	else
-		memcpy(data, host, length);
-}
-
-/* `length` bytes that lie inside the span; `whole`: they are the whole access. */
-static void call_span(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
-		      size_t length, bool whole)
-{
-	if (whole && accepts(span, length)) {
-		call(access, span, address, data, (unsigned)length);
-		return;
-	}
-	if (length > 8 && !bk__rest(span)->region->ops &&
-	    !(access->write && bk__rest(span)->write == bk__no_write)) {
-		copy_plain(access, span, address, data, length);
-		return;
-	}
-	while (length) {
-		unsigned width = 8, narrower;
-
-		while (width > length || address % width)
-			width /= 2;
-		for (narrower = width; narrower && !accepts(span, narrower);)
-			narrower /= 2;
-		if (narrower)
-			width = narrower;
-		call(access, span, address, data, width);
-		address += width;
-		data += width;
-		length -= width;
-	}
-}
-
-static void unclaimed(struct access *access, uint8_t *data, size_t length)
-{
-	count(access->write ? &access->space->unclaimed_writes : &access->space->unclaimed_reads);
-	if (!access->write)
-		memset(data, 0xff, length);
-}
-
-/* A read that is made once, at its own width, for all regions that yield to it. */
-struct whole {
-	const struct bk__span *by; /* NULL: there is none */
-	uint8_t data[8];
-};
-
-/* The first span of the access whose region wants it whole, and that is not all of it. */
-static const struct bk__span *straddled(struct bk__cursor cursor, uint64_t address, size_t length)
-{
-	const struct bk__span *span;
-
-	for (; (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
-		const struct bk_region_ops *ops = bk__rest(span)->region->ops;
-
-		if (bk__span_first(span) > address && bk__span_first(span) - address >= length)
-			break;
-		if (bk__span_first(span) <= address && bk__span_last(span) - address >= length - 1)
-			break;
-		if (ops && ops->whole)
-			return span;
-	}
-	return NULL;
-}
-
-static void read_whole(struct access *access, const struct bk__span *span, uint64_t address, unsigned length,
-		       struct whole *whole)
-{
-	uint64_t value = UINT64_MAX;
-	int error = bk__rest(span)->region->ops->whole(span->opaque, bk__span_offset(span, address), length,
-						       &value);
-
-	if (error == -ERANGE)
-		return;
-	if (bk__unlikely(error)) {
-		value = UINT64_MAX;
-		failed(access->space, span, address, false, length, error);
-		access->error = error;
-	}
-	bk__store(whole->data, 8, value);
-	whole->by = span;
-}
-
-static bool yields(const struct bk__span *span, const struct whole *whole)
-{
-	return whole->by && bk__rest(span)->region->ops && bk__rest(span)->region->ops->yields &&
-	       span->origin == whole->by->origin &&
-	       bk__rest(span)->region->space == bk__rest(whole->by)->region->space;
-}
-
-/* Inside a read section. */
-static int slow(const struct bk__view *view, uint64_t address, uint8_t *data, size_t length, bool write)
-{
-	struct access access = { .space = view->space, .write = write };
-	struct bk__cursor cursor = bk__view_find(view, address);
-	size_t done = 0;
-	struct whole whole = { NULL, { 0 } };
-
-	if (!write && (length == 2 || length == 4 || length == 8)) {
-		const struct bk__span *span = straddled(cursor, address, length);
-
-		if (span)
-			read_whole(&access, span, address, (unsigned)length, &whole);
-	}
-	while (done < length) {
-		uint64_t at = address + done, left = length - done;
-		const struct bk__span *span = bk__cursor_span(&cursor);
-
-		if (!span) { /* nobody from here on; past 2^64 - 1 there is no span either */
-			unclaimed(&access, data + done, left);
-			break;
-		}
-		if (bk__span_first(span) > at) {
-			if (left > bk__span_first(span) - at)
-				left = bk__span_first(span) - at;
-			unclaimed(&access, data + done, left);
-		} else {
-			if (left - 1 > bk__span_last(span) - at)
-				left = bk__span_last(span) - at + 1;
-			if (bk__unlikely(yields(span, &whole)))
-				memcpy(data + done, whole.data + done, left);
-			else
-				call_span(&access, span, at, data + done, left, left == length);
-			bk__cursor_next(&cursor);
-		}
-		done += left;
-	}
-	return access.error;
-}
-
 /* ---- One value ---- */
 
 static const uint64_t masks[9] = {
@@ -280,7 +77,7 @@ static __attribute__((noinline)) int slow_read(const struct bk__view *view, uint
 	uint8_t data[8];
 	int error;
 
-	error = slow(view, address, data, width, false);
+	error = bk__cut(view, address, data, width, false);
 	*value = bk__load(data, width);
 	return error;
 }
@@ -291,7 +88,7 @@ static __attribute__((noinline)) int slow_write(const struct bk__view *view, uin
 	uint8_t data[8];
 
 	bk__store(data, width, value);
-	return slow(view, address, data, width, true);
+	return bk__cut(view, address, data, width, true);
 }
 
 /* Does an access lie in the span that begins where the handler sees this offset, and does the handler take
@@ -338,7 +135,7 @@ static __attribute__((noinline)) int read_value(const struct bk__view *view, uin
 	*value &= masks[width];
 	if (bk__unlikely(error)) {
 		*value = masks[width];
-		failed(view->space, span, address, false, width, error);
+		bk__failed(view->space, span, address, false, width, error);
 	}
 	return error;
 }
@@ -354,7 +151,7 @@ static __attribute__((noinline)) int write_value(const struct bk__view *view, ui
 	error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
 				      value & masks[width]);
 	if (bk__unlikely(error))
-		failed(view->space, span, address, true, width, error);
+		bk__failed(view->space, span, address, true, width, error);
 	return error;
 }
 
@@ -423,8 +220,8 @@ struct kept {
 static __attribute__((noinline, cold)) int read_failed(const struct kept *kept, int error)
 {
 	*kept->value = masks[kept->width];
-	failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, false,
-	       kept->width, error);
+	bk__failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, false,
+		   kept->width, error);
 	bk__read_unlock();
 	return error;
 }
@@ -531,8 +328,8 @@ static __attribute__((noinline)) int write_unguessed(const struct bk__view *view
 
 static __attribute__((noinline, cold)) int write_failed(const struct kept *kept, int error)
 {
-	failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, true,
-	       kept->width, error);
+	bk__failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, true,
+		   kept->width, error);
 	bk__read_unlock();
 	return error;
 }
@@ -618,7 +415,7 @@ int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, si
 		memset(data, 0xff, length);
 		return error;
 	}
-	error = slow(bk__view_of(space), address, data, length, false);
+	error = bk__cut(bk__view_of(space), address, data, length, false);
 	leave(inside);
 	return error;
 }
@@ -634,7 +431,7 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 	if (error)
 		return error;
 	/* Only read: the access is a write. */
-	error = slow(bk__view_of(space), address, (uint8_t *)data, length, true);
+	error = bk__cut(bk__view_of(space), address, (uint8_t *)data, length, true);
 	leave(inside);
 	return error;
 }

@@ -445,6 +445,13 @@ static inline size_t bk__search(const uint64_t *numbers, size_t count, uint64_t 
 /* listener.c: under the commit lock */
 void bk__listeners_tell(struct bk_domain *domain);
 
+/* cut.c: inside a read */
+/* Any access of at least a byte. Returns the first error of a handler, or 0. */
+int bk__cut(const struct bk__view *view, uint64_t address, uint8_t *data, size_t length, bool write);
+/* Counts and tells an error of a handler. */
+void bk__failed(struct bk_space *space, const struct bk__span *span, uint64_t address, bool write,
+		unsigned width, int error) __attribute__((cold));
+
 /* dispatch.c */
 int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
