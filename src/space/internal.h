@@ -64,14 +64,12 @@ static inline struct bk__rest *bk__rest(const struct bk__span *span)
  * head takes the place of a span there, and takes no access.
  */
 struct bk__list {
-	struct bk__span
-		head; /* no `read`; `start`: how many `spans`; `opaque`: the row's only slot, for itself */
-	/* In address order, and filled up at the end to a power of two, which most lists share: searches of
-	 * the same length are those that a processor can foresee. */
+	struct bk__span head; /* no `read`; `start`: how many; `opaque`: the row's only slot, for itself */
+	/* In address order. The last one fills up the list to a power of two, which is the same for most:
+	 * searches of one length are those that a processor can foresee. */
 	struct bk__listed {
 		uint64_t first;
 		struct bk__span *span;
-		void *opaque; /* of the span, so that a handler's state can be asked for early */
 	} spans[];
 };
 

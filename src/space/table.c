@@ -102,7 +102,6 @@ static int list_row(struct bk_domain *domain, struct bk__cursor cursor, size_t c
 	for (size_t i = 0; i < count; i++, bk__cursor_next(&cursor)) {
 		list->spans[i].span = bk__cursor_span(&cursor);
 		list->spans[i].first = bk__span_first(list->spans[i].span);
-		list->spans[i].opaque = list->spans[i].span->opaque;
 	}
 	for (size_t i = count; i < room; i++) {
 		list->spans[i] = list->spans[count - 1];

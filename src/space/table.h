@@ -90,7 +90,6 @@ static inline const struct bk__span *bk__list_find(const struct bk__span *head, 
 		return head;
 	for (uint64_t half = head->start / 2; half; half /= 2) /* without a branch to mispredict */
 		at = at[half].first <= address ? at + half : at;
-	__builtin_prefetch(at->opaque);
 	return at->span;
 }
 
