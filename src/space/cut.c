@@ -50,7 +50,10 @@ struct access {
 
 static bool accepts(const struct bk__span *span, size_t width)
 {
-	return width - 1 < 8 && span->room[width - 1];
+	const struct bk__rest *rest = bk__rest(span);
+
+	return width - 1 < 8 && !(width & (width - 1)) && rest->region->widths & width &&
+	       rest->length >= width - 1;
 }
 
 static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,

@@ -91,18 +91,22 @@ static __attribute__((noinline)) int slow_write(const struct bk__view *view, uin
 	return bk__cut(view, address, data, width, true);
 }
 
-/* Does an access lie in the span that begins where the handler sees this offset, and does the handler take
- * it at once? */
-static inline bool has_room(const struct bk__span *span, uint64_t offset, unsigned width)
+/* Does an access, which does not begin before the span, lie in it, and does the handler take it at once? No
+ * width is taken that is longer than all up to the end. */
+static inline bool takes(const struct bk__span *span, uint64_t offset, unsigned width)
 {
-	return offset - span->start < span->room[width - 1];
+	uint64_t takes = span->takes;
+
+	return takes >> (width + BK__TAKES_WIDTHS) & 1 && offset <= (uint64_t)(uint32_t)takes - width;
 }
 
-/* The same however large the span is. No width has room that is longer than the span, so nothing wraps. */
-static bool takes(const struct bk__span *span, uint64_t address, unsigned width)
+/* The same of any access and however large the span is. */
+static bool holds(const struct bk__span *span, uint64_t address, unsigned width)
 {
-	return span->room[width - 1] &&
-	       address - bk__span_first(span) <= bk__rest(span)->length - (width - 1);
+	const struct bk__rest *rest = bk__rest(span);
+
+	return rest->region->widths & width && !(width & (width - 1)) && rest->length >= width - 1 &&
+	       address - rest->first <= rest->length - (width - 1);
 }
 
 /* The span that takes the access at once, if there is one. */
@@ -119,7 +123,7 @@ static const struct bk__span *search(const struct bk__view *view, uint64_t addre
 	} else if (!span->read) {
 		span = bk__list_find(span, address);
 	}
-	return span && takes(span, address, width) ? span : NULL;
+	return span && span->read && holds(span, address, width) ? span : NULL;
 }
 
 /* Inside a read section, like the next: all that can happen to a read. */
@@ -259,7 +263,7 @@ static __attribute__((noinline)) int read_listed(const struct bk__view *view, co
 	if (!span->read)
 		span = bk__list_find(span, address);
 	offset = bk__span_offset(span, address);
-	if (!has_room(span, offset, width))
+	if (!takes(span, offset, width))
 		return read_unguessed(view, address, width, value);
 	return read_taken(view, span, address, offset, width, value);
 }
@@ -269,7 +273,7 @@ static inline int read_guessed(const struct bk__view *view, const struct bk__spa
 {
 	uint64_t offset = bk__span_offset(span, address);
 
-	if (bk__unlikely(!has_room(span, offset, width)))
+	if (bk__unlikely(!takes(span, offset, width)))
 		return read_listed(view, span, address, width, value);
 	return read_taken(view, span, address, offset, width, value);
 }
@@ -361,7 +365,7 @@ static __attribute__((noinline)) int write_listed(const struct bk__view *view, c
 	if (!span->read)
 		span = bk__list_find(span, address);
 	offset = bk__span_offset(span, address);
-	if (!has_room(span, offset, width))
+	if (!takes(span, offset, width))
 		return write_unguessed(view, address, width, value);
 	return write_taken(view, span, address, offset, width, value);
 }
@@ -371,7 +375,7 @@ static inline int write_guessed(const struct bk__view *view, const struct bk__sp
 {
 	uint64_t offset = bk__span_offset(span, address);
 
-	if (bk__unlikely(!has_room(span, offset, width)))
+	if (bk__unlikely(!takes(span, offset, width)))
 		return write_listed(view, span, address, width, value);
 	return write_taken(view, span, address, offset, width, value);
 }

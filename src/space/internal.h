@@ -24,28 +24,30 @@
 
 /* ---- What readers see: immutable from publication until no reader is inside ---- */
 
-/* A range of a view, all of it answered by one region: what dispatch needs of it, in one cache line. */
+/* A range of a view, all of it answered by one region: what dispatch needs of it, in half a cache line. */
 struct bk__span {
 	uint64_t origin; /* where the handler's offset 0 would be (modulo 2^64) */
-	uint64_t start;  /* the offset that the handler sees at the first address */
 	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value); /* NULL: see bk__list */
 	void *opaque;
-	/* [w - 1]: an access of w bytes is taken at once if it begins so few bytes behind the first. 0:
-	 * never; no more than 32 bits hold, so what begins farther from `first` is for the slow path to find.
-	 */
-	uint32_t room[8];
+	/* For accesses that do not begin before the span. Bits 31:0: where it ends, as an offset that the
+	 * handler sees; what lies farther than 32 bits can say is for the slow path to find. Bit 32 + w: w
+	 * bytes are taken at once. */
+	uint64_t takes;
 };
+
+enum { BK__TAKES_WIDTHS = 32 };
 
 /* The rest of it. */
 struct bk__rest {
+	uint64_t first;
+	uint64_t length; /* in bytes, less one */
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 	struct bk_region *region;
-	uint64_t length; /* in bytes, less one */
 };
 
 /* Spans lie side by side in pages of their own, and their rests elsewhere: the processor's cache is for
  * what dispatch needs. */
-enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 64 - 1 };
+enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 32 - 1 };
 
 struct bk__page {
 	struct bk__span spans[BK__PAGE_SPANS];
@@ -64,7 +66,7 @@ static inline struct bk__rest *bk__rest(const struct bk__span *span)
  * head takes the place of a span there, and takes no access.
  */
 struct bk__list {
-	struct bk__span head; /* no `read`; `start`: how many; `opaque`: the row's only slot, for itself */
+	struct bk__span head; /* no `read`; `origin`: how many; `opaque`: the row's only slot, for itself */
 	/* In address order. The last one fills up the list to a power of two, which is the same for most:
 	 * searches of one length are those that a processor can foresee. */
 	struct bk__listed {
@@ -141,7 +143,7 @@ static inline const struct bk__view *bk__settled(const struct bk__view *view)
 
 static inline uint64_t bk__span_first(const struct bk__span *span)
 {
-	return span->origin + span->start;
+	return bk__rest(span)->first;
 }
 
 static inline uint64_t bk__span_last(const struct bk__span *span)
@@ -227,8 +229,8 @@ struct bk_region {
 	struct bk_space *nested;
 	uint64_t nested_first;
 
-	/* What spans of it are made from: stand-ins for handlers that are missing are in place, and the
-	 * widths that the handlers take have room. */
+	/* What spans of it are made from, with stand-ins for handlers that are missing. */
+	unsigned widths; /* that the handlers take: a set of BK_WIDTH_* */
 	struct bk__span answer;
 	struct bk__rest rest;
 

@@ -101,12 +101,10 @@ static void prepare_answer(struct bk_region *region)
 {
 	struct bk__span *answer = &region->answer;
 	const struct bk_region_ops *ops = region->ops;
-	unsigned widths = ops && ops->widths ? ops->widths : BK_WIDTH_ALL;
 
 	region->rest.region = region;
 	answer->opaque = region->opaque;
-	for (unsigned width = 1; width <= 8; width *= 2)
-		answer->room[width - 1] = (widths & width) != 0;
+	region->widths = ops && ops->widths ? ops->widths : BK_WIDTH_ALL;
 	if (ops) {
 		answer->read = ops->read ? ops->read : bk__no_read;
 		region->rest.write = ops->write ? ops->write : bk__no_write;

@@ -28,8 +28,9 @@ struct bk__chunk {
 	char bytes[] __attribute__((aligned(64)));
 };
 
-_Static_assert(sizeof(struct bk__span) == 64, "a span is a cache line");
-_Static_assert(sizeof(struct bk__page) <= BK__PAGE_SIZE && BK__PAGE_SIZE - sizeof(struct bk__page) < 64,
+_Static_assert(sizeof(struct bk__span) == 32, "two spans are a cache line");
+_Static_assert(sizeof(struct bk__page) <= BK__PAGE_SIZE &&
+		       BK__PAGE_SIZE - sizeof(struct bk__page) < sizeof(struct bk__span),
 	       "a page of spans is a page");
 _Static_assert(offsetof(struct bk__list, head) == 0, "a list can stand for its head");
 
@@ -207,7 +208,7 @@ struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count)
 
 	if (list) {
 		memset(list, 0, sizeof(*list));
-		list->head.start = count;
+		list->head.origin = count;
 		list->head.opaque = &list->head;
 	}
 	return list;
@@ -219,7 +220,7 @@ void bk__row_free(struct bk_domain *domain, struct bk__row row)
 		struct bk__list *list = (struct bk__list *)row.slots[0];
 
 		if (list != &bk__nobody)
-			pool_free(&domain->rows[list_class((size_t)list->head.start)], list);
+			pool_free(&domain->rows[list_class((size_t)list->head.origin)], list);
 		return;
 	}
 	pool_free(&domain->rows[row.log2_slots], row.slots);

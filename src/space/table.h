@@ -10,7 +10,7 @@
  * There are two windows if the spans lie in two heaps far from each other, as
  * BARs below 4 GiB and above do. Outside them a search of the leaves answers.
  *
- * What a slot names is a guess: the span's own range decides.
+ * What a slot names is a guess: the span's own end decides.
  *
  * Entries are copied from view to view; rows are shared.
  */
@@ -53,7 +53,8 @@ int bk__table_patch(struct bk_space *space);
 void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
 		    struct bk_domain *domain);
 
-/* A span, which need not hold the address, or the head of a list; NULL outside the first window. */
+/* A span that begins at or below the address, but need not reach as far, or the head of a list; NULL outside
+ * the first window. */
 static inline const struct bk__span *bk__first_guess(const struct bk__view *view, uint64_t address)
 {
 	const struct bk__window *window = &view->windows[0];
@@ -86,9 +87,9 @@ static inline const struct bk__span *bk__list_find(const struct bk__span *head, 
 {
 	const struct bk__listed *at = ((const struct bk__list *)head)->spans;
 
-	if (!head->start)
+	if (!head->origin || at->first > address)
 		return head;
-	for (uint64_t half = head->start / 2; half; half /= 2) /* without a branch to mispredict */
+	for (uint64_t half = head->origin / 2; half; half /= 2) /* without a branch to mispredict */
 		at = at[half].first <= address ? at + half : at;
 	return at->span;
 }

@@ -78,7 +78,7 @@ void bk__span_flat(const struct bk__span *span, struct bk_flat *flat)
 	flat->first = bk__span_first(span);
 	flat->last = bk__span_last(span);
 	flat->region = region;
-	flat->offset = span->start - region->base;
+	flat->offset = bk__span_offset(span, flat->first) - region->base;
 	flat->memory = region->kind == BK_REGION_MAPPED ? &region->memory : NULL;
 }
 
@@ -283,9 +283,24 @@ static bool same(const struct bk__span *span, const struct bk__piece *piece)
 	       span->origin == piece->origin && bk__rest(span)->region == piece->region;
 }
 
+/* See bk__span. */
+static uint64_t takes(const struct bk__piece *piece)
+{
+	uint64_t start = piece->first - piece->origin, length = piece->last - piece->first;
+	uint64_t end = length < UINT32_MAX - start ? start + length + 1 : UINT32_MAX, widths = 0;
+
+	/* Offsets that are too high, or that wrap and so seem low. */
+	if (start >= UINT32_MAX || length > UINT64_MAX - start)
+		return 0;
+	for (unsigned width = 1; width <= 8; width *= 2) {
+		if (piece->region->widths & width && length >= width - 1)
+			widths |= (uint64_t)1 << width;
+	}
+	return widths << BK__TAKES_WIDTHS | end;
+}
+
 static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *piece)
 {
-	uint64_t length = piece->last - piece->first;
 	struct bk__span *span;
 
 	if (bk__reserve(&domain->born, 1))
@@ -295,18 +310,11 @@ static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *p
 		return NULL;
 	domain->born.at[domain->born.count++] = span;
 	*span = piece->region->answer;
-	*bk__rest(span) = piece->region->rest;
-	bk__rest(span)->length = length;
 	span->origin = piece->origin;
-	span->start = piece->first - piece->origin;
-	for (unsigned width = 1; width <= 8; width *= 2) {
-		uint64_t last = length - (width - 1); /* the offset at which so many bytes are left */
-
-		if (length < width - 1)
-			span->room[width - 1] = 0;
-		if (span->room[width - 1])
-			span->room[width - 1] = last < UINT32_MAX ? (uint32_t)last + 1 : UINT32_MAX;
-	}
+	span->takes = takes(piece);
+	*bk__rest(span) = piece->region->rest;
+	bk__rest(span)->first = piece->first;
+	bk__rest(span)->length = piece->last - piece->first;
 	return span;
 }
 

@@ -628,6 +628,41 @@ static void far_offsets_of_a_large_region(void **state)
 	assert_int_equal(gpu.reads, 0);
 }
 
+/* Offsets are modulo 2^64, which an access over the end of a region must not profit from. */
+static void offsets_that_wrap(void **state)
+{
+	static struct device device, top;
+	struct bk_region_desc desc = device_at(&device, 0x1000, 0x101b, 0, 0);
+	struct bk_update *u = bk_update_begin(domain);
+
+	desc.base = UINT64_MAX - 15;
+	assert_int_equal(bk_update_add(u, space, &desc, NULL), 0);
+	desc = device_at(&top, 0x2000, UINT64_MAX, 0, 1);
+	desc.base = 0x2010;
+	assert_int_equal(bk_update_add(u, space, &desc, NULL), 0);
+	assert_int_equal(bk_update_commit(u), 0);
+	for (uint64_t at = 0; at < 0x20; at++) {
+		uint64_t value;
+
+		device.logged = 0;
+		bk_space_read(space, 0x1000 + at, 4, &value);
+		assert_int_equal(device.logged > 0, at < 0x1c);
+		if (at <= 0x18 && at % 4 == 0) {
+			assert_int_equal(device.logged, 1);
+			assert_int_equal(device.log[0].width, 4);
+			assert_int_equal(device.log[0].offset, UINT64_MAX - 15 + at);
+		}
+		for (unsigned i = 0; i < device.logged; i++) /* none is past the end */
+			assert_true(device.log[i].offset + 16 + device.log[i].width <= 0x1c);
+	}
+	/* The last bytes of all, whose offsets are low again. */
+	top.logged = 0;
+	assert_int_equal(bk_space_read(space, UINT64_MAX - 3, 8, &(uint64_t){ 0 }), 0);
+	assert_int_equal(top.logged, 1);
+	assert_int_equal(top.log[0].width, 4);
+	assert_int_equal(top.log[0].offset, 0xc);
+}
+
 /* ---- Layouts of many kinds, as the table sees them ---- */
 
 enum { MANY = 1500 };
@@ -761,6 +796,7 @@ int main(void)
 		TEST(handlers_dispatch_and_destroy),
 		TEST(a_domain_is_not_destroyed_in_a_handler),
 		TEST(far_offsets_of_a_large_region),
+		TEST(offsets_that_wrap),
 		TEST(crowds_of_any_layout_are_found_and_thin_out),
 		TEST(a_crowd_that_moves_far_away_is_found),
 		TEST(visit_gives_whole_ranges_until_told_to_stop),
