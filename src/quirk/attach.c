@@ -256,7 +256,7 @@ static int group_read(void *opaque, unsigned region, uint64_t offset, unsigned w
 	int r = access_locked(&a);
 
 	*value = a.value;
-	if (!r && a.lost)
+	if (!r && a.lost && a.group->trap) /* not within bk_trap_add */
 		bk__trap_failed_in_part(a.group->trap);
 	return r;
 }
