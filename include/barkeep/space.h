@@ -237,7 +237,7 @@ void bk_update_drop(struct bk_update *update);
 
 /* ---- Dispatch ---------------------------------------------------------- */
 
-/* Of a function in a shared library: called where it is, and not by way of a stub that jumps there. */
+/* Called where it is in a shared library, not by way of the procedure linkage table. */
 #ifdef __has_attribute
 #if __has_attribute(noplt)
 #define BK_DIRECT __attribute__((noplt))
