@@ -48,21 +48,13 @@ struct access {
 	int error; /* the first of a handler's */
 };
 
-static bool accepts(const struct bk__span *span, size_t width)
-{
-	const struct bk__rest *rest = bk__rest(span);
-
-	return width - 1 < 8 && !(width & (width - 1)) && rest->region->widths & width &&
-	       rest->length >= width - 1;
-}
-
 static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
 		 unsigned width)
 {
 	uint64_t value = 0;
 	int error;
 
-	if (!accepts(span, width))
+	if (!bk__span_accepts(span, width))
 		error = -EINVAL;
 	else if (access->write)
 		error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
@@ -94,7 +86,7 @@ static void copy_plain(struct access *access, const struct bk__span *span, uint6
 static void call_span(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
 		      size_t length, bool whole)
 {
-	if (whole && accepts(span, length)) {
+	if (whole && bk__span_accepts(span, length)) {
 		call(access, span, address, data, (unsigned)length);
 		return;
 	}
@@ -108,7 +100,7 @@ static void call_span(struct access *access, const struct bk__span *span, uint64
 
 		while (width > length || address % width)
 			width /= 2;
-		for (narrower = width; narrower && !accepts(span, narrower);)
+		for (narrower = width; narrower && !bk__span_accepts(span, narrower);)
 			narrower /= 2;
 		if (narrower)
 			width = narrower;

@@ -105,8 +105,7 @@ static bool holds(const struct bk__span *span, uint64_t address, unsigned width)
 {
 	const struct bk__rest *rest = bk__rest(span);
 
-	return rest->region->widths & width && !(width & (width - 1)) && rest->length >= width - 1 &&
-	       address - rest->first <= rest->length - (width - 1);
+	return bk__span_accepts(span, width) && address - rest->first <= rest->length - (width - 1);
 }
 
 /* The span that takes the access at once, if there is one. */

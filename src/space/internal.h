@@ -240,6 +240,15 @@ struct bk_region {
 	char name[];
 };
 
+/* Does the handler take so many bytes at once, and has the span as many? */
+static inline bool bk__span_accepts(const struct bk__span *span, size_t width)
+{
+	const struct bk__rest *rest = bk__rest(span);
+
+	return width - 1 < 8 && !(width & (width - 1)) && rest->region->widths & width &&
+	       rest->length >= width - 1;
+}
+
 /* Some spans of the old view give way to others: `count` of space->stale from `at` on to `new_count` of
  * space->fresh from `new_at` on. Those that stay within are in both. */
 struct bk__patch {

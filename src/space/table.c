@@ -298,12 +298,12 @@ static void no_windows(struct bk__view *view)
 	view->built_count = view->count;
 }
 
-int bk__table_build(struct bk_space *space)
+/* Makes the table of space->view, whose leaves are there. 0 or -ENOMEM. */
+static int build(struct bk_space *space)
 {
 	struct bk__view *view = space->view;
 	struct bk_domain *domain = space->domain;
 	uint64_t *entries = bk__entries(view);
-	struct bk__cursor cursor;
 	size_t n = 0;
 
 	no_windows(view);
@@ -324,8 +324,8 @@ int bk__table_build(struct bk_space *space)
 		entries += view->windows[w].count;
 	}
 	view->outside = 0;
-	for (cursor = bk__view_begin(view); bk__cursor_span(&cursor); bk__cursor_next(&cursor))
-		view->outside += !inside(view, bk__span_first(bk__cursor_span(&cursor)));
+	for (size_t i = 0; i < view->count; i++)
+		view->outside += !inside(view, domain->firsts.at[i]);
 	view->built_outside = view->outside;
 	return 0;
 }
@@ -412,7 +412,7 @@ int bk__table_patch(struct bk_space *space)
 	view->outside = old->outside + count_outside(view, space->fresh.at, space->fresh.count) -
 			count_outside(view, space->stale.at, space->stale.count);
 	if (!windows_fit(view, old) || touched_count(space) > entry_count(old) / 2) {
-		if (bk__reserve(&space->domain->died_rows, entry_count(old)) || bk__table_build(space))
+		if (bk__reserve(&space->domain->died_rows, entry_count(old)) || build(space))
 			return -ENOMEM;
 		bk__table_rows(old, died, space->domain);
 		return 0;

@@ -45,9 +45,8 @@ static inline const struct bk__span *bk__slot_span(uint64_t entry, uint64_t dist
 
 /* How many entries a view of so many spans needs room for, if it follows the old one. */
 size_t bk__table_room(size_t count, const struct bk__view *old);
-/* Makes the table of space->view, whose leaves are there. 0 or -ENOMEM. */
-int bk__table_build(struct bk_space *space);
-/* The same out of the table of the old view and the patches. */
+/* Makes the table of space->view, whose leaves are there, out of that of the old view and the patches where
+ * its windows are still good. 0 or -ENOMEM. */
 int bk__table_patch(struct bk_space *space);
 /* Calls `visit` for each row of the view's table. */
 void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),

@@ -428,6 +428,12 @@ static int patch_at(struct bk_space *space, size_t *i)
 
 /* ---- Leaves ---- */
 
+static void append(struct bk__view *view, struct bk__leaf *leaf)
+{
+	view->firsts[view->leaf_count] = leaf->firsts[0];
+	view->leaves[view->leaf_count++] = leaf;
+}
+
 /* Puts what has been gathered into leaves of about the same size. */
 static int add_leaves(struct bk_domain *domain, struct bk__view *view)
 {
@@ -448,8 +454,7 @@ static int add_leaves(struct bk_domain *domain, struct bk__view *view)
 			leaf->firsts[i] = bk__span_first(leaf->spans[i]);
 		}
 		at += share;
-		view->firsts[view->leaf_count] = leaf->firsts[0];
-		view->leaves[view->leaf_count++] = leaf;
+		append(view, leaf);
 	}
 	domain->gathered.count = 0;
 	return 0;
@@ -486,8 +491,7 @@ static int make_leaves(struct bk_space *space, struct bk__view *view, const stru
 		if (!touched) {
 			if (add_leaves(domain, view))
 				return -ENOMEM;
-			view->firsts[view->leaf_count] = leaf->firsts[0];
-			view->leaves[view->leaf_count++] = leaf;
+			append(view, leaf);
 			continue;
 		}
 		if (bk__reserve(&domain->died_leaves, 1))

@@ -47,6 +47,16 @@ struct hammer {
 	uint64_t done, wrong;
 };
 
+static void end_hammers(struct hammer *hammers, unsigned count)
+{
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < count; i++) {
+		pthread_join(hammers[i].thread, NULL);
+		assert_int_equal(hammers[i].wrong, 0);
+		assert_true(hammers[i].done > 0);
+	}
+}
+
 /* Guards against use after release. */
 struct living {
 	uint64_t alive; /* atomic */
@@ -138,12 +148,7 @@ static void F13_swapping_while_others_read(void **state)
 		bk_update_move(u, r[3], 0x2000 + x / 16, 0x20ff + x / 16);
 		assert_int_equal(bk_update_commit(u), 0);
 	}
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 3; i++) {
-		pthread_join(hammers[i].thread, NULL);
-		assert_int_equal(hammers[i].wrong, 0);
-		assert_true(hammers[i].done > 0);
-	}
+	end_hammers(hammers, 3);
 	assert_true(swaps > 100);
 }
 
@@ -186,12 +191,7 @@ static void nothing_is_called_after_its_release(void **state)
 		}
 		assert_int_equal(bk_domain_synchronize(domain), 0);
 	}
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 2; i++) {
-		pthread_join(hammers[i].thread, NULL);
-		assert_int_equal(hammers[i].wrong, 0);
-		assert_true(hammers[i].done > 0);
-	}
+	end_hammers(hammers, 2);
 }
 
 /* F14 from many threads: the write handler moves its own region among 16 places. */
@@ -503,12 +503,7 @@ static void everything_at_once(void **state)
 		assert_int_equal(pthread_create(&hammers[i].thread, NULL, what[i], &hammers[i]), 0);
 	for (; now() < end; moves++)
 		move(r[moves % 2], domain, moves % 7 * 0x80, moves % 7 * 0x80 + 0xff);
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 4; i++) {
-		pthread_join(hammers[i].thread, NULL);
-		assert_int_equal(hammers[i].wrong, 0);
-		assert_true(hammers[i].done > 0);
-	}
+	end_hammers(hammers, 4);
 	assert_true(moves > 0);
 }
 
@@ -569,12 +564,7 @@ static void many_spaces_change_at_once(void **state)
 			bk_update_show(u, windows[i], time);
 		assert_int_equal(bk_update_commit(u), 0);
 	}
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 2; i++) {
-		pthread_join(hammers[i].thread, NULL);
-		assert_int_equal(hammers[i].wrong, 0);
-		assert_true(hammers[i].done > 0);
-	}
+	end_hammers(hammers, 2);
 	assert_true(time > 100);
 	for (unsigned i = 0; i < CLOCKS; i++)
 		assert_int_equal(bk_space_destroy(clocks[i]), 0);
