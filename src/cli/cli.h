@@ -17,7 +17,7 @@ enum {
 	CLI_SIGNAL = 128,     /* ended by a signal: 128 + its number */
 };
 
-/* Each gets its own name as argv[0]. */
+/* Each gets its own name as argv[0]. main() checks that standard output was written whole. */
 int cli_run(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_firmware(int argc, char **argv);
@@ -32,9 +32,6 @@ int cli_usage(const char *command, const char *format, ...) BK_PRINTF(2, 3);
 
 /* For the option at which getopt_long, with opterr 0 and long options that are above 255, said '?'. */
 int cli_unknown_option(const char *command, char **argv);
-
-/* Standard output was written whole? A full disk or a closed pipe is an error. */
-int cli_finish_output(void);
 
 /* A number with an optional K, M, G or T (powers of 1024). */
 bool cli_parse_size(const char *text, uint64_t *bytes);

@@ -103,7 +103,7 @@ static int ask(const char *path, json_object *request, struct bk_error *err)
 		bk_fail(err, EIO, "%s", json_object_get_string(error));
 	else if (answer) {
 		puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
-		status = cli_finish_output();
+		status = CLI_OK;
 	}
 	json_object_put(answer);
 	return *err->text ? cli_error(err) : status;
@@ -119,7 +119,7 @@ int cli_control(int argc, char **argv)
 
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		fputs(help, stdout);
-		return cli_finish_output();
+		return CLI_OK;
 	}
 	if (argc > 1 && *argv[1] == '-')
 		return cli_usage("control", "there is no option `%s`", argv[1]);

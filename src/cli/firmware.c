@@ -231,9 +231,7 @@ static int run_check(const char *file, bool json, bool verbose)
 			print_json(&check, &trace, &counts);
 		else
 			print_summary(&check, &trace, &counts);
-		status = cli_finish_output();
-		if (!status && counts.differences)
-			status = CLI_ERROR;
+		status = counts.differences ? CLI_ERROR : CLI_OK;
 	}
 	json_object_put(check.array);
 	free(check.map);
@@ -263,7 +261,7 @@ int cli_firmware(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(help, stdout);
-			return cli_finish_output();
+			return CLI_OK;
 		default:
 			return cli_usage("firmware", "there is no option `%s`", argv[optind - 1]);
 		}

@@ -418,7 +418,7 @@ static int inspect(const char *text, bool json)
 		else
 			print_text(o);
 		json_object_put(o);
-		status = cli_finish_output();
+		status = CLI_OK;
 	}
 	cli_device_close(&device);
 	if (domain)
@@ -447,7 +447,7 @@ int cli_inspect(int argc, char **argv)
 			break;
 		case HELP:
 			fputs(help, stdout);
-			return cli_finish_output();
+			return CLI_OK;
 		default:
 			return cli_unknown_option("inspect", argv);
 		}

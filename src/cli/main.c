@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/standard.h"
+
 static const char help[] =
 	"usage: barkeep COMMAND [OPTION]...\n"
 	"\n"
@@ -59,15 +61,6 @@ int cli_unknown_option(const char *command, char **argv)
 	return cli_usage(command, "there is no option `%s`", argv[optind - 1]);
 }
 
-int cli_finish_output(void)
-{
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "barkeep: cannot write to standard output: %s\n", strerror(errno));
-		return CLI_ERROR;
-	}
-	return CLI_OK;
-}
-
 bool cli_parse_size(const char *text, uint64_t *bytes)
 {
 	static const char units[] = "KMGT";
@@ -93,21 +86,39 @@ bool cli_parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-	if (argc < 2)
-		return cli_usage("", "no command given");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		fputs(help, stdout);
-		return cli_finish_output();
+		return CLI_OK;
 	}
 	if (!strcmp(argv[1], "--version")) {
 		puts("barkeep " BARKEEP_VERSION);
-		return cli_finish_output();
+		return CLI_OK;
 	}
 	return cli_usage("", "there is no %s `%s`", *argv[1] == '-' ? "option" : "command", argv[1]);
+}
+
+/* Was standard output written whole? A full disk or a closed pipe is an error in every command. */
+static int finish_output(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "barkeep: cannot write to standard output: %s\n", strerror(errno));
+	return status == CLI_OK ? CLI_ERROR : status;
+}
+
+int main(int argc, char **argv)
+{
+	if (!cli_secure_standard()) {
+		fputs("barkeep: a standard descriptor is closed, and /dev/null cannot be opened\n", stderr);
+		return CLI_ERROR;
+	}
+	if (argc < 2)
+		return cli_usage("", "no command given");
+	return finish_output(run_command(argc, argv));
 }

@@ -45,7 +45,7 @@ static int check(int argc, char **argv)
 		printf("%s: %s: %s\n", argv[i], bk_quirk_name(quirk), bk_quirk_about(quirk));
 		bk_quirk_free(quirk);
 	}
-	return cli_finish_output() ? CLI_ERROR : status;
+	return status;
 }
 
 static void print_quirk(const struct bk_quirk *quirk)
@@ -69,7 +69,7 @@ static int list(void)
 		printf("%s\n", cli_quirks_directory());
 		for (size_t i = 0; i < quirks.count; i++)
 			print_quirk(quirks.list[i]);
-		status = cli_finish_output();
+		status = CLI_OK;
 	}
 	cli_quirks_free(&quirks);
 	return status;
@@ -166,7 +166,7 @@ static int match(const char *text, bool verbose)
 		cli_error(&err);
 	} else {
 		print_match(&device, verbose);
-		status = cli_finish_output();
+		status = CLI_OK;
 	}
 	cli_device_close(&device);
 	if (domain)
@@ -196,7 +196,7 @@ int cli_quirk(int argc, char **argv)
 			break;
 		case HELP:
 			fputs(help, stdout);
-			return cli_finish_output();
+			return CLI_OK;
 		default:
 			return cli_unknown_option("quirk", argv);
 		}

@@ -215,7 +215,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		case HELP:
 			fputs(help, stdout);
 			*done = true;
-			return cli_finish_output();
+			return CLI_OK;
 		case ':':
 			return cli_usage("run", "%s needs a value", argv[optind - 1]);
 		default:

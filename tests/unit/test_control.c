@@ -347,11 +347,6 @@ int cli_error(const struct bk_error *error)
 	return CLI_ERROR;
 }
 
-int cli_finish_output(void)
-{
-	return CLI_OK;
-}
-
 static void *turn_away(void *listener)
 {
 	static const char full[] = "{\"error\":\"too many clients\"}\n";
