@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON_ARGS ?=
 
-.PHONY: all demo test check fuzz bench lint install clean
+.PHONY: all demo test check coverage fuzz bench lint install clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 
@@ -26,6 +26,12 @@ test: all
 check:
 	@tools/need build test check
 	@tests/run asan tsan fuzz
+
+# Which share of each room's branches the unit tests take; fails below tests/coverage/floor.
+coverage:
+	@tools/need build test
+	@tests/run coverage
+	@tools/coverage
 
 bench: all
 	@tools/need bench
