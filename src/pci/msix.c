@@ -124,16 +124,24 @@ bool bk__msix_message(const struct bk_pci_function *function, unsigned vector, s
 	return !(registers.control & FUNCTION_MASK) && !(entry[VECTOR_CONTROL] & MASKED);
 }
 
+/* The region outlives the capability, which may also come back with fewer vectors. Function's lock. */
+static bool in_table(const struct bk_pci_function *function, uint64_t offset, unsigned width)
+{
+	return offset + width <= (uint64_t)function->msix.vectors * BK__MSIX_ENTRY;
+}
+
 static int table_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_pci_function *function = opaque;
+	int error = 0;
 
-	if (offset + width > (uint64_t)function->msix.vectors * BK__MSIX_ENTRY)
-		return -ERANGE;
 	pthread_mutex_lock(&function->lock);
-	*value = bk__load(function->msix.table + offset, width);
+	if (in_table(function, offset, width))
+		*value = bk__load(function->msix.table + offset, width);
+	else
+		error = -ERANGE;
 	pthread_mutex_unlock(&function->lock);
-	return 0;
+	return error;
 }
 
 /* Changes the bytes of one entry, all inside it. */
@@ -160,15 +168,18 @@ static int table_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 	struct bk_pci_function *function = opaque;
 	unsigned vector = (unsigned)(offset / BK__MSIX_ENTRY), in_entry = (unsigned)(offset % BK__MSIX_ENTRY);
 	unsigned here = width < BK__MSIX_ENTRY - in_entry ? width : BK__MSIX_ENTRY - in_entry;
+	int error = 0;
 
-	if (offset + width > (uint64_t)function->msix.vectors * BK__MSIX_ENTRY)
-		return -ERANGE;
 	pthread_mutex_lock(&function->lock);
-	entry_write(function, vector, in_entry, here, value);
-	if (here < width)
-		entry_write(function, vector + 1, 0, width - here, value >> 8 * here);
+	if (!in_table(function, offset, width)) {
+		error = -ERANGE;
+	} else {
+		entry_write(function, vector, in_entry, here, value);
+		if (here < width)
+			entry_write(function, vector + 1, 0, width - here, value >> 8 * here);
+	}
 	pthread_mutex_unlock(&function->lock);
-	return 0;
+	return error;
 }
 
 static int pba_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)

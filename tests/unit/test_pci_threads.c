@@ -382,6 +382,80 @@ static void a_message_waits_for_the_bridge(void **state)
 	world_destroy(world);
 }
 
+/* ---- A table in use while its capability comes and goes ----------------------- */
+
+#define VECTORS 2048
+
+struct table {
+	struct bk_space *bar;
+	_Atomic bool stop;
+	_Atomic unsigned done;
+};
+
+static void *use_table(void *opaque)
+{
+	struct table *table = opaque;
+	uint64_t value;
+
+	while (!atomic_load(&table->stop)) {
+		bk_space_read(table->bar, 16 * (VECTORS - 1), 8, &value);
+		bk_space_write(table->bar, 16 * (VECTORS - 1) + 8, 4, 5);
+		bk_space_write(table->bar, 16 * (VECTORS - 1) - 4, 8, 5);
+		bk_space_read(table->bar, 16 * VECTORS, 8, &value);
+		atomic_fetch_add(&table->done, 1);
+	}
+	return NULL;
+}
+
+static void no_error(void *opaque, const struct bk_region *region, uint64_t address, bool write,
+		     unsigned width, int error)
+{
+	assert_int_equal(error, -ERANGE);
+}
+
+static void an_msix_table_is_checked_against_the_vectors_of_that_moment(void **state)
+{
+	struct bk_domain *domain = bk_domain_create();
+	struct table table = { .bar = bk_space_create(domain, "bar", 0xffff) };
+	struct bk_pci_function_desc desc = {
+		.name = "f",
+		.vendor = 0x1234,
+		.bars[0] = { .kind = BK_PCI_BAR_MEM32, .size = 0x10000, .space = table.bar },
+	};
+	struct bk_update *update = bk_update_begin(domain);
+	struct bk_pci_function *function;
+	struct bk_region_desc shown[2];
+	struct bk_region *regions[2];
+	pthread_t threads[2];
+	int at;
+
+	bk_space_on_error(table.bar, no_error, NULL);
+	assert_int_equal(bk_pci_function_create(domain, &desc, &function, NULL), 0);
+	at = bk_pci_msix_add(function, 0, VECTORS, 0, 0, 0, 0x8000);
+	assert_true(at > 0);
+	assert_int_equal(bk_pci_msix_regions(function, &shown[0], &shown[1]), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		shown[i].rank = i;
+		assert_int_equal(bk_update_add(update, table.bar, &shown[i], &regions[i]), 0);
+	}
+	assert_int_equal(bk_update_commit(update), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, use_table, &table), 0);
+	for (unsigned i = 0; i < 20000 || atomic_load(&table.done) < 1000; i++) {
+		assert_int_equal(bk_pci_capability_drop(function, (unsigned)at), 0);
+		at = bk_pci_msix_add(function, 0, i & 1 ? VECTORS : 1, 0, 0, 0, 0x8000);
+		assert_true(at > 0);
+	}
+	atomic_store(&table.stop, true);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(bk_region_retire(regions[i]), 0);
+	assert_int_equal(bk_pci_function_destroy(function), 0);
+	assert_int_equal(bk_space_destroy(table.bar), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +463,7 @@ int main(void)
 		cmocka_unit_test(F13_F18_everything_at_once),
 		cmocka_unit_test(F18_F19_bus_reset_against_writes_and_hotplug),
 		cmocka_unit_test(a_message_waits_for_the_bridge),
+		cmocka_unit_test(an_msix_table_is_checked_against_the_vectors_of_that_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
