@@ -103,6 +103,7 @@ int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host *
  * a space of a bus (-EBUSY; it may be tried again). Never from a handler (-EDEADLK). */
 int bk_pci_host_destroy(struct bk_pci_host *host);
 
+/* The root bus. Valid as long as the host. Any thread. */
 struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host);
 
 /* The space that ECAM and CF8/CFC show: bus << 20 | devfn << 12 | register. All
@@ -227,6 +228,7 @@ struct bk_space *bk_pci_function_config(struct bk_pci_function *function);
 int bk_pci_function_read(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t *value);
 int bk_pci_function_write(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t value);
 
+/* The name it was created with; valid as long as the function. Any thread, any handler. */
 const char *bk_pci_function_name(const struct bk_pci_function *function);
 
 /* All registers to their reset values, then desc.reset. Any thread, no function lock held. */

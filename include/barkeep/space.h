@@ -81,6 +81,8 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
  */
 int bk_space_destroy(struct bk_space *space);
 
+/* What a space was created with: its domain, its name (valid as long as the space) and its last address.
+ * Any thread, any handler. */
 struct bk_domain *bk_space_domain(const struct bk_space *space);
 const char *bk_space_name(const struct bk_space *space);
 uint64_t bk_space_last(const struct bk_space *space);
@@ -170,6 +172,7 @@ struct bk_region_desc {
 	uint64_t nested_first;   /* ... from this address of it at `first` */
 };
 
+/* What a region was added with. Valid until the region is released. Any thread, any handler. */
 const char *bk_region_name(const struct bk_region *region);
 void *bk_region_opaque(const struct bk_region *region);
 
@@ -215,7 +218,10 @@ int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t 
 /* Nested regions only: which address of the nested space shows at `first`. */
 int bk_update_show(struct bk_update *update, struct bk_region *region, uint64_t nested_first);
 
+/* A disabled region keeps its place and does not answer. Errors as bk_update_add. */
 int bk_update_enable(struct bk_update *update, struct bk_region *region, bool enabled);
+
+/* Same region, another precedence in its space. Errors as bk_update_add. */
 int bk_update_order(struct bk_update *update, struct bk_region *region, int priority, uint64_t rank);
 
 /*
@@ -290,6 +296,7 @@ struct bk_space_stats {
 	uint64_t errors; /* pieces whose handler failed */
 };
 
+/* The counters of dispatch to this space so far. Any thread, any handler. */
 void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats);
 
 /*

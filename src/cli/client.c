@@ -23,6 +23,8 @@ static const char help[] =
 	"  describe        what is where on the guest's buses\n"
 	"  stats           exits and accesses so far\n"
 	"\n"
+	"  --help\n"
+	"\n"
 	"The answer is one JSON object on one line.\n"
 	"Exit status: 0, 1 if the answer is an error, 2 wrong arguments.\n";
 
