@@ -3,12 +3,15 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log_writer.h"
 #include "cli/standard.h"
 
 static const char help[] =
@@ -34,8 +37,22 @@ static const struct {
 	{ "control", cli_control }, { "quirk", cli_quirk },
 };
 
+void cli_flush_log(void)
+{
+	int nowhere;
+
+	if (bk__base_log_flush())
+		return;
+	nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (nowhere < 0)
+		return;
+	dup2(nowhere, STDERR_FILENO);
+	close(nowhere);
+}
+
 int cli_error(const struct bk_error *err)
 {
+	cli_flush_log();
 	fprintf(stderr, "barkeep: %s\n", err->text);
 	return CLI_ERROR;
 }

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log_writer.h"
 #include "cli/control.h"
 #include "cli/run.h"
 
@@ -407,6 +408,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 	end = bk__monitor_run(run->monitor, &err);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &ignore, NULL);
+	cli_flush_log();
 	if (run->stats)
 		print_stats(run);
 	return status_of(end, &err);
@@ -435,6 +437,7 @@ int cli_run(int argc, char **argv)
 
 	if (status == CLI_OK && !done) {
 		allow_files();
+		bk__base_log_start(STDERR_FILENO); /* else lines are written by who logs them */
 		status = prepare(&run, &control, &err) ? cli_error(&err) : run_guest(&run, control);
 	}
 	cli_control_close(control);
@@ -446,5 +449,7 @@ int cli_run(int argc, char **argv)
 		bk__monitor_destroy(run.monitor);
 	if (run.context)
 		bk_device_context_destroy(run.context);
+	cli_flush_log();
+	bk__base_log_stop();
 	return status;
 }
