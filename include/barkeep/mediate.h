@@ -53,6 +53,17 @@ struct bk_mediate_options {
 	 * touch.
 	 */
 	bool share_page;
+
+	/*
+	 * The device is modelled by somebody else, who asks this mediator instead
+	 * of the device below (a virtual machine monitor with a model of its own).
+	 * There is no function: config space is the device's, read and written at
+	 * each access, but for the ROM's register and what msix_move changes. Its
+	 * COMMAND is left alone, the MSI-X table and PBA are no traps, BARs are
+	 * mapped by nobody here, a reset resets the device. share_page and
+	 * below_port mean nothing.
+	 */
+	bool filter;
 };
 
 /*
@@ -87,7 +98,7 @@ struct bk_device *bk_mediate_device(struct bk_mediate *mediate);
 /* The device below. */
 struct bk_device *bk_mediate_below(struct bk_mediate *mediate);
 
-/* What a guest sees of it; a monitor attaches it to a bus. */
+/* What a guest sees of it; a monitor attaches it to a bus. NULL in filter mode. */
 struct bk_pci_function *bk_mediate_function(struct bk_mediate *mediate);
 
 /*

@@ -107,7 +107,7 @@ int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset
 		return -EINVAL;
 	if (region == BK_DEVICE_CONFIG)
 		return bk__mediate_config_read(m, offset, width, value);
-	if (region == BK_DEVICE_ROM) {
+	if (region == BK_DEVICE_ROM && m->rom) {
 		*value = bk__load(m->rom + offset, width);
 		return 0;
 	}
@@ -266,7 +266,7 @@ struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t fir
 		.ops = &bk__place_ops,
 		.base = first,
 		.memory = {
-			.host = (uint8_t *)area->host + (first - area->first),
+			.host = area->host ? (uint8_t *)area->host + (first - area->first) : NULL,
 			.fd = info->fd,
 			.fd_offset = info->fd_offset + first,
 			.attributes = BK_MEMORY_DEVICE |
@@ -285,11 +285,12 @@ static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t
 	if (!place)
 		return -ENOMEM;
 	*place = (struct bk__place){
-		.mediate = m, .region = bar, .first = first, .size = size, .owns_host = true
+		.mediate = m, .region = bar, .first = first, .size = size, .owns_host = !m->filter
 	};
-	place->host = bk__map(region->info.fd, region->info.fd_offset + first, size,
-			      region->info.flags & BK_DEVICE_WRITE);
-	if (!place->host) {
+	if (!m->filter)
+		place->host = bk__map(region->info.fd, region->info.fd_offset + first, size,
+				      region->info.flags & BK_DEVICE_WRITE);
+	if (!place->host && !m->filter) {
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 		       " cannot be mapped (%s): every access exits",

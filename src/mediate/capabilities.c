@@ -9,7 +9,7 @@
  * makes no sense is left out with a line in the log; an MSI-X table that is
  * not in its BAR refuses the device, for its registers cannot be told from it.
  */
-#include "mediate/mediate.h"
+#include "mediate/filter.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -469,16 +469,23 @@ int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err)
 
 /* The registers of the guest's chain, which the model keeps in order and without loops; the bound says so
  * twice. */
+/* Config space as the guest sees it, without live bits and traps. */
+static int shown(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
+{
+	return m->filter ? bk__mediate_filter_read(m, offset, width, value)
+			 : bk_pci_function_read(m->function, (unsigned)offset, width, value);
+}
+
 int bk_mediate_capability(struct bk_mediate *m, bool extended, unsigned id, unsigned *offset)
 {
 	uint64_t at = extended ? 0x100 : 0, header;
-	int r = extended ? 0 : bk_pci_function_read(m->function, CAP_POINTER, 1, &at);
+	int r = extended ? 0 : shown(m, CAP_POINTER, 1, &at);
 
 	if (extended && m->config_size <= 0x100)
 		return -ENOENT;
 	for (unsigned left = BK__CONFIG_MAX / 4; !r && at && left--;) {
 		at &= ~(uint64_t)3;
-		r = bk_pci_function_read(m->function, (unsigned)at, 4, &header);
+		r = shown(m, at, 4, &header);
 		if (r || !header || header == UINT32_MAX)
 			break;
 		if ((header & (extended ? 0xffff : 0xff)) == id) {

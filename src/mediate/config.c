@@ -8,7 +8,7 @@
  * know out of that chain, PASID among them, and what is a register of those
  * cannot be told from what is one of the device's.
  */
-#include "mediate/mediate.h"
+#include "mediate/filter.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,6 +62,8 @@ int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned widt
 	unsigned bits;
 	int r;
 
+	if (m->filter)
+		return bk__mediate_filter_read(m, offset, width, value);
 	if (width == 8) {
 		uint64_t high;
 
@@ -105,6 +107,8 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
 	uint64_t clear;
 	int r;
 
+	if (m->filter)
+		return bk__mediate_filter_write(m, offset, width, value);
 	if (width == 8) {
 		r = bk__mediate_config_write(m, offset, 4, value);
 		return r ? r : bk__mediate_config_write(m, offset + 4, 4, value >> 32);

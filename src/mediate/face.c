@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The mediated device as a device: its regions are the spaces, the rest is the device below. */
-#include "mediate/mediate.h"
+#include "mediate/filter.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -129,7 +129,9 @@ static int face_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size
 
 static int face_reset(struct bk_device *device)
 {
-	return bk_pci_function_reset(of(device)->function);
+	struct bk_mediate *m = of(device);
+
+	return m->filter ? bk__mediate_filter_reset(m) : bk_pci_function_reset(m->function);
 }
 
 struct saying {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A device whose BARs carry traps: made from the device below, and taken apart again. */
-#include "mediate/mediate.h"
+#include "mediate/filter.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +22,8 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(i),
 				       strerror(-r));
 	}
+	if (options->filter)
+		return bk__mediate_filter_build(m, options, err);
 	r = bk__mediate_config_load(m, err);
 	if (!r)
 		r = bk__mediate_function(m, options, err);
@@ -81,7 +83,7 @@ void bk_mediate_close(struct bk_mediate *m)
 		r = destroy(&m->vga[i]);
 	/* The BARs first: their MSI-X traps call the function, which waits for them before it goes. */
 	for (unsigned i = 0; !r && i < BK__SPACES; i++)
-		if (i != BK_DEVICE_CONFIG) /* it is the function's */
+		if (i != BK_DEVICE_CONFIG || m->filter) /* else it is the function's */
 			r = destroy(&m->regions[i].space);
 	if (!r && m->function)
 		r = bk_pci_function_destroy(m->function);
@@ -99,6 +101,7 @@ void bk_mediate_close(struct bk_mediate *m)
 		free(m->regions[i].pages);
 	free(m->traps);
 	free(m->rom);
+	free(m->filter);
 	free(m);
 }
 

@@ -33,7 +33,7 @@ struct bk__place {
 	struct bk_mediate *mediate;
 	unsigned region;
 	uint64_t first, size;
-	void *host;      /* where it is mapped; NULL: handled */
+	void *host;      /* where it is mapped; NULL: handled, or mapped by others only (filter mode) */
 	bool owns_host;  /* unmaps it */
 	bool owns_count; /* counts for itself too: a page */
 
@@ -76,7 +76,8 @@ struct bk_mediate {
 	struct bk_device device; /* the face: the mediated device as a device */
 	struct bk_device *below;
 	struct bk_domain *domain;
-	struct bk_pci_function *function;
+	struct bk_pci_function *function; /* NULL in filter mode */
+	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
 	struct bk__region regions[BK__SPACES];
 
 	/* Config space of the device below as it was at create, and which bits of

@@ -107,7 +107,7 @@ static int create(struct bk_mediate *m, unsigned index, const struct bk__place *
 		.region = index,
 		.first = first,
 		.size = page_size(),
-		.host = (uint8_t *)area->host + (first - area->first),
+		.host = area->host ? (uint8_t *)area->host + (first - area->first) : NULL,
 		.owns_count = true,
 	};
 	r = add_region(m, area, page);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Filter mode: traps on a device that somebody else models.
+ *
+ * The virtual machine monitor above has a model of config space, of the MSI-X
+ * table and of interrupts, and it alone decides what the device's registers
+ * hold. So there is no function here. Config space is the device's, with the
+ * few registers that options change, and BARs are spaces as ever.
+ */
+#include "mediate/filter.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+/* PCI 3.0 6.2.5 and 6.8.2 */
+#define CLASS            0x09
+#define BAR0             0x10
+#define BAR_IO           0x1
+#define BAR_TYPE         0x6
+#define BAR_TYPE_64      0x4
+#define BAR_FLAGS        0xf
+#define BAR_PREFETCHABLE 0x8
+#define ROM              0x30
+#define ROM_ENABLE       0x1
+#define ROM_ADDRESS      0xfffff800
+#define CAP_MSIX         0x11
+#define MSIX_TABLE       4
+#define MSIX_PBA         8
+
+/* ---- Config space ------------------------------------------------------ */
+
+/* The bits of an access that `reg` has, and what they are. */
+static uint64_t part_of(const struct bk__mediate_register *reg, uint64_t offset, unsigned width,
+			uint32_t bits, uint32_t value, uint64_t *mask)
+{
+	uint64_t shown = 0;
+
+	*mask = 0;
+	for (unsigned i = 0; i < width; i++) {
+		const uint64_t at = offset + i - reg->offset; /* wraps for what is below */
+
+		if (at >= 4)
+			continue;
+		*mask |= (uint64_t)(bits >> 8 * at & 0xff) << 8 * i;
+		shown |= (uint64_t)(value >> 8 * at & 0xff) << 8 * i;
+	}
+	return shown;
+}
+
+int bk__mediate_filter_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
+{
+	int error = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, value);
+
+	for (unsigned i = 0; i < m->filter->count; i++) {
+		const struct bk__mediate_register *reg = &m->filter->registers[i];
+		const uint32_t now = __atomic_load_n(&reg->value, __ATOMIC_RELAXED);
+		uint64_t mask, shown = part_of(reg, offset, width, reg->mask, now, &mask);
+
+		*value = (*value & ~mask) | (shown & mask);
+	}
+	return error;
+}
+
+static void register_write(struct bk__mediate_register *reg, uint64_t offset, unsigned width, uint64_t value)
+{
+	uint32_t now = __atomic_load_n(&reg->value, __ATOMIC_RELAXED), bits = 0, wanted = 0;
+
+	for (unsigned i = 0; i < width; i++) {
+		const uint64_t at = offset + i - reg->offset;
+
+		if (at >= 4)
+			continue;
+		bits |= (uint32_t)0xff << 8 * at;
+		wanted |= (uint32_t)(value >> 8 * i & 0xff) << 8 * at;
+	}
+	bits &= reg->writable;
+	while (!__atomic_compare_exchange_n(&reg->value, &now, (now & ~bits) | (wanted & bits), false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+int bk__mediate_filter_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+{
+	for (unsigned i = 0; i < m->filter->count; i++)
+		register_write(&m->filter->registers[i], offset, width, value);
+	return bk__device_write(m, BK_DEVICE_CONFIG, offset, width, value);
+}
+
+static void add_register(struct bk_mediate *m, unsigned offset, uint32_t mask, uint32_t writable,
+			 uint32_t value)
+{
+	m->filter->registers[m->filter->count++] = (struct bk__mediate_register){
+		.offset = offset, .mask = mask, .writable = writable, .value = value
+	};
+}
+
+/* A BAR that only the guest has, or has larger than the device. */
+static void add_bar(struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar)
+{
+	const bool wide = bar->kind == BK_PCI_BAR_MEM64;
+	const uint32_t flags = (wide ? BAR_TYPE_64 : 0) | (bar->prefetchable ? BAR_PREFETCHABLE : 0);
+	const uint64_t address = ~(bar->size - 1);
+	const uint64_t now = bk__load(m->config + BAR0 + 4 * index, wide ? 8 : 4) & address;
+
+	add_register(m, BAR0 + 4 * index, UINT32_MAX, (uint32_t)address & ~(uint32_t)BAR_FLAGS,
+		     (uint32_t)now | flags);
+	if (wide)
+		add_register(m, BAR0 + 4 * index + 4, UINT32_MAX, (uint32_t)(address >> 32),
+			     (uint32_t)(now >> 32));
+}
+
+/* The register says how large the ROM is: what is shown need not be what the device has. */
+static void add_rom(struct bk_mediate *m)
+{
+	const uint64_t size = m->regions[BK_DEVICE_ROM].size;
+	const uint32_t bits = size ? (ROM_ADDRESS & ~((uint32_t)size - 1)) | ROM_ENABLE : 0;
+
+	add_register(m, ROM, UINT32_MAX, bits, (uint32_t)bk__load(m->config + ROM, 4) & bits);
+}
+
+static void add_msix(struct bk_mediate *m)
+{
+	const unsigned at = bk__capability_below(m, CAP_MSIX);
+
+	add_register(m, at + MSIX_TABLE, UINT32_MAX, 0, m->msix_table | m->msix_to);
+	add_register(m, at + MSIX_PBA, UINT32_MAX, 0, m->msix_pba | m->msix_to);
+}
+
+/* ---- Regions ----------------------------------------------------------- */
+
+/* Only what the mapping and the moved table need of it. */
+static struct bk_pci_bar describe_bar(const struct bk_mediate *m, unsigned index)
+{
+	const unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
+	struct bk_pci_bar bar = { .size = m->regions[index].info.size };
+
+	if (!bar.size)
+		return bar;
+	bar.kind = low & BAR_IO                      ? BK_PCI_BAR_IO
+		   : (low & BAR_TYPE) == BAR_TYPE_64 ? BK_PCI_BAR_MEM64
+						     : BK_PCI_BAR_MEM32;
+	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BAR_PREFETCHABLE;
+	return bar;
+}
+
+static int build_bars(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+{
+	struct bk_pci_bar bars[BK_PCI_BARS];
+	int error = 0;
+
+	for (unsigned i = 0; i < BK_PCI_BARS; i++)
+		bars[i] = describe_bar(m, i);
+	if (options->msix_move)
+		error = bk__msix_move(m, options->msix_bar, bars, err);
+	for (unsigned i = 0; i < BK_PCI_BARS && !error; i++)
+		if (bars[i].kind != BK_PCI_BAR_NONE)
+			error = bk__bar_build(m, i, &bars[i], err);
+	if (!error && m->msix_moved) {
+		add_bar(m, m->msix_to, &bars[m->msix_to]);
+		add_msix(m);
+	}
+	return error;
+}
+
+/* A given image as in any mediator. Else the device's own, which is not read before somebody does. */
+static int build_rom(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+{
+	struct bk__region *region = &m->regions[BK_DEVICE_ROM];
+	int error = 0;
+
+	if (options->rom_image) {
+		error = bk__mediate_rom(m, options, err);
+	} else if (!options->rom_off && region->info.size) {
+		region->size = region->info.size;
+		region->space = bk_space_create(m->domain, "rom", region->size - 1);
+		error = region->space ? bk__bottom_add(m, BK_DEVICE_ROM, 0, region->size,
+						       BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err)
+				      : bk_fail(err, ENOMEM, "%s: rom: out of memory", m->below->name);
+	}
+	if (!error)
+		add_rom(m);
+	return error;
+}
+
+static int build_config(struct bk_mediate *m, struct bk_error *err)
+{
+	struct bk__region *region = &m->regions[BK_DEVICE_CONFIG];
+
+	region->size = m->config_size;
+	region->space = bk_space_create(m->domain, "config", region->size - 1);
+	if (!region->space)
+		return bk_fail(err, ENOMEM, "%s: config: out of memory", m->below->name);
+	return bk__bottom_add(m, BK_DEVICE_CONFIG, 0, region->size, BK__PRIORITY_PAGE,
+			      BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
+}
+
+int bk__mediate_filter_build(struct bk_mediate *m, const struct bk_mediate_options *options,
+			     struct bk_error *err)
+{
+	struct bk_device_region vga = { 0 };
+	int error = bk__mediate_config_load(m, err);
+
+	m->filter = calloc(1, sizeof(*m->filter));
+	if (!m->filter)
+		return bk_fail(err, ENOMEM, "%s: out of memory", m->below->name);
+	if (!error)
+		error = build_bars(m, options, err);
+	if (!error)
+		error = build_rom(m, options, err);
+	if (!error)
+		error = build_config(m, err);
+	if (!error && (options->vga || (m->config[CLASS + 2] == 3 && !m->config[CLASS + 1] &&
+					!bk_device_region(m->below, BK_DEVICE_VGA, &vga) && vga.size)))
+		error = bk__mediate_vga(m, err);
+	return error;
+}
+
+int bk__mediate_filter_reset(struct bk_mediate *m)
+{
+	bk__accelerate_reset(m);
+	return bk_device_reset(m->below);
+}
