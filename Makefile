@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON_ARGS ?=
 
-.PHONY: all demo test check coverage fuzz bench lint install clean
+.PHONY: all demo test deb check coverage fuzz bench lint install clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 
@@ -32,6 +32,11 @@ coverage:
 	@tools/need build test
 	@tests/run coverage
 	@tools/coverage
+
+# Debian packages, in build-deb.
+deb: all
+	@tools/need package
+	@tests/run package
 
 bench: all
 	@tools/need bench
