@@ -101,6 +101,20 @@ static void on_signal(int number)
 	bk__monitor_stop(running);
 }
 
+/* Those that whoever started this has ignored stay so: nohup, and a job in the background of a script. */
+static void handle_signals(void (*handler)(int))
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction action = { .sa_handler = handler };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction old;
+
+		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+	}
+}
+
 int cli_run_add(struct run *run, const char *text, struct bk_error *err)
 {
 	void *devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
@@ -374,8 +388,6 @@ static bool on_wanted(void *opaque, struct bk_mediate *mediate)
 
 static int run_guest(struct run *run, struct cli_control *control)
 {
-	const struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct bk_error err = { { 0 } };
 	enum bk__monitor_end end;
 
@@ -402,12 +414,9 @@ static int run_guest(struct run *run, struct cli_control *control)
 		bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control);
 	bk__monitor_wanted(run->monitor, on_wanted, run);
 	running = run->monitor;
-	sigaction(SIGPIPE, &ignore, NULL);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
+	handle_signals(on_signal);
 	end = bk__monitor_run(run->monitor, &err);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &ignore, NULL);
+	handle_signals(SIG_IGN); /* what is left gives the devices back: it must get to its end */
 	cli_flush_log();
 	if (run->stats)
 		print_stats(run);

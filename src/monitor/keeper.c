@@ -20,6 +20,17 @@ static struct {
 	int notes; /* the end that is written */
 } keeper = { .notes = -1 };
 
+/*
+ * In the background it is someone else's, who has set it as he likes it. A terminal that controls nobody
+ * here, as when the session's leader is what was killed, has no background.
+ */
+static bool is_ours(void)
+{
+	const pid_t group = tcgetpgrp(0);
+
+	return group == getpgrp() || (group < 0 && errno == ENOTTY);
+}
+
 /* The other process. It calls only what may be called after a fork in a process with threads. */
 static void keep(int terminal, int notes)
 {
@@ -36,8 +47,7 @@ static void keep(int terminal, int notes)
 		else if (count >= 0 || errno != EINTR)
 			break;
 	}
-	/* In the background it is someone else's already, who has set it as he likes it. */
-	if (last.raw && tcgetpgrp(0) == getpgrp())
+	if (last.raw && is_ours())
 		tcsetattr(0, TCSANOW, &last.original);
 	_exit(0);
 }
