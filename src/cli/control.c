@@ -9,14 +9,13 @@
 #include "cli/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "cli/socket.h"
 
 #define CLIENTS_MAX    16
 #define LINE_MAX_BYTES 65536
@@ -34,8 +33,8 @@ struct client {
 
 struct cli_control {
 	struct run *run;
-	char *path;
-	int poll, listener;
+	struct cli_socket socket;
+	int poll;
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -288,7 +287,7 @@ static void welcome(struct cli_control *control)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct client *client = control->clients;
-	const int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const int fd = accept4(control->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	static const char full[] = "{\"error\":\"too many clients\"}\n";
 
 	if (fd < 0)
@@ -329,41 +328,15 @@ void cli_control_serve(void *opaque)
 
 /* ---- The socket -------------------------------------------------------- */
 
-/* Whoever left it there is gone. */
-static void remove_stale(const struct sockaddr_un *address)
-{
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat st;
-
-	if (fd < 0)
-		return;
-	if (!lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode) &&
-	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno == ECONNREFUSED)
-		unlink(address->sun_path);
-	close(fd);
-}
-
 static int listen_at(struct cli_control *control, const char *path, struct bk_error *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct epoll_event event = { .events = EPOLLIN };
+	const int error = cli_socket_listen(&control->socket, "--control", path, CLIENTS_MAX, err);
 
-	if (!*path || strlen(path) >= sizeof(address.sun_path))
-		return bk_fail(err, ENAMETOOLONG, "--control %s: a socket's path has 1 to %zu bytes", path,
-			       sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, strlen(path));
-	remove_stale(&address);
+	if (error)
+		return error;
 	control->poll = epoll_create1(EPOLL_CLOEXEC);
-	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* What fchmod says is what bind makes: there is no moment in which others may connect. */
-	if (control->poll < 0 || control->listener < 0 || fchmod(control->listener, 0600) ||
-	    bind(control->listener, (const struct sockaddr *)&address, sizeof(address)))
-		return bk_fail(err, errno, "--control %s: %s", path,
-			       errno == EADDRINUSE ? "it is there already, and in use or no socket"
-						   : strerror(errno));
-	control->path = strdup(path);
-	if (!control->path || listen(control->listener, CLIENTS_MAX) ||
-	    epoll_ctl(control->poll, EPOLL_CTL_ADD, control->listener, &event))
+	if (control->poll < 0 || epoll_ctl(control->poll, EPOLL_CTL_ADD, control->socket.fd, &event))
 		return bk_fail(err, errno, "--control %s: %s", path, strerror(errno));
 	return 0;
 }
@@ -376,7 +349,7 @@ int cli_control_open(const char *path, struct run *run, struct cli_control **out
 	if (!control)
 		return bk_fail(err, ENOMEM, "--control: out of memory");
 	control->run = run;
-	control->poll = control->listener = -1;
+	control->poll = control->socket.fd = control->socket.directory = -1;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
 	error = listen_at(control, path, err);
@@ -394,12 +367,8 @@ void cli_control_close(struct cli_control *control)
 		return;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		drop(&control->clients[i]);
-	if (control->listener >= 0)
-		close(control->listener);
+	cli_socket_close(&control->socket);
 	if (control->poll >= 0)
 		close(control->poll);
-	if (control->path)
-		unlink(control->path);
-	free(control->path);
 	free(control);
 }

@@ -21,6 +21,7 @@
 
 #include "cli/cli.h"
 #include "cli/control.h"
+#include "cli/socket.h"
 #include "failing.h"
 
 static bool no_memory;
@@ -332,6 +333,84 @@ static void the_socket_is_the_owners(void **state)
 	assert_int_equal(cli_control_open("/none/there", &run, &second, &err), -ENOENT);
 }
 
+/* A run ends whose path somebody has removed, and another run has taken since. */
+static void the_end_of_one_leaves_the_path_of_another(void **state)
+{
+	struct cli_control *other;
+	struct stat first, second;
+	int fd;
+
+	(void)state;
+	assert_int_equal(stat(path, &first), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(cli_control_open(path, &run, &other, &err), 0);
+	assert_int_equal(stat(path, &first), 0);
+	cli_control_close(control);
+	control = other;
+	assert_int_equal(stat(path, &second), 0);
+	assert_int_equal(first.st_ino, second.st_ino);
+	fd = client();
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(fd);
+}
+
+#define RIVALS 8
+
+static struct {
+	char path[80];
+	pthread_barrier_t start, end;
+	_Atomic unsigned winners;
+} race;
+
+static void *rival(void *opaque)
+{
+	struct bk_error line;
+	struct cli_socket socket;
+	int error;
+
+	(void)opaque;
+	pthread_barrier_wait(&race.start);
+	error = cli_socket_listen(&socket, "--control", race.path, 1, &line);
+	if (!error)
+		race.winners++;
+	else if (error != -EADDRINUSE)
+		race.winners += 100;
+	pthread_barrier_wait(&race.end);
+	if (!error)
+		cli_socket_close(&socket);
+	return NULL;
+}
+
+/* One gets the path, whether a dead socket lies there or nothing. */
+static void of_many_at_once_one_gets_the_path(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	pthread_t threads[RIVALS];
+
+	(void)state;
+	snprintf(race.path, sizeof(race.path), "%s.race", path);
+	strcpy(address.sun_path, race.path);
+	pthread_barrier_init(&race.start, NULL, RIVALS);
+	pthread_barrier_init(&race.end, NULL, RIVALS);
+	for (unsigned round = 0; round < 200; round++) {
+		if (round % 2) {
+			const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+			assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+			close(fd);
+		}
+		race.winners = 0;
+		for (unsigned i = 0; i < RIVALS; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, rival, NULL), 0);
+		for (unsigned i = 0; i < RIVALS; i++)
+			pthread_join(threads[i], NULL);
+		assert_int_equal(race.winners, 1);
+		assert_int_equal(access(race.path, F_OK), -1);
+	}
+	pthread_barrier_destroy(&race.start);
+	pthread_barrier_destroy(&race.end);
+}
+
 /* ---- Who asks ---------------------------------------------------------- */
 
 static char said[sizeof(err.text)];
@@ -397,6 +476,8 @@ int main(void)
 		SOCKET_TEST(who_does_not_read_holds_up_nobody),
 		SOCKET_TEST(sixteen_clients_at_once),
 		SOCKET_TEST(the_socket_is_the_owners),
+		SOCKET_TEST(the_end_of_one_leaves_the_path_of_another),
+		SOCKET_TEST(of_many_at_once_one_gets_the_path),
 		SOCKET_TEST(who_is_turned_away_hears_why),
 	};
 
