@@ -80,9 +80,15 @@ struct bk_mediate_options {
  * The device's COMMAND.IO and MEM are 1 until it is closed; MASTER follows the
  * guest's; a reset of the function resets the device.
  *
- * -EINVAL with a line if the device describes itself in a way no function
- * can be, or an option asks for what it cannot have; -ENOMEM; what the device
- * below returns. Owner only.
+ * What a device says of itself does not refuse it. What makes no sense is left
+ * out, with one line in the log: a BAR that cannot be one (below 4 bytes of I/O,
+ * 16 of memory), MSI-X of which the table or PBA is outside its BAR or both
+ * are at the same place. A BAR that is no power of two is shown with the next
+ * one, a PBA that starts inside the table has what is left of it.
+ *
+ * -ENODEV with a line if the device does not answer (its ids or all of its
+ * registers are all ones); -EINVAL with one if an option asks for what it cannot
+ * have; -ENOMEM; what the device below returns. Owner only.
  */
 int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 		      const struct bk_mediate_options *options, struct bk_mediate **mediate,

@@ -89,24 +89,34 @@ static int build_msi(struct loader *loader, const struct bk__yaml_node *node, st
 	return 0;
 }
 
-/* The table or the PBA, as a part of its BAR. */
-static int add_msix_span(struct loader *loader, const struct bk__yaml_node *msix, const char *key,
-			 unsigned bir, const struct sim_span *span)
+static bool is_inside(const struct sim_bar *bar, const struct sim_span *span)
 {
-	struct sim_bar *bar = &loader->sim->bars[bir];
-	const struct bk__yaml_node *node = bk__yaml_get(msix, key);
-	struct sim_span copy = *span;
+	return bar->size && bar->kind != SIM_IO && span->size <= bar->size &&
+	       span->offset <= bar->size - span->size;
+}
 
+/* As real devices do, one may say that they are outside their BAR, or at the same place: then that is all
+ * there is of them, and the registers there are the BAR's. */
+static bool msix_is_there(const struct sim_bar *table_bar, const struct sim_span *table,
+			  const struct sim_bar *pba_bar, const struct sim_span *pba)
+{
+	if (!is_inside(table_bar, table) || !is_inside(pba_bar, pba))
+		return false;
+	return table_bar != pba_bar || table->offset + table->size <= pba->offset ||
+	       pba->offset + pba->size <= table->offset;
+}
+
+static int add_msix_span(struct loader *loader, struct sim_bar *bar, const struct sim_span *span)
+{
+	return bk__sim_bar_add(bar, span) ? bk__yaml_no_memory(loader->yaml, loader->err) : 0;
+}
+
+static int check_msix_offset(struct loader *loader, const struct sim_span *span)
+{
 	if (span->offset & 7)
-		return bk__yaml_fail(loader->yaml, node, loader->err, "the %s must begin at a multiple of 8",
-				     span->name);
-	if (span->size > bar->size || span->offset > bar->size - span->size)
-		return bk__yaml_fail(loader->yaml, node, loader->err,
-				     "the %s (%u bytes at 0x%llx) is outside BAR %u, which has 0x%llx bytes",
-				     span->name, (unsigned)span->size, (unsigned long long)span->offset, bir,
-				     (unsigned long long)bar->size);
-	copy.node = node;
-	return bk__sim_bar_add(bar, &copy) ? bk__yaml_no_memory(loader->yaml, loader->err) : 0;
+		return bk__yaml_fail(loader->yaml, span->node, loader->err,
+				     "the %s must begin at a multiple of 8", span->name);
+	return 0;
 }
 
 static int build_msix(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
@@ -124,28 +134,29 @@ static int build_msix(struct loader *loader, const struct bk__yaml_node *node, s
 	};
 	struct sim_span table = { .kind = SIM_MSIX_TABLE, .name = "MSI-X table" };
 	struct sim_span pba = { .kind = SIM_MSIX_PBA, .name = "MSI-X PBA" };
+	struct sim_bar *table_bar, *pba_bar;
 	int r = bk__yaml_read(loader->yaml, node, "msix", fields, &msix, loader->err);
 
 	if (r)
 		return r;
 	if (msix.pba_bar == UINT64_MAX)
 		msix.pba_bar = msix.bar;
-	for (unsigned i = 0; i < 2; i++) {
-		const char *key = i && bk__yaml_get(node, "pba-bar") ? "pba-bar" : "bar";
-		const struct sim_bar *bar = &loader->sim->bars[i ? msix.pba_bar : msix.bar];
-
-		if (!bar->size || bar->kind == SIM_IO)
-			return bk__yaml_fail(loader->yaml, bk__yaml_get(node, key), loader->err,
-					     "MSI-X needs a memory BAR, and BAR %s is not one; use another",
-					     bk__yaml_get(node, key)->text);
-	}
+	table_bar = &loader->sim->bars[msix.bar];
+	pba_bar = &loader->sim->bars[msix.pba_bar];
 	table.offset = msix.table;
 	table.size = 16 * msix.vectors;
+	table.node = bk__yaml_get(node, "table");
 	pba.offset = msix.pba;
 	pba.size = 8 * ((msix.vectors + 63) / 64);
-	r = add_msix_span(loader, node, "table", (unsigned)msix.bar, &table);
+	pba.node = bk__yaml_get(node, "pba");
+	r = check_msix_offset(loader, &table);
 	if (!r)
-		r = add_msix_span(loader, node, "pba", (unsigned)msix.pba_bar, &pba);
+		r = check_msix_offset(loader, &pba);
+	if (!r && msix_is_there(table_bar, &table, pba_bar, &pba)) {
+		r = add_msix_span(loader, table_bar, &table);
+		if (!r)
+			r = add_msix_span(loader, pba_bar, &pba);
+	}
 	put(cap->bytes, 0, 0x11, 1);
 	put(cap->bytes, 2, msix.vectors - 1, 2);
 	put(cap->write, 2, 0xc000, 2); /* enable, function mask */

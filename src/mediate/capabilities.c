@@ -17,11 +17,13 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pci/cap.h"
 #include "pci/extent.h"
 
 #define STATUS          0x06
 #define STATUS_CAP_LIST 0x0010
 #define CAP_POINTER     0x34
+#define EXTENDED        0x100
 
 enum {
 	CAP_PM = 0x01,
@@ -95,6 +97,12 @@ static void chain_cut(struct bk_mediate *m, unsigned offset)
 	       m->below->name, offset);
 }
 
+/* Where the first 256 bytes end, as far as the device has them. */
+static unsigned standard_end(const struct bk_mediate *m)
+{
+	return m->config_below < EXTENDED ? m->config_below & ~3u : EXTENDED;
+}
+
 static void walk_standard(struct bk_mediate *m, struct starts *starts)
 {
 	unsigned offset = m->config[CAP_POINTER] & ~3u;
@@ -102,7 +110,7 @@ static void walk_standard(struct bk_mediate *m, struct starts *starts)
 	if (!(bk__load(m->config + STATUS, 2) & STATUS_CAP_LIST))
 		return;
 	for (; offset; offset = m->config[offset + 1] & ~3u) {
-		if (!starts_next(starts, offset, 0x40, 0x100)) {
+		if (!starts_next(starts, offset, 0x40, standard_end(m))) {
 			chain_cut(m, offset);
 			return;
 		}
@@ -111,19 +119,19 @@ static void walk_standard(struct bk_mediate *m, struct starts *starts)
 
 static void walk_extended(struct bk_mediate *m, struct starts *starts)
 {
-	unsigned offset = 0x100;
+	unsigned offset = EXTENDED;
 
 	do {
 		uint64_t header = bk__load(m->config + offset, 4);
 
 		if (!header || header == 0xffffffff)
 			return;
-		if (!starts_next(starts, offset, 0x100, BK__CONFIG_MAX)) {
+		if (!starts_next(starts, offset, EXTENDED, BK__CONFIG_MAX)) {
 			chain_cut(m, offset);
 			return;
 		}
 		offset = (unsigned)(header >> 20) & ~3u;
-		if (offset && offset < 0x100) {
+		if (offset && offset < EXTENDED) {
 			chain_cut(m, offset);
 			return;
 		}
@@ -162,18 +170,25 @@ static int add_pm(struct bk_mediate *m, const struct found *cap)
 	return added(m, cap, bk_pci_pm_add(m->function, cap->offset, pmc, true));
 }
 
-/* PCI 3.0 6.8.1 */
+/* PCI 3.0 6.8.1: mask and pending bits are last. */
+#define MSI_MASKS 10
+
 static int add_msi(struct bk_mediate *m, const struct found *cap)
 {
 	unsigned control = (unsigned)bk__load(cap->bytes + 2, 2), log2 = control >> 1 & 7;
 	bool address64 = control & 0x80, maskable = control & 0x100;
-	unsigned size = (address64 ? 14 : 10) + (maskable ? 10 : 0);
+	unsigned size = (address64 ? 14 : 10) + (maskable ? MSI_MASKS : 0);
 	struct bk_device_irq irq;
 
 	if (log2 > 5)
 		return left_out(m, cap, "its number of messages is reserved");
-	if (cap->size < size)
+	if (cap->size < size && maskable && cap->size >= size - MSI_MASKS) { /* another one begins there */
+		bk_log(BK_LOG_WARNING, "%s: MSI at 0x%02x is cut short: shown without masks", m->below->name,
+		       cap->offset);
+		maskable = false;
+	} else if (cap->size < size) {
 		return left_out(m, cap, "it is cut short");
+	}
 	if (bk_device_irq(m->below, BK_DEVICE_MSI, &irq) || !irq.count)
 		return left_out(m, cap, "the device below delivers no MSI");
 	while (log2 && 1u << log2 > irq.count)
@@ -181,58 +196,74 @@ static int add_msi(struct bk_mediate *m, const struct found *cap)
 	return added(m, cap, bk_pci_msi_add(m->function, cap->offset, 1u << log2, address64, maskable));
 }
 
-static int msix_inside(struct bk_mediate *m, const char *what, unsigned bar, uint32_t offset, unsigned size,
-		       struct bk_error *err)
-{
-	uint64_t have = bar < BK_PCI_BARS ? m->regions[bar].size : 0;
+/* Where the table and the PBA are, as the device says. */
+struct msix_place {
+	unsigned bar;
+	uint32_t offset, size;
+};
 
-	if (have && !(bk__load(m->config + 0x10 + 4 * bar, 4) & 1) && have >= size && offset <= have - size)
-		return 0;
-	return bk_fail(err, EINVAL,
-		       "%s: the MSI-X %s is said to be %u bytes at 0x%" PRIx32 " of bar%u, which %s%" PRIu64
-		       " bytes%s",
-		       m->below->name, what, size, offset, bar, have ? "is a BAR of " : "has ", have,
-		       have ? "" : ": there is no such BAR");
+static bool in_its_bar(const struct bk_mediate *m, const struct msix_place *place)
+{
+	uint64_t have = place->bar < BK_PCI_BARS ? m->regions[place->bar].size : 0;
+
+	return have && !(bk__load(m->config + 0x10 + 4 * place->bar, 4) & 1) && have >= place->size &&
+	       place->offset <= have - place->size;
+}
+
+/* One that makes no sense is left out: the registers there are the device's, and its driver has other
+ * interrupts. A PBA that starts inside the table does, for no driver reads it. */
+static bool msix_makes_sense(struct bk_mediate *m, const struct found *cap, const struct msix_place *table,
+			     const struct msix_place *pba)
+{
+	const char *why = !in_its_bar(m, table) ? "its table is outside its BAR"
+			  : !in_its_bar(m, pba) ? "its PBA is outside its BAR"
+			  : table->bar == pba->bar && table->offset == pba->offset
+				  ? "its table and its PBA are at the same place"
+				  : NULL;
+
+	if (why)
+		bk_log(BK_LOG_WARNING,
+		       "%s: MSI-X (0x%02x) is not shown: %s (%u bytes at 0x%" PRIx32
+		       " of bar%u, %u bytes at 0x%" PRIx32
+		       " of bar%u); msix=barN shows it, with both in a BAR of your choice",
+		       m->below->name, cap->offset, why, table->size, table->offset, table->bar, pba->size,
+		       pba->offset, pba->bar);
+	return !why;
+}
+
+static struct msix_place msix_place(const struct found *cap, unsigned offset, uint32_t size)
+{
+	uint32_t at = (uint32_t)bk__load(cap->bytes + offset, 4);
+
+	return (struct msix_place){ .bar = at & 7, .offset = at & ~7u, .size = size };
 }
 
 /* PCI 3.0 6.8.2 */
 static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_error *err)
 {
-	unsigned vectors, table_bar, pba_bar;
-	uint32_t table, pba;
+	struct msix_place table, pba;
 	struct bk_device_irq irq;
+	unsigned vectors;
 	int r;
 
 	if (cap->size < 12)
 		return left_out(m, cap, "it is cut short");
-	vectors = ((unsigned)bk__load(cap->bytes + 2, 2) & 0x7ff) + 1;
-	table = (uint32_t)bk__load(cap->bytes + 4, 4);
-	pba = (uint32_t)bk__load(cap->bytes + 8, 4);
-	table_bar = table & 7;
-	pba_bar = pba & 7;
-	table &= ~7u;
-	pba &= ~7u;
-	if (m->msix_moved) {
-		table_bar = pba_bar = m->msix_to;
-		table = m->msix_table;
-		pba = m->msix_pba;
-	}
-	r = m->msix_moved ? 0 : msix_inside(m, "table", table_bar, table, 16 * vectors, err);
-	if (!r && !m->msix_moved)
-		r = msix_inside(m, "PBA", pba_bar, pba, 8 * ((vectors + 63) / 64), err);
-	if (r)
-		return r;
 	if (bk_device_irq(m->below, BK_DEVICE_MSIX, &irq) || !irq.count)
 		return left_out(m, cap, "the device below delivers no MSI-X");
+	vectors = ((unsigned)bk__load(cap->bytes + 2, 2) & 0x7ff) + 1;
 	if (vectors > irq.count)
 		vectors = irq.count;
-	r = bk_pci_msix_add(m->function, cap->offset, vectors, table_bar, table, pba_bar, pba);
-	if (r == -EINVAL)
-		return bk_fail(err, EINVAL,
-			       "%s: MSI-X (0x%02x) makes no sense: table at 0x%" PRIx32
-			       " of bar%u, PBA at 0x%" PRIx32 " of bar%u, %u vectors",
-			       m->below->name, cap->offset, table, table_bar, pba, pba_bar, vectors);
-	return r < 0 ? added(m, cap, r) : bk__msix_traps(m, table_bar, pba_bar, err);
+	table = msix_place(cap, 4, 16 * vectors);
+	pba = msix_place(cap, 8, 8 * ((vectors + 63) / 64));
+	if (m->msix_moved) {
+		table.bar = pba.bar = m->msix_to;
+		table.offset = m->msix_table;
+		pba.offset = m->msix_pba;
+	} else if (!msix_makes_sense(m, cap, &table, &pba)) {
+		return 0;
+	}
+	r = bk_pci_msix_add(m->function, cap->offset, vectors, table.bar, table.offset, pba.bar, pba.offset);
+	return r < 0 ? added(m, cap, r) : bk__msix_traps(m, table.bar, pba.bar, err);
 }
 
 /*
@@ -411,6 +442,19 @@ static int add_extended(struct bk_mediate *m, struct found *cap)
 	return 0;
 }
 
+/* A byte of a capability that is shown, behind another one that begins inside it: the model shows the former
+ * only up to there. */
+static bool is_behind_another(struct bk_mediate *m, const uint16_t *owners, unsigned at)
+{
+	const unsigned owner = owners[at];
+
+	for (unsigned i = owner; i < at; i++)
+		if (owners[i] != owner)
+			return bk__capability_holds(m->function, owner, 1) &&
+			       !bk__capability_holds(m->function, at, 1);
+	return false;
+}
+
 /*
  * Registers of the device that are in no capability are its own: its driver knows them. Not the first
  * extended header, which the model has also where the device has none.
@@ -422,8 +466,8 @@ static int find_free(struct bk_mediate *m)
 	if (!owners)
 		return -ENOMEM;
 	bk__capability_owners(m->config, m->config_size, owners);
-	for (unsigned i = 0x40; i < m->config_size; i++)
-		m->free[i] = !owners[i] && (i < 0x100 || i >= 0x104);
+	for (unsigned i = 0x40; i < m->config_below; i++)
+		m->free[i] = owners[i] ? is_behind_another(m, owners, i) : i < EXTENDED || i >= EXTENDED + 4;
 	free(owners);
 	return 0;
 }
@@ -437,13 +481,13 @@ static int build(struct bk_mediate *m, struct bk_error *err)
 	if (m->config_size > 256)
 		walk_extended(m, &starts);
 	for (unsigned offset = 0x40; !r && offset < m->config_size; offset += 4) {
-		bool extended = offset >= 0x100;
+		bool extended = offset >= EXTENDED;
 		const uint8_t *bytes = m->config + offset;
 		struct found cap = {
 			.id = (unsigned)bk__load(bytes, extended ? 2 : 1),
 			.version = bytes[2] & 0x0f,
 			.offset = offset,
-			.size = room(&starts, offset, extended ? m->config_size : 256),
+			.size = room(&starts, offset, extended ? m->config_size : standard_end(m)),
 			.bytes = bytes,
 		};
 		unsigned length;

@@ -17,6 +17,10 @@
 #include "base/bytes.h"
 #include "pci/cap.h"
 
+#define VENDOR       0x00
+#define HEADER       0x40
+#define CONVENTIONAL 0x100
+
 /* PCI 3.0 6.2.2 */
 #define COMMAND         0x04
 #define COMMAND_IO      0x0001
@@ -27,18 +31,40 @@
 #define STATUS_ERRORS   0xf900 /* write 1 to clear */
 #define EXTENDED        0x100
 
+/* All ones: nothing is there, or a virtual function whose device is in trouble, of which the host still knows
+ * the ids. */
+static bool answers(const struct bk_mediate *m)
+{
+	if (bk__load(m->config + VENDOR, 2) == 0xffff)
+		return false;
+	for (unsigned i = COMMAND; i < HEADER; i++)
+		if (m->config[i] != 0xff)
+			return true;
+	return false;
+}
+
 int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
 {
 	uint64_t size = m->regions[BK_DEVICE_CONFIG].info.size;
 	int r;
 
-	if (size < 256)
-		return bk_fail(err, EINVAL, "%s: a config space of %" PRIu64 " bytes (256 at least)",
+	if (size < HEADER)
+		return bk_fail(err, ENODEV,
+			       "%s: does not answer as a PCI device (a config space of %" PRIu64 " bytes)",
 			       m->below->name, size);
-	m->config_size = size < BK__CONFIG_MAX ? 256 : BK__CONFIG_MAX;
-	r = bk_device_read(m->below, BK_DEVICE_CONFIG, 0, m->config, m->config_size);
+	m->config_size = size < BK__CONFIG_MAX ? CONVENTIONAL : BK__CONFIG_MAX;
+	m->config_below = size < m->config_size ? (unsigned)size : m->config_size;
+	if (m->config_below < m->config_size)
+		bk_log(BK_LOG_WARNING,
+		       "%s: a config space of %" PRIu64 " bytes (256 or 4096): the rest of 256 is 0",
+		       m->below->name, size);
+	r = bk_device_read(m->below, BK_DEVICE_CONFIG, 0, m->config, m->config_below);
 	if (r < 0)
 		return bk_fail(err, -r, "%s: config space cannot be read: %s", m->below->name, strerror(-r));
+	if (!answers(m))
+		return bk_fail(err, ENODEV,
+			       "%s: the device does not answer (its registers read 0x%04" PRIx64 ")",
+			       m->below->name, bk__load(m->config + COMMAND, 2));
 
 	/* STATUS tells what the device met, but for the bit that says whether there are capabilities. */
 	bk__store(m->live + STATUS, 2, 0xffff & ~STATUS_CAP_LIST);

@@ -20,6 +20,9 @@
 #define INTERRUPT_PIN    0x3d
 #define MIN_GNT          0x3e
 
+#define HEADER_TYPE_MASK 0x7f
+#define PINS             4
+
 /* PCI 3.0 6.2.5.1 */
 #define BAR_IO           0x1
 #define BAR_TYPE         0x6
@@ -29,29 +32,73 @@
 #define COMMAND_IO     0x0001
 #define COMMAND_MEMORY 0x0002
 
-static int bar_describe(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err)
-{
-	uint64_t size = m->regions[index].info.size;
-	unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
+#define BAR_IO_LEAST     4
+#define BAR_MEMORY_LEAST 16
+#define BAR32_MOST       ((uint64_t)1 << 31)
+#define BAR64_MOST       ((uint64_t)1 << 63)
 
-	if (size & (size - 1))
-		return bk_fail(err, EINVAL,
-			       "%s: bar%u has 0x%" PRIx64 " bytes, not a power of two: no BAR can say that",
-			       m->below->name, index, size);
-	bar->size = size;
-	if (low & BAR_IO) {
-		bar->kind = BK_PCI_BAR_IO;
-		return 0;
-	}
-	bar->kind = (low & BAR_TYPE) == BAR_TYPE_64 ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
-	bar->prefetchable = low & BAR_PREFETCHABLE;
+static uint64_t power_of_two(uint64_t size)
+{
+	uint64_t power = 1;
+
+	while (power < size)
+		power <<= 1;
+	return power;
+}
+
+/* Where the register says what no register can, as kernels take it. */
+static enum bk_pci_bar_kind bar_kind(struct bk_mediate *m, unsigned index, unsigned low)
+{
+	const char *why;
+
+	if (low & BAR_IO)
+		return BK_PCI_BAR_IO;
 	if ((low & BAR_TYPE) == BAR_TYPE)
-		return bk_fail(err, EINVAL, "%s: bar%u has the reserved type 3 (register 0x%08x)",
-			       m->below->name, index, low);
-	if (bar->kind == BK_PCI_BAR_MEM64 && (index == 5 || m->regions[index + 1].info.size))
-		return bk_fail(err, EINVAL, "%s: bar%u is 64-bit, but its upper half is %s", m->below->name,
-			       index, index == 5 ? "outside the BARs" : "another BAR");
-	return 0;
+		why = "the reserved type 3";
+	else if ((low & BAR_TYPE) == BAR_TYPE_64 && index == 5)
+		why = "64 bits, but no register for the upper half";
+	else
+		return (low & BAR_TYPE) == BAR_TYPE_64 ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
+	bk_log(BK_LOG_WARNING, "%s: bar%u has %s (register 0x%08x): shown as 32-bit memory", m->below->name,
+	       index, why, low);
+	return BK_PCI_BAR_MEM32;
+}
+
+/*
+ * What cannot be a BAR is left out: an IDE function in compatibility mode has
+ * some of one byte (its ports are the chipset's). One that is no power of two
+ * is shown with the next one; what the device has not got of it is all ones.
+ */
+static void bar_describe(struct bk_mediate *m, unsigned index, struct bk_pci_bar bars[BK_PCI_BARS])
+{
+	const uint64_t size = m->regions[index].info.size;
+	unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
+	struct bk_pci_bar bar = { .kind = BK_PCI_BAR_NONE };
+	uint64_t least, most;
+
+	if (index && bars[index - 1].kind == BK_PCI_BAR_MEM64) {
+		bk_log(BK_LOG_WARNING, "%s: bar%u is not shown: bar%u is 64-bit, and this is its upper half",
+		       m->below->name, index, index - 1);
+		return;
+	}
+	bar.kind = bar_kind(m, index, low);
+	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BAR_PREFETCHABLE;
+	least = bar.kind == BK_PCI_BAR_IO ? BAR_IO_LEAST : BAR_MEMORY_LEAST;
+	most = bar.kind == BK_PCI_BAR_MEM64 ? BAR64_MOST : BAR32_MOST;
+	if (size < least || size > most) {
+		bk_log(BK_LOG_WARNING,
+		       "%s: bar%u is not shown: it has 0x%" PRIx64 " bytes, and a BAR of its kind 0x%" PRIx64
+		       " to 0x%" PRIx64,
+		       m->below->name, index, size, least, most);
+		return;
+	}
+	bar.size = power_of_two(size);
+	if (bar.size != size)
+		bk_log(BK_LOG_WARNING,
+		       "%s: bar%u has 0x%" PRIx64 " bytes, not a power of two: shown with 0x%" PRIx64
+		       ", the rest of it all ones",
+		       m->below->name, index, size, bar.size);
+	bars[index] = bar;
 }
 
 static void on_command(void *opaque, uint16_t command)
@@ -94,12 +141,17 @@ static int function_create(struct bk_mediate *m, struct bk_pci_function_desc *de
 	desc->name = m->below->name;
 	desc->vendor = (uint16_t)bk__load(config + VENDOR, 2);
 	desc->device = (uint16_t)bk__load(config + DEVICE, 2);
-	desc->subsystem_vendor = (uint16_t)bk__load(config + SUBSYSTEM_VENDOR, 2);
-	desc->subsystem = (uint16_t)bk__load(config + SUBSYSTEM, 2);
+	if (!(config[HEADER_TYPE] & HEADER_TYPE_MASK)) { /* others have something else there */
+		desc->subsystem_vendor = (uint16_t)bk__load(config + SUBSYSTEM_VENDOR, 2);
+		desc->subsystem = (uint16_t)bk__load(config + SUBSYSTEM, 2);
+	}
 	desc->revision = config[REVISION];
 	desc->class_code = (uint32_t)bk__load(config + CLASS, 3);
 	desc->extended = m->config_size > 256;
-	if (config[INTERRUPT_PIN] <= 4 && !bk_device_irq(m->below, BK_DEVICE_INTX, &intx) && intx.count)
+	if (config[INTERRUPT_PIN] > PINS)
+		bk_log(BK_LOG_WARNING, "%s: interrupt pin %u is not shown: there are 1 (INTA#) to 4 (INTD#)",
+		       m->below->name, config[INTERRUPT_PIN]);
+	else if (!bk_device_irq(m->below, BK_DEVICE_INTX, &intx) && intx.count)
 		desc->pin = config[INTERRUPT_PIN];
 	desc->command = on_command;
 	desc->reset = on_reset;
@@ -116,19 +168,15 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 	struct bk_pci_function_desc desc = { 0 };
 	int r;
 
-	if (bk__load(m->config + VENDOR, 2) == 0xffff)
-		return bk_fail(err, EINVAL, "%s: the device does not answer (its vendor id reads 0xffff)",
-			       m->below->name);
-	if (m->config[HEADER_TYPE] & 0x7f)
-		return bk_fail(err, EINVAL, "%s: header type %u: only endpoints (type 0) can be mediated",
-			       m->below->name, m->config[HEADER_TYPE] & 0x7f);
+	if (m->config[HEADER_TYPE] & HEADER_TYPE_MASK)
+		bk_log(BK_LOG_WARNING, "%s: header type %u: shown as an endpoint (type 0)", m->below->name,
+		       m->config[HEADER_TYPE] & HEADER_TYPE_MASK);
 	for (unsigned i = 0; i < BK_PCI_BARS; i++) {
 		if (!m->regions[i].info.size)
 			continue;
-		r = bar_describe(m, i, &desc.bars[i], err);
-		if (r)
-			return r;
-		m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
+		bar_describe(m, i, desc.bars);
+		if (desc.bars[i].kind != BK_PCI_BAR_NONE)
+			m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
 	}
 	if (options->msix_move) {
 		r = bk__msix_move(m, options->msix_bar, desc.bars, err);

@@ -87,7 +87,8 @@ struct bk_mediate {
 	uint8_t live[BK__CONFIG_MAX];
 	uint8_t w1c[BK__CONFIG_MAX];
 	uint8_t free[BK__CONFIG_MAX]; /* 1: no capability has it, neither shown nor hidden */
-	unsigned config_size;
+	unsigned config_size;         /* that a guest sees: 256 or 4096 bytes */
+	unsigned config_below;        /* and how many of them the device has */
 
 	uint16_t decode;  /* COMMAND.IO and MEM of the device: 1 from create to close */
 	uint16_t command; /* the guest's COMMAND; under the function's lock */

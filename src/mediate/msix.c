@@ -12,23 +12,46 @@
 /* What is below them knows them. */
 static const struct bk_trap_ops msix_ops;
 
+/* Of a PBA that reaches into the table, what is not in it. */
+static void clip_pba(struct bk_mediate *m)
+{
+	struct bk_region_desc *table = &m->msix[0], *pba = &m->msix[1];
+
+	if (m->msix_bar[0] != m->msix_bar[1] || pba->first > table->last || table->first > pba->last)
+		return;
+	bk_log(BK_LOG_WARNING,
+	       "%s: the MSI-X PBA (0x%" PRIx64 " of bar%u) reaches into the table (0x%" PRIx64
+	       "), which answers there; msix=barN shows both in a BAR of your choice",
+	       m->below->name, pba->first, m->msix_bar[1], table->first);
+	if (pba->first < table->first) {
+		pba->last = table->first - 1;
+	} else if (pba->last > table->last) {
+		pba->base += table->last + 1 - pba->first;
+		pba->first = table->last + 1;
+	} else {
+		pba->ops = NULL;
+	}
+}
+
 int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
 {
-	const unsigned bars[] = { table_bar, pba_bar };
 	static const char *const names[] = { "msix-table", "msix-pba" };
 	struct bk_trap *trap;
 	int r = bk_pci_msix_regions(m->function, &m->msix[0], &m->msix[1]);
 
-	for (unsigned i = 0; !r && i < 2; i++) {
+	m->msix_bar[0] = table_bar;
+	m->msix_bar[1] = pba_bar;
+	if (!r)
+		clip_pba(m);
+	for (unsigned i = 0; !r && i < 2 && m->msix[i].ops; i++) {
 		const struct bk_trap_desc desc = {
-			.region = bars[i],
+			.region = m->msix_bar[i],
 			.offset = m->msix[i].first,
 			.length = m->msix[i].last - m->msix[i].first + 1,
 			.name = names[i],
 			.ops = &msix_ops,
 		};
 
-		m->msix_bar[i] = bars[i];
 		r = bk__trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, &trap, err);
 	}
 	return r == -ENOENT ? 0 : r;

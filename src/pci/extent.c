@@ -107,23 +107,25 @@ static void walk(const uint8_t *config, unsigned first, unsigned end, uint16_t *
 	}
 }
 
+/* From the last one on, so that one that begins inside another keeps its bytes, and the other has those
+ * behind it. */
 static void extend(const uint8_t *config, unsigned size, unsigned first, unsigned end, uint16_t *owners)
 {
-	unsigned owner = 0, left = 0;
-	bool open = false; /* its length is not known */
+	unsigned next = end;
 
-	for (unsigned at = first; at < end; at += 4) {
-		if (owners[at]) {
-			const unsigned length = bk__capability_length(config, size, at);
+	for (unsigned at = end; at > first;) {
+		unsigned length;
 
-			/* It may be inside another one, which then goes on behind it. */
-			owner = at;
-			open = !length;
-			left = length > left ? length : left;
-		}
-		for (unsigned i = at; (left || open) && i < at + 4; i++)
-			owners[i] = (uint16_t)owner;
-		left = left > 4 ? left - 4 : 0;
+		at -= 4;
+		if (owners[at] != at)
+			continue;
+		length = (bk__capability_length(config, size, at) + 3) & ~3u;
+		if (!length) /* not known */
+			length = next - at;
+		for (unsigned i = at; i < at + length && i < end; i++)
+			if (!owners[i])
+				owners[i] = (uint16_t)at;
+		next = at;
 	}
 }
 

@@ -33,6 +33,7 @@ void bk__find_caps(const struct bk_quirk *quirk, const uint8_t *config, unsigned
 		offsets[i] = (uint16_t)bk__find_cap(config, size, quirk->caps[i].extended, quirk->caps[i].id);
 }
 
+/* Where a device has less than the 256 bytes that there are at least, the rest is 0. */
 int bk__read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], unsigned *size,
 		    struct bk_error *err)
 {
@@ -40,10 +41,12 @@ int bk__read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], u
 	int r = bk_device_region(device, BK_DEVICE_CONFIG, &region);
 
 	*size = region.size < BK__CONFIG_SIZE ? 256 : BK__CONFIG_SIZE;
-	if (!r && region.size < 256)
+	memset(config, 0, BK__CONFIG_SIZE);
+	if (!r && region.size < 64)
 		r = -EINVAL;
 	if (!r)
-		r = bk_device_read(device, BK_DEVICE_CONFIG, 0, config, *size);
+		r = bk_device_read(device, BK_DEVICE_CONFIG, 0, config,
+				   region.size < *size ? (size_t)region.size : *size);
 	return r < 0 ? bk_fail(err, -r, "%s: config space cannot be read: %s", device->name, strerror(-r))
 		     : 0;
 }

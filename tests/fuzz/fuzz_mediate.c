@@ -2,6 +2,7 @@
 /* A device that describes itself in any way, mediated; then any traps and accesses. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <barkeep/mediate.h>
 
@@ -15,22 +16,58 @@ static void quiet(void *opaque, enum bk_log_level level, const char *line)
 {
 }
 
+/* A region that says anything of itself. What is behind it reads as 0. */
+static void describe_region(struct fake *fake, unsigned index, struct input *input)
+{
+	struct bk_device_region *region = &fake->regions[index];
+
+	region->flags = (unsigned)take(input, 1);
+	region->size = take(input, 8) >> take(input, 1) % 64;
+	region->fd_offset = take(input, 8) >> take(input, 1) % 64;
+	region->fd = region->flags & BK_DEVICE_MMAP ? fake->regions[BK_DEVICE_VGA].fd : -1;
+	region->area_count = (unsigned)take(input, 1) % (BK_DEVICE_AREAS + 1);
+	for (unsigned i = 0; i < region->area_count && i < 4; i++) {
+		region->areas[i].offset = take(input, 8) >> take(input, 1) % 64;
+		region->areas[i].size = take(input, 8) >> take(input, 1) % 64;
+	}
+}
+
 /* BARs of some kinds and sizes, and config bytes as the input has them. */
 static void describe(struct fake *fake, struct input *input)
 {
 	unsigned bars = (unsigned)take(input, 1), patches = (unsigned)take(input, 1);
+	unsigned odd = (unsigned)take(input, 1);
 
 	for (unsigned i = 0; i < 6; i++)
 		if (bars >> i & 1)
 			fake_bar(fake, i, 0, (uint64_t)16 << take(input, 1) % 14, bars & 0x40);
-	if (bars & 0x80)
+	for (unsigned i = 0; i < 6; i++)
+		if (odd >> i & 1 && !(bars >> i & 1))
+			describe_region(fake, i, input);
+	if (odd & 0x40)
+		fake->regions[BK_DEVICE_CONFIG].size = take(input, 2) % 4097;
+	else if (bars & 0x80)
 		fake->regions[BK_DEVICE_CONFIG].size = 256;
+	if (odd & 0x80)
+		for (unsigned i = 0; i < BK_DEVICE_IRQS; i++)
+			fake->irqs[i].count = (unsigned)take(input, 2);
 	fake_put(fake, 0x06, 2, 0x10);
 	for (unsigned i = 0; i < patches && input->size; i++) {
 		unsigned offset = (unsigned)take(input, 2) % 4096;
 
 		fake_put(fake, offset, 1, take(input, 1));
 	}
+}
+
+/* Whether anybody is there is all that may refuse a device. */
+static bool is_there(const struct fake *fake)
+{
+	if (fake->regions[BK_DEVICE_CONFIG].size < 0x40 || fake_get(fake, 0, 2) == 0xffff)
+		return false;
+	for (unsigned i = 4; i < 0x40; i++)
+		if (fake->config[i] != 0xff)
+			return true;
+	return false;
 }
 
 static struct bk_mediate_options choose(struct input *input)
@@ -140,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
 	struct bk_trap *traps[64];
+	static int file = -1; /* what can be mapped of regions that say anything */
 	unsigned count = 0;
 	struct bk_domain *domain = bk_domain_create();
 	struct bk_mediate *mediate;
@@ -147,12 +185,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bk_error err = { "" };
 	struct fake fake;
 	unsigned running = 0;
+	bool there;
 
 	asked = 0;
+	if (file < 0)
+		file = memfd_create("fuzz", MFD_CLOEXEC);
 	bk_log_set(quiet, NULL);
 	fake_init(&fake);
+	fake.regions[BK_DEVICE_VGA].fd = file;
 	describe(&fake, &input);
 	options = choose(&input);
+	there = is_there(&fake);
 	if (!bk_mediate_create(domain, &fake.device, &options, &mediate, &err)) {
 		bk_mediate_accelerate(mediate, &accelerator_ops, &running);
 		for (unsigned i = 0; i < 200 && input.size; i++)
@@ -161,7 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (running)
 			abort();
 		bk_mediate_close(mediate);
-	} else if (!*err.text || strchr(err.text, '\n')) {
+	} else if (!*err.text || strchr(err.text, '\n') || (there && !options.vga && !options.msix_move)) {
 		abort();
 	}
 	if (!fake.closed || bk_domain_destroy(domain))

@@ -725,85 +725,37 @@ static void the_rom_is_the_devices_the_users_or_none(void **state)
 	assert_null(bk_mediate_region(f->mediate, BK_DEVICE_ROM));
 }
 
-/* ---- Devices that no function can be ----------------------------------- */
+/* ---- Nobody there, and chains ------------------------------------------ */
 
 static void refused(struct fixture *f, const char *what)
 {
 	f->fake.closed = false;
-	assert_int_equal(create(f), -EINVAL);
+	assert_int_equal(create(f), -ENODEV);
 	assert_null(f->mediate);
 	assert_true(f->fake.closed);
 	if (!strstr(f->err.text, what) || strncmp(f->err.text, "fake: ", 6))
 		fail_msg("\"%s\" does not say %s", f->err.text, what);
 }
 
-static void hostile_descriptions_are_refused_with_a_line(void **state)
+static void a_device_that_does_not_answer_is_refused_with_a_line(void **state)
 {
 	struct fixture *f = *state;
 	struct fake *fake = &f->fake;
 
 	fake->regions[BK_DEVICE_CONFIG].size = 10;
 	refused(f, "config space");
+	fake->regions[BK_DEVICE_CONFIG].size = 0;
+	refused(f, "config space");
 	fake->regions[BK_DEVICE_CONFIG].size = 4096;
-
 	fake_put(fake, 0, 2, 0xffff);
 	refused(f, "does not answer");
+	/* A virtual function that is gone: the host still knows its ids. */
+	memset(fake->config + 4, 0xff, sizeof(fake->config) - 4);
 	fake_put(fake, 0, 2, 0x1234);
-
-	fake_put(fake, 0x0e, 1, 1);
-	refused(f, "header type 1");
-	fake_put(fake, 0x0e, 1, 0x80); /* multi-function: the bus's business */
-
-	fake->regions[3].size = 0x3000;
-	refused(f, "bar3");
-	fake->regions[3].size = UINT64_MAX;
-	refused(f, "bar3");
-	fake->regions[3].size = 0x4000;
-	fake_put(fake, 0x1c, 4, 6);
-	refused(f, "bar3");
-	fake_put(fake, 0x1c, 4, 4);
-	fake->regions[4].size = 0x1000;
-	refused(f, "bar3");
-	fake->regions[3].size = fake->regions[4].size = 0;
-	fake->regions[5].size = 0x1000;
-	fake_put(fake, 0x24, 4, 4);
-	refused(f, "bar5");
-	fake->regions[5].size = 8; /* smaller than a memory BAR can be */
-	fake_put(fake, 0x24, 4, 0);
-	assert_int_equal(create(f), -EINVAL);
-	assert_string_not_equal(f->err.text, "");
-	fake->regions[5].size = 0;
-}
-
-static void an_msix_table_that_is_not_in_its_bar_is_refused(void **state)
-{
-	struct fixture *f = *state;
-	const struct {
-		unsigned vectors;
-		uint32_t table, pba;
-		const char *what;
-	} cases[] = {
-		{ 2048, 0x0000, 0x3000, "table" },                                  /* 32 KiB in 16 */
-		{ 1, 0x4000, 0x3000, "table" },                                     /* behind it */
-		{ 1, 0xfffffff8, 0x3000, "table" },                                 /* far behind it */
-		{ 1, 0x0001, 0x3000, "table" },                                     /* in no BAR */
-		{ 1, 0x0006, 0x3000, "table" },                                     /* no BAR's number */
-		{ 1, 0x0007, 0x3000, "table" },     { 1, 0x0002, 0x3000, "table" }, /* ports */
-		{ 65, 0x0000, 0x3ff8, "PBA" },      { 1, 0x0000, 0x4000, "PBA" },
-		{ 1, 0x0000, 0x0003, "PBA" },       { 1, 0x0000, 0x0000, "" }, /* both at the same place */
-	};
-
-	fake_bar(&f->fake, 0, 0, 0x4000, false);
-	fake_bar(&f->fake, 2, 1, 0x100, false);
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		fake_put(&f->fake, 0x34, 1, 0x70);
-		fake_msix(&f->fake, 0x70, 0, cases[i].vectors, cases[i].table, cases[i].pba);
-		f->fake.closed = false;
-		assert_true(create(f) < 0);
-		assert_true(f->fake.closed);
-		if (!strstr(f->err.text, cases[i].what) || !f->err.text[0])
-			fail_msg("case %u: \"%s\"", i, f->err.text);
-	}
+	refused(f, "does not answer");
+	fake_put(fake, 0x0e, 1, 0);
+	fake_put(fake, 0x34, 1, 0);
+	open_(f);
 }
 
 static void chains_that_loop_or_leave_are_cut(void **state)
@@ -836,12 +788,11 @@ static void chains_that_loop_or_leave_are_cut(void **state)
 	assert_int_equal(cfg(f, 0x100, 4), ext(0x0003, 1, 0));
 }
 
-/* A device whose config space is noise: it is refused with a line, or its function holds. */
-static void noise_is_refused_or_holds(void **state)
+/* A device whose config space is noise: its function holds. */
+static void noise_in_config_space_refuses_no_device(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t seed = 88172645463325252;
-	unsigned opened = 0;
 
 	fake_bar(&f->fake, 0, 0, 0x10000, true);
 	for (unsigned n = 0; n < 3000; n++) {
@@ -862,11 +813,7 @@ static void noise_is_refused_or_holds(void **state)
 			fake_put(&f->fake, i, 1, ids[(seed >> i % 32) & 7]);
 			seed = seed * 6364136223846793005 + 1442695040888963407;
 		}
-		if (create(f)) {
-			assert_true(f->err.text[0]);
-			continue;
-		}
-		opened++;
+		open_(f);
 		for (unsigned i = 0; i < 4096; i += 4)
 			cfg(f, i, 4);
 		for (unsigned i = 0; i < 4096; i += 4)
@@ -874,7 +821,6 @@ static void noise_is_refused_or_holds(void **state)
 		bk_mediate_close(f->mediate);
 		f->mediate = NULL;
 	}
-	assert_true(opened > 100);
 }
 
 /* ---- As a device ------------------------------------------------------- */
@@ -1140,10 +1086,9 @@ int main(void)
 		WITH_DEVICE(resizable_bars_show_the_size_they_have),
 		WITH_DEVICE(a_conventional_device_has_256_bytes),
 		WITH_DEVICE(the_rom_is_the_devices_the_users_or_none),
-		WITH_DEVICE(hostile_descriptions_are_refused_with_a_line),
-		WITH_DEVICE(an_msix_table_that_is_not_in_its_bar_is_refused),
+		WITH_DEVICE(a_device_that_does_not_answer_is_refused_with_a_line),
 		WITH_DEVICE(chains_that_loop_or_leave_are_cut),
-		WITH_DEVICE(noise_is_refused_or_holds),
+		WITH_DEVICE(noise_in_config_space_refuses_no_device),
 		WITH_DEVICE(as_a_device_its_regions_are_the_spaces),
 		WITH_DEVICE(of_many_areas_the_largest_are_told),
 		WITH_DEVICE(of_many_areas_the_smallest_are_left_out),

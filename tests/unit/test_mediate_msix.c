@@ -203,21 +203,21 @@ static void a_bar_below_a_page_becomes_two_pages(void **state)
 	finish(&f);
 }
 
-/* A PBA that is said to be outside its BAR refuses the device, but not if it goes elsewhere. */
+/* Nothing of the table that the device has needs to make sense where it goes elsewhere. */
 static void a_table_that_makes_no_sense_may_be_moved(void **state)
 {
+	static const uint32_t places[][2] = { { 0x10000, 0x20000 }, { 7, 6 }, { 0x10008, 0x10008 } };
 	static struct fixture f;
 	struct bk_error err;
 
-	describe(&f);
-	fake_put(&f.fake, CAP + 8, 4, 0x20000);
-	assert_int_equal(bk_mediate_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), -EINVAL);
-	finish(&f);
-	describe(&f);
-	fake_put(&f.fake, CAP + 8, 4, 0x20000);
-	assert_int_equal(move(&f, 1, &err), 0);
-	works_at(&f, 1, 0, 8);
-	finish(&f);
+	for (unsigned i = 0; i < 3; i++) {
+		describe(&f);
+		fake_put(&f.fake, CAP + 4, 4, places[i][0]);
+		fake_put(&f.fake, CAP + 8, 4, places[i][1]);
+		assert_int_equal(move(&f, 1, &err), 0);
+		works_at(&f, 1, 0, 8);
+		finish(&f);
+	}
 }
 
 /* Live registers in the very page of the table. */
