@@ -12,7 +12,7 @@
 #include "monitor/fault.h"
 #include "monitor/pages.h"
 
-#define RETRIES          64 /* of one instruction whose page is mapped and that KVM still emulates */
+#define RETRIES          64 /* of one instruction, without anything else in between */
 #define INSN_BYTES       15
 #define UNDEFINED_OPCODE 6
 
@@ -134,6 +134,7 @@ static size_t fetch(const struct bk__vcpu *vcpu, const struct kvm_regs *regs, co
 
 struct culprit {
 	struct kvm_regs regs;
+	bool kernel; /* it runs at privilege level 0 */
 	uint8_t bytes[INSN_BYTES];
 	size_t count;
 	bool located; /* gpa is what the instruction means to access */
@@ -142,12 +143,13 @@ struct culprit {
 
 static void find_culprit(const struct bk__vcpu *vcpu, struct culprit *culprit)
 {
-	struct kvm_sregs sregs;
+	struct kvm_sregs sregs = { 0 };
 	uint64_t linear;
 
 	memset(culprit, 0, sizeof(*culprit));
 	if (ioctl(vcpu->fd, KVM_GET_REGS, &culprit->regs) < 0 || ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
 		return;
+	culprit->kernel = !sregs.ss.dpl;
 	culprit->count = fetch(vcpu, &culprit->regs, &sregs, culprit->bytes);
 	culprit->located =
 		bk__fault_operand(culprit->bytes, culprit->count, &culprit->regs, &sregs, &linear) &&
@@ -167,12 +169,25 @@ static void inject_undefined_opcode(const struct bk__vcpu *vcpu)
 }
 
 /*
+ * Did the guest take the exception that it was given last? A program may get one at the same place for ever,
+ * and the kernel's handler runs each time. A kernel that fails with the same registers, and does nothing else
+ * in between, has no handler.
+ */
+static bool takes_exceptions(struct bk__vcpu *vcpu, const struct culprit *culprit)
+{
+	if (!culprit->kernel || memcmp(&vcpu->undefined_regs, &culprit->regs, sizeof(culprit->regs)))
+		vcpu->undefined = 0;
+	vcpu->undefined_regs = culprit->regs;
+	return vcpu->undefined++ < RETRIES;
+}
+
+/*
  * KVM emulates what touches a page without a slot, and cannot emulate AVX, MMX
  * and the like. If the page has a slot by now (it was being moved), the CPU can
  * run the instruction after all. Else the guest's program is told that there
- * is no such instruction, and the person which trap it ran into.
+ * is no such instruction, and the person which trap it ran into. False if the guest does not hear it.
  */
-static void serve_emulation_failure(struct bk__vcpu *vcpu)
+static bool serve_emulation_failure(struct bk__vcpu *vcpu)
 {
 	static struct bk_ratelimit limit;
 	const struct bk__vcpus_config *config = &vcpu->all->config;
@@ -186,8 +201,10 @@ static void serve_emulation_failure(struct bk__vcpu *vcpu)
 		vcpu->retries = 0;
 	vcpu->retry_rip = culprit.regs.rip;
 	if (culprit.located && config->ops->mapped(config->opaque, culprit.gpa) && vcpu->retries++ < RETRIES)
-		return;
+		return true;
 	vcpu->retries = 0;
+	if (!takes_exceptions(vcpu, &culprit))
+		return false;
 	if (bk_ratelimit_ok(&limit, &missed)) {
 		for (size_t i = 0; i < culprit.count; i++)
 			snprintf(hex + 3 * i, sizeof(hex) - 3 * i, " %02x", culprit.bytes[i]);
@@ -205,6 +222,7 @@ static void serve_emulation_failure(struct bk__vcpu *vcpu)
 		       vcpu->id, culprit.regs.rip, place, hex, missed);
 	}
 	inject_undefined_opcode(vcpu);
+	return true;
 }
 
 bool bk__exit_unbacked(struct bk__vcpu *vcpu)
@@ -239,6 +257,8 @@ enum bk__exit bk__exit_serve(struct bk__vcpu *vcpu, char *line, size_t size)
 	struct kvm_run *run = vcpu->run;
 
 	vcpu->incomplete = false;
+	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR)
+		vcpu->undefined = 0;
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
 		serve_mmio(vcpu);
@@ -255,8 +275,12 @@ enum bk__exit bk__exit_serve(struct bk__vcpu *vcpu, char *line, size_t size)
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
 			return fail(vcpu, line, size, "KVM's internal error", run->internal.suberror);
-		serve_emulation_failure(vcpu);
-		return BK__EXIT_SERVED;
+		if (serve_emulation_failure(vcpu))
+			return BK__EXIT_SERVED;
+		return fail(vcpu, line, size,
+			    "an instruction that KVM cannot emulate, and the guest takes no undefined opcode "
+			    "exception",
+			    run->internal.suberror);
 	case KVM_EXIT_FAIL_ENTRY:
 		return fail(vcpu, line, size, "the CPU refuses to enter the guest",
 			    run->fail_entry.hardware_entry_failure_reason);

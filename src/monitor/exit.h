@@ -3,6 +3,7 @@
 #ifndef BK_MONITOR_EXIT_H
 #define BK_MONITOR_EXIT_H
 
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -26,6 +27,8 @@ struct bk__vcpu {
 	unsigned faults;  /* KVM_RUN said EFAULT, in a row */
 	unsigned retries; /* of the instruction at `retry_rip`, in a row */
 	uint64_t retry_rip;
+	unsigned undefined; /* opcode exceptions with these registers, in a row */
+	struct kvm_regs undefined_regs;
 	_Atomic uint64_t mmio_exits, io_exits, mapped_exits;
 };
 

@@ -299,7 +299,11 @@ static int run_other(struct fake_vcpu *vcpu)
 
 __attribute__((constructor)) static void prepare(void)
 {
-	loop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	/* A test may have closed a standard descriptor, which is not for us. */
+	loop_event = fcntl(event, F_DUPFD_CLOEXEC, 3);
+	close(event);
 }
 
 int fake_run(struct fake_vcpu *vcpu)
