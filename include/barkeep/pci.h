@@ -13,7 +13,7 @@
  * what was written, whether or not it can be mapped, and is masked on read.
  *
  * Threads: config space of one function is under that function's lock, which
- * the calls here and the registers' handlers take. Lock order: host lock (who
+ * the calls here and the registers' handlers take; no lock is held over a reset. Lock order: host lock (who
  * is on which bus), function lock (parents first), the host's interrupt lock or
  * the domain's commit lock. Callbacks say which lock they are called with.
  *
@@ -176,14 +176,16 @@ struct bk_pci_function_desc {
 
 	/*
 	 * What happened to the registers; any may be NULL. Called on the thread
-	 * that wrote, with the function's lock held: they must not call bk_pci_*
-	 * on the same function, and must not wait for a dispatch.
+	 * that wrote.
 	 */
-	/* COMMAND is now this (PCI 3.0 6.2.2), with MASTER clear while a bridge above does not
-	 * forward what the function sends: it must not reach memory then. */
+	/* COMMAND is now this (PCI 3.0 6.2.2). MASTER is clear in it while a bridge above does not
+	 * forward what the function sends, outside D0, and from bk_pci_function_detach until the function
+	 * is on a bus again: it must not reach memory then. Called with the function's lock held: it must
+	 * not call bk_pci_* on the same function, and must not wait for a dispatch. */
 	void (*command)(void *opaque, uint16_t command);
-	/* FLR, AF, D3hot to D0 without No_Soft_Reset, a reset of the bus or bk_pci_function_reset;
-	 * registers are reset already. */
+	/* FLR, AF, D3hot to D0 without No_Soft_Reset, a reset of the bus or bk_pci_function_reset.
+	 * Registers are reset already. No lock is held, and it may take as long as it needs: see
+	 * bk_pci_function_in_reset. It must not reset or destroy the same function. */
 	int (*reset)(void *opaque);
 	void *opaque;
 };
@@ -192,7 +194,7 @@ struct bk_pci_function_desc {
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err);
 
-/* Must be detached (-EBUSY), and the regions of bk_pci_msix_regions removed.
+/* Must be detached (-EBUSY), and the regions of bk_pci_msix_regions removed. Waits for a reset to end.
  * Never from a handler (-EDEADLK), never with its lock held. */
 int bk_pci_function_destroy(struct bk_pci_function *function);
 
@@ -231,8 +233,33 @@ int bk_pci_function_write(struct bk_pci_function *function, unsigned offset, uns
 /* The name it was created with; valid as long as the function. Any thread, any handler. */
 const char *bk_pci_function_name(const struct bk_pci_function *function);
 
-/* All registers to their reset values, then desc.reset. Any thread, no function lock held. */
+/*
+ * All registers to the values of a fresh card, then desc.reset, whose result it returns; the same for all
+ * that is below a bridge. It takes as long as desc.reset does. If another thread resets the function already,
+ * it waits for that and returns its result. Any thread, no function lock held, never from desc.reset.
+ *
+ * A guest resets a function in other ways, too. What registers keep over them: an FLR, an AF reset and D3hot
+ * to D0 leave what PCIe 6.6.2 lists (Max_Payload_Size, controls of the link, capabilities of the link and of
+ * virtual channels), and sticky registers; a reset of the bus or a disabled link leaves sticky registers
+ * (Advanced Error Reporting, Link Control 2, PME bits of a function that wakes from D3cold).
+ */
 int bk_pci_function_reset(struct bk_pci_function *function);
+
+/*
+ * Is the function in reset? It is while its desc.reset runs, or waits to be run: the functions of a bus are
+ * reset one after the other. No lock is held over desc.reset, so that all other calls work, on this function
+ * and on others. Meanwhile
+ * - config space of the function, bk_pci_function_read included, reads all ones, or a vendor id of 0x0001
+ *   where the guest enabled CRS Software Visibility in the root port above; writes are dropped;
+ * - nothing of it decodes, and it sends no interrupts;
+ * - desc.command and the interrupt callbacks are not called. What they missed is told when the reset ends.
+ *   Before desc.reset was called they were told that COMMAND is 0 and interrupts are off;
+ * - it may be detached and attached. bk_pci_function_destroy waits for the end of the reset.
+ *
+ * Whoever reads or writes the device behind the function, beside the registers here, should ask first: a host
+ * may block such an access until its own reset ends. Takes no lock. Any thread, any handler, any callback.
+ */
+bool bk_pci_function_in_reset(const struct bk_pci_function *function);
 
 /* Where a BAR (or BK_PCI_ROM) is now. */
 struct bk_pci_bar_state {
@@ -312,8 +339,9 @@ int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t v
  */
 int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset);
 
-/* Power management (PM 3.2). Outside D0 nothing decodes; from D3hot back in D0
- * registers are as programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
+/* Power management (PM 3.2). Outside D0 nothing decodes and nothing is sent: desc.command is told a COMMAND
+ * without MASTER, vectors are silent. D3hot leads to D0 only. From D3hot back in D0 registers are as
+ * programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
 int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset);
 
 /* MSI (PCI 3.0 6.8.1). vectors: 1, 2, 4, 8, 16 or 32. */
@@ -325,8 +353,9 @@ int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
 		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset);
 
-/* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers
- * take what a guest writes and keep it; Initiate FLR (where DEVCAP has it) is a reset. */
+/* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers take what a guest writes
+ * and keep it; Initiate FLR (where DEVCAP has it) is a reset. A root port with CRS Software Visibility in
+ * Root Capabilities lets the guest see that a function below is in reset (bk_pci_function_in_reset). */
 int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size);
 
 /*

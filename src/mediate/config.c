@@ -101,6 +101,9 @@ int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned widt
 		return r;
 	}
 	r = bk_pci_function_read(m->function, (unsigned)offset, width, value);
+	/* Nothing of the device is live, and the host may block who asks it. */
+	if (bk_pci_function_in_reset(m->function))
+		return r;
 	live = bk__load(m->live + offset, width);
 	bits = own(m, offset, width);
 	for (unsigned i = 0; i < width; i++)
@@ -139,6 +142,8 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
 		r = bk__mediate_config_write(m, offset, 4, value);
 		return r ? r : bk__mediate_config_write(m, offset + 4, 4, value >> 32);
 	}
+	if (bk_pci_function_in_reset(m->function))
+		return 0; /* nobody takes it */
 	r = bk_pci_function_write(m->function, (unsigned)offset, width, value);
 	/* By bytes: a neighbour of a byte that clears bits is none of the guest's business. */
 	clear = value & bk__load(m->w1c + offset, width);

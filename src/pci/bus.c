@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bridge.h"
+#include "express.h"
 #include "function.h"
 
 struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name)
@@ -20,7 +21,7 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 		return NULL;
 	bus->host = host;
 	bus->bridge = bridge;
-	atomic_init(&bus->forwards, !bridge);
+	atomic_init(&bus->way, bridge ? 0 : BK__PCI_WAY_FORWARDS);
 	snprintf(text, sizeof(text), "%s memory", name);
 	bus->memory = bk_space_create(domain, text, UINT64_MAX);
 	snprintf(text, sizeof(text), "%s io", name);
@@ -163,31 +164,23 @@ void bk__bus_lines(struct bk_pci_bus *bus)
 	}
 }
 
-void bk__bus_reset(struct bk_pci_bus *bus)
+static uint8_t way_of(const struct bk_pci_function *bridge)
 {
-	static struct bk_ratelimit limit;
+	const uint8_t above = bridge->bus ? atomic_load(&bridge->bus->way) : 0;
+	uint8_t way = 0;
 
-	for (unsigned i = 0; i < 256; i++) {
-		struct bk_pci_function *function = bus->functions[i];
-		int error;
-
-		if (!function)
-			continue;
-		pthread_mutex_lock(&function->lock);
-		error = bk__function_reset(function);
-		pthread_mutex_unlock(&function->lock);
-		if (error)
-			bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset with its bus: %s",
-				       function->name, strerror(-error));
-	}
+	if (above & BK__PCI_WAY_FORWARDS && bk__bridge_forwards(bridge))
+		way |= BK__PCI_WAY_FORWARDS;
+	if (above & BK__PCI_WAY_RETRY || bk__pci_express_shows_retry(bridge))
+		way |= BK__PCI_WAY_RETRY;
+	return way;
 }
 
 void bk__bus_forward(struct bk_pci_bus *bus)
 {
-	const struct bk_pci_function *bridge = bus->bridge;
-	bool forwards = bridge->bus && !bk__bus_stops(bridge) && bk__bridge_forwards(bridge);
+	const uint8_t way = way_of(bus->bridge);
 
-	if (atomic_exchange(&bus->forwards, forwards) == forwards)
+	if (atomic_exchange(&bus->way, way) == way)
 		return;
 	for (unsigned i = 0; i < 256; i++) {
 		struct bk_pci_function *function = bus->functions[i];
@@ -202,7 +195,13 @@ void bk__bus_forward(struct bk_pci_bus *bus)
 
 bool bk__bus_stops(const struct bk_pci_function *function)
 {
-	return function->bus && !atomic_load(&function->bus->forwards);
+	return function->bus ? !(atomic_load(&function->bus->way) & BK__PCI_WAY_FORWARDS)
+			     : function->detached;
+}
+
+bool bk__bus_shows_retry(const struct bk_pci_function *function)
+{
+	return function->bus && atomic_load(&function->bus->way) & BK__PCI_WAY_RETRY;
 }
 
 /* All that a guest sees of the function appears in one update. Both locks. */
@@ -287,6 +286,7 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 		forget(function);
 		goto out;
 	}
+	function->detached = false;
 	bus->functions[devfn] = function;
 	atomic_fetch_add(&bus->in_slot[devfn >> 3], 1);
 	bk__intx_move(function, line_of(function));
@@ -322,6 +322,7 @@ void bk_pci_function_detach(struct bk_pci_function *function)
 			bus->functions[function->devfn] = NULL;
 			atomic_fetch_sub(&bus->in_slot[function->devfn >> 3], 1);
 			forget(function);
+			function->detached = true;
 			bk__function_upstream(function);
 			if (function->secondary)
 				bk__bus_lines(function->secondary);

@@ -18,7 +18,7 @@ struct bk_pci_bus {
 	/* Config spaces of this bus and of those below, at bus number << 20. A bridge's bus numbers
 	 * are one more window of it, through which its parent shows this. */
 	struct bk_space *buses;
-	_Atomic bool forwards;                  /* memory writes from here get to the host: see below */
+	_Atomic uint8_t way;                    /* to the host, of BK__PCI_WAY_* */
 	_Atomic uint8_t in_slot[32];            /* how many functions are attached there */
 	struct bk_pci_function *functions[256]; /* host's lock */
 };
@@ -40,19 +40,25 @@ int bk__bus_filter(struct bk_pci_bus *bus, unsigned show);
 
 bool bk__bus_empty(const struct bk_pci_bus *bus); /* host's lock */
 
-/* All functions on it and below: reset, and on the lines that they now are on. Host's lock, and
- * the lock of the bridge above. */
-void bk__bus_reset(struct bk_pci_bus *bus);
+/* All functions on it and below are on the lines that they now are on. Host's lock, and the lock of the
+ * bridge above. */
 void bk__bus_lines(struct bk_pci_bus *bus);
 
-/*
- * The bridge above forwards what comes from the bus, or stops, as its registers and those above it say
- * (PCI-to-PCI Bridge 1.2, 3.2.4.3, Bus Master): those below are told. Host's lock, and the bridge's.
- */
+/* What the bridges between a bus and the host do, as their registers say. */
+enum {
+	BK__PCI_WAY_FORWARDS = 1, /* memory writes from there (PCI-to-PCI Bridge 1.2, 3.2.4.3, Bus Master) */
+	BK__PCI_WAY_RETRY = 2,    /* tell the guest that a function is not ready (PCIe 2.3.2) */
+};
+
+/* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,
+ * and the bridge's. */
 void bk__bus_forward(struct bk_pci_bus *bus);
 
-/* Does a bridge above stop what the function sends? Function's lock. */
+/* Does a bridge above stop what the function sends, or is it off its bus? Function's lock. */
 bool bk__bus_stops(const struct bk_pci_function *function);
+
+/* Does a port above show that it is not ready? Function's lock. */
+bool bk__bus_shows_retry(const struct bk_pci_function *function);
 
 struct bk_pci_host {
 	struct bk_pci_host_desc desc;

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* PCI Express capability (PCIe 7.5.3) and Advanced Features: what is writable, and what resets. */
+#include "express.h"
+
 #include <errno.h>
 
+#include "base/bytes.h"
 #include "cap.h"
 #include "function.h"
 
-/* Registers of the PCI Express capability. */
-enum {
-	CAPABILITIES = 0x02,
-	DEVICE_CAPABILITIES = 0x04,
-	DEVICE_CONTROL = 0x08,
-	SIZE = 0x3c,
-	SIZE_LEAST = 0x0c, /* of version 1, an integrated endpoint */
-};
+enum { SIZE_LEAST = 0x0c }; /* of version 1, an integrated endpoint */
 
 enum {
-	TYPE_ROOT_PORT = 4,
-	TYPE_EVENT_COLLECTOR = 10,
 	SLOT_IMPLEMENTED = 0x0100, /* in CAPABILITIES */
 	FLR_CAPABLE = 1 << 28,     /* in DEVICE_CAPABILITIES */
 	INITIATE_FLR = 0x8000,     /* in DEVICE_CONTROL; reads zero */
+	SHOW_RETRY = 0x0010,       /* in ROOT_CONTROL: CRS Software Visibility Enable, ... */
+	CAN_SHOW_RETRY = 0x0001,   /* ... which takes this in ROOT_CAPABILITIES */
 };
 
 /* Two-byte registers a guest may change, and the status bits it may clear. */
@@ -29,22 +25,21 @@ struct control {
 };
 
 static const struct control every_function[] = {
-	{ DEVICE_CONTROL, 0x7fff, 0 }, /* all but Initiate FLR */
-	{ 0x0a, 0, 0x004f },           /* Device Status: errors, emergency power reduction */
-	{ 0x10, 0xffdf, 0 },           /* Link Control: all but Retrain Link, which reads zero */
-	{ 0x12, 0, 0xc000 },           /* Link Status: bandwidth */
-	{ 0x28, 0xffff, 0 },           /* Device Control 2 */
-	{ 0x30, 0xffff, 0 },           /* Link Control 2 */
-	{ 0x32, 0, 0x0020 },           /* Link Status 2: equalization request */
+	{ BK__PCI_EXPRESS_DEVICE_CONTROL, 0x7fff, 0 }, /* all but Initiate FLR */
+	{ BK__PCI_EXPRESS_DEVICE_STATUS, 0, 0x004f },  /* errors, emergency power reduction */
+	{ BK__PCI_EXPRESS_LINK_CONTROL, 0xffdf, 0 },   /* all but Retrain Link, which reads zero */
+	{ BK__PCI_EXPRESS_LINK_STATUS, 0, 0xc000 },    /* bandwidth */
+	{ BK__PCI_EXPRESS_DEVICE_CONTROL_2, 0xffff, 0 }, { BK__PCI_EXPRESS_LINK_CONTROL_2, 0xffff, 0 },
+	{ BK__PCI_EXPRESS_LINK_STATUS_2, 0, 0x0020 }, /* equalization request */
 };
 static const struct control of_slots[] = {
-	{ 0x18, 0xffff, 0 }, /* Slot Control */
-	{ 0x1a, 0, 0x011f }, /* Slot Status: events */
-	{ 0x38, 0xffff, 0 }, /* Slot Control 2 */
+	{ BK__PCI_EXPRESS_SLOT_CONTROL, 0xffff, 0 },
+	{ BK__PCI_EXPRESS_SLOT_STATUS, 0, 0x011f }, /* events */
+	{ BK__PCI_EXPRESS_SLOT_CONTROL_2, 0xffff, 0 },
 };
 static const struct control of_roots[] = {
-	{ 0x1c, 0xffff, 0 }, /* Root Control */
-	{ 0x22, 0, 0x0001 }, /* Root Status: PME Status */
+	{ BK__PCI_EXPRESS_ROOT_CONTROL, 0xffff, 0 },
+	{ BK__PCI_EXPRESS_ROOT_STATUS + 2, 0, 0x0001 }, /* PME Status */
 };
 
 static void allow(struct bk_pci_function *function, const struct control *controls, size_t count,
@@ -58,27 +53,43 @@ static void allow(struct bk_pci_function *function, const struct control *contro
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+unsigned bk__pci_express_type(const struct bk_pci_function *function)
+{
+	return function->express ? bk__config_get(&function->config,
+						  function->express + BK__PCI_EXPRESS_CAPABILITIES, 1) >>
+					   4
+				 : BK__PCI_EXPRESS_NONE;
+}
+
+unsigned bk__pci_express_size(const struct bk_pci_function *function)
+{
+	for (unsigned i = 0; i < function->capability_count && function->express; i++)
+		if (function->capabilities[i].offset == function->express)
+			return function->capabilities[i].size;
+	return 0;
+}
+
 static int express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
 {
 	struct bk__config *config = &function->config;
 	unsigned capabilities, type;
 	int at;
 
-	if (size < SIZE_LEAST || size > SIZE || !bytes)
+	if (size < SIZE_LEAST || size > BK__PCI_EXPRESS_SIZE || !bytes)
 		return -EINVAL;
 	at = bk__capability_add(function, false, BK__CAP_EXPRESS, 0, offset, size, bytes, NULL, NULL);
 	if (at < 0)
 		return at;
 	function->express = (unsigned)at;
-	capabilities = (unsigned)bk__config_get(config, function->express + CAPABILITIES, 2);
-	type = capabilities >> 4 & 15;
-	bk__config_preset(config, function->express + DEVICE_CONTROL, 2,
-			  bk__config_get(config, function->express + DEVICE_CONTROL, 2) &
+	capabilities = (unsigned)bk__config_get(config, function->express + BK__PCI_EXPRESS_CAPABILITIES, 2);
+	type = bk__pci_express_type(function);
+	bk__config_preset(config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2,
+			  bk__config_get(config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2) &
 				  ~(uint64_t)INITIATE_FLR);
 	allow(function, every_function, COUNT(every_function), size);
 	if (capabilities & SLOT_IMPLEMENTED)
 		allow(function, of_slots, COUNT(of_slots), size);
-	if (type == TYPE_ROOT_PORT || type == TYPE_EVENT_COLLECTOR)
+	if (type == BK__PCI_EXPRESS_ROOT_PORT || type == BK__PCI_EXPRESS_EVENT_COLLECTOR)
 		allow(function, of_roots, COUNT(of_roots), size);
 	return at;
 }
@@ -99,12 +110,52 @@ static bool sets(unsigned at, uint8_t bit, unsigned offset, unsigned width, uint
 	return at >= offset && at < offset + width && value >> 8 * (at - offset) & bit;
 }
 
-bool bk__express_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-			      uint64_t value)
+bool bk__pci_express_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
+				  uint64_t value)
 {
 	return function->express &&
-	       sets(function->express + DEVICE_CONTROL + 1, INITIATE_FLR >> 8, offset, width, value) &&
-	       bk__config_get(&function->config, function->express + DEVICE_CAPABILITIES, 4) & FLR_CAPABLE;
+	       sets(function->express + BK__PCI_EXPRESS_DEVICE_CONTROL + 1, INITIATE_FLR >> 8, offset, width,
+		    value) &&
+	       bk__config_get(&function->config, function->express + BK__PCI_EXPRESS_DEVICE_CAPABILITIES, 4) &
+		       FLR_CAPABLE;
+}
+
+bool bk__pci_express_shows_retry(const struct bk_pci_function *port)
+{
+	const unsigned at = port->express;
+
+	return bk__pci_express_type(port) == BK__PCI_EXPRESS_ROOT_PORT &&
+	       bk__pci_express_size(port) >= BK__PCI_EXPRESS_ROOT_STATUS &&
+	       bk__config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CAPABILITIES, 1) & CAN_SHOW_RETRY &&
+	       bk__config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CONTROL, 1) & SHOW_RETRY;
+}
+
+/* Max_Payload_Size, and what belongs to the link; sticky is what chooses its speed, and tests it. */
+void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *before, bool sticky)
+{
+	static const struct {
+		unsigned offset;
+		uint16_t left;
+		bool sticky;
+	} registers[] = {
+		{ BK__PCI_EXPRESS_DEVICE_CONTROL, 0x00e0, false },
+		/* ASPM, Read Completion Boundary, Common Clock, Extended Synch, Clock Power Management,
+		 * Hardware Autonomous Width Disable */
+		{ BK__PCI_EXPRESS_LINK_CONTROL, 0x03cb, false },
+		{ BK__PCI_EXPRESS_LINK_CONTROL_2, 0xffff, true },
+		{ BK__PCI_EXPRESS_LINK_STATUS_2, 0x0020, false },
+	};
+	const unsigned size = bk__pci_express_size(function);
+
+	for (unsigned i = 0; i < COUNT(registers); i++) {
+		const unsigned at = function->express + registers[i].offset;
+		const uint64_t left = registers[i].left;
+
+		if (registers[i].offset + 2 <= size && (registers[i].sticky || !sticky))
+			bk__config_set(&function->config, at, 2,
+				       (bk__config_get(&function->config, at, 2) & ~left) |
+					       (bk__load(before + at, 2) & left));
+	}
 }
 
 /* Registers of Advanced Features. */

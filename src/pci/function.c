@@ -9,6 +9,8 @@
 
 #include "bar.h"
 #include "bus.h"
+#include "express.h"
+#include "reset.h"
 
 /* ---- Registers --------------------------------------------------------- */
 
@@ -16,13 +18,15 @@ void bk__function_upstream(struct bk_pci_function *function)
 {
 	uint16_t command = bk__command(function);
 
-	if (bk__bus_stops(function))
+	if (bk__bus_stops(function) || bk__pm_state(function) != 0)
 		command &= (uint16_t)~BK__COMMAND_MASTER;
-	bk__irq_settle(function);
-	if (command != function->command) {
-		function->command = command;
-		if (function->desc.command)
-			function->desc.command(function->desc.opaque, command);
+	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed)) {
+		bk__irq_settle(function);
+		if (command != function->command) {
+			function->command = command;
+			if (function->desc.command)
+				function->desc.command(function->desc.opaque, command);
+		}
 	}
 	if (function->secondary)
 		bk__bus_forward(function->secondary);
@@ -37,17 +41,6 @@ void bk__function_settle(struct bk_pci_function *function)
 	bk__intx_settle(function);
 }
 
-int bk__function_reset(struct bk_pci_function *function)
-{
-	function->intx_level = false;
-	bk__config_reset(&function->config);
-	bk__irq_reset(function);
-	bk__function_settle(function);
-	if (function->secondary)
-		bk__bus_reset(function->secondary);
-	return function->desc.reset ? function->desc.reset(function->desc.opaque) : 0;
-}
-
 /* A bridge may have to reset what is below: who is there must not change meanwhile. */
 void bk__function_lock(struct bk_pci_function *function)
 {
@@ -58,9 +51,18 @@ void bk__function_lock(struct bk_pci_function *function)
 
 void bk__function_unlock(struct bk_pci_function *function)
 {
-	pthread_mutex_unlock(&function->lock);
-	if (function->secondary)
-		pthread_mutex_unlock(&function->secondary->host->lock);
+	struct bk_pci_bus *below = function->secondary;
+
+	pthread_mutex_unlock(&function->lock); /* it may be gone from then on */
+	if (below)
+		pthread_mutex_unlock(&below->host->lock);
+}
+
+/* What is read while the function is in reset: nobody answers, or, if the guest asked for that, a vendor id
+ * that says "not yet" (PCIe 2.3.2). */
+static uint64_t not_ready(const struct bk_pci_function *function, uint64_t offset, unsigned width)
+{
+	return offset == 0 && width >= 2 && bk__bus_shows_retry(function) ? ~UINT64_C(0xfffe) : UINT64_MAX;
 }
 
 static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
@@ -69,34 +71,42 @@ static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_
 
 	*value = 0;
 	pthread_mutex_lock(&function->lock);
-	for (unsigned i = 0; i < width; i++)
-		*value |= (uint64_t)bk__function_byte(function, (unsigned)offset + i) << 8 * i;
+	if (atomic_load_explicit(&function->in_reset, memory_order_relaxed))
+		*value = not_ready(function, offset, width) & UINT64_MAX >> (64 - 8 * width);
+	else
+		for (unsigned i = 0; i < width; i++)
+			*value |= (uint64_t)bk__function_byte(function, (unsigned)offset + i) << 8 * i;
 	pthread_mutex_unlock(&function->lock);
 	return 0;
+}
+
+/* The function's lock. Who is to be reset by the write is on the list afterwards. */
+static void write_locked(struct bk_pci_function *function, unsigned at, unsigned width, uint64_t value,
+			 struct bk__pci_resets *list)
+{
+	const unsigned old_state = bk__pm_state(function);
+	const bool resets = function->secondary && bk__bridge_resets(function);
+
+	bk__config_write(&function->config, at, width, value);
+	if (bk__pci_express_starts_reset(function, at, width, value) ||
+	    bk__af_starts_reset(function, at, width, value) || bk__pm_written(function, old_state))
+		bk__pci_reset_begin(function, BK__PCI_RESET_FUNCTION, list);
+	else
+		bk__function_settle(function);
+	if (function->secondary && !resets && bk__bridge_resets(function))
+		bk__pci_reset_bus(function->secondary, BK__PCI_RESET_BUS, list);
 }
 
 static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk_pci_function *function = opaque;
-	unsigned at = (unsigned)offset, old_state;
-	bool resets;
-	int error = 0;
+	struct bk__pci_resets list = { 0 };
 
 	bk__function_lock(function);
-	old_state = bk__pm_state(function);
-	resets = function->secondary && bk__bridge_resets(function);
-	bk__config_write(&function->config, at, width, value);
-	if (bk__express_starts_reset(function, at, width, value) ||
-	    bk__af_starts_reset(function, at, width, value))
-		error = bk__function_reset(function);
-	else if (bk__pm_written(function, old_state))
-		error = bk__function_reset(function);
-	else
-		bk__function_settle(function);
-	if (function->secondary && !resets && bk__bridge_resets(function))
-		bk__bus_reset(function->secondary);
+	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed))
+		write_locked(function, (unsigned)offset, width, value, &list);
 	bk__function_unlock(function);
-	return error;
+	return list.first ? bk__pci_reset_end(&list, function) : 0;
 }
 
 static const struct bk_region_ops registers_ops = { .read = registers_read, .write = registers_write };
@@ -157,6 +167,7 @@ static void free_function(struct bk_pci_function *function)
 		atomic_fetch_sub(&function->secondary->host->bridges, 1);
 		bk__bus_destroy(function->secondary);
 	}
+	pthread_cond_destroy(&function->reset_ended);
 	pthread_mutex_destroy(&function->lock);
 	free(function->msix.table);
 	free(function->capabilities);
@@ -211,6 +222,7 @@ int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
 	if (!created)
 		return bk_fail(err, ENOMEM, "%s: out of memory", named.name);
 	pthread_mutex_init(&created->lock, NULL);
+	pthread_cond_init(&created->reset_ended, NULL);
 	created->domain = domain;
 	created->desc = named;
 	created->desc.name = created->name = strdup(named.name);
@@ -254,6 +266,8 @@ int bk_pci_function_destroy(struct bk_pci_function *function)
 	/* Waiting also tells a handler that it must not. What is done stays done for a second try. */
 	if (!error)
 		error = bk_domain_synchronize(function->domain);
+	if (!error)
+		bk__pci_reset_wait(function);
 	if (!error && function->secondary) {
 		struct bk_pci_host *host = function->secondary->host;
 
@@ -300,16 +314,6 @@ const char *bk_pci_function_name(const struct bk_pci_function *function)
 	return function->name;
 }
 
-int bk_pci_function_reset(struct bk_pci_function *function)
-{
-	int error;
-
-	bk__function_lock(function);
-	error = bk__function_reset(function);
-	bk__function_unlock(function);
-	return error;
-}
-
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state)
 {
 	const struct bk_pci_bar *bar = bk__function_bar(function, index);
@@ -331,9 +335,11 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
 
 	if (offset > config->size || count > config->size - offset)
 		return -EINVAL;
-	if (function->bus)
-		return -EBUSY;
 	bk__function_lock(function);
+	if (function->bus) {
+		bk__function_unlock(function);
+		return -EBUSY;
+	}
 	for (size_t i = 0; i < count; i++) {
 		unsigned at = offset + (unsigned)i;
 

@@ -10,6 +10,7 @@
 #define BARKEEP_PCI_FUNCTION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <barkeep/pci.h>
 
@@ -51,6 +52,14 @@ struct bk_pci_function {
 	struct bk__msix msix;
 	struct bk__irq irq;
 	struct bk__slot slot;
+
+	/* Its owner resets it: written with the function's lock held, read by anybody. Meanwhile registers
+	 * take nothing and show nothing, and the owner is told nothing. */
+	_Atomic bool in_reset;
+	struct bk_pci_function *next_reset;
+	pthread_cond_t reset_ended;
+	int reset_result;
+	bool detached; /* taken off a bus: nothing that it sends gets anywhere until it is on one again */
 
 	int line;           /* of the host, -1: none */
 	bool intx_level;    /* as the device says */
@@ -107,18 +116,16 @@ void bk__function_settle(struct bk_pci_function *function);
 /* That part of it which depends on whether bridges above forward what the function sends. */
 void bk__function_upstream(struct bk_pci_function *function);
 
-/* Registers to their reset values and settled, the owner's reset, and all that is below a bridge. */
-int bk__function_reset(struct bk_pci_function *function);
-
 /* D0 to D3 (PM 3.2.4); 0 without the capability. */
 unsigned bk__pm_state(const struct bk_pci_function *function);
 
 /* After a write. True if it took the function from D3hot to D0 and resets it by that. */
 bool bk__pm_written(struct bk_pci_function *function, unsigned old_state);
 
+/* What wakes the function stays over a reset: back from `before`, which is all of config space as it was. */
+void bk__pm_keep(struct bk_pci_function *function, const uint8_t *before);
+
 /* Does a write of these bytes start a reset? */
-bool bk__express_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-			      uint64_t value);
 bool bk__af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
 			 uint64_t value);
 

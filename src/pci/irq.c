@@ -40,12 +40,16 @@ static void keep(struct bk_pci_function *function, unsigned vector, bool pending
 			(function->msi.pending & ~(UINT32_C(1) << vector)) | (uint32_t)pending << vector;
 }
 
-/* A message is a memory write: only a bus master in D0 may make one (PCIe 7.5.1.1.3, PM 5.4.1), and the
- * bridges above have to forward it. */
+/* Outside D0 nothing is sent (PM 5.4.1), and the bridges above have to forward what is. */
+static bool is_stopped(const struct bk_pci_function *function)
+{
+	return bk__bus_stops(function) || bk__pm_state(function) != 0;
+}
+
+/* A message is a memory write: only a bus master may make one (PCIe 7.5.1.1.3). */
 static bool can_send(const struct bk_pci_function *function)
 {
-	return function->bus && !bk__bus_stops(function) && (bk__command(function) & BK__COMMAND_MASTER) &&
-	       bk__pm_state(function) == 0;
+	return function->bus && !is_stopped(function) && (bk__command(function) & BK__COMMAND_MASTER);
 }
 
 static void send(struct bk_pci_function *function, const struct bk_pci_message *message)
@@ -71,7 +75,7 @@ void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bo
 	struct bk__irq *irq = &function->irq;
 	struct bk_pci_message what;
 	bool was = bk__bit(irq->live, vector);
-	bool live = message(function, vector, &what) && !bk__bus_stops(function);
+	bool live = message(function, vector, &what) && !is_stopped(function);
 
 	bk__bit_set(irq->live, vector, live);
 	if (irq->ops) {
@@ -92,7 +96,7 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	unsigned vectors = msix ? msix : msi;
 	struct bk__irq_registers seen = { 0 };
 	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, changed;
-	bool sends = can_send(function), stopped = bk__bus_stops(function);
+	bool sends = can_send(function), stopped = is_stopped(function);
 
 	if (mode == BK_PCI_IRQ_MSIX)
 		bk__msix_registers(function, &seen);

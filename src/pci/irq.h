@@ -40,7 +40,8 @@ struct bk__irq {
 	enum bk_pci_irq_mode mode;
 	unsigned vectors;
 	struct bk__irq_registers seen;
-	bool sends, stopped; /* as last settled: it may send what is pending; a bridge does not let it */
+	bool sends, stopped; /* as last settled: it may send what is pending; a bridge or its power state does
+				not let it */
 	uint64_t live[BK__MSIX_VECTORS / 64]; /* vectors that may send */
 	bool intx_masked;
 };

@@ -269,7 +269,6 @@ void bk__map_settle(struct bk_pci_function *function)
 
 	if (!function->bus)
 		return;
-	memcpy(before, function->shows, sizeof(before));
 	for (unsigned i = 0; i < BK__SHOWS && !error; i++) {
 		struct bk__show *show = &function->shows[i];
 		struct bk__place wanted;
@@ -284,8 +283,10 @@ void bk__map_settle(struct bk_pci_function *function)
 		if (wanted.on == show->now.on && wanted.first == show->now.first &&
 		    wanted.last == show->now.last)
 			continue;
-		if (!update)
+		if (!update) {
+			memcpy(before, function->shows, sizeof(before));
 			update = bk_update_begin(function->domain);
+		}
 		if (!update)
 			error = -ENOMEM;
 		else if (show->region)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Power management (PM 3.2): the state in PMCSR, which gates decoding. */
+#include "base/bytes.h"
 #include "cap.h"
 #include "function.h"
 
@@ -8,6 +9,7 @@ enum {
 	PMC_D1 = 0x0200,
 	PMC_D2 = 0x0400,
 	PMC_PME = 0xf800, /* states from which PME# can be asserted */
+	PMC_PME_D3COLD = 0x8000,
 };
 
 /* In PMCSR, at 4. */
@@ -48,6 +50,18 @@ unsigned bk__pm_state(const struct bk_pci_function *function)
 	return function->pm ? function->config.value[function->pm + 4] & STATE : 0;
 }
 
+/* What wakes it, if it can from D3cold, is sticky (PM 3.2.4). */
+void bk__pm_keep(struct bk_pci_function *function, const uint8_t *before)
+{
+	const unsigned at = function->pm + 4;
+
+	if (function->pm && bk__config_get(&function->config, function->pm + 2, 2) & PMC_PME_D3COLD)
+		bk__config_set(
+			&function->config, at, 2,
+			(bk__config_get(&function->config, at, 2) & ~(uint64_t)(PME_ENABLE | PME_STATUS)) |
+				(bk__load(before + at, 2) & (PME_ENABLE | PME_STATUS)));
+}
+
 bool bk__pm_written(struct bk_pci_function *function, unsigned old_state)
 {
 	unsigned state = bk__pm_state(function);
@@ -55,9 +69,11 @@ bool bk__pm_written(struct bk_pci_function *function, unsigned old_state)
 
 	if (state == old_state)
 		return false;
-	/* A state that is not supported is not entered, the write completes (PM 3.2.4). */
+	/* A state that is not supported is not entered, the write completes (PM 3.2.4). To a higher state it
+	 * goes by D0 alone, and so out of D3hot (PM 5.4, figure 5-1). */
 	pmc = (uint16_t)bk__config_get(&function->config, function->pm + 2, 2);
-	if ((state == 1 && !(pmc & PMC_D1)) || (state == 2 && !(pmc & PMC_D2))) {
+	if ((state == 1 && !(pmc & PMC_D1)) || (state == 2 && !(pmc & PMC_D2)) ||
+	    (state != 0 && state < old_state)) {
 		uint8_t *pmcsr = &function->config.value[function->pm + 4];
 
 		*pmcsr = (uint8_t)((*pmcsr & ~STATE) | old_state);

@@ -6,23 +6,10 @@
 
 #include "bridge.h"
 #include "bus.h"
+#include "express.h"
 #include "function.h"
 
-/* Registers of the PCI Express capability. */
 enum {
-	CAPABILITIES = 0x02,
-	LINK_CAPABILITIES = 0x0c,
-	LINK_CONTROL = 0x10,
-	LINK_STATUS = 0x12,
-	SLOT_CAPABILITIES = 0x14,
-	SLOT_CONTROL = 0x18,
-	SLOT_STATUS = 0x1a,
-	SIZE_LEAST = 0x1c,
-};
-
-enum {
-	TYPE_ROOT_PORT = 4,
-	TYPE_DOWNSTREAM_PORT = 6,
 	SLOT_IMPLEMENTED = 0x0100, /* in CAPABILITIES */
 	MESSAGE_NUMBER = 0x3e00,
 	LINK_ACTIVE_REPORTING = 1 << 20, /* in LINK_CAPABILITIES */
@@ -56,43 +43,36 @@ static void set(struct bk_pci_function *port, unsigned offset, unsigned value)
 	bk__config_set(&port->config, port->express + offset, 2, value);
 }
 
-/* Bytes of the PCI Express capability; 0: there is none. */
-static unsigned express_size(const struct bk_pci_function *function)
-{
-	for (unsigned i = 0; i < function->capability_count && function->express; i++)
-		if (function->capabilities[i].offset == function->express)
-			return function->capabilities[i].size;
-	return 0;
-}
-
 int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
 {
 	struct bk__config *config = &port->config;
 	const unsigned at = port->express;
 	unsigned capabilities, type;
 
-	if (express_size(port) < SIZE_LEAST || !port->secondary || number > NUMBER_MAX)
+	if (bk__pci_express_size(port) < BK__PCI_EXPRESS_ROOT_CONTROL || !port->secondary ||
+	    number > NUMBER_MAX)
 		return -EINVAL;
-	capabilities = get(port, CAPABILITIES);
-	type = capabilities >> 4 & 15;
-	if (type != TYPE_ROOT_PORT && type != TYPE_DOWNSTREAM_PORT)
+	capabilities = get(port, BK__PCI_EXPRESS_CAPABILITIES);
+	type = bk__pci_express_type(port);
+	if (type != BK__PCI_EXPRESS_ROOT_PORT && type != BK__PCI_EXPRESS_DOWNSTREAM_PORT)
 		return -EINVAL;
 	if (port->slot.there)
 		return -EEXIST;
 	if (port->bus)
 		return -EBUSY;
-	bk__config_preset(config, at + CAPABILITIES, 2,
+	bk__config_preset(config, at + BK__PCI_EXPRESS_CAPABILITIES, 2,
 			  (capabilities & ~(unsigned)MESSAGE_NUMBER) | SLOT_IMPLEMENTED);
-	bk__config_preset(config, at + LINK_CAPABILITIES, 4,
-			  bk__config_get(config, at + LINK_CAPABILITIES, 4) | LINK_ACTIVE_REPORTING);
-	bk__config_preset(config, at + SLOT_CAPABILITIES, 4,
+	bk__config_preset(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4,
+			  bk__config_get(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4) |
+				  LINK_ACTIVE_REPORTING);
+	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
 			  (uint64_t)number << NUMBER_SHIFT | NO_COMMAND_COMPLETED | HOT_PLUG_CAPABLE |
 				  HOT_PLUG_SURPRISE);
 	/* What is not there is read-only zero. */
-	bk__config_preset(config, at + SLOT_CONTROL, 4, 0);
-	bk__config_allow(config, at + SLOT_CONTROL, 2,
+	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 4, 0);
+	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
 			 PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
-	bk__config_allow(config, at + SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
+	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
 	port->slot = (struct bk__slot){ .there = true, .memory = ROOM, .prefetchable = ROOM };
 	return 0;
 }
@@ -111,7 +91,7 @@ int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t pre
 
 bool bk__slot_link_disabled(const struct bk_pci_function *port)
 {
-	return port->slot.there && (get(port, LINK_CONTROL) & LINK_DISABLE);
+	return port->slot.there && (get(port, BK__PCI_EXPRESS_LINK_CONTROL) & LINK_DISABLE);
 }
 
 /* What the link of the card and the port came to: the card knows, if it has one. */
@@ -120,8 +100,8 @@ static unsigned negotiated(struct bk_pci_function *card)
 	unsigned status = 0;
 
 	pthread_mutex_lock(&card->lock);
-	if (express_size(card) >= LINK_STATUS + 2)
-		status = get(card, LINK_STATUS) & LINK_SPEED_WIDTH;
+	if (bk__pci_express_size(card) >= BK__PCI_EXPRESS_LINK_STATUS + 2)
+		status = get(card, BK__PCI_EXPRESS_LINK_STATUS) & LINK_SPEED_WIDTH;
 	pthread_mutex_unlock(&card->lock);
 	return status ? status : LINK_SLOWEST;
 }
@@ -130,7 +110,8 @@ static unsigned negotiated(struct bk_pci_function *card)
  * becomes so. */
 static void signal_events(struct bk_pci_function *port)
 {
-	const unsigned status = get(port, SLOT_STATUS), control = get(port, SLOT_CONTROL);
+	const unsigned status = get(port, BK__PCI_EXPRESS_SLOT_STATUS),
+		       control = get(port, BK__PCI_EXPRESS_SLOT_CONTROL);
 	const bool presence = status & control & PRESENCE_CHANGED;
 	const bool link = (status & LINK_CHANGED) && (control & LINK_CHANGED_ENABLE);
 	const bool wanted = (control & INTERRUPT_ENABLE) && (presence || link);
@@ -162,10 +143,11 @@ void bk__slot_settle(struct bk_pci_function *port)
 		events |= LINK_CHANGED;
 	slot->present = present;
 	slot->link = link;
-	set(port, SLOT_STATUS,
-	    (get(port, SLOT_STATUS) & ~(unsigned)PRESENT) | events | (present ? PRESENT : 0u));
-	set(port, LINK_STATUS,
-	    (get(port, LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
+	set(port, BK__PCI_EXPRESS_SLOT_STATUS,
+	    (get(port, BK__PCI_EXPRESS_SLOT_STATUS) & ~(unsigned)PRESENT) | events |
+		    (present ? PRESENT : 0u));
+	set(port, BK__PCI_EXPRESS_LINK_STATUS,
+	    (get(port, BK__PCI_EXPRESS_LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
 		    (link ? LINK_ACTIVE | negotiated(card) : LINK_SLOWEST));
 	signal_events(port);
 }

@@ -288,6 +288,7 @@ void machine_attach(struct machine *m, unsigned f, int parent, uint8_t devfn)
 		machine_wrong(m, "an attach gave another result", (uint64_t)-error);
 	} else if (!error) {
 		reference->parent = parent;
+		reference->taken = false;
 		reference->devfn = devfn;
 	}
 }
@@ -296,6 +297,7 @@ void machine_detach(struct machine *m, unsigned f)
 {
 	bk_pci_function_detach(m->functions[f]);
 	m->registers.functions[f].parent = REG_NOWHERE;
+	m->registers.functions[f].taken = true;
 }
 
 void machine_finish(struct machine *m)
@@ -491,8 +493,8 @@ static void compare_registers(struct machine *m, unsigned f)
 	}
 	if (m->resets[f] != reference->resets)
 		machine_wrong(m, "the owner was told of another number of resets", f);
-	if (m->commands[f] !=
-	    ((reference->bytes[4] & (reg_passes(&m->registers, f) ? 0xff : 0xfb)) | reference->bytes[5] << 8))
+	if (m->commands[f] != ((reference->bytes[4] & (reg_masters(&m->registers, f) ? 0xff : 0xfb)) |
+			       reference->bytes[5] << 8))
 		machine_wrong(m, "the owner was told another COMMAND", f);
 	for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++) {
 		const struct reg_place *place = &m->registers.places[f][bar];

@@ -467,6 +467,12 @@ bool reg_passes(const struct registers *all, unsigned function)
 	return true;
 }
 
+bool reg_masters(const struct registers *all, unsigned function)
+{
+	return reg_passes(all, function) && !all->functions[function].taken &&
+	       !(all->functions[function].bytes[PMCSR] & 3);
+}
+
 void reg_send(struct registers *all)
 {
 	for (unsigned f = 0; f < REG_FUNCTIONS; f++) {

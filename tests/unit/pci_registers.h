@@ -45,6 +45,7 @@ struct reg_function {
 	bool msi, pending;       /* pending: its vector fired and could not be sent yet */
 	uint64_t sizes;          /* that BAR 0 may have; 0: it is not resizable */
 	int parent;
+	bool taken; /* off a bus; it never was on one otherwise, if it is nowhere */
 	uint8_t devfn;
 	uint8_t bytes[REG_BYTES];
 	unsigned resets; /* that its owner is told */
@@ -107,6 +108,9 @@ int reg_route(const struct registers *all, uint8_t bus, uint8_t devfn, unsigned 
 
 /* May the function's memory writes pass all bridges above? */
 bool reg_passes(const struct registers *all, unsigned function);
+
+/* May it make any, if its COMMAND says so? */
+bool reg_masters(const struct registers *all, unsigned function);
 
 /* Is one of them the other, or above it? */
 bool reg_contains(const struct registers *all, unsigned above, int below);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Resets, in two steps: registers at once, under the locks of who is reset; then what the owners do, which
+ * may take minutes, with no lock held.
+ */
+#ifndef BARKEEP_PCI_RESET_H
+#define BARKEEP_PCI_RESET_H
+
+#include <barkeep/pci.h>
+
+enum bk__pci_reset {
+	BK__PCI_RESET_POWER,    /* a fresh card: nothing is left */
+	BK__PCI_RESET_BUS,      /* of the bus or the link above: sticky registers are left */
+	BK__PCI_RESET_FUNCTION, /* FLR, AF, or D3hot to D0: also what belongs to the link */
+};
+
+/* The functions whose owners are still to be called. Zero-initialise it. */
+struct bk__pci_resets {
+	struct bk_pci_function *first, *last;
+};
+
+/*
+ * Registers to their reset values, and settled; what is below a bridge, too. Who has a reset of its own is in
+ * reset from now on and on the list. False: the function is in reset already, on another list. The function's
+ * lock, as bk__function_lock takes it.
+ */
+bool bk__pci_reset_begin(struct bk_pci_function *function, enum bk__pci_reset kind,
+			 struct bk__pci_resets *list);
+
+/* The same for all that is on a bus. Host's lock, and the lock of the bridge above. */
+void bk__pci_reset_bus(struct bk_pci_bus *bus, enum bk__pci_reset kind, struct bk__pci_resets *list);
+
+/* Calls the owners, and ends the resets. Returns what the owner of `asked` said; what others say is logged.
+ * No lock held. */
+int bk__pci_reset_end(struct bk__pci_resets *list, const struct bk_pci_function *asked);
+
+/* Waits until the function is not in reset. No lock held. */
+void bk__pci_reset_wait(struct bk_pci_function *function);
+
+#endif
