@@ -117,10 +117,15 @@ struct bk_device;
  * set_irqs: see enum bk_device_irq_action. `fds` has `count` entries or is
  *   NULL. TRIGGER with count 0 and NULL turns the whole index off; with a count
  *   and NULL it writes the eventfds that are set, as if the device had fired
- *   (-EINVAL while the index is off). Before the
- *   first TRIGGER of MSI or MSI-X the back reserves as many vectors as the
- *   index has, so that vectors may be set one by one later. The caller keeps
- *   its fds. One of INTX, MSI and MSIX is on at a time: turn one off first.
+ *   (-EINVAL while the index is off). Vectors
+ *   of MSI and MSI-X may be set one by one, in any order: the back asks the
+ *   host for vectors as they are set, and vectors without an eventfd cost
+ *   nothing. -ENOSPC: the host has not that many, and those that it has are
+ *   set. Setting one may make others fire once more, where the host can add
+ *   vectors only by turning all of them off and on again. The caller keeps its
+ *   fds, and closes one of MSI or MSI-X only after it was replaced or the index
+ *   was turned off. One of INTX, MSI and MSIX is on at a time: turn one off
+ *   first.
  * dma_map: -EEXIST on overlap. Devices that share one IOMMU address space
  *   accept an identical map once per device. -ENOMEM with a clear line when
  *   the memlock limit is in the way.

@@ -442,7 +442,9 @@ enum bk_pci_irq_mode {
  * mode: from now on interrupts are of this kind; for MSI and MSI-X `vectors`
  *   says how many, and all of them are silent until `vector` says otherwise.
  * vector: this vector sends `message` from now on; NULL: it is masked and must
- *   stay silent, what fires meanwhile is pending.
+ *   stay silent, what fires meanwhile is pending. Where several change at once
+ *   the highest is told first. A vector that was never told needs no vector of
+ *   the host.
  * pending: has this masked vector fired? For the PBA and MSI's pending bits.
  * intx_mask: COMMAND's Interrupt Disable is now this.
  */

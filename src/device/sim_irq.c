@@ -12,6 +12,8 @@
 
 #include "device/sim_parts.h"
 
+#define KEPT -2 /* in place of an eventfd: there is none, and the vector has fired */
+
 int bk__sim_irqs_open(struct sim *sim)
 {
 	struct sim_irqs *irqs = &sim->irqs;
@@ -66,9 +68,12 @@ void bk__sim_irqs_update(struct sim *sim)
 	signal_fd(irqs->fds[BK_DEVICE_INTX][0]);
 }
 
+/* As the host masks a vector of MSI-X that has no eventfd, the device keeps it. */
 static void fire(struct sim_irqs *irqs, unsigned index, unsigned vector)
 {
-	if (vector >= irqs->count[index] || !signal_fd(irqs->fds[index][vector]))
+	if (index == BK_DEVICE_MSIX && vector < irqs->count[index] && irqs->fds[index][vector] < 0)
+		irqs->fds[index][vector] = KEPT;
+	else if (vector >= irqs->count[index] || !signal_fd(irqs->fds[index][vector]))
 		irqs->lost++;
 }
 
@@ -270,8 +275,13 @@ static int trigger(struct sim *sim, unsigned index, unsigned start, unsigned cou
 		}
 	}
 	for (unsigned i = 0; i < count; i++) {
-		close_fd(&irqs->fds[index][start + i]);
-		irqs->fds[index][start + i] = own[i];
+		int *fd = &irqs->fds[index][start + i];
+		const bool kept = *fd == KEPT;
+
+		close_fd(fd);
+		*fd = kept && own[i] < 0 ? KEPT : own[i];
+		if (kept)
+			signal_fd(own[i]);
 	}
 	free(own);
 	irqs->on[index] = true;

@@ -90,7 +90,7 @@ struct sim_config {
 /* Interrupts. INTx is a level: pending, not disabled, not masked. MSI and MSI-X are edges. */
 struct sim_irqs {
 	unsigned count[BK_DEVICE_IRQS];
-	int *fds[BK_DEVICE_IRQS]; /* our own duplicates; -1: nobody is told */
+	int *fds[BK_DEVICE_IRQS]; /* our own duplicates; below 0: nobody is told */
 	bool on[BK_DEVICE_IRQS];
 	bool masked;      /* INTx */
 	uint64_t pending; /* bits raised and not acknowledged */

@@ -6,6 +6,15 @@
 #include "device/sysfs.h"
 #include "device/vfio_group.h"
 
+/* The vectors of the one of MSI and MSI-X that is on. */
+struct bk__vfio_messages {
+	int *fds; /* as the caller gave them, -1: none; NULL while both are off */
+	unsigned count;
+	unsigned taken; /* those below it can be set without asking the host for more */
+	unsigned most;  /* that the host was found to have */
+	bool told;      /* that the host has fewer than were asked for */
+};
+
 struct bk__vfio {
 	struct bk_device base; /* first: the interface hands it back */
 	struct bk__vfio_group *group;
@@ -28,6 +37,7 @@ struct bk__vfio {
 	pthread_mutex_t irq_lock;
 	unsigned irq_on;               /* which of INTX, MSI and MSIX is; BK_DEVICE_IRQS: none */
 	bool irq_told[BK_DEVICE_IRQS]; /* ERR and REQ: an eventfd is set */
+	struct bk__vfio_messages messages;
 
 	/* The part of a BAR that 8-byte accesses go through; `window` is NULL while there is none. */
 	pthread_mutex_t window_lock;
@@ -67,6 +77,22 @@ void bk__vfio_window_close(struct bk__vfio *vfio);
 int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 		      unsigned start, unsigned count, const int *fds);
 void bk__vfio_irqs_off(struct bk__vfio *vfio);
+
+/* VFIO_DEVICE_SET_IRQS: a negative errno, 0, or how many vectors the kernel could give. */
+int bk__vfio_irq_set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned start, unsigned count,
+		     const int *fds);
+
+/* ---- vfio_messages.c: under irq_lock, `index` is MSI or MSI-X ---- */
+
+/* Sets eventfds, with more vectors of the host where it takes them. -ENOSPC: some are not there. */
+int bk__vfio_messages_set(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count,
+			  const int *fds);
+
+/* Writes those that are set, as if the device had fired. */
+int bk__vfio_messages_fire(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count);
+
+/* After the kernel was told: forgets them. */
+void bk__vfio_messages_off(struct bk__vfio *vfio);
 
 /* ---- vfio_dma.c ---- */
 

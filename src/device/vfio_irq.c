@@ -3,10 +3,7 @@
  * Interrupts of a function as eventfds.
  *
  * The eventfds go to the kernel as they are, so that an interrupt reaches
- * whoever waits on them without passing through here. Kernels before 6.5 fix
- * the number of MSI and MSI-X vectors with the first call that enables them:
- * therefore all of them are reserved first, with nobody to tell, and then set
- * in whatever pieces the caller likes.
+ * whoever waits on them without passing through here.
  */
 #include "device/vfio.h"
 
@@ -16,9 +13,8 @@
 #include <sys/ioctl.h>
 #include <linux/vfio.h>
 
-/* Returns a negative errno, 0, or what the kernel answered: so many vectors it could give. */
-static int set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned start, unsigned count,
-	       const int *fds)
+int bk__vfio_irq_set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned start, unsigned count,
+		     const int *fds)
 {
 	size_t data = fds ? count * sizeof(int32_t) : 0;
 	struct vfio_irq_set *arg = calloc(1, sizeof(*arg) + data);
@@ -39,37 +35,38 @@ static int set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned s
 	return ret;
 }
 
+static bool is_message(unsigned index)
+{
+	return index == BK_DEVICE_MSI || index == BK_DEVICE_MSIX;
+}
+
 static int off(struct bk__vfio *vfio, unsigned index)
 {
-	int ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
+	int ret = bk__vfio_irq_set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
 
 	if (ret)
 		return ret;
 	vfio->irq_told[index] = false;
+	if (is_message(index))
+		bk__vfio_messages_off(vfio);
 	if (vfio->irq_on == index)
 		vfio->irq_on = BK_DEVICE_IRQS;
 	return 0;
 }
 
-static int reserve(struct bk__vfio *vfio, unsigned index)
+static int trigger_messages(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count,
+			    const int *fds)
 {
-	static struct bk_ratelimit limit; /* a guest can switch MSI on and off for ever */
-	unsigned count = vfio->irqs[index].count;
-	int *nobody = malloc(count * sizeof(*nobody));
+	const bool on = vfio->irq_on == index;
 	int ret;
 
-	if (!nobody)
-		return -ENOMEM;
-	for (unsigned i = 0; i < count; i++)
-		nobody[i] = -1;
-	ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, count, nobody);
-	free(nobody);
-	if (ret > 0) {
-		bk_log_limited(&limit, BK_LOG_ERROR,
-			       "%s: the host has only %d of %u interrupt vectors left for %s",
-			       vfio->base.name, ret, count, index == BK_DEVICE_MSI ? "MSI" : "MSI-X");
-		return -ENOSPC;
-	}
+	if (!fds)
+		return on ? bk__vfio_messages_fire(vfio, index, start, count) : -EINVAL;
+	ret = bk__vfio_messages_set(vfio, index, start, count, fds);
+	if (ret && !on && !vfio->messages.taken)
+		bk__vfio_messages_off(vfio); /* as it was */
+	else
+		vfio->irq_on = index;
 	return ret;
 }
 
@@ -79,16 +76,14 @@ static int trigger(struct bk__vfio *vfio, unsigned index, unsigned start, unsign
 	bool on = one_at_a_time ? vfio->irq_on == index : vfio->irq_told[index];
 	int ret;
 
-	if (!fds) /* the kernel writes the eventfds that are set */
-		return on ? set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, NULL) : -EINVAL;
-	if (one_at_a_time && !on && vfio->irq_on != BK_DEVICE_IRQS)
+	if (fds && one_at_a_time && !on && vfio->irq_on != BK_DEVICE_IRQS)
 		return -EBUSY;
-	if (index == BK_DEVICE_MSI || index == BK_DEVICE_MSIX) {
-		ret = on ? 0 : reserve(vfio, index);
-		if (ret)
-			return ret;
-	}
-	ret = set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, fds);
+	if (is_message(index))
+		return trigger_messages(vfio, index, start, count, fds);
+	if (!fds) /* the kernel writes the eventfds that are set */
+		return on ? bk__vfio_irq_set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, NULL)
+			  : -EINVAL;
+	ret = bk__vfio_irq_set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, fds);
 	if (ret) {
 		if (one_at_a_time && !on) /* as it was */
 			off(vfio, index);
@@ -110,7 +105,7 @@ static int mask(struct bk__vfio *vfio, unsigned index, uint32_t action, unsigned
 		return -EINVAL;
 	if (vfio->irq_on != index)
 		return -EINVAL;
-	return set(vfio, index, action, start, count, fds);
+	return bk__vfio_irq_set(vfio, index, action, start, count, fds);
 }
 
 int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,

@@ -2,10 +2,12 @@
 /*
  * Interrupts of a passed-through function: from the device to the guest without passing here.
  *
- * The device gets one eventfd a vector when MSI or MSI-X is switched on, and
- * keeps it. While the guest has the vector unmasked, the eventfd is joined to
- * a GSI of KVM; while it is masked it is not, and what the eventfd counts is
- * the pending bit.
+ * The device gets an eventfd for each message of MSI that the guest enables,
+ * and for each vector of MSI-X when the guest first unmasks it: what is not
+ * used costs neither a vector of the host nor a descriptor, and what it fires
+ * before is pending in the device. While the guest
+ * has the vector unmasked, the eventfd is joined to a GSI of KVM; while it is
+ * masked it is not, and what the eventfd counts is the pending bit.
  */
 #include "monitor/irq.h"
 
@@ -18,13 +20,14 @@
 
 #include "monitor/layout.h"
 
-#define VECTORS 2048 /* PCI 3.0 6.8.2: at most */
+#define MESSAGES 32   /* of MSI at most, PCI 3.0 6.8.1 */
+#define VECTORS  2048 /* of MSI-X, 6.8.2 */
 
 struct vector {
-	int fd;  /* -1: none could be made, it stays silent */
+	int fd;  /* -1: none so far */
 	int gsi; /* -1: none so far */
 	bool joined;
-	bool given; /* the device has it */
+	bool given; /* the device has its eventfd */
 };
 
 /* Changed with the function's lock held only. */
@@ -113,12 +116,14 @@ static int make_vectors(struct bk__irq *irq, unsigned count)
 	irq->count = count;
 	for (unsigned i = 0; i < count; i++)
 		irq->vectors[i] = (struct vector){ .fd = -1, .gsi = -1 };
-	for (unsigned i = 0; i < count; i++) {
-		irq->vectors[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (irq->vectors[i].fd < 0)
-			return -errno;
-	}
 	return 0;
+}
+
+static int make_fd(struct vector *vector)
+{
+	if (vector->fd < 0)
+		vector->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return vector->fd < 0 ? -errno : 0;
 }
 
 /* Interrupt Disable takes the function off the line (PCI 3.0 6.2.2): without the irqfd the line falls, and
@@ -149,6 +154,8 @@ static void switch_on_intx(struct bk__irq *irq)
 	if (irq->line < 0 || bk_device_irq(irq->device, BK_DEVICE_INTX, &info) || !info.count)
 		return;
 	error = make_vectors(irq, 1);
+	if (!error)
+		error = make_fd(irq->vectors);
 	if (!error) {
 		irq->resample = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (irq->resample < 0)
@@ -170,36 +177,50 @@ static void switch_on_intx(struct bk__irq *irq)
 	intx_connect(irq, !irq->intx_masked);
 }
 
+/* All that the guest enables: a device with fewer would send them as others. */
+static int give_messages(struct bk__irq *irq)
+{
+	int fds[MESSAGES], error = 0;
+
+	for (unsigned i = 0; i < irq->count && !error; i++) {
+		error = make_fd(&irq->vectors[i]);
+		fds[i] = irq->vectors[i].fd;
+	}
+	if (!error)
+		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSI, BK_DEVICE_IRQ_TRIGGER, 0, irq->count,
+					   fds);
+	if (error == -ENOSPC) /* the device has said so, and those that the host has are on */
+		error = 0;
+	for (unsigned i = 0; i < irq->count; i++)
+		irq->vectors[i].given = !error;
+	return error;
+}
+
 static void switch_on_vectors(struct bk__irq *irq, unsigned count)
 {
-	const unsigned index = device_index(irq->mode);
+	const unsigned most = irq->mode == BK_PCI_IRQ_MSI ? MESSAGES : VECTORS;
 	struct bk_device_irq info = { 0 };
-	int *fds = NULL, error;
+	int error;
 
 	/* The device may have fewer than the guest asked for, never the other way round. */
-	error = bk_device_irq(irq->device, index, &info);
+	error = bk_device_irq(irq->device, device_index(irq->mode), &info);
 	if (count > info.count)
 		count = info.count;
+	if (count > most)
+		count = most;
 	if (!error && count)
 		error = make_vectors(irq, count);
-	if (!error && count) {
-		fds = calloc(count, sizeof(*fds));
-		error = fds ? 0 : -ENOMEM;
-	}
-	if (error || !count) {
-		if (error)
-			complain(irq, "no MSI", error);
-		free(fds);
-		switch_off(irq);
+	if (!error && count && irq->mode == BK_PCI_IRQ_MSI)
+		error = give_messages(irq);
+	else if (!error && count) /* switched on, and all masked: drivers and firmware see to it */
+		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0, 1,
+					   &(int){ -1 });
+	if (error == -ENOSPC) /* later there may be some */
+		error = 0;
+	if (!error)
 		return;
-	}
-	for (unsigned i = 0; i < count; i++)
-		fds[i] = irq->vectors[i].fd;
-	error = bk_device_set_irqs(irq->device, index, BK_DEVICE_IRQ_TRIGGER, 0, count, fds);
-	/* Where the host has not that many, those that the guest unmasks may still do. */
-	for (unsigned i = 0; i < count; i++)
-		irq->vectors[i].given = error == 0;
-	free(fds);
+	complain(irq, irq->mode == BK_PCI_IRQ_MSI ? "no MSI" : "no MSI-X", error);
+	switch_off(irq);
 }
 
 static void on_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
@@ -211,14 +232,30 @@ static void on_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
 	if (mode == BK_PCI_IRQ_INTX)
 		switch_on_intx(irq);
 	else
-		switch_on_vectors(irq, vectors < VECTORS ? vectors : VECTORS);
+		switch_on_vectors(irq, vectors);
+}
+
+static int give(struct bk__irq *irq, unsigned index)
+{
+	struct vector *vector = &irq->vectors[index];
+	int error = vector->given ? 0 : make_fd(vector);
+
+	if (!error && !vector->given)
+		error = bk_device_set_irqs(irq->device, device_index(irq->mode), BK_DEVICE_IRQ_TRIGGER, index,
+					   1, &vector->fd);
+	if (!error) {
+		vector->given = true;
+		if (vector->gsi < 0)
+			vector->gsi = error = bk__gsi_take(irq->gsis);
+	}
+	return error < 0 ? error : 0;
 }
 
 static void on_vector(void *opaque, unsigned index, const struct bk_pci_message *message)
 {
 	struct bk__irq *irq = opaque;
 	struct vector *vector;
-	int error = 0;
+	int error;
 
 	if (irq->mode == BK_PCI_IRQ_INTX || index >= irq->count)
 		return;
@@ -227,15 +264,8 @@ static void on_vector(void *opaque, unsigned index, const struct bk_pci_message 
 		part(irq, vector);
 		return;
 	}
-	if (!vector->given)
-		error = bk_device_set_irqs(irq->device, device_index(irq->mode), BK_DEVICE_IRQ_TRIGGER, index,
-					   1, &vector->fd);
-	if (!error) {
-		vector->given = true;
-		if (vector->gsi < 0)
-			vector->gsi = error = bk__gsi_take(irq->gsis);
-	}
-	if (error >= 0)
+	error = give(irq, index);
+	if (!error)
 		error = bk__gsi_route(irq->gsis, (unsigned)vector->gsi, message);
 	if (error < 0)
 		complain(irq, "an interrupt stays silent", error);
@@ -248,7 +278,8 @@ static bool on_pending(void *opaque, unsigned index)
 	struct bk__irq *irq = opaque;
 	struct pollfd poll_fd = { .events = POLLIN };
 
-	if (irq->mode == BK_PCI_IRQ_INTX || index >= irq->count || irq->vectors[index].joined)
+	if (irq->mode == BK_PCI_IRQ_INTX || index >= irq->count || irq->vectors[index].joined ||
+	    irq->vectors[index].fd < 0)
 		return false;
 	poll_fd.fd = irq->vectors[index].fd;
 	return poll(&poll_fd, 1, 0) == 1;

@@ -117,8 +117,9 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	irq->seen = seen;
 	irq->sends = sends;
 	irq->stopped = stopped;
+	/* A host that cannot add vectors takes them all over for a higher one: let that be the first. */
 	for (unsigned i = 0; i < vectors; i++)
-		bk__irq_settle_vector(function, i, changed);
+		bk__irq_settle_vector(function, irq->ops ? vectors - 1 - i : i, changed);
 
 	if (fresh || masked != irq->intx_masked) {
 		irq->intx_masked = masked;

@@ -361,7 +361,8 @@ static struct {
 	int unmask;                       /* INTx's resample eventfd */
 	bool masked;
 	bool is_on[BK_DEVICE_IRQS];
-	bool few; /* refuses more than one vector at once */
+	bool few;  /* the host has no vectors left */
+	int first; /* the vector that was set first after this was made -1 */
 
 	struct bk_device_dma maps[4];
 	unsigned map_count;
@@ -384,8 +385,10 @@ static int pass_set_irqs(struct bk_device *device, unsigned index, enum bk_devic
 	if (action == BK_DEVICE_IRQ_TRIGGER) {
 		for (unsigned i = 0; i <= BK_DEVICE_MSIX && index <= BK_DEVICE_MSIX; i++)
 			assert_true(i == index || !pass.is_on[i]); /* one at a time */
-		if (pass.few && count > 1)
+		if (pass.few && index == BK_DEVICE_MSIX)
 			return -ENOSPC;
+		if (pass.first < 0)
+			pass.first = (int)start;
 		pass.is_on[index] = true;
 		for (unsigned i = 0; i < count; i++)
 			pass.fds[index][start + i] = fds[i];
@@ -557,16 +560,15 @@ static void msix_vectors_go_to_kvm_while_unmasked(void **state)
 	config_write(&irqs, MSIX_CAP + 2, 2, 0x8000);
 	assert_true(pass.is_on[BK_DEVICE_MSIX]);
 	assert_int_equal(kvm.joined_count, 0); /* all masked: INTx left, none came */
-	memcpy(fds, pass.fds[BK_DEVICE_MSIX], sizeof(fds));
-	for (unsigned i = 0; i < VECTORS; i++)
-		assert_true(fds[i] >= 0);
 
 	/* What fires while masked is pending, and seen in the PBA. */
+	message(&irqs, 1, 0xfee01000, 0x41);
+	table_write(&irqs, 1, 12, 0);
+	memcpy(fds, pass.fds[BK_DEVICE_MSIX], sizeof(fds));
+	table_write(&irqs, 1, 12, 1);
 	fire(fds[1]);
 	assert_true(pending(&irqs, 1));
 	assert_false(pending(&irqs, 0));
-
-	message(&irqs, 1, 0xfee01000, 0x41);
 	table_write(&irqs, 1, 12, 0);
 	assert_true(is_joined(fds[1], &first));
 	assert_true(routes_to(first, 0xfee01000, 0x41));
@@ -575,6 +577,7 @@ static void msix_vectors_go_to_kvm_while_unmasked(void **state)
 	/* Another vector is another number; the eventfds stay the ones that the device has. */
 	message(&irqs, 3, 0xfee02000, 0x42);
 	table_write(&irqs, 3, 12, 0);
+	fds[3] = pass.fds[BK_DEVICE_MSIX][3];
 	assert_true(is_joined(fds[3], &gsi));
 	assert_int_not_equal(gsi, first);
 	assert_true(routes_to(gsi, 0xfee02000, 0x42));
@@ -604,18 +607,54 @@ static void msix_vectors_go_to_kvm_while_unmasked(void **state)
 	close_irqs(&irqs);
 }
 
+static void vectors_are_asked_for_when_they_are_unmasked(void **state)
+{
+	struct irqs irqs;
+	int unused;
+
+	open_irqs(&irqs);
+	unused = eventfd(0, EFD_CLOEXEC);
+	close(unused);
+	config_write(&irqs, MSIX_CAP + 2, 2, 0xc000); /* as Linux does: on, all masked */
+	message(&irqs, 0, 0xfee01000, 0x40);
+	message(&irqs, 2, 0xfee01000, 0x42);
+	table_write(&irqs, 0, 12, 0);
+	table_write(&irqs, 2, 12, 0);
+	assert_true(pass.is_on[BK_DEVICE_MSIX]); /* the device is switched with the guest */
+	for (unsigned i = 0; i < VECTORS; i++)
+		assert_int_equal(pass.fds[BK_DEVICE_MSIX][i], -1);
+	assert_int_equal(kvm.route_count, 16 + 24);
+
+	/* The last of them first: where a host cannot add vectors, it is asked once. */
+	pass.first = -1;
+	config_write(&irqs, MSIX_CAP + 2, 2, 0x8000);
+	assert_int_equal(pass.first, 2);
+	assert_true(pass.fds[BK_DEVICE_MSIX][0] >= 0);
+	assert_int_equal(pass.fds[BK_DEVICE_MSIX][1], -1);
+	assert_true(pass.fds[BK_DEVICE_MSIX][2] >= 0);
+	assert_int_equal(pass.fds[BK_DEVICE_MSIX][3], -1);
+	assert_int_equal(kvm.joined_count, 2);
+	close_irqs(&irqs);
+	/* Every descriptor came back. */
+	assert_int_equal(eventfd(0, EFD_CLOEXEC), unused - 2);
+	close(unused - 2);
+}
+
 static void a_host_short_of_vectors_still_gives_those_in_use(void **state)
 {
 	struct irqs irqs;
 	unsigned gsi = 0;
 
 	open_irqs(&irqs);
-	pass.few = true;
+	pass.few = true; /* none at all, and later two */
 	config_write(&irqs, MSIX_CAP + 2, 2, 0x8000);
 	assert_false(pass.is_on[BK_DEVICE_MSIX]);
 	message(&irqs, 2, 0xfee01000, 0x41);
 	table_write(&irqs, 2, 12, 0);
-	assert_true(pass.fds[BK_DEVICE_MSIX][2] >= 0);
+	assert_int_equal(kvm.joined_count, 0);
+	pass.few = false;
+	table_write(&irqs, 2, 12, 1);
+	table_write(&irqs, 2, 12, 0);
 	assert_true(is_joined(pass.fds[BK_DEVICE_MSIX][2], &gsi));
 	close_irqs(&irqs);
 }
@@ -797,6 +836,7 @@ int main(void)
 		cmocka_unit_test(slot_numbers_are_recycled_and_may_run_out),
 		cmocka_unit_test(a_slot_whose_page_the_host_took_away_is_given_up),
 		cmocka_unit_test(msix_vectors_go_to_kvm_while_unmasked),
+		cmocka_unit_test(vectors_are_asked_for_when_they_are_unmasked),
 		cmocka_unit_test(a_host_short_of_vectors_still_gives_those_in_use),
 		cmocka_unit_test(the_pin_is_a_line_until_the_end_of_interrupt),
 		cmocka_unit_test(a_reset_of_the_chips_forgets_an_interrupt_in_service),

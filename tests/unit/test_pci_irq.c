@@ -397,7 +397,7 @@ static void owner_is_told_what_msi_registers_say(void **state)
 	config(world, at + 8, 2, 0x40);
 	assert_told("");
 	config(world, at + 2, 2, 0x11);
-	assert_told("msi 2;0=fee00000:40;1=fee00000:41;");
+	assert_told("msi 2;1=fee00000:41;0=fee00000:40;");
 	config(world, at + 12, 4, 2);
 	assert_told("1 off;");
 	fired = 7;
@@ -407,7 +407,7 @@ static void owner_is_told_what_msi_registers_say(void **state)
 	config(world, at + 12, 4, 0);
 	assert_told("1=fee00000:51;");
 	config(world, at + 2, 2, 0x21);
-	assert_told("msi 4;0=fee00000:50;1=fee00000:51;2=fee00000:52;3=fee00000:53;");
+	assert_told("msi 4;3=fee00000:53;2=fee00000:52;1=fee00000:51;0=fee00000:50;");
 	config(world, at + 2, 2, 0x20);
 	assert_told("intx 0;");
 	part_destroy(&part);
