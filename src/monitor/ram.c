@@ -9,8 +9,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE      UINT64_C(0x200000)
-#define HUGE_2MIB (21U << 26) /* MFD_HUGE_2MB of linux/memfd.h, which clashes with sys/mman.h */
+#include "monitor/host_memory.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define HUGE           UINT64_C(0x200000)
+#define POPULATE_PIECE (UINT64_C(256) << 20)
+#define HUGE_2MIB      (21U << 26) /* MFD_HUGE_2MB of linux/memfd.h, which clashes with sys/mman.h */
 
 /* Aligned to huge pages, so that KVM can map guest memory by them. */
 static void *map_aligned(int fd, uint64_t size)
@@ -48,6 +55,32 @@ static int fail_memory(struct bk_error *err, int error, uint64_t size, bool huge
 	return bk_fail(err, error, "guest RAM: no %" PRIu64 " MiB: %s", mib, strerror(error));
 }
 
+/*
+ * Takes all of it. The host must have it before: a host that runs short kills processes, and any but this one
+ * if the memory is no mapping of this one. Piece by piece, since others take memory at the same time.
+ */
+static int populate(struct bk__ram *ram, struct bk_error *err)
+{
+	struct bk_error why;
+
+	for (uint64_t done = 0, piece; done < ram->size; done += piece) {
+		const uint64_t left = ram->size - done;
+
+		piece = left < POPULATE_PIECE ? left : POPULATE_PIECE;
+		if (bk__monitor_host_memory_check("", left, &why))
+			return bk_fail(err, ENOMEM,
+				       "guest RAM: %" PRIu64 " MiB cannot be taken from the host at once: %s",
+				       ram->size >> 20, why.text);
+		if (!madvise((uint8_t *)ram->host + done, piece, MADV_POPULATE_WRITE))
+			continue;
+		/* Linux before 5.14 has it not; the memory is taken all the same. */
+		if (errno != EINVAL || fallocate(ram->fd, 0, (off_t)done, (off_t)piece))
+			return bk_fail(err, errno, "guest RAM: %" PRIu64 " of %" PRIu64 " MiB taken: %s",
+				       done >> 20, ram->size >> 20, strerror(errno));
+	}
+	return 0;
+}
+
 int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preallocate, struct bk_error *err)
 {
 	int error = 0;
@@ -64,8 +97,8 @@ int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preal
 		error = errno;
 	else
 		fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	if (!error && preallocate && fallocate(ram->fd, 0, 0, (off_t)size))
-		error = errno;
+	if (!error && preallocate && huge_pages && fallocate(ram->fd, 0, 0, (off_t)size))
+		error = errno; /* of those that the host has reserved: nobody else loses by it */
 	if (!error) {
 		ram->host = map_aligned(ram->fd, size);
 		if (ram->host == MAP_FAILED)
@@ -79,7 +112,10 @@ int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preal
 		madvise(ram->host, size, MADV_HUGEPAGE);
 	madvise(ram->host, size, MADV_DONTDUMP);
 	madvise(ram->host, size, MADV_DONTFORK);
-	return 0;
+	error = preallocate && !huge_pages ? populate(ram, err) : 0;
+	if (error)
+		bk__ram_close(ram);
+	return error;
 }
 
 void bk__ram_close(struct bk__ram *ram)
