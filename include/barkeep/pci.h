@@ -119,8 +119,8 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
  * as firmware would: largest first, naturally aligned, memory at least `page`
  * bytes apart from another BAR (so that each can be mapped), 64-bit
  * prefetchable ones above 4 GiB where there is such a window, nothing where
- * somebody else answers; then sets COMMAND.IO and MEM of functions that got
- * all, and of bridges with something behind. Windows of a hot-plug slot (bk_pci_slot_add)
+ * somebody else answers, nor in a window below 1 MiB, or of ports below 0x400 (legacy VGA); then sets
+ * COMMAND.IO and MEM of functions that got all, and of bridges with something behind. Windows of a hot-plug slot (bk_pci_slot_add)
  * have at least 2 MiB of memory, 2 MiB of prefetchable memory (or bk_pci_slot_room) and 4 KiB of I/O, as
  * Linux leaves by default, but only where all else fits as well; one line says if not. What does not fit
  * keeps address 0, and `report` (may be NULL) is called with a line for each: which BAR, how much room it

@@ -20,7 +20,16 @@ static uint64_t region_size(const struct sim *sim, unsigned index)
 {
 	if (index < BK_DEVICE_ROM)
 		return sim->bars[index].size;
-	return index == BK_DEVICE_ROM ? sim->rom_size : index == BK_DEVICE_CONFIG ? sim->config.size : 0;
+	switch (index) {
+	case BK_DEVICE_ROM:
+		return sim->rom_size;
+	case BK_DEVICE_CONFIG:
+		return sim->config.size;
+	case BK_DEVICE_VGA:
+		return sim->vga ? SIM_VGA_SIZE : 0;
+	default:
+		return 0;
+	}
 }
 
 static int sim_info(struct bk_device *device, struct bk_device_info *info)
@@ -93,19 +102,35 @@ static void reset_all(struct sim *sim)
 			bk__sim_bar_reset(&sim->bars[i]);
 }
 
+/* Of at most 4 bytes, aligned, so that it is inside a range or outside. NULL: there is none. */
+static uint8_t *vga_at(const struct sim *sim, uint64_t offset)
+{
+	if (offset >= SIM_VGA_MEMORY && offset - SIM_VGA_MEMORY < SIM_VGA_MEMORY_SIZE)
+		return sim->vga + (offset - SIM_VGA_MEMORY);
+	if (offset >= SIM_VGA_PORTS && offset - SIM_VGA_PORTS < SIM_VGA_PORTS_SIZE &&
+	    (offset & 0x3fc) != 0x3bc) /* a printer's */
+		return sim->vga + SIM_VGA_MEMORY_SIZE + (offset - SIM_VGA_PORTS);
+	return NULL;
+}
+
 /* One naturally aligned access. Locked. */
 static int access_one(struct sim *sim, unsigned region, uint64_t offset, uint8_t *data, unsigned width,
 		      bool write)
 {
 	struct sim_bar *bar = region < BK_DEVICE_ROM ? &sim->bars[region] : NULL;
+	uint8_t *vga = region == BK_DEVICE_VGA ? vga_at(sim, offset) : NULL;
 	bool reset = false;
 
+	if (region == BK_DEVICE_VGA && !vga)
+		return -EINVAL;
 	if (bar && !bk__sim_config_decodes(sim, bar))
 		return -EIO;
 	if (region == BK_DEVICE_CONFIG && write)
 		reset = bk__sim_config_write(sim, (unsigned)offset, data, width, false);
 	else if (region == BK_DEVICE_CONFIG)
 		bk__sim_config_read(sim, (unsigned)offset, data, width, false);
+	else if (vga)
+		memcpy(write ? vga : data, write ? data : vga, width);
 	else if (!bar)
 		memcpy(data, sim->rom + offset, width);
 	else if (write)
@@ -122,8 +147,8 @@ static int access_one(struct sim *sim, unsigned region, uint64_t offset, uint8_t
  */
 static unsigned widest(const struct sim *sim, unsigned region, uint64_t offset, size_t count)
 {
-	bool narrow =
-		region == BK_DEVICE_CONFIG || (region < BK_DEVICE_ROM && sim->bars[region].kind == SIM_IO);
+	bool narrow = region == BK_DEVICE_CONFIG || region == BK_DEVICE_VGA ||
+		      (region < BK_DEVICE_ROM && sim->bars[region].kind == SIM_IO);
 	unsigned width = narrow ? 4 : 8;
 
 	while (width > count || offset & (width - 1))
@@ -260,6 +285,7 @@ static void sim_close(struct bk_device *device)
 	bk__dma_table_free(&sim->dma);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim->rom);
+	free(sim->vga);
 	free(sim->file);
 	free(sim);
 }

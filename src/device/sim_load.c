@@ -353,7 +353,7 @@ struct top_fields {
 	const char *name;
 	uint64_t vendor, device, class_code, revision;
 	unsigned pin;
-	bool express, reset;
+	bool express, reset, vga;
 	const struct bk__yaml_node *subsystem, *bars, *capabilities, *extended, *rom;
 };
 
@@ -374,6 +374,7 @@ static const struct bk__yaml_field top_fields[] = {
 	{ "capabilities", BK__YAML_NODES_OF, AT(capabilities), false, 0, 48, NULL },
 	{ "extended", BK__YAML_NODES_OF, AT(extended), false, 0, 64, NULL },
 	{ "rom", BK__YAML_MAP_OF, AT(rom), false, 0, 0, NULL },
+	{ "vga", BK__YAML_BOOL, AT(vga), false, 0, 0, NULL },
 	{ 0 },
 };
 #undef AT
@@ -427,5 +428,10 @@ int bk__sim_load(struct sim *sim, const struct bk__yaml *yaml, struct bk_error *
 			r = bk__sim_bar_open(&sim->bars[i], yaml, err);
 	if (!r && top.rom)
 		r = load_rom(loader, top.rom);
+	if (!r && top.vga) {
+		sim->vga = calloc(1, SIM_VGA_MEMORY_SIZE + SIM_VGA_PORTS_SIZE);
+		if (!sim->vga)
+			r = bk__yaml_no_memory(yaml, err);
+	}
 	return r;
 }

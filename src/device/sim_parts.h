@@ -22,6 +22,13 @@
 #define SIM_DMA_MAPS   65535u
 #define SIM_CONFIG_MAX 4096u
 
+/* The legacy VGA ranges, where they are in VFIO's region. */
+#define SIM_VGA_SIZE        0xc0000u
+#define SIM_VGA_MEMORY      0xa0000u
+#define SIM_VGA_MEMORY_SIZE 0x20000u
+#define SIM_VGA_PORTS       0x3b0u
+#define SIM_VGA_PORTS_SIZE  0x30u
+
 enum sim_span_kind { SIM_REGISTER, SIM_MIRROR, SIM_MSIX_TABLE, SIM_MSIX_PBA };
 
 enum sim_register_access {
@@ -120,6 +127,7 @@ struct sim {
 	struct sim_irqs irqs;
 	uint8_t *rom;
 	uint64_t rom_size;
+	uint8_t *vga; /* the legacy VGA memory, then the ports from SIM_VGA_PORTS on; or NULL */
 	struct bk__dma_table dma;
 	uint64_t access_count, reset_count;
 	struct bk_ratelimit log_limit; /* of registers that log */

@@ -57,6 +57,8 @@ DefinitionBlock ("", "DSDT", 2, "BARKEP", "BARKEEP", 1)
 					0, 0x0000, 0x0CF7, 0, 0x0CF8)
 				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
 					0, 0x0D00, 0xFFFF, 0, 0xF300)
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable, ReadWrite,
+					0, 0xA0000, 0xBFFFF, 0, 0x20000)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
 					0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000)
 			})

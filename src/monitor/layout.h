@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define BK__VGA_FIRST    UINT64_C(0xa0000) /* legacy VGA memory, a window of the host bridge */
+#define BK__VGA_LAST     UINT64_C(0xbffff)
 #define BK__RAM_LOW_END  UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at most */
 #define BK__RAM_HIGH     UINT64_C(0x100000000)
 #define BK__MMIO32_FIRST UINT64_C(0xc0000000) /* window for 32-bit BARs */
@@ -20,12 +22,14 @@
 #define BK__MMIO64_ALIGN (UINT64_C(1) << 36) /* the 64-bit window starts at a multiple, above RAM */
 
 /* Ports. */
-#define BK__PORT_COM1    0x3f8  /* GSI 4 */
-#define BK__PORT_PM1_EVT 0x600  /* 4 bytes; GSI 9 is the SCI */
-#define BK__PORT_PM1_CNT 0x604  /* 2 bytes: SLP_TYP 5 with SLP_EN is power-off */
-#define BK__PORT_RESET   0x608  /* 1 byte: writing 1 resets */
-#define BK__PIO_FIRST    0x1000 /* window for I/O BARs */
-#define BK__PIO_LAST     0xffff
+#define BK__VGA_PORTS      0x3b0 /* to 0x3df, a window of the host bridge */
+#define BK__VGA_PORTS_LAST 0x3df
+#define BK__PORT_COM1      0x3f8  /* GSI 4 */
+#define BK__PORT_PM1_EVT   0x600  /* 4 bytes; GSI 9 is the SCI */
+#define BK__PORT_PM1_CNT   0x604  /* 2 bytes: SLP_TYP 5 with SLP_EN is power-off */
+#define BK__PORT_RESET     0x608  /* 1 byte: writing 1 resets */
+#define BK__PIO_FIRST      0x1000 /* window for I/O BARs */
+#define BK__PIO_LAST       0xffff
 
 #define BK__GSI_COM1  4
 #define BK__GSI_SCI   9

@@ -191,7 +191,10 @@ static int add_fixed(struct bk__platform *platform)
 				      &region);
 	}
 	if (!error)
-		error = add_ram(update, platform, "ram", 0, 0, ram->low_size);
+		error = add_ram(update, platform, "ram below 640 KiB", 0, 0, BK__VGA_FIRST);
+	if (!error)
+		error = add_ram(update, platform, "ram", BK__VGA_LAST + 1, BK__VGA_LAST + 1,
+				ram->low_size - (BK__VGA_LAST + 1));
 	if (!error)
 		error = add_ram(update, platform, "ram above 4 GiB", BK__RAM_HIGH, ram->low_size,
 				ram->size - ram->low_size);
@@ -226,8 +229,12 @@ static int create_host(struct bk__platform *platform, struct bk_error *err)
 		.windows = { { BK_PCI_WINDOW_MEMORY, config->memory, BK__MMIO32_FIRST, BK__MMIO32_LAST,
 			       BK__MMIO32_FIRST, PRIORITY_WINDOW },
 			     { BK_PCI_WINDOW_IO, config->ports, BK__PIO_FIRST, BK__PIO_LAST, BK__PIO_FIRST,
-			       PRIORITY_WINDOW } },
-		.window_count = 2,
+			       PRIORITY_WINDOW },
+			     { BK_PCI_WINDOW_MEMORY, config->memory, BK__VGA_FIRST, BK__VGA_LAST,
+			       BK__VGA_FIRST, PRIORITY_WINDOW },
+			     { BK_PCI_WINDOW_IO, config->ports, BK__VGA_PORTS, BK__VGA_PORTS_LAST,
+			       BK__VGA_PORTS, PRIORITY_WINDOW } },
+		.window_count = 4,
 		.ecam = config->memory,
 		.ecam_first = BK__ECAM_FIRST,
 		.ecam_priority = PRIORITY_ECAM,

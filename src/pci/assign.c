@@ -19,8 +19,10 @@
 #include "function.h"
 #include "ranges.h"
 
-#define BELOW_4G ((uint64_t)UINT32_MAX)
-#define ABOVE_4G (BELOW_4G + 1)
+#define BELOW_4G  ((uint64_t)UINT32_MAX)
+#define MIB       0x100000 /* below it, ... */
+#define ISA_PORTS 0x400    /* ... and below this, are the places of PCs before PCI */
+#define ABOVE_4G  (BELOW_4G + 1)
 
 enum {
 	LEAST_IO = 0x1000, /* below are the fixed ports of a PC */
@@ -88,6 +90,14 @@ static bool taken(void *opaque, const struct bk_flat *flat)
 	return !search->error;
 }
 
+/* What is there has its address from old, as VGA. */
+static bool is_legacy(const struct bk_pci_window *window)
+{
+	const uint64_t end = window->kind == BK_PCI_WINDOW_IO ? ISA_PORTS : MIB;
+
+	return window->bus_first < end && window->last - window->first < end - window->bus_first;
+}
+
 /* Everything in the windows where nobody answers now. */
 static int find_free(struct job *job)
 {
@@ -97,6 +107,8 @@ static int find_free(struct job *job)
 	for (unsigned i = 0; i < desc->window_count && !error; i++) {
 		const struct bk_pci_window *window = &desc->windows[i];
 
+		if (is_legacy(window))
+			continue;
 		error = bk__ranges_add(window->kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
 				       window->bus_first, window->bus_first + (window->last - window->first));
 	}
