@@ -41,6 +41,7 @@ struct bk_pci_function {
 	uint8_t devfn;
 	struct bk_region *in_bus; /* config space, in the bus's */
 	struct bk__show shows[BK__SHOWS];
+	uint32_t shown; /* bit n: shows[n] can be on */
 	struct bk_ratelimit map_limit;
 
 	struct bk__capability *capabilities; /* by offset */

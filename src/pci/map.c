@@ -177,17 +177,22 @@ static bool is_filter(const struct bk_pci_function *function, unsigned index)
 static int add(struct bk_pci_function *function, unsigned index, struct bk_update *update)
 {
 	struct bk__show *show = &function->shows[index];
+	uint32_t bit = UINT32_C(1) << index;
 	struct bk__shown what;
 	char text[128];
 	struct bk_region_desc desc = { .name = text, .kind = BK_REGION_NESTED };
 	int error = 0;
 
 	show->now = bk__map_wanted(function, index);
-	if (is_filter(function, index) && show->now.on)
-		error = bk__bus_filter(function->secondary, index);
+	if (is_filter(function, index)) {
+		function->shown |= bit;
+		if (show->now.on)
+			error = bk__bus_filter(function->secondary, index);
+	}
 	what = shown(function, index);
 	if (error || !what.below)
 		return error;
+	function->shown |= bit;
 	name(function, index, text, sizeof(text));
 	desc.first = show->now.first;
 	desc.last = show->now.last;
@@ -225,6 +230,7 @@ int bk__map_remove(struct bk_pci_function *function, struct bk_update *update)
 void bk__map_forget(struct bk_pci_function *function)
 {
 	memset(function->shows, 0, sizeof(function->shows));
+	function->shown = 0;
 }
 
 static int move(struct bk_update *update, struct bk_region *region, bool same, const struct bk__place *to)
@@ -269,13 +275,11 @@ void bk__map_settle(struct bk_pci_function *function)
 
 	if (!function->bus)
 		return;
-	for (unsigned i = 0; i < BK__SHOWS && !error; i++) {
+	for (uint32_t left = function->shown; left && !error; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
 		struct bk__show *show = &function->shows[i];
-		struct bk__place wanted;
+		struct bk__place wanted = bk__map_wanted(function, i);
 
-		if (!show->region && !is_filter(function, i))
-			continue;
-		wanted = bk__map_wanted(function, i);
 		if (!wanted.on) { /* what is off stays where it was */
 			wanted.first = show->now.first;
 			wanted.last = show->now.last;
