@@ -77,7 +77,8 @@ struct bk_pci_host_desc {
 	/* CF8/CFC (PCI 3.0 3.2.2.3.2) at those ports; not shown where NULL. Only 4
 	 * bytes at 0xcf8 are the address register: other accesses to 0xcf8-0xcfb
 	 * (0xcf9 resets a PC), and those to 0xcfc-0xcff while the enable bit is clear,
-	 * go to the same port of `ports_below`, if there is one. */
+	 * go to the same port of `ports_below`, if there is one. Both show the buses from bus_first to
+	 * bus_last; on others there is nobody. */
 	struct bk_space *ports;
 	struct bk_space *ports_below;
 
@@ -293,6 +294,9 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
  * aliases of its ports too, unless VGA 16-bit Decode is set. Messages from below
  * pass while Bus Master is set (3.2.4.3), and wait until then.
  *
+ * Config space from 0x100 on is reached through ports of PCI Express alone (a capability of
+ * bk_pci_express_add says what a bridge is): behind a PCIe-to-PCI or a conventional bridge it reads all ones.
+ *
  * All calls on functions are for bridges too. Config writes to a bridge hold
  * the host's lock: callbacks of it and of functions below it must not attach
  * or detach.
@@ -366,7 +370,7 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
  *
  * The card is whoever is attached below at device 0, function 0: Presence Detect State and Data Link
  * Layer Link Active follow, the latter unless Link Disable is set, which also resets and hides what
- * is below. Each change is latched as an event in Slot Status, and signalled as Slot Control says: by MSI
+ * is below. The link is as fast and as wide as the card's own, but not more than the port's. Each change is latched as an event in Slot Status, and signalled as Slot Control says: by MSI
  * or MSI-X vector 0, or by the pin. Of a card with more functions attach function 0 last, and detach it
  * first. bk_pci_host_assign leaves room below it.
  *

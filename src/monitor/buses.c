@@ -34,8 +34,12 @@
 #define EXPRESS_STATUS  0x12
 #define EXPRESS_LINK2   0x2c
 #define EXPRESS_TARGET  0x30
-#define ERROR_REPORTING 0x8000 /* role-based, as every device since PCIe 1.1 */
+#define ERROR_REPORTING 0x8000     /* role-based, as every device since PCIe 1.1 */
+#define EXPRESS_ROOT    0x1c       /* control, capabilities */
+#define ROOT_RETRY      0x00010000 /* CRS Software Visibility: a slow reset shows */
 #define LINK_BANDWIDTH  0x00200000
+#define FASTEST         6  /* 64 GT/s: cards show their own link, and no port may be below it */
+#define WIDEST          32 /* lanes */
 
 struct bk__buses {
 	struct bk_pci_host *host;
@@ -62,6 +66,8 @@ static int add_express(struct bk_pci_function *bridge, unsigned type, unsigned s
 	bk__store(bytes + EXPRESS_STATUS, 2, 0x11);
 	bk__store(bytes + EXPRESS_LINK2, 4, (2u << speed) - 2);
 	bk__store(bytes + EXPRESS_TARGET, 2, speed);
+	if (type == TYPE_ROOT_PORT)
+		bk__store(bytes + EXPRESS_ROOT, 4, ROOT_RETRY);
 	at = bk_pci_express_add(bridge, 0, bytes, sizeof(bytes));
 	return at < 0 ? at : 0;
 }
@@ -91,7 +97,7 @@ static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bri
 	if (at >= 0 && kind == BK__BUS_PORT)
 		at = bk_pci_msi_add(bridge, 0, 1, true, false);
 	if (at >= 0 && kind == BK__BUS_PORT) {
-		at = add_express(bridge, TYPE_ROOT_PORT, 4, 16, buses->ports + 1);
+		at = add_express(bridge, TYPE_ROOT_PORT, FASTEST, WIDEST, buses->ports + 1);
 		if (!at)
 			at = add_slot(buses, bridge, config);
 	} else if (at >= 0 && express) {

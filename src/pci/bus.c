@@ -21,7 +21,7 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 		return NULL;
 	bus->host = host;
 	bus->bridge = bridge;
-	atomic_init(&bus->way, bridge ? 0 : BK__PCI_WAY_FORWARDS);
+	atomic_init(&bus->way, bridge ? 0 : BK__PCI_WAY_FORWARDS | BK__PCI_WAY_EXTENDED);
 	snprintf(text, sizeof(text), "%s memory", name);
 	bus->memory = bk_space_create(domain, text, UINT64_MAX);
 	snprintf(text, sizeof(text), "%s io", name);
@@ -164,15 +164,49 @@ void bk__bus_lines(struct bk_pci_bus *bus)
 	}
 }
 
+/* How much of its config space shows on the bus: a conventional bus has no more addresses than 256 bytes need
+ * (PCIe to PCI/PCI-X Bridge 1.0, 1.3.3). */
+static unsigned config_size(const struct bk_pci_function *function)
+{
+	return atomic_load(&function->bus->way) & BK__PCI_WAY_EXTENDED ? function->config.size : BK__EXTENDED;
+}
+
+/* The same, after the way changed. */
+static void show_config(struct bk_pci_function *function)
+{
+	const uint64_t first = (uint64_t)function->devfn << BK__DEVFN_SHIFT;
+	const unsigned size = config_size(function);
+	struct bk_update *update;
+	int error = -ENOMEM;
+
+	if (size == function->config_shown)
+		return;
+	update = bk_update_begin(function->domain);
+	if (update)
+		error = bk_update_move(update, function->in_bus, first, first + size - 1);
+	if (!error)
+		error = bk_update_commit(update);
+	else if (update)
+		bk_update_drop(update);
+	if (!error)
+		function->config_shown = size;
+	else
+		bk_log_limited(&function->map_limit, BK_LOG_ERROR,
+			       "%s: as much of config space shows as before: %s", function->name,
+			       strerror(-error));
+}
+
 static uint8_t way_of(const struct bk_pci_function *bridge)
 {
-	const uint8_t above = bridge->bus ? atomic_load(&bridge->bus->way) : 0;
+	const uint8_t above = bridge->bus ? atomic_load(&bridge->bus->way) : BK__PCI_WAY_EXTENDED;
 	uint8_t way = 0;
 
 	if (above & BK__PCI_WAY_FORWARDS && bk__bridge_forwards(bridge))
 		way |= BK__PCI_WAY_FORWARDS;
 	if (above & BK__PCI_WAY_RETRY || bk__pci_express_shows_retry(bridge))
 		way |= BK__PCI_WAY_RETRY;
+	if (above & BK__PCI_WAY_EXTENDED && bk__pci_express_is_port(bridge))
+		way |= BK__PCI_WAY_EXTENDED;
 	return way;
 }
 
@@ -188,6 +222,7 @@ void bk__bus_forward(struct bk_pci_bus *bus)
 		if (!function)
 			continue;
 		pthread_mutex_lock(&function->lock);
+		show_config(function);
 		bk__function_upstream(function);
 		pthread_mutex_unlock(&function->lock);
 	}
@@ -210,7 +245,7 @@ static int show(struct bk_pci_function *function)
 	struct bk_region_desc config = {
 		.name = function->name,
 		.first = (uint64_t)function->devfn << BK__DEVFN_SHIFT,
-		.last = ((uint64_t)function->devfn << BK__DEVFN_SHIFT) + function->config.size - 1,
+		.last = ((uint64_t)function->devfn << BK__DEVFN_SHIFT) + config_size(function) - 1,
 		.rank = function->devfn,
 		.kind = BK_REGION_NESTED,
 		.nested = function->space,
@@ -220,6 +255,7 @@ static int show(struct bk_pci_function *function)
 
 	if (!update)
 		return -ENOMEM;
+	function->config_shown = config_size(function);
 	error = bk_update_add(update, function->bus->config, &config, &function->in_bus);
 	if (!error)
 		error = bk__map_add(function, update);

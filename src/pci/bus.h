@@ -48,6 +48,7 @@ void bk__bus_lines(struct bk_pci_bus *bus);
 enum {
 	BK__PCI_WAY_FORWARDS = 1, /* memory writes from there (PCI-to-PCI Bridge 1.2, 3.2.4.3, Bus Master) */
 	BK__PCI_WAY_RETRY = 2,    /* tell the guest that a function is not ready (PCIe 2.3.2) */
+	BK__PCI_WAY_EXTENDED = 4, /* let config space from 0x100 on through: all of them are ports */
 };
 
 /* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/bytes.h"
+#include "bus.h"
 #include "cap.h"
 #include "function.h"
 
@@ -61,6 +62,19 @@ unsigned bk__pci_express_type(const struct bk_pci_function *function)
 				 : BK__PCI_EXPRESS_NONE;
 }
 
+bool bk__pci_express_is_port(const struct bk_pci_function *bridge)
+{
+	switch (bk__pci_express_type(bridge)) {
+	case BK__PCI_EXPRESS_ROOT_PORT:
+	case BK__PCI_EXPRESS_UPSTREAM_PORT:
+	case BK__PCI_EXPRESS_DOWNSTREAM_PORT:
+	case BK__PCI_EXPRESS_FROM_PCI:
+		return true;
+	default:
+		return false;
+	}
+}
+
 unsigned bk__pci_express_size(const struct bk_pci_function *function)
 {
 	for (unsigned i = 0; i < function->capability_count && function->express; i++)
@@ -91,6 +105,8 @@ static int express_add(struct bk_pci_function *function, unsigned offset, const 
 		allow(function, of_slots, COUNT(of_slots), size);
 	if (type == BK__PCI_EXPRESS_ROOT_PORT || type == BK__PCI_EXPRESS_EVENT_COLLECTOR)
 		allow(function, of_roots, COUNT(of_roots), size);
+	if (function->secondary)
+		bk__bus_forward(function->secondary); /* it is another kind of bus now */
 	return at;
 }
 

@@ -39,6 +39,9 @@ enum {
 
 unsigned bk__pci_express_type(const struct bk_pci_function *function);
 
+/* Does it have a bus below of PCI Express? */
+bool bk__pci_express_is_port(const struct bk_pci_function *bridge);
+
 /* Bytes of the capability; 0: there is none. */
 unsigned bk__pci_express_size(const struct bk_pci_function *function);
 

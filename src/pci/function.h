@@ -39,7 +39,8 @@ struct bk_pci_function {
 	/* Where it is. Changes under the host's lock and this one. */
 	struct bk_pci_bus *bus;
 	uint8_t devfn;
-	struct bk_region *in_bus; /* config space, in the bus's */
+	struct bk_region *in_bus; /* config space, in the bus's ... */
+	unsigned config_shown;    /* ... and how many bytes of it */
 	struct bk__show shows[BK__SHOWS];
 	uint32_t shown; /* bit n: shows[n] can be on */
 	struct bk_ratelimit map_limit;

@@ -56,13 +56,25 @@ static bool data_address(struct bk_pci_host *host, uint64_t offset, uint64_t *ad
 	return index & INDEX_ENABLE;
 }
 
+/* Is that on one of the host's buses, which ECAM shows, too? */
+static bool is_on_bus(const struct bk_pci_host *host, uint64_t address)
+{
+	const uint64_t bus = address >> BK__BUS_SHIFT;
+
+	return bus >= host->desc.bus_first && bus <= host->desc.bus_last;
+}
+
 static int data_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_pci_host *host = opaque;
 	uint64_t address;
 
-	if (data_address(host, offset, &address))
-		return bk_space_read(host->root->buses, address, width, value);
+	if (data_address(host, offset, &address)) {
+		if (is_on_bus(host, address))
+			return bk_space_read(host->root->buses, address, width, value);
+		*value = UINT64_MAX;
+		return 0;
+	}
 	if (host->desc.ports_below)
 		return bk_space_read(host->desc.ports_below, PORT_DATA + offset, width, value);
 	*value = UINT64_MAX;
@@ -75,7 +87,8 @@ static int data_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 	uint64_t address;
 
 	if (data_address(host, offset, &address))
-		return bk_space_write(host->root->buses, address, width, value);
+		return is_on_bus(host, address) ? bk_space_write(host->root->buses, address, width, value)
+						: 0;
 	if (host->desc.ports_below)
 		return bk_space_write(host->desc.ports_below, PORT_DATA + offset, width, value);
 	return 0;

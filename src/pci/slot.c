@@ -14,8 +14,10 @@ enum {
 	MESSAGE_NUMBER = 0x3e00,
 	LINK_ACTIVE_REPORTING = 1 << 20, /* in LINK_CAPABILITIES */
 	LINK_DISABLE = 0x0010,           /* in LINK_CONTROL */
-	LINK_SPEED_WIDTH = 0x03ff,       /* in LINK_STATUS */
-	LINK_SLOWEST = 0x0011,           /* 2.5 GT/s, one lane */
+	LINK_SPEED = 0x000f,             /* in LINK_STATUS, and the most in LINK_CAPABILITIES */
+	LINK_WIDTH = 0x03f0,
+	LINK_SPEED_WIDTH = LINK_SPEED | LINK_WIDTH,
+	LINK_SLOWEST = 0x0011, /* 2.5 GT/s, one lane */
 	LINK_ACTIVE = 0x2000,
 	HOT_PLUG_SURPRISE = 1 << 5, /* in SLOT_CAPABILITIES */
 	HOT_PLUG_CAPABLE = 1 << 6,
@@ -94,16 +96,25 @@ bool bk__slot_link_disabled(const struct bk_pci_function *port)
 	return port->slot.there && (get(port, BK__PCI_EXPRESS_LINK_CONTROL) & LINK_DISABLE);
 }
 
-/* What the link of the card and the port came to: the card knows, if it has one. */
-static unsigned negotiated(struct bk_pci_function *card)
+static unsigned least(unsigned a, unsigned b)
 {
-	unsigned status = 0;
+	return a < b ? a : b;
+}
+
+/* What the link of the card and the port came to: the card knows, if it has one. It may be a real one, in a
+ * real slot that is faster or wider than this port; of one that says nothing it is the slowest. */
+static unsigned negotiated(const struct bk_pci_function *port, struct bk_pci_function *card)
+{
+	const unsigned most = get(port, BK__PCI_EXPRESS_LINK_CAPABILITIES);
+	unsigned status = 0, speed, width;
 
 	pthread_mutex_lock(&card->lock);
 	if (bk__pci_express_size(card) >= BK__PCI_EXPRESS_LINK_STATUS + 2)
 		status = get(card, BK__PCI_EXPRESS_LINK_STATUS) & LINK_SPEED_WIDTH;
 	pthread_mutex_unlock(&card->lock);
-	return status ? status : LINK_SLOWEST;
+	speed = least(status & LINK_SPEED, most & LINK_SPEED);
+	width = least(status & LINK_WIDTH, most & LINK_WIDTH);
+	return (speed ? speed : LINK_SLOWEST & LINK_SPEED) | (width ? width : LINK_SLOWEST & LINK_WIDTH);
 }
 
 /* An interrupt is wanted as long as an enabled event is there (PCIe 6.7.3.4). A message is sent when that
@@ -148,6 +159,6 @@ void bk__slot_settle(struct bk_pci_function *port)
 		    (present ? PRESENT : 0u));
 	set(port, BK__PCI_EXPRESS_LINK_STATUS,
 	    (get(port, BK__PCI_EXPRESS_LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
-		    (link ? LINK_ACTIVE | negotiated(card) : LINK_SLOWEST));
+		    (link ? LINK_ACTIVE | negotiated(port, card) : LINK_SLOWEST));
 	signal_events(port);
 }

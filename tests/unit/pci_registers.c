@@ -427,13 +427,13 @@ int reg_at(const struct registers *all, int parent, uint8_t devfn)
 	return -1;
 }
 
-/* `number`: of the bus at `parent` itself. */
-static int route(const struct registers *all, int parent, uint8_t number, uint8_t bus, uint8_t devfn,
-		 unsigned offset)
+/* `number`: of the bus at `parent` itself. `express`: all bridges on the way have links. */
+static int route(const struct registers *all, int parent, bool express, uint8_t number, uint8_t bus,
+		 uint8_t devfn, unsigned offset)
 {
 	int found = bus == number ? reg_at(all, parent, devfn) : -1;
 
-	if (found >= 0 && (all->functions[found].desc->extended || offset < 256))
+	if (found >= 0 && ((express && all->functions[found].desc->extended) || offset < 256))
 		return found;
 	found = -1;
 	for (unsigned i = 0; i < REG_FUNCTIONS && found < 0; i++) {
@@ -443,14 +443,14 @@ static int route(const struct registers *all, int parent, uint8_t number, uint8_
 
 		if (bridge->parent == parent && bridge->bridge && secondary && secondary <= bus &&
 		    bus <= bridge->bytes[SUBORDINATE] && !resets_below(bridge) && !(bridge->bytes[PMCSR] & 3))
-			found = route(all, (int)f, secondary, bus, devfn, offset);
+			found = route(all, (int)f, express && bridge->slot, secondary, bus, devfn, offset);
 	}
 	return found;
 }
 
 int reg_route(const struct registers *all, uint8_t bus, uint8_t devfn, unsigned offset)
 {
-	return route(all, REG_ROOT, 0, bus, devfn, offset);
+	return route(all, REG_ROOT, true, 0, bus, devfn, offset);
 }
 
 bool reg_passes(const struct registers *all, unsigned function)

@@ -602,6 +602,86 @@ static void a_description_is_written_without_a_lock(void **state)
 }
 
 /* Its locks are those of its own hierarchy. */
+enum { EXPRESS = 0x40 };
+
+static void express(struct part *part, unsigned type)
+{
+	const uint8_t bytes[60] = { [2] = (uint8_t)(type << 4 | 2) };
+
+	assert_int_equal(bk_pci_express_add(part->function, EXPRESS, bytes, 60), EXPRESS);
+}
+
+/* What a guest finds of the card at 0x100, below buses 1 and 2. */
+static uint64_t extended_of(struct world *world)
+{
+	uint64_t value, low;
+
+	assert_int_equal(bk_space_read(world->memory, ECAM + (2 << 20), 4, &low), 0);
+	assert_int_equal(low, 0x10001b36);
+	assert_int_equal(bk_space_read(world->memory, ECAM + (2 << 20) + 0xff, 1, &low), 0);
+	assert_int_equal(low, 0);
+	assert_int_equal(bk_space_read(world->memory, ECAM + (2 << 20) + 0x100, 4, &value), 0);
+	assert_int_equal(bk_space_read(world->memory, ECAM + (2 << 20) + 0xffc, 4, &low), 0);
+	assert_int_equal(low, value == UINT32_MAX ? UINT32_MAX : 0);
+	return value;
+}
+
+static void extended_config_space_is_behind_ports_only(void **state)
+{
+	/* Types of the upper and the lower bridge; -1 is a conventional one. */
+	static const struct {
+		int upper, lower;
+		bool reached;
+	} ways[] = {
+		{ 4, 5, true }, { 4, 7, false }, { -1, 4, false }, { -1, -1, false },
+		{ 5, 6, true }, { 8, 6, true },  { 4, 0, false },  { 7, 8, false },
+	};
+	struct world *world = world_create(NULL);
+	struct part upper, lower, card;
+
+	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		const uint64_t want = ways[i].reached ? 0x00010003 : UINT32_MAX;
+
+		bridge_create(world, &upper, 1);
+		bridge_create(world, &lower, 2);
+		part_create(world, &card, 3, (struct bk_pci_function_desc){ .extended = true });
+		assert_int_equal(bk_pci_serial_add(card.function, 0, 5), 0x100);
+		if (ways[i].lower >= 0)
+			express(&lower, (unsigned)ways[i].lower);
+		/* From below and from above, what the upper one is known before or after. */
+		if (ways[i].upper >= 0 && i % 2)
+			express(&upper, (unsigned)ways[i].upper);
+		if (i % 4 < 2)
+			attach_below(&lower, &card, 0);
+		part_attach(world, &upper, 8);
+		attach_below(&upper, &lower, 0);
+		if (i % 4 >= 2)
+			attach_below(&lower, &card, 0);
+		if (ways[i].upper >= 0 && !(i % 2))
+			express(&upper, (unsigned)ways[i].upper);
+		numbers(world, 0, 8, 1, 2);
+		numbers(world, 1, 0, 2, 2);
+		assert_int_equal(extended_of(world), want);
+		/* Without the capability it is conventional. */
+		if (ways[i].upper >= 0) {
+			assert_int_equal(bk_pci_capability_drop(upper.function, EXPRESS), 0);
+			assert_int_equal(extended_of(world), UINT32_MAX);
+			express(&upper, (unsigned)ways[i].upper);
+			assert_int_equal(extended_of(world), want);
+		}
+		/* And elsewhere it is another way. */
+		bk_pci_function_detach(lower.function);
+		assert_int_equal(bk_pci_function_attach(lower.function, world->bus, 0), 0);
+		numbers(world, 0, 0, 2, 2);
+		assert_int_equal(extended_of(world),
+				 ways[i].lower >= 4 && ways[i].lower != 7 ? 0x00010003 : UINT32_MAX);
+		part_destroy(&card);
+		part_destroy(&lower);
+		part_destroy(&upper);
+	}
+	world_destroy(world);
+}
+
 static void a_bridge_stays_in_its_hierarchy(void **state)
 {
 	struct world *world = *state;
@@ -632,6 +712,7 @@ int main(void)
 		WORLD_TEST(description_tells_what_no_window_reaches),
 		WORLD_TEST(any_writes_to_bridges_are_defined),
 		WORLD_TEST(a_description_is_written_without_a_lock),
+		cmocka_unit_test(extended_config_space_is_behind_ports_only),
 		WORLD_TEST(a_bridge_stays_in_its_hierarchy),
 	};
 

@@ -272,6 +272,43 @@ static void without_its_enable_bit_0xcfc_is_a_plain_port(void **state)
 	part_destroy(&part);
 }
 
+static void tune_few_buses(struct bk_pci_host_desc *desc)
+{
+	desc->bus_first = 0x10;
+	desc->bus_last = 0x12;
+}
+
+/* A guest may give a bridge any numbers; ECAM ends at the host's last bus. */
+static void the_ports_show_the_buses_that_ecam_shows(void **state)
+{
+	static const uint8_t secondary[] = { 0x05, 0x0f, 0x10, 0x11, 0x12, 0x13, 0xff };
+	struct world *world = world_create(tune_few_buses);
+	struct part bridge, part;
+
+	bridge_create(world, &bridge);
+	part_create(world, &part, 2, (struct bk_pci_function_desc){ 0 });
+	attach_below(&bridge, &part, BK_PCI_DEVFN(5, 0));
+	for (unsigned i = 0; i < sizeof(secondary); i++) {
+		const unsigned bus = secondary[i];
+		const bool there = bus >= 0x10 && bus <= 0x12;
+		uint64_t ports, ecam;
+
+		bk_pci_function_write(bridge.function, 0x18, 4, bus << 8 | bus << 16);
+		assert_int_equal(bk_space_write(world->ports, 0xcf8, 4, 0x80000000 | bus << 16 | 5 << 11), 0);
+		assert_int_equal(bk_space_read(world->ports, 0xcfc, 4, &ports), 0);
+		assert_int_equal(bk_space_read(world->memory, ECAM + (bus << 20) + (5 << 15), 4, &ecam), 0);
+		assert_int_equal(ports, there ? 0x10001b36 : 0xffffffff);
+		assert_int_equal(ecam, ports);
+		assert_int_equal(bk_space_write(world->ports, 0xcf8, 4, 0x8000003c | bus << 16 | 5 << 11), 0);
+		assert_int_equal(bk_space_write(world->ports, 0xcfc, 1, i + 1), 0);
+		assert_int_equal(bk_pci_function_read(part.function, 0x3c, 1, &ports), 0);
+		assert_int_equal(ports == i + 1, there);
+	}
+	part_destroy(&part);
+	part_destroy(&bridge);
+	world_destroy(world);
+}
+
 static void tune_no_ports_below(struct bk_pci_host_desc *desc)
 {
 	desc->ports_below = NULL;
@@ -298,6 +335,7 @@ int main(void)
 		WORLD_TEST(vga_aliases_pass_unless_16_bits_are_decoded),
 		WORLD_TEST(description_tells_what_passes),
 		WORLD_TEST(without_its_enable_bit_0xcfc_is_a_plain_port),
+		cmocka_unit_test(the_ports_show_the_buses_that_ecam_shows),
 		cmocka_unit_test(with_no_ports_below_nobody_answers),
 	};
 

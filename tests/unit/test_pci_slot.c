@@ -24,7 +24,7 @@
 #define DLLSCE 0x1000 /* ... and its enable */
 #define DLLLA  0x2000 /* Data Link Layer Link Active */
 
-static const uint8_t root_port[60] = { [2] = 0x42 };
+static const uint8_t root_port[60] = { [2] = 0x42, [0x0c] = 0x05, [0x0d] = 0x01 }; /* 32 GT/s, 16 lanes */
 static const uint8_t endpoint[20] = { [2] = 0x02, [0x12] = 0x83, [0x13] = 0x10 };
 static const struct bk_pci_function_desc card_desc = { .bars = { MEM32_BAR(0x1000) }, .pin = 1 };
 
@@ -105,7 +105,7 @@ static void an_empty_slot(void **state)
 	struct stage *stage = *state;
 
 	assert_int_equal(get(stage, EXPRESS + 2), 0x0142);
-	assert_int_equal(config_read(stage->world, PORT, LNKCAP, 4), 0x00100000);
+	assert_int_equal(config_read(stage->world, PORT, LNKCAP, 4), 0x00100105);
 	assert_int_equal(config_read(stage->world, PORT, SLTCAP, 4), NUMBER << 19 | 0x00040060);
 	assert_int_equal(get(stage, SLTSTA), 0);
 	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
@@ -165,6 +165,29 @@ static void the_link_is_as_fast_as_the_card_says(void **state)
 	assert_int_equal(plug(stage, &fast, 0), 0);
 	assert_int_equal(get(stage, LNKSTA), DLLLA | 0x11);
 	part_destroy(&fast);
+}
+
+static void the_link_is_no_faster_and_no_wider_than_the_port(void **state)
+{
+	/* Speed and lanes as a card says them, and what is shown of them. */
+	static const uint16_t links[][2] = {
+		{ 0x0206, 0x0105 }, { 0x0083, 0x0083 }, { 0x0086, 0x0085 }, { 0x0203, 0x0103 },
+		{ 0x03ff, 0x0105 }, { 0x0080, 0x0081 }, { 0x0003, 0x0013 }, { 0x0000, 0x0011 },
+	};
+	struct stage *stage = *state;
+	struct part card;
+
+	for (unsigned i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		const uint8_t bytes[20] = {
+			[2] = 0x02, [0x12] = (uint8_t)links[i][0], [0x13] = (uint8_t)(links[i][0] >> 8)
+		};
+
+		part_create(stage->world, &card, 3, card_desc);
+		assert_int_equal(bk_pci_express_add(card.function, 0x40, bytes, 20), 0x40);
+		assert_int_equal(plug(stage, &card, 0), 0);
+		assert_int_equal(get(stage, LNKSTA), DLLLA | links[i][1]);
+		part_destroy(&card);
+	}
 }
 
 static void link_disable_resets_and_hides_the_card(void **state)
@@ -447,6 +470,7 @@ int main(void)
 		STAGE_TEST(a_card_comes_and_goes),
 		STAGE_TEST(the_card_is_function_0_of_device_0),
 		STAGE_TEST(the_link_is_as_fast_as_the_card_says),
+		STAGE_TEST(the_link_is_no_faster_and_no_wider_than_the_port),
 		STAGE_TEST(link_disable_resets_and_hides_the_card),
 		STAGE_TEST(a_message_for_each_new_event),
 		STAGE_TEST(a_masked_message_waits_or_is_taken_back),
