@@ -9,10 +9,12 @@
 #include "cli/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "cli/socket.h"
@@ -35,6 +37,8 @@ struct cli_control {
 	struct run *run;
 	struct cli_socket socket;
 	int poll;
+	int spare; /* to be closed when there is no other descriptor for a client who is turned away; or -1 */
+	int retry; /* timerfd: when to listen again */
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -283,20 +287,71 @@ static bool serve_client(struct cli_control *control, struct client *client)
 	return true;
 }
 
+static void turn_away(int fd, const char *answer)
+{
+	send(fd, answer, strlen(answer), MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void listen_to(struct cli_control *control, bool on)
+{
+	struct epoll_event event = { .events = on ? EPOLLIN : 0 };
+
+	epoll_ctl(control->poll, EPOLL_CTL_MOD, control->socket.fd, &event);
+}
+
+static void take_spare(struct cli_control *control)
+{
+	if (control->spare < 0)
+		control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* A client that cannot be accepted would be there at every look: it is turned away with the spare
+ * descriptor, and if there is none left, it waits. */
+static void no_descriptor(struct cli_control *control)
+{
+	const struct itimerspec in_a_second = { .it_value = { .tv_sec = 1 } };
+	int fd = -1;
+
+	if (control->spare >= 0) {
+		close(control->spare);
+		control->spare = -1;
+		fd = accept4(control->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	}
+	if (fd >= 0)
+		turn_away(fd, "{\"error\":\"no file descriptor is left: see ulimit -n\"}\n");
+	take_spare(control);
+	if (fd >= 0 && control->spare >= 0)
+		return;
+	listen_to(control, false);
+	timerfd_settime(control->retry, 0, &in_a_second, NULL);
+}
+
+static void listen_again(struct cli_control *control)
+{
+	uint64_t times;
+
+	if (read(control->retry, &times, sizeof(times)) < 0)
+		return;
+	take_spare(control);
+	listen_to(control, true);
+}
+
 static void welcome(struct cli_control *control)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct client *client = control->clients;
 	const int fd = accept4(control->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	static const char full[] = "{\"error\":\"too many clients\"}\n";
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			no_descriptor(control);
 		return;
+	}
 	while (client < control->clients + CLIENTS_MAX && client->fd >= 0)
 		client++;
 	if (client == control->clients + CLIENTS_MAX) {
-		send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
-		close(fd);
+		turn_away(fd, "{\"error\":\"too many clients\"}\n");
 		return;
 	}
 	*client = (struct client){ .fd = fd, .in = malloc(LINE_MAX_BYTES) };
@@ -320,6 +375,8 @@ void cli_control_serve(void *opaque)
 		return;
 	if (!event.data.ptr)
 		welcome(control);
+	else if (event.data.ptr == &control->retry)
+		listen_again(control);
 	else if (serve_client(control, event.data.ptr))
 		wait_for(control, event.data.ptr);
 	else
@@ -331,13 +388,18 @@ void cli_control_serve(void *opaque)
 static int listen_at(struct cli_control *control, const char *path, struct bk_error *err)
 {
 	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event retry = { .events = EPOLLIN, .data.ptr = &control->retry };
 	const int error = cli_socket_listen(&control->socket, "--control", path, CLIENTS_MAX, err);
 
 	if (error)
 		return error;
 	control->poll = epoll_create1(EPOLL_CLOEXEC);
-	if (control->poll < 0 || epoll_ctl(control->poll, EPOLL_CTL_ADD, control->socket.fd, &event))
+	control->retry = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (control->poll < 0 || control->retry < 0 ||
+	    epoll_ctl(control->poll, EPOLL_CTL_ADD, control->socket.fd, &event) ||
+	    epoll_ctl(control->poll, EPOLL_CTL_ADD, control->retry, &retry))
 		return bk_fail(err, errno, "--control %s: %s", path, strerror(errno));
+	take_spare(control);
 	return 0;
 }
 
@@ -349,7 +411,7 @@ int cli_control_open(const char *path, struct run *run, struct cli_control **out
 	if (!control)
 		return bk_fail(err, ENOMEM, "--control: out of memory");
 	control->run = run;
-	control->poll = control->socket.fd = control->socket.directory = -1;
+	control->poll = control->spare = control->retry = control->socket.fd = control->socket.directory = -1;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
 	error = listen_at(control, path, err);
@@ -370,5 +432,9 @@ void cli_control_close(struct cli_control *control)
 	cli_socket_close(&control->socket);
 	if (control->poll >= 0)
 		close(control->poll);
+	if (control->spare >= 0)
+		close(control->spare);
+	if (control->retry >= 0)
+		close(control->retry);
 	free(control);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -293,6 +294,66 @@ static void sixteen_clients_at_once(void **state)
 		close(fds[i]);
 }
 
+/* How many descriptors there may be: those in use, and `more`. */
+static void limit_files(int more)
+{
+	struct rlimit limit;
+	int next = dup(0);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)(next + more);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(next);
+}
+
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void without_a_descriptor_a_client_is_turned_away(void **state)
+{
+	const int first = client();
+	int second;
+
+	serve();
+	second = client();
+	limit_files(0);
+	serve(); /* it comes to an end: nobody is left to be served */
+	assert_string_equal(heard(second), "{\"error\":\"no file descriptor is left: see ulimit -n\"}\n");
+	assert_string_equal(heard(second), "gone");
+	assert_answer(first, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	allow_files();
+	close(second);
+	second = client();
+	serve();
+	assert_answer(second, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(first);
+	close(second);
+	serve();
+}
+
+/* Not even for that: it waits, and nobody runs in circles meanwhile. */
+static void without_the_last_descriptor_a_client_waits(void **state)
+{
+	struct pollfd ready = { .fd = cli_control_fd(control), .events = POLLIN };
+	const int fd = client();
+
+	limit_files(-4); /* below the spare one */
+	serve();
+	serve();
+	assert_string_equal(heard(fd), "");
+	allow_files();
+	assert_int_equal(poll(&ready, 1, 600000), 1);
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	close(fd);
+	serve();
+}
+
 static void the_socket_is_the_owners(void **state)
 {
 	struct cli_control *second;
@@ -475,6 +536,8 @@ int main(void)
 		SOCKET_TEST(an_answer_without_memory_cuts_off),
 		SOCKET_TEST(who_does_not_read_holds_up_nobody),
 		SOCKET_TEST(sixteen_clients_at_once),
+		SOCKET_TEST(without_a_descriptor_a_client_is_turned_away),
+		SOCKET_TEST(without_the_last_descriptor_a_client_waits),
 		SOCKET_TEST(the_socket_is_the_owners),
 		SOCKET_TEST(the_end_of_one_leaves_the_path_of_another),
 		SOCKET_TEST(of_many_at_once_one_gets_the_path),
