@@ -202,6 +202,23 @@ void bk_device_context_destroy(struct bk_device_context *context);
  */
 unsigned bk_device_context_groups(struct bk_device_context *context, int *fds, unsigned room);
 
+/* I/O virtual addresses, both inclusive. */
+struct bk_device_iova_range {
+	uint64_t first, last;
+};
+
+/*
+ * The I/O virtual addresses that the host's IOMMU lets devices use, ascending and
+ * disjoint, up to `room` of them; returns how many there are (`ranges` may be NULL
+ * when `room` is 0). 0: nothing is known to be reserved. A guest's memory has to be
+ * inside, if it is mapped where the guest has it: on AMD hosts nothing can be mapped
+ * from 0xfd00000000 to 0xffffffffff. While a vfio device is open that is what VFIO
+ * says of the devices that are; before, what no IOMMU group of the host reserves, so
+ * that a guest can be laid out before its devices are opened. Owner only.
+ */
+unsigned bk_device_context_iova_ranges(struct bk_device_context *context, struct bk_device_iova_range *ranges,
+				       unsigned room);
+
 /*
  * Opens what a user named: `vfio:DDDD:BB:SS.F` or `sim:FILE`. On failure the
  * line says what is wrong and the way out: no such device; bound to another

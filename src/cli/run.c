@@ -18,6 +18,7 @@
 #define CPUS_MAX    16
 #define MEMORY_MIN  (UINT64_C(64) << 20)
 #define MEMORY_MAX  (UINT64_C(16) << 40)
+#define IOVA_RANGES 64 /* more than those of any host */
 #define MEMORY_UNIT (UINT64_C(2) << 20)
 
 static const char help[] =
@@ -426,6 +427,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 /* What a run needs, in order; the rest is undone by the caller. */
 static int prepare(struct run *run, struct cli_control **control, struct bk_error *err)
 {
+	struct bk_device_iova_range ranges[IOVA_RANGES];
 	int error = run->control ? cli_control_open(run->control, run, control, err) : 0;
 
 	if (error)
@@ -433,6 +435,10 @@ static int prepare(struct run *run, struct cli_control **control, struct bk_erro
 	run->context = bk_device_context_create();
 	if (!run->context)
 		return bk_fail(err, ENOMEM, "out of memory");
+	run->config.iova_ranges = ranges;
+	run->config.iova_range_count = bk_device_context_iova_ranges(run->context, ranges, IOVA_RANGES);
+	if (run->config.iova_range_count > IOVA_RANGES)
+		run->config.iova_range_count = IOVA_RANGES;
 	return bk__monitor_create(&run->config, &run->monitor, err);
 }
 

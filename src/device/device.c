@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device/context.h"
+#include "device/iova.h"
 #include "device/sim.h"
 #include "device/vfio.h"
 
@@ -97,6 +98,15 @@ void bk_device_context_destroy(struct bk_device_context *context)
 unsigned bk_device_context_groups(struct bk_device_context *context, int *fds, unsigned room)
 {
 	return context->container ? bk__vfio_group_fds(context->container, fds, room) : 0;
+}
+
+unsigned bk_device_context_iova_ranges(struct bk_device_context *context, struct bk_device_iova_range *ranges,
+				       unsigned room)
+{
+	const struct bk__vfio_container *container = context->container;
+	const unsigned count = container ? bk__vfio_iova_of_container(container->fd, ranges, room) : 0;
+
+	return count ? count : bk__device_iova_of_groups(context->sysfs, ranges, room);
 }
 
 void bk__device_context_roots(struct bk_device_context *context, const char *sysfs, const char *dev)

@@ -18,6 +18,10 @@
 #include <sys/resource.h>
 #include <linux/vfio.h>
 
+#include "device/iova.h"
+
+#define IOVA_RANGES 64 /* more than those of any host */
+
 /* VFIO_IOMMU_GET_INFO with its capabilities; NULL if the kernel does not say. The caller frees it. */
 static struct vfio_iommu_type1_info *iommu_info(int container)
 {
@@ -40,6 +44,40 @@ static struct vfio_iommu_type1_info *iommu_info(int container)
 	}
 }
 
+unsigned bk__vfio_iova_of_info(const struct vfio_iommu_type1_info *info, struct bk_device_iova_range *ranges,
+			       unsigned room)
+{
+	const uint32_t at = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	const uint8_t *capability =
+		bk__vfio_capability(info, info->argsz, at, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	struct vfio_iommu_type1_info_cap_iova_range header;
+	struct vfio_iova_range range;
+	size_t left;
+
+	if (!capability)
+		return 0;
+	left = info->argsz - (size_t)(capability - (const uint8_t *)info);
+	if (left < sizeof(header))
+		return 0;
+	memcpy(&header, capability, sizeof(header));
+	if (header.nr_iovas > (left - sizeof(header)) / sizeof(range))
+		return 0;
+	for (uint32_t i = 0; i < header.nr_iovas && i < room; i++) {
+		memcpy(&range, capability + sizeof(header) + i * sizeof(range), sizeof(range));
+		ranges[i] = (struct bk_device_iova_range){ range.start, range.end };
+	}
+	return header.nr_iovas;
+}
+
+unsigned bk__vfio_iova_of_container(int container, struct bk_device_iova_range *ranges, unsigned room)
+{
+	struct vfio_iommu_type1_info *info = iommu_info(container);
+	const unsigned count = info ? bk__vfio_iova_of_info(info, ranges, room) : 0;
+
+	free(info);
+	return count;
+}
+
 /*
  * True if the IOMMU can map all of [first, last]; `text` gets the ranges that
  * it can map. A kernel that does not say is asked by trying.
@@ -47,23 +85,16 @@ static struct vfio_iommu_type1_info *iommu_info(int container)
 static bool mappable(const struct vfio_iommu_type1_info *info, uint64_t first, uint64_t last, char *text,
 		     size_t room)
 {
-	uint32_t at = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
-	const uint8_t *capability =
-		bk__vfio_capability(info, info->argsz, at, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
-	struct vfio_iommu_type1_info_cap_iova_range ranges;
-	bool inside = false;
+	struct bk_device_iova_range ranges[IOVA_RANGES];
+	const unsigned count = bk__vfio_iova_of_info(info, ranges, IOVA_RANGES);
+	bool inside = !count || count > IOVA_RANGES;
 
-	if (!capability)
-		return true;
-	memcpy(&ranges, capability, sizeof(ranges));
-	for (uint32_t i = 0; i < ranges.nr_iovas; i++) {
-		size_t length = strlen(text);
-		struct vfio_iova_range range;
+	for (unsigned i = 0; i < count && i < IOVA_RANGES; i++) {
+		const size_t length = strlen(text);
 
-		memcpy(&range, capability + sizeof(ranges) + i * sizeof(range), sizeof(range));
-		inside = inside || (first >= range.start && last <= range.end);
+		inside = inside || (first >= ranges[i].first && last <= ranges[i].last);
 		snprintf(text + length, room - length, "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
-			 (uint64_t)range.start, (uint64_t)range.end);
+			 ranges[i].first, ranges[i].last);
 	}
 	return inside;
 }

@@ -196,12 +196,14 @@ static void add_range(struct bk__handover *handover, uint64_t first, uint64_t en
 
 static void memory_map(struct bk__handover *handover, const struct bk__ram *ram)
 {
+	const uint64_t high = BK__RAM_HIGH + ram->moved;
+
 	add_range(handover, 0, BK__LOW_END, E820_RAM);
 	add_range(handover, BK__ACPI_FIRST, BK__ACPI_LAST + 1, E820_RESERVED);
 	add_range(handover, MIB, ram->low_size, E820_RAM);
 	add_range(handover, BK__ECAM_FIRST, BK__ECAM_LAST + 1, E820_RESERVED);
 	add_range(handover, BK__KVM_IDENTITY, BK__RAM_HIGH, E820_RESERVED);
-	add_range(handover, BK__RAM_HIGH, BK__RAM_HIGH + (ram->size - ram->low_size), E820_RAM);
+	add_range(handover, high, high + (ram->size - ram->low_size), E820_RAM);
 }
 
 /* Identity map of the first 4 GiB in 2 MiB pages: all that the 64-bit entry may touch. */

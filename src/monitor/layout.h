@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <barkeep/device.h>
+
 #define BK__VGA_FIRST    UINT64_C(0xa0000) /* legacy VGA memory, a window of the host bridge */
 #define BK__VGA_LAST     UINT64_C(0xbffff)
 #define BK__RAM_LOW_END  UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at most */
@@ -19,7 +21,8 @@
 #define BK__LAPIC        UINT64_C(0xfee00000)
 #define BK__KVM_IDENTITY UINT64_C(0xfffbc000) /* KVM's own page, then three of TSS */
 #define BK__KVM_TSS      UINT64_C(0xfffbd000)
-#define BK__MMIO64_ALIGN (UINT64_C(1) << 36) /* the 64-bit window starts at a multiple, above RAM */
+#define BK__RAM_ALIGN    (UINT64_C(1) << 30) /* RAM that is moved starts at a multiple */
+#define BK__MMIO64_ALIGN (UINT64_C(1) << 36) /* the 64-bit window starts at a multiple */
 
 /* Ports. */
 #define BK__VGA_PORTS      0x3b0 /* to 0x3df, a window of the host bridge */
@@ -36,12 +39,13 @@
 #define BK__GSI_PCI   16 /* eight lines: slot S, pin P is on 16 + (S + P - 1) % 8 */
 #define BK__PCI_LINES 8
 
-/* Guest RAM: one memfd, shown from 0 to low_size and from 4 GiB on. */
+/* Guest RAM: one memfd, shown from 0 to low_size and from 4 GiB on, or above that. */
 struct bk__ram {
 	void *host;
 	int fd;
 	uint64_t size;     /* bytes in all */
 	uint64_t low_size; /* of them below 4 GiB */
+	uint64_t moved;    /* how far above 4 GiB the others start */
 };
 
 /* The host's address of [gpa, gpa + length), NULL unless all of it is RAM in one piece. */
@@ -49,8 +53,8 @@ static inline void *bk__ram_at(const struct bk__ram *ram, uint64_t gpa, uint64_t
 {
 	uint64_t offset = gpa, end = ram->low_size;
 
-	if (gpa >= BK__RAM_HIGH) {
-		offset = gpa - BK__RAM_HIGH + ram->low_size;
+	if (gpa >= BK__RAM_HIGH + ram->moved) {
+		offset = gpa - (BK__RAM_HIGH + ram->moved) + ram->low_size;
 		end = ram->size;
 	}
 	if (offset > end || length > end - offset)
@@ -58,21 +62,23 @@ static inline void *bk__ram_at(const struct bk__ram *ram, uint64_t gpa, uint64_t
 	return (uint8_t *)ram->host + offset;
 }
 
-/* The 64-bit window of PCI; first > last where the CPU has no room for one. */
+/* The 64-bit window of PCI; first > last where there is no room for one. */
 struct bk__window {
 	uint64_t first, last;
 };
 
-/* Above `ram_size` bytes of RAM, for addresses of so many bits. */
-static inline struct bk__window bk__window_above(uint64_t ram_size, unsigned physical_bits)
-{
-	const uint64_t low = ram_size < BK__RAM_LOW_END ? ram_size : BK__RAM_LOW_END;
-	const uint64_t ram_end = BK__RAM_HIGH + (ram_size - low);
-	/* Page tables of four levels reach 48 bits, whatever the CPU says. */
-	const uint64_t end = UINT64_C(1) << (physical_bits < 48 ? physical_bits : 48);
-	const uint64_t first = (ram_end + BK__MMIO64_ALIGN - 1) / BK__MMIO64_ALIGN * BK__MMIO64_ALIGN;
+struct bk__monitor_layout {
+	uint64_t low_size, moved; /* as in struct bk__ram */
+	struct bk__window mmio64;
+};
 
-	return first < end ? (struct bk__window){ first, end - 1 } : (struct bk__window){ 1, 0 };
-}
+/*
+ * Where `size` bytes of RAM and the 64-bit window are, for a CPU whose addresses have `bits` bits and a host
+ * whose devices can use the `count` ranges of I/O virtual addresses (ascending, disjoint; 0: all). RAM above
+ * 4 GiB is in one piece, as low as it can be; the window is the largest that is left. -EINVAL with a line if
+ * RAM does not fit. A pure function.
+ */
+int bk__monitor_layout_plan(uint64_t size, unsigned bits, const struct bk_device_iova_range *ranges,
+			    unsigned count, struct bk__monitor_layout *layout, struct bk_error *err);
 
 #endif

@@ -196,7 +196,6 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 		.opaque = monitor,
 	};
 
-	monitor->mmio64 = bk__window_above(monitor->ram.size, bk__cpuid_physical_bits(monitor->cpuid));
 	config.mmio64 = monitor->mmio64;
 	return bk__platform_create(&config, &monitor->platform, err);
 }
@@ -217,18 +216,20 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 	return 0;
 }
 
-/* RAM at addresses that the CPU has not would be no RAM. */
-static int check_memory(const struct bk__monitor *monitor, struct bk_error *err)
+/* RAM at addresses that the CPU has not, or that devices cannot reach, would be no RAM. */
+static int lay_out(struct bk__monitor *monitor, struct bk_error *err)
 {
-	const struct bk__ram *ram = &monitor->ram;
-	const unsigned bits = bk__cpuid_physical_bits(monitor->cpuid);
+	const struct bk__monitor_config *config = &monitor->config;
+	struct bk__monitor_layout layout;
+	const int error =
+		bk__monitor_layout_plan(monitor->ram.size, bk__cpuid_physical_bits(monitor->cpuid),
+					config->iova_ranges, config->iova_range_count, &layout, err);
 
-	if (ram->size > ram->low_size && BK__RAM_HIGH + (ram->size - ram->low_size) > UINT64_C(1) << bits)
-		return bk_fail(err, EINVAL,
-			       "guest RAM: %" PRIu64
-			       " MiB do not fit into the %u bits of this CPU's addresses; "
-			       "give less --memory",
-			       ram->size >> 20, bits);
+	if (error)
+		return error;
+	monitor->config.iova_ranges = NULL; /* the caller's, from now on */
+	monitor->ram.moved = layout.moved;
+	monitor->mmio64 = layout.mmio64;
 	return 0;
 }
 
@@ -249,7 +250,7 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 	if (!error)
 		error = bk__cpuid_host(&monitor->vm, &monitor->cpuid, err);
 	if (!error)
-		error = check_memory(monitor, err);
+		error = lay_out(monitor, err);
 	if (!error)
 		error = create_spaces(monitor, err);
 	if (!error)

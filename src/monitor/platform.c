@@ -196,7 +196,7 @@ static int add_fixed(struct bk__platform *platform)
 		error = add_ram(update, platform, "ram", BK__VGA_LAST + 1, BK__VGA_LAST + 1,
 				ram->low_size - (BK__VGA_LAST + 1));
 	if (!error)
-		error = add_ram(update, platform, "ram above 4 GiB", BK__RAM_HIGH, ram->low_size,
+		error = add_ram(update, platform, "ram above 4 GiB", BK__RAM_HIGH + ram->moved, ram->low_size,
 				ram->size - ram->low_size);
 	if (error) {
 		bk_update_drop(update);

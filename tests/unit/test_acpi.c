@@ -15,7 +15,9 @@
 #define MIB (UINT64_C(1) << 20)
 
 static uint8_t memory[2 * MIB];
-static const struct bk__ram ram = { memory, -1, sizeof(memory), sizeof(memory) };
+static const struct bk__ram ram = {
+	.host = memory, .fd = -1, .size = sizeof(memory), .low_size = sizeof(memory)
+};
 static const struct bk__window window = { UINT64_C(0x1000000000), UINT64_C(0x7fffffffff) };
 
 static uint64_t build(unsigned cpus, struct bk__window mmio64)
@@ -171,7 +173,7 @@ static void ecam(void **state)
 
 static void refused(void **state)
 {
-	struct bk__ram none = { memory, -1, 0x10000, 0x10000 };
+	struct bk__ram none = { .host = memory, .fd = -1, .size = 0x10000, .low_size = 0x10000 };
 	struct bk__acpi_config config = { 17, window };
 	struct bk_error err;
 	uint64_t rsdp;

@@ -11,10 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <linux/vfio.h>
 #include <cmocka.h>
 
 #include "device/context.h"
 #include "device/dma_table.h"
+#include "device/iova.h"
 #include "device/sysfs.h"
 
 /* ---- A made-up host ---------------------------------------------------- */
@@ -87,6 +89,83 @@ static void refuse(struct host *host, const char *spec, int code, const char *li
 	assert_string_equal(host->err.text, line);
 	assert_null(host->context->container);
 	assert_int_equal(bk_device_open(host->context, spec, &device, NULL), -code);
+}
+
+/* ---- I/O virtual addresses --------------------------------------------- */
+
+static void assert_ranges(struct host *host, unsigned wanted, const struct bk_device_iova_range *ranges)
+{
+	struct bk_device_iova_range got[8];
+
+	assert_int_equal(bk_device_context_iova_ranges(host->context, got, 8), wanted);
+	for (unsigned i = 0; i < wanted; i++) {
+		assert_int_equal(got[i].first, ranges[i].first);
+		assert_int_equal(got[i].last, ranges[i].last);
+	}
+}
+
+static void what_no_group_reserves_can_be_used(void **state)
+{
+	static const struct bk_device_iova_range amd[] = { { 0, 0xfedfffff },
+							   { 0xfef00000, 0xfcffffffff },
+							   { 0x10000000000, UINT64_MAX } };
+	struct host *host = *state;
+
+	assert_ranges(host, 0, NULL); /* no IOMMU: nothing is known */
+	run("cd %s && mkdir -p kernel/iommu_groups/0 kernel/iommu_groups/17 kernel/iommu_groups/3",
+	    host->sysfs);
+	assert_ranges(host, 0, NULL);
+	run("cd %s/kernel/iommu_groups && echo '0x00000000fee00000 0x00000000feefffff msi' > "
+	    "0/reserved_regions",
+	    host->sysfs);
+	run("cd %s/kernel/iommu_groups && cp 0/reserved_regions 17 && "
+	    "echo '0x000000fd00000000 0x000000ffffffffff reserved' >> 17/reserved_regions",
+	    host->sysfs);
+	/* What belongs to one device is no matter of others; garbage ends a file. */
+	run("cd %s/kernel/iommu_groups && printf '0x10000 0x1ffff direct\\n0x20000 0x2ffff "
+	    "direct-relaxable\\n"
+	    "0x5000 0x4fff reserved\\nnonsense\\n0x7000 0x7fff reserved\\n' > 3/reserved_regions",
+	    host->sysfs);
+	assert_ranges(host, 3, amd);
+	assert_int_equal(bk_device_context_iova_ranges(host->context, NULL, 0), 3);
+	/* From the very first to the very last address. */
+	run("cd %s/kernel/iommu_groups && printf '0 0xfff reserved\\n0x800 0x900 reserved\\n"
+	    "0x10000 0xffffffffffffffff reserved\\n' > 3/reserved_regions && rm 0/reserved_regions "
+	    "17/reserved_regions",
+	    host->sysfs);
+	assert_ranges(host, 1, (struct bk_device_iova_range[]){ { 0x1000, 0xffff } });
+}
+
+/* What the kernel answers, which may be cut or lie. */
+static void what_the_kernel_says_of_ranges_is_read_within_its_bounds(void **state)
+{
+	struct {
+		struct vfio_iommu_type1_info info;
+		struct vfio_iommu_type1_info_cap_iova_range ranges;
+		struct vfio_iova_range list[2];
+	} answer = { 0 };
+	struct bk_device_iova_range got[2] = { { 0 } };
+
+	(void)state;
+	answer.info.argsz = sizeof(answer);
+	assert_int_equal(bk__vfio_iova_of_info(&answer.info, got, 2), 0);
+	answer.info.flags = VFIO_IOMMU_INFO_CAPS;
+	answer.info.cap_offset = offsetof(__typeof__(answer), ranges);
+	answer.ranges.header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
+	answer.ranges.nr_iovas = 2;
+	answer.list[0] = (struct vfio_iova_range){ 0, 0xfedfffff };
+	answer.list[1] = (struct vfio_iova_range){ 0xfef00000, 0xfcffffffff };
+	assert_int_equal(bk__vfio_iova_of_info(&answer.info, got, 1), 2);
+	assert_int_equal(got[0].last, 0xfedfffff);
+	assert_int_equal(got[1].last, 0);
+	assert_int_equal(bk__vfio_iova_of_info(&answer.info, got, 2), 2);
+	assert_int_equal(got[1].last, 0xfcffffffff);
+	answer.ranges.nr_iovas = 3;
+	assert_int_equal(bk__vfio_iova_of_info(&answer.info, got, 2), 0);
+	answer.info.cap_offset = sizeof(answer) - sizeof(struct vfio_info_cap_header);
+	memcpy((char *)&answer + answer.info.cap_offset, &answer.ranges.header,
+	       sizeof(struct vfio_info_cap_header));
+	assert_int_equal(bk__vfio_iova_of_info(&answer.info, got, 2), 0);
 }
 
 /* ---- Opening ------------------------------------------------------------ */
@@ -322,6 +401,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HOST(names_that_are_none_are_refused),
+		HOST(what_no_group_reserves_can_be_used),
+		cmocka_unit_test(what_the_kernel_says_of_ranges_is_read_within_its_bounds),
 		cmocka_unit_test(addresses_take_the_form_of_sysfs),
 		HOST(no_such_device),
 		HOST(no_iommu),

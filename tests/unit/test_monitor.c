@@ -368,22 +368,6 @@ static void addresses_through_page_tables(void **state)
 	free(tables);
 }
 
-/* ---- Layout ------------------------------------------------------------ */
-
-static void the_64_bit_window_is_above_ram(void **state)
-{
-	struct bk__window window = bk__window_above(UINT64_C(1) << 30, 40);
-
-	assert_int_equal(window.first, UINT64_C(1) << 36);
-	assert_int_equal(window.last, (UINT64_C(1) << 40) - 1);
-	window = bk__window_above(UINT64_C(64) << 30, 40); /* ends at 65 GiB */
-	assert_int_equal(window.first, UINT64_C(2) << 36);
-	window = bk__window_above(UINT64_C(1) << 30, 52);
-	assert_int_equal(window.last, (UINT64_C(1) << 48) - 1);
-	window = bk__window_above(UINT64_C(1) << 30, 36);
-	assert_true(window.first > window.last);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,7 +384,6 @@ int main(void)
 		cmocka_unit_test(operands_outside_long_mode),
 		cmocka_unit_test(operands_of_garbage),
 		cmocka_unit_test(addresses_through_page_tables),
-		cmocka_unit_test(the_64_bit_window_is_above_ram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
