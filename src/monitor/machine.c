@@ -64,6 +64,9 @@ struct bk__monitor {
 	 * may well crash, since on hardware nothing runs after that. */
 	_Atomic unsigned event;
 	struct bk_error error; /* of EVENT_ERROR; by the vCPU that told it, before it is parked */
+	/* What ends the run whatever else is asked for; vCPUs are held. Set after its line. */
+	_Atomic bool lost;
+	struct bk_error lost_line;
 };
 
 /* ---- Requests ---------------------------------------------------------- */
@@ -151,7 +154,16 @@ static void on_release(void *opaque)
 	bk__vcpus_release(monitor->vcpus);
 }
 
-static const struct bk__slots_ops slots_ops = { .hold = on_hold, .release = on_release };
+static void on_lost(void *opaque, const char *line)
+{
+	struct bk__monitor *monitor = opaque;
+
+	bk_fail(&monitor->lost_line, ENOMEM, "%s", line);
+	atomic_store(&monitor->lost, true);
+	wake(monitor);
+}
+
+static const struct bk__slots_ops slots_ops = { .hold = on_hold, .release = on_release, .lost = on_lost };
 
 /* ---- Making it --------------------------------------------------------- */
 
@@ -422,6 +434,14 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
 	return load(monitor, err);
 }
 
+static bool is_lost(struct bk__monitor *monitor, struct bk_error *err)
+{
+	if (!atomic_load(&monitor->lost))
+		return false;
+	bk_fail(err, ENOMEM, "%s", monitor->lost_line.text);
+	return true;
+}
+
 /* Serves requests until one of them ends the run. vCPUs run when it starts, and are parked when it returns.
  */
 static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *err)
@@ -431,9 +451,12 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 			bk__vcpus_park(monitor->vcpus);
 			return BK__END_ERROR;
 		}
-		if (!atomic_load(&monitor->stop) && !atomic_load(&monitor->event))
+		if (!atomic_load(&monitor->stop) && !atomic_load(&monitor->event) &&
+		    !atomic_load(&monitor->lost))
 			continue;
 		bk__vcpus_park(monitor->vcpus);
+		if (is_lost(monitor, err))
+			return BK__END_ERROR;
 		switch ((enum event)atomic_load(&monitor->event)) {
 		case EVENT_NONE:
 			return BK__END_STOPPED;
@@ -452,7 +475,7 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 			return BK__END_STOPPED;
 		if (monitor->config.no_reboot)
 			return BK__END_RESET;
-		if (reset(monitor, err))
+		if (reset(monitor, err) || is_lost(monitor, err))
 			return BK__END_ERROR;
 		atomic_store(&monitor->event, EVENT_NONE);
 		bk__vcpus_revive(monitor->vcpus);

@@ -6,12 +6,15 @@
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "monitor/pages.h"
 
 #define NO_SLOT UINT32_MAX
+#define TRIES   100 /* to remove a slot: KVM may need memory for it */
 
 /* A mapped range as the listener was told of it. */
 struct range {
@@ -38,6 +41,7 @@ struct bk__slots {
 	uint64_t left_out;
 	uint64_t untracked; /* pages of ranges that there was no memory to remember */
 	bool held;
+	bool lost; /* a slot does not go: vCPUs are held, and the run ends */
 };
 
 /* The index of the first range at `first` or above. */
@@ -104,16 +108,41 @@ static int set_slot(struct bk__slots *slots, uint32_t slot, const struct bk__pag
 	return bk__vm_ioctl(slots->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+/*
+ * Before this returns nobody gives the memory behind the slot to others: a
+ * commit is under way. So vCPUs are kept out of the guest until the slot is
+ * gone, and if it does not go, for ever.
+ */
+static int insist(struct bk__slots *slots, const struct range *range, int error)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	char line[128];
+
+	if (slots->lost)
+		return error;
+	slots->ops->hold(slots->opaque);
+	for (unsigned i = 0; error && i < TRIES; i++) {
+		nanosleep(&pause, NULL);
+		error = set_slot(slots, range->slot, NULL, false);
+	}
+	if (!error) {
+		slots->ops->release(slots->opaque);
+		return 0;
+	}
+	slots->lost = true;
+	snprintf(line, sizeof(line), "kvm: memory slot %" PRIu32 " at 0x%" PRIx64 " cannot be removed: %s",
+		 range->slot, range->gpa, strerror(-error));
+	slots->ops->lost(slots->opaque, line);
+	return error;
+}
+
 static void drop_slot(struct bk__slots *slots, struct range *range)
 {
-	static struct bk_ratelimit limit;
-	const int error = set_slot(slots, range->slot, NULL, false);
+	int error = set_slot(slots, range->slot, NULL, false);
 
-	if (error) /* the number stays taken: nobody knows what is in it */
-		bk_log_limited(&limit, BK_LOG_ERROR,
-			       "kvm: slot %" PRIu32 " at 0x%" PRIx64 " cannot be removed: %s", range->slot,
-			       range->gpa, strerror(-error));
-	else
+	if (error)
+		error = insist(slots, range, error);
+	if (!error) /* else the number stays taken */
 		slots->spare[slots->spare_count++] = range->slot;
 	range->slot = NO_SLOT;
 }

@@ -10,10 +10,14 @@
 struct bk__slots;
 
 /* How to keep vCPUs out of the guest between a removal and the addition that overlaps it: `hold` returns
- * when none is inside KVM_RUN, and waits for nothing else. Called inside a commit. */
+ * when none is inside KVM_RUN, and waits for nothing else. Called inside a commit.
+ *
+ * `lost`: KVM does not give up a slot, so that a guest would reach whatever is next at the host's addresses.
+ * It stays held for ever: end the run, with this line. Told once. */
 struct bk__slots_ops {
 	void (*hold)(void *opaque);
 	void (*release)(void *opaque);
+	void (*lost)(void *opaque, const char *line);
 };
 
 /* Starts listening to `memory`. */

@@ -37,6 +37,8 @@ static struct {
 	struct kvm_userspace_memory_region slots[SLOTS]; /* by number; size 0: none */
 	unsigned changes;                                /* of slots */
 	bool refuse;                                     /* the next new slot */
+	unsigned keep;                                   /* so many removals fail */
+	unsigned lost;
 	unsigned holds, released;
 	bool held;
 	unsigned changes_outside; /* of slots, while nobody held vCPUs */
@@ -58,6 +60,10 @@ static int set_slot(const struct kvm_userspace_memory_region *region)
 	if (region->memory_size && kvm.refuse) {
 		kvm.refuse = false;
 		return -EINVAL;
+	}
+	if (!region->memory_size && kvm.keep) {
+		kvm.keep--;
+		return -ENOMEM;
 	}
 	for (unsigned i = 0; region->memory_size && i < SLOTS; i++) { /* as KVM does */
 		if (kvm.slots[i].memory_size &&
@@ -151,7 +157,14 @@ static void on_release(void *opaque)
 	kvm.held = false;
 }
 
-static const struct bk__slots_ops slots_ops = { .hold = on_hold, .release = on_release };
+static void on_lost(void *opaque, const char *line)
+{
+	assert_true(kvm.held); /* from the first failure on nobody reaches what is behind it */
+	assert_non_null(strstr(line, "at 0x100000 cannot be removed"));
+	kvm.lost++;
+}
+
+static const struct bk__slots_ops slots_ops = { .hold = on_hold, .release = on_release, .lost = on_lost };
 
 struct world {
 	struct bk_domain *domain;
@@ -348,6 +361,49 @@ static void a_slot_whose_page_the_host_took_away_is_given_up(void **state)
 	assert_int_equal(stats.unmappable, 0);
 	bk_region_retire(bar);
 	bk_region_retire(ram);
+	close_world(&world);
+}
+
+static void a_slot_that_kvm_keeps_for_a_while_keeps_vcpus_out(void **state)
+{
+	struct world world;
+	struct bk_region *bar;
+
+	open_world(&world);
+	bar = add(&world, 0x100000, 2 * PAGE, 8 * PAGE, 0, BK_MEMORY_DEVICE);
+	kvm.keep = 3;
+	kvm.changes_outside = 0;
+	bk_region_retire(bar); /* afterwards the memory is its owner's */
+	assert_int_equal(used_slots(), 0);
+	assert_int_equal(kvm.changes_outside, 1);
+	assert_int_equal(kvm.holds, 1);
+	assert_int_equal(kvm.released, 1);
+	assert_int_equal(kvm.lost, 0);
+	bar = add(&world, 0x100000, 2 * PAGE, 8 * PAGE, 0, BK_MEMORY_DEVICE); /* the number is free */
+	assert_int_equal(slot_at(0x100000)->slot, 0);
+	bk_region_retire(bar);
+	close_world(&world);
+}
+
+static void a_slot_that_kvm_never_gives_up_ends_the_run(void **state)
+{
+	struct world world;
+	struct bk_region *bar, *other;
+
+	open_world(&world);
+	bar = add(&world, 0x100000, 2 * PAGE, 8 * PAGE, 0, BK_MEMORY_DEVICE);
+	other = add(&world, 0x200000, 2 * PAGE, 4 * PAGE, 0, BK_MEMORY_DEVICE);
+	kvm.keep = UINT32_MAX;
+	bk_region_retire(bar);
+	assert_int_equal(kvm.lost, 1);
+	assert_true(kvm.held);
+	kvm.changes = 0;
+	bk_region_retire(other); /* said once, and not tried for long again */
+	assert_int_equal(kvm.lost, 1);
+	assert_int_equal(kvm.changes, 1);
+	kvm.keep = 0;
+	memset(kvm.slots, 0, sizeof(kvm.slots));
+	kvm.released++;
 	close_world(&world);
 }
 
@@ -834,6 +890,8 @@ int main(void)
 		cmocka_unit_test(vcpus_are_held_where_old_and_new_overlap),
 		cmocka_unit_test(what_cannot_be_mapped_is_counted_and_left_to_exits),
 		cmocka_unit_test(slot_numbers_are_recycled_and_may_run_out),
+		cmocka_unit_test(a_slot_that_kvm_keeps_for_a_while_keeps_vcpus_out),
+		cmocka_unit_test(a_slot_that_kvm_never_gives_up_ends_the_run),
 		cmocka_unit_test(a_slot_whose_page_the_host_took_away_is_given_up),
 		cmocka_unit_test(msix_vectors_go_to_kvm_while_unmasked),
 		cmocka_unit_test(vectors_are_asked_for_when_they_are_unmasked),
