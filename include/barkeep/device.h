@@ -136,6 +136,10 @@ struct bk_device;
  *   the device, without coming by here; fd -1 undoes it. Any thread, several
  *   at once; -EEXIST if there is one, -ENOSPC if there are too many, -ENOTTY
  *   where the host cannot do it.
+ * host_config: the first `count` bytes of config space as the host itself sees
+ *   them, for a back whose `read` does not show all (VFIO takes capabilities
+ *   that it does not know out of the chain). How many bytes it could tell, or a
+ *   negative errno. Missing: `read` shows all there is.
  * describe: facts for people (`inspect`), as key and value.
  * close: gives everything back, resets it if it can, frees the device.
  */
@@ -153,6 +157,7 @@ struct bk_device_ops {
 	int (*reset)(struct bk_device *device);
 	int (*ioeventfd)(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			 uint64_t value, int fd);
+	int (*host_config)(struct bk_device *device, void *data, size_t count);
 	void (*describe)(struct bk_device *device,
 			 void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 	void (*close)(struct bk_device *device);
@@ -178,6 +183,7 @@ int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 int bk_device_reset(struct bk_device *device);
 int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			uint64_t value, int fd);
+int bk_device_host_config(struct bk_device *device, void *data, size_t count);
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);

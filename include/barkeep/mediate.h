@@ -72,10 +72,18 @@ struct bk_mediate_options {
  * the device has them; power management, MSI, MSI-X, Express and AF modelled;
  * SR-IOV, ATS, PRI, PASID, ACS, ARI, IDE, DOE and Enhanced Allocation hidden;
  * resizable BARs with the size they have; vital product data that can be read;
- * other capabilities read-only and live, that is read from the device at each
- * access, as STATUS is. From 0x40 on, bytes that are in no capability, shown or
- * hidden, are live, too, and below 0x100 writes to them reach the device; above,
- * hosts may hide capabilities from barkeep.
+ * other capabilities live, that is read from the device at each access, as
+ * STATUS is. From 0x40 on, bytes that are in no capability, shown or hidden, are
+ * live, too.
+ *
+ * A write reaches the device at the guest's width where its driver needs that:
+ * in vendors' capabilities (vendor-specific, VSEC, DVSEC), in AER, power
+ * budgeting and PCI-X, and in bytes of no capability. Device Control and Device
+ * Control 2 are kept by the model and reach the device, but for the payload
+ * size, which stays the host's. Above 0x100 a host may hide capabilities; what
+ * it says of itself (bk_device_host_config) tells their bytes from those of
+ * none, and where it says nothing those are read-only. All other writes from
+ * 0x40 on are counted (bk_trap_stats), and logged once for each register.
  *
  * The device's COMMAND.IO and MEM are 1 until it is closed; MASTER follows the
  * guest's; a reset of the function resets the device.
@@ -299,7 +307,8 @@ struct bk_trap_stats {
 	unsigned region;
 	uint64_t offset, length;
 	uint64_t reads, writes, errors;
-	uint64_t last;        /* the value that was read or written last, without an error; a trap's only */
+	uint64_t last; /* the value that was read or written last, without an error; a trap's only */
+	uint64_t lost; /* of config space without a trap: writes that reached neither device nor model */
 	unsigned accelerated; /* writes that are made without the trap, and not counted; how many different
 				 ones */
 };

@@ -151,6 +151,8 @@ static void put_trap(void *opaque, const struct bk_trap_stats *stats)
 	put(trap, "reads", stats->reads);
 	put(trap, "writes", stats->writes);
 	put(trap, "errors", stats->errors);
+	if (!stats->name && stats->region == BK_DEVICE_CONFIG)
+		put(trap, "lost", stats->lost);
 	if (stats->name) {
 		put(trap, "last", stats->last);
 		put(trap, "accelerated", stats->accelerated);

@@ -266,6 +266,8 @@ static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 		fprintf(stderr, " 0x%" PRIx64, stats->last);
 	if (stats->accelerated)
 		fprintf(stderr, ", accelerated: %u", stats->accelerated);
+	if (stats->lost)
+		fprintf(stderr, " %" PRIu64 " writes reached nobody", stats->lost);
 	putc('\n', stderr);
 }
 

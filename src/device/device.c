@@ -68,6 +68,11 @@ int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offs
 	return CALL(ioeventfd, region, offset, width, value, fd);
 }
 
+int bk_device_host_config(struct bk_device *device, void *data, size_t count)
+{
+	return CALL(host_config, data, count);
+}
+
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {

@@ -120,6 +120,26 @@ int bk__sysfs_fact(const char *sysfs, const char *address, const char *file, cha
 	return 0;
 }
 
+int bk__sysfs_config(const char *sysfs, const char *address, void *data, size_t count)
+{
+	char path[PATH_MAX];
+	size_t have = 0;
+	ssize_t more = 1;
+	int fd;
+
+	path_of(path, sysfs, address, "config");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (have < count && more > 0) {
+		more = read(fd, (char *)data + have, count - have);
+		if (more > 0)
+			have += (size_t)more;
+	}
+	close(fd);
+	return more < 0 ? -EIO : (int)have;
+}
+
 void bk__sysfs_group_members(const char *sysfs, const char *address,
 			     void (*each)(void *opaque, const char *member, const char *driver), void *opaque)
 {

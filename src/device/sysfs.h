@@ -31,6 +31,12 @@ int bk__sysfs_group(const char *sysfs, const char *address);
 /* The first line of one of the function's files ("numa_node"), or a negative errno. */
 int bk__sysfs_fact(const char *sysfs, const char *address, const char *file, char value[BK__SYSFS_FACT]);
 
+/*
+ * The first `count` bytes of config space, as the kernel reads them. How many
+ * there are (64 for who is not privileged), or a negative errno.
+ */
+int bk__sysfs_config(const char *sysfs, const char *address, void *data, size_t count);
+
 /* Calls `each` for every other function of the group; `driver` is "" when it has none. */
 void bk__sysfs_group_members(const char *sysfs, const char *address,
 			     void (*each)(void *opaque, const char *member, const char *driver),

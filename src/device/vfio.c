@@ -51,6 +51,14 @@ static int vfio_irq(struct bk_device *device, unsigned index, struct bk_device_i
 	return 0;
 }
 
+/* What VFIO hides of it. */
+static int vfio_host_config(struct bk_device *device, void *data, size_t count)
+{
+	struct bk__vfio *vfio = vfio_of(device);
+
+	return bk__sysfs_config(vfio->group->container->context->sysfs, vfio->address, data, count);
+}
+
 /* ---- Facts for people ------------------------------------------------- */
 
 struct listener {
@@ -344,6 +352,7 @@ static const struct bk_device_ops ops = {
 	.dma_unmap = bk__vfio_dma_unmap,
 	.reset = bk__vfio_reset,
 	.ioeventfd = vfio_ioeventfd,
+	.host_config = vfio_host_config,
 	.describe = vfio_describe,
 	.close = vfio_close,
 };

@@ -29,6 +29,8 @@ enum {
 	CAP_PM = 0x01,
 	CAP_VPD = 0x03,
 	CAP_MSI = 0x05,
+	CAP_PCIX = 0x07,
+	CAP_VENDOR = 0x09,
 	CAP_EXPRESS = 0x10,
 	CAP_MSIX = 0x11,
 	CAP_AF = 0x13,
@@ -36,6 +38,9 @@ enum {
 };
 
 enum {
+	EXT_AER = 0x0001,
+	EXT_POWER = 0x0004,
+	EXT_VENDOR = 0x000b,
 	EXT_ACS = 0x000d,
 	EXT_ARI = 0x000e,
 	EXT_ATS = 0x000f,
@@ -44,6 +49,7 @@ enum {
 	EXT_PRI = 0x0013,
 	EXT_REBAR = 0x0015,
 	EXT_PASID = 0x001b,
+	EXT_DVSEC = 0x0023,
 	EXT_VF_REBAR = 0x0024,
 	EXT_DOE = 0x002e, /* a mailbox: without writes it only makes its driver wait */
 	EXT_IDE = 0x0030,
@@ -76,11 +82,39 @@ static int added(struct bk_mediate *m, const struct found *cap, int r)
 	return r < 0 ? left_out(m, cap, strerror(-r)) : 0;
 }
 
+/* Registers that drivers need and that hosts let through: those of vendors, error reporting, and what was one
+ * of the conventional PCI-X. All others are read-only. */
+static bool is_passed(bool extended, uint64_t id)
+{
+	return extended ? id == EXT_AER || id == EXT_POWER || id == EXT_VENDOR || id == EXT_DVSEC
+			: id == CAP_VENDOR || id == CAP_PCIX;
+}
+
+/* Where what such a capability holds begins: ids and lengths are no registers. */
+static unsigned passed_from(bool extended, unsigned id)
+{
+	switch (id) {
+	case EXT_VENDOR:
+		return extended ? 8 : 4;
+	case EXT_DVSEC:
+		return 10;
+	case CAP_VENDOR:
+		return 3;
+	default:
+		return extended ? 4 : 2;
+	}
+}
+
 /* `size` bytes from `skip` on are read from the device each time. */
 static void make_live(struct bk_mediate *m, const struct found *cap, unsigned skip)
 {
+	const bool extended = cap->offset >= EXTENDED;
+
 	if (cap->size > skip)
 		memset(m->live + cap->offset + skip, 0xff, cap->size - skip);
+	skip = passed_from(extended, cap->id);
+	if (cap->size > skip && is_passed(extended, cap->id))
+		memset(m->passed + cap->offset + skip, 0xff, cap->size - skip);
 }
 
 static bool starts_next(struct starts *starts, unsigned offset, unsigned first, unsigned end)
@@ -270,26 +304,27 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
  * PCIe 7.5.3. An endpoint on a root bus, with no port above it, is a root
  * complex integrated one, which has no link and no slot: their registers are
  * zero. Behind a port it is the other way round. Controls start at the value they have after a reset; the
- * host's stay in the device.
+ * host's stay in the device until the guest writes them.
  */
-#define EXPRESS_V2            60
-#define EXPRESS_V1            20
-#define EXPRESS_FLAGS         0x02
-#define EXPRESS_DEVICE        0x04
-#define EXPRESS_CONTROL       0x08
-#define EXPRESS_STATUS        0x0a
-#define EXPRESS_LINK          0x0c /* link, slot and root registers */
-#define EXPRESS_CONTROL2      0x28
-#define EXPRESS_LINK2         0x2c
-#define EXPRESS_TYPE          0x00f0
-#define EXPRESS_LEGACY        0x0010
-#define EXPRESS_INTEGRATED    0x0090
-#define EXPRESS_SLOT          0x0100
-#define EXPRESS_ONE_LANE      0x11 /* of 2.5 GT/s */
-#define EXPRESS_FLR           0x10000000
-#define EXPRESS_CONTROL_RESET 0x2810 /* 512 bytes a read request, relaxed ordering, no snoop */
-#define EXPRESS_STATUS_LIVE   0x3f   /* errors met, transactions pending */
-#define EXPRESS_STATUS_ERRORS 0x0f
+#define EXPRESS_V2             60
+#define EXPRESS_V1             20
+#define EXPRESS_FLAGS          0x02
+#define EXPRESS_DEVICE         0x04
+#define EXPRESS_CONTROL        0x08
+#define EXPRESS_CONTROL2       0x28
+#define EXPRESS_STATUS         0x0a
+#define EXPRESS_LINK           0x0c /* link, slot and root registers */
+#define EXPRESS_LINK2          0x2c
+#define EXPRESS_TYPE           0x00f0
+#define EXPRESS_LEGACY         0x0010
+#define EXPRESS_INTEGRATED     0x0090
+#define EXPRESS_SLOT           0x0100
+#define EXPRESS_ONE_LANE       0x11 /* of 2.5 GT/s */
+#define EXPRESS_FLR            0x10000000
+#define EXPRESS_CONTROL_RESET  0x2810 /* 512 bytes a read request, relaxed ordering, no snoop */
+#define EXPRESS_STATUS_LIVE    0x3f   /* errors met, transactions pending */
+#define EXPRESS_STATUS_ERRORS  0x0f
+#define EXPRESS_CONTROL_PASSED 0x7f1f /* not the payload size, nor Initiate FLR, which is the model's */
 
 /* Registers of the capability that a guest may neither write nor see anything in. */
 static int blank(struct bk_mediate *m, const struct found *cap, unsigned first, unsigned end)
@@ -330,6 +365,12 @@ static int add_express(struct bk_mediate *m, const struct found *cap)
 		return added(m, cap, r);
 	m->live[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_LIVE;
 	m->w1c[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_ERRORS;
+	m->control[0] = cap->offset + EXPRESS_CONTROL;
+	bk__store(m->passed + m->control[0], 2, EXPRESS_CONTROL_PASSED);
+	if (size >= EXPRESS_CONTROL2 + 2) {
+		m->control[1] = cap->offset + EXPRESS_CONTROL2;
+		bk__store(m->passed + m->control[1], 2, 0xffff);
+	}
 	r = 0;
 	if (integrated && size > EXPRESS_LINK)
 		r = blank(m, cap, EXPRESS_LINK, size < EXPRESS_CONTROL2 - 4 ? size : EXPRESS_CONTROL2 - 4);
@@ -455,6 +496,42 @@ static bool is_behind_another(struct bk_mediate *m, const uint16_t *owners, unsi
 	return false;
 }
 
+/* What the host has in config space where it hides capabilities: from `known` bytes on nobody knows. */
+struct host {
+	uint8_t config[BK__CONFIG_MAX];
+	uint16_t owners[BK__CONFIG_MAX];
+	unsigned known;
+};
+
+static void look_at_host(struct bk_mediate *m, struct host *host)
+{
+	int r = bk_device_host_config(m->below, host->config, m->config_size);
+
+	host->known = r < 0 ? 0 : (unsigned)r;
+	if (r == -EOPNOTSUPP) { /* it hides nothing */
+		memcpy(host->config, m->config, sizeof(host->config));
+		host->known = m->config_size;
+	} else if (m->config_size > EXTENDED && host->known < m->config_size) {
+		bk_log(BK_LOG_INFO,
+		       "%s: the host does not show all of its config space (%s): what is in no "
+		       "capability above 0x100 is read-only",
+		       m->below->name, r < 0 ? strerror(-r) : "it does to root");
+	}
+	if (host->known == m->config_size)
+		bk__capability_owners(host->config, m->config_size, host->owners);
+}
+
+/* Above 0x100 a byte may be one of a capability that the host hides, PASID among them. */
+static bool is_free_on_host(const struct bk_mediate *m, const struct host *host, unsigned at)
+{
+	const unsigned owner = host->owners[at];
+
+	if (at < EXTENDED)
+		return true;
+	return host->known == m->config_size &&
+	       (!owner || is_passed(true, bk__load(host->config + owner, 2)));
+}
+
 /*
  * Registers of the device that are in no capability are its own: its driver knows them. Not the first
  * extended header, which the model has also where the device has none.
@@ -462,13 +539,22 @@ static bool is_behind_another(struct bk_mediate *m, const uint16_t *owners, unsi
 static int find_free(struct bk_mediate *m)
 {
 	uint16_t *owners = malloc(m->config_size * sizeof(*owners));
+	struct host *host = calloc(1, sizeof(*host));
 
-	if (!owners)
+	if (!owners || !host) {
+		free(owners);
+		free(host);
 		return -ENOMEM;
+	}
+	look_at_host(m, host);
 	bk__capability_owners(m->config, m->config_size, owners);
-	for (unsigned i = 0x40; i < m->config_below; i++)
+	for (unsigned i = 0x40; i < m->config_below; i++) {
 		m->free[i] = owners[i] ? is_behind_another(m, owners, i) : i < EXTENDED || i >= EXTENDED + 4;
+		if (m->free[i] && (owners[i] || is_free_on_host(m, host, i)))
+			m->passed[i] = 0xff;
+	}
 	free(owners);
+	free(host);
 	return 0;
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Config space without traps: the function's registers, with the bits of the
- * device that stay live, and the one bit of COMMAND that goes to the device.
+ * device that stay live, and those that are written to it.
  *
- * Bytes that are in no capability are the device's own, read at each access and
- * below 0x100 also written. Not above: a host may take capabilities that it does not
- * know out of that chain, PASID among them, and what is a register of those
- * cannot be told from what is one of the device's.
+ * What reaches the device is what its driver needs and hosts let through: bytes
+ * in no capability, those of vendors' capabilities, error reporting, Device
+ * Control but for the payload size (all of a hierarchy must agree on that), and
+ * bus mastering. A write that reaches neither the device nor the model is
+ * counted.
  */
 #include "mediate/filter.h"
 
@@ -29,7 +30,6 @@
 #define STATUS          0x06
 #define STATUS_CAP_LIST 0x0010
 #define STATUS_ERRORS   0xf900 /* write 1 to clear */
-#define EXTENDED        0x100
 
 /* All ones: nothing is there, or a virtual function whose device is in trouble, of which the host still knows
  * the ids. */
@@ -72,7 +72,7 @@ int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
 	return 0;
 }
 
-/* Which of these bytes are the device's own: bit i for byte i. A capability may have been added since. */
+/* Bit i for byte i that is the device's own. A capability may have been added since. */
 static unsigned own(struct bk_mediate *m, uint64_t offset, unsigned width)
 {
 	unsigned bits = 0;
@@ -80,6 +80,18 @@ static unsigned own(struct bk_mediate *m, uint64_t offset, unsigned width)
 	for (unsigned i = 0; i < width; i++)
 		bits |= (unsigned)m->free[offset + i] << i;
 	return bits ? bits & ~bk__capability_holds(m->function, (unsigned)offset, width) : 0;
+}
+
+/* Bit i for byte i of which something is written to the device. */
+static unsigned passed(struct bk_mediate *m, uint64_t offset, unsigned width)
+{
+	unsigned bits = 0, free = 0;
+
+	for (unsigned i = 0; i < width; i++) {
+		bits |= (unsigned)!!m->passed[offset + i] << i;
+		free |= (unsigned)m->free[offset + i] << i;
+	}
+	return bits & free ? bits & (~free | own(m, offset, width)) : bits;
 }
 
 int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
@@ -116,8 +128,34 @@ int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned widt
 	return r;
 }
 
+/* Registers of the model that the device gets as they stand after the write: a reset may have come with it.
+ */
+static bool is_modelled(const struct bk_mediate *m, uint64_t at)
+{
+	return (m->control[0] && at - m->control[0] < 2) || (m->control[1] && at - m->control[1] < 2);
+}
+
+/* Passes one write on, with those bits that are not the guest's as the device has them. */
+static int write_whole(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+{
+	const uint64_t mask = bk__load(m->passed + offset, width);
+	uint64_t there = 0;
+	int r = 0;
+
+	if (is_modelled(m, offset)) {
+		r = bk_pci_function_read(m->function, (unsigned)offset, width, &value);
+		if (bk_pci_function_in_reset(m->function))
+			return 0; /* of which the value says nothing */
+	}
+	if (!r && mask != UINT64_MAX >> (64 - 8 * width))
+		r = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, &there);
+	if (!r)
+		r = bk__device_write(m, BK_DEVICE_CONFIG, offset, width, (value & mask) | (there & ~mask));
+	return r;
+}
+
 /* Writes those bytes of which the bit is set, at the guest's width where that is all. */
-static int write_own(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value, unsigned bits)
+static int write_passed(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value, unsigned bits)
 {
 	const unsigned half = width / 2;
 	int r, other;
@@ -125,15 +163,43 @@ static int write_own(struct bk_mediate *m, uint64_t offset, unsigned width, uint
 	if (!bits)
 		return 0;
 	if (bits == (1u << width) - 1)
-		return bk__device_write(m, BK_DEVICE_CONFIG, offset, width, value);
-	r = write_own(m, offset, half, value, bits & ((1u << half) - 1));
-	other = write_own(m, offset + half, half, value >> 8 * half, bits >> half);
+		return write_whole(m, offset, width, value);
+	r = write_passed(m, offset, half, value, bits & ((1u << half) - 1));
+	other = write_passed(m, offset + half, half, value >> 8 * half, bits >> half);
 	return r ? r : other;
+}
+
+/* By bytes: a neighbour of a byte that clears bits is none of the guest's business. */
+static int write_clears(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t clear)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < width; i++)
+		if (clear >> 8 * i & 0xff)
+			r = bk__device_write(m, BK_DEVICE_CONFIG, offset + i, 1, clear >> 8 * i & 0xff);
+	return r;
+}
+
+/* Nobody took it: said once for each register. In the header that is how a driver sees what is there. */
+static void count_lost(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+{
+	const uint64_t at = offset & ~(uint64_t)3;
+	const uint32_t bit = 1u << at / 4 % 32;
+
+	if (offset < HEADER)
+		return;
+	__atomic_fetch_add(&m->lost, 1, __ATOMIC_RELAXED);
+	if (!(__atomic_fetch_or(&m->lost_told[at / 128], bit, __ATOMIC_RELAXED) & bit))
+		bk_log(BK_LOG_INFO,
+		       "%s: config+0x%" PRIx64 ": a write of 0x%0*" PRIx64
+		       " reaches nobody: that register is read-only here (told once)",
+		       m->below->name, offset, (int)(2 * width), value);
 }
 
 int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
 {
-	uint64_t clear;
+	unsigned bits;
+	uint64_t clears;
 	int r;
 
 	if (m->filter)
@@ -145,14 +211,18 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
 	if (bk_pci_function_in_reset(m->function))
 		return 0; /* nobody takes it */
 	r = bk_pci_function_write(m->function, (unsigned)offset, width, value);
-	/* By bytes: a neighbour of a byte that clears bits is none of the guest's business. */
-	clear = value & bk__load(m->w1c + offset, width);
-	for (unsigned i = 0; !r && i < width; i++)
-		if (clear >> 8 * i & 0xff)
-			r = bk__device_write(m, BK_DEVICE_CONFIG, offset + i, 1, clear >> 8 * i & 0xff);
-	if (!r && offset < EXTENDED)
-		r = write_own(m, offset, width, value, own(m, offset, width));
-	return r ? r : bk__mediate_vpd(m, offset, width, value);
+	if (r)
+		return r;
+	bits = passed(m, offset, width);
+	clears = bk__load(m->w1c + offset, width);
+	r = write_clears(m, offset, width, value & clears);
+	if (!r)
+		r = write_passed(m, offset, width, value, bits);
+	if (!r && bk__vpd_reads(m, offset, width, value))
+		return bk__vpd_request(m, offset, value);
+	if (!bits && !clears && !bk__registers_take(m->function, (unsigned)offset, width))
+		count_lost(m, offset, width, value);
+	return r;
 }
 
 /*

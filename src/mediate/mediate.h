@@ -76,15 +76,16 @@ struct bk_mediate {
 	struct bk_device device; /* the face: the mediated device as a device */
 	struct bk_device *below;
 	struct bk_domain *domain;
-	struct bk_pci_function *function; /* NULL in filter mode */
+	struct bk_pci_function *function;  /* NULL in filter mode */
 	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
 	struct bk__region regions[BK__SPACES];
 
 	/* Config space of the device below as it was at create, and which bits of
-	 * the guest's are read from the device at each access, and which are also
-	 * written to it (and clear a bit there). Fixed after create. */
+	 * the guest's are read from the device at each access, which are written to
+	 * it, and which are written 1 to clear a bit there. Fixed after create. */
 	uint8_t config[BK__CONFIG_MAX];
 	uint8_t live[BK__CONFIG_MAX];
+	uint8_t passed[BK__CONFIG_MAX];
 	uint8_t w1c[BK__CONFIG_MAX];
 	uint8_t free[BK__CONFIG_MAX]; /* 1: no capability has it, neither shown nor hidden */
 	unsigned config_size;         /* that a guest sees: 256 or 4096 bytes */
@@ -104,7 +105,14 @@ struct bk_mediate {
 	uint32_t msix_table, msix_pba;
 	struct bk_region_desc msix[2]; /* table and PBA, as the function answers them; fixed after create */
 	unsigned msix_bar[2];
-	unsigned vpd; /* where the capability is, 0: nowhere */
+	unsigned vpd;        /* where the capability is, 0: nowhere */
+	unsigned control[2]; /* Device Control and Device Control 2, which the model keeps for the device; or
+				0 */
+
+	/* Guests' writes to config space that reached nobody, and in which registers of 4 bytes, one bit
+	 * each. */
+	uint64_t lost;                            /* relaxed */
+	uint32_t lost_told[BK__CONFIG_MAX / 128]; /* relaxed */
 
 	struct bk_space *vga[2]; /* the memory and the ports of VGA, as the function shows them; or NULL */
 
@@ -208,8 +216,9 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 /* Capabilities, as the device has them. (capabilities.c) */
 int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err);
 
-/* After a guest's write to config space: passes requests to read vital product data on. (vpd.c) */
-int bk__mediate_vpd(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
+/* Is this write a request to read vital product data? And does it. (vpd.c) */
+bool bk__vpd_reads(const struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
+int bk__vpd_request(struct bk_mediate *m, uint64_t offset, uint64_t value);
 
 /* Where the device's own config space has a capability of the standard list; 0: nowhere. (capabilities.c) */
 unsigned bk__capability_below(struct bk_mediate *m, unsigned id);

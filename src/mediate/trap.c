@@ -398,6 +398,8 @@ void bk_mediate_stats(struct bk_mediate *m, void (*visit)(void *opaque, const st
 
 		if (!region->space)
 			continue;
+		if (i == BK_DEVICE_CONFIG)
+			stats.lost = __atomic_load_n(&m->lost, __ATOMIC_RELAXED);
 		visit(opaque, &stats);
 		for (; at < m->trap_count && m->traps[at]->region == i; at++) {
 			const struct bk_trap *trap = m->traps[at];

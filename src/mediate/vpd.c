@@ -10,12 +10,17 @@
 #define ADDRESS_FLAG 0x8000 /* written 1: store the data register; the device clears it when done */
 
 /* The register has two bytes; both together start a request. */
-int bk__mediate_vpd(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+bool bk__vpd_reads(const struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const unsigned at = m->vpd + ADDRESS;
 
-	if (!m->vpd || offset > at || offset + width < at + 2)
-		return 0;
-	value = value >> 8 * (at - offset) & 0xffff;
-	return value & ADDRESS_FLAG ? 0 : bk__device_write(m, BK_DEVICE_CONFIG, at, 2, value);
+	return m->vpd && offset <= at && offset + width >= at + 2 &&
+	       !(value >> 8 * (at - offset) & ADDRESS_FLAG);
+}
+
+int bk__vpd_request(struct bk_mediate *m, uint64_t offset, uint64_t value)
+{
+	const unsigned at = m->vpd + ADDRESS;
+
+	return bk__device_write(m, BK_DEVICE_CONFIG, at, 2, value >> 8 * (at - offset) & 0xffff);
 }

@@ -66,6 +66,17 @@ unsigned bk__capability_holds(struct bk_pci_function *function, unsigned offset,
 	return bits;
 }
 
+bool bk__registers_take(struct bk_pci_function *function, unsigned offset, unsigned width)
+{
+	bool takes = false;
+
+	bk__function_lock(function);
+	for (unsigned i = offset; i < offset + width; i++)
+		takes |= function->config.writable[i] || function->config.w1c[i];
+	bk__function_unlock(function);
+	return takes;
+}
+
 bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id)
 {
 	for (unsigned i = 0; i < function->capability_count; i++)

@@ -29,6 +29,9 @@ int bk__capability_add(struct bk_pci_function *function, bool extended, uint16_t
  * within bk__function_lock. */
 unsigned bk__capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width);
 
+/* Has the model a bit in these bytes that a write changes? Any thread, not within bk__function_lock. */
+bool bk__registers_take(struct bk_pci_function *function, unsigned offset, unsigned width);
+
 bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id);
 
 #endif

@@ -128,6 +128,11 @@ static int face_reset(struct bk_device *device)
 	return r;
 }
 
+static int face_host_config(struct bk_device *device, void *data, size_t count)
+{
+	return bk_device_host_config(of(device)->below, data, count);
+}
+
 static void face_describe(struct bk_device *device,
 			  void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {
@@ -168,6 +173,7 @@ static const struct bk_device_ops face_ops = {
 	.dma_unmap = face_dma_unmap,
 	.reset = face_reset,
 	.ioeventfd = face_ioeventfd,
+	.host_config = face_host_config,
 	.describe = face_describe,
 	.close = face_close,
 };

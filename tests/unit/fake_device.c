@@ -60,6 +60,8 @@ static int transfer(struct fake *fake, unsigned region, uint64_t offset, void *d
 	bytes = fake->bytes[region];
 	if (region == BK_DEVICE_CONFIG && write) {
 		fake->config_writes++;
+		fake->config_write = (struct fake_access){ region, offset, count, true, 0 };
+		memcpy(&fake->config_write.value, data, count < 8 ? count : 8);
 		/* STATUS clears what is written as 1. */
 		for (size_t i = 0; i < count; i++) {
 			if (offset + i == 6 || offset + i == 7)
@@ -111,6 +113,18 @@ static int reset(struct bk_device *device)
 	return fake->reset_result;
 }
 
+static int host_config(struct bk_device *device, void *data, size_t count)
+{
+	const struct fake *fake = of(device);
+	int have = fake->host_config_size;
+
+	if (!fake->host_config)
+		return have < 0 ? have : -EOPNOTSUPP;
+	have = have > (int)count ? (int)count : have;
+	memcpy(data, fake->host_config, have < 0 ? 0 : (size_t)have);
+	return have;
+}
+
 static void describe(struct bk_device *device, void (*say)(void *opaque, const char *key, const char *value),
 		     void *opaque)
 {
@@ -129,6 +143,7 @@ static const struct bk_device_ops ops = {
 	.read = read_,
 	.write = write_,
 	.reset = reset,
+	.host_config = host_config,
 	.describe = describe,
 	.close = close_,
 };

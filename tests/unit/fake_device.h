@@ -29,6 +29,10 @@ struct fake {
 	struct fake_access access[FAKE_ACCESSES]; /* of BARs and ROM, the first so many */
 	unsigned accesses;
 	unsigned config_writes;
+	struct fake_access config_write; /* the last one */
+
+	uint8_t *host_config; /* what the host hides, or NULL: nothing; 4096 bytes */
+	int host_config_size; /* how much of it it shows, or a negative errno */
 
 	int fail;        /* errno that BAR and ROM accesses give */
 	int config_fail; /* and those to config space */

@@ -308,6 +308,24 @@ static void facts_of_a_group(void **state)
 
 /* ---- The interface ------------------------------------------------------ */
 
+/* All of it for root, whom the kernel shows what VFIO hides; 64 bytes for others. */
+static void the_hosts_own_config_space(void **state)
+{
+	struct host *host = *state;
+	uint8_t bytes[4096] = { 0 };
+
+	add_function(host, "0000:01:00.0", "vfio-pci", 1);
+	assert_int_equal(bk__sysfs_config(host->sysfs, "0000:01:00.0", bytes, sizeof(bytes)), -ENOENT);
+	run("head -c 64 /dev/zero | tr '\\0' x > %s/bus/pci/devices/0000:01:00.0/config", host->sysfs);
+	assert_int_equal(bk__sysfs_config(host->sysfs, "0000:01:00.0", bytes, sizeof(bytes)), 64);
+	assert_int_equal(bytes[63], 'x');
+	run("head -c 8192 /dev/zero | tr '\\0' y > %s/bus/pci/devices/0000:01:00.0/config", host->sysfs);
+	assert_int_equal(bk__sysfs_config(host->sysfs, "0000:01:00.0", bytes, sizeof(bytes)), 4096);
+	assert_int_equal(bytes[4095], 'y');
+	run("cd %s/bus/pci/devices/0000:01:00.0 && rm config && mkdir config", host->sysfs);
+	assert_int_equal(bk__sysfs_config(host->sysfs, "0000:01:00.0", bytes, sizeof(bytes)), -EIO);
+}
+
 static void what_a_back_lacks_is_not_supported(void **state)
 {
 	static const struct bk_device_ops nothing;
@@ -329,6 +347,7 @@ static void what_a_back_lacks_is_not_supported(void **state)
 	assert_string_equal(err.text, "nothing: this device does no DMA");
 	assert_int_equal(bk_device_dma_unmap(&device, 0, 4096), -EOPNOTSUPP);
 	assert_int_equal(bk_device_reset(&device), -EOPNOTSUPP);
+	assert_int_equal(bk_device_host_config(&device, &value, 4), -EOPNOTSUPP);
 	bk_device_describe(&device, NULL, NULL);
 	bk_device_close(&device);
 	bk_device_close(NULL);
@@ -412,6 +431,7 @@ int main(void)
 		HOST(vfio_is_not_loaded),
 		HOST(the_node_is_something_else),
 		HOST(facts_of_a_group),
+		HOST(the_hosts_own_config_space),
 		cmocka_unit_test(what_a_back_lacks_is_not_supported),
 		cmocka_unit_test(maps_stay_disjoint),
 		cmocka_unit_test(many_maps_agree_with_a_bitmap),

@@ -255,14 +255,14 @@ static void capabilities_stand_where_the_device_has_them(void **state)
 	cfg_write(f, 0xc4, 2, 0);
 	assert_int_equal(cfg(f, 0x3c, 1), 0x5a);
 
-	/* The vendor's is read from the device, and not written. */
+	/* The vendor's is read from the device, and written to it. */
 	assert_int_equal(cfg(f, 0x94, 4), 0x87868584);
 	fake_put(&f->fake, 0x94, 4, 0x11223344);
 	assert_int_equal(cfg(f, 0x94, 4), 0x11223344);
 	fake_put(&f->fake, 0x91, 1, 0x33); /* but for its place in the chain */
 	assert_int_equal(next_of(f, 0x90), 0xa0);
-	cfg_write(f, 0x94, 4, 0);
-	assert_int_equal(fake_get(&f->fake, 0x94, 4), 0x11223344);
+	cfg_write(f, 0x94, 4, 0x55667788);
+	assert_int_equal(fake_get(&f->fake, 0x94, 4), 0x55667788);
 
 	/* MSI, MSI-X and the power state stay here. */
 	f->fake.config_writes = 0;
@@ -364,9 +364,10 @@ static void an_express_endpoint_is_integrated_in_the_root_complex(void **state)
 	for (unsigned i = 0x6c; i < 0x7c; i += 4)
 		assert_int_equal(cfg(f, i, 4), 0);
 	assert_int_equal(cfg(f, 0x48, 2), 0x2810);
-	cfg_write(f, 0x48, 2, 0x5930);
-	assert_int_equal(cfg(f, 0x48, 2), 0x5930);
 	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x2937);
+	cfg_write(f, 0x48, 2, 0x59d0);
+	assert_int_equal(cfg(f, 0x48, 2), 0x59d0);
+	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x5930); /* but for the payload size */
 	fake_put(&f->fake, 0x4a, 2, 0x0024);
 	assert_int_equal(cfg(f, 0x4a, 2), 0x0024);
 	assert_int_equal(cfg(f, 0x68, 2), 0); /* not the host's Device Control 2 */
@@ -408,7 +409,7 @@ static void an_integrated_endpoint_has_12_bytes_of_express(void **state)
 	assert_int_equal(cfg(f, 0x48, 2), 0x2810);
 	assert_int_equal(cfg(f, 0x4c, 4), 0x00040009);
 	cfg_write(f, 0x4c, 4, 0xffffffff);
-	assert_int_equal(cfg(f, 0x4c, 4), 0x00040009);
+	assert_int_equal(cfg(f, 0x4c, 4), 0xff040009); /* the vendor's own byte */
 }
 
 static void below_a_port_an_endpoint_keeps_its_link(void **state)
@@ -488,7 +489,7 @@ static void extended_capabilities_that_hold_the_host_are_hidden(void **state)
 		assert_int_equal(cfg(f, i, 4), i % 0x40 < length ? 0 : 0xdeadbeef);
 		cfg_write(f, i, 4, 0);
 		if (i % 0x40)
-			assert_int_equal(fake_get(&f->fake, i, 4), 0xdeadbeef);
+			assert_int_equal(fake_get(&f->fake, i, 4), i % 0x40 < length ? 0xdeadbeef : 0);
 	}
 	assert_int_equal(cfg(f, at, 4), ext(0x0003, 1, at + 0x10));
 	assert_int_equal(cfg(f, at + 4, 4), 0x55667788);
@@ -538,9 +539,11 @@ static bool beside_capabilities(unsigned offset)
 	       (offset >= 0x158 && offset < 0x200);
 }
 
-static bool beside_standard_capabilities(unsigned offset)
+/* And what is inside vendors'. */
+static bool writable(unsigned offset)
 {
-	return offset < 0x100 && beside_capabilities(offset);
+	return beside_capabilities(offset) || (offset >= 0xb3 && offset < 0xb8) ||
+	       (offset >= 0x148 && offset < 0x158);
 }
 
 static void what_is_in_no_capability_is_the_devices(void **state)
@@ -560,7 +563,7 @@ static void what_is_in_no_capability_is_the_devices(void **state)
 	fake_put(&f->fake, 0x144, 4, 0x01800001);
 	fake_put(&f->fake, 0x200, 4, ext(0x0002, 1, 0)); /* as 0xd0 */
 	open_(f);
-	write_every_byte(f, beside_capabilities, beside_standard_capabilities);
+	write_every_byte(f, beside_capabilities, writable);
 
 	/* Whole where it can be, and else those bytes alone that are the device's. */
 	f->fake.config_writes = 0;
@@ -592,11 +595,6 @@ static bool anywhere(unsigned offset)
 	return offset < 0x100 || offset >= 0x104;
 }
 
-static bool anywhere_standard(unsigned offset)
-{
-	return offset < 0x100;
-}
-
 static void without_capabilities_all_is_the_devices(void **state)
 {
 	struct fixture *f = *state;
@@ -604,7 +602,7 @@ static void without_capabilities_all_is_the_devices(void **state)
 	fill_config(f);
 	fake_put(&f->fake, 0x100, 4, 0xffffffff);
 	open_(f);
-	write_every_byte(f, anywhere, anywhere_standard);
+	write_every_byte(f, anywhere, anywhere);
 	assert_int_equal(cfg(f, 0x100, 4), 0);
 }
 
@@ -616,6 +614,16 @@ static bool nowhere(unsigned offset)
 static bool behind_vendors(unsigned offset)
 {
 	return offset >= 0x48 && offset < 0x80;
+}
+
+static bool of_vendors(unsigned offset)
+{
+	return offset >= 0x43 && offset < 0x80;
+}
+
+static bool of_the_last_vendor(unsigned offset)
+{
+	return offset >= 0x5b && offset < 0x100;
 }
 
 /* Loops, capabilities inside others and beyond the end: what one may have is no device's own. */
@@ -632,7 +640,7 @@ static void hostile_capabilities_leave_nothing_free(void **state)
 	fake_put(&f->fake, 0x104, 4, ext(0x0018, 1, 0x140)); /* inside SR-IOV */
 	fake_put(&f->fake, 0x140, 4, ext(0x0015, 1, 0x100));
 	open_(f);
-	write_every_byte(f, nowhere, nowhere);
+	write_every_byte(f, nowhere, of_the_last_vendor);
 	for (unsigned i = 0x10c; i < 0x140; i += 4)
 		assert_int_equal(cfg(f, i, 4), 0);
 	bk_mediate_close(f->mediate);
@@ -641,7 +649,7 @@ static void hostile_capabilities_leave_nothing_free(void **state)
 	fake_put(&f->fake, 0x40, 4, 0x00088009);
 	fake_put(&f->fake, 0x80, 4, 0x00004008);
 	open_(f);
-	write_every_byte(f, behind_vendors, behind_vendors);
+	write_every_byte(f, behind_vendors, of_vendors);
 }
 
 static void resizable_bars_show_the_size_they_have(void **state)
