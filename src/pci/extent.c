@@ -51,6 +51,8 @@ static unsigned extended(const uint8_t *cap, unsigned room)
 	const unsigned word = room < 8 ? 0 : (unsigned)bk__load(cap + 4, 4);
 
 	switch (bk__load(cap, 2)) {
+	case 0x00: /* none: a header that leads on */
+		return 4;
 	case 0x01: /* AER, with a log of prefixes */
 		return 0x48;
 	case 0x03: /* serial number */

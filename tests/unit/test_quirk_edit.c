@@ -352,8 +352,8 @@ static void a_null_capability_need_not_be_dropped(void **state)
 }
 
 /* MSI at 0x50, 64-bit and maskable, and PASID at 0x140, on a device whose other bytes are 0x5a. After
- * `edits`, is there a byte of one of them that a guest's write reaches, or one of the rest of the first 256
- * that it does not? Neither is expected between `from` and `end`. */
+ * `edits`, is there a byte of one of them that a guest's write reaches, or one of the rest that it does
+ * not? Neither is expected between `from` and `end`. */
 static void guarded(void **state, const char *edits, unsigned from, unsigned end)
 {
 	struct fixture *f;
@@ -371,7 +371,8 @@ static void guarded(void **state, const char *edits, unsigned from, unsigned end
 	apply(f, text);
 	for (unsigned i = 0x40; i < 0x1000; i++) {
 		const uint8_t there = f->fake.config[i];
-		const bool is_own = i < 0x100 && (i < 0x50 || i >= 0x68) && (i < from || i >= end);
+		const bool standard = i < 0x100 && (i < 0x50 || i >= 0x68) && (i < from || i >= end);
+		const bool is_own = standard || (i >= 0x10c && i < 0x140) || i >= 0x148;
 
 		wr(f, CONFIG, i, 1, there ^ 0xff);
 		if (f->fake.config[i] != (is_own ? there ^ 0xff : there))
