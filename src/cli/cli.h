@@ -24,8 +24,8 @@ int cli_firmware(int argc, char **argv);
 int cli_control(int argc, char **argv);
 int cli_quirk(int argc, char **argv);
 
-/* Log lines go before what is written to standard error next. If that takes nothing, what is written to it from
- * now on vanishes rather than to keep the process from its end. */
+/* Log lines go before what is written to standard error next. If that takes nothing, what is written to it
+ * from now on vanishes rather than to keep the process from its end. */
 void cli_flush_log(void);
 
 /* `barkeep: ` and the line, to standard error; returns CLI_ERROR. */

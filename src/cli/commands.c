@@ -115,6 +115,46 @@ static int trap_remove(struct run *run, const char *const *values, json_object *
 	return device ? cli_traps_remove(device, values[1], err) : -ENOENT;
 }
 
+/* ---- The guest --------------------------------------------------------- */
+
+static int press_button(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	(void)values, (void)answer;
+	if (bk__monitor_button(run->monitor))
+		return 0;
+	return bk_fail(err, EAGAIN,
+		       "the guest does not listen to its power button: its operating system has not come so "
+		       "far, or has no driver for it; quit ends the run all the same");
+}
+
+static int reset(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	(void)values, (void)answer, (void)err;
+	bk__monitor_reset(run->monitor);
+	return 0;
+}
+
+static int pause_guest(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	(void)values, (void)answer, (void)err;
+	bk__monitor_pause(run->monitor);
+	return 0;
+}
+
+static int resume(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	(void)values, (void)answer, (void)err;
+	bk__monitor_resume(run->monitor);
+	return 0;
+}
+
+static int quit(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	(void)values, (void)answer, (void)err;
+	bk__monitor_stop(run->monitor);
+	return 0;
+}
+
 /* ---- Looking ----------------------------------------------------------- */
 
 static int describe(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
@@ -167,6 +207,7 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 
 	(void)values, (void)err;
 	bk__monitor_stats(run->monitor, &counts);
+	json_object_object_add(answer, "paused", json_object_new_boolean(bk__monitor_paused(run->monitor)));
 	put(answer, "memory_exits", counts.mmio_exits);
 	put(answer, "port_exits", counts.io_exits);
 	put(answer, "mapped_exits", counts.mapped_exits);
@@ -193,6 +234,11 @@ const struct cli_command cli_commands[] = {
 	{ "trap-add", { "device", "trap" }, trap_add },
 	{ "trap-replace", { "device", "trap" }, trap_replace },
 	{ "trap-remove", { "device", "trap" }, trap_remove },
+	{ "shutdown", { NULL }, press_button },
+	{ "reset", { NULL }, reset },
+	{ "pause", { NULL }, pause_guest },
+	{ "resume", { NULL }, resume },
+	{ "quit", { NULL }, quit },
 	{ "describe", { NULL }, describe },
 	{ "stats", { NULL }, stats },
 	{ NULL, { NULL }, NULL },

@@ -48,9 +48,8 @@ struct address {
 
 #define FADT_WBINVD     (1u << 0)
 #define FADT_PROC_C1    (1u << 2)
-#define FADT_PWR_BUTTON (1u << 4) /* no power button in PM1a, ... */
-#define FADT_SLP_BUTTON (1u << 5) /* ... no sleep button ... */
-#define FADT_FIX_RTC    (1u << 6) /* ... and no RTC alarm */
+#define FADT_SLP_BUTTON (1u << 5) /* no sleep button in PM1a ... */
+#define FADT_FIX_RTC    (1u << 6) /* ... and no RTC alarm; but a power button */
 #define FADT_RESET_REG  (1u << 10)
 
 #define BOOT_LEGACY_DEVICES (1u << 0)
@@ -253,8 +252,7 @@ static uint64_t put_fadt(struct area *area, uint64_t facs, uint64_t dsdt)
 		.c2_latency = NO_C2,
 		.c3_latency = NO_C3,
 		.boot = BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_RTC,
-		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_FIX_RTC |
-			 FADT_RESET_REG,
+		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG,
 		.reset = port(BK__PORT_RESET, 1, ACCESS_BYTE),
 		.reset_value = 1,
 		.x_dsdt = dsdt,

@@ -60,6 +60,7 @@ struct bk__monitor {
 
 	int wake; /* eventfd, written after one of these was set */
 	_Atomic bool stop;
+	bool paused; /* by bk__monitor_pause, with a park of its own; the owner's thread only */
 	/* The first one counts: a guest that has asked for a reset runs on until its vCPUs are parked, and
 	 * may well crash, since on hardware nothing runs after that. */
 	_Atomic unsigned event;
@@ -499,6 +500,35 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 	}
 	bk__platform_disconnect(monitor->platform);
 	return end;
+}
+
+void bk__monitor_pause(struct bk__monitor *monitor)
+{
+	if (!monitor->paused)
+		bk__vcpus_park(monitor->vcpus);
+	monitor->paused = true;
+}
+
+void bk__monitor_resume(struct bk__monitor *monitor)
+{
+	if (monitor->paused)
+		bk__vcpus_release(monitor->vcpus);
+	monitor->paused = false;
+}
+
+bool bk__monitor_paused(const struct bk__monitor *monitor)
+{
+	return monitor->paused;
+}
+
+void bk__monitor_reset(struct bk__monitor *monitor)
+{
+	tell(monitor, EVENT_RESET);
+}
+
+bool bk__monitor_button(struct bk__monitor *monitor)
+{
+	return bk__platform_button(monitor->platform);
 }
 
 void bk__monitor_stop(struct bk__monitor *monitor)

@@ -108,6 +108,21 @@ void bk__monitor_wanted(struct bk__monitor *monitor, bool (*wanted)(void *opaque
  * place unless no_reboot. */
 enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err);
 
+/*
+ * While the guest runs, by the thread that runs it (bk__monitor_watch). A guest that is paused executes
+ * nothing and sees nothing; devices that are passed through go on, and their interrupts wait. It may be reset
+ * meanwhile, and stays paused.
+ */
+void bk__monitor_pause(struct bk__monitor *monitor);
+void bk__monitor_resume(struct bk__monitor *monitor);
+bool bk__monitor_paused(const struct bk__monitor *monitor);
+
+/* Resets the guest soon, as it could itself (which ends the run with no_reboot). Any thread. */
+void bk__monitor_reset(struct bk__monitor *monitor);
+
+/* Presses the power button; false if the guest does not listen to it. Any thread. */
+bool bk__monitor_button(struct bk__monitor *monitor);
+
 /* Ends the run soon. From any thread or signal handler. */
 void bk__monitor_stop(struct bk__monitor *monitor);
 

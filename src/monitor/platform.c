@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "monitor/console.h"
+#include "monitor/power.h"
 #include "monitor/serial.h"
 
 /* Whatever is fixed outranks what a guest can place. */
@@ -19,13 +20,6 @@
 #define PORT_KEYBOARD 0x60 /* data, and at 0x64 status and command */
 #define PORT_COMMAND  0x64
 
-/* ACPI 6.4, 4.8.3: PM1 status (2 bytes), enable (2), control (2). */
-enum { PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4, PM1_BYTES = 6 };
-#define PM1_SCI_EN  0x01 /* of control's low byte: ACPI mode, always */
-#define PM1_SLP_EN  0x20 /* of its high byte */
-#define PM1_SLP_TYP 0x1c
-#define PM1_S5      (5 << 2)
-
 struct bk__platform {
 	struct bk__platform_config config;
 	struct bk_pci_host *host;
@@ -34,47 +28,10 @@ struct bk__platform {
 	struct bk__serial *serial;
 	_Atomic(struct bk__console *)
 		console; /* changed while no vCPU runs, but under its own thread's eyes */
-	_Atomic uint8_t pm1[PM1_BYTES];
+	struct bk__monitor_power *power;
 };
 
 /* ---- Ports ------------------------------------------------------------- */
-
-static int pm1_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
-{
-	struct bk__platform *platform = opaque;
-
-	*value = 0;
-	for (unsigned i = 0; i < width; i++) {
-		uint64_t byte = atomic_load(&platform->pm1[offset + i]);
-
-		if (offset + i == PM1_CONTROL)
-			byte |= PM1_SCI_EN;
-		*value |= byte << (8 * i);
-	}
-	return 0;
-}
-
-static int pm1_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
-{
-	struct bk__platform *platform = opaque;
-
-	for (unsigned i = 0; i < width; i++) {
-		const uint8_t byte = (uint8_t)(value >> (8 * i));
-
-		if (offset + i < PM1_ENABLE)
-			continue; /* status is cleared by writing, and there is never any */
-		if (offset + i == PM1_CONTROL + 1 && byte & PM1_SLP_EN) {
-			if ((byte & PM1_SLP_TYP) == PM1_S5)
-				platform->config.ops->poweroff(platform->config.opaque);
-			atomic_store(&platform->pm1[offset + i], byte & (uint8_t)~PM1_SLP_EN);
-		} else {
-			atomic_store(&platform->pm1[offset + i], byte);
-		}
-	}
-	return 0;
-}
-
-static const struct bk_region_ops pm1_ops = { .read = pm1_read, .write = pm1_write };
 
 static int zero_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
@@ -138,7 +95,6 @@ static const struct {
 	{ false, BK__IOAPIC, BK__IOAPIC + 0xfff, &fixed_ops, "ioapic" },
 	{ false, BK__LAPIC, BK__LAPIC + 0xfffff, &fixed_ops, "local apic and msi" },
 	{ false, BK__KVM_IDENTITY, BK__KVM_TSS + 0x2fff, &fixed_ops, "kvm" },
-	{ true, BK__PORT_PM1_EVT, BK__PORT_PM1_EVT + PM1_BYTES - 1, &pm1_ops, "pm1" },
 	{ true, BK__PORT_RESET, BK__PORT_RESET, &reset_ops, "reset" },
 	{ true, PORT_KEYBOARD, PORT_KEYBOARD, &keyboard_data_ops, "keyboard data" },
 	{ true, PORT_COMMAND, PORT_COMMAND, &keyboard_ops, "keyboard controller" },
@@ -361,6 +317,29 @@ void bk__platform_disconnect(struct bk__platform *platform)
 	atomic_store(&platform->console, NULL);
 }
 
+/* ---- Power ------------------------------------------------------------- */
+
+static void on_sci(void *opaque, bool level)
+{
+	struct bk__platform *platform = opaque;
+
+	bk__gsi_level(platform->config.gsis, BK__GSI_SCI, level);
+}
+
+static void on_soft_off(void *opaque)
+{
+	struct bk__platform *platform = opaque;
+
+	platform->config.ops->poweroff(platform->config.opaque);
+}
+
+static const struct bk__monitor_power_ops power_ops = { .sci = on_sci, .soft_off = on_soft_off };
+
+bool bk__platform_button(struct bk__platform *platform)
+{
+	return bk__monitor_power_button(platform->power);
+}
+
 /* ---- All of it --------------------------------------------------------- */
 
 int bk__platform_create(const struct bk__platform_config *config, struct bk__platform **out,
@@ -381,6 +360,12 @@ int bk__platform_create(const struct bk__platform_config *config, struct bk__pla
 		if (error)
 			bk_fail(err, -error, "platform: no serial port: %s", strerror(-error));
 	}
+	if (!error) {
+		error = bk__monitor_power_create(config->ports, BK__PORT_PM1_EVT, &power_ops, platform,
+						 &platform->power);
+		if (error)
+			bk_fail(err, -error, "platform: no power registers: %s", strerror(-error));
+	}
 	if (!error)
 		error = create_host(platform, err);
 	if (!error)
@@ -395,8 +380,7 @@ int bk__platform_create(const struct bk__platform_config *config, struct bk__pla
 
 void bk__platform_reset(struct bk__platform *platform)
 {
-	for (unsigned i = 0; i < PM1_BYTES; i++)
-		atomic_store(&platform->pm1[i], 0);
+	bk__monitor_power_reset(platform->power);
 	bk_pci_function_reset(platform->bridge);
 	bk__serial_reset(platform->serial);
 }
@@ -412,6 +396,7 @@ void bk__platform_destroy(struct bk__platform *platform)
 		bk_pci_host_destroy(platform->host);
 	if (platform->serial)
 		bk__serial_destroy(platform->serial);
+	bk__monitor_power_destroy(platform->power);
 	/* The rest goes with its spaces, and no reader is left. */
 	free(platform);
 }

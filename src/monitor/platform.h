@@ -30,6 +30,9 @@ int bk__platform_create(const struct bk__platform_config *config, struct bk__pla
 			struct bk_error *err);
 struct bk_pci_host *bk__platform_host(struct bk__platform *platform);
 
+/* Presses the power button; false if the guest does not listen to it. */
+bool bk__platform_button(struct bk__platform *platform);
+
 /* All to the state after power-on. While no vCPU runs. */
 void bk__platform_reset(struct bk__platform *platform);
 

@@ -177,6 +177,12 @@ static int request(int fd, unsigned long number, void *argument)
 		fake_message((uint64_t)msi->address_hi << 32 | msi->address_lo, msi->data);
 		return 1;
 	}
+	case KVM_IRQ_LINE: {
+		const struct kvm_irq_level *line = argument;
+
+		fake_line(line->irq, line->level);
+		return 0;
+	}
 	case KVM_RUN:
 		return fake_run(&vcpus[atomic_load(&files[fd].vcpu)]);
 	}

@@ -41,6 +41,7 @@ bool fake_slot_access(uint64_t gpa, unsigned width, bool write, uint64_t *value)
 int fake_irqfd(const struct kvm_irqfd *irqfd);
 int fake_routes(const struct kvm_irq_routing *table);
 void fake_message(uint64_t address, uint32_t data);
+void fake_line(unsigned gsi, bool level); /* a pin, from here: an interrupt where it rises */
 
 /* How many eventfds are joined, and how many routes there are. */
 unsigned fake_irqfds(void);

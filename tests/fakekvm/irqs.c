@@ -43,6 +43,8 @@ static void arrive(bool pin, uint64_t address, uint32_t data)
 /* A GSI fires: what it does is what its route says at this moment. */
 static void fire(unsigned gsi)
 {
+	if (!routes) /* as KVM routes them at first */
+		arrive(true, 0, gsi);
 	for (unsigned i = 0; routes && i < routes->nr; i++) {
 		const struct kvm_irq_routing_entry *entry = &routes->entries[i];
 
@@ -125,6 +127,19 @@ void fake_message(uint64_t address, uint32_t data)
 {
 	pthread_mutex_lock(&lock);
 	arrive(false, address, data);
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_line(unsigned gsi, bool level)
+{
+	static bool levels[24];
+
+	pthread_mutex_lock(&lock);
+	if (gsi < sizeof(levels) / sizeof(levels[0])) {
+		if (level && !levels[gsi])
+			fire(gsi);
+		levels[gsi] = level;
+	}
 	pthread_mutex_unlock(&lock);
 }
 
