@@ -511,9 +511,16 @@ void bk__monitor_pause(struct bk__monitor *monitor)
 
 void bk__monitor_resume(struct bk__monitor *monitor)
 {
-	if (monitor->paused)
-		bk__vcpus_release(monitor->vcpus);
+	const int *fds = bk__vcpus_fds(monitor->vcpus);
+
+	if (!monitor->paused)
+		return;
+	/* So that a guest with KVM's clock does not take the pause for a lockup; another has nothing to tell.
+	 */
+	for (unsigned i = 0; i < monitor->config.cpus; i++)
+		ioctl(fds[i], KVM_KVMCLOCK_CTRL, 0);
 	monitor->paused = false;
+	bk__vcpus_release(monitor->vcpus);
 }
 
 bool bk__monitor_paused(const struct bk__monitor *monitor)
