@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -36,6 +37,11 @@ static const char help[] =
 	"  --peer-to-peer       let devices reach each other's BARs by DMA\n"
 	"  --no-reboot          a reset by the guest ends the run\n"
 	"  --control PATH       serve barkeep control at this Unix socket\n"
+	"  --serial WHERE       the guest's serial console: FILE (output only), unix:PATH (who\n"
+	"                       connects to this socket) or pty (a new pseudo-terminal)\n"
+	"  --log FILE           append log lines to it, not to standard error\n"
+	"  --daemonize          go on in the background when the guest runs\n"
+	"  --pidfile FILE       the process number is in it meanwhile\n"
 	"  --stats              at the end, print what was trapped (to standard error)\n"
 	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F][,memory=SIZE][,prefetchable=SIZE]\n"
 	"                       make a bridge; may be repeated. A root port (the default) has a\n"
@@ -69,6 +75,10 @@ enum {
 	NO_REBOOT,
 	STATS,
 	CONTROL,
+	SERIAL,
+	LOG,
+	DAEMONIZE,
+	PIDFILE,
 	BRIDGE,
 	DEVICE,
 	HELP
@@ -86,6 +96,10 @@ static const struct option options[] = {
 	{ "no-reboot", no_argument, NULL, NO_REBOOT },
 	{ "stats", no_argument, NULL, STATS },
 	{ "control", required_argument, NULL, CONTROL },
+	{ "serial", required_argument, NULL, SERIAL },
+	{ "log", required_argument, NULL, LOG },
+	{ "daemonize", no_argument, NULL, DAEMONIZE },
+	{ "pidfile", required_argument, NULL, PIDFILE },
 	{ "bridge", required_argument, NULL, BRIDGE },
 	{ "device", required_argument, NULL, DEVICE },
 	{ "help", no_argument, NULL, HELP },
@@ -173,8 +187,6 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 
 	run->config.memory = UINT64_C(1) << 30;
 	run->config.cpus = 1;
-	run->config.console_in = STDIN_FILENO;
-	run->config.console_out = STDOUT_FILENO;
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		uint64_t number;
@@ -219,6 +231,18 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			break;
 		case CONTROL:
 			run->control = optarg;
+			break;
+		case SERIAL:
+			run->serial = optarg;
+			break;
+		case LOG:
+			run->log = optarg;
+			break;
+		case DAEMONIZE:
+			run->daemonize = true;
+			break;
+		case PIDFILE:
+			run->pidfile = optarg;
 			break;
 		case BRIDGE:
 			if (cli_bridges_add(&run->bridges, optarg, &err))
@@ -418,6 +442,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 	bk__monitor_wanted(run->monitor, on_wanted, run);
 	running = run->monitor;
 	handle_signals(on_signal);
+	cli_background_go(&run->background, run->log_fd);
 	end = bk__monitor_run(run->monitor, &err);
 	handle_signals(SIG_IGN); /* what is left gives the devices back: it must get to its end */
 	cli_flush_log();
@@ -426,12 +451,38 @@ static int run_guest(struct run *run, struct cli_control *control)
 	return status_of(end, &err);
 }
 
+/* Where a run reads and writes beside standard input, output and error. */
+static int open_ends(struct run *run, struct bk_error *err)
+{
+	int error = 0;
+
+	if (run->log) {
+		run->log_fd = open(run->log, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
+		if (run->log_fd < 0)
+			return bk_fail(err, errno, "--log %s: %s", run->log, strerror(errno));
+	}
+	bk__base_log_start(run->log ? run->log_fd
+				    : STDERR_FILENO); /* else lines are written by who logs them */
+	if (run->pidfile)
+		error = cli_pidfile_open(&run->own_pidfile, run->pidfile, err);
+	if (!error && run->serial)
+		error = cli_serial_open(&run->console, run->serial, err);
+	else if (run->daemonize)
+		run->console.in = run->console.out = -1;
+	run->config.console_in = run->console.in;
+	run->config.console_out = run->console.out;
+	run->config.console_listen = run->console.listen;
+	return error;
+}
+
 /* What a run needs, in order; the rest is undone by the caller. */
 static int prepare(struct run *run, struct cli_control **control, struct bk_error *err)
 {
 	struct bk_device_iova_range ranges[IOVA_RANGES];
-	int error = run->control ? cli_control_open(run->control, run, control, err) : 0;
+	int error = open_ends(run, err);
 
+	if (!error && run->control)
+		error = cli_control_open(run->control, run, control, err);
 	if (error)
 		return error;
 	run->context = bk_device_context_create();
@@ -446,15 +497,18 @@ static int prepare(struct run *run, struct cli_control **control, struct bk_erro
 
 int cli_run(int argc, char **argv)
 {
-	struct run run = { 0 };
+	struct run run = { .background = { -1 }, .own_pidfile = { .fd = -1 }, .log_fd = -1 };
 	struct cli_control *control = NULL;
 	struct bk_error err = { { 0 } };
 	bool done = false;
 	int status = parse(argc, argv, &run, &done);
 
+	cli_serial_init(&run.console);
+	if (status == CLI_OK && !done && run.daemonize &&
+	    cli_background_start(&run.background, &done, &status, &err))
+		status = cli_error(&err);
 	if (status == CLI_OK && !done) {
 		allow_files();
-		bk__base_log_start(STDERR_FILENO); /* else lines are written by who logs them */
 		status = prepare(&run, &control, &err) ? cli_error(&err) : run_guest(&run, control);
 	}
 	cli_control_close(control);
@@ -466,7 +520,11 @@ int cli_run(int argc, char **argv)
 		bk__monitor_destroy(run.monitor);
 	if (run.context)
 		bk_device_context_destroy(run.context);
+	cli_serial_close(&run.console);
+	cli_pidfile_close(&run.own_pidfile);
 	cli_flush_log();
 	bk__base_log_stop();
+	if (run.log_fd >= 0)
+		close(run.log_fd);
 	return status;
 }

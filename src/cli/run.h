@@ -3,8 +3,10 @@
 #ifndef BK_CLI_RUN_H
 #define BK_CLI_RUN_H
 
+#include "cli/background.h"
 #include "cli/bridge.h"
 #include "cli/device.h"
+#include "cli/serial.h"
 
 struct run {
 	struct bk__monitor_config config;
@@ -12,8 +14,15 @@ struct run {
 	struct cli_device *devices;
 	size_t device_count;
 	bool stats;
-	const char *control; /* path of its socket, or NULL */
+	const char *control;       /* path of its socket, or NULL */
+	const char *serial;        /* where its console is, or NULL: here */
+	const char *pidfile, *log; /* paths, or NULL */
+	bool daemonize;
 
+	struct cli_serial console;
+	struct cli_background background;
+	struct cli_pidfile own_pidfile;
+	int log_fd; /* -1: standard error */
 	struct bk__monitor *monitor;
 	struct bk_device_context *context;
 };

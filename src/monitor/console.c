@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ struct bk__console {
 
 	/* The thread's own. */
 	struct end in;
+	int listen;    /* who connects there gets both ends while nobody has them; -1: none */
 	bool terminal; /* `in` is one */
 	bool escaped;  /* the last key was the escape key */
 	struct ring input;
@@ -106,11 +108,11 @@ static int open_end(int fd, int flags, struct end *end)
 	if (fstat(fd, &stat) < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (!S_ISREG(stat.st_mode))
+	if (!S_ISREG(stat.st_mode) && !(fcntl(fd, F_GETFL) & O_NONBLOCK))
 		end->fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (end->fd < 0) {
 		end->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		end->chunk = S_ISREG(stat.st_mode) ? RING : 1;
+		end->chunk = S_ISREG(stat.st_mode) || fcntl(fd, F_GETFL) & O_NONBLOCK ? RING : 1;
 	}
 	return end->fd < 0 ? -errno : 0;
 }
@@ -120,6 +122,30 @@ static void close_end(struct end *end)
 	if (end->fd >= 0)
 		close(end->fd);
 	end->fd = -1;
+}
+
+/* A client of the listening socket is gone, or comes. */
+static void hang_up(struct bk__console *console)
+{
+	close_end(&console->in);
+	pthread_mutex_lock(&console->lock);
+	close_end(&console->out);
+	ring_drop(&console->output, console->output.count);
+	console->stalled = false;
+	pthread_cond_broadcast(&console->drained);
+	pthread_mutex_unlock(&console->lock);
+}
+
+static void pick_up(struct bk__console *console)
+{
+	const int fd = accept4(console->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	console->in = (struct end){ fd, RING };
+	pthread_mutex_lock(&console->lock);
+	console->out = (struct end){ fcntl(fd, F_DUPFD_CLOEXEC, 0), RING };
+	pthread_mutex_unlock(&console->lock);
 }
 
 /* ---- Input ------------------------------------------------------------- */
@@ -160,8 +186,12 @@ static void read_input(struct bk__console *console)
 	for (ssize_t i = 0; i < got; i++)
 		key(console, bytes[i]);
 	/* The end, or an error that will not pass: the guest runs on without. */
-	if (!got || (got < 0 && errno != EINTR && errno != EAGAIN))
-		close_end(&console->in);
+	if (!got || (got < 0 && errno != EINTR && errno != EAGAIN)) {
+		if (console->listen >= 0)
+			hang_up(console);
+		else
+			close_end(&console->in);
+	}
 }
 
 static void give_input(struct bk__console *console)
@@ -201,9 +231,11 @@ static void write_output(struct bk__console *console)
 		console->stalled = false;
 	}
 	if (put < 0 && errno != EINTR && errno != EAGAIN) {
-		bk_log(BK_LOG_WARNING,
-		       "console: it cannot be written, what the guest says is lost from now on: %s",
-		       strerror(errno));
+		/* Of a client that hung up the end of input says so, too. */
+		if (console->listen < 0)
+			bk_log(BK_LOG_WARNING,
+			       "console: it cannot be written, what the guest says is lost from now on: %s",
+			       strerror(errno));
 		close_end(&console->out);
 		ring_drop(&console->output, console->output.count);
 	}
@@ -227,9 +259,10 @@ static void *run(void *opaque)
 	int64_t deadline = 0; /* of the last flush; 0 while not closing */
 
 	for (;;) {
-		struct pollfd fds[3] = { { console->event, POLLIN, 0 },
+		struct pollfd fds[4] = { { console->event, POLLIN, 0 },
 					 { -1, POLLIN, 0 },
-					 { -1, POLLOUT, 0 } };
+					 { -1, POLLOUT, 0 },
+					 { -1, POLLIN, 0 } };
 		int timeout = -1;
 		uint64_t ignored;
 
@@ -250,9 +283,11 @@ static void *run(void *opaque)
 				timeout = BACKGROUND_MS;
 			else if (console->input.count < RING)
 				fds[1].fd = console->in.fd;
+		} else {
+			fds[3].fd = console->listen;
 		}
-		if (poll(fds, 3, timeout) < 0)
-			continue; /* EINTR; each of the three is valid */
+		if (poll(fds, 4, timeout) < 0)
+			continue; /* EINTR; each of the four is valid */
 		if (fds[0].revents && read(console->event, &ignored, sizeof(ignored)) < 0)
 			continue;
 		/* It may have become someone else's while this slept. */
@@ -260,8 +295,10 @@ static void *run(void *opaque)
 			read_input(console);
 		if (!deadline)
 			give_input(console);
-		if (fds[2].revents)
+		if (fds[2].revents && console->out.fd >= 0)
 			write_output(console);
+		if (fds[3].revents)
+			pick_up(console);
 	}
 }
 
@@ -306,7 +343,7 @@ static struct bk__console *create(const struct bk__console_ops *ops, void *opaqu
 		return NULL;
 	console->ops = ops;
 	console->opaque = opaque;
-	console->in.fd = console->out.fd = -1;
+	console->in.fd = console->out.fd = console->listen = -1;
 	pthread_mutex_init(&console->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -316,7 +353,7 @@ static struct bk__console *create(const struct bk__console_ops *ops, void *opaqu
 	return console;
 }
 
-int bk__console_open(int in, int out, const struct bk__console_ops *ops, void *opaque,
+int bk__console_open(int in, int out, int listen, const struct bk__console_ops *ops, void *opaque,
 		     struct bk__console **console, struct bk_error *err)
 {
 	struct bk__console *new = create(ops, opaque);
@@ -331,7 +368,8 @@ int bk__console_open(int in, int out, const struct bk__console_ops *ops, void *o
 		destroy(new);
 		return bk_fail(err, -rc, "console: cannot open its input and output: %s", strerror(-rc));
 	}
-	new->terminal = new->in.fd >= 0 && isatty(new->in.fd);
+	new->listen = listen;
+	new->terminal = bk__terminal_is(new->in.fd);
 	if (new->terminal) {
 		rc = bk__terminal_open(new->in.fd, new->event, err);
 		if (rc) {

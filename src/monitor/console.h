@@ -21,8 +21,12 @@ struct bk__console_ops {
 	void (*escape)(void *opaque); /* Ctrl-A x: end the run. Ctrl-A Ctrl-A sends a Ctrl-A */
 };
 
-/* in, out: -1 for none. */
-int bk__console_open(int in, int out, const struct bk__console_ops *ops, void *opaque,
+/*
+ * in, out: -1 for none. Without them `listen` (-1: none) may be a Unix socket that listens, without blocking:
+ * who connects is at both ends until it hangs up, one at a time; what the guest says while nobody is there is
+ * lost.
+ */
+int bk__console_open(int in, int out, int listen, const struct bk__console_ops *ops, void *opaque,
 		     struct bk__console **console, struct bk_error *err);
 
 /* There is room again. Any thread. */

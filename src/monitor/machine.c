@@ -27,6 +27,7 @@
 #include "monitor/ram.h"
 #include "monitor/slots.h"
 #include "monitor/state.h"
+#include "monitor/terminal.h"
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"
 
@@ -295,7 +296,7 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 		return bk_fail(err, ENOMEM, "monitor: out of memory");
 	monitor->config = *config;
 	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = -1;
-	error = isatty(config->console_in) ? bk__keeper_start(config->console_in, err) : 0;
+	error = bk__terminal_is(config->console_in) ? bk__keeper_start(config->console_in, err) : 0;
 	if (!error)
 		error = create(monitor, err);
 	if (error) {
@@ -492,7 +493,7 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 	if (load(monitor, err))
 		return BK__END_ERROR;
 	if (bk__platform_connect(monitor->platform, monitor->config.console_in, monitor->config.console_out,
-				 err))
+				 monitor->config.console_listen, err))
 		return BK__END_ERROR;
 	if (!bk__vcpus_start(monitor->vcpus, err)) {
 		bk__vcpus_release(monitor->vcpus);

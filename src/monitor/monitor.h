@@ -24,8 +24,9 @@ struct bk__monitor_config {
 	 * returns. */
 	const struct bk_device_iova_range *iova_ranges;
 	unsigned iova_range_count;
-	int console_in;     /* the guest's serial console; -1: none */
+	int console_in; /* the guest's serial console; -1: none */
 	int console_out;
+	int console_listen; /* without them: who connects to this Unix socket has the console; -1: none */
 };
 
 enum bk__monitor_end {

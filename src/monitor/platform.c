@@ -298,10 +298,10 @@ static const struct bk__console_ops console_ops = {
 	.escape = on_console_escape,
 };
 
-int bk__platform_connect(struct bk__platform *platform, int in, int out, struct bk_error *err)
+int bk__platform_connect(struct bk__platform *platform, int in, int out, int listen, struct bk_error *err)
 {
 	struct bk__console *console;
-	int error = bk__console_open(in, out, &console_ops, platform, &console, err);
+	int error = bk__console_open(in, out, listen, &console_ops, platform, &console, err);
 
 	if (!error)
 		atomic_store(&platform->console, console);

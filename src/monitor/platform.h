@@ -37,7 +37,7 @@ bool bk__platform_button(struct bk__platform *platform);
 void bk__platform_reset(struct bk__platform *platform);
 
 /* The serial console's other side. While no vCPU runs. */
-int bk__platform_connect(struct bk__platform *platform, int in, int out, struct bk_error *err);
+int bk__platform_connect(struct bk__platform *platform, int in, int out, int listen, struct bk_error *err);
 void bk__platform_disconnect(struct bk__platform *platform);
 
 /* Functions but the host bridge's own must have been detached. */

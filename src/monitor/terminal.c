@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -137,6 +138,13 @@ static void release(int number, void (*handler)(int))
 }
 
 /* ---- Calls ------------------------------------------------------------- */
+
+bool bk__terminal_is(int fd)
+{
+	unsigned number;
+
+	return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+}
 
 int bk__terminal_open(int fd, int event, struct bk_error *err)
 {

@@ -9,6 +9,9 @@
 
 #include <barkeep/base.h>
 
+/* A person's end of a terminal? The master of a pseudo-terminal is none. */
+bool bk__terminal_is(int fd);
+
 /* `fd` is a terminal; `event` is an eventfd that is written when the process continues
  * after a stop, and must stay open. Raw mode begins with bk__terminal_take. -EBUSY. */
 int bk__terminal_open(int fd, int event, struct bk_error *err);

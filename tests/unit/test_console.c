@@ -138,7 +138,7 @@ static void input_in_order(void **state)
 	bytes[1] = 'x';
 	assert_int_equal(pipe(in), 0);
 	make_room(NULL, 0);
-	assert_int_equal(bk__console_open(in[0], -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(in[0], -1, -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(write(in[1], bytes, sizeof(bytes)), sizeof(bytes));
 	close(in[1]);
 	for (size_t at = 0; at < sizeof(bytes); at += 1000) {
@@ -177,7 +177,7 @@ static void end_of_input(void **state)
 		struct bk_error err;
 
 		assert_int_equal(pipe(out), 0);
-		assert_int_equal(bk__console_open(ends[i], out[1], &ops, NULL, &console, &err), 0);
+		assert_int_equal(bk__console_open(ends[i], out[1], -1, &ops, NULL, &console, &err), 0);
 		if (i == 0)
 			assert_true(taken(2));
 		assert_true(cpu_while_idle() < 0.05);
@@ -202,7 +202,7 @@ static void shared_flags_stay(void **state)
 
 	assert_int_equal(pipe(in), 0);
 	assert_int_equal(pipe(out), 0);
-	assert_int_equal(bk__console_open(in[0], out[1], &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(in[0], out[1], -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(fcntl(in[0], F_GETFL) & O_NONBLOCK, 0);
 	assert_int_equal(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
 	bk__console_close(console);
@@ -222,7 +222,7 @@ static void regular_files(void **state)
 
 	assert_int_equal(write(fd, "skip:data", 9), 9);
 	assert_int_equal(lseek(fd, 5, SEEK_SET), 5);
-	assert_int_equal(bk__console_open(fd, append, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(fd, append, -1, &ops, NULL, &console, &err), 0);
 	assert_true(taken(4));
 	assert_memory_equal(guest.bytes, "data", 4);
 	bk__console_output(console, '!');
@@ -258,7 +258,7 @@ static void output_flushed(void **state)
 	int out[2];
 
 	assert_int_equal(pipe(out), 0);
-	assert_int_equal(bk__console_open(-1, out[1], &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(pthread_create(&thread, NULL, slow_reader, &out[0]), 0);
 	for (unsigned i = 0; i < 200000; i++)
 		bk__console_output(console, (uint8_t)i);
@@ -278,7 +278,7 @@ static void output_stuck(void **state)
 	int out[2];
 
 	assert_int_equal(pipe(out), 0);
-	assert_int_equal(bk__console_open(-1, out[1], &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
 	for (unsigned i = 0; i < 200000; i++)
 		bk__console_output(console, 'x');
 	bk__console_close(console);
@@ -303,7 +303,7 @@ static void output_to_a_full_disk(void **state)
 
 	assert_true(full >= 0);
 	bk_log_set(on_line, &lines);
-	assert_int_equal(bk__console_open(-1, full, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(-1, full, -1, &ops, NULL, &console, &err), 0);
 	for (unsigned i = 0; i < 100000; i++)
 		bk__console_output(console, 'x');
 	bk__console_close(console);
@@ -321,7 +321,7 @@ static void output_closed(void **state)
 
 	assert_int_equal(pipe(out), 0);
 	close(out[0]);
-	assert_int_equal(bk__console_open(-1, out[1], &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
 	for (unsigned i = 0; i < 200000; i++)
 		bk__console_output(console, 'x');
 	assert_true(cpu_while_idle() < 0.05);
@@ -395,7 +395,7 @@ static void terminal_and_close(void **state)
 	struct bk_error err;
 	char text[8];
 
-	assert_int_equal(bk__console_open(pty.slave, pty.slave, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
 	assert_true(is_raw(&pty));
 	assert_int_equal(write(pty.master, "\x03\x1a\r", 3), 3);
 	assert_true(taken(3));
@@ -403,12 +403,12 @@ static void terminal_and_close(void **state)
 	bk__console_output(console, '\n');
 	assert_int_equal(read(pty.master, text, sizeof(text)), 1);
 	assert_int_equal(text[0], '\n');
-	assert_int_equal(bk__console_open(pty.slave, -1, &ops, NULL, &second, &err), -EBUSY);
+	assert_int_equal(bk__console_open(pty.slave, -1, -1, &ops, NULL, &second, &err), -EBUSY);
 	assert_true(is_raw(&pty));
 	bk__console_close(console);
 	given_back(&pty);
 	/* And once more, now that it is free. */
-	assert_int_equal(bk__console_open(pty.slave, -1, &ops, NULL, &second, &err), 0);
+	assert_int_equal(bk__console_open(pty.slave, -1, -1, &ops, NULL, &second, &err), 0);
 	assert_true(is_raw(&pty));
 	bk__console_close(second);
 	given_back(&pty);
@@ -422,7 +422,7 @@ static void escape_key(void **state)
 	struct bk_error err;
 	char text[128] = "";
 
-	assert_int_equal(bk__console_open(pty.slave, pty.slave, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(write(pty.master, "a\x01\x01x\x01", 5), 5);
 	assert_true(taken(3));
 	assert_memory_equal(guest.bytes, "a\x01x", 3);
@@ -448,7 +448,7 @@ static void hangup(void **state)
 	struct bk__console *console;
 	struct bk_error err;
 
-	assert_int_equal(bk__console_open(pty.slave, pty.slave, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
 	close(pty.master);
 	nap();
 	assert_true(cpu_while_idle() < 0.05);
@@ -481,7 +481,7 @@ static struct bk__console *console_of(struct pty *pty)
 {
 	struct bk__console *console;
 
-	if (bk__console_open(pty->slave, pty->slave, &ops, NULL, &console, NULL))
+	if (bk__console_open(pty->slave, pty->slave, -1, &ops, NULL, &console, NULL))
 		_exit(98);
 	return console;
 }
