@@ -59,6 +59,11 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	}
 	if (!strcmp(item, "share-page"))
 		return parse_switch(item, value, &device->share_page, err);
+	if (!strcmp(item, "mmap")) {
+		r = parse_switch(item, value, &on, err);
+		device->unmapped = !on;
+		return r;
+	}
 	if (!strcmp(item, "quirks"))
 		return parse_text(value, &device->quirks.quirks, err);
 	if (!strcmp(item, "set"))
@@ -138,34 +143,57 @@ static int load_rom(const char *path, void **image, size_t *size, struct bk_erro
 	return r;
 }
 
-int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
-		    struct bk_error *err)
+static int read_rom(struct cli_device *device, struct bk_error *err)
+{
+	return device->romfile && !device->rom
+		       ? load_rom(device->romfile, &device->rom, &device->rom_size, err)
+		       : 0;
+}
+
+int cli_device_prepare(struct cli_device *device, struct bk_error *err)
+{
+	int r = read_rom(device, err);
+
+	return r ? r : cli_quirks_keep(&device->quirks, err);
+}
+
+int cli_device_mediate(struct cli_device *device, struct bk_device *below, struct bk_domain *domain,
+		       struct bk_error *err)
 {
 	struct bk_mediate_options options = { .rom_off = device->rom_off,
 					      .below_port = device->below_port,
 					      .vga = device->vga,
 					      .msix_move = device->msix_move,
 					      .msix_bar = device->msix_bar,
-					      .share_page = device->share_page };
-	struct bk_device *below;
-	void *rom = NULL;
-	int r = 0;
+					      .share_page = device->share_page,
+					      .filter = device->filter };
+	int r = read_rom(device, err);
 
-	if (device->romfile)
-		r = load_rom(device->romfile, &rom, &options.rom_size, err);
-	options.rom_image = rom;
-	if (!r)
-		r = bk_device_open(context, device->spec, &below, err);
-	if (!r)
-		r = cli_quirks_stack(&device->quirks, &below, &device->chosen, err);
+	if (r) {
+		bk_device_close(below);
+		return r;
+	}
+	options.rom_image = device->rom;
+	options.rom_size = device->rom_size;
+	r = cli_quirks_stack(&device->quirks, &below, &device->chosen, err);
 	if (!r)
 		r = bk_mediate_create(domain, below, &options, &device->mediate, err);
-	free(rom);
 	if (!r && device->chosen.count)
 		r = bk_quirk_attach(device->mediate, err);
 	if (!r)
 		r = cli_traps_open(device, err);
 	return r;
+}
+
+int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
+		    struct bk_error *err)
+{
+	struct bk_device *below;
+	int r = read_rom(device, err);
+
+	if (!r)
+		r = bk_device_open(context, device->spec, &below, err);
+	return r ? r : cli_device_mediate(device, below, domain, err);
 }
 
 void cli_device_close(struct cli_device *device)
@@ -176,6 +204,7 @@ void cli_device_close(struct cli_device *device)
 	free(device->name);
 	free(device->bus);
 	free(device->romfile);
+	free(device->rom);
 	free(device->traps);
 	cli_quirk_options_free(&device->quirks);
 	cli_quirks_free(&device->chosen);

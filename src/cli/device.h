@@ -20,7 +20,11 @@ struct cli_device {
 	int slot;   /* -1: any */
 	unsigned function;
 	char *romfile; /* or NULL */
+	void *rom;     /* what is in that, once it is read */
+	size_t rom_size;
 	bool rom_off;
+	bool unmapped;   /* wrap: no BAR of it is offered for mapping */
+	bool filter;     /* wrap: somebody else models the device */
 	bool below_port; /* for open: its bus is that of a root port */
 	bool vga;
 	bool msix_move;
@@ -45,6 +49,13 @@ int cli_device_parse(const char *text, struct cli_device *device, struct bk_erro
 /* Opens the device, puts its quirks on it, mediates it, adds its traps. */
 int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,
 		    struct bk_error *err);
+
+/* Reads the files that it names, which need not be there any more when it is opened. */
+int cli_device_prepare(struct cli_device *device, struct bk_error *err);
+
+/* The same on a device that is open. Takes `below`, also on failure. */
+int cli_device_mediate(struct cli_device *device, struct bk_device *below, struct bk_domain *domain,
+		       struct bk_error *err);
 
 /* Closes it if it is open, and frees what parse allocated. */
 void cli_device_close(struct cli_device *device);

@@ -19,6 +19,7 @@ static const char help[] =
 	"\n"
 	"Puts a programmable layer between a guest and the BARs of a PCI device.\n"
 	"\n"
+	"  wrap      run a virtual machine monitor, as QEMU, whose devices get traps and quirks\n"
 	"  run       boot a Linux guest under KVM with devices passed to it\n"
 	"  inspect   show a device: regions, capabilities, which pages are mapped or trapped\n"
 	"  control   ask something of a running guest: put devices in, take them out, look\n"
@@ -33,8 +34,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", cli_run },         { "inspect", cli_inspect }, { "firmware", cli_firmware },
-	{ "control", cli_control }, { "quirk", cli_quirk },
+	{ "wrap", cli_wrap },         { "run", cli_run },         { "inspect", cli_inspect },
+	{ "firmware", cli_firmware }, { "control", cli_control }, { "quirk", cli_quirk },
 };
 
 void cli_flush_log(void)

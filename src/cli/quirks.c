@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "quirk/quirk.h"
+
 /* ---- Options ----------------------------------------------------------- */
 
 int cli_quirks_set(struct cli_quirk_options *options, const char *text, struct bk_error *err)
@@ -125,6 +127,77 @@ void cli_quirks_free(struct cli_quirks *quirks)
 	memset(quirks, 0, sizeof(*quirks));
 }
 
+/* ---- Kept ones --------------------------------------------------------- */
+
+/* What one part of `quirks=A:B` named when it was read. */
+struct kept {
+	char *text;
+	struct cli_quirks quirks;
+	struct kept *next;
+};
+static struct kept *kept;
+
+static int load_now(struct cli_quirks *quirks, const char *text, struct bk_error *err)
+{
+	return strcmp(text, "auto") ? cli_quirks_load(quirks, text, err)
+				    : cli_quirks_load_shipped(quirks, err);
+}
+
+static const struct kept *find_kept(const char *text)
+{
+	const struct kept *one = kept;
+
+	while (one && strcmp(one->text, text))
+		one = one->next;
+	return one;
+}
+
+static int keep(const char *text, struct bk_error *err)
+{
+	struct kept *one = calloc(1, sizeof(*one));
+	int r;
+
+	if (!one || !(one->text = strdup(text))) {
+		free(one);
+		return bk_fail(err, ENOMEM, "out of memory");
+	}
+	r = load_now(&one->quirks, text, err);
+	if (r) {
+		cli_quirks_free(&one->quirks);
+		free(one->text);
+		free(one);
+		return r;
+	}
+	one->next = kept;
+	kept = one;
+	return 0;
+}
+
+int cli_quirks_keep(const struct cli_quirk_options *options, struct bk_error *err)
+{
+	char *texts = strdup(options->quirks ? options->quirks : "auto"), *rest = texts, *text;
+	int r = texts ? 0 : bk_fail(err, ENOMEM, "out of memory");
+
+	while (!r && (text = strsep(&rest, ":")))
+		if (*text && strcmp(text, "none") && !find_kept(text))
+			r = keep(text, err);
+	free(texts);
+	return r;
+}
+
+/* Those of a text, kept or not. */
+static int load(struct cli_quirks *quirks, const char *text, struct bk_error *err)
+{
+	const struct kept *one = find_kept(text);
+	int r = 0;
+
+	if (!one)
+		return load_now(quirks, text, err);
+	for (size_t i = 0; i < one->quirks.count && !r; i++)
+		r = add(quirks, bk__quirk_hold(one->quirks.list[i]), err);
+	return r;
+}
+
 /* ---- A device's -------------------------------------------------------- */
 
 /* Moves those that match to `chosen`. One that the user named must. */
@@ -168,7 +241,7 @@ static int choose_one(const struct cli_quirk_options *options, struct bk_device 
 {
 	const bool shipped = !strcmp(text, "auto");
 	struct cli_quirks candidates = { NULL, 0 };
-	int r = shipped ? cli_quirks_load_shipped(&candidates, err) : cli_quirks_load(&candidates, text, err);
+	int r = load(&candidates, text, err);
 
 	if (!r) {
 		note_known(options, &candidates, known);

@@ -32,6 +32,10 @@ int cli_quirks_load(struct cli_quirks *quirks, const char *file, struct bk_error
 int cli_quirks_load_shipped(struct cli_quirks *quirks, struct bk_error *err);
 void cli_quirks_free(struct cli_quirks *quirks);
 
+/* Loads those that the options name, for devices that are opened when the files may be out of reach. They
+ * stay as long as the process. Before other threads. */
+int cli_quirks_keep(const struct cli_quirk_options *options, struct bk_error *err);
+
 /*
  * Puts the device's quirks in front of it: `*device` becomes that device, and `chosen` has them. It is closed
  * on failure. Without quirks it stays as it is.

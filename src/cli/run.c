@@ -15,6 +15,7 @@
 #include "base/log_writer.h"
 #include "cli/control.h"
 #include "cli/run.h"
+#include "cli/stats.h"
 
 #define CPUS_MAX    16
 #define MEMORY_MIN  (UINT64_C(64) << 20)
@@ -269,56 +270,21 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 	return check_buses(run);
 }
 
-/* A device's rows, in a column as wide as the longest name. */
-struct rows {
-	const char *device;
-	const char *nameless; /* what a row without a trap is */
-	int width;
-};
-
-static void print_trap(void *opaque, const struct bk_trap_stats *stats)
-{
-	const struct rows *rows = opaque;
-	char place[64];
-
-	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, cli_region_name(stats->region),
-		 stats->offset, stats->length);
-	fprintf(stderr, "%-*s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64, rows->width, rows->device,
-		place, stats->name ? stats->name : rows->nameless, stats->reads, stats->writes,
-		stats->errors);
-	if (stats->name && stats->reads + stats->writes)
-		fprintf(stderr, " 0x%" PRIx64, stats->last);
-	if (stats->accelerated)
-		fprintf(stderr, ", accelerated: %u", stats->accelerated);
-	if (stats->lost)
-		fprintf(stderr, " %" PRIu64 " writes reached nobody", stats->lost);
-	putc('\n', stderr);
-}
-
 static void print_stats(const struct run *run)
 {
 	struct bk__monitor *monitor = run->monitor;
 	struct bk__monitor_stats stats;
 	struct bk_space_stats memory, ports;
-	struct rows rows = { .width = 24 };
+	int width = cli_stats_width(0, "");
 
 	bk__monitor_stats(monitor, &stats);
 	bk_space_stats(bk__monitor_memory(monitor), &memory);
 	bk_space_stats(bk__monitor_ports(monitor), &ports);
-	for (size_t i = 0; i < run->device_count; i++) {
-		const int length = (int)strlen(run->devices[i].spec);
-
-		rows.width = length > rows.width ? length : rows.width;
-	}
-	fprintf(stderr, "%-*s %-24s %-16s %10s %10s %8s last value\n", rows.width, "device", "region", "trap",
-		"reads", "writes", "errors");
-	for (size_t i = 0; i < run->device_count; i++) {
-		rows.device = run->devices[i].spec;
-		rows.nameless = "(untrapped)";
-		bk_mediate_stats(run->devices[i].mediate, print_trap, &rows);
-		rows.nameless = "(beside traps)";
-		bk_mediate_page_stats(run->devices[i].mediate, print_trap, &rows);
-	}
+	for (size_t i = 0; i < run->device_count; i++)
+		width = cli_stats_width(width, run->devices[i].spec);
+	cli_stats_head(stderr, width);
+	for (size_t i = 0; i < run->device_count; i++)
+		cli_stats_device(stderr, width, run->devices[i].spec, run->devices[i].mediate);
 	fprintf(stderr,
 		"exits: %" PRIu64 " memory, %" PRIu64 " port, %" PRIu64 " on mapped pages; memslots: %" PRIu64
 		", pages left to exits: %" PRIu64 "; unclaimed: %" PRIu64 " reads, %" PRIu64 " writes\n",

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quirk/was_reset.h"
+
 static struct bk__stack *of(struct bk_device *device)
 {
 	return (struct bk__stack *)device; /* the first member */
@@ -118,19 +120,32 @@ static int reset(struct bk__stack *stack)
 	return r && stack->script ? bk__reset_steps(stack->script) : r;
 }
 
+static void forget(struct bk__stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++)
+		__atomic_store_n(&stack->bound[i].stale, true, __ATOMIC_RELEASE);
+}
+
 static int face_reset(struct bk_device *device)
 {
 	struct bk__stack *stack = of(device);
 	int r = reset(stack);
 
-	for (size_t i = 0; i < stack->count; i++)
-		__atomic_store_n(&stack->bound[i].stale, true, __ATOMIC_RELEASE);
+	forget(stack);
 	return r;
 }
 
 static int face_host_config(struct bk_device *device, void *data, size_t count)
 {
 	return bk_device_host_config(of(device)->below, data, count);
+}
+
+void bk__quirk_was_reset(struct bk_device *device)
+{
+	struct bk__stack *stack = bk__stack_of(device);
+
+	if (stack)
+		forget(stack);
 }
 
 static void face_describe(struct bk_device *device,

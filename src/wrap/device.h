@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device that the program has opened, with the mediator that stands between.
+ *
+ * Accesses count themselves in and out. The end of the last descriptor takes
+ * one away from that count, and whoever makes it zero takes the mediator apart.
+ */
+#ifndef BARKEEP_WRAP_DEVICE_H
+#define BARKEEP_WRAP_DEVICE_H
+
+#include <barkeep/mediate.h>
+
+#include "wrap/file.h"
+#include "wrap/wrap.h"
+
+enum { BK__WRAP_OFFSET_BITS = 40 }; /* region n is at n << 40 of the descriptor, in every kernel so far */
+
+/* A region as the kernel tells of it. */
+struct bk__wrap_region {
+	uint32_t flags; /* VFIO_REGION_INFO_FLAG_* */
+	uint64_t size;
+	uint8_t *answer; /* all of the kernel's, with its capabilities; NULL: there is no such region */
+	uint32_t answer_size;
+};
+
+struct bk__wrap_device {
+	struct bk_device back; /* first: the program's descriptor as a device (back.c) */
+	int fd;                /* a duplicate of the program's, private */
+	unsigned flags;        /* VFIO_DEVICE_FLAGS_* */
+	unsigned region_count, irq_count;
+	struct bk__wrap_region regions[BK_DEVICE_REGIONS];
+
+	unsigned users;    /* atomic; 0: it is gone */
+	unsigned mediated; /* atomic: bit n: region n differs from the device's */
+	unsigned unmapped; /* atomic: bit n: the program maps region n whole or not at all: so not at all */
+	unsigned child;    /* which of the forks opened it */
+	uint64_t position; /* atomic: of read and write */
+
+	struct bk_mediate *mediate;
+	void *opaque; /* of whoever mediated it */
+	struct bk__wrap_file *file;
+	struct bk__wrap_device *next; /* of those that are open, under a lock */
+};
+
+/* The file's device, with a name such as 0000:01:00.0 or "" for one that is to be found, is mediated. -errno
+ * after a line. `fd` may be any descriptor of it. */
+int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name);
+
+/* The last descriptor is closed. */
+void bk__wrap_device_end(struct bk__wrap_file *file);
+
+/* Around each use of what is in it. NULL: it is gone. */
+struct bk__wrap_device *bk__wrap_device_enter(struct bk__wrap_file *file);
+void bk__wrap_device_leave(struct bk__wrap_device *device);
+
+/* Region n is to be asked of the mediator from now on. */
+static inline void bk__wrap_device_mediates(struct bk__wrap_device *device, unsigned region)
+{
+	__atomic_fetch_or(&device->mediated, 1u << region, __ATOMIC_RELEASE);
+}
+
+/* Which region an offset of a descriptor is in, if the mediator answers there; else -1. */
+static inline int bk__wrap_device_region(const struct bk__wrap_device *device, uint64_t offset)
+{
+	const uint64_t region = offset >> BK__WRAP_OFFSET_BITS;
+
+	if (region >= BK_DEVICE_REGIONS ||
+	    !(__atomic_load_n(&device->mediated, __ATOMIC_ACQUIRE) >> region & 1))
+		return -1;
+	return (int)region;
+}
+
+/* All devices were reset by a call for one of them. */
+void bk__wrap_devices_were_reset(void);
+
+/* Around a fork: nobody is inside a device; afterwards they go on, in the child without those that it cannot
+ * have. */
+void bk__wrap_device_hold(void);
+void bk__wrap_device_go_on(bool child);
+
+/* Calls `visit` for each open device, which cannot end meanwhile. */
+void bk__wrap_device_visit(void (*visit)(void *opaque, struct bk__wrap_device *device), void *opaque);
+
+/* ---- back.c ---- */
+
+/* Reads what the kernel says of the device. -errno with a line. */
+int bk__wrap_back_open(struct bk__wrap_device *device, int fd, struct bk_error *err);
+void bk__wrap_back_close(struct bk__wrap_device *device);
+
+#endif

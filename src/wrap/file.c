@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of descriptors. */
+#include "wrap/file.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "wrap/device.h"
+
+struct bk__wrap_file **bk__wrap_chunks[BK__WRAP_CHUNKS];
+
+static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bk__wrap_file *unused;
+static pid_t owner; /* whose memory this is */
+
+struct bk__wrap_file *bk__wrap_file_create(enum bk__wrap_kind kind)
+{
+	struct bk__wrap_file *file;
+
+	pthread_mutex_lock(&unused_lock);
+	file = unused;
+	if (file)
+		unused = file->next;
+	pthread_mutex_unlock(&unused_lock);
+	if (!file)
+		file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->name[0] = 0;
+	file->fds = 0;
+	__atomic_store_n(&file->kind, kind, __ATOMIC_RELEASE);
+	return file;
+}
+
+void bk__wrap_file_discard(struct bk__wrap_file *file)
+{
+	__atomic_store_n(&file->kind, BK__WRAP_NONE, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&unused_lock);
+	file->next = unused;
+	unused = file;
+	pthread_mutex_unlock(&unused_lock);
+}
+
+static struct bk__wrap_file **chunk_of(unsigned fd)
+{
+	struct bk__wrap_file ***at = &bk__wrap_chunks[fd / BK__WRAP_CHUNK], **now, **made;
+
+	now = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	if (now)
+		return now;
+	made = calloc(BK__WRAP_CHUNK, sizeof(*made));
+	if (!made)
+		return NULL;
+	if (__atomic_compare_exchange_n(at, &now, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return made;
+	free(made);
+	return now;
+}
+
+static void release(struct bk__wrap_file *file)
+{
+	if (__atomic_sub_fetch(&file->fds, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (file->kind == BK__WRAP_PRIVATE)
+		return;
+	if (file->kind == BK__WRAP_DEVICE)
+		bk__wrap_device_end(file); /* discards it when nobody is inside */
+	else
+		bk__wrap_file_discard(file);
+}
+
+int bk__wrap_file_add(int fd, struct bk__wrap_file *file)
+{
+	struct bk__wrap_file **chunk, *old;
+
+	if ((unsigned)fd >= BK__WRAP_CHUNK * BK__WRAP_CHUNKS)
+		return -EMFILE;
+	chunk = chunk_of((unsigned)fd);
+	if (!chunk)
+		return -ENOMEM;
+	__atomic_add_fetch(&file->fds, 1, __ATOMIC_ACQ_REL);
+	/* What was there was closed behind our back. */
+	old = __atomic_exchange_n(&chunk[(unsigned)fd % BK__WRAP_CHUNK], file, __ATOMIC_ACQ_REL);
+	if (old)
+		release(old);
+	return 0;
+}
+
+struct bk__wrap_file *bk__wrap_file_remove(int fd)
+{
+	struct bk__wrap_file *file = bk__wrap_find(fd);
+
+	if (!file || bk__wrap_is_borrowed())
+		return NULL;
+	file = __atomic_exchange_n(
+		&bk__wrap_chunks[(unsigned)fd / BK__WRAP_CHUNK][(unsigned)fd % BK__WRAP_CHUNK], NULL,
+		__ATOMIC_ACQ_REL);
+	if (file)
+		release(file);
+	return file;
+}
+
+int bk__wrap_file_next(int fd)
+{
+	for (unsigned at = fd < 0 ? 0 : (unsigned)fd; at < BK__WRAP_CHUNK * BK__WRAP_CHUNKS;) {
+		struct bk__wrap_file **chunk =
+			__atomic_load_n(&bk__wrap_chunks[at / BK__WRAP_CHUNK], __ATOMIC_ACQUIRE);
+
+		if (!chunk) {
+			at = (at / BK__WRAP_CHUNK + 1) * BK__WRAP_CHUNK;
+			continue;
+		}
+		if (__atomic_load_n(&chunk[at % BK__WRAP_CHUNK], __ATOMIC_ACQUIRE))
+			return (int)at;
+		at++;
+	}
+	return -1;
+}
+
+void bk__wrap_keep_private(int fd)
+{
+	static struct bk__wrap_file file = { .kind = BK__WRAP_PRIVATE };
+
+	if (fd >= 0)
+		bk__wrap_file_add(fd, &file);
+}
+
+bool bk__wrap_is_borrowed(void)
+{
+	return owner && getpid() != owner;
+}
+
+static void before_fork(void)
+{
+	bk__wrap_device_hold();
+	pthread_mutex_lock(&unused_lock);
+}
+
+static void in_parent(void)
+{
+	pthread_mutex_unlock(&unused_lock);
+	bk__wrap_device_go_on(false);
+}
+
+static void in_child(void)
+{
+	owner = getpid();
+	pthread_mutex_unlock(&unused_lock);
+	bk__wrap_device_go_on(true);
+}
+
+void bk__wrap_file_start(void)
+{
+	owner = getpid();
+	pthread_atfork(before_fork, in_parent, in_child);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* In place of the C library's: ioctl, and what reads and writes. */
+#undef _FILE_OFFSET_BITS
+#undef _FORTIFY_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "wrap/real.h"
+#include "wrap/vfio.h"
+
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	struct bk__wrap_file *file = bk__wrap_find(fd);
+	va_list args;
+	void *argument;
+
+	va_start(args, request);
+	argument = va_arg(args, void *);
+	va_end(args);
+	if (LIKELY(!file && !bk__wrap_is_vfio(request)))
+		return bk__wrap_real.ioctl(fd, request, argument);
+	return bk__wrap_ioctl(file, fd, request, argument);
+}
+
+/* ---- At an offset ------------------------------------------------------ */
+
+/* Is a call on this descriptor, at this offset, the mediator's? */
+static inline bool is_mediated(int fd, off_t at, struct bk__wrap_file **file)
+{
+	*file = bk__wrap_find(fd);
+	if (LIKELY(!*file))
+		return false;
+	return bk__wrap_kind_of(*file) == BK__WRAP_REFUSED ||
+	       (bk__wrap_kind_of(*file) == BK__WRAP_DEVICE && at >= 0 &&
+		bk__wrap_device_region((*file)->device, (uint64_t)at) >= 0);
+}
+
+#define READ(name, parameters, arguments)                                    \
+	ssize_t name parameters;                                             \
+	ssize_t name parameters                                              \
+	{                                                                    \
+		struct bk__wrap_file *file;                                  \
+		ssize_t result;                                              \
+                                                                             \
+		if (UNLIKELY(is_mediated(fd, at, &file)) &&                  \
+		    bk__wrap_read(file, data, count, (uint64_t)at, &result)) \
+			return result;                                       \
+		return bk__wrap_real.name arguments;                         \
+	}
+
+/* The fortified ones let the C library say that there is no room. */
+#define READ_CHECKED(name)                                                     \
+	ssize_t name(int fd, void *data, size_t count, off_t at, size_t room); \
+	ssize_t name(int fd, void *data, size_t count, off_t at, size_t room)  \
+	{                                                                      \
+		struct bk__wrap_file *file;                                    \
+		ssize_t result;                                                \
+                                                                               \
+		if (UNLIKELY(is_mediated(fd, at, &file)) && count <= room &&   \
+		    bk__wrap_read(file, data, count, (uint64_t)at, &result))   \
+			return result;                                         \
+		return bk__wrap_real.name(fd, data, count, at, room);          \
+	}
+
+#define WRITE(name)                                                           \
+	ssize_t name(int fd, const void *data, size_t count, off_t at)        \
+	{                                                                     \
+		struct bk__wrap_file *file;                                   \
+		ssize_t result;                                               \
+                                                                              \
+		if (UNLIKELY(is_mediated(fd, at, &file)) &&                   \
+		    bk__wrap_write(file, data, count, (uint64_t)at, &result)) \
+			return result;                                        \
+		return bk__wrap_real.name(fd, data, count, at);               \
+	}
+
+/* A part of it may be in a region that is mediated, wherever it begins. */
+#define VECTOR(name, dispatch, parameters, arguments)                    \
+	ssize_t name parameters                                          \
+	{                                                                \
+		struct bk__wrap_file *file;                              \
+		ssize_t result;                                          \
+                                                                         \
+		if (UNLIKELY(is_mediated(fd, at, &file)) &&              \
+		    dispatch(file, parts, count, (uint64_t)at, &result)) \
+			return result;                                   \
+		return bk__wrap_real.name arguments;                     \
+	}
+
+READ(pread, (int fd, void *data, size_t count, off_t at), (fd, data, count, at))
+READ(pread64, (int fd, void *data, size_t count, off_t at), (fd, data, count, at))
+READ_CHECKED(__pread_chk)
+READ_CHECKED(__pread64_chk)
+WRITE(pwrite)
+WRITE(pwrite64)
+VECTOR(preadv, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at),
+       (fd, parts, count, at))
+VECTOR(preadv64, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at),
+       (fd, parts, count, at))
+VECTOR(pwritev, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at),
+       (fd, parts, count, at))
+VECTOR(pwritev64, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at),
+       (fd, parts, count, at))
+VECTOR(preadv2, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at, int flags),
+       (fd, parts, count, at, flags))
+VECTOR(preadv64v2, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at, int flags),
+       (fd, parts, count, at, flags))
+VECTOR(pwritev2, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at, int flags),
+       (fd, parts, count, at, flags))
+VECTOR(pwritev64v2, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at, int flags),
+       (fd, parts, count, at, flags))
+
+/* ---- At the descriptor's position -------------------------------------- */
+
+/*
+ * The kernel's position moves only by these calls, so ours is the same if all
+ * of them are made at it. A device of which nothing is mediated has none.
+ */
+static inline bool has_position(int fd, struct bk__wrap_file **file)
+{
+	*file = bk__wrap_find(fd);
+	return UNLIKELY(*file) &&
+	       (bk__wrap_kind_of(*file) == BK__WRAP_DEVICE || bk__wrap_kind_of(*file) == BK__WRAP_REFUSED);
+}
+
+static ssize_t at_position(int fd, struct bk__wrap_file *file, const struct iovec *parts, int count,
+			   bool write)
+{
+	uint64_t at = 0;
+	ssize_t result;
+
+	if (file->device)
+		at = __atomic_load_n(&file->device->position, __ATOMIC_RELAXED);
+	if (!(write ? bk__wrap_writev(file, parts, count, at, &result)
+		    : bk__wrap_readv(file, parts, count, at, &result)))
+		result = write ? bk__wrap_real.pwritev64(fd, parts, count, (off_t)at)
+			       : bk__wrap_real.preadv64(fd, parts, count, (off_t)at);
+	if (result > 0)
+		__atomic_fetch_add(&file->device->position, (uint64_t)result, __ATOMIC_RELAXED);
+	return result;
+}
+
+ssize_t read(int fd, void *data, size_t count)
+{
+	struct bk__wrap_file *file;
+
+	if (has_position(fd, &file))
+		return at_position(fd, file, &(struct iovec){ data, count }, 1, false);
+	return bk__wrap_real.read(fd, data, count);
+}
+
+ssize_t __read_chk(int fd, void *data, size_t count, size_t room);
+ssize_t __read_chk(int fd, void *data, size_t count, size_t room)
+{
+	struct bk__wrap_file *file;
+
+	if (has_position(fd, &file) && count <= room)
+		return at_position(fd, file, &(struct iovec){ data, count }, 1, false);
+	return bk__wrap_real.__read_chk(fd, data, count, room);
+}
+
+ssize_t write(int fd, const void *data, size_t count)
+{
+	struct bk__wrap_file *file;
+
+	if (has_position(fd, &file))
+		return at_position(fd, file, &(struct iovec){ (void *)data, count }, 1, true);
+	return bk__wrap_real.write(fd, data, count);
+}
+
+ssize_t readv(int fd, const struct iovec *parts, int count)
+{
+	struct bk__wrap_file *file;
+
+	if (has_position(fd, &file))
+		return at_position(fd, file, parts, count, false);
+	return bk__wrap_real.readv(fd, parts, count);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	struct bk__wrap_file *file;
+
+	if (has_position(fd, &file))
+		return at_position(fd, file, parts, count, true);
+	return bk__wrap_real.writev(fd, parts, count);
+}

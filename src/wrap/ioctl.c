@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ioctl on descriptors of VFIO: those that give a device, and those that tell of one or change it. */
+#undef _FILE_OFFSET_BITS
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "wrap/real.h"
+#include "wrap/vfio.h"
+
+#define BIND_IOMMUFD    (VFIO_BASE + 18) /* VFIO_DEVICE_BIND_IOMMUFD, since Linux 6.6 */
+#define FEATURE_DMA_BUF 11               /* VFIO_DEVICE_FEATURE_DMA_BUF */
+
+/* ---- Those that give a device ------------------------------------------ */
+
+/* The kernel has read the name, so it is one: up to the first blank, where options begin. */
+static int get_device(int fd, const char *name)
+{
+	const int device = bk__wrap_real.ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, (void *)name);
+	struct bk__wrap_file *file;
+	char address[64];
+	int error;
+
+	if (device < 0)
+		return device;
+	snprintf(address, sizeof(address), "%.*s", (int)strcspn(name, " ,"), name);
+	file = bk__wrap_file_create(BK__WRAP_DEVICE);
+	error = file ? bk__wrap_device_begin(file, device, address) : -ENOMEM;
+	if (!error && bk__wrap_file_add(device, file)) {
+		bk__wrap_device_end(file);
+		error = -ENOMEM;
+	} else if (error && file) {
+		bk__wrap_file_discard(file);
+	}
+	if (!error)
+		return device;
+	bk__wrap_real.close(device);
+	errno = error == -ENOMEM ? ENOMEM : EPERM;
+	return -1;
+}
+
+/* From here on the device answers. */
+static int bind_iommufd(struct bk__wrap_file *file, int fd, void *argument)
+{
+	const int result = bk__wrap_real.ioctl(fd, BIND_IOMMUFD, argument);
+	enum bk__wrap_kind kind = BK__WRAP_DEVICE;
+
+	if (result || bk__wrap_kind_of(file) != BK__WRAP_CDEV)
+		return result;
+	if (bk__wrap_device_begin(file, fd, file->name))
+		kind = BK__WRAP_REFUSED;
+	__atomic_store_n(&file->kind, kind, __ATOMIC_RELEASE);
+	if (kind == BK__WRAP_DEVICE)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
+/* ---- Those on a device ------------------------------------------------- */
+
+static int get_info(struct bk__wrap_device *device, int fd, struct vfio_device_info *info)
+{
+	struct bk_device_info own;
+	const int result = bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, info);
+
+	if (!result && !bk_device_info(bk_mediate_device(device->mediate), &own) &&
+	    own.flags & BK_DEVICE_CAN_RESET)
+		info->flags |= VFIO_DEVICE_FLAGS_RESET;
+	return result;
+}
+
+static int reset(struct bk__wrap_device *device)
+{
+	const int error = bk_device_reset(bk_mediate_device(device->mediate));
+
+	if (!error)
+		return 0;
+	errno = -error;
+	return -1;
+}
+
+static int hot_reset(int fd, void *argument)
+{
+	const int result = bk__wrap_real.ioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, argument);
+
+	if (!result)
+		bk__wrap_devices_were_reset();
+	return result;
+}
+
+/* A write that the kernel would make past the traps. Whoever asks can do without. */
+static int ioeventfd(struct bk__wrap_device *device, int fd, const struct vfio_device_ioeventfd *argument)
+{
+	uint64_t offset, width;
+	int region;
+
+	if ((uintptr_t)argument < 4096 || argument->argsz < sizeof(*argument) || argument->fd < 0)
+		return bk__wrap_real.ioctl(fd, VFIO_DEVICE_IOEVENTFD, (void *)argument);
+	region = bk__wrap_device_region(device, argument->offset);
+	offset = argument->offset & ((UINT64_C(1) << BK__WRAP_OFFSET_BITS) - 1);
+	width = argument->flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
+	if (region >= 0 && width && bk__wrap_is_trapped(device, (unsigned)region, offset, width)) {
+		errno = ENOTTY;
+		return -1;
+	}
+	return bk__wrap_real.ioctl(fd, VFIO_DEVICE_IOEVENTFD, (void *)argument);
+}
+
+/* A DMA buffer of a region with traps would show what is below them. */
+static int feature(struct bk__wrap_device *device, int fd, struct vfio_device_feature *argument)
+{
+	uint32_t region;
+
+	if ((uintptr_t)argument < 4096 || argument->argsz < sizeof(*argument) + sizeof(region) ||
+	    (argument->flags & VFIO_DEVICE_FEATURE_MASK) != FEATURE_DMA_BUF)
+		return bk__wrap_real.ioctl(fd, VFIO_DEVICE_FEATURE, argument);
+	memcpy(&region, argument->data, sizeof(region));
+	if (region < BK_DEVICE_REGIONS &&
+	    __atomic_load_n(&device->mediated, __ATOMIC_ACQUIRE) >> region & 1) {
+		errno = ENOTTY;
+		return -1;
+	}
+	return bk__wrap_real.ioctl(fd, VFIO_DEVICE_FEATURE, argument);
+}
+
+static int on_device(struct bk__wrap_device *device, int fd, unsigned long request, void *argument)
+{
+	switch (request) {
+	case VFIO_DEVICE_GET_INFO:
+		return get_info(device, fd, argument);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return bk__wrap_region_info(device, fd, argument);
+	case VFIO_DEVICE_RESET:
+		return reset(device);
+	case VFIO_DEVICE_IOEVENTFD:
+		return ioeventfd(device, fd, argument);
+	case VFIO_DEVICE_FEATURE:
+		return feature(device, fd, argument);
+	default:
+		return bk__wrap_real.ioctl(fd, request, argument);
+	}
+}
+
+int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, void *argument)
+{
+	struct bk__wrap_device *device;
+	int result;
+
+	if (!file) {
+		bk__wrap_adopt(fd);
+		file = bk__wrap_find(fd);
+	}
+	switch (file ? bk__wrap_kind_of(file) : BK__WRAP_NONE) {
+	case BK__WRAP_REFUSED:
+		errno = EPERM;
+		return -1;
+	case BK__WRAP_GROUP:
+		if (request == VFIO_GROUP_GET_DEVICE_FD)
+			return get_device(fd, argument);
+		break;
+	case BK__WRAP_CDEV:
+		if (request == BIND_IOMMUFD)
+			return bind_iommufd(file, fd, argument);
+		break;
+	case BK__WRAP_DEVICE:
+		if (request == VFIO_DEVICE_PCI_HOT_RESET)
+			return hot_reset(fd, argument);
+		device = bk__wrap_device_enter(file);
+		if (!device)
+			break;
+		result = on_device(device, fd, request, argument);
+		bk__wrap_device_leave(device);
+		return result;
+	default:
+		break;
+	}
+	return bk__wrap_real.ioctl(fd, request, argument);
+}

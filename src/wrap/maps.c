@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The list of mappings of devices. There are few, and they change seldom. */
+#include "wrap/maps.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct map {
+	uintptr_t first, last;
+	const struct bk__wrap_device *device;
+	unsigned region;
+	uint64_t offset; /* of `first` in the region */
+};
+
+uintptr_t bk__wrap_maps_first = UINTPTR_MAX, bk__wrap_maps_last;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct map *maps; /* in no order; none overlap */
+static size_t count, room;
+
+/* One more; under the lock. */
+static int append(const struct map *map)
+{
+	if (count == room) {
+		const size_t more = room ? 2 * room : 16;
+		struct map *grown = realloc(maps, more * sizeof(*maps));
+
+		if (!grown)
+			return -ENOMEM;
+		maps = grown;
+		room = more;
+	}
+	maps[count++] = *map;
+	if (map->first < bk__wrap_maps_first)
+		__atomic_store_n(&bk__wrap_maps_first, map->first, __ATOMIC_RELEASE);
+	if (map->last > bk__wrap_maps_last)
+		__atomic_store_n(&bk__wrap_maps_last, map->last, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* What of a mapping is outside [first, last] stays. */
+static void cut(uintptr_t first, uintptr_t last)
+{
+	for (size_t i = 0; i < count;) {
+		struct map *map = &maps[i];
+		const struct map whole = *map;
+
+		if (whole.first > last || whole.last < first) {
+			i++;
+			continue;
+		}
+		*map = maps[--count];
+		if (whole.first < first) {
+			struct map low = whole;
+
+			low.last = first - 1;
+			append(&low); /* there is room for one: that of the whole */
+		}
+		if (whole.last > last) {
+			struct map high = whole;
+
+			high.offset += last + 1 - whole.first;
+			high.first = last + 1;
+			append(&high);
+		}
+		i = 0;
+	}
+	if (!count) {
+		__atomic_store_n(&bk__wrap_maps_first, UINTPTR_MAX, __ATOMIC_RELEASE);
+		__atomic_store_n(&bk__wrap_maps_last, 0, __ATOMIC_RELEASE);
+	}
+}
+
+static size_t in_pages(size_t size)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (size + page - 1) & ~(page - 1);
+}
+
+int bk__wrap_maps_add(struct bk__wrap_device *device, unsigned region, uint64_t offset, void *at, size_t size)
+{
+	const struct map map = {
+		.first = (uintptr_t)at,
+		.last = (uintptr_t)at + in_pages(size) - 1,
+		.device = device,
+		.region = region,
+		.offset = offset,
+	};
+	int error;
+
+	pthread_mutex_lock(&lock);
+	cut(map.first, map.last);
+	error = append(&map);
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+void bk__wrap_maps_remove(const void *at, size_t size)
+{
+	if (!size)
+		return;
+	pthread_mutex_lock(&lock);
+	cut((uintptr_t)at, (uintptr_t)at + in_pages(size) - 1);
+	pthread_mutex_unlock(&lock);
+}
+
+void bk__wrap_maps_move(const void *from, size_t old_size, void *to, size_t size)
+{
+	const uintptr_t first = (uintptr_t)from;
+	struct map moved = { 0 };
+	bool found = false;
+
+	size = in_pages(size < old_size ? size : old_size);
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++)
+		if (maps[i].first <= first && first <= maps[i].last) {
+			moved = maps[i];
+			found = true;
+		}
+	cut(first, first + in_pages(old_size) - 1);
+	if (found && size) {
+		moved.offset += first - moved.first;
+		moved.first = (uintptr_t)to;
+		moved.last = (uintptr_t)to + size - 1;
+		cut(moved.first, moved.last);
+		append(&moved);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void bk__wrap_maps_forget(const struct bk__wrap_device *device)
+{
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count;) {
+		if (maps[i].device == device)
+			maps[i] = maps[--count];
+		else
+			i++;
+	}
+	cut(1, 0);
+	pthread_mutex_unlock(&lock);
+}
+
+bool bk__wrap_maps_have(const struct bk__wrap_device *device, unsigned region, uint64_t offset,
+			uint64_t length)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t first = offset & ~(page - 1), last = (offset + length - 1) | (page - 1);
+	bool have = false;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !have; i++)
+		have = maps[i].device == device && maps[i].region == region && maps[i].offset <= last &&
+		       maps[i].offset + (maps[i].last - maps[i].first) >= first;
+	pthread_mutex_unlock(&lock);
+	return have;
+}
+
+void bk__wrap_maps_hold(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void bk__wrap_maps_go_on(void)
+{
+	pthread_mutex_unlock(&lock);
+}

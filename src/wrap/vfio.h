@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What calls mean on descriptors of VFIO. All answer like the calls that they stand for: -1 with errno. */
+#ifndef BARKEEP_WRAP_VFIO_H
+#define BARKEEP_WRAP_VFIO_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "wrap/device.h"
+
+/* Is a request VFIO's (or iommufd's)? */
+static inline bool bk__wrap_is_vfio(unsigned long request)
+{
+	return (request & ~0xfful) == 0x3b00;
+}
+
+/* ---- find.c ---- */
+
+/* If the descriptor is VFIO's it is in the table afterwards. Keeps errno. */
+void bk__wrap_adopt(int fd);
+
+/* The same for one that was opened by this path: most cannot be. */
+void bk__wrap_adopt_opened(int fd, int directory, const char *path);
+
+/* ---- ioctl.c ---- */
+
+/* On a descriptor of the table, or one of another kind with one of VFIO's requests. */
+int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, void *argument);
+
+/* ---- region_info.c ---- */
+
+int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument);
+
+/* All pages of [offset, offset + size) may be mapped. */
+bool bk__wrap_may_map(struct bk__wrap_device *device, unsigned region, uint64_t offset, uint64_t size);
+
+/* A byte of [offset, offset + length) is answered by the mediator. */
+bool bk__wrap_is_trapped(struct bk__wrap_device *device, unsigned region, uint64_t offset, uint64_t length);
+
+/* ---- access.c ---- */
+
+/* One call, at an offset of a descriptor of a device. False: it is for the function below. */
+bool bk__wrap_read(struct bk__wrap_file *file, void *data, size_t count, uint64_t at, ssize_t *result);
+bool bk__wrap_write(struct bk__wrap_file *file, const void *data, size_t count, uint64_t at, ssize_t *result);
+bool bk__wrap_readv(struct bk__wrap_file *file, const struct iovec *parts, int count, uint64_t at,
+		    ssize_t *result);
+bool bk__wrap_writev(struct bk__wrap_file *file, const struct iovec *parts, int count, uint64_t at,
+		     ssize_t *result);
+
+/* ---- memory.c ---- */
+
+void *bk__wrap_map(struct bk__wrap_file *file, void *at, size_t size, int prot, int flags, int fd,
+		   off_t offset);
+
+#endif
