@@ -104,7 +104,8 @@ static int mediate(struct bk__wrap_device *device, const char *name, struct bk_e
 		return error;
 	device->mediate = opened.mediate;
 	device->opaque = opened.opaque;
-	device->mediated = opened.regions;
+	/* All writes to config space come by: the mediator has registers of its own there. */
+	device->mediated = opened.regions | 1u << BK_DEVICE_CONFIG;
 	device->unmapped = opened.unmapped;
 	bk_mediate_stats(device->mediate, note_region, device);
 	return 0;

@@ -31,7 +31,7 @@ static void find_address(int fd, char *address, size_t size)
 	if (fstat(fd, &st))
 		return;
 	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u", major(st.st_rdev), minor(st.st_rdev));
-	length = readlink(path, link, sizeof(link) - 1);
+	length = bk__wrap_real.readlink(path, link, sizeof(link) - 1);
 	if (length <= 0)
 		return;
 	link[length] = 0;
@@ -89,7 +89,7 @@ static enum bk__wrap_kind kind_of(int fd)
 	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	length = readlink(path, name, sizeof(name) - 1);
+	length = bk__wrap_real.readlink(path, name, sizeof(name) - 1);
 	if (length <= 0)
 		return kind_by_asking(fd);
 	name[length] = 0;

@@ -15,6 +15,7 @@
 #include <time.h>
 
 /* X(result, name, parameters, arguments). Those with an optional argument are always called with it. */
+/* readlink is not put in any place, but is a way to ask what a descriptor is. */
 #define BK__WRAP_REAL(X)                                                                                     \
 	X(int, open, (const char *path, int flags, mode_t mode), (path, flags, mode))                        \
 	X(int, open64, (const char *path, int flags, mode_t mode), (path, flags, mode))                      \
@@ -24,6 +25,7 @@
 	X(int, __open64_2, (const char *path, int flags), (path, flags))                                     \
 	X(int, __openat_2, (int dir, const char *path, int flags), (dir, path, flags))                       \
 	X(int, __openat64_2, (int dir, const char *path, int flags), (dir, path, flags))                     \
+	X(ssize_t, readlink, (const char *path, char *target, size_t size), (path, target, size))            \
 	X(int, close, (int fd), (fd))                                                                        \
 	X(int, close_range, (unsigned first, unsigned last, int flags), (first, last, flags))                \
 	X(int, dup, (int fd), (fd))                                                                          \
