@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2054,SC2154 # what barkeep.sh has; commas that are QEMU's
 # What the lab's tests of `barkeep wrap` share: guests under a stock VMM. To be sourced after barkeep.sh.
 
 # Without other devices the guest's BARs fall on the host's addresses, and a mirror looks right by chance.
@@ -17,7 +17,6 @@ start_vmm() {
 qemu_with() {
 	local tests=$1
 	shift
-	# shellcheck disable=SC2034 # for whoever sources this
 	line=("$qemu" -nodefaults -no-user-config -display none -no-reboot -serial stdio
 		-machine q35,accel=kvm -cpu host -smp 2 -m 256 -kernel "$LAB_KERNEL" -initrd "${initrd:-$LAB_GUEST}"
 		-append "$LAB_APPEND lab.test=$tests $words" "${beside[@]}" "$@")
