@@ -24,9 +24,6 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 no difference, 1 a difference or an error, 2 wrong arguments.\n";
 
-/* More are counted, not told. */
-enum { MOST_TOLD = 1000 };
-
 struct check {
 	const char *file;
 	json_object *array; /* NULL: lines */
@@ -120,7 +117,7 @@ static void tell(void *opaque, const struct bk__difference *difference)
 {
 	struct check *check = opaque;
 
-	if (check->told == MOST_TOLD)
+	if (check->told == BK__FIRMWARE_TOLD)
 		return;
 	check->told++;
 	if (check->array)

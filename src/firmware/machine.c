@@ -32,39 +32,82 @@ void bk__machine_follow_index(struct bk__machine *machine, const struct bk__step
 		machine->index = (uint32_t)access->value;
 }
 
-/* The bridge through which bus number `bus` is reached from the bus below `above` (-1: bus 0), -1: none. */
-static int bridge_to(const struct bk__machine *machine, int above, uint8_t bus)
+/* The bridge on the bus `from` through which bus number `bus` is reached, NULL: none. */
+static const struct bk__machine_function *bridge_to(const struct bk__firmware_bus *from, uint8_t bus)
 {
-	int found = -1;
+	for (unsigned i = 0; i < from->bridge_count; i++) {
+		const struct bk__machine_function *bridge = from->at[from->bridges[i]];
 
-	for (unsigned i = 0; i < machine->trace->function_count; i++) {
-		const struct bk__machine_function *bridge = &machine->functions[i];
-
-		if (!bridge->desc->bridge || bridge->desc->parent != above || !bridge->secondary ||
-		    bus < bridge->secondary || bus > bridge->subordinate)
-			continue;
-		if (found < 0 || bridge->desc->devfn < machine->functions[found].desc->devfn)
-			found = (int)i;
+		if (bridge->secondary && bus >= bridge->secondary && bus <= bridge->subordinate)
+			return bridge;
 	}
-	return found;
+	return NULL;
 }
 
 struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t bus, uint8_t devfn)
 {
-	int above = -1;
+	const struct bk__firmware_bus *at = machine->root;
+	uint8_t number = 0;
 
-	while (bus != (above < 0 ? 0 : machine->functions[above].secondary)) {
-		above = bridge_to(machine, above, bus);
-		if (above < 0)
+	while (bus != number) {
+		const struct bk__machine_function *bridge = bridge_to(at, bus);
+
+		if (!bridge)
 			return NULL;
+		at = bridge->bus;
+		number = bridge->secondary;
 	}
-	for (unsigned i = 0; i < machine->trace->function_count; i++) {
-		const struct bk__trace_function *desc = machine->functions[i].desc;
+	return at->at[devfn];
+}
 
-		if (desc->parent == above && desc->devfn == devfn)
-			return &machine->functions[i];
+void bk__firmware_changed(struct bk__machine_function *function)
+{
+	struct bk__machine *machine = function->machine;
+
+	if (!function->changed)
+		machine->changed[machine->changed_count++] = function;
+	function->changed = true;
+}
+
+static int out_of_memory(const struct bk__machine *machine, struct bk_error *err)
+{
+	return bk_fail(err, ENOMEM, "%s: out of memory", machine->name);
+}
+
+/* Puts every function on its bus: an access must not cost more the more functions there are. */
+static int arrange(struct bk__machine *machine, struct bk_error *err)
+{
+	const struct bk__trace *trace = machine->trace;
+
+	machine->root = calloc(1, sizeof(*machine->root));
+	machine->changed = calloc(trace->function_count + 1, sizeof(struct bk__machine_function *));
+	if (!machine->root || !machine->changed)
+		return out_of_memory(machine, err);
+	for (unsigned i = 0; i < trace->function_count; i++) {
+		struct bk__machine_function *function = &machine->functions[i];
+		const struct bk__trace_function *desc = function->desc;
+		struct bk__firmware_bus *bus =
+			desc->parent < 0 ? machine->root : machine->functions[desc->parent].bus;
+
+		function->machine = machine;
+		if (bus->at[desc->devfn])
+			return bk_fail(err, EEXIST, "%s:%" PRIu32 ": %s: another function is there",
+				       machine->name, desc->line, desc->path);
+		bus->at[desc->devfn] = function;
+		function->bus = desc->bridge ? calloc(1, sizeof(*function->bus)) : NULL;
+		if (desc->bridge && !function->bus)
+			return out_of_memory(machine, err);
+		for (int above = desc->parent; above >= 0; above = trace->functions[above].parent)
+			machine->functions[above].functions_below++;
 	}
-	return NULL;
+	for (unsigned i = 0; i <= trace->function_count; i++) {
+		struct bk__firmware_bus *bus = i ? machine->functions[i - 1].bus : machine->root;
+
+		for (unsigned devfn = 0; bus && devfn < 256; devfn++)
+			if (bus->at[devfn] && bus->at[devfn]->bus)
+				bus->bridges[bus->bridge_count++] = (uint8_t)devfn;
+	}
+	return 0;
 }
 
 /* ---- What registers held at the start ---------------------------------- */
@@ -162,11 +205,11 @@ static int create_host(struct bk__machine *machine, struct bk_error *err)
 
 	machine->domain = bk_domain_create();
 	if (!machine->domain)
-		return bk_fail(err, ENOMEM, "%s: out of memory", machine->name);
+		return out_of_memory(machine, err);
 	machine->memory = bk_space_create(machine->domain, "memory", UINT64_MAX);
 	machine->ports = bk_space_create(machine->domain, "ports", 0xffff);
 	if (!machine->memory || !machine->ports)
-		return bk_fail(err, ENOMEM, "%s: out of memory", machine->name);
+		return out_of_memory(machine, err);
 	desc.domain = machine->domain;
 	desc.ports = machine->ports;
 	desc.windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
@@ -203,6 +246,13 @@ static int preset_registers(struct bk__machine_function *function)
 	return at < 0 ? at : 0;
 }
 
+/* It was reset, by its bus too. */
+static int on_reset(void *opaque)
+{
+	bk__firmware_changed(opaque);
+	return 0;
+}
+
 static int create_function(struct bk__machine *machine, unsigned number, struct bk_error *err)
 {
 	struct bk__machine_function *function = &machine->functions[number];
@@ -212,6 +262,8 @@ static int create_function(struct bk__machine *machine, unsigned number, struct 
 		.vendor = from->vendor,
 		.device = from->device,
 		.extended = true,
+		.reset = on_reset,
+		.opaque = function,
 	};
 	struct bk_pci_bus *bus =
 		from->parent < 0 ? bk_pci_host_bus(machine->host) : machine->functions[from->parent].below;
@@ -238,9 +290,6 @@ static int create_function(struct bk__machine *machine, unsigned number, struct 
 	error = preset_registers(function);
 	if (!error)
 		error = bk_pci_function_attach(function->function, bus, from->devfn);
-	if (error == -EEXIST)
-		return bk_fail(err, EEXIST, "%s:%" PRIu32 ": %s: another function is there", machine->name,
-			       from->line, from->path);
 	return error ? fail_at(machine, from->line, error, err) : 0;
 }
 
@@ -253,11 +302,14 @@ int bk__machine_create(const char *name, const struct bk__trace *trace, struct b
 	machine->functions =
 		calloc(trace->function_count ? trace->function_count : 1, sizeof(*machine->functions));
 	if (!machine->functions)
-		return bk_fail(err, ENOMEM, "%s: out of memory", name);
+		return out_of_memory(machine, err);
 	for (unsigned i = 0; i < trace->function_count; i++)
 		machine->functions[i].desc = &trace->functions[i];
-	learn_all(machine);
-	error = create_host(machine, err);
+	error = arrange(machine, err);
+	if (!error)
+		learn_all(machine);
+	if (!error)
+		error = create_host(machine, err);
 	for (unsigned i = 0; i < trace->function_count && !error; i++)
 		error = create_function(machine, i, err);
 	return error;
@@ -280,6 +332,7 @@ int bk__machine_destroy(struct bk__machine *machine)
 			bk_pci_function_detach(function->function);
 			note(&error, bk_pci_function_destroy(function->function));
 		}
+		free(function->bus);
 		for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++)
 			if (function->spaces[bar])
 				note(&error, bk_space_destroy(function->spaces[bar]));
@@ -292,6 +345,8 @@ int bk__machine_destroy(struct bk__machine *machine)
 		note(&error, bk_space_destroy(machine->ports));
 	if (machine->domain)
 		note(&error, bk_domain_destroy(machine->domain));
+	free(machine->changed);
+	free(machine->root);
 	free(machine->functions);
 	*machine = (struct bk__machine){ 0 };
 	return error;

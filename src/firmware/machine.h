@@ -18,6 +18,9 @@ struct bk__machine_function {
 	const struct bk__trace_function *desc;
 	struct bk_pci_function *function; /* NULL: not built */
 	struct bk_pci_bus *below;         /* NULL: no bridge */
+	struct bk__firmware_bus *bus;     /* the same; its functions */
+	unsigned functions_below;         /* there, and below those */
+	struct bk__machine *machine;
 	struct bk_space *spaces[BK_PCI_ROM + 1];
 
 	uint8_t secondary, subordinate;       /* of a bridge: as registers are now */
@@ -32,13 +35,24 @@ struct bk__machine_function {
 		uint64_t address;
 	} recorded[BK_PCI_ROM + 1];
 	struct bk__verdict last[BK_PCI_ROM + 1]; /* as last compared */
+	bool changed; /* it is on the list of those that the last access may have changed */
+};
+
+/* Who is on a bus, and which of them are bridges, by devfn. */
+struct bk__firmware_bus {
+	struct bk__machine_function *at[256];
+	uint8_t bridges[256];
+	unsigned bridge_count;
 };
 
 struct bk__machine {
 	const struct bk__trace *trace;
 	const char *name; /* of the trace, for errors */
 	struct bk__machine_function *functions;
+	struct bk__firmware_bus *root;
 	uint32_t index; /* what 0xcf8 holds */
+	struct bk__machine_function **changed;
+	unsigned changed_count;
 
 	struct bk_domain *domain;
 	struct bk_space *memory, *ports;
@@ -61,6 +75,9 @@ int64_t bk__machine_target(const struct bk__machine *machine, const struct bk__s
 
 /* 0xcf8 after that access. */
 void bk__machine_follow_index(struct bk__machine *machine, const struct bk__step *access);
+
+/* The last access may have changed the function's registers. */
+void bk__firmware_changed(struct bk__machine_function *function);
 
 /* The function that bridges, as their registers stand, let a config access reach; NULL: nobody. */
 struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t bus, uint8_t devfn);

@@ -20,13 +20,14 @@ struct replay {
 	const struct bk__step *access; /* the last one */
 	const struct bk__step *write;  /* the last write */
 	struct bk__machine_function *target;
-	bool compare; /* the map, once the events are known */
+	bool compare;  /* the map, once the events are known */
+	uint64_t work; /* done so far */
 };
 
-static void differs(struct replay *replay, struct bk__difference *difference)
+/* One more. True if it is told, and why it is one. */
+static bool count(struct replay *replay)
 {
-	replay->counts->differences++;
-	replay->ops->difference(replay->opaque, difference);
+	return replay->counts->differences++ < BK__FIRMWARE_TOLD;
 }
 
 /* ---- The map ----------------------------------------------------------- */
@@ -75,24 +76,31 @@ static void compare_bar(struct replay *replay, struct bk__machine_function *func
 
 		if (now.excused) {
 			replay->counts->excused++;
-		} else {
+		} else if (count(replay)) {
 			bk__why_bar(function, bar, why, sizeof(why));
-			differs(replay, &difference);
+			replay->ops->difference(replay->opaque, &difference);
 		}
 	}
 	*last = now;
 }
 
-/* What an access and its events left; before the next one. */
+static void compare_function(struct replay *replay, struct bk__machine_function *function, bool end)
+{
+	for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++)
+		if (function->desc->bars[bar].kind != BK_PCI_BAR_NONE)
+			compare_bar(replay, function, bar, end);
+}
+
+/* What an access and its events left; before the next one. A BAR decodes by the registers of its function
+ * alone, so that only those that were changed need a look. */
 static void settle(struct replay *replay, bool end)
 {
-	for (unsigned i = 0; (replay->compare || end) && i < replay->machine.trace->function_count; i++) {
-		struct bk__machine_function *function = &replay->machine.functions[i];
+	struct bk__machine *machine = &replay->machine;
 
-		for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++)
-			if (function->desc->bars[bar].kind != BK_PCI_BAR_NONE)
-				compare_bar(replay, function, bar, end);
-	}
+	for (unsigned i = 0; end && i < machine->trace->function_count; i++)
+		compare_function(replay, &machine->functions[i], true);
+	for (unsigned i = 0; replay->compare && !end && i < machine->changed_count; i++)
+		compare_function(replay, machine->changed[i], false);
 	replay->compare = false;
 	if (replay->access && replay->ops->step)
 		replay->ops->step(replay->opaque, &replay->machine, replay->access);
@@ -139,6 +147,7 @@ static int event(struct replay *replay, const struct bk__step *step)
 		return bk_fail(replay->err, ENOENT, "%s:%" PRIu32 ": no such BAR at that place now: %s",
 			       replay->machine.name, step->line, text);
 	}
+	bk__firmware_changed(function);
 	function->recorded[step->bar].on = step->kind == BK__STEP_MAP;
 	function->recorded[step->bar].address = step->address;
 	replay->counts->events++;
@@ -172,28 +181,68 @@ static void compare_read(struct replay *replay, const struct bk__step *access, u
 		replay->counts->bytes++;
 		difference.mask |= mask << 8 * i;
 	}
-	if (!((value ^ access->value) & difference.mask))
+	if (!((value ^ access->value) & difference.mask) || !count(replay))
 		return;
 	bk__why_read(&replay->machine, function, place, why, sizeof(why));
-	differs(replay, &difference);
+	replay->ops->difference(replay->opaque, &difference);
 }
 
-/* What `bk__machine_at` goes by. Any access may have changed it: a bus that is reset resets the bridges on
- * it. */
-static void follow_numbers(struct bk__machine *machine)
+/* What `bk__machine_at` goes by, of a bridge whose registers may have changed. */
+static void follow_numbers(struct bk__machine_function *bridge)
 {
-	for (unsigned i = 0; i < machine->trace->function_count; i++) {
-		struct bk__machine_function *bridge = &machine->functions[i];
-		uint64_t numbers;
+	uint64_t numbers;
 
-		if (!bridge->below ||
-		    bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 1, &numbers))
-			continue;
-		bridge->secondary_before = bridge->secondary;
-		bridge->secondary = (uint8_t)numbers;
-		if (!bk_pci_function_read(bridge->function, BK__BRIDGE_SUBORDINATE, 1, &numbers))
-			bridge->subordinate = (uint8_t)numbers;
+	if (!bridge->below || bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 1, &numbers))
+		return;
+	bridge->secondary = (uint8_t)numbers;
+	if (!bk_pci_function_read(bridge->function, BK__BRIDGE_SUBORDINATE, 1, &numbers))
+		bridge->subordinate = (uint8_t)numbers;
+}
+
+/* Before the next write: what it will have changed is not known yet. */
+static void forget_changes(struct bk__machine *machine)
+{
+	for (unsigned i = 0; i < machine->changed_count; i++) {
+		struct bk__machine_function *function = machine->changed[i];
+
+		function->changed = false;
+		function->secondary_before = function->secondary;
 	}
+	machine->changed_count = 0;
+}
+
+static int make_write(struct replay *replay, struct bk_space *space, uint64_t address,
+		      const struct bk__step *access)
+{
+	struct bk__machine *machine = &replay->machine;
+	int error;
+
+	forget_changes(machine);
+	error = bk_space_write(space, address, access->width, access->value);
+	if (replay->target)
+		bk__firmware_changed(replay->target);
+	for (unsigned i = 0; i < machine->changed_count; i++)
+		follow_numbers(machine->changed[i]);
+	replay->write = access;
+	replay->compare = true;
+	replay->counts->writes++;
+	return error;
+}
+
+/*
+ * What a write to a bridge can make the model do grows with what is below it: resets, windows that open and
+ * close. Together with a file that packs millions of writes into a few bytes that would have no end.
+ */
+static int spend(struct replay *replay, const struct bk__step *access)
+{
+	if (access->write && replay->target)
+		replay->work += replay->target->functions_below;
+	if (replay->work <= BK__FIRMWARE_WORK)
+		return 0;
+	return bk_fail(replay->err, E2BIG,
+		       "%s:%" PRIu32
+		       ": too many writes to bridges with too much below them: this would take very long",
+		       replay->machine.name, access->line);
 }
 
 static void note_write(struct bk__machine_function *function, const struct bk__step *access, int64_t place)
@@ -216,13 +265,12 @@ static int repeat(struct replay *replay, const struct bk__step *access)
 	replay->target =
 		place < 0 ? NULL : bk__machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
 	bk__machine_follow_index(machine, access);
+	error = spend(replay, access);
+	if (error)
+		return error;
 	if (access->write) {
-		error = bk_space_write(space, address, access->width, access->value);
-		replay->write = access;
-		replay->compare = true;
-		replay->counts->writes++;
+		error = make_write(replay, space, address, access);
 		note_write(replay->target, access, place);
-		follow_numbers(machine);
 	} else {
 		error = bk_space_read(space, address, access->width, &value);
 		replay->counts->reads++;
@@ -243,8 +291,12 @@ int bk__replay(const char *name, const struct bk__trace *trace, const struct bk_
 
 	*counts = (struct bk__replay_counts){ 0 };
 	error = bk__machine_create(name, trace, &replay.machine, err);
-	if (!error)
-		follow_numbers(&replay.machine);
+	for (unsigned i = 0; !error && i < trace->function_count; i++) {
+		struct bk__machine_function *function = &replay.machine.functions[i];
+
+		follow_numbers(function);
+		function->secondary_before = function->secondary;
+	}
 	for (size_t i = 0; i < trace->step_count && !error; i++) {
 		const struct bk__step *step = &trace->steps[i];
 

@@ -8,6 +8,12 @@
 
 #include "firmware/machine.h"
 
+enum {
+	BK__FIRMWARE_WORK =
+		1 << 23,          /* functions below a bridge, added up over the writes to bridges: at most */
+	BK__FIRMWARE_TOLD = 1000, /* differences that are told; more are counted */
+};
+
 struct bk__replay_counts {
 	uint64_t reads, bytes, writes, events; /* bytes: of reads, that were compared */
 	uint64_t excused, differences;

@@ -62,9 +62,11 @@ static void why_absent(struct bk__machine *machine, int64_t place, char *text, s
 	for (unsigned i = 0; i < machine->trace->function_count; i++) {
 		const struct bk__machine_function *bridge = &machine->functions[i];
 
-		used = strlen(text);
-		if (!bridge->below || !bridge->secondary || used + 16 + strlen(bridge->desc->path) >= size)
+		if (!bridge->below || !bridge->secondary)
 			continue;
+		used = strlen(text);
+		if (used + 16 + strlen(bridge->desc->path) >= size)
+			break;
 		snprintf(text + used, size - used, "%s %02x-%02x (%s)", before, bridge->secondary,
 			 bridge->subordinate, bridge->desc->path);
 		before = ",";

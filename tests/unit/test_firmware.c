@@ -143,7 +143,7 @@ static void xz(void **state)
 /* ---- Replaying --------------------------------------------------------- */
 
 struct seen {
-	unsigned count, steps;
+	unsigned count, steps, looked_at;
 	struct bk__difference last;
 	char path[128], why[512];
 };
@@ -160,7 +160,10 @@ static void told(void *opaque, const struct bk__difference *difference)
 
 static void stepped(void *opaque, struct bk__machine *machine, const struct bk__step *access)
 {
-	((struct seen *)opaque)->steps++;
+	struct seen *seen = opaque;
+
+	seen->steps++;
+	seen->looked_at += machine->changed_count;
 }
 
 static struct bk__trace trace;
@@ -336,6 +339,81 @@ static void differences_of_reads(void **state)
 	assert_int_equal(seen.count, 0);
 }
 
+/* A bridge with 255 functions below, which all have all BARs; room for more lines. */
+static char *crowd(size_t more, char **end)
+{
+	char *text = malloc(255 * 7 * 40 + 100 + more), *at = text;
+
+	assert_non_null(text);
+	at += sprintf(at, "dev 00.0 1:1 bridge x\n");
+	for (unsigned i = 0; i < 255; i++) {
+		at += sprintf(at, "dev 00.0/%x.%u 1:2 endpoint x\n", i / 8, i % 8);
+		for (unsigned bar = 0; bar < 6; bar++)
+			at += sprintf(at, "bar 00.0/%x.%u %u mem32 0x1000\n", i / 8, i % 8, bar);
+	}
+	at += sprintf(at, "ecam w 0x18 4 0x010100\n");
+	*end = at;
+	return text;
+}
+
+/* A packed file can hold millions of writes to one of a thousand functions. */
+static void a_write_makes_nobody_look_at_other_functions(void **state)
+{
+	struct bk__replay_counts counts;
+	struct seen seen;
+	char *at, *text = crowd(3 * 100 * 40, &at);
+
+	for (unsigned i = 0; i < 100; i++)
+		at += sprintf(at, "ecam w 0x1ff0%02x 4 0x0\n", 0x10 + 4 * (i % 6));
+	counts = replay(text, &seen);
+	assert_int_equal(counts.writes, 101);
+	assert_int_equal(counts.differences, 0);
+	assert_in_range(seen.looked_at, 1, 101);
+	/* All of them, where all are reset. */
+	sprintf(at, "ecam w 0x3e 1 0x40\n");
+	replay(text, &seen);
+	assert_in_range(seen.looked_at, 256, 101 + 256);
+	free(text);
+}
+
+static void writes_to_bridges_are_bounded_by_what_is_below(void **state)
+{
+	const unsigned most = BK__FIRMWARE_WORK / 255;
+	struct bk__replay_counts counts;
+	struct seen seen;
+	char *at, *last, wanted[64], *text = crowd((most + 2) * 20, &at);
+
+	for (unsigned i = 1; i < most; i++) /* the first has numbered the bus */
+		at += sprintf(at, "ecam w 0x3c 1 0x0\n");
+	last = at;
+	at += sprintf(at, "ecam w 0xff03c 1 0x0\n"); /* who has nothing below is free */
+	counts = replay(text, &seen);
+	assert_int_equal(counts.writes, most + 1);
+	sprintf(last, "ecam w 0x3c 1 0x0\n");
+	sprintf(wanted, "t:%u: too many writes to bridges", 1 + 255 * 7 + most + 1);
+	not_replayed(text, wanted);
+	free(text);
+}
+
+static void a_thousand_differences_are_told_and_all_are_counted(void **state)
+{
+	static const struct bk__replay_ops ops = { .difference = told };
+	struct bk__replay_counts counts;
+	struct bk_error err;
+	struct seen seen = { 0 };
+	char *text = malloc(2 * BK__FIRMWARE_TOLD * 40 + 100), *at = text;
+
+	at += sprintf(at, ENDPOINT "bar 01.0 0 mem32 0x1000\necam w 0x8004 1 0x2\n");
+	for (unsigned i = 0; i < BK__FIRMWARE_TOLD; i++)
+		at += sprintf(at, "ecam r 0x8000 1 0x0\necam w 0x8010 4 0x%x000\n", i + 1);
+	bk__trace_free(&trace);
+	assert_int_equal(bk__trace_parse("t", text, strlen(text), &trace, &err), 0);
+	assert_int_equal(bk__replay("t", &trace, &ops, &seen, &counts, &err), 0);
+	assert_int_equal(counts.differences, 2 * BK__FIRMWARE_TOLD);
+	assert_int_equal(seen.count, BK__FIRMWARE_TOLD);
+	free(text);
+}
+
 /* Two bridges have one number for a while: an event is of who was written to. */
 static void one_number_for_two_buses(void **state)
 {
@@ -370,6 +448,9 @@ int main(void)
 		cmocka_unit_test(power_states_are_excused),
 		cmocka_unit_test(resets),
 		cmocka_unit_test(differences_of_reads),
+		cmocka_unit_test(a_write_makes_nobody_look_at_other_functions),
+		cmocka_unit_test(writes_to_bridges_are_bounded_by_what_is_below),
+		cmocka_unit_test(a_thousand_differences_are_told_and_all_are_counted),
 		cmocka_unit_test(one_number_for_two_buses),
 	};
 
