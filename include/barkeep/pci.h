@@ -121,12 +121,12 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
  * bytes apart from another BAR (so that each can be mapped), 64-bit
  * prefetchable ones above 4 GiB where there is such a window, nothing where
  * somebody else answers, nor in a window below 1 MiB, or of ports below 0x400 (legacy VGA); then sets
- * COMMAND.IO and MEM of functions that got all, and of bridges with something behind. Windows of a hot-plug slot (bk_pci_slot_add)
- * have at least 2 MiB of memory, 2 MiB of prefetchable memory (or bk_pci_slot_room) and 4 KiB of I/O, as
- * Linux leaves by default, but only where all else fits as well; one line says if not. What does not fit
- * keeps address 0, and `report` (may be NULL) is called with a line for each: which BAR, how much room it
- * needs, what is left. Returns how many BARs did not fit. Owner only, before the guest runs; callbacks of
- * functions are called.
+ * COMMAND.IO and MEM of functions that got all, and of bridges with something behind. Windows of a hot-plug
+ * slot (bk_pci_slot_add) have at least 2 MiB of memory, 2 MiB of prefetchable memory (or bk_pci_slot_room)
+ * and 4 KiB of I/O, as Linux leaves by default, but only where all else fits as well; one line says if not.
+ * What does not fit keeps address 0, and `report` (may be NULL) is called with a line for each: which BAR,
+ * how much room it needs, what is left. Returns how many BARs did not fit. Owner only, before the guest runs;
+ * callbacks of functions are called.
  */
 unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 			    void (*report)(void *opaque, const char *line), void *opaque);
@@ -370,9 +370,10 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
  *
  * The card is whoever is attached below at device 0, function 0: Presence Detect State and Data Link
  * Layer Link Active follow, the latter unless Link Disable is set, which also resets and hides what
- * is below. The link is as fast and as wide as the card's own, but not more than the port's. Each change is latched as an event in Slot Status, and signalled as Slot Control says: by MSI
- * or MSI-X vector 0, or by the pin. Of a card with more functions attach function 0 last, and detach it
- * first. bk_pci_host_assign leaves room below it.
+ * is below. The link is as fast and as wide as the card's own, but not more than the port's. Each change is
+ * latched as an event in Slot Status, and signalled as Slot Control says: by MSI or MSI-X vector 0, or by the
+ * pin. Of a card with more functions attach function 0 last, and detach it first: without it there is no
+ * link, and the others are out of reach. bk_pci_host_assign leaves room below it.
  *
  * -EINVAL: not a bridge with the capability of a root or downstream port, at least 28 bytes of it, or
  * `number` too large; -EEXIST: it has one; -EBUSY: it is attached. Owner only, before attach.

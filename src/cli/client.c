@@ -59,7 +59,7 @@ static json_object *receive(FILE *in, const char *path, struct bk_error *err)
 	json_object *answer = NULL;
 
 	if (getline(&line, &room, in) > 0)
-		answer = json_tokener_parse(line);
+		answer = cli_json_parse(line);
 	else
 		bk_fail(err, EIO, "%s: the guest ended before it answered", path);
 	if (!answer && !*err->text)

@@ -50,6 +50,19 @@ static int check_slot(struct run *run, const struct cli_device *device, struct b
 	return error;
 }
 
+/* A guest looks at function 0 when it comes, and then at the others: they have to be there by then. */
+static int check_card(struct run *run, const struct cli_device *device, struct bk_error *err)
+{
+	const struct cli_device *card = device->function ? cli_run_card(run, device->bus) : NULL;
+
+	if (!card)
+		return 0;
+	return bk_fail(err, EBUSY,
+		       "%s: the slot of %s has its function 0, %s, and a guest looks for others only when "
+		       "function 0 comes: unplug %s, then plug this one, and function 0 last",
+		       device->name, device->bus, card->name, card->name);
+}
+
 static int plug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
 {
 	struct cli_device *device;
@@ -59,6 +72,8 @@ static int plug(struct run *run, const char *const *values, json_object *answer,
 		return error;
 	device = &run->devices[run->device_count - 1];
 	error = check_slot(run, device, err);
+	if (!error)
+		error = check_card(run, device, err);
 	for (size_t i = 0; i + 1 < run->device_count && !error; i++)
 		if (!strcmp(run->devices[i].name, device->name))
 			error = bk_fail(err, EEXIST,
@@ -76,17 +91,20 @@ static int plug(struct run *run, const char *const *values, json_object *answer,
 static int unplug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
 {
 	struct cli_device *device = find(run, values[0], err);
+	const struct cli_device *card = device && device->function ? cli_run_card(run, device->bus) : NULL;
 	struct bk_error inner = { { 0 } };
 	int error;
 
 	(void)answer;
 	if (!device)
 		return -ENOENT;
-	error = cli_run_detach(run, device, &inner);
-	if (error)
-		return bk_fail(err, -error, "%s: %s", device->name, inner.text);
-	cli_run_drop(run, (size_t)(device - run->devices));
-	return 0;
+	if (card)
+		return bk_fail(
+			err, EBUSY,
+			"%s: a card comes out whole: unplug %s, its function 0, and this one comes too",
+			device->name, card->name);
+	error = cli_run_take_out(run, device, &inner);
+	return error ? bk_fail(err, -error, "%s: %s", values[0], inner.text) : 0;
 }
 
 /* ---- Traps ------------------------------------------------------------- */
@@ -169,7 +187,7 @@ static int describe(struct run *run, const char *const *values, json_object *ans
 	if (out && fclose(out) && !error)
 		error = -ENOMEM;
 	if (!error)
-		host = json_tokener_parse(text);
+		host = cli_json_parse(text);
 	if (!error && !host)
 		error = -ENOMEM;
 	free(text);

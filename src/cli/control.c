@@ -21,7 +21,8 @@
 
 #define CLIENTS_MAX    16
 #define LINE_MAX_BYTES 65536
-#define DEPTH_MAX      4 /* of nested JSON; a request is flat */
+#define DEPTH_MAX      4    /* of nested JSON; a request is flat */
+#define DEPTH_ANSWER   1024 /* a bridge nests an object and a list, and there are 255 at most */
 #define TURN_LINES     16
 
 struct client {
@@ -437,4 +438,14 @@ void cli_control_close(struct cli_control *control)
 	if (control->retry >= 0)
 		close(control->retry);
 	free(control);
+}
+
+json_object *cli_json_parse(const char *text)
+{
+	json_tokener *tokener = json_tokener_new_ex(DEPTH_ANSWER);
+	json_object *value = tokener ? json_tokener_parse_ex(tokener, text, -1) : NULL;
+
+	if (tokener)
+		json_tokener_free(tokener);
+	return value;
 }

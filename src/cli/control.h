@@ -42,4 +42,7 @@ void cli_control_serve(void *control);
 /* NULL is fine. Removes the socket. */
 void cli_control_close(struct cli_control *control);
 
+/* Text of barkeep's own, which may be as deep as bridges behind bridges; NULL if it is not JSON. */
+json_object *cli_json_parse(const char *text);
+
 #endif

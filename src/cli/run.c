@@ -351,10 +351,43 @@ int cli_run_attach(struct run *run, struct cli_device *device, struct bk_error *
 	return error;
 }
 
-int cli_run_detach(struct run *run, struct cli_device *device, struct bk_error *err)
+static bool is_behind(const struct cli_device *device, const char *bus)
+{
+	return device->attached && device->bus && bus && !strcmp(device->bus, bus);
+}
+
+struct cli_device *cli_run_card(struct run *run, const char *bus)
+{
+	for (size_t i = 0; i < run->device_count; i++)
+		if (is_behind(&run->devices[i], bus) && run->devices[i].below_port &&
+		    !run->devices[i].function)
+			return &run->devices[i];
+	return NULL;
+}
+
+static int take_one(struct run *run, struct cli_device *device, struct bk_error *err)
 {
 	const int error = bk__monitor_detach(run->monitor, device->mediate, err);
 
+	if (!error)
+		cli_run_drop(run, (size_t)(device - run->devices));
+	return error;
+}
+
+/* The guest learns from function 0 that a card comes or goes, so that one leaves first. */
+int cli_run_take_out(struct run *run, struct cli_device *device, struct bk_error *err)
+{
+	struct cli_device *card = cli_run_card(run, device->bus);
+	char *bus = card ? strdup(card->bus) : NULL;
+	int error;
+
+	if (card && !bus)
+		return bk_fail(err, ENOMEM, "out of memory");
+	error = take_one(run, card ? card : device, err);
+	for (size_t i = run->device_count; !error && bus && i--;)
+		if (is_behind(&run->devices[i], bus))
+			error = take_one(run, &run->devices[i], err);
+	free(bus);
 	if (!error)
 		tell_groups(run);
 	return error;
@@ -365,17 +398,20 @@ static bool on_wanted(void *opaque, struct bk_mediate *mediate)
 {
 	struct run *run = opaque;
 	struct bk_error err;
+	char name[128];
 	size_t i = 0;
 
 	while (i < run->device_count && run->devices[i].mediate != mediate)
 		i++;
-	if (i == run->device_count || cli_run_detach(run, &run->devices[i], &err))
+	if (i == run->device_count)
+		return false;
+	snprintf(name, sizeof(name), "%s", run->devices[i].name);
+	if (cli_run_take_out(run, &run->devices[i], &err))
 		return false;
 	bk_log(BK_LOG_WARNING,
 	       "%s: the host wants the device back (it was unbound or removed there), so it is taken out of "
 	       "its slot",
-	       run->devices[i].name);
-	cli_run_drop(run, i);
+	       name);
 	return true;
 }
 

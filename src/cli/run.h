@@ -33,8 +33,14 @@ int cli_run_add(struct run *run, const char *text, struct bk_error *err);
 /* Forgets one that is at `index`. */
 void cli_run_drop(struct run *run, size_t index);
 
-/* Opens a device and puts it in its place, or takes it out of its slot. A line says why not. */
+/* Opens a device and puts it in its place. A line says why not. */
 int cli_run_attach(struct run *run, struct cli_device *device, struct bk_error *err);
-int cli_run_detach(struct run *run, struct cli_device *device, struct bk_error *err);
+
+/* Function 0 of the card in the slot of a root port; NULL: there is none. */
+struct cli_device *cli_run_card(struct run *run, const char *bus);
+
+/* Takes a device out of its slot and drops it, together with all functions of its card, if it is one of one
+ * that has its function 0. A line says why not. */
+int cli_run_take_out(struct run *run, struct cli_device *device, struct bk_error *err);
 
 #endif

@@ -253,6 +253,8 @@ int bk__bus_take(struct bk__bus *bus, int slot, unsigned function, const char *w
 		bus->kind == BK__BUS_PORT ? 0 : 31; /* one device is at the end of a link (PCIe 7.3.1) */
 	char **place;
 
+	if (slot < 0 && !last && !bus->taken[function])
+		slot = 0; /* with the other functions of the card */
 	if (slot < 0)
 		slot = free_slot(bus, last);
 	if (slot < 0)

@@ -50,15 +50,20 @@ bool bk__bridge_resets(const struct bk_pci_function *bridge)
 	return (control(bridge) & CONTROL_RESET) || bk__slot_link_disabled(bridge);
 }
 
+/* Is the bus below there for nobody? */
+static bool is_shut(const struct bk_pci_function *bridge)
+{
+	return (control(bridge) & CONTROL_RESET) || bk__pci_slot_link_down(bridge);
+}
+
 bool bk__bridge_forwards(const struct bk_pci_function *bridge)
 {
-	return (bk__command(bridge) & BK__COMMAND_MASTER) && bk__pm_state(bridge) == 0 &&
-	       !bk__bridge_resets(bridge);
+	return (bk__command(bridge) & BK__COMMAND_MASTER) && bk__pm_state(bridge) == 0 && !is_shut(bridge);
 }
 
 bool bk__bridge_vga(const struct bk_pci_function *bridge)
 {
-	return (control(bridge) & CONTROL_VGA) && !bk__bridge_resets(bridge);
+	return (control(bridge) & CONTROL_VGA) && !is_shut(bridge);
 }
 
 static uint64_t get(const struct bk_pci_function *bridge, unsigned offset, unsigned width)
@@ -108,7 +113,7 @@ struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned
 		break;
 	}
 	}
-	if (place.last < place.first || bk__bridge_resets(bridge) || (bk__command(bridge) & enable) != enable)
+	if (place.last < place.first || is_shut(bridge) || (bk__command(bridge) & enable) != enable)
 		place.on = false;
 	if (place.last < place.first)
 		place.last = place.first;

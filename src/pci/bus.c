@@ -296,6 +296,7 @@ static void tell_slot(struct bk_pci_bus *bus)
 	if (!port)
 		return;
 	pthread_mutex_lock(&port->lock);
+	bk__pci_slot_changed(port);
 	bk__slot_settle(port);
 	bk__intx_settle(port);
 	pthread_mutex_unlock(&port->lock);

@@ -75,7 +75,9 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
 	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
 			 PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
 	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
-	port->slot = (struct bk__slot){ .there = true, .memory = ROOM, .prefetchable = ROOM };
+	port->slot = (struct bk__slot){
+		.there = true, .occupied = port->slot.occupied, .memory = ROOM, .prefetchable = ROOM
+	};
 	return 0;
 }
 
@@ -94,6 +96,20 @@ int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t pre
 bool bk__slot_link_disabled(const struct bk_pci_function *port)
 {
 	return port->slot.there && (get(port, BK__PCI_EXPRESS_LINK_CONTROL) & LINK_DISABLE);
+}
+
+bool bk__pci_slot_link_down(const struct bk_pci_function *port)
+{
+	return port->slot.there && (!port->slot.occupied || bk__slot_link_disabled(port));
+}
+
+void bk__pci_slot_changed(struct bk_pci_function *port)
+{
+	port->slot.occupied = port->secondary->functions[0] != NULL;
+	if (!port->slot.there)
+		return;
+	bk__map_settle(port);
+	bk__function_upstream(port);
 }
 
 static unsigned least(unsigned a, unsigned b)
@@ -139,15 +155,11 @@ static void signal_events(struct bk_pci_function *port)
 void bk__slot_settle(struct bk_pci_function *port)
 {
 	struct bk__slot *slot = &port->slot;
-	struct bk_pci_function *card;
+	const bool present = slot->occupied, link = !bk__pci_slot_link_down(port);
 	unsigned events = 0;
-	bool present, link;
 
 	if (!slot->there)
 		return;
-	card = port->secondary->functions[0];
-	present = card != NULL;
-	link = present && !bk__slot_link_disabled(port);
 	if (present != slot->present)
 		events |= PRESENCE_CHANGED;
 	if (link != slot->link)
@@ -159,6 +171,6 @@ void bk__slot_settle(struct bk_pci_function *port)
 		    (present ? PRESENT : 0u));
 	set(port, BK__PCI_EXPRESS_LINK_STATUS,
 	    (get(port, BK__PCI_EXPRESS_LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
-		    (link ? LINK_ACTIVE | negotiated(port, card) : LINK_SLOWEST));
+		    (link ? LINK_ACTIVE | negotiated(port, port->secondary->functions[0]) : LINK_SLOWEST));
 	signal_events(port);
 }

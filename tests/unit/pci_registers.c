@@ -211,6 +211,13 @@ static bool link_disabled(const struct reg_function *function)
 	return function->slot && (function->bytes[LINK_CONTROL] & 0x10);
 }
 
+/* Without a card in it, or with its link disabled, nothing below a slot is reached. */
+static bool shuts(const struct reg_function *function)
+{
+	return function->bridge &&
+	       ((function->bytes[CONTROL] & CONTROL_RESET) || link_disabled(function) || function->empty);
+}
+
 static bool resets_below(const struct reg_function *function)
 {
 	return function->bridge && ((function->bytes[CONTROL] & CONTROL_RESET) || link_disabled(function));
@@ -304,7 +311,7 @@ static struct reg_place vga_place(const struct reg_function *function, unsigned 
 {
 	struct reg_place place = { .window = function->bridge };
 
-	if (function->bridge ? !(function->bytes[CONTROL] & CONTROL_VGA) || resets_below(function)
+	if (function->bridge ? !(function->bytes[CONTROL] & CONTROL_VGA) || shuts(function)
 			     : !function->desc->vga_memory)
 		return place;
 	place.io = show != REG_VGA_MEMORY;
@@ -348,7 +355,7 @@ static struct reg_place window_place(const struct reg_function *function, unsign
 		place.last = get(function, LIMIT_UPPER, 4) << 32 |
 			     (get(function, PREFETCHABLE_LIMIT, 2) & 0xfff0) << 16 | 0xfffff;
 	}
-	place.on = function->bridge && place.first <= place.last && !resets_below(function) &&
+	place.on = function->bridge && place.first <= place.last && !shuts(function) &&
 		   function->bytes[COMMAND] & (place.io ? 1 : 2);
 	return place;
 }
@@ -442,7 +449,7 @@ static int route(const struct registers *all, int parent, bool express, uint8_t 
 		uint8_t secondary = bridge->bytes[SECONDARY];
 
 		if (bridge->parent == parent && bridge->bridge && secondary && secondary <= bus &&
-		    bus <= bridge->bytes[SUBORDINATE] && !resets_below(bridge) && !(bridge->bytes[PMCSR] & 3))
+		    bus <= bridge->bytes[SUBORDINATE] && !shuts(bridge) && !(bridge->bytes[PMCSR] & 3))
 			found = route(all, (int)f, express && bridge->slot, secondary, bus, devfn, offset);
 	}
 	return found;
@@ -460,7 +467,7 @@ bool reg_passes(const struct registers *all, unsigned function)
 	for (; above >= 0; above = all->functions[above].parent) {
 		const struct reg_function *bridge = &all->functions[above];
 
-		if (!(bridge->bytes[COMMAND] & 4) || (bridge->bytes[PMCSR] & 3) || resets_below(bridge) ||
+		if (!(bridge->bytes[COMMAND] & 4) || (bridge->bytes[PMCSR] & 3) || shuts(bridge) ||
 		    bridge->parent == REG_NOWHERE)
 			return false;
 	}
@@ -475,6 +482,8 @@ bool reg_masters(const struct registers *all, unsigned function)
 
 void reg_send(struct registers *all)
 {
+	for (unsigned f = 0; f < REG_FUNCTIONS; f++)
+		all->functions[f].empty = all->functions[f].slot && reg_at(all, (int)f, 0) < 0;
 	for (unsigned f = 0; f < REG_FUNCTIONS; f++) {
 		struct reg_function *function = &all->functions[f];
 

@@ -41,7 +41,7 @@ enum { REG_ROOT = -1, REG_NOWHERE = -2 }; /* else the bridge above */
 struct reg_function {
 	const struct bk_pci_function_desc *desc;
 	bool bridge, keeps, flr; /* keeps: No_Soft_Reset */
-	bool slot;               /* for hot plug, below a root port */
+	bool slot, empty;        /* for hot plug, below a root port; with no function 0 in it */
 	bool msi, pending;       /* pending: its vector fired and could not be sent yet */
 	uint64_t sizes;          /* that BAR 0 may have; 0: it is not resizable */
 	int parent;

@@ -150,6 +150,36 @@ static void the_card_is_function_0_of_device_0(void **state)
 	assert_int_equal(get(stage, SLTSTA), PDS);
 }
 
+static uint64_t second_get(struct stage *stage)
+{
+	return card_get(stage, 1 << 12, 4);
+}
+
+/* Function 0 comes last and goes first: with it all of a card is there, and gone. */
+static void without_function_0_no_function_is_reached(void **state)
+{
+	struct stage *stage = *state;
+	struct part second;
+
+	part_create(stage->world, &second, 3, card_desc);
+	assert_int_equal(plug(stage, &second, 1), 0);
+	assert_int_equal(bk_pci_function_write(second.function, BAR(0), 4, WINDOW), 0);
+	assert_int_equal(bk_pci_function_write(second.function, 4, 2, 6), 0);
+	assert_int_equal(second_get(stage), 0xffffffff);
+	assert_memory(stage->world, WINDOW, NOBODY);
+	assert_int_equal(second.command, 2);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(second_get(stage), 0x10001b36);
+	assert_memory(stage->world, WINDOW, WHO(3, 0));
+	assert_int_equal(second.command, 6);
+	bk_pci_function_detach(stage->card.function);
+	assert_int_equal(second_get(stage), 0xffffffff);
+	assert_memory(stage->world, WINDOW, NOBODY);
+	assert_int_equal(second.command, 2);
+	part_destroy(&second);
+}
+
 static void the_link_is_as_fast_as_the_card_says(void **state)
 {
 	struct stage *stage = *state;
@@ -469,6 +499,7 @@ int main(void)
 		STAGE_TEST(an_empty_slot),
 		STAGE_TEST(a_card_comes_and_goes),
 		STAGE_TEST(the_card_is_function_0_of_device_0),
+		STAGE_TEST(without_function_0_no_function_is_reached),
 		STAGE_TEST(the_link_is_as_fast_as_the_card_says),
 		STAGE_TEST(the_link_is_no_faster_and_no_wider_than_the_port),
 		STAGE_TEST(link_disable_resets_and_hides_the_card),
