@@ -101,7 +101,8 @@ struct bk_pci_host_desc {
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err);
 
 /* All functions must have been detached, bridges destroyed, and nobody else may show or listen to
- * a space of a bus (-EBUSY; it may be tried again). Never from a handler (-EDEADLK). */
+ * a space of a bus (-EBUSY). It may be tried again; meanwhile the host shows nothing, and takes no functions
+ * (-ESHUTDOWN). -ENOMEM: nothing is changed. Never from a handler (-EDEADLK). */
 int bk_pci_host_destroy(struct bk_pci_host *host);
 
 /* The root bus. Valid as long as the host. Any thread. */
@@ -195,7 +196,8 @@ struct bk_pci_function_desc {
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err);
 
-/* Must be detached (-EBUSY), and the regions of bk_pci_msix_regions removed. Waits for a reset to end.
+/* Must be detached, and nobody else may show or listen to its config space or a space of the bus below
+ * (-EBUSY: nothing is changed), and the regions of bk_pci_msix_regions removed. Waits for a reset to end.
  * Never from a handler (-EDEADLK), never with its lock held. */
 int bk_pci_function_destroy(struct bk_pci_function *function);
 
@@ -204,15 +206,15 @@ int bk_pci_function_destroy(struct bk_pci_function *function);
  * functions share a slot, all of them show the multi-function bit. Registers
  * stay as they stand; bk_pci_function_reset makes them those of a fresh card.
  * -EEXIST: there is one at this devfn. -EBUSY: it is on a bus. -EXDEV: the bus
- * is in another domain, or the function is a bridge of another host. -ENOMEM.
- * Any thread, no function lock held.
+ * is in another domain, or the function is a bridge of another host. -ESHUTDOWN:
+ * bk_pci_host_destroy failed before. -ENOMEM. Any thread, no function lock held.
  */
 int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *bus, uint8_t devfn);
 
-/* Takes it off its bus: its BARs and config space answer nowhere. Any thread,
- * no function lock held; readers may still be inside for a while. Out of
- * memory, it stays where it is and a line is logged. */
-void bk_pci_function_detach(struct bk_pci_function *function);
+/* Takes it off its bus: its BARs and config space answer nowhere. 0, also if it is on none. -ENOMEM: nothing
+ * is changed, and it may be tried again. Any thread, no function lock held; readers may still be inside for a
+ * while. */
+int bk_pci_function_detach(struct bk_pci_function *function);
 
 /*
  * The function's own config space, 256 or 4096 bytes, with the registers in a

@@ -81,6 +81,10 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
  */
 int bk_space_destroy(struct bk_space *space);
 
+/* Destroys several spaces of one domain, or none of them: they may show one another. Errors and threads as
+ * bk_space_destroy. */
+int bk_space_destroy_all(struct bk_space *const *spaces, size_t count);
+
 /* What a space was created with: its domain, its name (valid as long as the space) and its last address.
  * Any thread, any handler. */
 struct bk_domain *bk_space_domain(const struct bk_space *space);

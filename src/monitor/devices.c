@@ -73,6 +73,7 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 	return 0;
 }
 
+/* The function is on no bus. */
 static void close_device(struct bk__devices *devices, struct bk__device **link)
 {
 	struct bk__device *device = *link;
@@ -83,7 +84,6 @@ static void close_device(struct bk__devices *devices, struct bk__device **link)
 	bk__events_remove(devices->events, below);
 	bk__accelerator_destroy(device->accelerator);
 	bk__irq_destroy(device->irq);
-	bk_pci_function_detach(function);
 	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */
 	bk__iommu_remove(devices->iommu, below);
 	bk__bus_leave(device->bus, device->devfn);
@@ -104,6 +104,8 @@ int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, 
 			err, EPERM,
 			"it is in no hot-plug slot, and only what is behind a root port can be taken from "
 			"a running guest");
+	if (bk_pci_function_detach(bk_mediate_function(mediate)))
+		return bk_fail(err, ENOMEM, "out of memory: it stays in its slot");
 	close_device(devices, link);
 	return 0;
 }
@@ -156,6 +158,9 @@ void bk__devices_warn(const struct bk__devices *devices)
 
 void bk__devices_close(struct bk__devices *devices)
 {
-	while (devices->list)
+	while (devices->list) {
+		/* If there is no memory for it, closing says so. */
+		(void)bk_pci_function_detach(bk_mediate_function(devices->list->mediate));
 		close_device(devices, &devices->list);
+	}
 }

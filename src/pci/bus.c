@@ -32,37 +32,26 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 	bus->buses = bk_space_create(domain, text, (UINT64_C(256) << BK__BUS_SHIFT) - 1);
 	if (bus->memory && bus->io && bus->config && bus->buses)
 		return bus;
-	bk__bus_destroy(bus);
+	bk__bus_destroy(bus, NULL);
 	return NULL;
 }
 
-/* 0, also if it is gone already. */
-static int destroy_space(struct bk_space **space)
+int bk__bus_destroy(struct bk_pci_bus *bus, struct bk_space *config)
 {
-	int error = *space ? bk_space_destroy(*space) : 0;
-
-	if (!error)
-		*space = NULL;
-	return error;
-}
-
-int bk__bus_destroy(struct bk_pci_bus *bus)
-{
+	struct bk_space *all[] = { config,
+				   bus ? bus->buses : NULL,
+				   bus ? bus->config : NULL,
+				   bus ? bus->memory : NULL,
+				   bus ? bus->io : NULL,
+				   bus ? bus->io_isa : NULL,
+				   bus ? bus->io_vga : NULL };
+	size_t count = 0;
 	int error;
 
-	if (!bus)
-		return 0;
-	error = destroy_space(&bus->buses);
-	if (!error)
-		error = destroy_space(&bus->config);
-	if (!error)
-		error = destroy_space(&bus->memory);
-	if (!error)
-		error = destroy_space(&bus->io_isa);
-	if (!error)
-		error = destroy_space(&bus->io_vga);
-	if (!error)
-		error = destroy_space(&bus->io);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i])
+			all[count++] = all[i];
+	error = bk_space_destroy_all(all, count);
 	if (!error)
 		free(bus);
 	return error;
@@ -314,6 +303,8 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 		error = -EXDEV;
 	else if (bus->functions[devfn])
 		error = -EEXIST;
+	else if (!bus->host->own_config)
+		error = -ESHUTDOWN;
 	if (error)
 		goto out;
 	function->bus = bus;
@@ -338,34 +329,42 @@ out:
 	return error;
 }
 
-void bk_pci_function_detach(struct bk_pci_function *function)
+/* Both locks. */
+static int detach(struct bk_pci_function *function)
+{
+	struct bk_pci_bus *bus = function->bus;
+	int error = hide(function);
+
+	if (error)
+		return error;
+	bk__intx_move(function, -1);
+	bus->functions[function->devfn] = NULL;
+	atomic_fetch_sub(&bus->in_slot[function->devfn >> 3], 1);
+	forget(function);
+	function->detached = true;
+	bk__function_upstream(function);
+	if (function->secondary)
+		bk__bus_lines(function->secondary);
+	return 0;
+}
+
+int bk_pci_function_detach(struct bk_pci_function *function)
 {
 	struct bk_pci_bus *bus;
-	int error;
+	int error = 0;
 
 	pthread_mutex_lock(&function->lock);
 	bus = function->bus;
 	pthread_mutex_unlock(&function->lock);
 	if (!bus)
-		return;
+		return 0;
 	pthread_mutex_lock(&bus->host->lock);
 	pthread_mutex_lock(&function->lock);
-	if (function->bus == bus) {
-		error = hide(function);
-		if (error) {
-			bk_log(BK_LOG_ERROR, "%s: cannot be detached now, out of memory", function->name);
-		} else {
-			bk__intx_move(function, -1);
-			bus->functions[function->devfn] = NULL;
-			atomic_fetch_sub(&bus->in_slot[function->devfn >> 3], 1);
-			forget(function);
-			function->detached = true;
-			bk__function_upstream(function);
-			if (function->secondary)
-				bk__bus_lines(function->secondary);
-		}
-	}
+	if (function->bus == bus)
+		error = detach(function);
 	pthread_mutex_unlock(&function->lock);
-	tell_slot(bus);
+	if (!error)
+		tell_slot(bus);
 	pthread_mutex_unlock(&bus->host->lock);
+	return error;
 }

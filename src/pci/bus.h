@@ -32,8 +32,9 @@ enum {
 /* NULL when out of memory. */
 struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name);
 
-/* NULL is fine. -EBUSY if somebody else shows its spaces; may be tried again. */
-int bk__bus_destroy(struct bk_pci_bus *bus);
+/* With `config`, the space of its bridge, if that is not NULL. -EBUSY if somebody else shows one of the
+ * spaces or listens to it: nothing is destroyed then. NULL is fine. */
+int bk__bus_destroy(struct bk_pci_bus *bus, struct bk_space *config);
 
 /* Makes one of these, for BK__SHOW_IO_ISA or BK__SHOW_VGA_ALIASES, if it is not there. 0 or -ENOMEM. */
 int bk__bus_filter(struct bk_pci_bus *bus, unsigned show);

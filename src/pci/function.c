@@ -161,12 +161,8 @@ static int check(struct bk_domain *domain, const struct bk_pci_function_desc *de
 	return 0;
 }
 
-static void free_function(struct bk_pci_function *function)
+static void release(struct bk_pci_function *function)
 {
-	if (function->secondary) {
-		atomic_fetch_sub(&function->secondary->host->bridges, 1);
-		bk__bus_destroy(function->secondary);
-	}
 	pthread_cond_destroy(&function->reset_ended);
 	pthread_mutex_destroy(&function->lock);
 	free(function->msix.table);
@@ -174,6 +170,18 @@ static void free_function(struct bk_pci_function *function)
 	bk__config_free(&function->config);
 	free(function->name);
 	free(function);
+}
+
+/* Its spaces and those of the bus below a bridge, or none of them. */
+static int destroy_spaces(struct bk_pci_function *function)
+{
+	struct bk_pci_bus *below = function->secondary;
+	struct bk_pci_host *host = below ? below->host : NULL;
+	int error = bk__bus_destroy(below, function->space);
+
+	if (!error && host)
+		atomic_fetch_sub(&host->bridges, 1);
+	return error;
 }
 
 /* The space that shows the registers. 0 or a negative errno. */
@@ -200,8 +208,6 @@ static int show_registers(struct bk_pci_function *function)
 		bk_update_drop(update);
 	else
 		error = bk_update_commit(update);
-	if (error && function->space)
-		bk_space_destroy(function->space);
 	return error;
 }
 
@@ -243,7 +249,8 @@ int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
 		error = show_registers(created);
 	}
 	if (error) {
-		free_function(created);
+		destroy_spaces(created);
+		release(created);
 		return bk_fail(err, -error, "%s: %s", named.name, strerror(-error));
 	}
 	*function = created;
@@ -263,27 +270,18 @@ int bk_pci_function_destroy(struct bk_pci_function *function)
 	bk__function_lock(function);
 	error = function->bus || (function->secondary && !bk__bus_empty(function->secondary)) ? -EBUSY : 0;
 	bk__function_unlock(function);
-	/* Waiting also tells a handler that it must not. What is done stays done for a second try. */
+	/* Waiting also tells a handler that it must not. */
 	if (!error)
 		error = bk_domain_synchronize(function->domain);
-	if (!error)
-		bk__pci_reset_wait(function);
-	if (!error && function->secondary) {
-		struct bk_pci_host *host = function->secondary->host;
-
-		error = bk__bus_destroy(function->secondary);
-		if (!error) {
-			function->secondary = NULL;
-			atomic_fetch_sub(&host->bridges, 1);
-		}
-	}
-	if (!error)
-		error = bk_space_destroy(function->space);
-	if (!error)
-		error = bk_domain_synchronize(function->domain);
-	if (!error)
-		free_function(function);
-	return error;
+	if (error)
+		return error;
+	bk__pci_reset_wait(function);
+	error = destroy_spaces(function);
+	if (error)
+		return error;
+	bk_domain_synchronize(function->domain); /* readers who came through the spaces */
+	release(function);
+	return 0;
 }
 
 /* ---- Calls of the owner ------------------------------------------------ */

@@ -275,7 +275,7 @@ static int show(struct bk_pci_host *host)
 /* Frees all but what still shows somewhere: 0 or -EBUSY, and may be tried again. */
 static int free_host(struct bk_pci_host *host)
 {
-	int error = bk__bus_destroy(host->root);
+	int error = bk__bus_destroy(host->root, NULL);
 
 	if (error)
 		return error;
@@ -357,7 +357,9 @@ int bk_pci_host_destroy(struct bk_pci_host *host)
 		error = hide(host);
 		if (error)
 			return error;
+		pthread_mutex_lock(&host->lock);
 		host->own_config = NULL;
+		pthread_mutex_unlock(&host->lock);
 	}
 	error = bk_domain_synchronize(host->desc.domain);
 	return error ? error : free_host(host);

@@ -52,17 +52,23 @@ static void bury_space(struct bk_domain *domain, struct bk__grave *grave)
 	free(space);
 }
 
-int bk_space_destroy(struct bk_space *space)
+/* Does anybody else listen to one of these, or show it? Commit lock. */
+static bool is_busy(struct bk_space *const *spaces, size_t count, const struct bk_space *space)
 {
-	struct bk_domain *domain = space->domain;
-	int error = bk__lock(domain);
+	for (const struct bk_region *region = space->shown; region; region = region->next_shown) {
+		size_t i = 0;
 
-	if (error)
-		return error;
-	if (space->shown || space->listeners) {
-		bk__unlock(domain);
-		return -EBUSY;
+		while (i < count && spaces[i] != region->space)
+			i++;
+		if (i == count)
+			return true;
 	}
+	return space->listeners != NULL;
+}
+
+/* Commit lock. */
+static void destroy(struct bk_domain *domain, struct bk_space *space)
+{
 	bk__publish(space->published, &space->empty);
 	while (space->by_place.root) {
 		struct bk_region *region = bk__container(space->by_place.root, struct bk_region, by_place);
@@ -77,8 +83,26 @@ int bk_space_destroy(struct bk_space *space)
 	domain->space_count--;
 	space->grave.bury = bury_space;
 	bk__dig(domain, &space->grave, bk__view_bytes(space->view), true);
+}
+
+int bk_space_destroy_all(struct bk_space *const *spaces, size_t count)
+{
+	struct bk_domain *domain = count ? spaces[0]->domain : NULL;
+	int error = domain ? bk__lock(domain) : 0;
+
+	if (error || !domain)
+		return error;
+	for (size_t i = 0; i < count && !error; i++)
+		error = is_busy(spaces, count, spaces[i]) ? -EBUSY : 0;
+	for (size_t i = 0; i < count && !error; i++)
+		destroy(domain, spaces[i]);
 	bk__unlock(domain);
-	return 0;
+	return error;
+}
+
+int bk_space_destroy(struct bk_space *space)
+{
+	return bk_space_destroy_all(&space, 1);
 }
 
 struct bk_domain *bk_space_domain(const struct bk_space *space)

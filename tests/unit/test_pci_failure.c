@@ -69,10 +69,10 @@ static void map_is_kept_and_tried_again(void **state)
 		assert_memory(world, 0x90002000, WHO(1, 0));
 		assert_memory(world, 0x90003000, WHO(1, 1));
 		*fails = 1;
-		bk_pci_function_detach(part.function); /* stays */
+		assert_int_equal(bk_pci_function_detach(part.function), -ENOMEM); /* stays */
 		assert_memory(world, 0x90002000, WHO(1, 0));
 		assert_int_equal(bk_pci_function_destroy(part.function), -EBUSY);
-		bk_pci_function_detach(part.function);
+		assert_int_equal(bk_pci_function_detach(part.function), 0);
 		assert_memory(world, 0x90002000, NOBODY);
 		bk_pci_function_reset(part.function);
 	}
@@ -80,6 +80,69 @@ static void map_is_kept_and_tried_again(void **state)
 	assert_int_equal(bk_pci_host_destroy(world->host), -ENOMEM);
 	part_destroy(&part);
 	bk_log_set(NULL, NULL);
+	world_destroy(world);
+}
+
+static const struct bk_listener_ops silent = { 0 };
+
+/* Whoever listens to any of their spaces keeps all of a bridge. */
+static void a_bridge_is_destroyed_whole_or_not_at_all(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct part bridge, card;
+	struct bk_listener *listener;
+	struct bk_pci_bus *below;
+
+	part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+	part_create(world, &card, 2,
+		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000), IO_BAR(0x100) } });
+	below = bk_pci_bridge_bus(bridge.function);
+	/* With what ISA Enable and VGA Enable need. */
+	bk_pci_function_write(bridge.function, 0x1c, 2, 0xf010);
+	bk_pci_function_write(bridge.function, 4, 2, 3);
+	part_attach(world, &bridge, 8);
+	config_write(world, 8, 0x3e, 2, 0xc);
+	assert_int_equal(bk_pci_function_detach(bridge.function), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct bk_space *const spaces[] = { bk_pci_bus_memory(below), bk_pci_bus_io(below),
+						    bk_pci_function_config(bridge.function) };
+
+		assert_int_equal(bk_listener_add(spaces[i], &silent, NULL, &listener), 0);
+		assert_int_equal(bk_pci_function_destroy(bridge.function), -EBUSY);
+		bk_listener_remove(listener);
+		/* All of it works. */
+		part_attach(world, &bridge, 8);
+		assert_int_equal(bk_pci_function_attach(card.function, below, 0), 0);
+		config_write(world, 8, 0x18, 4, 0x010100);
+		config_write(world, 8, 0x20, 4, 0x90009000);
+		config_write(world, 8, 4, 2, 3);
+		bk_pci_function_write(card.function, BAR(0), 4, 0x90000000);
+		bk_pci_function_write(card.function, BAR(1), 4, 0x2000);
+		bk_pci_function_write(card.function, 4, 2, 3);
+		assert_memory(world, 0x90000000, WHO(2, 0));
+		assert_port(world, 0x2000, WHO(2, 1));
+		assert_config(world, 8, 0, 2, 0x1b36);
+		assert_int_equal(bk_pci_function_detach(card.function), 0);
+		assert_int_equal(bk_pci_function_detach(bridge.function), 0);
+	}
+	part_destroy(&card);
+	part_destroy(&bridge);
+	world_destroy(world);
+}
+
+static void a_host_that_is_not_destroyed_takes_nobody(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct bk_listener *listener;
+	struct part part;
+
+	part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 });
+	assert_int_equal(bk_listener_add(bk_pci_bus_io(world->bus), &silent, NULL, &listener), 0);
+	assert_int_equal(bk_pci_host_destroy(world->host), -EBUSY);
+	assert_int_equal(bk_pci_function_attach(part.function, world->bus, 8), -ESHUTDOWN);
+	assert_int_equal(bk_pci_host_destroy(world->host), -EBUSY);
+	bk_listener_remove(listener);
+	part_destroy(&part);
 	world_destroy(world);
 }
 
@@ -167,6 +230,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(map_is_kept_and_tried_again),
+		cmocka_unit_test(a_bridge_is_destroyed_whole_or_not_at_all),
+		cmocka_unit_test(a_host_that_is_not_destroyed_takes_nobody),
 		cmocka_unit_test(windows_with_holes_are_tried_again),
 		cmocka_unit_test(creation_fails_whole),
 	};
