@@ -24,7 +24,8 @@ extern "C" {
 #define BK_PRINTF(index, first)
 #endif
 
-/* One line for a person, without a newline at its end. Longer texts are cut. */
+/* One line for a person, without a newline at its end. A text that is too long loses its middle; control
+ * characters become `?`. */
 struct bk_error {
 	char text[1024];
 };

@@ -200,6 +200,24 @@ struct bk_device_context *bk_device_context_create(void);
 void bk_device_context_destroy(struct bk_device_context *context);
 
 /*
+ * Opens a device of one kind. `spec` is what the user named, "KIND:TEXT", and
+ * `text` points behind its colon; options such as `,key=value` are part of it.
+ * Same results as bk_device_open: 0 with a device that the caller closes, or a
+ * negative errno with a line.
+ */
+typedef int bk_device_open_fn(void *opaque, struct bk_device_context *context, const char *text,
+			      const char *spec, struct bk_device **device, struct bk_error *err);
+
+/*
+ * Adds a kind of device: from now on `bk_device_open` hands every "KIND:..." to
+ * `open`. A context has vfio, sim and dump from the start. -EEXIST if it has
+ * this one; -EINVAL for a name that is not of a-z, 0-9 and - (31 at most);
+ * -ENOSPC after 64 kinds. Owner only.
+ */
+int bk_device_context_add_kind(struct bk_device_context *context, const char *kind, bk_device_open_fn *open,
+			       void *opaque);
+
+/*
  * The VFIO group fds in use, up to `room` of them; returns how many there are
  * (`fds` may be NULL when `room` is 0). They stay the context's, and each is
  * valid until the last device of its group is closed. A monitor hands them to
@@ -226,11 +244,13 @@ unsigned bk_device_context_iova_ranges(struct bk_device_context *context, struct
 				       unsigned room);
 
 /*
- * Opens what a user named: `vfio:DDDD:BB:SS.F` or `sim:FILE`. On failure the
- * line says what is wrong and the way out: no such device; bound to another
- * driver (which, and the commands to rebind); the group is not viable (which
- * other devices, and what to do); no IOMMU; no permission. `sim:` files say
- * file, line and column.
+ * Opens what a user named: `vfio:DDDD:BB:SS.F`, `sim:FILE`, `dump:FILE` or what
+ * bk_device_context_add_kind added. Options of the kind follow as `,key=value`;
+ * a comma inside a name or value is doubled. On failure the line says what is
+ * wrong and the way out: no such device; bound to another driver (which, and
+ * the commands to rebind); the group is not viable (which other devices, and
+ * what to do); no IOMMU; no permission. `sim:` files say file, line and column,
+ * `dump:` files file and line. Owner only.
  */
 int bk_device_open(struct bk_device_context *context, const char *spec, struct bk_device **device,
 		   struct bk_error *err);

@@ -4,7 +4,49 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+#define LINE ((int)sizeof(((struct bk_error *)0)->text)) /* bytes of a line, its end included */
+
+/* Leaves out the middle of a text that is too long: names stand at its start, the reason at its end. */
+static void shorten(char line[static LINE], const char *text, size_t length)
+{
+	const size_t head = LINE / 2;
+	const char *tail = text + length - (LINE - 1 - head - 3);
+
+	memcpy(line, text, head);
+	memcpy(line + head, "...", 3);
+	memcpy(line + head + 3, tail, LINE - head - 3);
+	/* No part of a UTF-8 character is left at the cut. */
+	for (size_t i = head; i && ((unsigned char)text[i] & 0xc0) == 0x80; i--)
+		line[i - 1] = '.';
+	for (size_t i = head + 3; ((unsigned char)line[i] & 0xc0) == 0x80; i++)
+		line[i] = '.';
+}
+
+/* One line, whatever the names in it hold. */
+static void format_line(char line[static LINE], const char *format, va_list args)
+{
+	va_list again;
+	char *text;
+	int length;
+
+	va_copy(again, args);
+	length = vsnprintf(line, LINE, format, args);
+	if (length < 0)
+		line[0] = 0;
+	if (length >= LINE && (text = malloc((size_t)length + 1))) {
+		vsnprintf(text, (size_t)length + 1, format, again);
+		shorten(line, text, (size_t)length);
+		free(text);
+	}
+	va_end(again);
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
 
 int bk_fail(struct bk_error *err, int code, const char *format, ...)
 {
@@ -12,7 +54,7 @@ int bk_fail(struct bk_error *err, int code, const char *format, ...)
 		va_list args;
 
 		va_start(args, format);
-		vsnprintf(err->text, sizeof(err->text), format, args);
+		format_line(err->text, format, args);
 		va_end(args);
 	}
 	return -code;
@@ -29,13 +71,13 @@ void bk_log_set(bk_log_fn *fn, void *opaque)
 
 void bk_log(enum bk_log_level level, const char *format, ...)
 {
-	char line[1024];
+	char line[LINE];
 	va_list args;
 
 	if (!log_fn && level > BK_LOG_WARNING)
 		return;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	format_line(line, format, args);
 	va_end(args);
 	if (log_fn)
 		log_fn(log_opaque, level, line);
@@ -79,14 +121,14 @@ bool bk_ratelimit_ok(struct bk_ratelimit *limit, uint64_t *missed)
 
 void bk_log_limited(struct bk_ratelimit *limit, enum bk_log_level level, const char *format, ...)
 {
-	char line[1024];
+	char line[LINE];
 	uint64_t missed;
 	va_list args;
 
 	if (!bk_ratelimit_ok(limit, &missed))
 		return;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	format_line(line, format, args);
 	va_end(args);
 	if (missed)
 		bk_log(level, "%s (%" PRIu64 " lines like this left out)", line, missed);

@@ -3,15 +3,15 @@
 #include "base/yaml.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <yaml.h>
+
+#include "base/file.h"
+#include "base/number.h"
 
 #define QUOTED 40 /* bytes of a text, in a line for people */
 
@@ -27,18 +27,13 @@ struct level {
 	const struct bk__yaml_node *key; /* read, its value not yet */
 };
 
-/* The line that people see holds no control character, whatever the file or its name held. */
 static int fail_at(const char *name, size_t line, size_t column, struct bk_error *err, const char *format,
 		   va_list args)
 {
 	char text[sizeof(err->text)];
 
 	vsnprintf(text, sizeof(text), format, args);
-	bk_fail(err, EINVAL, "%.400s:%zu:%zu: %s", name, line, column, text);
-	for (unsigned char *c = err ? (unsigned char *)err->text : NULL; c && *c; c++)
-		if (*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return -EINVAL;
+	return bk_fail(err, EINVAL, "%.400s:%zu:%zu: %s", name, line, column, text);
 }
 
 int bk__yaml_fail(const struct bk__yaml *yaml, const struct bk__yaml_node *node, struct bk_error *err,
@@ -301,42 +296,16 @@ int bk__yaml_parse(const char *name, const char *text, size_t length, struct bk_
 
 int bk__yaml_load(const char *file, struct bk__yaml **yaml, struct bk_error *err)
 {
-	/* O_NONBLOCK: a FIFO must not keep us waiting before it is refused. */
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), r;
-	struct stat status;
-	size_t length = 0;
+	size_t length;
 	char *text;
+	int r;
 
 	*yaml = NULL;
-	if (fd < 0)
-		return bk_fail(err, errno, "%.400s: cannot be opened: %s", file, strerror(errno));
-	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-		close(fd);
-		return bk_fail(err, EINVAL, "%.400s: not a regular file", file);
-	}
-	/* One byte more than allowed, so that bk__yaml_parse sees what is too large. */
-	text = malloc(BK__YAML_BYTES + 1);
-	if (!text) {
-		close(fd);
-		return bk_fail(err, ENOMEM, "%.400s: out of memory", file);
-	}
-	for (;;) {
-		ssize_t n = read(fd, text + length, BK__YAML_BYTES + 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			r = bk_fail(err, errno, "%.400s: cannot be read: %s", file, strerror(errno));
-			break;
-		}
-		length += (size_t)n;
-		if (!n || length > BK__YAML_BYTES) {
-			r = bk__yaml_parse(file, text, length, yaml, err);
-			break;
-		}
-	}
+	r = bk__base_file_read(file, BK__YAML_BYTES, &text, &length, err);
+	if (r)
+		return r;
+	r = bk__yaml_parse(file, text, length, yaml, err);
 	free(text);
-	close(fd);
 	return r;
 }
 
@@ -373,37 +342,8 @@ const struct bk__yaml_node *bk__yaml_get(const struct bk__yaml_node *map, const 
 
 static bool parse_number(const struct bk__yaml_node *node, bool suffixes, uint64_t *value)
 {
-	static const char suffix[] = "KMGT";
-	const char *text = node->text;
-	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X'), digits = false;
-	uint64_t sum = 0;
-
-	if (node->quoted)
-		return false;
-	for (text += hex ? 2 : 0; *text; text++) {
-		unsigned digit = (unsigned)(*text - '0');
-
-		if (hex && ((*text | 32) >= 'a' && (*text | 32) <= 'f'))
-			digit = (unsigned)((*text | 32) - 'a' + 10);
-		if (digit >= (hex ? 16 : 10))
-			break;
-		if (__builtin_mul_overflow(sum, hex ? 16 : 10, &sum) ||
-		    __builtin_add_overflow(sum, digit, &sum))
-			return false;
-		digits = true;
-	}
-	if (suffixes && digits && *text && strchr(suffix, *text)) {
-		unsigned shift = 10 * (unsigned)(strchr(suffix, *text++) - suffix + 1);
-
-		if (sum > UINT64_MAX >> shift)
-			return false;
-		sum <<= shift;
-	}
-	/* 010 is eight for some and ten for others. */
-	if (!digits || *text || (!hex && node->text[0] == '0' && node->text[1]))
-		return false;
-	*value = sum;
-	return true;
+	return !node->quoted &&
+	       (suffixes ? bk__base_size(node->text, value) : bk__base_number(node->text, value));
 }
 
 static const char *shown(const struct bk__yaml_node *node)

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "base/items.h"
+#include "base/number.h"
 #include "cli/items.h"
 
 /* Windows of bridges come in 1 MiB. */
 static int parse_room(const char *key, const char *value, uint64_t most, uint64_t *room, struct bk_error *err)
 {
-	if (!cli_parse_size(value, room) || !*room || *room % (UINT64_C(1) << 20) || *room > most)
+	if (!bk__base_size(value, room) || !*room || *room % (UINT64_C(1) << 20) || *room > most)
 		return bk_fail(err, EINVAL, "%s=%s: give a multiple of 1M, at most %" PRIu64 "G", key, value,
 			       most >> 30);
 	return 0;
@@ -65,13 +66,13 @@ int cli_bridges_add(struct cli_bridges *bridges, const char *text, struct bk_err
 		return bk_fail(err, ENOMEM, "out of memory");
 	bridges->list = list;
 	bridge = &list[bridges->count];
-	*bridge = (struct cli_bridge){ .name = cli_next_item(&rest), .kind = BK__BUS_PORT, .slot = -1 };
+	*bridge = (struct cli_bridge){ .name = bk__base_next_item(&rest), .kind = BK__BUS_PORT, .slot = -1 };
 	if (!bridge->name)
 		return bk_fail(err, ENOMEM, "out of memory");
 	if (!*bridge->name || strchr(bridge->name, '='))
 		error = bk_fail(&inner, EINVAL, "a bridge needs a name first, as in rp1,addr=03.0");
 	while (!error && *rest) {
-		char *item = cli_next_item(&rest);
+		char *item = bk__base_next_item(&rest);
 
 		error = item ? parse_option(item, bridge, &inner) : bk_fail(&inner, ENOMEM, "out of memory");
 		free(item);

@@ -38,7 +38,4 @@ int cli_usage(const char *command, const char *format, ...) BK_PRINTF(2, 3);
 /* For the option at which getopt_long, with opterr 0 and long options that are above 255, said '?'. */
 int cli_unknown_option(const char *command, char **argv);
 
-/* A number with an optional K, M, G or T (powers of 1024). */
-bool cli_parse_size(const char *text, uint64_t *bytes);
-
 #endif

@@ -3,13 +3,13 @@
 #include "cli/device.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
+#include "base/items.h"
 #include "cli/items.h"
+#include "device/options.h"
 
 #define ROM_MAX (UINT64_C(16) << 20) /* the largest expansion ROM a function may have */
 
@@ -24,6 +24,19 @@ static int parse_switch(const char *item, const char *value, bool *on, struct bk
 {
 	*on = !strcmp(value, "on");
 	return *on || !strcmp(value, "off") ? 0 : bk_fail(err, EINVAL, "%s=%s: on or off", item, value);
+}
+
+static int unknown_option(const struct cli_device *device, const char *item, struct bk_error *err)
+{
+	const char *const *keys = bk__device_keys(device->spec);
+	char list[200] = "";
+
+	bk__device_list(list, sizeof(list), keys);
+	return bk_fail(
+		err, EINVAL,
+		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga, "
+		"msix, share-page, quirks and set%s%s",
+		item, *list ? ", and of this kind of device " : "", list);
 }
 
 static int parse_option(char *item, struct cli_device *device, struct bk_error *err)
@@ -76,32 +89,66 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 		device->msix_bar = (unsigned)(value[3] - '0');
 		return 0;
 	}
-	return bk_fail(
-		err, EINVAL,
-		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga, "
-		"msix, share-page, quirks and set",
-		item);
+	return unknown_option(device, item, err);
+}
+
+/* Appends an option of the device's kind to what bk_device_open gets. */
+static int pass_on(struct cli_device *device, const char *text, size_t length, struct bk_error *err)
+{
+	size_t used = strlen(device->spec);
+	char *spec = realloc(device->spec, used + length + 2);
+
+	if (!spec)
+		return bk_fail(err, ENOMEM, "out of memory");
+	device->spec = spec;
+	spec[used] = ',';
+	memcpy(spec + used + 1, text, length);
+	spec[used + 1 + length] = 0;
+	return 0;
+}
+
+/* The bytes of the first item as it stands, with doubled commas. */
+static size_t raw_length(const char *text)
+{
+	size_t length = 0;
+
+	while (text[length] && (text[length] != ',' || text[length + 1] == ','))
+		length += text[length] == ',' ? 2 : 1;
+	return length;
+}
+
+/* Takes one option off the text. */
+static int next_option(const char **text, struct cli_device *device, struct bk_error *err)
+{
+	const char *from = *text, *const *keys = bk__device_keys(device->spec);
+	char *item = bk__base_next_item(text);
+	size_t key = strcspn(from, "=");
+	int r;
+
+	if (!item)
+		return bk_fail(err, ENOMEM, "out of memory");
+	while (*keys && (strlen(*keys) != key || strncmp(*keys, from, key)))
+		keys++;
+	r = *keys ? pass_on(device, from, raw_length(from), err) : parse_option(item, device, err);
+	free(item);
+	return r;
 }
 
 int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err)
 {
 	struct bk_error inner = { { 0 } };
 	const char *rest = text;
-	char *item;
 	int r = 0;
 
 	memset(device, 0, sizeof(*device));
 	device->slot = -1;
-	device->spec = cli_next_item(&rest);
-	if (!device->spec)
-		return bk_fail(err, ENOMEM, "out of memory");
-	while (!r && *rest) {
-		item = cli_next_item(&rest);
-		r = item ? parse_option(item, device, &inner) : bk_fail(&inner, ENOMEM, "out of memory");
-		free(item);
-	}
-	if (!r && !device->name && !(device->name = strdup(device->spec)))
+	device->name = bk__base_next_item(&rest);
+	/* As it stands: commas stay doubled, and options of its kind are added. */
+	device->spec = strndup(text, raw_length(text));
+	if (!device->spec || !device->name)
 		r = bk_fail(&inner, ENOMEM, "out of memory");
+	while (!r && *rest)
+		r = next_option(&rest, device, &inner);
 	if (!r && device->romfile && device->rom_off)
 		r = bk_fail(&inner, EINVAL, "romfile and rombar=off exclude each other");
 	if (r) {
@@ -111,36 +158,14 @@ int cli_device_parse(const char *text, struct cli_device *device, struct bk_erro
 	return r;
 }
 
-/* The whole file, at most ROM_MAX bytes. */
-static int load_rom(const char *path, void **image, size_t *size, struct bk_error *err)
+static int load_rom(const char *path, char **image, size_t *size, struct bk_error *err)
 {
-	/* O_NONBLOCK: a FIFO must not keep us waiting before it is refused. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	ssize_t n = 0;
-	int r = 0;
+	struct bk_error inner;
+	int r = bk__base_file_read(path, ROM_MAX, image, size, &inner);
 
-	*image = NULL;
-	*size = 0;
-	if (fd < 0 || fstat(fd, &st)) {
-		r = bk_fail(err, errno, "romfile=%s: %s", path, strerror(errno));
-	} else if (!S_ISREG(st.st_mode) || st.st_size < 1 || (uint64_t)st.st_size > ROM_MAX) {
-		r = bk_fail(err, EINVAL, "romfile=%s: not a file of 1 byte to 16 MiB", path);
-	} else if (!(*image = malloc((size_t)st.st_size))) {
-		r = bk_fail(err, ENOMEM, "romfile=%s: out of memory", path);
-	} else {
-		for (; *size < (size_t)st.st_size; *size += (size_t)n) {
-			n = read(fd, (char *)*image + *size, (size_t)st.st_size - *size);
-			if (n <= 0) {
-				r = bk_fail(err, n ? errno : EIO, "romfile=%s: %s", path,
-					    n ? strerror(errno) : "it became shorter while it was read");
-				break;
-			}
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	return r;
+	if (!r && !*size)
+		r = bk_fail(&inner, EINVAL, "%s: the file is empty", path);
+	return r ? bk_fail(err, -r, "romfile=%s", inner.text) : 0;
 }
 
 static int read_rom(struct cli_device *device, struct bk_error *err)

@@ -14,13 +14,13 @@ struct cli_trap {
 };
 
 struct cli_device {
-	char *spec; /* for bk_device_open */
+	char *spec; /* for bk_device_open: with the options of its kind */
 	char *name; /* what a person calls it: `spec` unless said otherwise */
 	char *bus;  /* the bridge above, or NULL: the root bus */
 	int slot;   /* -1: any */
 	unsigned function;
 	char *romfile; /* or NULL */
-	void *rom;     /* what is in that, once it is read */
+	char *rom;     /* what is in that, once it is read */
 	size_t rom_size;
 	bool rom_off;
 	bool unmapped;   /* wrap: no BAR of it is offered for mapping */

@@ -4,27 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-char *cli_next_item(const char **text)
-{
-	const char *from = *text;
-	char *item = malloc(strlen(from) + 1), *to = item;
-
-	if (!item)
-		return NULL;
-	for (; *from; from++) {
-		if (*from == ',') {
-			if (from[1] != ',')
-				break;
-			from++;
-		}
-		*to++ = *from;
-	}
-	*to = 0;
-	*text = *from ? from + 1 : from;
-	return item;
-}
 
 int cli_parse_addr(const char *value, int *slot_out, unsigned *function_out, struct bk_error *err)
 {

@@ -79,31 +79,6 @@ int cli_unknown_option(const char *command, char **argv)
 	return cli_usage(command, "there is no option `%s`", argv[optind - 1]);
 }
 
-bool cli_parse_size(const char *text, uint64_t *bytes)
-{
-	static const char units[] = "KMGT";
-	const char *unit;
-	unsigned shift = 0;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*bytes = strtoull(text, &end, 0);
-	if (errno)
-		return false;
-	if (*end) {
-		unit = strchr(units, *end & ~0x20);
-		if (!unit || !*unit || end[1])
-			return false;
-		shift = 10 * (unsigned)(unit - units + 1);
-	}
-	if (*bytes > UINT64_MAX >> shift)
-		return false;
-	*bytes <<= shift;
-	return true;
-}
-
 static int run_command(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {

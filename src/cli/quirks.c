@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "quirk/quirk.h"
 
 /* ---- Options ----------------------------------------------------------- */
@@ -18,14 +18,10 @@ int cli_quirks_set(struct cli_quirk_options *options, const char *text, struct b
 {
 	const char *equals = strchr(text, '=');
 	struct bk_quirk_setting *settings;
-	unsigned long long value;
-	char *end, *name;
+	uint64_t value;
+	char *name;
 
-	if (!equals || equals == text || equals[1] < '0' || equals[1] > '9')
-		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
-	errno = 0;
-	value = strtoull(equals + 1, &end, strncasecmp(equals + 1, "0x", 2) ? 10 : 16);
-	if (*end || errno)
+	if (!equals || equals == text || !bk__base_number(equals + 1, &value))
 		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
 	settings = realloc(options->settings, (options->setting_count + 1) * sizeof(*settings));
 	if (!settings)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log_writer.h"
+#include "base/number.h"
 #include "cli/control.h"
 #include "cli/run.h"
 #include "cli/stats.h"
@@ -53,7 +54,8 @@ static const char help[] =
 	"           [,quirks=QUIRKS][,set=NAME=VALUE]...[,trap=TRAP]...\n"
 	"                       pass a device through, on the root bus or behind a bridge; may be\n"
 	"                       repeated\n"
-	"    SPEC               vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE\n"
+	"    SPEC               vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE,\n"
+	"                       dump:FILE (what lspci -vvxxxx printed)\n"
 	"    QUIRKS             auto (the default), none, or files separated by colons\n"
 	"    TRAP               REGION+OFFSET/LENGTH:VERB, as bar2+0xf00/0x100:mirror;\n"
 	"                       REGION is bar0 to bar5, rom, config, vga, cap:ID or ext:ID;\n"
@@ -203,14 +205,14 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			run->config.append = optarg;
 			break;
 		case MEMORY:
-			if (!cli_parse_size(optarg, &number) || number < MEMORY_MIN || number > MEMORY_MAX ||
+			if (!bk__base_size(optarg, &number) || number < MEMORY_MIN || number > MEMORY_MAX ||
 			    number % MEMORY_UNIT)
 				return cli_usage("run", "--memory %s: give a multiple of 2M from 64M to 16T",
 						 optarg);
 			run->config.memory = number;
 			break;
 		case CPUS:
-			if (!cli_parse_size(optarg, &number) || number < 1 || number > CPUS_MAX)
+			if (!bk__base_number(optarg, &number) || number < 1 || number > CPUS_MAX)
 				return cli_usage("run", "--cpus %s: give a number from 1 to %d", optarg,
 						 CPUS_MAX);
 			run->config.cpus = (unsigned)number;

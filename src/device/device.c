@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The interface that every back, mediator and front shares, and opening a device by its name. */
+/* The interface that every back, mediator and front shares, and what the devices of a guest share. */
 #include <barkeep/device.h>
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "device/context.h"
 #include "device/iova.h"
-#include "device/sim.h"
-#include "device/vfio.h"
+#include "device/vfio_group.h"
 
 #define CALL(op, ...) (device->ops->op ? device->ops->op(device, __VA_ARGS__) : -EOPNOTSUPP)
 
@@ -90,13 +88,19 @@ struct bk_device_context *bk_device_context_create(void)
 {
 	struct bk_device_context *context = calloc(1, sizeof(*context));
 
-	if (context)
-		bk__device_context_roots(context, "/sys", "/dev/vfio");
+	if (!context)
+		return NULL;
+	bk__device_context_roots(context, "/sys", "/dev/vfio");
+	if (bk__device_kinds_init(context)) {
+		bk_device_context_destroy(context);
+		return NULL;
+	}
 	return context;
 }
 
 void bk_device_context_destroy(struct bk_device_context *context)
 {
+	bk__device_kinds_free(context);
 	free(context);
 }
 
@@ -118,17 +122,4 @@ void bk__device_context_roots(struct bk_device_context *context, const char *sys
 {
 	context->sysfs = sysfs;
 	context->dev = dev;
-}
-
-int bk_device_open(struct bk_device_context *context, const char *spec, struct bk_device **device,
-		   struct bk_error *err)
-{
-	*device = NULL;
-	if (!strncmp(spec, "vfio:", 5))
-		return bk__vfio_open(context, spec + 5, spec, device, err);
-	if (!strcmp(spec, "sim:"))
-		return bk_fail(err, EINVAL, "%s: names no file; write sim:FILE, a device in YAML", spec);
-	if (!strncmp(spec, "sim:", 4))
-		return bk__sim_open(spec + 4, spec, device, err);
-	return bk_fail(err, EINVAL, "%s: no such kind of device; write vfio:DDDD:BB:SS.F or sim:FILE", spec);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "device/options.h"
 #include "device/sim_parts.h"
 
 static struct sim *sim_of(struct bk_device *device)
@@ -352,16 +353,34 @@ int bk__sim_open_text(const char *file, const char *text, size_t length, const c
 	return r;
 }
 
-int bk__sim_open(const char *file, const char *spec, struct bk_device **device, struct bk_error *err)
+const char *const bk__sim_keys[] = { NULL };
+
+static int open_file(const char *file, const char *spec, struct bk_device **device, struct bk_error *err)
 {
 	struct bk__yaml *yaml;
-	int r = bk__yaml_load(file, &yaml, err);
+	int r;
 
-	*device = NULL;
+	if (!*file)
+		return bk_fail(err, EINVAL, "%s: names no file; write sim:FILE, a device in YAML", spec);
+	r = bk__yaml_load(file, &yaml, err);
 	if (r)
 		return r;
 	r = open_tree(file, yaml, spec, device, err);
 	bk__yaml_free(yaml);
+	return r;
+}
+
+int bk__sim_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,
+		 struct bk_device **device, struct bk_error *err)
+{
+	struct bk__device_options options;
+	int r = bk__device_options_parse(text, spec, bk__sim_keys, &options, err);
+
+	(void)opaque, (void)context;
+	*device = NULL;
+	if (!r)
+		r = open_file(options.name, spec, device, err);
+	bk__device_options_free(&options);
 	return r;
 }
 

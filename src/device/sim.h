@@ -5,11 +5,13 @@
 
 #include <barkeep/device.h>
 
-/* `file` is what follows "sim:" in `spec`, which becomes the device's name. Errors say file, line and column.
- */
-int bk__sim_open(const char *file, const char *spec, struct bk_device **device, struct bk_error *err);
+/* As bk_device_open_fn; `text` is the file. Errors say file, line and column. */
+int bk__sim_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,
+		 struct bk_device **device, struct bk_error *err);
 
-/* The same with the file's text at hand; `file` is its name in errors, and where a ROM's file is beside. */
+extern const char *const bk__sim_keys[]; /* of its options */
+
+/* The same of a text; `file` is its name in errors, and a ROM's file is beside it. */
 int bk__sim_open_text(const char *file, const char *text, size_t length, const char *spec,
 		      struct bk_device **device, struct bk_error *err);
 

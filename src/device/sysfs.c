@@ -12,36 +12,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads exactly `digits` hexadecimal digits; -1 if they are not there. */
-static long hex(const char *text, unsigned digits)
+/* Takes from `least` to `most` hexadecimal digits and the character behind them off the text; -1 if they are
+ * not there. */
+static int64_t take_hex(const char **text, size_t least, size_t most, char behind)
 {
-	char copy[8] = { 0 }, *end;
+	size_t digits = strspn(*text, "0123456789abcdefABCDEF");
+	int64_t value;
 
-	if (strspn(text, "0123456789abcdefABCDEF") < digits)
+	if (digits < least || digits > most || (*text)[digits] != behind)
 		return -1;
-	memcpy(copy, text, digits);
-	return strtol(copy, &end, 16);
+	value = (int64_t)strtoul(*text, NULL, 16);
+	*text += digits + 1;
+	return value;
 }
 
 int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS])
 {
-	long domain = 0, bus, slot, function;
+	int64_t domain = 0, bus, slot, function;
 
-	if (strlen(text) == strlen("0000:00:00.0")) {
-		domain = hex(text, 4);
-		if (domain < 0 || text[4] != ':')
+	if (strcspn(text, ":") > 2) {
+		domain = take_hex(&text, 4, 8, ':');
+		if (domain < 0)
 			return -EINVAL;
-		text += 5;
 	}
-	if (strlen(text) != strlen("00:00.0") || text[2] != ':' || text[5] != '.')
+	bus = take_hex(&text, 2, 2, ':');
+	slot = bus < 0 ? -1 : take_hex(&text, 2, 2, '.');
+	function = slot < 0 ? -1 : take_hex(&text, 1, 1, 0);
+	if (slot > 31 || function < 0 || function > 7)
 		return -EINVAL;
-	bus = hex(text, 2);
-	slot = hex(text + 3, 2);
-	function = hex(text + 6, 1);
-	if (bus < 0 || slot < 0 || slot > 31 || function < 0 || function > 7)
-		return -EINVAL;
-	snprintf(address, BK__PCI_ADDRESS, "%04lx:%02lx:%02lx.%lx", domain & 0xffff, bus & 0xff, slot & 0x1f,
-		 function & 7);
+	snprintf(address, BK__PCI_ADDRESS, "%04x:%02x:%02x.%x", (unsigned)domain, (unsigned)bus & 0xff,
+		 (unsigned)slot & 0x1f, (unsigned)function & 7);
 	return 0;
 }
 

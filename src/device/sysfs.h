@@ -6,13 +6,14 @@
 #include <barkeep/base.h>
 
 enum {
-	BK__PCI_ADDRESS = 16, /* bytes for "DDDD:BB:SS.F" and its end */
+	BK__PCI_ADDRESS = 24, /* bytes for "DDDDDDDD:BB:SS.F" and its end */
 	BK__SYSFS_FACT = 64,
 };
 
 /*
  * "DDDD:BB:SS.F" or "BB:SS.F" (domain 0) in hexadecimal, to the long form, in
- * sysfs's lower case. -EINVAL for anything else.
+ * sysfs's lower case. A domain has 4 to 8 digits: Intel's VMD makes some above
+ * 0xffff, as 10000:01:00.0. -EINVAL for anything else.
  */
 int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS]);
 

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <linux/vfio.h>
 
+#include "device/options.h"
+
 enum {
 	REGIONS_MAX = 64, /* the nine of PCI and a few of the device's own; more are not shown */
 };
@@ -357,8 +359,10 @@ static const struct bk_device_ops ops = {
 	.close = vfio_close,
 };
 
-int bk__vfio_open(struct bk_device_context *context, const char *address, const char *spec,
-		  struct bk_device **device, struct bk_error *err)
+const char *const bk__vfio_keys[] = { NULL };
+
+static int open_address(struct bk_device_context *context, const char *address, const char *spec,
+			struct bk_device **device, struct bk_error *err)
 {
 	struct bk__vfio *vfio = calloc(1, sizeof(*vfio));
 	int ret;
@@ -395,4 +399,17 @@ int bk__vfio_open(struct bk_device_context *context, const char *address, const 
 	bk__vfio_group_join(vfio);
 	*device = &vfio->base;
 	return 0;
+}
+
+int bk__vfio_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,
+		  struct bk_device **device, struct bk_error *err)
+{
+	struct bk__device_options options;
+	int r = bk__device_options_parse(text, spec, bk__vfio_keys, &options, err);
+
+	(void)opaque;
+	if (!r)
+		r = open_address(context, options.name, spec, device, err);
+	bk__device_options_free(&options);
+	return r;
 }

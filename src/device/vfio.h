@@ -48,9 +48,11 @@ struct bk__vfio {
 
 /* ---- vfio.c ---- */
 
-/* Opens `vfio:ADDRESS`; `spec` becomes its name. */
-int bk__vfio_open(struct bk_device_context *context, const char *address, const char *spec,
+/* As bk_device_open_fn; `text` is ADDRESS. */
+int bk__vfio_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,
 		  struct bk_device **device, struct bk_error *err);
+
+extern const char *const bk__vfio_keys[]; /* of its options */
 
 /*
  * The capability `id` in the chain that starts at byte `at` of an answer of

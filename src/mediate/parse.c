@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
+
 #define EXAMPLE "as in bar2+0xf00/0x100:mirror"
 
 static const char *const verb_names[] = {
@@ -35,32 +37,13 @@ static bool accept(const char **text, const char *word)
 	return true;
 }
 
-static int digit(char c, unsigned base)
-{
-	int value = -1;
-
-	if (c >= '0' && c <= '9')
-		value = c - '0';
-	else if (c >= 'a' && c <= 'f')
-		value = c - 'a' + 10;
-	else if (c >= 'A' && c <= 'F')
-		value = c - 'A' + 10;
-	return value < (int)base ? value : -1;
-}
-
-/* Decimal or 0x, 64 bits, nothing else: no sign, no blank. */
 static bool number(const char **text, uint64_t *value)
 {
-	unsigned base = accept(text, "0x") || accept(text, "0X") ? 16 : 10;
-	const char *start = *text;
+	const char *end = bk__base_number_take(*text, value);
 
-	*value = 0;
-	for (int d; (d = digit(**text, base)) >= 0; ++*text) {
-		if (*value > (UINT64_MAX - (unsigned)d) / base)
-			return false;
-		*value = *value * base + (unsigned)d;
-	}
-	return *text > start;
+	if (end)
+		*text = end;
+	return end;
 }
 
 /* A region by its name, or a capability by its id. */

@@ -117,6 +117,9 @@ static unsigned number(struct parser *p)
 	}
 	if (digit(look(p, 0), base) < 0)
 		return wrong(p, start, "a number has digits after 0x");
+	if (base == 10 && look(p, 0) == '0' && digit(look(p, 1), 10) >= 0)
+		return wrong(p, start,
+			     "a number has no leading zero: 010 is eight for some and ten for others");
 	for (int d; (d = digit(look(p, 0), base)) >= 0; p->at++) {
 		if (value > (UINT64_MAX - (unsigned)d) / base)
 			return wrong(p, start, "this number has more than 64 bits");

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/number.h"
 
 /* ---- Config space ------------------------------------------------------ */
 
@@ -25,16 +26,14 @@ static const char *const verbs[] = { "insert", "drop", "edit" };
 /* A capability's name or id; for an edit also the header. */
 static int load_capability(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__edit *edit)
 {
-	char *end;
-	unsigned long id;
+	uint64_t id;
 
 	edit->id = bk__cap_id(node->text, strlen(node->text), edit->extended);
 	if (edit->id >= 0)
 		return 0;
 	if (edit->kind == BK__EDIT_BYTES && !strcmp(node->text, "header"))
-		return 0;                                                           /* -1 */
-	id = strtoul(node->text, &end, strncasecmp(node->text, "0x", 2) ? 10 : 16); /* as in expressions */
-	if (*node->text < '0' || *node->text > '9' || *end || id > (edit->extended ? 0xffff : 0xff))
+		return 0; /* -1 */
+	if (!bk__base_number(node->text, &id) || id > (edit->extended ? 0xffff : 0xff))
 		return BK__FAIL(node, "here must be the name or the id of %s capability%s",
 				edit->extended ? "an extended" : "a",
 				edit->kind == BK__EDIT_BYTES ? ", or header" : "");

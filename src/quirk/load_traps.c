@@ -3,8 +3,11 @@
 #include "quirk/load.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 /* ---- Match ------------------------------------------------------------- */
 
@@ -52,18 +55,13 @@ static int load_bar(struct bk__loader *loader, const struct bk__yaml_node *node)
 static int load_id(struct bk__loader *loader, const struct bk__yaml_node *node, uint64_t most,
 		   struct bk__id *id)
 {
-	char *end = NULL;
-	unsigned long long value, mask = most;
+	uint64_t value = 0, mask = most;
+	const char *end = node->kind == BK__YAML_SCALAR ? bk__base_number_take(node->text, &value) : NULL;
 
-	if (node->kind == BK__YAML_SCALAR && *node->text >= '0' && *node->text <= '9') {
-		errno = 0;
-		value = strtoull(node->text, &end, strncmp(node->text, "0x", 2) ? 10 : 16);
-		if (*end == '/' && end[1] >= '0' && end[1] <= '9')
-			mask = strtoull(end + 1, &end, strncmp(end + 1, "0x", 2) ? 10 : 16);
-	}
-	if (!end || *end || errno || value > most || mask > most)
-		return BK__FAIL(node, "here must be a number up to 0x%llx, or VALUE/MASK",
-				(unsigned long long)most);
+	if (end && *end == '/')
+		end = bk__base_number_take(end + 1, &mask);
+	if (!end || *end || value > most || mask > most)
+		return BK__FAIL(node, "here must be a number up to 0x%" PRIx64 ", or VALUE/MASK", most);
 	if (value & ~mask)
 		return BK__FAIL(node, "the value has bits that are not in its mask: it would match nothing");
 	*id = (struct bk__id){ (uint32_t)value, (uint32_t)mask };

@@ -24,6 +24,39 @@ static void fail_fills_one_line(void **state)
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
 }
 
+/* A path may be longer than a line, and what is wrong with it stands behind it. */
+static void a_line_that_is_too_long_keeps_its_start_and_its_end(void **state)
+{
+	struct bk_error err;
+	char longer[4096];
+
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = 0;
+	bk_fail(&err, ENAMETOOLONG, "file %s: File name too long", longer);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+	assert_memory_equal(err.text, "file aaa", 8);
+	assert_non_null(strstr(err.text, "aaa...aaa"));
+	assert_string_equal(err.text + strlen(err.text) - 20, ": File name too long");
+	/* Cut between characters, wherever they fall. */
+	for (size_t skip = 0; skip < 3; skip++) {
+		for (size_t i = 0; i + 3 < sizeof(longer); i += 3)
+			memcpy(longer + i, "\xe2\x82\xac", 3);
+		longer[3000] = 0;
+		bk_fail(&err, EINVAL, "%.*s%s: bad", (int)skip, "xx", longer);
+		assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+		for (const char *at = err.text; *at; at += (*at & 0x80) ? 3 : 1)
+			assert_true(!(*at & 0x80) || !memcmp(at, "\xe2\x82\xac", 3));
+	}
+}
+
+static void a_line_has_no_control_characters(void **state)
+{
+	struct bk_error err;
+
+	bk_fail(&err, EINVAL, "x\n\x1b[2J\x7f: \xc3\xa4");
+	assert_string_equal(err.text, "x??[2J?: \xc3\xa4");
+}
+
 static char last[1100];
 static void keep(void *opaque, enum bk_log_level level, const char *line)
 {
@@ -80,6 +113,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fail_fills_one_line),
+		cmocka_unit_test(a_line_that_is_too_long_keeps_its_start_and_its_end),
+		cmocka_unit_test(a_line_has_no_control_characters),
 		cmocka_unit_test(log_goes_where_told),
 		cmocka_unit_test(ratelimit_lets_a_burst_through_and_counts_the_rest),
 		cmocka_unit_test(a_flood_of_lines_is_cut_and_the_next_line_says_so),

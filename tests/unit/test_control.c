@@ -142,7 +142,7 @@ static void answers(void **state)
 		      "{\"both\":\"a b\",\"and\":\"\",\"ok\":true}");
 	assert_answer(fd, " { \"second\" : \"2\\n\", \"first\":\"\\u00e9\", \"command\":\"echo\" } \r",
 		      "{\"both\":\"\xc3\xa9\",\"and\":\"2\\n\",\"ok\":true}");
-	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	assert_int_equal(run.calls, 3);
 	close(fd);
 	serve();
@@ -200,7 +200,7 @@ static void lines_come_in_any_pieces(void **state)
 		assert_string_equal(heard(fd), "");
 		say(fd, (char[2]){ *at });
 	}
-	assert_string_equal(heard(fd), "{\"error\":\"not \\\"now\\\"\\n\"}\n");
+	assert_string_equal(heard(fd), "{\"error\":\"not \\\"now\\\"?\"}\n");
 	for (unsigned i = 0; i < 50; i++)
 		strcat(many, request);
 	say(fd, many);
@@ -233,12 +233,12 @@ static void an_answer_without_memory_cuts_off(void **state)
 {
 	const int fd = client(), other = client();
 
-	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	no_memory = true;
 	say(fd, "{\"command\":\"refuse\"}\n");
 	no_memory = false;
 	assert_string_equal(heard(fd), "gone");
-	assert_answer(other, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(other, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(fd);
 	close(other);
 }
@@ -252,7 +252,7 @@ static void who_does_not_read_holds_up_nobody(void **state)
 	say(deaf, "{\"command\":\"large\"}\n{\"command\":\"large\"}\n{\"command\":\"large\"}\n");
 	assert_int_equal(run.calls, 1);
 	for (unsigned i = 0; i < 10; i++)
-		assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+		assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	assert_int_equal(run.calls, 11);
 	/* It reads after all: everything is there. */
 	for (unsigned lines = 0; lines < 3;) {
@@ -268,7 +268,7 @@ static void who_does_not_read_holds_up_nobody(void **state)
 	say(deaf, "{\"command\":\"large\"}\n");
 	close(deaf);
 	serve();
-	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(fd);
 }
 
@@ -284,12 +284,12 @@ static void sixteen_clients_at_once(void **state)
 	assert_string_equal(heard(fds[16]), "gone");
 	close(fds[16]);
 	for (unsigned i = 0; i < 16; i++)
-		assert_answer(fds[i], "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+		assert_answer(fds[i], "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(fds[3]);
 	serve();
 	fds[3] = client();
 	serve();
-	assert_answer(fds[3], "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fds[3], "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	for (unsigned i = 0; i < 16; i++)
 		close(fds[i]);
 }
@@ -326,12 +326,12 @@ static void without_a_descriptor_a_client_is_turned_away(void **state)
 	serve(); /* it comes to an end: nobody is left to be served */
 	assert_string_equal(heard(second), "{\"error\":\"no file descriptor is left: see ulimit -n\"}\n");
 	assert_string_equal(heard(second), "gone");
-	assert_answer(first, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(first, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	allow_files();
 	close(second);
 	second = client();
 	serve();
-	assert_answer(second, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(second, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(first);
 	close(second);
 	serve();
@@ -349,7 +349,7 @@ static void without_the_last_descriptor_a_client_waits(void **state)
 	assert_string_equal(heard(fd), "");
 	allow_files();
 	assert_int_equal(poll(&ready, 1, 600000), 1);
-	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(fd);
 	serve();
 }
@@ -366,7 +366,7 @@ static void the_socket_is_the_owners(void **state)
 	assert_int_equal(cli_control_open(path, &run, &second, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.text, path));
 	fd = client(); /* nothing happened to the first */
-	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(fd);
 
 	/* What is no socket stays. */
@@ -411,7 +411,7 @@ static void the_end_of_one_leaves_the_path_of_another(void **state)
 	assert_int_equal(stat(path, &second), 0);
 	assert_int_equal(first.st_ino, second.st_ino);
 	fd = client();
-	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"\\n\"}");
+	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
 	close(fd);
 }
 

@@ -179,10 +179,10 @@ static void names_that_are_none_are_refused(void **state)
 					   "01:20.0",
 					   "0g:00.0",
 					   "0000:01:00.0 ",
-					   "00000:01:00.0",
+					   "000:01:00.0",
+					   "000000001:01:00.0",
 					   "0000-01:00.0",
 					   "0000:01-00.0",
-					   "0000:01:00,0",
 					   "-001:01:00.0",
 					   "0x00:01:00.0",
 					   "+1:00.0",
@@ -197,15 +197,20 @@ static void names_that_are_none_are_refused(void **state)
 			 "%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0", spec);
 		refuse(host, spec, EINVAL, line);
 	}
+	refuse(host, "vfio:0000:01:00,0", EINVAL,
+	       "vfio:0000:01:00,0: `0` is not of the form key=value (double a comma that belongs to a name)");
 	refuse(host, "pci:01:00.0", EINVAL,
-	       "pci:01:00.0: no such kind of device; write vfio:DDDD:BB:SS.F or sim:FILE");
+	       "pci:01:00.0: no such kind of device; there are vfio, sim and dump: write vfio:DDDD:BB:SS.F, "
+	       "sim:FILE or dump:FILE");
 }
 
 static void addresses_take_the_form_of_sysfs(void **state)
 {
-	static const char *const forms[][2] = { { "01:00.0", "0000:01:00.0" },
-						{ "0000:01:00.0", "0000:01:00.0" },
-						{ "aBcD:Ef:1F.7", "abcd:ef:1f.7" } };
+	static const char *const forms[][2] = {
+		{ "01:00.0", "0000:01:00.0" },           { "0000:01:00.0", "0000:01:00.0" },
+		{ "aBcD:Ef:1F.7", "abcd:ef:1f.7" },      { "10000:01:00.0", "10000:01:00.0" }, /* Intel VMD */
+		{ "00010001:e1:00.0", "10001:e1:00.0" }, { "fffffffE:01:00.0", "fffffffe:01:00.0" }
+	};
 	char address[BK__PCI_ADDRESS];
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {

@@ -172,7 +172,7 @@ static void capabilities_are_dropped_and_put_in(void **state)
 }
 
 /* As everywhere in a quirk, a number is decimal or has 0x. */
-static void ids_are_not_octal(void **state)
+static void ids_are_decimal_or_0x(void **state)
 {
 	struct fixture *f = *state;
 	unsigned ids[8];
@@ -182,7 +182,7 @@ static void ids_are_not_octal(void **state)
 	fake_put(&f->fake, 0x40, 4, 0x00005008);
 	fake_put(&f->fake, 0x50, 4, 0x0008600a);
 	fake_put(&f->fake, 0x60, 4, 0x00080009);
-	apply(f, HEAD "config: [{drop: 010}, {drop: 0X09}]\n");
+	apply(f, HEAD "config: [{drop: 10}, {drop: 0X09}]\n");
 	assert_int_equal(walk(f, ids, 8), 1);
 	assert_int_equal(ids[0], 8);
 }
@@ -595,7 +595,7 @@ int main(void)
 		WITH_DEVICE(a_device_says_which_quirks_it_has),
 		WITH_DEVICE(too_many_quirks),
 		WITH_DEVICE(capabilities_are_dropped_and_put_in),
-		WITH_DEVICE(ids_are_not_octal),
+		WITH_DEVICE(ids_are_decimal_or_0x),
 		WITH_DEVICE(a_capability_where_there_were_none),
 		cmocka_unit_test(a_capability_is_not_put_into_another),
 		cmocka_unit_test(chains_that_make_no_sense),

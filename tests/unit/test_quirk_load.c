@@ -175,6 +175,12 @@ static void mistakes_in_folded_and_escaped_expressions(void **state)
 static void mistakes_in_edits(void **state)
 {
 	refused(HEAD "config: [{drop: foo}]\n", "x.yaml:4:17: here must be the name");
+	refused(HEAD "config: [{drop: 010}]\n", "x.yaml:4:17: here must be the name");
+	refused(TRAP("at: bar0+010/4, write: drop"), "x.yaml:5:15: a number has no leading zero");
+	refused("quirk: x\nabout: a\nmatch: {vendor: 010}\nrom: {hide: true}\n",
+		"x.yaml:3:17: here must be a number up to 0xffff, or VALUE/MASK");
+	refused("quirk: x\nabout: a\nmatch: {vendor: 0x10/0f}\nrom: {hide: true}\n",
+		"x.yaml:3:17: here must be a number up to 0xffff, or VALUE/MASK");
 	refused(HEAD "config: [{drop: header}]\n", "x.yaml:4:17: here must be the name");
 	refused(HEAD "config: [{drop: msi, edit: msi}]\n", "x.yaml:4:10: here must be one of");
 	refused(HEAD "config: [{when: 1}]\n", "x.yaml:4:10: here must be one of");

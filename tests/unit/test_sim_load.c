@@ -322,10 +322,10 @@ static void a_file_of_any_kind_is_bounded(void **state)
 	struct bk_device *device;
 	struct bk_error err = { "" };
 
-	assert_int_equal(bk__sim_open("/nonexistent.yaml", "sim:x", &device, &err), -ENOENT);
+	assert_int_equal(bk__sim_open(NULL, NULL, "/nonexistent.yaml", "sim:x", &device, &err), -ENOENT);
 	assert_null(device);
 	assert_string_equal(err.text, "/nonexistent.yaml: cannot be opened: No such file or directory");
-	assert_int_equal(bk__sim_open("/dev/zero", "sim:x", &device, &err), -EINVAL);
+	assert_int_equal(bk__sim_open(NULL, NULL, "/dev/zero", "sim:x", &device, &err), -EINVAL);
 	assert_string_equal(err.text, "/dev/zero: not a regular file");
 }
 

@@ -50,7 +50,7 @@ static void each_allocation_may_fail(void **state)
 			close(before);
 			failed = false;
 			until_failure = n;
-			r = i < 2 ? bk__sim_open(files[i], "sim:x", &device, &err)
+			r = i < 2 ? bk__sim_open(NULL, NULL, files[i], files[i], &device, &err)
 				  : bk__sim_open_text("x", mappable, strlen(mappable), "sim:x", &device,
 						      &err);
 			until_failure = 0;
@@ -77,7 +77,7 @@ static void an_irq_table_may_fail(void **state)
 	int fds[2] = { 1, 1 };
 	uint32_t data;
 
-	assert_int_equal(bk__sim_open(EXAMPLES "/nvme-like.yaml", "sim:x", &device, &err), 0);
+	assert_int_equal(bk__sim_open(NULL, NULL, EXAMPLES "/nvme-like.yaml", "sim:x", &device, &err), 0);
 	until_failure = 1;
 	assert_int_equal(bk_device_set_irqs(device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0, 2, fds),
 			 -ENOMEM);
