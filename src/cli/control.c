@@ -142,7 +142,7 @@ static void answer_error(struct client *client, const char *line)
 	json_object_put(answer);
 }
 
-static json_object *parse(const char *line, size_t count, struct bk_error *err)
+static json_object *parse_by(int flags, const char *line, size_t count, struct bk_error *err)
 {
 	json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	json_object *request = NULL;
@@ -151,7 +151,7 @@ static json_object *parse(const char *line, size_t count, struct bk_error *err)
 		bk_fail(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, flags);
 	request = json_tokener_parse_ex(tokener, line, (int)count);
 	if (!request || json_tokener_get_parse_end(tokener) != count) {
 		const enum json_tokener_error error = json_tokener_get_error(tokener);
@@ -165,6 +165,28 @@ static json_object *parse(const char *line, size_t count, struct bk_error *err)
 	}
 	json_tokener_free(tokener);
 	return request;
+}
+
+/* json-c 0.18 takes every byte beyond ASCII for a control character, which its strict mode refuses in a
+ * string. So the strict parse is of a copy without such bytes, and a second one checks that they are UTF-8.
+ */
+static json_object *parse(const char *line, size_t count, struct bk_error *err)
+{
+	char *ascii = malloc(count + 1);
+	json_object *strict;
+
+	if (!ascii) {
+		bk_fail(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++)
+		ascii[i] = (unsigned char)line[i] < 0x80 ? line[i] : '?';
+	strict = parse_by(JSON_TOKENER_STRICT, ascii, count, err);
+	free(ascii);
+	if (!strict)
+		return NULL;
+	json_object_put(strict);
+	return parse_by(JSON_TOKENER_VALIDATE_UTF8, line, count, err);
 }
 
 /* Bytes of the UTF-8 character that begins here; 0: none does. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Mappings of a device's file, placed so that large pages can be used. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, which POSIX has since 2024 */
 #include "mediate/mediate.h"
 
 #include <errno.h>

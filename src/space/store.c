@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of views and their parts, kept for the next commit: fresh pages would cost more than the commit. */
-#define _DEFAULT_SOURCE /* madvise */
 #include "internal.h"
 
 #include <errno.h>

@@ -142,8 +142,10 @@ static void answers(void **state)
 		      "{\"both\":\"a b\",\"and\":\"\",\"ok\":true}");
 	assert_answer(fd, " { \"second\" : \"2\\n\", \"first\":\"\\u00e9\", \"command\":\"echo\" } \r",
 		      "{\"both\":\"\xc3\xa9\",\"and\":\"2\\n\",\"ok\":true}");
+	assert_answer(fd, "{\"command\":\"echo\",\"first\":\"\xf0\x9f\x98\x80\xc3\xa9\",\"second\":\"\"}",
+		      "{\"both\":\"\xf0\x9f\x98\x80\xc3\xa9\",\"and\":\"\",\"ok\":true}");
 	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
-	assert_int_equal(run.calls, 3);
+	assert_int_equal(run.calls, 4);
 	close(fd);
 	serve();
 }
@@ -169,6 +171,8 @@ static void wrong_requests(void **state)
 	for (const char *line = strtok((char *)heard(fd), "\n"); line; line = strtok(NULL, "\n"))
 		assert_ptr_equal(strstr(line, "{\"error\":\"not JSON: "), line);
 	say(fd, "{\"command\":\"\xff\xfe\"}\n");
+	assert_non_null(strstr(heard(fd), "not JSON"));
+	say(fd, "{\"command\":'\xc3\xa9'}\n");
 	assert_non_null(strstr(heard(fd), "not JSON"));
 	assert_int_equal(run.calls, 0);
 	close(fd);
