@@ -154,9 +154,8 @@ static int reset(struct run *run, const char *const *values, json_object *answer
 
 static int pause_guest(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
 {
-	(void)values, (void)answer, (void)err;
-	bk__monitor_pause(run->monitor);
-	return 0;
+	(void)values, (void)answer;
+	return bk__monitor_pause(run->monitor, err);
 }
 
 static int resume(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)

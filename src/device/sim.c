@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "device/options.h"
@@ -235,12 +237,26 @@ static int sim_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 	return map ? 0 : -ENOENT;
 }
 
+/* For tests of what goes on during a reset that is slow. */
+static void wait_at_gate(struct sim *sim)
+{
+	struct pollfd gate = { .fd = sim->gate, .events = POLLIN };
+	char byte;
+
+	bk_log(BK_LOG_WARNING, "%s: a reset waits", sim->device.name);
+	do
+		poll(&gate, 1, -1);
+	while (read(sim->gate, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 static int sim_reset(struct bk_device *device)
 {
 	struct sim *sim = sim_of(device);
 
 	if (!sim->can_reset)
 		return -EOPNOTSUPP;
+	if (sim->gate >= 0)
+		wait_at_gate(sim);
 	pthread_mutex_lock(&sim->lock);
 	reset_all(sim);
 	pthread_mutex_unlock(&sim->lock);
@@ -281,6 +297,8 @@ static void sim_close(struct bk_device *device)
 	struct sim *sim = sim_of(device);
 
 	bk__sim_irqs_close(sim);
+	if (sim->gate >= 0)
+		close(sim->gate);
 	for (unsigned i = 0; i < 6; i++)
 		bk__sim_bar_close(&sim->bars[i]);
 	bk__dma_table_free(&sim->dma);
@@ -318,7 +336,7 @@ static int open_tree(const char *file, const struct bk__yaml *yaml, const char *
 	sim->device.ops = &sim_ops;
 	snprintf(sim->device.name, sizeof(sim->device.name), "%s", spec);
 	pthread_mutex_init(&sim->lock, NULL);
-	sim->irqs.resample = sim->irqs.wake = -1;
+	sim->irqs.resample = sim->irqs.wake = sim->gate = -1;
 	for (unsigned i = 0; i < 6; i++)
 		sim->bars[i].fd = -1;
 	sim->file = strdup(file);

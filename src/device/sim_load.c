@@ -284,25 +284,48 @@ struct rom_fields {
 	const char *file;
 };
 
-/* Only a regular file in the directory of the YAML file: who writes one must not get to read another. */
-static int load_rom_file(struct loader *loader, const struct bk__yaml_node *node, const char *name)
+/* Only a file in the directory of the YAML file: who writes one must not get to read another. Its descriptor,
+ * or a negative errno. */
+static int open_beside(struct loader *loader, const struct bk__yaml_node *node, const char *what,
+		       const char *name, int flags)
 {
-	struct sim *sim = loader->sim;
-	const char *slash = strrchr(sim->file, '/');
+	const char *own = loader->sim->file, *slash = strrchr(own, '/');
 	char path[4096];
-	struct stat status;
-	uint64_t length = 0;
 	int fd;
 
 	if (strchr(name, '/') || !strcmp(name, "..") || !strcmp(name, "."))
-		return FAIL(node,
-			    "the ROM's file must be beside this one: give its name without a directory");
-	if (snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - sim->file) : 0, sim->file,
-		     name) >= (int)sizeof(path))
-		return FAIL(node, "the ROM's file has too long a path");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+		return FAIL(node, "%s must be beside this one: give its name without a directory", what);
+	if (snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - own) : 0, own, name) >=
+	    (int)sizeof(path))
+		return FAIL(node, "%s has too long a path", what);
+	fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 	if (fd < 0)
-		return FAIL(node, "the ROM's file \"%.100s\" cannot be opened: %s", name, strerror(errno));
+		return FAIL(node, "%s \"%.100s\" cannot be opened: %s", what, name, strerror(errno));
+	return fd;
+}
+
+static int load_gate(struct loader *loader, const struct bk__yaml_node *node, const char *name)
+{
+	const int fd = open_beside(loader, node, "the FIFO", name, O_RDWR);
+	struct stat status;
+
+	if (fd < 0)
+		return fd;
+	loader->sim->gate = fd;
+	if (fstat(fd, &status) < 0 || !S_ISFIFO(status.st_mode))
+		return FAIL(node, "\"%.100s\" is no FIFO: make one with mkfifo", name);
+	return 0;
+}
+
+static int load_rom_file(struct loader *loader, const struct bk__yaml_node *node, const char *name)
+{
+	struct sim *sim = loader->sim;
+	struct stat status;
+	uint64_t length = 0;
+	int fd = open_beside(loader, node, "the ROM's file", name, O_RDONLY);
+
+	if (fd < 0)
+		return fd;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || (uint64_t)status.st_size > sim->rom_size) {
 		close(fd);
 		return FAIL(node,
@@ -350,7 +373,7 @@ static int load_rom(struct loader *loader, const struct bk__yaml_node *node)
 /* ---- The whole ---- */
 
 struct top_fields {
-	const char *name;
+	const char *name, *gate;
 	uint64_t vendor, device, class_code, revision;
 	unsigned pin;
 	bool express, reset, vga;
@@ -370,6 +393,7 @@ static const struct bk__yaml_field top_fields[] = {
 	{ "pin", BK__YAML_CHOICE, AT(pin), false, 0, 0, pins },
 	{ "express", BK__YAML_BOOL, AT(express), false, 0, 0, NULL },
 	{ "reset", BK__YAML_BOOL, AT(reset), false, 0, 0, NULL },
+	{ "reset-waits", BK__YAML_TEXT, AT(gate), false, 1, 255, NULL },
 	{ "bars", BK__YAML_NODES_OF, AT(bars), false, 0, 6, NULL },
 	{ "capabilities", BK__YAML_NODES_OF, AT(capabilities), false, 0, 48, NULL },
 	{ "extended", BK__YAML_NODES_OF, AT(extended), false, 0, 64, NULL },
@@ -428,6 +452,8 @@ int bk__sim_load(struct sim *sim, const struct bk__yaml *yaml, struct bk_error *
 			r = bk__sim_bar_open(&sim->bars[i], yaml, err);
 	if (!r && top.rom)
 		r = load_rom(loader, top.rom);
+	if (!r && top.gate)
+		r = load_gate(loader, bk__yaml_get(root, "reset-waits"), top.gate);
 	if (!r && top.vga) {
 		sim->vga = calloc(1, SIM_VGA_MEMORY_SIZE + SIM_VGA_PORTS_SIZE);
 		if (!sim->vga)

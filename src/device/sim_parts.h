@@ -119,6 +119,7 @@ struct sim {
 	uint32_t class_code;
 	uint8_t revision, pin;
 	bool express, can_reset;
+	int gate; /* a FIFO: a reset takes until there is a byte to read from it; -1: none */
 	unsigned register_count;
 
 	pthread_mutex_t lock;

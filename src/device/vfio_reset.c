@@ -7,16 +7,22 @@
  * every group it reaches is ours: that also resets the guest's other functions
  * there, which is what a reset of the guest wants. A device that is closed
  * spares those that stay open.
+ *
+ * A reset may take two minutes. No lock is held over it.
  */
 #include "device/vfio.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <sys/ioctl.h>
 #include <linux/vfio.h>
+
+#define TRIES 12000 /* 10 ms each: as long as a reset may take */
 
 /* What a bus or slot reset would reach, or NULL if there is no such reset. The caller frees it. */
 static struct vfio_pci_hot_reset_info *reach(struct bk__vfio *vfio)
@@ -54,6 +60,29 @@ static bool is_open(struct bk__vfio *vfio, const struct vfio_pci_dependent_devic
 	return other && other != vfio;
 }
 
+/* Descriptors of our own: a group may be closed by others before the reset has ended. */
+static int keep(struct vfio_pci_hot_reset *reset)
+{
+	for (uint32_t i = 0; i < reset->count; i++) {
+		const int fd = fcntl(reset->group_fds[i], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			while (i--)
+				close(reset->group_fds[i]);
+			return -1;
+		}
+		reset->group_fds[i] = fd;
+	}
+	return 0;
+}
+
+static void drop(struct vfio_pci_hot_reset *reset)
+{
+	for (uint32_t i = 0; reset && i < reset->count; i++)
+		close(reset->group_fds[i]);
+	free(reset);
+}
+
 /*
  * The groups that a hot reset has to show, each once; NULL if it cannot be
  * done, or may not be because another open device would feel it. Under the
@@ -81,6 +110,10 @@ static struct vfio_pci_hot_reset *plan(struct bk__vfio *vfio, bool alone)
 		if (seen == reset->count)
 			reset->count++;
 	}
+	if (reset && keep(reset)) {
+		free(reset);
+		reset = NULL;
+	}
 	if (reset)
 		reset->argsz = (uint32_t)(sizeof(*reset) + reset->count * sizeof(int32_t));
 	free(info);
@@ -98,15 +131,16 @@ enum bk__vfio_reset bk__vfio_reset_method(struct bk__vfio *vfio)
 	bus = plan(vfio, false);
 	pthread_mutex_unlock(&vfio->group->container->lock);
 	method = bus ? BK__VFIO_RESET_BUS : BK__VFIO_RESET_NONE;
-	free(bus);
+	drop(bus);
 	return method;
 }
 
-/* The kernel gives up with EAGAIN where it would have to wait for the device's lock. */
+/* The kernel gives up with EAGAIN where it would have to wait for the device's lock: another reset has it, of
+ * this function or of its bus. */
 static int request(struct bk__vfio *vfio, unsigned long ioctl_number, void *arg)
 {
 	for (unsigned i = 0; ioctl(vfio->fd, ioctl_number, arg); i++) {
-		if (errno != EAGAIN || i == 20)
+		if (errno != EAGAIN || i == TRIES)
 			return -errno;
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	}
@@ -119,18 +153,18 @@ static int reset(struct bk__vfio *vfio, bool alone)
 	struct vfio_pci_hot_reset *bus = NULL;
 	int ret;
 
-	pthread_mutex_lock(&vfio->group->container->lock);
-	if (!vfio->function_reset && !(bus = plan(vfio, alone))) {
-		ret = -EOPNOTSUPP;
-	} else {
-		/* The kernel brings COMMAND back as it was before; a reset function is no bus master. */
-		bk__vfio_quiesce(vfio);
-		ret = vfio->function_reset ? request(vfio, VFIO_DEVICE_RESET, NULL)
-					   : request(vfio, VFIO_DEVICE_PCI_HOT_RESET, bus);
+	if (!vfio->function_reset) {
+		pthread_mutex_lock(&vfio->group->container->lock);
+		bus = plan(vfio, alone);
+		pthread_mutex_unlock(&vfio->group->container->lock);
+		if (!bus)
+			return -EOPNOTSUPP;
 	}
-	pthread_mutex_unlock(&vfio->group->container->lock);
-	free(bus);
-	if (ret && ret != -EOPNOTSUPP)
+	/* The kernel brings COMMAND back as it was before; a reset function is no bus master. */
+	bk__vfio_quiesce(vfio);
+	ret = bus ? request(vfio, VFIO_DEVICE_PCI_HOT_RESET, bus) : request(vfio, VFIO_DEVICE_RESET, NULL);
+	drop(bus);
+	if (ret)
 		bk_log_limited(&limit, BK_LOG_ERROR, "%s: reset failed: %s", vfio->base.name, strerror(-ret));
 	return ret;
 }

@@ -280,15 +280,19 @@ void bk__bus_leave(struct bk__bus *bus, uint8_t devfn)
 	bus->taken[devfn] = NULL;
 }
 
-void bk__buses_reset(struct bk__buses *buses)
+static void reset_bridge(void *opaque)
 {
 	static struct bk_ratelimit limit;
+	const struct bk__bus *bus = opaque;
+	const int error = bk_pci_function_reset(bus->bridge);
 
-	for (struct bk__bus *bus = buses->root->next; bus; bus = bus->next) {
-		const int error = bus->above == buses->root ? bk_pci_function_reset(bus->bridge) : 0;
+	if (error)
+		bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset: %s", bus->name, strerror(-error));
+}
 
-		if (error)
-			bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset: %s", bus->name,
-				       strerror(-error));
-	}
+void bk__buses_reset(struct bk__buses *buses, struct bk__jobs *jobs)
+{
+	for (struct bk__bus *bus = buses->root->next; bus; bus = bus->next)
+		if (bus->above == buses->root)
+			bk__jobs_add(jobs, reset_bridge, bus);
 }

@@ -3,6 +3,7 @@
 #ifndef BK_MONITOR_BUSES_H
 #define BK_MONITOR_BUSES_H
 
+#include "monitor/jobs.h"
 #include "monitor/monitor.h"
 
 struct bk__buses;
@@ -35,7 +36,7 @@ struct bk__bus *bk__buses_find(struct bk__buses *buses, const char *name, struct
 int bk__bus_take(struct bk__bus *bus, int slot, unsigned function, const char *who, struct bk_error *err);
 void bk__bus_leave(struct bk__bus *bus, uint8_t devfn);
 
-/* Resets the bridges on the root bus, and with each of them all that is below. */
-void bk__buses_reset(struct bk__buses *buses);
+/* Resets the bridges on the root bus, and with each of them all that is below: each bridge is a job. */
+void bk__buses_reset(struct bk__buses *buses, struct bk__jobs *jobs);
 
 #endif

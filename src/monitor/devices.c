@@ -41,6 +41,11 @@ static int wire(struct bk__devices *devices, struct bk__device *device, struct b
 	return error;
 }
 
+static int check_busy(const struct bk__devices *devices, struct bk_error *err)
+{
+	return devices->busy ? bk_fail(err, EBUSY, "the guest is being reset; try again when it is up") : 0;
+}
+
 int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 		       const struct bk__monitor_place *place, struct bk_error *err)
 {
@@ -50,6 +55,8 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 
 	if (!bus)
 		return -ENOENT;
+	if (check_busy(devices, err))
+		return -EBUSY;
 	device = calloc(1, sizeof(*device));
 	if (!device)
 		return bk_fail(err, ENOMEM, "%s: out of memory", bk_mediate_below(mediate)->name);
@@ -104,6 +111,10 @@ int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, 
 			err, EPERM,
 			"it is in no hot-plug slot, and only what is behind a root port can be taken from "
 			"a running guest");
+	if (check_busy(devices, err))
+		return -EBUSY;
+	if (bk_pci_function_in_reset(bk_mediate_function(mediate)))
+		return bk_fail(err, EBUSY, "it is being reset; try again when that is over");
 	if (bk_pci_function_detach(bk_mediate_function(mediate)))
 		return bk_fail(err, ENOMEM, "out of memory: it stays in its slot");
 	close_device(devices, link);
@@ -119,22 +130,32 @@ struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const str
 	return device ? device->mediate : NULL;
 }
 
-void bk__devices_reset(struct bk__devices *devices)
+const char *bk__devices_in_reset(const struct bk__devices *devices)
+{
+	const struct bk__device *device = devices->list;
+
+	while (device && !bk_pci_function_in_reset(bk_mediate_function(device->mediate)))
+		device = device->next;
+	return device ? bk_mediate_below(device->mediate)->name : NULL;
+}
+
+static void reset_device(void *opaque)
 {
 	static struct bk_ratelimit limit; /* a guest may reset itself for ever */
+	const struct bk__device *device = opaque;
+	const int error = bk_pci_function_reset(bk_mediate_function(device->mediate));
 
-	for (struct bk__device *device = devices->list; device; device = device->next) {
-		int error;
+	if (error)
+		bk_log_limited(&limit, BK_LOG_WARNING, "%s: keeps its state over the guest's reset: %s",
+			       bk_mediate_below(device->mediate)->name, strerror(-error));
+}
 
-		if (device->bus->bridge) /* it is reset with the bridge */
-			continue;
-		error = bk_pci_function_reset(bk_mediate_function(device->mediate));
-		if (error)
-			bk_log_limited(&limit, BK_LOG_WARNING,
-				       "%s: keeps its state over the guest's reset: %s",
-				       bk_mediate_below(device->mediate)->name, strerror(-error));
-	}
-	bk__buses_reset(devices->buses);
+void bk__devices_reset(struct bk__devices *devices, struct bk__jobs *jobs)
+{
+	for (struct bk__device *device = devices->list; device; device = device->next)
+		if (!device->bus->bridge) /* else it is reset with the bridge */
+			bk__jobs_add(jobs, reset_device, device);
+	bk__buses_reset(devices->buses, jobs);
 }
 
 void bk__devices_renew(struct bk__devices *devices)

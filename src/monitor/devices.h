@@ -20,6 +20,7 @@ struct bk__devices {
 	struct bk__iommu *iommu;
 	struct bk__events *events;
 	struct bk__device *list;
+	bool busy; /* none may come or go */
 };
 
 /* On success it is ours; errors as bk__monitor_attach. */
@@ -32,8 +33,12 @@ int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, 
 /* Which one it is; NULL: none. */
 struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const struct bk_device *below);
 
-/* Resets all of them, and the bridges. vCPUs are parked. */
-void bk__devices_reset(struct bk__devices *devices);
+/* The name of one that is in reset; NULL: none is. */
+const char *bk__devices_in_reset(const struct bk__devices *devices);
+
+/* Resets all of them, and the bridges, as so many jobs. vCPUs are parked; none comes or goes before they end.
+ */
+void bk__devices_reset(struct bk__devices *devices, struct bk__jobs *jobs);
 
 /* After KVM's chips were reset: see bk__irq_renew. */
 void bk__devices_renew(struct bk__devices *devices);

@@ -95,13 +95,14 @@ int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
 		fds[1] = (struct pollfd){ .fd = events->watch.ready ? events->watch.fd : -1,
 					  .events = POLLIN };
 		for (unsigned i = 0; i < events->count; i++)
-			fds[2 + i] = (struct pollfd){ .fd = events->entries[i].fd, .events = POLLIN };
+			fds[2 + i] = (struct pollfd){ .fd = events->quiet ? -1 : events->entries[i].fd,
+						      .events = POLLIN };
 		if (poll(fds, 2 + events->count, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return bk_fail(err, errno, "poll: %s", strerror(errno));
 		}
-		error = serve_devices(events, err);
+		error = events->quiet ? 0 : serve_devices(events, err);
 		if (error)
 			return error;
 		if (fds[1].revents)

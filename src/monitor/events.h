@@ -21,6 +21,7 @@ struct bk__events {
 	/* True: the device that its host wants back is not ours any more (bk__events_remove). May be NULL. */
 	bool (*wanted)(void *opaque, struct bk_device *device);
 	void *opaque;
+	bool quiet; /* devices are not listened to at this moment; what they say waits */
 	unsigned count;
 	struct bk__event {
 		struct bk_device *device;

@@ -59,6 +59,7 @@ struct bk__monitor {
 	bool (*wanted)(void *opaque, struct bk_mediate *mediate);
 	void *wanted_opaque;
 
+	int done; /* eventfd of what is done by jobs */
 	int wake; /* eventfd, written after one of these was set */
 	_Atomic bool stop;
 	bool paused; /* by bk__monitor_pause, with a park of its own; the owner's thread only */
@@ -253,7 +254,8 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 	int error;
 
 	monitor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (monitor->wake < 0)
+	monitor->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (monitor->wake < 0 || monitor->done < 0)
 		return bk_fail(err, errno, "eventfd: %s", strerror(errno));
 	error = bk__ram_open(&monitor->ram, config->memory, config->huge_pages, config->preallocate, err);
 	if (!error) /* wrong files are told before a missing KVM is */
@@ -295,7 +297,7 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 	if (!monitor)
 		return bk_fail(err, ENOMEM, "monitor: out of memory");
 	monitor->config = *config;
-	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = -1;
+	monitor->vm.kvm = monitor->vm.fd = monitor->ram.fd = monitor->wake = monitor->done = -1;
 	error = bk__terminal_is(config->console_in) ? bk__keeper_start(config->console_in, err) : 0;
 	if (!error)
 		error = create(monitor, err);
@@ -375,6 +377,9 @@ static bool on_wanted(void *opaque, struct bk_device *device)
 	struct bk__monitor *monitor = opaque;
 	struct bk_mediate *mediate = bk__devices_find(&monitor->devices, device);
 
+	/* Not before a reset that is under way has ended, which waits for its own end. */
+	if (mediate && bk_pci_function_in_reset(bk_mediate_function(mediate)))
+		bk_pci_function_reset(bk_mediate_function(mediate));
 	return mediate && monitor->wanted(monitor->wanted_opaque, mediate);
 }
 
@@ -422,12 +427,45 @@ static int load(struct bk__monitor *monitor, struct bk_error *err)
 	return 0;
 }
 
-/* A reset of the whole machine, in place: memory keeps what it holds. vCPUs are parked. */
-static int reset(struct bk__monitor *monitor, struct bk_error *err)
+/* Serves who asks for something while the jobs are under way. No device comes or goes meanwhile. */
+static int serve_meanwhile(struct bk__monitor *monitor, struct bk__jobs *jobs, struct bk_error *err)
 {
 	int error;
 
-	bk__devices_reset(&monitor->devices);
+	bk__jobs_seal(jobs);
+	monitor->events.quiet = monitor->devices.busy = true;
+	error = bk__events_wait(&monitor->events, monitor->done, err);
+	bk__jobs_end(jobs);
+	monitor->events.quiet = monitor->devices.busy = false;
+	return error;
+}
+
+static void park_vcpus(void *opaque)
+{
+	bk__vcpus_park(opaque);
+}
+
+/* One of them may be in a reset of a device, or in another access that takes its time. */
+static int park(struct bk__monitor *monitor, struct bk_error *err)
+{
+	struct bk__jobs jobs;
+
+	bk__jobs_begin(&jobs, monitor->done);
+	bk__jobs_add(&jobs, park_vcpus, monitor->vcpus);
+	return serve_meanwhile(monitor, &jobs, err);
+}
+
+/* A reset of the whole machine, in place: memory keeps what it holds. vCPUs are parked. */
+static int reset(struct bk__monitor *monitor, struct bk_error *err)
+{
+	struct bk__jobs jobs;
+	int error;
+
+	bk__jobs_begin(&jobs, monitor->done);
+	bk__devices_reset(&monitor->devices, &jobs);
+	error = serve_meanwhile(monitor, &jobs, err);
+	if (error)
+		return error;
 	bk__platform_reset(monitor->platform);
 	error = bk__state_restore(monitor->state, err);
 	if (error)
@@ -456,8 +494,7 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 		if (!atomic_load(&monitor->stop) && !atomic_load(&monitor->event) &&
 		    !atomic_load(&monitor->lost))
 			continue;
-		bk__vcpus_park(monitor->vcpus);
-		if (is_lost(monitor, err))
+		if (park(monitor, err) || is_lost(monitor, err))
 			return BK__END_ERROR;
 		switch ((enum event)atomic_load(&monitor->event)) {
 		case EVENT_NONE:
@@ -503,11 +540,17 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 	return end;
 }
 
-void bk__monitor_pause(struct bk__monitor *monitor)
+int bk__monitor_pause(struct bk__monitor *monitor, struct bk_error *err)
 {
+	const char *resetting = bk__devices_in_reset(&monitor->devices);
+
+	/* The vCPU that resets it comes out of that when it has ended, and all others would wait for it. */
+	if (!monitor->paused && resetting)
+		return bk_fail(err, EBUSY, "%s is being reset; try again when that is over", resetting);
 	if (!monitor->paused)
 		bk__vcpus_park(monitor->vcpus);
 	monitor->paused = true;
+	return 0;
 }
 
 void bk__monitor_resume(struct bk__monitor *monitor)
@@ -590,6 +633,8 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	bk__ram_close(&monitor->ram);
 	if (monitor->wake >= 0)
 		close(monitor->wake);
+	if (monitor->done >= 0)
+		close(monitor->done);
 	bk__keeper_stop();
 	free(monitor);
 }

@@ -112,9 +112,9 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 /*
  * While the guest runs, by the thread that runs it (bk__monitor_watch). A guest that is paused executes
  * nothing and sees nothing; devices that are passed through go on, and their interrupts wait. It may be reset
- * meanwhile, and stays paused.
+ * meanwhile, and stays paused. -EBUSY with a line while a device is in reset.
  */
-void bk__monitor_pause(struct bk__monitor *monitor);
+int bk__monitor_pause(struct bk__monitor *monitor, struct bk_error *err);
 void bk__monitor_resume(struct bk__monitor *monitor);
 bool bk__monitor_paused(const struct bk__monitor *monitor);
 

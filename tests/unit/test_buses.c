@@ -100,6 +100,7 @@ static void room_in_a_slot(void **state)
 static void bridges_behind_each_other(void **state)
 {
 	struct stage *stage = *state;
+	struct bk__jobs jobs;
 	unsigned express;
 
 	assert_int_equal(add(stage, "rp", BK__BUS_PORT, NULL, 3), 0);
@@ -122,7 +123,9 @@ static void bridges_behind_each_other(void **state)
 	assert_int_equal(capability(stage, 0, 0x1f, 0x10), 0);
 	assert_int_not_equal(capability(stage, 0, 0x1f, 0x01), 0);
 	/* A reset takes all of them back. */
-	bk__buses_reset(stage->buses);
+	bk__jobs_begin(&jobs, -1);
+	bk__buses_reset(stage->buses, &jobs);
+	bk__jobs_end(&jobs);
 	assert_int_equal(get(stage, 0, 3, 0x18, 4), 0);
 	assert_int_equal(get(stage, 0, 0x1f, 0x18, 4), 0);
 }

@@ -334,13 +334,16 @@ static void what_cannot_be_attached_stays_the_callers(void **state)
 static void a_reset_reaches_each_device_once(void **state)
 {
 	struct stage *stage = *state;
+	struct bk__jobs jobs;
 
 	card_open(stage, &stage->cards[0], "on the root bus");
 	card_open(stage, &stage->cards[1], "behind the port");
 	assert_int_equal(attach(stage, &stage->cards[0], NULL, -1), 0);
 	assert_int_equal(attach(stage, &stage->cards[1], "rp", -1), 0);
 	slot_status(stage);
-	bk__devices_reset(&stage->devices);
+	bk__jobs_begin(&jobs, -1);
+	bk__devices_reset(&stage->devices, &jobs);
+	bk__jobs_end(&jobs);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(stage->cards[i].fake.resets, 1);
 	assert_int_equal(config_read(stage->world, BK_PCI_DEVFN(PORT, 0), 0x18, 4), 0);

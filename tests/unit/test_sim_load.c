@@ -45,7 +45,11 @@ static const struct {
 	{ "name: x\nvendor: 0x1234\ndevice: 1\n", ":1:1: a device needs the key \"class\"; add it" },
 	{ HEAD "color: red\n",
 	  ":5:1: a device has no key \"color\"; remove it, or use one of: name, vendor, device, class, "
-	  "revision, subsystem, pin, express, reset, bars, capabilities, extended, rom, vga" },
+	  "revision, subsystem, pin, express, reset, reset-waits, bars, capabilities, extended, rom, vga" },
+	{ HEAD "reset-waits: a/b\n",
+	  ":5:14: the FIFO must be beside this one: give its name without a directory" },
+	{ HEAD "reset-waits: .\n",
+	  ":5:14: the FIFO must be beside this one: give its name without a directory" },
 	{ "vendor: 0xffff\n",
 	  ":1:9: vendor must be a number from 0 to 0xfffe, not \"0xffff\"; write it in decimal or as 0x..." },
 	{ "vendor: 0x10000\n", ":1:9: vendor must be a number from 0 to 0xfffe, not \"0x10000\"; write it in "

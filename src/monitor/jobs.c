@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What may take minutes, as a reset does: done in threads of its own, all at once, while its owner serves
+ * others. */
+#include "monitor/jobs.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct bk__job {
+	struct bk__job *next;
+	struct bk__jobs *jobs;
+	void (*work)(void *opaque);
+	void *opaque;
+	pthread_t thread;
+};
+
+void bk__jobs_begin(struct bk__jobs *jobs, int done)
+{
+	*jobs = (struct bk__jobs){ .left = 1, .done = done };
+}
+
+static void leave(struct bk__jobs *jobs)
+{
+	const uint64_t one = 1;
+
+	if (atomic_fetch_sub(&jobs->left, 1) == 1 && write(jobs->done, &one, sizeof(one)) < 0) {
+		/* its counter is full, so its owner wakes up anyway */
+	}
+}
+
+static void *thread(void *opaque)
+{
+	struct bk__job *job = opaque;
+
+	job->work(job->opaque);
+	leave(job->jobs);
+	return NULL;
+}
+
+/* Signals of the process are for others. */
+static int start(struct bk__job *job)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGSYS);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&job->thread, NULL, thread, job);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+void bk__jobs_add(struct bk__jobs *jobs, void (*work)(void *opaque), void *opaque)
+{
+	struct bk__job *job = calloc(1, sizeof(*job));
+
+	if (job) {
+		*job = (struct bk__job){ .next = jobs->list, .jobs = jobs, .work = work, .opaque = opaque };
+		atomic_fetch_add(&jobs->left, 1);
+		if (!start(job)) {
+			jobs->list = job;
+			return;
+		}
+		atomic_fetch_sub(&jobs->left, 1);
+		free(job);
+	}
+	work(opaque);
+}
+
+void bk__jobs_seal(struct bk__jobs *jobs)
+{
+	leave(jobs);
+}
+
+void bk__jobs_end(struct bk__jobs *jobs)
+{
+	while (jobs->list) {
+		struct bk__job *job = jobs->list;
+
+		pthread_join(job->thread, NULL);
+		jobs->list = job->next;
+		free(job);
+	}
+}
