@@ -289,10 +289,12 @@ struct bk_flat {
 /*
  * Calls `visit` for the ranges that touch [first, last], in order, until it
  * returns false. The ranges are whole, not clipped. Runs as a reader: what it
- * is given is valid until it returns. Any thread, any handler.
+ * is given is valid until it returns. 0, or -ENOMEM if the thread has not read
+ * before and there is no memory to register it: then nothing is visited. Any
+ * thread, any handler.
  */
-void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
-		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
+int bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+		   bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
 
 struct bk_space_stats {
 	uint64_t unclaimed_reads; /* stretches of an access that nobody answered, by dispatch to this space */

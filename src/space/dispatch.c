@@ -160,22 +160,48 @@ static __attribute__((noinline)) int write_value(const struct bk__view *view, ui
 
 /* ---- The entries ---- */
 
-/* For all but the fast path. `inside` says whether the thread was inside a read before. 0 or -ENOMEM. */
-static int enter(struct bk_space *space, bool *inside)
+/* The fast path's beginning: which view the thread reads is noted for those who free views. */
+static inline const struct bk__view *begin(struct bk_space *space, unsigned long *ctr)
+{
+	const struct bk__view *view;
+
+	bk__read_lock(ctr);
+	view = bk__subscribe(space->published);
+	bk__space_note(&bk__space_reader.view, view);
+	return view;
+}
+
+/* For all but the fast path: a read outside any other, or in a handler. */
+struct entry {
+	const struct bk__view *view;
+	bool nested;
+};
+
+/* 0 or -ENOMEM. */
+static int enter(struct bk_space *space, struct entry *entry)
 {
 	int error = bk__reader_prepare(space->domain);
+	const struct bk__view *published;
+	const void **place = &bk__space_reader.view;
 
 	if (error)
 		return error;
-	*inside = bk__read_ongoing();
-	if (!*inside)
+	entry->nested = bk__read_ongoing();
+	if (entry->nested)
+		place = bk__nested_read_lock();
+	else
 		bk__heavy_read_lock();
+	published = bk__subscribe(space->published);
+	bk__space_note(place, published);
+	entry->view = bk__settled(published);
 	return 0;
 }
 
-static void leave(bool inside)
+static void leave(const struct entry *entry)
 {
-	if (!inside)
+	if (entry->nested)
+		bk__nested_read_unlock();
+	else
 		bk__heavy_read_unlock();
 }
 
@@ -190,14 +216,14 @@ static __attribute__((noinline, cold)) int invalid(void)
 static __attribute__((noinline, cold)) int read_unready(struct bk_space *space, uint64_t address,
 							unsigned width, uint64_t *value)
 {
-	bool inside;
-	int error = enter(space, &inside);
+	struct entry entry;
+	int error = enter(space, &entry);
 
 	*value = masks[width];
 	if (error)
 		return error;
-	error = read_value(bk__view_of(space), address, width, value);
-	leave(inside);
+	error = read_value(entry.view, address, width, value);
+	leave(&entry);
 	return error;
 }
 
@@ -210,40 +236,41 @@ static __attribute__((noinline)) int read_unguessed(const struct bk__view *view,
 	return error;
 }
 
-/* What is needed once more after the handler. It is kept in memory from the
- * start: each register for it would cost every access more. */
+/* What is needed once more after the handler, beside the view, which the thread has noted. It is kept in
+ * memory from the start: each register for it would cost every access more. */
 struct kept {
-	const struct bk__view *view;
 	uint64_t address;
 	uint64_t *value;
 	unsigned width;
 };
-#define KEEP(object) __asm__ volatile("" : "+m"(object))
 
-static __attribute__((noinline, cold)) int read_failed(const struct kept *kept, int error)
+/* What the outermost read of a thread is in. */
+static const struct bk__view *noted(void)
 {
+	return bk__space_reader.view;
+}
+
+static __attribute__((noinline, cold)) int read_failed(const volatile struct kept *kept, int error)
+{
+	const struct bk__view *view = noted();
+
 	*kept->value = masks[kept->width];
-	bk__failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, false,
-		   kept->width, error);
+	bk__failed(view->space, search(view, kept->address, kept->width), kept->address, false, kept->width,
+		   error);
 	bk__read_unlock();
 	return error;
 }
 
 /* What a span answers that takes the access. Inside a read section, which this and the next two end. */
-static inline int read_taken(const struct bk__view *view, const struct bk__span *span, uint64_t address,
-			     uint64_t offset, unsigned width, uint64_t *value)
+static inline int read_taken(const struct bk__span *span, uint64_t address, uint64_t offset, unsigned width,
+			     uint64_t *value)
 {
-	struct kept kept;
+	volatile struct kept kept;
 	int error;
 
-	kept.view = view;
-	KEEP(kept.view);
 	kept.address = address;
-	KEEP(kept.address);
 	kept.value = value;
-	KEEP(kept.value);
 	kept.width = width;
-	KEEP(kept.width);
 	error = span->read(span->opaque, offset, width, value);
 	if (bk__unlikely(error))
 		return read_failed(&kept, error);
@@ -264,7 +291,7 @@ static __attribute__((noinline)) int read_listed(const struct bk__view *view, co
 	offset = bk__span_offset(span, address);
 	if (!takes(span, offset, width))
 		return read_unguessed(view, address, width, value);
-	return read_taken(view, span, address, offset, width, value);
+	return read_taken(span, address, offset, width, value);
 }
 
 static inline int read_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
@@ -274,7 +301,7 @@ static inline int read_guessed(const struct bk__view *view, const struct bk__spa
 
 	if (bk__unlikely(!takes(span, offset, width)))
 		return read_listed(view, span, address, width, value);
-	return read_taken(view, span, address, offset, width, value);
+	return read_taken(span, address, offset, width, value);
 }
 
 static __attribute__((noinline)) int read_beyond(const struct bk__view *view, uint64_t address,
@@ -292,15 +319,15 @@ static __attribute__((noinline)) int read_beyond(const struct bk__view *view, ui
 
 ALIGNED int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
 {
+	unsigned long *ctr = bk__space_reader.ctr;
 	const struct bk__view *view;
 	const struct bk__span *span;
 
 	if (bk__unlikely(width - 1 > 7))
 		return invalid();
-	if (!bk__ready())
+	if (!bk__ready(ctr))
 		return read_unready(space, address, width, value);
-	bk__read_lock();
-	view = bk__subscribe(space->published);
+	view = begin(space, ctr);
 	span = bk__first_guess(view, address);
 	if (bk__unlikely(!span))
 		return read_beyond(view, address, width, value);
@@ -310,13 +337,13 @@ ALIGNED int bk_space_read(struct bk_space *space, uint64_t address, unsigned wid
 static __attribute__((noinline, cold)) int write_unready(struct bk_space *space, uint64_t address,
 							 unsigned width, uint64_t value)
 {
-	bool inside;
-	int error = enter(space, &inside);
+	struct entry entry;
+	int error = enter(space, &entry);
 
 	if (error)
 		return error;
-	error = write_value(bk__view_of(space), address, width, value);
-	leave(inside);
+	error = write_value(entry.view, address, width, value);
+	leave(&entry);
 	return error;
 }
 
@@ -329,26 +356,24 @@ static __attribute__((noinline)) int write_unguessed(const struct bk__view *view
 	return error;
 }
 
-static __attribute__((noinline, cold)) int write_failed(const struct kept *kept, int error)
+static __attribute__((noinline, cold)) int write_failed(const volatile struct kept *kept, int error)
 {
-	bk__failed(kept->view->space, search(kept->view, kept->address, kept->width), kept->address, true,
-		   kept->width, error);
+	const struct bk__view *view = noted();
+
+	bk__failed(view->space, search(view, kept->address, kept->width), kept->address, true, kept->width,
+		   error);
 	bk__read_unlock();
 	return error;
 }
 
-static inline int write_taken(const struct bk__view *view, const struct bk__span *span, uint64_t address,
-			      uint64_t offset, unsigned width, uint64_t value)
+static inline int write_taken(const struct bk__span *span, uint64_t address, uint64_t offset, unsigned width,
+			      uint64_t value)
 {
-	struct kept kept;
+	volatile struct kept kept;
 	int error;
 
-	kept.view = view;
-	KEEP(kept.view);
 	kept.address = address;
-	KEEP(kept.address);
 	kept.width = width;
-	KEEP(kept.width);
 	error = bk__rest(span)->write(span->opaque, offset, width, value & masks[width]);
 	if (bk__unlikely(error))
 		return write_failed(&kept, error);
@@ -366,7 +391,7 @@ static __attribute__((noinline)) int write_listed(const struct bk__view *view, c
 	offset = bk__span_offset(span, address);
 	if (!takes(span, offset, width))
 		return write_unguessed(view, address, width, value);
-	return write_taken(view, span, address, offset, width, value);
+	return write_taken(span, address, offset, width, value);
 }
 
 static inline int write_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
@@ -376,7 +401,7 @@ static inline int write_guessed(const struct bk__view *view, const struct bk__sp
 
 	if (bk__unlikely(!takes(span, offset, width)))
 		return write_listed(view, span, address, width, value);
-	return write_taken(view, span, address, offset, width, value);
+	return write_taken(span, address, offset, width, value);
 }
 
 static __attribute__((noinline)) int write_beyond(const struct bk__view *view, uint64_t address,
@@ -391,15 +416,15 @@ static __attribute__((noinline)) int write_beyond(const struct bk__view *view, u
 
 ALIGNED int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value)
 {
+	unsigned long *ctr = bk__space_reader.ctr;
 	const struct bk__view *view;
 	const struct bk__span *span;
 
 	if (bk__unlikely(width - 1 > 7))
 		return invalid();
-	if (!bk__ready())
+	if (!bk__ready(ctr))
 		return write_unready(space, address, width, value);
-	bk__read_lock();
-	view = bk__subscribe(space->published);
+	view = begin(space, ctr);
 	span = bk__first_guess(view, address);
 	if (bk__unlikely(!span))
 		return write_beyond(view, address, width, value);
@@ -408,47 +433,48 @@ ALIGNED int bk_space_write(struct bk_space *space, uint64_t address, unsigned wi
 
 int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t length)
 {
-	bool inside;
+	struct entry entry;
 	int error;
 
 	if (!length)
 		return -EINVAL;
-	error = enter(space, &inside);
+	error = enter(space, &entry);
 	if (error) {
 		memset(data, 0xff, length);
 		return error;
 	}
-	error = bk__cut(bk__view_of(space), address, data, length, false);
-	leave(inside);
+	error = bk__cut(entry.view, address, data, length, false);
+	leave(&entry);
 	return error;
 }
 
 int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *data, size_t length)
 {
-	bool inside;
+	struct entry entry;
 	int error;
 
 	if (!length)
 		return -EINVAL;
-	error = enter(space, &inside);
+	error = enter(space, &entry);
 	if (error)
 		return error;
 	/* Only read: the access is a write. */
-	error = bk__cut(bk__view_of(space), address, (uint8_t *)data, length, true);
-	leave(inside);
+	error = bk__cut(entry.view, address, (uint8_t *)data, length, true);
+	leave(&entry);
 	return error;
 }
 
-void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
-		    bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
+int bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+		   bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
 {
 	const struct bk__span *span;
 	struct bk__cursor cursor;
-	bool inside;
+	struct entry entry;
+	int error = enter(space, &entry);
 
-	if (enter(space, &inside))
-		return;
-	cursor = bk__view_find(bk__view_of(space), first);
+	if (error)
+		return error;
+	cursor = bk__view_find(entry.view, first);
 	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
 		struct bk_flat flat;
 
@@ -456,5 +482,6 @@ void bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		if (!visit(opaque, &flat))
 			break;
 	}
-	leave(inside);
+	leave(&entry);
+	return 0;
 }

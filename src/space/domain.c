@@ -30,6 +30,7 @@ struct bk_domain *bk_domain_create(void)
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
 	pthread_mutex_init(&domain->commit_lock, &attributes);
 	pthread_mutexattr_destroy(&attributes);
+	bk__space_retired_init(domain);
 	if (bk__reader_init() || bk__reclaim_start(domain)) {
 		pthread_mutex_destroy(&domain->commit_lock);
 		free(domain);
@@ -53,6 +54,7 @@ int bk_domain_destroy(struct bk_domain *domain)
 	if (error)
 		return error;
 	bk__reclaim_stop(domain);
+	bk__space_retired_end(domain);
 	bk__store_destroy(domain);
 	pthread_mutex_destroy(&domain->commit_lock);
 	free(domain->items.at);

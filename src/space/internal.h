@@ -52,6 +52,7 @@ enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 32 - 1 };
 struct bk__page {
 	struct bk__span spans[BK__PAGE_SPANS];
 	struct bk__rest *rests; /* of as many */
+	unsigned idle;          /* how many are free, while memory is given back */
 };
 
 static inline struct bk__rest *bk__rest(const struct bk__span *span)
@@ -107,8 +108,9 @@ struct bk__view {
 	struct bk__leaf **leaves; /* in address order */
 	/* Of the spans: how many begin in no window; both counts when the windows were chosen. */
 	size_t outside, built_outside, built_count;
+	uint64_t birth; /* the number of the commit that made it */
 	unsigned size_class;
-	struct bk__view *next; /* of those that died with one commit, or in the pool */
+	struct bk__view *next; /* of those that one commit retired, or in the pool */
 };
 
 /* Of the buckets of both windows, one after the other; see table.h. They lie behind the view. */
@@ -124,6 +126,8 @@ static inline uint64_t *bk__entries(const struct bk__view *view)
  */
 struct bk__turn {
 	bool done; /* atomic */
+	size_t count;
+	struct bk__turn *next; /* of those that wait together */
 	struct bk__stand_in {
 		struct bk__view view; /* empty windows: readers of it are on the slow path */
 		struct bk__view *old, *new;
@@ -178,15 +182,11 @@ static inline void bk__cursor_next(struct bk__cursor *cursor)
 	}
 }
 
-/*
- * What one commit makes unreachable. When no reader can hold it, reclaim
- * releases the regions; the rest is memory that commits need again, and later
- * ones bury it.
- */
+/* What the reclaim thread does when no reader is inside any more that was when it got this. */
 struct bk__grave {
 	struct bk__grave *next;
-	struct bk_region *regions;                                       /* linked by next_dead */
-	void (*bury)(struct bk_domain *domain, struct bk__grave *grave); /* commit lock held */
+	struct bk_region *regions; /* to be released; linked by next_dead */
+	void (*bury)(struct bk_domain *domain, struct bk__grave *grave); /* afterwards; no lock held */
 };
 
 /* ---- What only the holder of the commit lock sees ---- */
@@ -260,6 +260,22 @@ struct bk__patch {
 struct bk__row {
 	struct bk__span **slots;
 	unsigned log2_slots;
+	uint64_t first; /* address of the bucket */
+};
+
+/* What one commit took out of views, or what is left of several. See retired.c. */
+struct bk__space_retired {
+	struct bk__space_retired *next;
+	uint64_t number; /* of the commit: views that were made by it, or later, have nothing of this */
+	size_t bytes;    /* about */
+	bool swept;      /* left of several, and not counted */
+	struct bk__view *views;
+	struct bk__turn *turns;
+	size_t span_count, leaf_count, row_count;
+	size_t held_spans, held_leaves, held_rows; /* at the end of the arrays, in a sweep */
+	struct bk__span **spans;
+	struct bk__leaf **leaves;
+	struct bk__row rows[];
 };
 
 struct bk_space {
@@ -351,6 +367,7 @@ struct bk_domain {
 	/* Memory that commits need again and again, see store.c. */
 	struct bk__view *views[BK__POOL_CLASSES];
 	size_t view_bytes;           /* in there */
+	size_t store_bytes;          /* of views and chunks, used or free */
 	struct bk__span *free_spans; /* linked by `opaque` */
 	size_t page_count;           /* of pages that were added at last */
 	struct bk__pool leaves;
@@ -359,14 +376,22 @@ struct bk_domain {
 	size_t chunk_bytes, chunk_left;        /* of the newest one; unused at its end */
 	char *chunk_at;
 
+	/* What waits for readers, and what is for the next commits to recycle: see retired.c. */
+	struct bk__space_retired *retired, **last_retired, *free, **last_free;
+	size_t retired_count, retired_bytes; /* that wait, without what a sweep has left */
+	size_t look_count, look_bytes;       /* at which readers are looked at again */
+	uint64_t commits;
+	BK__ARRAY(const void *) seen;            /* what readers are in, of any domain */
+	BK__ARRAY(const struct bk__view *) held; /* those of our views that have retired parts */
+
 	/* Reclaim, see reclaim.c. */
 	pthread_mutex_t reclaim_lock; /* the innermost */
 	pthread_cond_t reclaim_wake, reclaim_done;
 	pthread_t reclaimer;
 	struct bk__grave *graves, **last_grave; /* that wait for readers */
-	struct bk__grave *ready, **last_ready;  /* that wait to be buried */
-	size_t grave_count, grave_bytes;        /* not yet reclaimed */
+	size_t grave_count;                     /* not yet reclaimed */
 	uint64_t buried, dug;                   /* sequence numbers */
+	bool untidy;                            /* atomic: a commit has been made since bk__space_tidy */
 	bool reclaim_now, reclaim_stop;
 };
 
@@ -386,15 +411,29 @@ struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots)
 /* A list of so many spans, a power of two, that are to be filled in. */
 struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count);
 void bk__row_free(struct bk_domain *domain, struct bk__row row); /* slots or list */
+/* Gives back memory that is free. */
+void bk__store_trim(struct bk_domain *domain);
 void bk__store_destroy(struct bk_domain *domain);
+
+/* retired.c: all under the commit lock */
+void bk__space_retired_init(struct bk_domain *domain);
+void bk__space_retired_end(struct bk_domain *domain); /* when there are no readers */
+/* With room for so much, and empty. NULL when out of memory. */
+struct bk__space_retired *bk__space_retired_create(size_t spans, size_t leaves, size_t rows);
+/* Recycles it when no reader can see it. It is of the newest commit. */
+void bk__space_retire(struct bk_domain *domain, struct bk__space_retired *retired);
+/* Recycles some of what no reader can see, or all. */
+void bk__space_recycle(struct bk_domain *domain, bool all);
+/* Recycles and gives back what it can. True if nothing waits for readers. */
+bool bk__space_tidy(struct bk_domain *domain);
 
 /* reclaim.c */
 int bk__reclaim_start(struct bk_domain *domain);
 void bk__reclaim_stop(struct bk_domain *domain);
-/* Reclaims it when no reader can be inside; `now`: does not wait for company. */
-void bk__dig(struct bk_domain *domain, struct bk__grave *grave, size_t bytes, bool now);
-/* Buries some of what has been reclaimed, or all. Commit lock held. */
-void bk__bury(struct bk_domain *domain, bool all);
+/* Releases and buries when no reader can be inside that is now. */
+void bk__dig(struct bk_domain *domain, struct bk__grave *grave);
+/* Has the memory of commits tidied up in a while. Commit lock held. */
+void bk__reclaim_tidy(struct bk_domain *domain);
 /* Gives reclaim time to catch up, outside any read and never for long. */
 void bk__settle(struct bk_domain *domain);
 /* What must come before the read of a thread that is not BK__READER_READY. 0 or -ENOMEM. */
@@ -436,6 +475,9 @@ struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__
 /* Frees all that the view is made of. */
 void bk__view_destroy(struct bk_domain *domain, struct bk__view *view);
 size_t bk__view_bytes(const struct bk__view *view); /* what it fills itself */
+/* Is this, which need not be of the same space, a part of the view? */
+bool bk__view_has_span(const struct bk__view *view, const struct bk__span *span);
+bool bk__view_has_leaf(const struct bk__view *view, const struct bk__leaf *leaf);
 void bk__span_flat(const struct bk__span *span, struct bk_flat *flat);
 /* Of `count` numbers in order, at least one: the place of the last that is no higher, or 0. */
 static inline size_t bk__search(const uint64_t *numbers, size_t count, uint64_t wanted)
@@ -466,11 +508,5 @@ int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 int bk__plain_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 int bk__plain_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
-
-/* What a reader shall see of a space. */
-static inline const struct bk__view *bk__view_of(const struct bk_space *space)
-{
-	return bk__settled(bk__subscribe(space->published));
-}
 
 #endif

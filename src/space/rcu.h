@@ -5,7 +5,11 @@
  * thread's memory.
  *
  * Threads are registered on their first read and unregistered when they end.
- * A thread that its owner has registered with liburcu already is left to him.
+ * A thread that its owner has registered with liburcu is left to him as long as
+ * it is.
+ *
+ * Each read notes the view that it has chosen. So those who free views need
+ * not wait until a read ends: they see whether anybody can be in a view.
  */
 #ifndef BARKEEP_SPACE_RCU_H
 #define BARKEEP_SPACE_RCU_H
@@ -43,27 +47,63 @@ void __tsan_release(void *address);
 
 /* What a thread must do before its next outermost read, other than just read. */
 enum bk__reader_state {
-	BK__READER_READY = 0, /* nothing */
-	BK__READER_NEW = 1,   /* register */
-	BK__READER_OWES = 2,  /* give reclaim a chance: it committed inside a read */
-	BK__READER_HEAVY = 3, /* nothing, but the system has no membarrier call: use the heavy lock */
+	BK__READER_READY = 0,   /* nothing */
+	BK__READER_NEW = 1,     /* register */
+	BK__READER_OWES = 2,    /* give reclaim a chance: it removed regions inside a read */
+	BK__READER_HEAVY = 3,   /* nothing, but the system has no membarrier call: use the heavy lock */
+	BK__READER_FOREIGN = 4, /* look whether it is still registered: its owner did that, and may undo it */
 };
 
-extern __thread enum bk__reader_state bk__reader_state;
+struct bk__space_record;
 
-/* The thread's counter in liburcu if it is READY, else a number that says that it is inside, so that one
- * test tells whether there is anything to do before a read. */
-extern __thread unsigned long *bk__reader_ctr;
+/* What a thread reads. */
+struct bk__space_reader {
+	/* The thread's counter in liburcu if it is READY, else a number that says that it is inside, so that
+	 * one test tells whether there is anything to do before a read. */
+	unsigned long *ctr;
+	/* Atomic: the view of the outermost read; NULL: is being chosen. It means nothing while the thread is
+	 * not inside. Who frees views looks at it. */
+	const void *view;
+	struct bk__space_record *record; /* of the registered thread */
+	enum bk__reader_state state;
+};
+
+extern __thread struct bk__space_reader bk__space_reader;
+
+enum { BK__SPACE_NESTED_MOST = 64 };
+
+/* A registered thread, as those who free views see it. */
+struct bk__space_record {
+	struct bk__space_record *next, **link;
+	const struct bk__space_reader *reader;
+	const unsigned long *ctr; /* in liburcu */
+	bool ours;                /* registered with liburcu here */
+	unsigned depth;           /* atomic: reads that it makes in handlers now, one in the other */
+	const void *nested[BK__SPACE_NESTED_MOST]; /* atomic: their views, like `view` */
+	const void *unseen;                        /* of those that are deeper */
+};
 
 void bk__reader_set(enum bk__reader_state state);
 
 /* Makes what registration needs; a domain cannot be created without it. 0 or a negative errno. */
 int bk__reader_init(void);
 
-/* Registers the calling thread, unless it is; the state is READY or HEAVY then.
- * -ENOMEM if its end could not be noticed: a thread that ends registered would
- * haunt every grace period. */
+/* Registers the calling thread, unless it is; the state is READY, HEAVY or FOREIGN then.
+ * -ENOMEM if there is no memory for that, or its end could not be noticed: a thread that ends registered
+ * would haunt every grace period. */
 int bk__reader_register(void);
+
+/* Is every thread's order of loads and stores forced by those who wait, or do readers fence for themselves?
+ */
+extern bool bk__space_fences;
+
+/*
+ * Calls `visit` for the view of each read that goes on anywhere; what is
+ * published before the call is what reads see that begin after it. -EAGAIN if
+ * a thread is choosing its view just now, or reads too deep; an error of
+ * `visit`. On an error, too, some may have been visited.
+ */
+int bk__space_readers(int (*visit)(void *opaque, const void *view), void *opaque);
 
 /* Wakes the one that waits for readers. */
 void bk__reader_wake(void) __attribute__((cold));
@@ -74,10 +114,10 @@ static inline bool bk__read_ongoing(void)
 	return urcu_memb_read_ongoing();
 }
 
-/* Is there nothing to do before the read but bk__read_lock? */
-static inline bool bk__ready(void)
+/* Is there nothing to do before the read but bk__read_lock? `ctr` is the thread's. */
+static inline bool bk__ready(const unsigned long *ctr)
 {
-	return bk__likely(!(*bk__reader_ctr & URCU_GP_CTR_NEST_MASK));
+	return bk__likely(!(*ctr & URCU_GP_CTR_NEST_MASK));
 }
 
 #ifdef BK__TSAN
@@ -93,6 +133,12 @@ static inline void bk__wake_waiter(void)
 		bk__reader_wake();
 }
 
+/* Notes which view a read has chosen. */
+static inline void bk__space_note(const void **place, const void *view)
+{
+	__atomic_store_n(place, view, __ATOMIC_RELAXED);
+}
+
 /*
  * The outermost read of a thread that is bk__ready(); within a read, nothing
  * is needed. Of liburcu's read_lock and read_unlock these are the parts for
@@ -100,9 +146,10 @@ static inline void bk__wake_waiter(void)
  * here may stay behind what it reads, since who waits for readers forces a
  * barrier upon all threads.
  */
-static inline void bk__read_lock(void)
+static inline void bk__read_lock(unsigned long *ctr)
 {
-	_CMM_STORE_SHARED(*bk__reader_ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
+	bk__space_note(&bk__space_reader.view, NULL);
+	_CMM_STORE_SHARED(*ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
 	cmm_barrier();
 }
 
@@ -118,17 +165,48 @@ static inline void bk__read_unlock(void)
 /* The same for a registered thread on any system. */
 static inline void bk__heavy_read_lock(void)
 {
+	bk__space_note(&bk__space_reader.view, NULL);
 	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
-	urcu_memb_smp_mb_slave();
+	if (bk__space_fences)
+		cmm_smp_mb();
+	cmm_barrier();
 }
 
 static inline void bk__heavy_read_unlock(void)
 {
 	bk__tsan_release();
-	urcu_memb_smp_mb_slave();
+	if (bk__space_fences)
+		cmm_smp_mb();
+	cmm_barrier();
 	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, 0);
-	urcu_memb_smp_mb_slave();
+	if (bk__space_fences)
+		cmm_smp_mb();
+	cmm_barrier();
 	bk__wake_waiter();
+}
+
+/* A read in a handler. Returns where its view is to be noted. */
+static inline const void **bk__nested_read_lock(void)
+{
+	struct bk__space_record *record = bk__space_reader.record;
+	unsigned depth = record->depth;
+	/* What is too deep is counted only, see bk__space_readers. */
+	const void **place = depth < BK__SPACE_NESTED_MOST ? &record->nested[depth] : &record->unseen;
+
+	bk__space_note(place, NULL);
+	__atomic_store_n(&record->depth, depth + 1, __ATOMIC_RELEASE);
+	if (bk__space_fences)
+		cmm_smp_mb();
+	cmm_barrier();
+	return place;
+}
+
+static inline void bk__nested_read_unlock(void)
+{
+	struct bk__space_record *record = bk__space_reader.record;
+
+	bk__tsan_release();
+	__atomic_store_n(&record->depth, record->depth - 1, __ATOMIC_RELEASE);
 }
 
 /* Waits until every read that is going on now has ended. Never inside a read. */

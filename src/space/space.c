@@ -43,7 +43,9 @@ static void bury_space(struct bk_domain *domain, struct bk__grave *grave)
 {
 	struct bk_space *space = bk__container(grave, struct bk_space, grave);
 
+	bk__lock(domain);
 	bk__view_destroy(domain, space->view);
+	bk__unlock(domain);
 	free(space->dirty.at);
 	free(space->patches.at);
 	free(space->stale.at);
@@ -82,7 +84,7 @@ static void destroy(struct bk_domain *domain, struct bk_space *space)
 		space->next->link = space->link;
 	domain->space_count--;
 	space->grave.bury = bury_space;
-	bk__dig(domain, &space->grave, bk__view_bytes(space->view), true);
+	bk__dig(domain, &space->grave);
 }
 
 int bk_space_destroy_all(struct bk_space *const *spaces, size_t count)

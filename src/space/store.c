@@ -8,22 +8,27 @@
 #include <sys/mman.h>
 
 enum {
-	VIEW_LOWEST = 8,       /* the smallest views are of 2^8 bytes */
-	VIEW_LIMIT = 64 << 20, /* bytes of views that are kept; what comes beyond is freed */
-	VIEW_HUGE = 512 << 10, /* views of so many bytes get a huge page */
-	HUGE_PAGE_LOG2 = 21,   /* as they are on most systems, where there are any */
+	VIEW_LOWEST = 8,        /* the smallest views are of 2^8 bytes */
+	VIEW_LIMIT = 64 << 20,  /* bytes of views that are kept; what comes beyond is freed */
+	VIEW_IDLE = 1 << 20,    /* the same, when memory is given back */
+	IDLE_LEAST = 256 << 10, /* so few bytes of chunks are not worth to be looked through */
+	VIEW_HUGE = 512 << 10,  /* views of so many bytes get a huge page */
+	HUGE_PAGE_LOG2 = 21,    /* as they are on most systems, where there are any */
 	HUGE_PAGE = 1 << HUGE_PAGE_LOG2,
 	CHUNK_LEAST =
 		16
 		<< 10, /* the first chunk of a domain; the next are four times as large, up to a huge page */
 	GROUP_LEAST = 512, /* bytes of a pool's first objects; the next are twice as many, up to that */
 	GROUP_MOST = 64 << 10,
-	PAGES_MOST = 64, /* pages of spans at once */
+	PAGES_MOST = 64,                                                       /* pages of spans at once */
+	PAGE_BYTES = BK__PAGE_SIZE + BK__PAGE_SPANS * sizeof(struct bk__rest), /* of one, with the rests */
 };
 
-/* Memory that stays with the domain to its end, for objects of all sizes. */
+/* Memory for objects of all sizes. */
 struct bk__chunk {
 	struct bk__chunk *next;
+	size_t size;
+	size_t given, idle; /* bytes: in objects, and in free ones while memory is given back */
 	char bytes[] __attribute__((aligned(64)));
 };
 
@@ -52,19 +57,54 @@ int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
 	return 0;
 }
 
+/* Memory of the system's own, which it gets back at once. */
+static void *map(size_t bytes)
+{
+	char *memory =
+		mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before;
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)memory % HUGE_PAGE;
+	if (before)
+		munmap(memory, before);
+	if (HUGE_PAGE - before)
+		munmap(memory + before + bytes, HUGE_PAGE - before);
+	return memory + before;
+}
+
 /* Lookups among many spans miss the TLB at almost every load. */
 static void *allocate(size_t bytes)
 {
-	bool huge = bytes >= HUGE_PAGE;
 	void *memory;
 
-	if (posix_memalign(&memory, huge ? HUGE_PAGE : 64, bytes))
-		return NULL;
+	if (bytes < HUGE_PAGE)
+		return posix_memalign(&memory, 64, bytes) ? NULL : memory;
+	memory = map(bytes);
 #ifdef MADV_HUGEPAGE
-	if (huge)
+	if (memory)
 		madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
 #endif
 	return memory;
+}
+
+static void *allocate_counted(struct bk_domain *domain, size_t bytes)
+{
+	void *memory = allocate(bytes);
+
+	if (memory)
+		domain->store_bytes += bytes;
+	return memory;
+}
+
+static void release(struct bk_domain *domain, void *memory, size_t bytes)
+{
+	domain->store_bytes -= bytes;
+	if (bytes < HUGE_PAGE)
+		free(memory);
+	else
+		munmap(memory, bytes);
 }
 
 /* ---- Chunks ---- */
@@ -87,10 +127,13 @@ static void *carve(struct bk_domain *domain, size_t alignment, size_t bytes)
 		struct bk__chunk *chunk;
 
 		wanted = wanted < HUGE_PAGE ? wanted : HUGE_PAGE;
-		wanted = wanted > least ? wanted : least;
-		chunk = allocate(wanted);
+		if (wanted < least) /* in whole huge pages, if it is so much */
+			wanted = least < HUGE_PAGE ? least : (least + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+		chunk = allocate_counted(domain, wanted);
 		if (!chunk)
 			return NULL;
+		chunk->size = wanted;
+		chunk->given = 0;
 		chunk->next = domain->chunks;
 		domain->chunks = chunk;
 		domain->chunk_bytes = wanted;
@@ -101,6 +144,7 @@ static void *carve(struct bk_domain *domain, size_t alignment, size_t bytes)
 	memory = domain->chunk_at + skip;
 	domain->chunk_at += skip + bytes;
 	domain->chunk_left -= skip + bytes;
+	domain->chunks->given += bytes;
 	return memory;
 }
 
@@ -113,10 +157,10 @@ static int add_pages(struct bk_domain *domain)
 	char *pages;
 
 	count = count < PAGES_MOST ? count : PAGES_MOST;
-	pages = carve(domain, BK__PAGE_SIZE, count * BK__PAGE_SIZE);
-	rests = carve(domain, 64, count * BK__PAGE_SPANS * sizeof(*rests));
-	if (!pages || !rests) /* what there is stays unused, until the domain goes */
+	pages = carve(domain, BK__PAGE_SIZE, count * PAGE_BYTES);
+	if (!pages)
 		return -ENOMEM;
+	rests = (struct bk__rest *)(pages + count * BK__PAGE_SIZE);
 	domain->page_count = count;
 	for (size_t p = count; p--;) {
 		struct bk__page *page = (struct bk__page *)(pages + p * BK__PAGE_SIZE);
@@ -241,7 +285,7 @@ struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
 		domain->views[class] = view->next;
 		domain->view_bytes -= (size_t)1 << class;
 	} else {
-		view = allocate((size_t)1 << class);
+		view = allocate_counted(domain, (size_t)1 << class);
 		if (!view)
 			return NULL;
 		view->size_class = class;
@@ -254,7 +298,7 @@ void bk__view_free(struct bk_domain *domain, struct bk__view *view)
 	if (!view->size_class) /* part of its space */
 		return;
 	if (domain->view_bytes + ((size_t)1 << view->size_class) > VIEW_LIMIT) {
-		free(view);
+		release(domain, view, (size_t)1 << view->size_class);
 		return;
 	}
 	domain->view_bytes += (size_t)1 << view->size_class;
@@ -262,20 +306,134 @@ void bk__view_free(struct bk_domain *domain, struct bk__view *view)
 	domain->views[view->size_class] = view;
 }
 
-void bk__store_destroy(struct bk_domain *domain)
+/* Frees pooled views, the largest first, until there are no more than so many bytes. */
+static void free_views(struct bk_domain *domain, size_t most)
 {
-	for (unsigned class = 0; class < BK__POOL_CLASSES; class ++) {
-		struct bk__view *view;
+	for (unsigned class = BK__POOL_CLASSES; class --&&domain->view_bytes > most;) {
+		while (domain->views[class] && domain->view_bytes > most) {
+			struct bk__view *view = domain->views[class];
 
-		while ((view = domain->views[class])) {
 			domain->views[class] = view->next;
-			free(view);
+			domain->view_bytes -= (size_t)1 << class;
+			release(domain, view, (size_t)1 << class);
 		}
 	}
+}
+
+/* ---- Giving back ---- */
+
+/* The chunk that an object is in. They are few: each is larger than all before, or a huge page. */
+static struct bk__chunk *chunk_of(const struct bk_domain *domain, const void *object)
+{
+	struct bk__chunk *chunk = domain->chunks;
+
+	while ((uintptr_t)object - (uintptr_t)chunk >= chunk->size)
+		chunk = chunk->next;
+	return chunk;
+}
+
+static bool goes(const struct bk_domain *domain, const void *object)
+{
+	const struct bk__chunk *chunk = chunk_of(domain, object);
+
+	return chunk->idle == chunk->given;
+}
+
+static struct bk__page *page_of(const struct bk__span *span)
+{
+	return (struct bk__page *)((uintptr_t)span & ~(uintptr_t)(BK__PAGE_SIZE - 1));
+}
+
+static void count_spans(struct bk_domain *domain)
+{
+	struct bk__span *span;
+
+	for (span = domain->free_spans; span; span = span->opaque)
+		page_of(span)->idle = 0;
+	for (span = domain->free_spans; span; span = span->opaque) {
+		if (++page_of(span)->idle == BK__PAGE_SPANS)
+			chunk_of(domain, span)->idle += PAGE_BYTES;
+	}
+}
+
+static void take_spans_out(struct bk_domain *domain)
+{
+	struct bk__span *span = domain->free_spans, *next;
+
+	domain->free_spans = NULL;
+	for (; span; span = next) {
+		next = span->opaque;
+		if (!goes(domain, span))
+			bk__span_free(domain, span);
+	}
+}
+
+static void count_pool(struct bk_domain *domain, struct bk__pool *pool, size_t size)
+{
+	for (void *object = pool->free; object; memcpy(&object, object, sizeof(object)))
+		chunk_of(domain, object)->idle += size;
+}
+
+static void take_pool_out(struct bk_domain *domain, struct bk__pool *pool)
+{
+	void *object = pool->free, *next;
+
+	pool->free = NULL;
+	for (; object; object = next) {
+		memcpy(&next, object, sizeof(next));
+		if (!goes(domain, object))
+			pool_free(pool, object);
+	}
+}
+
+static void free_idle_chunks(struct bk_domain *domain)
+{
+	struct bk__chunk **link = &domain->chunks;
+
+	/* What is left of the newest goes with it, and otherwise is used on. */
+	if (domain->chunks->idle == domain->chunks->given)
+		domain->chunk_left = 0;
+	while (*link) {
+		struct bk__chunk *chunk = *link;
+
+		if (chunk->idle == chunk->given) {
+			*link = chunk->next;
+			release(domain, chunk, chunk->size);
+		} else {
+			link = &chunk->next;
+		}
+	}
+}
+
+void bk__store_trim(struct bk_domain *domain)
+{
+	size_t bytes = 0;
+
+	free_views(domain, VIEW_IDLE);
+	for (struct bk__chunk *chunk = domain->chunks; chunk; chunk = chunk->next) {
+		chunk->idle = 0;
+		bytes += chunk->size;
+	}
+	if (bytes < IDLE_LEAST)
+		return;
+	count_spans(domain);
+	count_pool(domain, &domain->leaves, sizeof(struct bk__leaf));
+	for (unsigned i = 0; i < BK__ROW_CLASSES; i++)
+		count_pool(domain, &domain->rows[i], sizeof(struct bk__span *) << i);
+	take_spans_out(domain);
+	take_pool_out(domain, &domain->leaves);
+	for (unsigned i = 0; i < BK__ROW_CLASSES; i++)
+		take_pool_out(domain, &domain->rows[i]);
+	free_idle_chunks(domain);
+}
+
+void bk__store_destroy(struct bk_domain *domain)
+{
+	free_views(domain, 0);
 	while (domain->chunks) {
 		struct bk__chunk *chunk = domain->chunks;
 
 		domain->chunks = chunk->next;
-		free(chunk);
+		release(domain, chunk, chunk->size);
 	}
 }

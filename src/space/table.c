@@ -78,7 +78,7 @@ static struct bk__row row_of(const struct bk__window *window, size_t bucket, uin
 	unsigned shift = entry & BK__SHIFT_MASK;
 
 	return (struct bk__row){ bk__entry_slot(entry, (uint64_t)bucket << window->shift),
-				 window->shift - shift };
+				 window->shift - shift, bucket_first(window, bucket) };
 }
 
 static uint64_t entry_of(const struct bk__window *window, size_t bucket, struct bk__row row)
@@ -127,7 +127,7 @@ static int slots_row(struct bk_domain *domain, struct bk__cursor cursor, uint64_
 		}
 		slots[slot] = span && bk__span_first(span) <= from ? span : &bk__nobody.head;
 	}
-	*row = (struct bk__row){ slots, log2 };
+	*row = (struct bk__row){ slots, log2, first };
 	return 0;
 }
 
@@ -163,6 +163,23 @@ static int fill_bucket(struct bk_space *space, const struct bk__window *window, 
 	domain->born_rows.at[domain->born_rows.count++] = row;
 	entries[bucket] = entry_of(window, bucket, row);
 	return 0;
+}
+
+bool bk__table_has_row(const struct bk__view *view, const struct bk__row *row)
+{
+	const uint64_t *entries = bk__entries(view);
+
+	if (row->slots == (struct bk__span **)&bk__nobody.head.opaque)
+		return false; /* a part of every view, and never freed */
+	for (unsigned w = 0; w < 2; w++) {
+		const struct bk__window *window = &view->windows[w];
+		uint64_t bucket = (row->first - window->base) >> window->shift;
+
+		if (bucket < window->count && row_of(window, bucket, entries[bucket]).slots == row->slots)
+			return true;
+		entries += window->count;
+	}
+	return false;
 }
 
 void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),

@@ -48,6 +48,8 @@ size_t bk__table_room(size_t count, const struct bk__view *old);
 /* Makes the table of space->view, whose leaves are there, out of that of the old view and the patches where
  * its windows are still good. 0 or -ENOMEM. */
 int bk__table_patch(struct bk_space *space);
+/* Is the row one of the view's? */
+bool bk__table_has_row(const struct bk__view *view, const struct bk__row *row);
 /* Calls `visit` for each row of the view's table. */
 void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
 		    struct bk_domain *domain);
@@ -78,7 +80,7 @@ static inline const struct bk__span *bk__second_guess(const struct bk__view *vie
 /* The row of a bucket that has a list. */
 static inline struct bk__row bk__list_row(struct bk__list *list)
 {
-	return (struct bk__row){ (struct bk__span **)&list->head.opaque, 0 };
+	return (struct bk__row){ (struct bk__span **)&list->head.opaque, 0, 0 };
 }
 
 /* The span of a list that begins last at or below the address, or the head, which takes no access. */

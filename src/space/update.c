@@ -337,57 +337,44 @@ static int resolve_affected(struct bk_update *update)
 
 /* ---- Publishing ---- */
 
-/* What a commit made unreachable. */
-struct dead {
-	struct bk__grave grave;
-	struct bk__view *views;
+static void bury(struct bk_domain *domain, struct bk__grave *grave)
+{
+	free(grave);
+}
+
+/* What the commit leaves behind: what it took out of views, the turn that it needs, the regions removed. */
+struct left {
+	struct bk__space_retired *retired;
 	struct bk__turn *turn;
-	size_t span_count, leaf_count, row_count;
-	struct bk__span **spans;
-	struct bk__leaf **leaves;
-	struct bk__row rows[];
+	struct bk__grave *removed; /* NULL if there are none */
 };
 
-/* Those of this commit. The regions and views are added when it is published. */
-static struct dead *list_dead(const struct bk_domain *domain)
+static void free_left(struct left *left)
+{
+	free(left->retired);
+	free(left->turn);
+	free(left->removed);
+}
+
+/* The parts of views. The views themselves are added when they are published. */
+static struct bk__space_retired *list_retired(const struct bk_domain *domain)
 {
 	const size_t spans = domain->died.count, leaves = domain->died_leaves.count;
 	const size_t rows = domain->died_rows.count;
-	struct dead *dead = malloc(sizeof(*dead) + rows * sizeof(dead->rows[0]) +
-				   spans * sizeof(dead->spans[0]) + leaves * sizeof(dead->leaves[0]));
+	struct bk__space_retired *retired = bk__space_retired_create(spans, leaves, rows);
 
-	if (!dead)
+	if (!retired)
 		return NULL;
-	*dead = (struct dead){ .span_count = spans, .leaf_count = leaves, .row_count = rows };
-	dead->spans = (struct bk__span **)(dead->rows + rows);
-	dead->leaves = (struct bk__leaf **)(dead->spans + spans);
+	retired->span_count = spans;
+	retired->leaf_count = leaves;
+	retired->row_count = rows;
 	if (rows)
-		memcpy(dead->rows, domain->died_rows.at, rows * sizeof(dead->rows[0]));
+		memcpy(retired->rows, domain->died_rows.at, rows * sizeof(retired->rows[0]));
 	if (spans)
-		memcpy(dead->spans, domain->died.at, spans * sizeof(dead->spans[0]));
+		memcpy(retired->spans, domain->died.at, spans * sizeof(retired->spans[0]));
 	if (leaves)
-		memcpy(dead->leaves, domain->died_leaves.at, leaves * sizeof(dead->leaves[0]));
-	return dead;
-}
-
-static void bury(struct bk_domain *domain, struct bk__grave *grave)
-{
-	struct dead *dead = bk__container(grave, struct dead, grave);
-
-	for (size_t i = 0; i < dead->row_count; i++)
-		bk__row_free(domain, dead->rows[i]);
-	for (size_t i = 0; i < dead->leaf_count; i++)
-		bk__leaf_free(domain, dead->leaves[i]);
-	for (size_t i = 0; i < dead->span_count; i++)
-		bk__span_free(domain, dead->spans[i]);
-	while (dead->views) {
-		struct bk__view *view = dead->views;
-
-		dead->views = view->next;
-		bk__view_free(domain, view);
-	}
-	free(dead->turn);
-	free(dead);
+		memcpy(retired->leaves, domain->died_leaves.at, leaves * sizeof(retired->leaves[0]));
+	return retired;
 }
 
 /* The turn that a commit of several new views takes; *needed: is it one? NULL if not, or if out of memory. */
@@ -404,6 +391,7 @@ static struct bk__turn *prepare_turn(const struct bk_domain *domain, bool *neede
 	turn = calloc(1, sizeof(*turn) + count * sizeof(turn->stand_ins[0]));
 	if (!turn)
 		return NULL;
+	turn->count = count;
 	count = 0;
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		struct bk__stand_in *stand_in = &turn->stand_ins[count];
@@ -435,43 +423,59 @@ static void publish_views(struct bk_domain *domain, struct bk__turn *turn)
 	}
 }
 
-/* Everything the commit needs is there: from here on it cannot fail. What dies
- * is still whole, for the listeners. Returns the size of it. */
-static size_t publish(struct bk_update *update, struct dead *dead)
+static bool removes(const struct bk_update *update)
+{
+	for (size_t i = 0; i < update->changes.count; i++) {
+		if (update->changes.at[i].kind == REMOVE)
+			return true;
+	}
+	return false;
+}
+
+/* 0 or -ENOMEM; what there is then is in `left` all the same. */
+static int prepare_left(const struct bk_update *update, struct left *left)
+{
+	bool turns, removal = removes(update);
+
+	left->retired = list_retired(update->domain);
+	left->turn = prepare_turn(update->domain, &turns);
+	left->removed = removal ? malloc(sizeof(*left->removed)) : NULL;
+	return left->retired && (left->turn || !turns) && (left->removed || !removal) ? 0 : -ENOMEM;
+}
+
+/* Everything the commit needs is there: from here on it cannot fail. What is retired
+ * is still whole, for the listeners. */
+static void publish(struct bk_update *update, const struct left *left)
 {
 	struct bk_domain *domain = update->domain;
-	size_t bytes = sizeof(*dead) + dead->row_count * sizeof(dead->rows[0]) +
-		       dead->span_count * sizeof(struct bk__span) +
-		       dead->leaf_count * sizeof(struct bk__leaf);
 
-	publish_views(domain, dead->turn);
+	publish_views(domain, left->turn);
+	left->retired->turns = left->turn;
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		if (space->old_view && space->old_view != &space->empty) {
-			space->old_view->next = dead->views;
-			dead->views = space->old_view;
-			bytes += bk__view_bytes(space->old_view);
+			space->old_view->next = left->retired->views;
+			left->retired->views = space->old_view;
 		}
 	}
+	if (!left->removed)
+		return;
+	*left->removed = (struct bk__grave){ .bury = bury };
 	for (size_t i = update->changes.count; i--;) {
 		struct change *change = &update->changes.at[i];
 
 		if (change->kind == REMOVE) {
-			change->region->next_dead = dead->grave.regions;
-			dead->grave.regions = change->region;
+			change->region->next_dead = left->removed->regions;
+			left->removed->regions = change->region;
 		}
 	}
-	dead->grave.bury = bury;
-	return bytes;
 }
 
-/* *dead: what died, and *dead_bytes its size. */
-static int commit(struct bk_update *update, size_t *applied, struct dead **dead, size_t *dead_bytes)
+static int commit(struct bk_update *update, size_t *applied, struct left *left)
 {
 	struct bk_domain *domain = update->domain;
-	struct bk__turn *turn;
-	bool turns;
 	int error = 0;
 
+	domain->commits++;
 	for (*applied = 0; *applied < update->changes.count; ++*applied) {
 		error = apply(&update->changes.at[*applied]);
 		if (error)
@@ -480,17 +484,13 @@ static int commit(struct bk_update *update, size_t *applied, struct dead **dead,
 	error = check_result(update);
 	if (!error)
 		error = resolve_affected(update);
-	if (error)
+	if (!error)
+		error = prepare_left(update, left);
+	if (error) {
+		free_left(left);
 		return error;
-	*dead = list_dead(domain);
-	turn = prepare_turn(domain, &turns);
-	if (!*dead || (turns && !turn)) {
-		free(*dead);
-		free(turn);
-		return -ENOMEM;
 	}
-	(*dead)->turn = turn;
-	*dead_bytes = publish(update, *dead);
+	publish(update, left);
 	bk__listeners_tell(domain);
 	return 0;
 }
@@ -518,16 +518,17 @@ static void undo(struct bk_update *update, size_t applied)
 int bk_update_commit(struct bk_update *update)
 {
 	struct bk_domain *domain = update->domain;
-	struct dead *dead = NULL;
-	size_t applied = 0, dead_bytes = 0;
+	struct left left = { 0 };
+	size_t applied = 0;
+	bool owes;
 	int error = bk__lock(domain);
 
 	if (error) {
 		free_update(update, false);
 		return error;
 	}
-	bk__bury(domain, false);
-	error = commit(update, &applied, &dead, &dead_bytes);
+	bk__space_recycle(domain, false);
+	error = commit(update, &applied, &left);
 	if (error)
 		undo(update, applied);
 	for (size_t i = 0; i < update->changes.count; i++)
@@ -542,13 +543,18 @@ int bk_update_commit(struct bk_update *update)
 	domain->born.count = domain->died.count = 0;
 	domain->born_leaves.count = domain->died_leaves.count = 0;
 	domain->born_rows.count = domain->died_rows.count = 0;
-	if (!error) /* regions that were removed may be gone from here on */
-		bk__dig(domain, &dead->grave, dead_bytes, dead->grave.regions);
+	owes = !error && left.removed;
+	if (!error) {
+		bk__space_retire(domain, left.retired);
+		bk__reclaim_tidy(domain);
+	}
+	if (owes) /* regions that were removed may be gone from here on */
+		bk__dig(domain, left.removed);
 	bk__unlock(domain);
 	free_update(update, !error);
-	if (bk__read_ongoing())
+	if (owes && bk__read_ongoing())
 		bk__reader_set(BK__READER_OWES);
-	else
+	else if (owes)
 		bk__settle(domain);
 	return error;
 }

@@ -58,6 +58,23 @@ size_t bk__view_bytes(const struct bk__view *view)
 	       view->leaf_count * (sizeof(view->firsts[0]) + sizeof(view->leaves[0]));
 }
 
+bool bk__view_has_leaf(const struct bk__view *view, const struct bk__leaf *leaf)
+{
+	return view->leaf_count &&
+	       view->leaves[bk__search(view->firsts, view->leaf_count, leaf->firsts[0])] == leaf;
+}
+
+bool bk__view_has_span(const struct bk__view *view, const struct bk__span *span)
+{
+	uint64_t first = bk__span_first(span);
+	const struct bk__leaf *leaf;
+
+	if (!view->leaf_count)
+		return false;
+	leaf = view->leaves[bk__search(view->firsts, view->leaf_count, first)];
+	return leaf->spans[bk__search(leaf->firsts, leaf->count, first)] == span;
+}
+
 void bk__view_destroy(struct bk_domain *domain, struct bk__view *view)
 {
 	bk__table_rows(view, bk__row_free, domain);
@@ -539,6 +556,7 @@ int bk__view_update(struct bk_space *space)
 		return -ENOMEM;
 	new->space = space;
 	new->turn = NULL;
+	new->birth = space->domain->commits;
 	new->count = count;
 	new->leaf_count = 0;
 	new->firsts = bk__entries(new) + entries;

@@ -723,6 +723,7 @@ static void descriptions_that_make_no_sense_are_refused(void **state)
 	assert_refused(world, ONE(9, 16), "kind");
 	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_IO, true, 16, space, 0 } }), "prefetchable");
 	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_MEM32, false, 16, NULL, 0 } }), "space");
+	assert_refused(world, ONE(BK_PCI_BAR_MEM64, (bk_space_last(space) + 1) * 2), "shorter than the BAR");
 	assert_refused(world, WITH(.bars = { { BK_PCI_BAR_MEM32, false, 16, foreign, 0 } }), "domain");
 	assert_refused(world, WITH(.bars = { [5] = { BK_PCI_BAR_MEM64, false, 16, space, 0 } }), "BAR 5");
 	assert_refused(world,

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* liburcu's own functions, where the rest of this room uses the inline forms: is the library the one that
+ * those were compiled for? */
+#include <stdbool.h>
+
+#undef _LGPL_SOURCE /* calls, not inline forms */
+#include <urcu/urcu-memb.h>
+
+#include "urcu.h"
+
+void bk__space_urcu_register(void)
+{
+	urcu_memb_register_thread();
+}
+
+void bk__space_urcu_unregister(void)
+{
+	urcu_memb_unregister_thread();
+}
+
+void bk__space_urcu_lock(void)
+{
+	urcu_memb_read_lock();
+}
+
+void bk__space_urcu_unlock(void)
+{
+	urcu_memb_read_unlock();
+}
+
+bool bk__space_urcu_ongoing(void)
+{
+	return urcu_memb_read_ongoing();
+}

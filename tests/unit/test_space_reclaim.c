@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What was removed lives as long as a reader may be in it, and no longer; memory is bounded while one stays.
+ */
+#include "space_kit.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include "space/internal.h"
+
+static struct bk_domain *domain;
+static struct bk_space *space;
+
+static int setup(void **state)
+{
+	domain = bk_domain_create();
+	space = bk_space_create(domain, "space", UINT64_MAX);
+	return !space;
+}
+
+static int teardown(void **state)
+{
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+	return 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int stop; /* atomic */
+
+static pthread_barrier_t inside;
+static int linger(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	pthread_barrier_wait(&inside);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		sched_yield();
+	*value = 5;
+	return 0;
+}
+
+static void *read_lingering(void *opaque)
+{
+	uint64_t value = 0;
+
+	bk_space_read(space, 0, 4, &value);
+	return value == 5 ? NULL : opaque;
+}
+
+static void the_removed_lives_while_a_handler_of_it_runs(void **state)
+{
+	static const struct bk_region_ops ops = { .read = linger, .released = device_released };
+	static struct device d = { .id = 1 };
+	struct bk_region_desc desc = device_at(&d, 0, 0xff, 0, 0);
+	struct timespec pause = { .tv_nsec = 20000000 };
+	struct bk_region *r;
+	pthread_t thread;
+	void *result;
+
+	desc.ops = &ops;
+	stop = 0;
+	pthread_barrier_init(&inside, NULL, 2);
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	assert_int_equal(pthread_create(&thread, NULL, read_lingering, &d), 0);
+	pthread_barrier_wait(&inside);
+	drop(r, domain); /* does not wait */
+	nanosleep(&pause, NULL);
+	assert_int_equal(__atomic_load_n(&d.released, __ATOMIC_SEQ_CST), 0);
+	assert_int_equal(at(space, 0), 0xff);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	assert_int_equal(__atomic_load_n(&d.released, __ATOMIC_SEQ_CST), 1);
+	pthread_join(thread, &result);
+	assert_null(result);
+	pthread_barrier_destroy(&inside);
+}
+
+static pthread_t begin_lingering(void *(*read)(void *), struct device *d)
+{
+	pthread_t thread;
+
+	__atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+	pthread_barrier_init(&inside, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, read, d), 0);
+	pthread_barrier_wait(&inside);
+	return thread;
+}
+
+static void end_lingering(pthread_t thread)
+{
+	void *result;
+
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, &result);
+	assert_null(result);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	pthread_barrier_destroy(&inside);
+}
+
+static const struct bk_region_ops linger_ops = { .read = linger };
+
+static void removals_past_a_lingering_reader_go_on_but_slowly(void **state)
+{
+	static struct device d = { .id = 1 }, e = { .id = 2 };
+	struct bk_region_desc desc = device_at(&d, 0, 0xff, 0, 0);
+	struct bk_region *lingering;
+	uint64_t removals = 0;
+	double start;
+	pthread_t thread;
+
+	desc.ops = &linger_ops;
+	assert_int_equal(try_add(space, &desc, &lingering), 0);
+	thread = begin_lingering(read_lingering, &d);
+	start = now();
+	for (; removals < 1100; removals++)
+		drop(add(space, &e, 0x1000, 0x10ff, 0, 1), domain);
+	/* None waits for the reader, and from a thousand or so on each is held up. */
+	assert_true(now() - start > 0.2);
+	end_lingering(thread);
+	assert_int_equal(e.released, 1100);
+}
+
+/* Moves one of two regions to and fro; the other one's handler does the same from within. */
+static struct bk_region *mover;
+
+static int move_it(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_update *u = bk_update_begin(domain);
+
+	*value = 0;
+	bk_update_move(u, mover, 0x10000 + offset % 2 * 0x100, 0x100ff + offset % 2 * 0x100);
+	return bk_update_commit(u);
+}
+
+/* What waits for readers, and memory that is kept for the next commits. */
+static size_t bytes_held(void)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&domain->commit_lock);
+	bytes = domain->store_bytes + domain->retired_bytes;
+	pthread_mutex_unlock(&domain->commit_lock);
+	return bytes;
+}
+
+enum { MANY = 400, MIDDLE = 200, STORM = 20000, BOUND = 48 << 20 };
+
+static void F44_memory_is_bounded_while_one_reader_stays_and_others_move(void **state)
+{
+	static const struct bk_region_ops ops = { .read = move_it };
+	static struct device d[MANY];
+	struct bk_region_desc desc = device_at(&d[0], 0, 0xff, 0, 0);
+	struct bk_region *lingering, *handler;
+	size_t before, most = 0;
+	pthread_t thread;
+
+	desc.ops = &linger_ops;
+	assert_int_equal(try_add(space, &desc, &lingering), 0);
+	desc = device_at(&d[0], 0x200, 0x2ff, 0, 1);
+	desc.ops = &ops;
+	assert_int_equal(try_add(space, &desc, &handler), 0);
+	mover = add(space, &d[1], 0x10000, 0x100ff, 0, 2);
+	for (unsigned i = 2; i < MANY; i++)
+		add(space, &d[i], 0x20000 + i * 0x100, 0x200ff + i * 0x100, 0, 1 + i);
+	thread = begin_lingering(read_lingering, &d[0]);
+	before = bytes_held();
+	for (unsigned i = 0; i < STORM; i++) {
+		size_t bytes;
+
+		if (i / 64 % 2) /* by a handler */
+			assert_int_equal(at(space, 0x200 + i % 2), 0);
+		else
+			move(mover, domain, 0x10000 + i % 2 * 0x100, 0x100ff + i % 2 * 0x100);
+		bytes = bytes_held();
+		most = bytes > most ? bytes : most;
+	}
+	end_lingering(thread);
+	assert_true(most < BOUND);
+	/* And after the storm it is given back. */
+	assert_true(bytes_held() <= before + (4 << 20));
+}
+
+/* All regions in one access, of which the first lingers. */
+static uint8_t seen_by_one[MANY * 0x100];
+
+static void *read_all_lingering(void *opaque)
+{
+	return bk_space_read_bytes(space, 0, seen_by_one, sizeof(seen_by_one)) ? opaque : NULL;
+}
+
+/* The same in a handler. */
+static void *read_through_window(void *opaque)
+{
+	uint64_t value = 0;
+
+	return bk_space_read(space, 0x1a000, 1, &value) || value != 7 ? opaque : NULL;
+}
+
+static int read_within(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = 7;
+	return bk_space_read_bytes(space, 0, seen_by_one, sizeof(seen_by_one));
+}
+
+static int linger_once(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	*value = 0;
+	return offset ? 0 : linger(opaque, offset, width, value);
+}
+
+static const struct bk_region_ops linger_once_ops = { .read = linger_once };
+
+/* Every other region goes to where its neighbour was, again and again; who is inside sees what was. */
+static void others_move_while(void *(*read)(void *), const struct bk_region_ops *first_ops,
+			      struct bk_region **first)
+{
+	static const struct bk_region_ops within_ops = { .read = read_within };
+	static struct device d[MANY];
+	struct bk_region *regions[MANY];
+	struct bk_region_desc desc = device_at(&d[0], MIDDLE * 0x100, MIDDLE * 0x100 + 0xff, 0, 0);
+	pthread_t thread;
+
+	memset(seen_by_one, 0, sizeof(seen_by_one));
+	desc.ops = first_ops;
+	assert_int_equal(try_add(space, &desc, first), 0);
+	desc = device_at(&d[MIDDLE], 0x1a000, 0x1a0ff, 0, MANY + 1);
+	desc.ops = &within_ops;
+	assert_int_equal(try_add(space, &desc, &regions[MIDDLE]), 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i == MIDDLE)
+			continue;
+		d[i].id = (uint8_t)i;
+		regions[i] = add(space, &d[i], i * 0x100, i * 0x100 + 0xff, 0, 1 + i);
+	}
+	thread = begin_lingering(read, &d[0]);
+	move(*first, domain, 0x1b000, 0x1b0ff);
+	for (unsigned i = 0; i < 4000; i++) {
+		unsigned a = i * 7 % MANY, b = i * 11 % MANY;
+		struct bk_region *held = regions[a];
+		struct bk_update *u;
+
+		if (a == MIDDLE || b == MIDDLE)
+			continue;
+		u = bk_update_begin(domain);
+
+		bk_update_move(u, regions[a], b * 0x100, b * 0x100 + 0xff);
+		bk_update_move(u, regions[b], a * 0x100, a * 0x100 + 0xff);
+		assert_int_equal(bk_update_commit(u), 0);
+		regions[a] = regions[b];
+		regions[b] = held;
+	}
+	end_lingering(thread);
+}
+
+static void stays_in_its_view(void *(*read)(void *))
+{
+	struct bk_region *first;
+
+	others_move_while(read, &linger_once_ops, &first);
+	for (unsigned i = 0; i < MANY; i++) {
+		for (unsigned j = 0; j < 0x100; j++)
+			assert_int_equal(seen_by_one[i * 0x100 + j], i != MIDDLE ? (uint8_t)(i + j)
+								     : j         ? 0
+										 : 5);
+	}
+}
+
+static void F44_a_reader_that_stays_is_in_its_view_to_the_end(void **state)
+{
+	stays_in_its_view(read_all_lingering);
+}
+
+static void F44_so_is_one_in_a_handler(void **state)
+{
+	stays_in_its_view(read_through_window);
+}
+
+static int linger_and_fail(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	linger(opaque, offset, width, value);
+	return -EIO;
+}
+
+static void *fail_lingering(void *opaque)
+{
+	uint64_t value = 0;
+
+	bk_space_read(space, 0, 1, &value); /* the first of a thread is another way */
+	return bk_space_read(space, MIDDLE * 0x100, 4, &value) == -EIO && value == UINT32_MAX ? NULL : opaque;
+}
+
+static const struct bk_region *blamed;
+
+static void blame(void *opaque, const struct bk_region *region, uint64_t address, bool write, unsigned width,
+		  int error)
+{
+	blamed = region;
+}
+
+static void F44_an_error_of_one_that_stays_is_its_own(void **state)
+{
+	static const struct bk_region_ops ops = { .read = linger_and_fail };
+	struct bk_region *first;
+
+	blamed = NULL;
+	bk_space_on_error(space, blame, NULL);
+	others_move_while(fail_lingering, &ops, &first);
+	assert_ptr_equal(blamed, first);
+}
+
+static void a_domain_gives_memory_back(void **state)
+{
+	static struct device d[4000];
+	struct bk_region *regions[4000];
+	size_t before, most;
+
+	add(space, &d[0], 0, 0xff, 0, 4000);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	before = bytes_held();
+	for (unsigned i = 1; i < 4000; i++)
+		regions[i] = add(space, &d[i], i * 0x1000, i * 0x1000 + 0xfff, 0, i);
+	most = bytes_held();
+	for (unsigned i = 1; i < 4000; i++)
+		drop(regions[i], domain);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	assert_true(most > before + (1 << 20));
+	/* The piece of memory that the region that stayed is in is a huge page at most. */
+	assert_true(bytes_held() <= before + (2 << 20) + (1 << 20));
+	assert_int_equal(at(space, 0), 0);
+}
+
+/* No commit comes after it. */
+static void a_destroyed_space_is_freed_without_commits(void **state)
+{
+	size_t before, after;
+
+	assert_int_equal(bk_space_destroy(bk_space_create(domain, "", 0xff)), 0);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	before = mallinfo2().uordblks;
+	for (unsigned i = 0; i < 5000; i++)
+		assert_int_equal(bk_space_destroy(bk_space_create(domain, "a space", 0xff)), 0);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	after = mallinfo2().uordblks;
+	assert_true(after <= before + 5000 * sizeof(struct bk_space) / 10);
+}
+
+/* The owner of a thread registers it with liburcu, and unregisters it. */
+static void *read_unregistered(void *opaque)
+{
+	uint64_t value = 0;
+
+	urcu_memb_register_thread();
+	if (bk_space_read(space, 0x100, 1, &value))
+		return opaque;
+	urcu_memb_read_lock(); /* in a section of its owner's, too */
+	if (bk_space_read(space, 0x101, 1, &value))
+		return opaque;
+	urcu_memb_read_unlock();
+	urcu_memb_unregister_thread();
+	return read_lingering(opaque);
+}
+
+static void who_is_unregistered_by_its_owner_reads_protected(void **state)
+{
+	static const struct bk_region_ops ops = { .read = linger, .released = device_released };
+	static struct device d = { .id = 1 }, e = { .id = 2 };
+	struct bk_region_desc desc = device_at(&d, 0, 0xff, 0, 0);
+	struct timespec pause = { .tv_nsec = 20000000 };
+	struct bk_region *r;
+	pthread_t thread;
+
+	desc.ops = &ops;
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	drop(add(space, &e, 0x200, 0x2ff, 0, 2), domain);
+	add(space, &e, 0x100, 0x1ff, 0, 1);
+	thread = begin_lingering(read_unregistered, &d);
+	drop(r, domain);
+	nanosleep(&pause, NULL);
+	assert_int_equal(__atomic_load_n(&d.released, __ATOMIC_SEQ_CST), 0);
+	end_lingering(thread);
+	assert_int_equal(__atomic_load_n(&d.released, __ATOMIC_SEQ_CST), 1);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_removed_lives_while_a_handler_of_it_runs),
+		TEST(removals_past_a_lingering_reader_go_on_but_slowly),
+		TEST(F44_memory_is_bounded_while_one_reader_stays_and_others_move),
+		TEST(F44_a_reader_that_stays_is_in_its_view_to_the_end),
+		TEST(F44_so_is_one_in_a_handler),
+		TEST(F44_an_error_of_one_that_stays_is_its_own),
+		TEST(a_domain_gives_memory_back),
+		TEST(a_destroyed_space_is_freed_without_commits),
+		TEST(who_is_unregistered_by_its_owner_reads_protected),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
