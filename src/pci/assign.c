@@ -118,9 +118,10 @@ static int find_free(struct job *job)
 			.ranges = desc->windows[i].kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
 		};
 
-		bk_space_visit(search.window->space, search.window->first, search.window->last, taken,
-			       &search);
-		error = search.error;
+		error = bk_space_visit(search.window->space, search.window->first, search.window->last, taken,
+				       &search);
+		if (!error)
+			error = search.error;
 	}
 	if (!error)
 		error = bk__ranges_remove(&job->memory, 0, job->page - 1);
