@@ -60,8 +60,9 @@ int bk_domain_destroy(struct bk_domain *domain);
 /*
  * Waits until no reader is inside anything that an earlier commit removed, and
  * until the `released` callbacks of all of that have returned. Never from a
- * handler (-EDEADLK, without waiting), never with a lock held that a handler
- * or a `released` callback takes.
+ * handler or a listener (-EDEADLK, without waiting), never with a lock held
+ * that a handler, a listener or a `released` callback takes. Memory that is not
+ * used any more is given back to the system.
  */
 int bk_domain_synchronize(struct bk_domain *domain);
 
@@ -172,7 +173,7 @@ struct bk_region_desc {
 
 	struct bk_memory memory; /* mapped */
 
-	struct bk_space *nested; /* nested: the space that shows here ... */
+	struct bk_space *nested; /* nested: the space that shows here, up to its last address ... */
 	uint64_t nested_first;   /* ... from this address of it at `first` */
 };
 
@@ -201,8 +202,8 @@ struct bk_update *bk_update_begin(struct bk_domain *domain);
 /*
  * Each of these appends one change and returns 0, or a negative errno and
  * appends nothing: -EINVAL for a range with last < first, a range beyond the
- * space's last address, a missing handler or a nested range that runs past
- * 2^64; -EXDEV for a space of another domain; -ENOMEM.
+ * space's last address, a missing handler or, in an add, a nested range that
+ * runs past 2^64; -EXDEV for a space of another domain; -ENOMEM.
  *
  * `*region` is set by add at once and may be named by later changes of the
  * same update; it answers from commit on. If the update is dropped or its
@@ -233,12 +234,12 @@ int bk_update_order(struct bk_update *update, struct bk_region *region, int prio
  * On an error nothing is changed, and the update is freed all the same:
  * -EEXIST: two regions of one space would have equal priority and rank;
  * -ELOOP: a space would contain itself; -EINVAL: a change names a region after
- * its removal; -EDEADLK: made in a listener; -ENOMEM. Only the result of all
+ * its removal, or a nested range would run past 2^64; -EDEADLK: made in a listener; -ENOMEM. Only the result of all
  * changes together has to be legal, so that two regions may swap ranks.
  *
  * Any thread, any handler, with or without a lock that handlers take: it waits
- * for no reader. A thread that commits faster than old views can be freed is
- * held up outside its handlers, for 10 ms at most each time.
+ * for no reader. A thread that removes regions faster than readers leave them
+ * is held up outside its handlers, for 10 ms at most each time.
  */
 int bk_update_commit(struct bk_update *update);
 
@@ -359,7 +360,8 @@ int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, v
 		    struct bk_listener **listener);
 
 /* Stops listening; the view as it is now is told as removals before it
- * returns. Any thread, never from a listener. */
+ * returns. In a listener, its own or another, it is told nothing more instead,
+ * from then on. Any thread. */
 void bk_listener_remove(struct bk_listener *listener);
 
 #ifdef __cplusplus

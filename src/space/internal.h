@@ -215,7 +215,7 @@ struct bk_region {
 
 	struct bk_space *space;
 	uint64_t first, last;
-	uint64_t length; /* less one; atomic, like nested_first: updates look before they commit */
+	uint64_t length; /* less one; atomic: updates look before they commit */
 	int priority;
 	uint64_t rank;
 	bool enabled;
@@ -234,7 +234,7 @@ struct bk_region {
 	struct bk__span answer;
 	struct bk__rest rest;
 
-	struct bk_region *next_shown; /* nested: others that show the same space */
+	struct bk_region *next_shown, **shown_link; /* nested: others that show the same space */
 	struct bk_region *next_dead;
 	uint64_t errors; /* atomic; written by readers */
 	char name[];
@@ -297,6 +297,7 @@ struct bk_space {
 
 	/* One commit's work, see update.c and view.c. */
 	uint64_t epoch; /* domain->epoch if this commit has come by */
+	bool on_way;    /* while loops are looked for */
 	struct bk_space *next_affected;
 	BK__ARRAY(struct bk__range) dirty; /* addresses whose owner may change */
 	BK__ARRAY(struct bk__patch) patches;
@@ -318,6 +319,7 @@ struct bk_listener {
 	const struct bk_listener_ops *ops;
 	void *opaque;
 	bool changed; /* during a commit: has something to be told */
+	bool gone;    /* removed by a listener: is told nothing more, and freed when all have been told */
 };
 
 /* A range that some region of a space would answer if no other were there. */
@@ -354,6 +356,7 @@ struct bk_domain {
 
 	/* Scratch of the commit. */
 	struct bk_space *affected; /* children before parents */
+	bool listeners_gone;       /* some are */
 	BK__ARRAY(struct bk__item) items;
 	BK__ARRAY(struct bk__item *) heap;
 	BK__ARRAY(struct bk__piece) pieces;

@@ -74,7 +74,7 @@ static void tell_changes(const struct bk_listener *listener, bool removals)
 		const struct bk__span *span;
 		bool removed;
 
-		while ((span = next_change(&walk, &removed))) {
+		while (!listener->gone && (span = next_change(&walk, &removed))) {
 			struct bk_flat flat;
 
 			if (removed != removals || !wanted(listener, span))
@@ -104,6 +104,8 @@ static void tell_phase(const struct bk_space *space, enum phase phase)
 	for (struct bk_listener *listener = space->listeners; listener; listener = listener->next) {
 		bool overlap;
 
+		if (listener->gone)
+			continue;
 		if (phase == BEGIN) {
 			look(listener, &overlap);
 			if (listener->changed)
@@ -117,6 +119,28 @@ static void tell_phase(const struct bk_space *space, enum phase phase)
 	}
 }
 
+/* Frees those that listeners have removed, when nobody is told anything any more. */
+static void free_gone(struct bk_domain *domain)
+{
+	if (!domain->listeners_gone)
+		return;
+	domain->listeners_gone = false;
+	for (struct bk_space *space = domain->spaces; space; space = space->next) {
+		struct bk_listener **link = &space->listeners;
+
+		while (*link) {
+			struct bk_listener *listener = *link;
+
+			if (listener->gone) {
+				*link = listener->next;
+				free(listener);
+			} else {
+				link = &listener->next;
+			}
+		}
+	}
+}
+
 void bk__listeners_tell(struct bk_domain *domain)
 {
 	for (enum phase phase = BEGIN; phase <= END; phase++) {
@@ -125,6 +149,7 @@ void bk__listeners_tell(struct bk_domain *domain)
 				tell_phase(space, phase);
 		}
 	}
+	free_gone(domain);
 }
 
 /* The whole view, to one that begins or ends to listen. */
@@ -135,7 +160,7 @@ static void tell_all(const struct bk_listener *listener,
 	const struct bk__span *span;
 
 	begin(listener, false);
-	for (; tell && (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
+	for (; tell && !listener->gone && (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
 		struct bk_flat flat;
 
 		if (!wanted(listener, span))
@@ -143,7 +168,8 @@ static void tell_all(const struct bk_listener *listener,
 		bk__span_flat(span, &flat);
 		tell(listener->opaque, &flat);
 	}
-	end(listener);
+	if (!listener->gone)
+		end(listener);
 }
 
 int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, void *opaque,
@@ -167,6 +193,7 @@ int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, v
 	*link = listener;
 	*result = listener;
 	tell_all(listener, ops->added);
+	free_gone(space->domain);
 	bk__unlock(space->domain);
 	return 0;
 }
@@ -176,12 +203,15 @@ void bk_listener_remove(struct bk_listener *listener)
 	struct bk_domain *domain = listener->space->domain;
 	struct bk_listener **link = &listener->space->listeners;
 
-	if (bk__lock(domain))
+	if (bk__lock(domain)) { /* in a listener, which may be this one */
+		listener->gone = domain->listeners_gone = true;
 		return;
+	}
 	while (*link != listener)
 		link = &(*link)->next;
 	*link = listener->next;
 	tell_all(listener, listener->ops->removed);
+	free_gone(domain);
 	bk__unlock(domain);
 	free(listener);
 }

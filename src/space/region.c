@@ -164,6 +164,9 @@ void bk__region_link(struct bk_region *region)
 	space->region_count++;
 	if (region->nested) {
 		region->next_shown = region->nested->shown;
+		region->shown_link = &region->nested->shown;
+		if (region->next_shown)
+			region->next_shown->shown_link = &region->next_shown;
 		region->nested->shown = region;
 	}
 	region->present = true;
@@ -177,11 +180,9 @@ void bk__region_unlink(struct bk_region *region)
 	bk__tree_remove(&space->by_order, &region->by_order);
 	space->region_count--;
 	if (region->nested) {
-		struct bk_region **link = &region->nested->shown;
-
-		while (*link != region)
-			link = &(*link)->next_shown;
-		*link = region->next_shown;
+		*region->shown_link = region->next_shown;
+		if (region->next_shown)
+			region->next_shown->shown_link = region->shown_link;
 	}
 	region->present = false;
 }

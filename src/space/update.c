@@ -82,48 +82,19 @@ int bk_update_remove(struct bk_update *update, struct bk_region *region)
 	return append(update, (struct change){ .kind = REMOVE, .region = region });
 }
 
-/* The length (less one) and the nested address that a nested region will have
- * by the changes made so far. */
-static void foresee(const struct bk_update *update, const struct bk_region *region, uint64_t *length,
-		    uint64_t *nested_first)
-{
-	*length = __atomic_load_n(&region->length, __ATOMIC_RELAXED);
-	*nested_first = __atomic_load_n(&region->nested_first, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < update->changes.count; i++) {
-		const struct change *change = &update->changes.at[i];
-
-		if (change->region == region && change->kind == MOVE)
-			*length = change->range.last - change->range.first;
-		if (change->region == region && change->kind == SHOW)
-			*nested_first = change->nested_first;
-	}
-}
-
 int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last)
 {
-	uint64_t length, nested_first;
-
 	if (last < first || last > region->space->last)
 		return -EINVAL;
 	if (region->kind == BK_REGION_HANDLED &&
 	    last - first != __atomic_load_n(&region->length, __ATOMIC_RELAXED))
 		return -EINVAL;
-	if (region->kind == BK_REGION_NESTED) {
-		foresee(update, region, &length, &nested_first);
-		if (last - first > UINT64_MAX - nested_first)
-			return -EINVAL;
-	}
 	return append(update, (struct change){ .kind = MOVE, .region = region, .range = { first, last } });
 }
 
 int bk_update_show(struct bk_update *update, struct bk_region *region, uint64_t nested_first)
 {
-	uint64_t length, before;
-
 	if (region->kind != BK_REGION_NESTED)
-		return -EINVAL;
-	foresee(update, region, &length, &before);
-	if (length > UINT64_MAX - nested_first)
 		return -EINVAL;
 	return append(update,
 		      (struct change){ .kind = SHOW, .region = region, .nested_first = nested_first });
@@ -194,13 +165,9 @@ static void exchange(struct change *change, bool undo)
 		__atomic_store_n(&region->length, region->last - region->first, __ATOMIC_RELAXED);
 		bk__tree_insert(&space->by_place, &region->by_place);
 		break;
-	case SHOW: {
-		uint64_t before = region->nested_first;
-
-		__atomic_store_n(&region->nested_first, change->nested_first, __ATOMIC_RELAXED);
-		change->nested_first = before;
+	case SHOW:
+		EXCHANGE(uint64_t, region->nested_first, change->nested_first);
 		break;
-	}
 	case ENABLE:
 		EXCHANGE(bool, region->enabled, change->enabled);
 		break;
@@ -254,22 +221,40 @@ static int apply(struct change *change)
 
 /* ---- Is the result legal, and which spaces does it touch ---- */
 
-/* Is `wanted` the space itself, or one that shows it, at whatever remove? */
-static bool shown_in(struct bk_space *space, const struct bk_space *wanted, uint64_t epoch)
+/* Does the space, or one that shows it at whatever remove, show itself? What has been looked at in this epoch
+ * does not, if it is not on the way from there to here. */
+static bool shows_itself(struct bk_space *space)
 {
-	if (space == wanted)
+	bool loop = false;
+
+	if (space->on_way)
 		return true;
-	if (space->epoch == epoch)
+	if (space->epoch == space->domain->epoch)
 		return false;
-	space->epoch = epoch;
-	for (struct bk_region *region = space->shown; region; region = region->next_shown) {
-		if (shown_in(region->space, wanted, epoch))
-			return true;
-	}
-	return false;
+	space->epoch = space->domain->epoch;
+	space->on_way = true;
+	for (struct bk_region *region = space->shown; region && !loop; region = region->next_shown)
+		loop = shows_itself(region->space);
+	space->on_way = false;
+	return loop;
 }
 
-static int check_result(struct bk_update *update)
+/* Before the update there was no loop: one that is there now goes through a space with a new nested region.
+ */
+static int check_loops(const struct bk_update *update)
+{
+	update->domain->epoch++;
+	for (size_t i = 0; i < update->changes.count; i++) {
+		const struct bk_region *region = update->changes.at[i].region;
+
+		if (update->changes.at[i].kind == ADD && region->present && region->nested &&
+		    shows_itself(region->space))
+			return -ELOOP;
+	}
+	return 0;
+}
+
+static int check_result(const struct bk_update *update)
 {
 	for (size_t i = 0; i < update->changes.count; i++) {
 		const struct change *change = &update->changes.at[i];
@@ -279,11 +264,11 @@ static int check_result(struct bk_update *update)
 			continue;
 		if ((change->kind == ADD || change->kind == ORDER) && bk__region_twin(region))
 			return -EEXIST;
-		if (change->kind == ADD && region->nested &&
-		    shown_in(region->space, region->nested, ++update->domain->epoch))
-			return -ELOOP;
+		if ((change->kind == MOVE || change->kind == SHOW) && region->nested &&
+		    region->length > UINT64_MAX - region->nested_first)
+			return -EINVAL;
 	}
-	return 0;
+	return check_loops(update);
 }
 
 /* Puts the space and all that show it in front of the list: children come before their parents. */

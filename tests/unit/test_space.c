@@ -186,11 +186,7 @@ static void what_is_refused_at_once(void **state)
 	assert_int_equal(bk_update_add(u, small, &desc, &r), -EINVAL);
 	desc.nested_first--;
 	assert_int_equal(bk_update_add(u, small, &desc, &window), 0);
-	assert_int_equal(bk_update_show(u, window, UINT64_MAX), -EINVAL);
 	assert_int_equal(bk_update_show(u, memory, 0), -EINVAL);
-	assert_int_equal(bk_update_move(u, window, 0, 0xf1), -EINVAL);
-	assert_int_equal(bk_update_show(u, window, 0), 0);
-	assert_int_equal(bk_update_move(u, window, 0, 0xf1), 0);
 	desc = device_at(&d, 0, 0xf, 0, 2);
 	assert_int_equal(bk_update_add(u, foreign, &desc, &r), -EXDEV);
 	assert_int_equal(bk_update_add(u, small, &desc, &r), 0);
@@ -207,6 +203,34 @@ static void what_is_refused_at_once(void **state)
 	assert_int_equal(bk_space_destroy(small), 0);
 	assert_int_equal(bk_space_destroy(foreign), 0);
 	assert_int_equal(bk_domain_destroy(elsewhere), 0);
+}
+
+/* Only where the window is in the end counts. */
+static void a_window_past_the_end_of_addresses_fails_the_commit(void **state)
+{
+	static struct device d = { .id = 1 };
+	struct bk_space *inner = bk_space_create(domain, "inner", UINT64_MAX);
+	struct bk_region *window = nest(space, inner, 0x1000, 0x10ff, 0, 0, 0);
+	struct bk_update *u = bk_update_begin(domain);
+
+	add(inner, &d, UINT64_MAX - 0xff, UINT64_MAX, 0, 0);
+	assert_int_equal(bk_update_show(u, window, UINT64_MAX - 0xfe), 0);
+	assert_int_equal(bk_update_commit(u), -EINVAL);
+	assert_flat(space, "");
+	u = bk_update_begin(domain);
+	assert_int_equal(bk_update_show(u, window, UINT64_MAX - 0xff), 0);
+	assert_int_equal(bk_update_move(u, window, 0x1000, 0x1100), 0);
+	assert_int_equal(bk_update_commit(u), -EINVAL);
+	assert_flat(space, "");
+	u = bk_update_begin(domain);
+	assert_int_equal(bk_update_show(u, window, UINT64_MAX), 0);
+	assert_int_equal(bk_update_move(u, window, 0x1000, 0x1fff), 0);
+	assert_int_equal(bk_update_show(u, window, UINT64_MAX - 0xff), 0);
+	assert_int_equal(bk_update_move(u, window, 0x1000, 0x10ff), 0);
+	assert_int_equal(bk_update_commit(u), 0);
+	assert_flat(space, "1000-10ff device+0;");
+	drop(window, domain);
+	assert_int_equal(bk_space_destroy(inner), 0);
 }
 
 static void a_region_named_after_its_removal_fails_the_commit(void **state)
@@ -595,6 +619,7 @@ int main(void)
 		TEST(equal_priority_and_rank_is_refused),
 		TEST(many_of_them_with_twins_anywhere_in_the_order),
 		TEST(what_is_refused_at_once),
+		TEST(a_window_past_the_end_of_addresses_fails_the_commit),
 		TEST(a_region_named_after_its_removal_fails_the_commit),
 		TEST(ranges_at_the_ends_of_the_world),
 		TEST(nested_spaces_show_with_an_offset_and_are_clipped),

@@ -330,11 +330,114 @@ static void what_is_told_adds_up_to_the_view(void **state)
 	assert_int_equal(kept_count, 0);
 }
 
+/* A listener that removes itself, or another, when it is told of an address. */
+struct leaver {
+	const char *name;
+	uint64_t at;
+	struct bk_listener **leaves;
+};
+
+static void leave_at(const struct leaver *leaver, const struct bk_flat *flat)
+{
+	if (flat->first == leaver->at)
+		bk_listener_remove(*leaver->leaves);
+}
+
+static void leaver_begin(void *opaque, bool overlap)
+{
+	on_begin((void *)((const struct leaver *)opaque)->name, overlap);
+}
+
+static void leaver_removed(void *opaque, const struct bk_flat *flat)
+{
+	on_removed((void *)((const struct leaver *)opaque)->name, flat);
+	leave_at(opaque, flat);
+}
+
+static void leaver_added(void *opaque, const struct bk_flat *flat)
+{
+	on_added((void *)((const struct leaver *)opaque)->name, flat);
+	leave_at(opaque, flat);
+}
+
+static void leaver_end(void *opaque)
+{
+	on_end((void *)((const struct leaver *)opaque)->name);
+}
+
+static const struct bk_listener_ops leaver_ops = { leaver_begin, leaver_removed, leaver_added, leaver_end,
+						   false };
+
+static void one_that_removes_itself_is_told_nothing_more(void **state)
+{
+	static struct device d = { .id = 1 };
+	struct bk_listener *a, *b;
+	struct leaver first = { "a", 0x100, &a }, second = { "b", UINT64_MAX, &a };
+	struct bk_update *u;
+
+	add(space, &d, 0, 0xf, 0, 0);
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &first, &a), 0);
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &second, &b), 0);
+	told[0] = 0;
+	u = bk_update_begin(domain);
+	for (unsigned i = 0; i < 2; i++) {
+		struct bk_region_desc desc = device_at(&d, 0x100 + i * 0x100, 0x10f + i * 0x100, 0, 1 + i);
+
+		assert_int_equal(bk_update_add(u, space, &desc, NULL), 0);
+	}
+	assert_int_equal(bk_update_commit(u), 0);
+	assert_told("a[b[a+100..10f+0 b+100..10f+0 b+200..20f+0 b]");
+	add(space, &d, 0x300, 0x30f, 0, 3);
+	assert_told("b[b+300..30f+0 b]");
+	bk_listener_remove(b);
+	assert_told("b[b-0..f+0 b-100..10f+0 b-200..20f+0 b-300..30f+0 b]");
+}
+
+static void one_that_another_removes_is_told_nothing_more(void **state)
+{
+	static struct device d = { .id = 1 };
+	struct bk_listener *a, *b;
+	struct leaver first = { "a", 0x100, &b }, second = { "b", UINT64_MAX, &a };
+
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &first, &a), 0);
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &second, &b), 0);
+	told[0] = 0;
+	add(space, &d, 0x100, 0x10f, 0, 0);
+	assert_told("a[b[a+100..10f+0 a]");
+	first.at = UINT64_MAX;
+	bk_listener_remove(a);
+	assert_told("a[a-100..10f+0 a]");
+}
+
+static void one_may_leave_while_it_comes_or_goes(void **state)
+{
+	static struct device d = { .id = 1 };
+	struct bk_listener *a;
+	struct leaver leaver = { "a", 0x100, &a };
+
+	add(space, &d, 0x100, 0x10f, 0, 0);
+	add(space, &d, 0x200, 0x20f, 0, 1);
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &leaver, &a), 0);
+	assert_told("a[a+100..10f+0 ");
+	leaver.at = 0x200;
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &leaver, &a), 0);
+	assert_told("a[a+100..10f+0 a+200..20f+0 ");
+	leaver.at = UINT64_MAX;
+	assert_int_equal(bk_listener_add(space, &leaver_ops, &leaver, &a), 0);
+	assert_told("a[a+100..10f+0 a+200..20f+0 a]");
+	leaver.at = 0x100;
+	bk_listener_remove(a);
+	assert_told("a[a-100..10f+0 ");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(one_that_removes_itself_is_told_nothing_more),
+		TEST(one_that_another_removes_is_told_nothing_more),
+		TEST(one_may_leave_while_it_comes_or_goes),
 		TEST(moves_are_told_as_removal_and_addition),
 		TEST(two_that_swap_are_told_in_one_go),
 		TEST(memory_is_not_touched_by_what_lies_below_it),
