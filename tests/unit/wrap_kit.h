@@ -40,34 +40,37 @@ static inline int kit_mediate(const char *name, struct bk_device *below, struct 
 			      struct bk__wrap_opened *opened, struct bk_error *err)
 {
 	struct bk_mediate_options options = kit.options;
+	struct bk_mediate *mediate;
 	int error;
 
-	snprintf(kit.name, sizeof(kit.name), "%s", name);
+	if (strcmp(kit.name, name)) /* several threads may open the same */
+		snprintf(kit.name, sizeof(kit.name), "%s", name);
 	options.filter = true;
 	if (kit.refuse) {
 		bk_device_close(below);
 		return bk_fail(err, kit.refuse, "refused by the test");
 	}
-	error = bk_mediate_create(domain, below, &options, &kit.last, err);
+	error = bk_mediate_create(domain, below, &options, &mediate, err);
 	if (error)
 		return error;
 	for (unsigned i = 0; kit.traps[i]; i++) {
 		struct bk_trap_spec spec;
 		struct bk_trap *trap;
 
-		if (bk_trap_parse(kit.traps[i], &spec, err) || bk_trap_add_spec(kit.last, &spec, &trap, err))
+		if (bk_trap_parse(kit.traps[i], &spec, err) || bk_trap_add_spec(mediate, &spec, &trap, err))
 			fail_msg("%s", err->text);
 	}
-	kit.opened++;
+	kit.last = mediate;
+	__atomic_fetch_add(&kit.opened, 1, __ATOMIC_RELAXED);
 	*opened = (struct bk__wrap_opened){
-		.mediate = kit.last, .regions = kit.regions, .unmapped = kit.unmapped, .opaque = kit.last
+		.mediate = mediate, .regions = kit.regions, .unmapped = kit.unmapped, .opaque = mediate
 	};
 	return 0;
 }
 
 static inline void kit_closed(void *opaque)
 {
-	kit.closed++;
+	__atomic_fetch_add(&kit.closed, 1, __ATOMIC_RELAXED);
 	bk_mediate_close(opaque);
 }
 
