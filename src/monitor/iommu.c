@@ -73,9 +73,16 @@ static int map(struct client *client, const struct range *range, struct bk_error
 
 static void unmap(struct client *client, const struct range *range)
 {
+	static struct bk_ratelimit limit;
+
 	for (size_t i = 0; i < client->count; i++) {
 		if (client->iovas[i] == range->dma.iova) {
-			bk_device_dma_unmap(client->device, range->dma.iova, range->dma.size);
+			const int error =
+				bk_device_dma_unmap(client->device, range->dma.iova, range->dma.size);
+
+			if (error)
+				bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
+					       client->device->name, range->dma.iova, strerror(-error));
 			client->iovas[i] = client->iovas[--client->count];
 			return;
 		}
