@@ -324,7 +324,7 @@ static void tell_groups(struct run *run)
 	free(fds);
 }
 
-/* Each vector of a device is an eventfd: a device may have 2048. */
+/* Each vector that a guest uses is an eventfd: a device may have 2048. */
 static void allow_files(void)
 {
 	struct rlimit limit;

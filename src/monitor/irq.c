@@ -180,47 +180,45 @@ static void switch_on_intx(struct bk__irq *irq)
 /* All that the guest enables: a device with fewer would send them as others. */
 static int give_messages(struct bk__irq *irq)
 {
+	unsigned count = 0;
 	int fds[MESSAGES], error = 0;
 
-	for (unsigned i = 0; i < irq->count && !error; i++) {
-		error = make_fd(&irq->vectors[i]);
-		fds[i] = irq->vectors[i].fd;
+	while (count < irq->count && !error) {
+		error = make_fd(&irq->vectors[count]);
+		if (!error) {
+			fds[count] = irq->vectors[count].fd;
+			count++;
+		}
 	}
-	if (!error)
-		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSI, BK_DEVICE_IRQ_TRIGGER, 0, irq->count,
-					   fds);
-	if (error == -ENOSPC) /* the device has said so, and those that the host has are on */
-		error = 0;
-	for (unsigned i = 0; i < irq->count; i++)
-		irq->vectors[i].given = !error;
+	if (count) /* those that there are */
+		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSI, BK_DEVICE_IRQ_TRIGGER, 0, count, fds);
+	for (unsigned i = 0; i < count; i++)
+		irq->vectors[i].given = !error || error == -ENOSPC;
 	return error;
 }
 
 static void switch_on_vectors(struct bk__irq *irq, unsigned count)
 {
-	const unsigned most = irq->mode == BK_PCI_IRQ_MSI ? MESSAGES : VECTORS;
+	const bool msi = irq->mode == BK_PCI_IRQ_MSI;
+	const unsigned most = msi ? MESSAGES : VECTORS;
 	struct bk_device_irq info = { 0 };
-	int error;
+	int error = bk_device_irq(irq->device, device_index(irq->mode), &info);
 
 	/* The device may have fewer than the guest asked for, never the other way round. */
-	error = bk_device_irq(irq->device, device_index(irq->mode), &info);
 	if (count > info.count)
 		count = info.count;
 	if (count > most)
 		count = most;
 	if (!error && count)
 		error = make_vectors(irq, count);
-	if (!error && count && irq->mode == BK_PCI_IRQ_MSI)
+	if (!error && irq->count && msi)
 		error = give_messages(irq);
-	else if (!error && count) /* switched on, and all masked: drivers and firmware see to it */
+	else if (!error && irq->count) /* on, and all masked: drivers and firmware see to it */
 		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0, 1,
 					   &(int){ -1 });
-	if (error == -ENOSPC) /* later there may be some */
-		error = 0;
-	if (!error)
-		return;
-	complain(irq, irq->mode == BK_PCI_IRQ_MSI ? "no MSI" : "no MSI-X", error);
-	switch_off(irq);
+	/* Where the host has too few, the device says so. A vector that is unmasked is asked for again. */
+	if (error && error != -ENOSPC)
+		complain(irq, msi ? "no MSI" : "no MSI-X", error);
 }
 
 static void on_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
