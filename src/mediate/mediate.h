@@ -92,10 +92,10 @@ struct bk_mediate {
 	unsigned config_below;        /* and how many of them the device has */
 
 	uint16_t decode;  /* COMMAND.IO and MEM of the device: 1 from create to close */
-	uint16_t command; /* the guest's COMMAND; under the function's lock */
+	uint16_t command; /* the guest's COMMAND; under the function's lock, stays in a reset */
 	bool can_reset;
 	bool below_port;
-	bool reset_told; /* that it cannot be reset; under the function's lock */
+	bool reset_told; /* that it cannot be reset; in a reset, of which there is one at a time */
 
 	uint8_t *rom; /* `size` bytes of its region */
 
@@ -203,7 +203,8 @@ int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err);
 int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value);
 int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
 
-/* The device's COMMAND from the guest's. Function lock held, or nobody else there yet. (config.c) */
+/* The device's COMMAND from the guest's. Function lock held, in a reset, or nobody else there yet. (config.c)
+ */
 int bk__mediate_command(struct bk_mediate *m);
 
 /* The image that a guest sees; size 0 if there is none. (rom.c) */

@@ -213,22 +213,25 @@ int bk_pci_msix_regions(struct bk_pci_function *function, struct bk_region_desc 
 {
 	static const struct bk_region_ops table_ops = { .read = table_read, .write = table_write };
 	static const struct bk_region_ops pba_ops = { .read = pba_read, .write = pba_write };
-	const struct bk__msix *msix = &function->msix;
+	struct bk__msix msix;
 
-	if (!msix->offset)
+	pthread_mutex_lock(&function->lock);
+	msix = function->msix;
+	pthread_mutex_unlock(&function->lock);
+	if (!msix.offset)
 		return -ENOENT;
 	*table = (struct bk_region_desc){
 		.name = "MSI-X table",
-		.first = msix->table_offset,
-		.last = msix->table_offset + (uint64_t)msix->vectors * BK__MSIX_ENTRY - 1,
+		.first = msix.table_offset,
+		.last = msix.table_offset + (uint64_t)msix.vectors * BK__MSIX_ENTRY - 1,
 		.kind = BK_REGION_HANDLED,
 		.ops = &table_ops,
 		.opaque = function,
 	};
 	*pba = (struct bk_region_desc){
 		.name = "MSI-X PBA",
-		.first = msix->pba_offset,
-		.last = msix->pba_offset + (uint64_t)pba_size(msix->vectors) - 1,
+		.first = msix.pba_offset,
+		.last = msix.pba_offset + (uint64_t)pba_size(msix.vectors) - 1,
 		.kind = BK_REGION_HANDLED,
 		.ops = &pba_ops,
 		.opaque = function,

@@ -45,7 +45,7 @@ static void set(struct bk_pci_function *port, unsigned offset, unsigned value)
 	bk__config_set(&port->config, port->express + offset, 2, value);
 }
 
-int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
+static int slot_add(struct bk_pci_function *port, unsigned number)
 {
 	struct bk__config *config = &port->config;
 	const unsigned at = port->express;
@@ -81,7 +81,17 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
 	return 0;
 }
 
-int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
+int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
+{
+	int error;
+
+	bk__function_lock(port);
+	error = slot_add(port, number);
+	bk__function_unlock(port);
+	return error;
+}
+
+static int slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
 {
 	if (!port->slot.there || memory % BK__MEMORY_GRAIN || prefetchable % BK__MEMORY_GRAIN ||
 	    memory > ROOM_MOST || prefetchable > ROOM_MOST_PREFETCHABLE)
@@ -91,6 +101,16 @@ int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t pre
 	port->slot.memory = memory;
 	port->slot.prefetchable = prefetchable;
 	return 0;
+}
+
+int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
+{
+	int error;
+
+	bk__function_lock(port);
+	error = slot_room(port, memory, prefetchable);
+	bk__function_unlock(port);
+	return error;
 }
 
 bool bk__slot_link_disabled(const struct bk_pci_function *port)
