@@ -26,6 +26,7 @@ struct bk_domain *bk_domain_create(void)
 		return NULL;
 	domain = memory;
 	memset(domain, 0, sizeof(*domain));
+	domain->leaf_spans = BK__LEAF_SPANS;
 	pthread_mutexattr_init(&attributes);
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
 	pthread_mutex_init(&domain->commit_lock, &attributes);

@@ -78,11 +78,9 @@ struct bk__list {
 
 extern struct bk__list bk__nobody; /* the empty one: nothing is in the bucket */
 
-#ifndef BK__LEAF_SPANS
-#define BK__LEAF_SPANS 64
-#endif
+enum { BK__LEAF_SPANS = 64 };
 
-/* Some spans of a view in address order, at least one. */
+/* Some spans of a view in address order, at least one and no more than domain->leaf_spans. */
 struct bk__leaf {
 	size_t count;
 	uint64_t firsts[BK__LEAF_SPANS];
@@ -349,6 +347,9 @@ struct bk__pool {
 struct bk_domain {
 	/* An error-checking one: a listener that commits gets -EDEADLK. */
 	pthread_mutex_t commit_lock;
+	/* How many spans a leaf has at most: BK__LEAF_SPANS. Tests set it to 4 before there is a region, so
+	 * that a few ranges do what hundreds do otherwise. */
+	size_t leaf_spans;
 	struct bk_space *spaces;
 	size_t space_count;
 	uint64_t next_region_id; /* atomic */

@@ -454,7 +454,8 @@ static void append(struct bk__view *view, struct bk__leaf *leaf)
 /* Puts what has been gathered into leaves of about the same size. */
 static int add_leaves(struct bk_domain *domain, struct bk__view *view)
 {
-	size_t count = domain->gathered.count, leaves = (count + BK__LEAF_SPANS - 1) / BK__LEAF_SPANS, at = 0;
+	size_t count = domain->gathered.count, leaves = (count + domain->leaf_spans - 1) / domain->leaf_spans,
+	       at = 0;
 
 	if (bk__reserve(&domain->born_leaves, leaves))
 		return -ENOMEM;
@@ -502,7 +503,7 @@ static int make_leaves(struct bk_space *space, struct bk__view *view, const stru
 		/* What comes behind all spans belongs to the last leaf. */
 		bool patched = patch < end && patch->from.leaf <= (i + 1 < old->leaf_count ? i : i + 1);
 		bool touched = at > 0 || patched ||
-			       (domain->gathered.count && domain->gathered.count < BK__LEAF_SPANS / 4);
+			       (domain->gathered.count && domain->gathered.count < domain->leaf_spans / 4);
 
 		skip -= at;
 		if (!touched) {
@@ -548,7 +549,8 @@ int bk__view_update(struct bk_space *space)
 		return 0;
 	count += space->fresh.count - space->stale.count;
 	/* A patch makes no more leaves than what is gathered for it fills, and one. */
-	leaves = old->leaf_count + space->fresh.count / (BK__LEAF_SPANS / 2) + 2 * space->patches.count + 1;
+	leaves = old->leaf_count + space->fresh.count / (space->domain->leaf_spans / 2) +
+		 2 * space->patches.count + 1;
 	entries = bk__table_room(count, old);
 	new = bk__view_alloc(space->domain,
 			     sizeof(*new) + (entries + leaves) * sizeof(uint64_t) + leaves * sizeof(void *));

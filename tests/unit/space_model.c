@@ -2,6 +2,8 @@
 /* A dumb model of the address space, and the machine that compares the real one with it. */
 #include "space_model.h"
 
+#include "space/internal.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -735,6 +737,8 @@ static const char *run(const struct model_op *ops, size_t count, size_t *at)
 		free(m);
 		return NULL;
 	}
+	if (count && ops[0].b & 1)
+		m->domain->leaf_spans = 4; /* the spans here are not many */
 	for (int space = 0; space < SPACES; space++) {
 		do
 			m->spaces[space] = bk_space_create(m->domain, "space", space_last(space));

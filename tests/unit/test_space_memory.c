@@ -10,6 +10,8 @@
 
 #include <pthread.h>
 
+#include "space/internal.h"
+
 static long countdown = -1; /* atomic: allocations until one fails; below 0: none does */
 static unsigned failed;     /* atomic */
 static unsigned one_in;     /* not 0: each allocation fails once in so many times */
@@ -95,10 +97,15 @@ static int add_one(struct bk_space *space, struct bk_region_desc desc, struct bk
 	return error;
 }
 
+static size_t leaf_spans;
+
 static int start(struct stage *s)
 {
 	s->domain = bk_domain_create();
-	return s->domain ? 0 : -ENOMEM;
+	if (!s->domain)
+		return -ENOMEM;
+	s->domain->leaf_spans = leaf_spans;
+	return 0;
 }
 
 static int make_top(struct stage *s)
@@ -257,10 +264,11 @@ static void stop(struct stage *s)
 		assert_int_equal(devices[i].released, 1);
 }
 
-static void each_allocation_fails_in_turn(void **state)
+static void each_fails_in_turn(size_t spans)
 {
 	unsigned total = 0;
 
+	leaf_spans = spans;
 	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		/* For each allocation of this step: all before it succeed. */
 		for (long nth = 0;; nth++) {
@@ -300,6 +308,16 @@ static void each_allocation_fails_in_turn(void **state)
 	assert_in_range(total, 40, 100000);
 }
 
+static void each_allocation_fails_in_turn(void **state)
+{
+	each_fails_in_turn(BK__LEAF_SPANS);
+}
+
+static void each_allocation_of_small_leaves_fails_in_turn(void **state)
+{
+	each_fails_in_turn(4);
+}
+
 static void random_operations_with_failing_allocations(void **state)
 {
 	failed = 0;
@@ -328,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_allocation_fails_in_turn),
+		cmocka_unit_test(each_allocation_of_small_leaves_fails_in_turn),
 		cmocka_unit_test(random_operations_with_failing_allocations),
 	};
 
