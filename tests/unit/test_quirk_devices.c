@@ -159,6 +159,36 @@ static void intel_vmd(void **state)
 
 /* ---- Realtek ----------------------------------------------------------- */
 
+/* Its registers stay whole, and nothing is said. */
+static void a_card_reader_whose_msix_table_lies_over_registers(void **state)
+{
+	struct fixture *f = *state;
+
+	ids(f, 0x10ec, 0x5287, 0xff0000);
+	bar(f, 0, 0, 0x1000);
+	fake_msix(&f->fake, 0xb0, 0, 1, 0, 0);
+	fake_put(&f->fake, 0x34, 1, 0xb0);
+	apply_shipped(f, "realtek-5287-msix", NULL, 0);
+	assert_int_equal(rd(f, CONFIG, 0x34, 1), 0);
+	PLAY(f, { 'r', 0, 0, 4, fake_pattern(0, 4) }, { 'R', 0, 0, 4, 0 }, { 'w', 0, 0x8, 4, 5 },
+	     { 'W', 0, 0x8, 4, 5 });
+}
+
+static void a_card_reader_whose_msix_table_is_elsewhere_keeps_it(void **state)
+{
+	struct fixture *f = *state;
+
+	ids(f, 0x10ec, 0x5287, 0xff0000);
+	bar(f, 0, 0, 0x2000);
+	assert_int_equal(matches(f, "realtek-5287-msix", NULL, 0), 0);
+	fake_msix(&f->fake, 0xb0, 0, 1, 0x1000, 0x1800);
+	fake_put(&f->fake, 0x34, 1, 0xb0);
+	assert_int_equal(matches(f, "realtek-5287-msix", NULL, 0), 0);
+	ids(f, 0x10ec, 0x5288, 0xff0000);
+	fake_msix(&f->fake, 0xb0, 0, 1, 0, 0);
+	assert_int_equal(matches(f, "realtek-5287-msix", NULL, 0), 0);
+}
+
 static void realtek_back_door(void **state)
 {
 	struct fixture *f = *state;
@@ -361,6 +391,8 @@ int main(void)
 		WITH_VGA(the_rom_of_another_device),
 		WITH_VGA(another_vendors_rom_is_left_alone),
 		WITH_VGA(intel_vmd),
+		WITH_VGA(a_card_reader_whose_msix_table_lies_over_registers),
+		WITH_VGA(a_card_reader_whose_msix_table_is_elsewhere_keeps_it),
 		WITH_VGA(realtek_back_door),
 		WITH_VGA(the_table_may_have_been_moved),
 		WITH_VGA(without_msix_the_table_is_nowhere),

@@ -163,16 +163,75 @@ static void a_small_config_space_has_a_small_mirror(void **state)
 	     { 'R', 0, 0x88704, 4, 0 });
 }
 
-static void boards_that_compute_have_no_mirror(void **state)
+static void every_class_of_display_has_the_mirror(void **state)
 {
 	struct fixture *f = *state;
 
 	nvidia(f);
 	assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), 1);
-	ids(f, 0x10de, 0x1b80, 0x030200);
+	for (unsigned i = 0; i < 2; i++) { /* 3D controllers (compute boards), other displays */
+		ids(f, 0x10de, 0x1db1, i ? 0x038000 : 0x030200);
+		assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), 1);
+		ids(f, 0x10de, 0x2330, i ? 0x038000 : 0x030200);
+		assert_int_equal(matches(f, "nvidia-ep-mirror", NULL, 0), 1);
+	}
+	ids(f, 0x10de, 0x1aef, 0x040300); /* the sound of a board */
 	assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), 0);
+	ids(f, 0x10de, 0x22a3, 0x068000); /* NVSwitch */
+	assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), 0);
+	assert_int_equal(matches(f, "nvidia-ep-mirror", NULL, 0), 0);
 	ids(f, 0x10df, 0x1b80, 0x030000);
 	assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), 0);
+}
+
+static void each_generation_has_one_mirror(void **state)
+{
+	static const struct {
+		unsigned device;
+		bool later;
+	} chips[] = {
+		{ 0x0020, false }, { 0x0191, false }, { 0x0f00, false },
+		{ 0x1380, false },                                       /* NV4 to Maxwell */
+		{ 0x1b80, false }, { 0x1db1, false }, { 0x1e04, false }, /* to Turing */
+		{ 0x20b0, false }, { 0x2204, false }, { 0x25a0, false }, /* GA100, GA10x */
+		{ 0x2684, false }, { 0x26b9, false }, { 0x28e1, false }, /* Ada */
+		{ 0x2302, true },  { 0x2330, true },  { 0x2342, true },
+		{ 0x23f0, true }, /* GH100 */
+		{ 0x2901, true },  { 0x2941, true },  { 0x2b85, true },
+		{ 0x2c02, true }, /* Blackwell */
+		{ 0x2d04, true },  { 0x2f04, true },  { 0x3182, true },
+	};
+	struct fixture *f = *state;
+
+	nvidia(f);
+	for (size_t i = 0; i < sizeof(chips) / sizeof(chips[0]); i++) {
+		ids(f, 0x10de, chips[i].device, 0x030200);
+		assert_int_equal(matches(f, "nvidia-bar0-mirror", NULL, 0), !chips[i].later);
+		assert_int_equal(matches(f, "nvidia-ep-mirror", NULL, 0), chips[i].later);
+	}
+}
+
+static void mirror_of_hopper_and_blackwell(void **state)
+{
+	struct fixture *f = *state;
+
+	nvidia(f);
+	ids(f, 0x10de, 0x2330, 0x030200);
+	capability(f, 0x60, 0x05);
+	fake_put(&f->fake, 0x62, 2, 0x0080);
+	apply_shipped(f, "nvidia-ep-mirror", NULL, 0);
+	PLAY(f, { 'w', CONFIG, 0x10, 4, 0xe1000000 },
+	     /* Reads reach the hardware, and are answered by the guest's config space. */
+	     { 'r', 0, 0x92000, 4, 0x233010de }, { 'R', 0, 0x92000, 4, 0 },
+	     { 'r', 0, 0x92010, 4, 0xe1000000 }, { 'R', 0, 0x92010, 4, 0 },
+	     /* Writes reach the guest's config space alone, also those to MSI. */
+	     { 'w', 0, 0x92010, 4, 0xf2000000 }, { 'r', CONFIG, 0x10, 4, 0xf2000000 },
+	     { 'w', 0, 0x92060, 1, 0xff },
+	     /* Elsewhere, and where older GPUs have theirs, are the device's registers. */
+	     { 'r', 0, 0x93000, 4, fake_pattern(0x93000, 4) }, { 'R', 0, 0x93000, 4, 0 },
+	     { 'r', 0, 0x91ffc, 4, fake_pattern(0x91ffc, 4) }, { 'R', 0, 0x91ffc, 4, 0 },
+	     { 'r', 0, 0x88000, 4, fake_pattern(0x88000, 4) }, { 'R', 0, 0x88000, 4, 0 });
+	assert_int_equal(fake_get(&f->fake, 0x10, 4), 0xdead0000);
 }
 
 static void nvidia_mirror_at_1800(void **state)
@@ -513,7 +572,9 @@ int main(void)
 		WITH_VGA(the_same_write_ten_times_is_the_kernels),
 		WITH_VGA(without_msi_nothing_is_forwarded),
 		WITH_VGA(a_small_config_space_has_a_small_mirror),
-		WITH_VGA(boards_that_compute_have_no_mirror),
+		WITH_VGA(every_class_of_display_has_the_mirror),
+		WITH_VGA(each_generation_has_one_mirror),
+		WITH_VGA(mirror_of_hopper_and_blackwell),
 		WITH_VGA(nvidia_mirror_at_1800),
 		WITH_VGA(nvidia_window),
 		WITH_VGA(nvidia_sequence_through_vga_ports),
