@@ -101,6 +101,7 @@ static void close_device(struct bk__devices *devices, struct bk__device **link)
 int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
 {
 	struct bk__device **link = &devices->list;
+	const char *resetting;
 
 	while (*link && (*link)->mediate != mediate)
 		link = &(*link)->next;
@@ -113,8 +114,10 @@ int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, 
 			"a running guest");
 	if (check_busy(devices, err))
 		return -EBUSY;
-	if (bk_pci_function_in_reset(bk_mediate_function(mediate)))
-		return bk_fail(err, EBUSY, "it is being reset; try again when that is over");
+	/* A vCPU that resets another is inside a handler, which closing this one would wait for. */
+	resetting = bk__devices_in_reset(devices);
+	if (resetting)
+		return bk_fail(err, EBUSY, "%s is being reset; try again when that is over", resetting);
 	if (bk_pci_function_detach(bk_mediate_function(mediate)))
 		return bk_fail(err, ENOMEM, "out of memory: it stays in its slot");
 	close_device(devices, link);
@@ -137,6 +140,16 @@ const char *bk__devices_in_reset(const struct bk__devices *devices)
 	while (device && !bk_pci_function_in_reset(bk_mediate_function(device->mediate)))
 		device = device->next;
 	return device ? bk_mediate_below(device->mediate)->name : NULL;
+}
+
+void bk__devices_wait(const struct bk__devices *devices)
+{
+	for (const struct bk__device *device = devices->list; device; device = device->next) {
+		struct bk_pci_function *function = bk_mediate_function(device->mediate);
+
+		if (bk_pci_function_in_reset(function))
+			bk_pci_function_reset(function); /* which waits for the one under way */
+	}
 }
 
 static void reset_device(void *opaque)

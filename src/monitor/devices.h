@@ -36,6 +36,9 @@ struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const str
 /* The name of one that is in reset; NULL: none is. */
 const char *bk__devices_in_reset(const struct bk__devices *devices);
 
+/* Waits until none is. */
+void bk__devices_wait(const struct bk__devices *devices);
+
 /* Resets all of them, and the bridges, as so many jobs. vCPUs are parked; none comes or goes before they end.
  */
 void bk__devices_reset(struct bk__devices *devices, struct bk__jobs *jobs);

@@ -377,9 +377,8 @@ static bool on_wanted(void *opaque, struct bk_device *device)
 	struct bk__monitor *monitor = opaque;
 	struct bk_mediate *mediate = bk__devices_find(&monitor->devices, device);
 
-	/* Not before a reset that is under way has ended, which waits for its own end. */
-	if (mediate && bk_pci_function_in_reset(bk_mediate_function(mediate)))
-		bk_pci_function_reset(bk_mediate_function(mediate));
+	/* None leaves while one is reset; this one is not asked for twice. */
+	bk__devices_wait(&monitor->devices);
 	return mediate && monitor->wanted(monitor->wanted_opaque, mediate);
 }
 
