@@ -239,8 +239,12 @@ void reg_write(struct registers *all, unsigned index, unsigned offset, unsigned 
 		if (i == DEVICE_CONTROL + 1 && function->flr)
 			flr = byte & 0x80;
 	}
-	if (flr || woke)
+	if (flr || woke) { /* which leaves what belongs to the link (PCIe 6.6.2) */
+		const uint8_t left = function->bytes[LINK_CONTROL] & (function->slot ? 0xcb : 0);
+
 		reg_reset(all, index);
+		function->bytes[LINK_CONTROL] |= left;
+	}
 	if (!held && resets_below(function))
 		reset_below(all, index);
 	reg_send(all);
