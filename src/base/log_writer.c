@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 #define QUEUE       0x100000u
 #define PIECE       2048u /* with a carriage return a byte no more than PIPE_BUF: after poll no write waits */
 #define LOOK_MS     100   /* how often a thread that waits for the descriptor looks whether it shall end */
@@ -158,6 +160,7 @@ static void *run(void *opaque)
 {
 	char piece[2 * PIECE];
 
+	bk__base_thread_enter("log");
 	(void)opaque;
 	pthread_mutex_lock(&writer.lock);
 	for (;;) {

@@ -25,6 +25,9 @@ int cli_firmware(int argc, char **argv);
 int cli_control(int argc, char **argv);
 int cli_quirk(int argc, char **argv);
 
+/* From now on log lines go to `fd`, and never make their thread wait. */
+void cli_start_log(int fd);
+
 /* Log lines go before what is written to standard error next. If that takes nothing, what is written to it
  * from now on vanishes rather than to keep the process from its end. */
 void cli_flush_log(void);

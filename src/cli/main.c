@@ -38,17 +38,19 @@ static const struct {
 	{ "firmware", cli_firmware }, { "control", cli_control }, { "quirk", cli_quirk },
 };
 
+static int nowhere = -1; /* opened while that is allowed */
+
+void cli_start_log(int fd)
+{
+	if (nowhere < 0)
+		nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	bk__base_log_start(fd); /* else lines are written by who logs them */
+}
+
 void cli_flush_log(void)
 {
-	int nowhere;
-
-	if (bk__base_log_flush())
-		return;
-	nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (nowhere < 0)
-		return;
-	dup2(nowhere, STDERR_FILENO);
-	close(nowhere);
+	if (!bk__base_log_flush() && nowhere >= 0)
+		dup2(nowhere, STDERR_FILENO);
 }
 
 int cli_error(const struct bk_error *err)

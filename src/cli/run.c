@@ -16,6 +16,7 @@
 #include "base/number.h"
 #include "cli/control.h"
 #include "cli/run.h"
+#include "cli/sandbox.h"
 #include "cli/stats.h"
 
 #define CPUS_MAX    16
@@ -44,6 +45,7 @@ static const char help[] =
 	"  --log FILE           append log lines to it, not to standard error\n"
 	"  --daemonize          go on in the background when the guest runs\n"
 	"  --pidfile FILE       the process number is in it meanwhile\n"
+	"  --sandbox on|off     restrict what the process may do once the guest runs (default on)\n"
 	"  --stats              at the end, print what was trapped (to standard error)\n"
 	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F][,memory=SIZE][,prefetchable=SIZE]\n"
 	"                       make a bridge; may be repeated. A root port (the default) has a\n"
@@ -77,6 +79,7 @@ enum {
 	PEER,
 	NO_REBOOT,
 	STATS,
+	SANDBOX,
 	CONTROL,
 	SERIAL,
 	LOG,
@@ -98,6 +101,7 @@ static const struct option options[] = {
 	{ "peer-to-peer", no_argument, NULL, PEER },
 	{ "no-reboot", no_argument, NULL, NO_REBOOT },
 	{ "stats", no_argument, NULL, STATS },
+	{ "sandbox", required_argument, NULL, SANDBOX },
 	{ "control", required_argument, NULL, CONTROL },
 	{ "serial", required_argument, NULL, SERIAL },
 	{ "log", required_argument, NULL, LOG },
@@ -190,6 +194,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 
 	run->config.memory = UINT64_C(1) << 30;
 	run->config.cpus = 1;
+	run->sandbox = true;
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		uint64_t number;
@@ -231,6 +236,11 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			break;
 		case STATS:
 			run->stats = true;
+			break;
+		case SANDBOX:
+			if (strcmp(optarg, "on") && strcmp(optarg, "off"))
+				return cli_usage("run", "--sandbox %s: on or off", optarg);
+			run->sandbox = !strcmp(optarg, "on");
 			break;
 		case CONTROL:
 			run->control = optarg;
@@ -465,8 +475,7 @@ static int open_ends(struct run *run, struct bk_error *err)
 		if (run->log_fd < 0)
 			return bk_fail(err, errno, "--log %s: %s", run->log, strerror(errno));
 	}
-	bk__base_log_start(run->log ? run->log_fd
-				    : STDERR_FILENO); /* else lines are written by who logs them */
+	cli_start_log(run->log ? run->log_fd : STDERR_FILENO);
 	if (run->pidfile)
 		error = cli_pidfile_open(&run->own_pidfile, run->pidfile, err);
 	if (!error && run->serial)
@@ -513,7 +522,10 @@ int cli_run(int argc, char **argv)
 		status = cli_error(&err);
 	if (status == CLI_OK && !done) {
 		allow_files();
-		status = prepare(&run, &control, &err) ? cli_error(&err) : run_guest(&run, control);
+		if ((run.sandbox && cli_sandbox_start(run.control, &err)) || prepare(&run, &control, &err))
+			status = cli_error(&err);
+		else
+			status = run_guest(&run, control);
 	}
 	cli_control_close(control);
 	for (size_t i = 0; i < run.device_count; i++)

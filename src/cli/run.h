@@ -13,7 +13,7 @@ struct run {
 	struct cli_bridges bridges;
 	struct cli_device *devices;
 	size_t device_count;
-	bool stats;
+	bool stats, sandbox;
 	const char *control;       /* path of its socket, or NULL */
 	const char *serial;        /* where its console is, or NULL: here */
 	const char *pidfile, *log; /* paths, or NULL */

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "device/sim_parts.h"
 
 #define KEPT -2 /* in place of an eventfd: there is none, and the vector has fired */
@@ -121,6 +122,7 @@ static void *wait_for_end(void *opaque)
 	struct sim_irqs *irqs = &sim->irqs;
 	int resample = -1;
 
+	bk__base_thread_enter("device");
 	for (;;) {
 		struct pollfd fds[2] = { { .fd = irqs->wake, .events = POLLIN },
 					 { .fd = resample, .events = POLLIN } };

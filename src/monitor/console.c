@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "monitor/terminal.h"
 
 #define RING          0x4000u
@@ -258,6 +259,7 @@ static void *run(void *opaque)
 	struct bk__console *console = opaque;
 	int64_t deadline = 0; /* of the last flush; 0 while not closing */
 
+	bk__base_thread_enter("console");
 	for (;;) {
 		struct pollfd fds[4] = { { console->event, POLLIN, 0 },
 					 { -1, POLLIN, 0 },

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "monitor/acpi.h"
 #include "monitor/boot.h"
 #include "monitor/buses.h"
@@ -532,6 +533,7 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 				 monitor->config.console_listen, err))
 		return BK__END_ERROR;
 	if (!bk__vcpus_start(monitor->vcpus, err)) {
+		bk__base_thread_enter("control");
 		bk__vcpus_release(monitor->vcpus);
 		end = serve(monitor, err);
 	}

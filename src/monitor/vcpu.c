@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "monitor/cpuid.h"
 #include "monitor/exit.h"
 
@@ -203,6 +204,7 @@ static void *thread(void *opaque)
 	struct bk__vcpu *vcpu = opaque;
 	struct bk__vcpus *all = vcpu->all;
 
+	bk__base_thread_enter("vcpu");
 	for (;;) {
 		atomic_store(&vcpu->running, true);
 		if (!atomic_load(&all->holds) && !vcpu->stopped) {

@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <time.h>
 
+#include "base/thread.h"
+
 enum {
 	LIMIT_COUNT = 1024,             /* graves beyond which a thread that removes is slowed down */
 	PATIENCE_NS = 10 * 1000 * 1000, /* the longest it is kept */
@@ -84,6 +86,7 @@ static void *reclaim(void *opaque)
 {
 	struct bk_domain *domain = opaque;
 
+	bk__base_thread_enter("space");
 	pthread_mutex_lock(&domain->reclaim_lock);
 	while (domain->graves || !domain->reclaim_stop) {
 		if (domain->graves) {

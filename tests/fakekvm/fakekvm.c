@@ -77,6 +77,8 @@ static int make_vcpu(unsigned long id)
 		run = mmap(NULL, FAKE_RUN_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (run == MAP_FAILED)
 		return -1;
+	if (!id)
+		fake_open_files();
 	vcpus[id] = (struct fake_vcpu){ .id = (unsigned)id, .run = run };
 	if (fd < FILES)
 		atomic_store(&files[fd].vcpu, (unsigned char)id);

@@ -65,6 +65,9 @@ struct fake_vcpu {
 	bool asked;    /* an exit is being served, whose result is the answer */
 };
 
+/* Those that FAKEKVM_IN and FAKEKVM_OUT name: before vCPUs run, which may not be allowed to. */
+void fake_open_files(void);
+
 /* KVM_RUN: 0 or -1 with errno. */
 int fake_run(struct fake_vcpu *vcpu);
 

@@ -12,6 +12,7 @@ run_dir=$(mktemp -d)
 run_log=$run_dir/log
 run_socket=$run_dir/control
 run_pid='' run_status=''
+run_control=(--control "$run_socket")
 run_prefix=() # a command that executes its arguments
 trap 'kill_run; rm -rf "$run_dir"' EXIT
 
@@ -50,7 +51,7 @@ run_start() {
 	exec 8<>"$run_dir/in" 9<>"$run_dir/out"
 	preload=$(run_preload)
 	env "FAKEKVM_IN=$run_dir/in" "FAKEKVM_OUT=$run_dir/out" "LD_PRELOAD=$preload" \
-		"${run_prefix[@]}" "$barkeep" run --kernel "$run_dir/kernel" --memory 64M --control "$run_socket" "$@" \
+		"${run_prefix[@]}" "$barkeep" run --kernel "$run_dir/kernel" --memory 64M "${run_control[@]}" "$@" \
 		<"${run_stdin:-/dev/null}" >"$run_dir/console" 2>"$run_log" 8>&- 9>&- &
 	run_pid=$!
 	guest slots >/dev/null # it answers as soon as vCPUs run
