@@ -178,7 +178,6 @@ static const struct call plugging[] = {
 	ALL(fstatfs),
 	ONLY(socket, 0, AF_UNIX),
 	END,
-};
 
 /* These fail, as they do where there is nothing to be found: what asks has another way. */
 static const struct {
