@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/kvm.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -106,8 +107,13 @@ static const struct call every_thread[] = {
 
 static const struct call reads[] = { ALL(read), ALL(readv), END };
 
-/* A client of the console's socket. */
-static const struct call clients[] = { ALL(accept4), ONLY(fcntl, 1, F_DUPFD_CLOEXEC), END };
+/* A client of the console's socket; the serial port's interrupt, when the console has something for it. */
+static const struct call serial_port[] = {
+	ALL(accept4),
+	ONLY(fcntl, 1, F_DUPFD_CLOEXEC),
+	ONLY(ioctl, 1, KVM_IRQ_LINE),
+	END,
+};
 
 /* The registers of devices and KVM, their interrupts, files that are open; and more threads. */
 static const struct call devices[] = {
@@ -197,7 +203,7 @@ static const struct kind {
 } kinds[] = {
 	{ "log", { every_thread } },
 	{ "space", { every_thread } },
-	{ "console", { every_thread, reads, clients } },
+	{ "console", { every_thread, reads, serial_port } },
 	{ "device", { every_thread, reads } },
 	{ "vcpu", { every_thread, devices } },
 	{ "control", { every_thread, devices, ending } },
