@@ -191,6 +191,26 @@ static int request(int fd, unsigned long number, void *argument)
 	return 0; /* state that is set and read back: nobody has it */
 }
 
+/* FAKEKVM_FAIL says which request fails, counted from 1. */
+static bool is_to_fail(unsigned long number)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static long count;
+	const char *wanted = getenv("FAKEKVM_FAIL");
+	bool fails;
+
+	if (!wanted)
+		return false;
+	pthread_mutex_lock(&lock);
+	fails = ++count == atol(wanted);
+	pthread_mutex_unlock(&lock);
+	if (!fails)
+		return false;
+	fprintf(stderr, "fakekvm: failed 0x%lx\n", number);
+	errno = ENOMEM;
+	return true;
+}
+
 int ioctl(int fd, unsigned long number, ...)
 {
 	static int (*real)(int, unsigned long, ...);
@@ -201,7 +221,7 @@ int ioctl(int fd, unsigned long number, ...)
 	argument = va_arg(args, void *);
 	va_end(args);
 	if (fd >= 0 && fd < FILES && atomic_load(&files[fd].kind) != OTHER)
-		return request(fd, number, argument);
+		return is_to_fail(number) ? -1 : request(fd, number, argument);
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "ioctl");
 	return real(fd, number, argument);
