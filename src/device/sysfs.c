@@ -2,6 +2,7 @@
 /* What the host's sysfs says of a PCI function, for opening it and for the lines that say why not. */
 #include "device/sysfs.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,9 +46,47 @@ int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS])
 	return 0;
 }
 
+int bk__sysfs_uuid(const char *text, char uuid[BK__SYSFS_ADDRESS])
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(text) != strlen(form))
+		return -EINVAL;
+	for (size_t i = 0; i <= strlen(form); i++) {
+		if (form[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != form[i])
+			return -EINVAL;
+		uuid[i] = (char)tolower((unsigned char)text[i]);
+	}
+	return 0;
+}
+
+int bk__sysfs_address(const char *text, char address[BK__SYSFS_ADDRESS])
+{
+	size_t end = strlen(text), start;
+	char last[BK__SYSFS_ADDRESS];
+
+	if (*text == '/') {
+		while (end && text[end - 1] == '/')
+			end--;
+		for (start = end; start && text[start - 1] != '/';)
+			start--;
+		if (end - start >= sizeof(last))
+			return -EINVAL;
+		snprintf(last, sizeof(last), "%.*s", (int)(end - start), text + start);
+		text = last;
+	}
+	return bk__pci_address(text, address) ? bk__sysfs_uuid(text, address) : 0;
+}
+
+bool bk__sysfs_is_mediated(const char *address)
+{
+	return !strchr(address, ':');
+}
+
 static void path_of(char path[PATH_MAX], const char *sysfs, const char *address, const char *file)
 {
-	snprintf(path, PATH_MAX, "%s/bus/pci/devices/%s%s%s", sysfs, address, *file ? "/" : "", file);
+	snprintf(path, PATH_MAX, "%s/bus/%s/devices/%s%s%s", sysfs,
+		 bk__sysfs_is_mediated(address) ? "mdev" : "pci", address, *file ? "/" : "", file);
 }
 
 /* The last part of what a link of the function points to. */

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the host's sysfs says of a PCI function: driver, IOMMU group and its members, NUMA node, link. */
+/*
+ * What the host's sysfs says of a device: driver, IOMMU group and its members,
+ * NUMA node, link. An address is that of a PCI function or a mediated device's
+ * UUID.
+ */
 #ifndef BARKEEP_DEVICE_SYSFS_H
 #define BARKEEP_DEVICE_SYSFS_H
 
 #include <barkeep/base.h>
 
 enum {
-	BK__PCI_ADDRESS = 24, /* bytes for "DDDDDDDD:BB:SS.F" and its end */
+	BK__PCI_ADDRESS = 24,   /* bytes for "DDDDDDDD:BB:SS.F" and its end */
+	BK__SYSFS_ADDRESS = 40, /* for a PCI address or a UUID */
 	BK__SYSFS_FACT = 64,
 };
 
@@ -17,7 +22,19 @@ enum {
  */
 int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS]);
 
-/* True if there is such a function. */
+/* A UUID, 8-4-4-4-12 hexadecimal digits, to lower case. -EINVAL for anything else. */
+int bk__sysfs_uuid(const char *text, char uuid[BK__SYSFS_ADDRESS]);
+
+/*
+ * A PCI address, a UUID, or a path of sysfs that ends with one of them, to the
+ * address that sysfs has. -EINVAL for anything else.
+ */
+int bk__sysfs_address(const char *text, char address[BK__SYSFS_ADDRESS]);
+
+/* True for a mediated device, false for a PCI function. */
+bool bk__sysfs_is_mediated(const char *address);
+
+/* True if there is such a device. */
 bool bk__sysfs_exists(const char *sysfs, const char *address);
 
 /* The bound driver, or -ENOENT when there is none. */

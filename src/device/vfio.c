@@ -257,28 +257,66 @@ static int unbound(const char *spec, const char *address, const char *driver, st
 static int check_host(const char *sysfs, const char *address, const char *spec, struct bk_error *err)
 {
 	char class[BK__SYSFS_FACT], driver[BK__SYSFS_FACT];
+	const bool mediated = bk__sysfs_is_mediated(address);
 	bool bound;
 
+	if (!bk__sysfs_exists(sysfs, address) && mediated)
+		return bk_fail(
+			err, ENODEV,
+			"%s: no mediated device %s; ls /sys/bus/mdev/devices lists those there are, and "
+			"uuidgen > /sys/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create makes one",
+			spec, address);
 	if (!bk__sysfs_exists(sysfs, address))
 		return bk_fail(err, ENODEV, "%s: no PCI function at %s; lspci -D lists those there are", spec,
 			       address);
 	if (!bk__sysfs_fact(sysfs, address, "class", class) && !strncmp(class, "0x0604", 6))
 		return bk_fail(err, ENODEV,
 			       "%s: a PCI bridge cannot be passed through; name what is behind it", spec);
+	if (bk__sysfs_group(sysfs, address) < 0 && mediated)
+		return bk_fail(err, ENODEV,
+			       "%s: it has no IOMMU group: nothing made it a VFIO device; modprobe vfio_mdev",
+			       spec);
 	if (bk__sysfs_group(sysfs, address) < 0)
 		return bk_fail(
 			err, ENODEV,
 			"%s: the host has no IOMMU for it; turn VT-d or AMD-Vi on in the firmware and boot "
 			"with intel_iommu=on or amd_iommu=on",
 			spec);
+	if (mediated) /* its driver is its maker's */
+		return 0;
 	bound = !bk__sysfs_driver(sysfs, address, driver);
 	if (!bound || !bk__driver_is_vfio(driver))
 		return unbound(spec, address, bound ? driver : NULL, err);
 	return 0;
 }
 
-static int open_fd(struct bk__vfio *vfio, struct bk_error *err)
+/* Where a physical function is with vfio-pci, whoever opens it or a virtual function of it shows the same
+ * UUID. */
+static int no_fd(const char *spec, const char *token, int code, struct bk_error *err)
 {
+	if (code == EACCES && !token)
+		return bk_fail(
+			err, code,
+			"%s: the kernel wants a VF token, since its physical function is with vfio-pci, "
+			"too; give both the same one: vf_token=UUID",
+			spec);
+	if (code == EACCES)
+		return bk_fail(
+			err, code,
+			"%s: vf_token=%s is not the VF token that its physical function was opened with",
+			spec, token);
+	if (code == EINVAL && token)
+		return bk_fail(err, code,
+			       "%s: the kernel takes no VF token for it, since no physical function of it is "
+			       "with vfio-pci; leave vf_token out",
+			       spec);
+	return bk_fail(err, code, "%s: vfio-pci does not hand out the device: %s", spec, strerror(code));
+}
+
+/* `token` may be NULL. */
+static int open_fd(struct bk__vfio *vfio, const char *token, struct bk_error *err)
+{
+	char name[2 * BK__SYSFS_ADDRESS + 16];
 	struct bk__vfio_container *container = vfio->group->container;
 	bool open;
 	int ret;
@@ -289,12 +327,10 @@ static int open_fd(struct bk__vfio *vfio, struct bk_error *err)
 	pthread_mutex_unlock(&container->lock);
 	if (open)
 		return bk_fail(err, EBUSY, "%s: already passed through; name it once", vfio->base.name);
-	vfio->fd = ioctl(vfio->group->fd, VFIO_GROUP_GET_DEVICE_FD, vfio->address);
+	snprintf(name, sizeof(name), "%s%s%s", vfio->address, token ? " vf_token=" : "", token ? token : "");
+	vfio->fd = ioctl(vfio->group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
 	ret = errno;
-	if (vfio->fd < 0)
-		return bk_fail(err, ret, "%s: vfio-pci does not hand out the device: %s", vfio->base.name,
-			       strerror(ret));
-	return 0;
+	return vfio->fd < 0 ? no_fd(vfio->base.name, token, ret, err) : 0;
 }
 
 static int vfio_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
@@ -359,11 +395,12 @@ static const struct bk_device_ops ops = {
 	.close = vfio_close,
 };
 
-const char *const bk__vfio_keys[] = { NULL };
+const char *const bk__vfio_keys[] = { "vf_token", NULL };
 
-static int open_address(struct bk_device_context *context, const char *address, const char *spec,
-			struct bk_device **device, struct bk_error *err)
+static int open_address(struct bk_device_context *context, const struct bk__device_options *options,
+			const char *spec, struct bk_device **device, struct bk_error *err)
 {
+	char token[BK__SYSFS_ADDRESS];
 	struct bk__vfio *vfio = calloc(1, sizeof(*vfio));
 	int ret;
 
@@ -376,17 +413,24 @@ static int open_address(struct bk_device_context *context, const char *address, 
 	pthread_mutex_init(&vfio->config_lock, NULL);
 	pthread_mutex_init(&vfio->irq_lock, NULL);
 	pthread_mutex_init(&vfio->window_lock, NULL);
-	ret = bk__pci_address(address, vfio->address);
+	ret = bk__sysfs_address(options->name, vfio->address);
 	if (ret)
 		bk_fail(err, EINVAL,
-			"%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0", spec);
+			"%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0, or the "
+			"UUID "
+			"of a mediated device",
+			spec);
+	if (!ret && options->values[0] && (ret = bk__sysfs_uuid(options->values[0], token)))
+		bk_fail(err, EINVAL,
+			"%s: vf_token=%s: not a UUID, as in vf_token=12345678-9abc-def0-1234-56789abcdef0",
+			spec, options->values[0]);
 	if (!ret)
 		ret = check_host(context->sysfs, vfio->address, spec, err);
 	if (!ret)
 		ret = bk__vfio_group_get(context, bk__sysfs_group(context->sysfs, vfio->address),
 					 vfio->address, spec, &vfio->group, err);
 	if (!ret)
-		ret = open_fd(vfio, err);
+		ret = open_fd(vfio, options->values[0] ? token : NULL, err);
 	if (!ret)
 		ret = ask(vfio, err);
 	if (!ret && bk__vfio_quiesce(vfio))
@@ -409,7 +453,7 @@ int bk__vfio_open(void *opaque, struct bk_device_context *context, const char *t
 
 	(void)opaque;
 	if (!r)
-		r = open_address(context, options.name, spec, device, err);
+		r = open_address(context, &options, spec, device, err);
 	bk__device_options_free(&options);
 	return r;
 }

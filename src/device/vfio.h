@@ -19,7 +19,7 @@ struct bk__vfio {
 	struct bk_device base; /* first: the interface hands it back */
 	struct bk__vfio_group *group;
 	struct bk__vfio *next; /* in container->devices */
-	char address[BK__PCI_ADDRESS];
+	char address[BK__SYSFS_ADDRESS];
 	int fd;
 
 	/* As the kernel told at open; they do not change. */

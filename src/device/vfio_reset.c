@@ -48,16 +48,22 @@ static struct vfio_pci_hot_reset_info *reach(struct bk__vfio *vfio)
 	}
 }
 
+/* The kernel tells only the low 16 bits of a domain. */
+static bool is_at(const struct bk__vfio *vfio, const struct vfio_pci_dependent_device *at)
+{
+	unsigned domain, bus, slot, function;
+
+	return sscanf(vfio->address, "%x:%x:%x.%x", &domain, &bus, &slot, &function) == 4 &&
+	       (domain & 0xffff) == at->segment && bus == at->bus && (slot << 3 | function) == at->devfn;
+}
+
 /* Another device of the container at that address. Under its lock. */
 static bool is_open(struct bk__vfio *vfio, const struct vfio_pci_dependent_device *at)
 {
-	char address[BK__PCI_ADDRESS];
-	struct bk__vfio *other;
-
-	snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", at->segment, at->bus, at->devfn >> 3,
-		 at->devfn & 7u);
-	other = bk__vfio_group_device(vfio->group->container, address);
-	return other && other != vfio;
+	for (struct bk__vfio *other = vfio->group->container->devices; other; other = other->next)
+		if (other != vfio && is_at(other, at))
+			return true;
+	return false;
 }
 
 /* Descriptors of our own: a group may be closed by others before the reset has ended. */

@@ -194,7 +194,10 @@ static void names_that_are_none_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		snprintf(spec, sizeof(spec), "vfio:%s", bad[i]);
 		snprintf(line, sizeof(line),
-			 "%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0", spec);
+			 "%s: not a PCI address; write vfio:DDDD:BB:SS.F, as in vfio:0000:01:00.0, or the "
+			 "UUID of "
+			 "a mediated device",
+			 spec);
 		refuse(host, spec, EINVAL, line);
 	}
 	refuse(host, "vfio:0000:01:00,0", EINVAL,
