@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/items.h"
 #include "cli/items.h"
 #include "device/options.h"
+#include "pci/rom.h"
 
 #define ROM_MAX (UINT64_C(16) << 20) /* the largest expansion ROM a function may have */
 
@@ -160,12 +162,32 @@ int cli_device_parse(const char *text, struct cli_device *device, struct bk_erro
 
 static int load_rom(const char *path, char **image, size_t *size, struct bk_error *err)
 {
-	struct bk_error inner;
+	struct bk_error inner, why;
 	int r = bk__base_file_read(path, ROM_MAX, image, size, &inner);
 
 	if (!r && !*size)
 		r = bk_fail(&inner, EINVAL, "%s: the file is empty", path);
+	if (!r && bk__pci_rom_check(*image, *size, &why))
+		r = bk_fail(&inner, EINVAL, "%s: %s", path, why.text);
 	return r ? bk_fail(err, -r, "romfile=%s", inner.text) : 0;
+}
+
+/* A ROM of another device may be what the user wants: its own, with other ids. */
+static void compare_ids(const struct cli_device *device, struct bk_device *below)
+{
+	uint16_t vendor, id;
+	uint8_t ids[4];
+
+	if (!device->rom || bk_device_read(below, BK_DEVICE_CONFIG, 0, ids, sizeof(ids)))
+		return;
+	vendor = (uint16_t)bk__load(ids, 2);
+	id = (uint16_t)bk__load(ids + 2, 2);
+	if (!bk__pci_rom_is_for(device->rom, device->rom_size, &vendor, &id))
+		bk_log(BK_LOG_WARNING,
+		       "%s: romfile=%s: this ROM is for %04x:%04x, and the device is %04x:%04x; its code may "
+		       "not find the device",
+		       device->name, device->romfile, vendor, id, (unsigned)bk__load(ids, 2),
+		       (unsigned)bk__load(ids + 2, 2));
 }
 
 static int read_rom(struct cli_device *device, struct bk_error *err)
@@ -198,6 +220,7 @@ int cli_device_mediate(struct cli_device *device, struct bk_device *below, struc
 		bk_device_close(below);
 		return r;
 	}
+	compare_ids(device, below);
 	options.rom_image = device->rom;
 	options.rom_size = device->rom_size;
 	r = cli_quirks_stack(&device->quirks, &below, &device->chosen, err);
