@@ -202,6 +202,8 @@ static int fail_at(const struct bk__machine *machine, uint32_t line, int error, 
 static int create_host(struct bk__machine *machine, struct bk_error *err)
 {
 	struct bk_pci_host_desc desc = { .window_count = 2, .bus_last = 255 };
+	struct bk_error why = { { 0 } };
+	int error;
 
 	machine->domain = bk_domain_create();
 	if (!machine->domain)
@@ -217,7 +219,8 @@ static int create_host(struct bk__machine *machine, struct bk_error *err)
 						  .last = UINT64_MAX };
 	desc.windows[1] =
 		(struct bk_pci_window){ .kind = BK_PCI_WINDOW_IO, .space = machine->ports, .last = 0xffff };
-	return bk_pci_host_create(&desc, &machine->host, err);
+	error = bk_pci_host_create(&desc, &machine->host, &why);
+	return error ? bk_fail(err, -error, "%s: %s", machine->name, why.text) : 0;
 }
 
 /* Registers as the guest found them, the power state, which gates decoding (the other machine keeps registers
@@ -329,7 +332,9 @@ int bk__machine_destroy(struct bk__machine *machine)
 		struct bk__machine_function *function = &machine->functions[i];
 
 		if (function->function) {
-			bk_pci_function_detach(function->function);
+			/* What the first try gave back may do for a second one. */
+			if (bk_pci_function_detach(function->function))
+				note(&error, bk_pci_function_detach(function->function));
 			note(&error, bk_pci_function_destroy(function->function));
 		}
 		free(function->bus);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Firmware traces: what is refused, with which line; which differences are told, and why. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,8 +76,29 @@ static void malformed_lines(void **state)
 		{ ENDPOINT "\033[2J\n", "byte 0x1b is no text" },
 	};
 
+	static const char *const more[][2] = {
+		{ "dev 01.0 1:x endpoint x\n", "VENDOR:DEVICE" },
+		{ "dev 01.0 1:1 endpoint x y z\n", "t:1: should be: dev" },
+		{ "dev 01.x 1:1 endpoint x\n", "SLOT.FUNCTION" },
+		{ ENDPOINT "dev 01.0/01.0 1:1 endpoint x\n", "no bridge `01.0`" },
+		{ ENDPOINT "dev 01 1:1 endpoint x\n", "SLOT.FUNCTION" },
+		{ ENDPOINT "bar 01 0 io 0x20\n", "no function `01`" },
+		{ ENDPOINT "bar 01.0 0 io x20\n", "should be a length" },
+		{ ENDPOINT "ecam r 0x0 0 0x0\n", "a size should be" },
+		{ ENDPOINT "ecam r 0x0 x 0x0\n", "a size should be" },
+		{ ENDPOINT "cf8 w 0xcf7 1 0x0\n", "outside of ports 0xcf8-0xcfb" },
+		{ ENDPOINT "cf8 w 0xcf9 4 0x0\n", "outside of ports 0xcf8-0xcfb" },
+		{ ENDPOINT "map 00:01.0 0 0x0 0x20 x y\n", "should be: map" },
+		{ ENDPOINT "map 00:x 0 0x0 0x20 x\n", "BUS:SLOT.FUNCTION" },
+		{ ENDPOINT "map 00:01.0 0 0 0x20 x\n", "address and length" },
+		{ ENDPOINT "\x7f\n", "byte 0x7f is no text" },
+		{ ENDPOINT "\t\r \nhello\n", "t:3: `hello`" },
+	};
+
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		refused(cases[i][0], strlen(cases[i][0]), cases[i][1]);
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		refused(more[i][0], strlen(more[i][0]), more[i][1]);
 	refused("dev 01.0\0 x", 11, "t:1: byte 0");
 }
 
@@ -138,6 +160,84 @@ static void xz(void **state)
 		packed[i] ^= 0x40;
 	}
 	free(packed);
+}
+
+static void damaged(uint8_t *packed, size_t size, const char *wanted)
+{
+	refused((char *)packed, size, wanted);
+	free(packed);
+}
+
+/* What a decoder of .xz can say: headers that are whole, but ask for something else. */
+static void xz_of_another_kind(void **state)
+{
+	enum { FLAGS = 6, BLOCK = 12 };
+	struct bk_error err = { { 0 } };
+	struct bk__trace trace;
+	uint8_t *packed;
+	unsigned at, end;
+	uint32_t crc;
+	size_t size;
+
+	packed = pack(ENDPOINT, &size);
+	packed[FLAGS] = 0x80; /* reserved */
+	crc = lzma_crc32(packed + FLAGS, 2, 0);
+	for (unsigned i = 0; i < 4; i++)
+		packed[FLAGS + 2 + i] = (uint8_t)(crc >> 8 * i);
+	damaged(packed, size, "features of .xz that this liblzma does not know");
+	/* In the block's header: filter 0x21, 1 byte, which is the size of a dictionary. */
+	packed = pack(ENDPOINT, &size);
+	end = BLOCK + 4u * packed[BLOCK];
+	for (at = BLOCK + 2; packed[at] != 0x21 || packed[at + 1] != 1; at++)
+		assert_true(at < end);
+	packed[at + 2] = 40; /* 4 GiB */
+	crc = lzma_crc32(packed + BLOCK, end - BLOCK, 0);
+	for (unsigned i = 0; i < 4; i++)
+		packed[end + i] = (uint8_t)(crc >> 8 * i);
+	damaged(packed, size, "needs more than 128 MiB to unpack");
+	/* Another stream behind the first one is more of the same. */
+	packed = pack(ENDPOINT,
+		      &size); /* in the block's header: filter 0x21, 1 byte, the size of a dictionary */
+	end = BLOCK + 4u * packed[BLOCK];
+	for (at = BLOCK + 2; packed[at] != 0x21 || packed[at + 1] != 1; at++)
+		assert_true(at < end);
+	packed[at + 2] = 40; /* 4 GiB */
+	crc = lzma_crc32(packed + BLOCK, end - BLOCK, 0);
+	for (unsigned i = 0; i < 4; i++)
+		packed[end + i] = (uint8_t)(crc >> 8 * i);
+	damaged(packed, size, "needs more than 128 MiB to unpack");
+	/* Another stream behind the first one is more of the same. */
+	packed = pack(ENDPOINT, &size);
+	packed = realloc(packed, 2 * size);
+	memcpy(packed + size, packed, size);
+	refused((char *)packed, 2 * size, "t:2: 01.0 is there already");
+	free(packed);
+	assert_int_equal(bk__trace_parse("t", ENDPOINT, strlen(ENDPOINT) - 1, &trace, &err), 0);
+	bk__trace_free(&trace);
+}
+
+static void more_bytes_than_a_trace_can_need(void **state)
+{
+	const size_t size = (size_t)BK__TRACE_STEPS * 64 + 1;
+	char *text = malloc(size);
+
+	assert_non_null(text);
+	memset(text, '\n', size);
+	refused(text, size, "t: more than 268435456 bytes");
+	free(text);
+}
+
+static void files_that_cannot_be_read(void **state)
+{
+	struct bk_error err = { { 0 } };
+	struct bk__trace trace;
+
+	assert_int_equal(bk__trace_load("/nowhere/at.all", &trace, &err), -ENOENT);
+	assert_string_equal(err.text, "/nowhere/at.all: No such file or directory");
+	assert_int_equal(bk__trace_load("/", &trace, &err), -EIO);
+	assert_string_equal(err.text, "/: cannot be read: Is a directory");
+	assert_int_equal(bk__trace_load("/dev/null", &trace, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "no `dev` line"));
 }
 
 /* ---- Replaying --------------------------------------------------------- */
@@ -259,6 +359,67 @@ static void differences_of_the_map(void **state)
 	       &seen);
 	assert_int_equal(seen.count, 1);
 	assert_non_null(strstr(seen.why, "the ROM's enable bit is off"));
+}
+
+/* One that stays is told once, one that changes again. */
+static void a_difference_is_told_again_when_it_changes(void **state)
+{
+	struct seen seen;
+
+	/* On there and here, elsewhere; then elsewhere again, there and here. */
+	replay(PROGRAM "map 00:01.0 0 0xd000 0x20 x\necam w 0x803c 1 0x1\n"
+		       "ecam w 0x8010 4 0xe000\necam w 0x803c 1 0x2\n"
+		       "ecam w 0x803c 1 0x3\nmap 00:01.0 0 0xb000 0x20 x\n"
+		       "ecam w 0x803c 1 0x4\nunmap 00:01.0 0 0xb000 0x20 x\n"
+		       "ecam w 0x8004 2 0x0\nmap 00:01.0 0 0xe000 0x20 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 5);
+	/* A BAR whose half is all address. */
+	replay(ENDPOINT "bar 01.0 0 mem64 0x100000000\necam w 0x8014 4 0x1\necam w 0x8004 2 0x2\n", &seen);
+	assert_int_equal(seen.count, 1);
+	replay(ENDPOINT "bar 01.0 0 mem64 0x100000000\necam w 0x8004 2 0x2\necam w 0x8014 4 0xffffffff\n"
+			"map 00:01.0 0 0xffffffff00000000 0x100000000 x\necam w 0x8014 4 0x1\n"
+			"map 00:01.0 0 0x100000000 0x100000000 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 0);
+	/* The low half of a probe. */
+	replay(ENDPOINT "bar 01.0 0 mem32 0x1000\necam w 0x8004 2 0x2\necam w 0x8010 4 0xffffffff\n"
+			"map 00:01.0 0 0xfffff000 0x1000 x\necam w 0x8010 4 0x90000000\n"
+			"map 00:01.0 0 0x90000000 0x1000 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 0);
+	/* Of a bridge and of memory. */
+	replay(BRIDGE
+	       "bar 02.0 0 mem32 0x1000\necam w 0x10010 4 0x90000000\nmap 00:02.0 0 0x90000000 0x1000 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 1);
+	assert_non_null(strstr(seen.why, "memory decoding is off"));
+}
+
+/* Chains that lead outside, into themselves, or to what the guest did not read. */
+static void capabilities_as_far_as_they_were_read(void **state)
+{
+	static const char *const chains[] = {
+		"ecam r 0x8034 1 0x40\necam r 0x8040 2 0x4001\n",                         /* itself */
+		"ecam r 0x8034 1 0x40\necam r 0x8040 1 0x1\n",                            /* no next one */
+		"ecam r 0x8034 1 0x20\n",                                                 /* the header */
+		"ecam r 0x8034 1 0xfc\necam r 0x80fc 2 0x1\n",                            /* PM at the end */
+		"ecam r 0x8034 1 0xf8\necam r 0x80f8 2 0x10\n",                           /* PCIe there */
+		"ecam r 0x8034 1 0x40\necam r 0x8040 2 0x5001\necam r 0x8050 2 0x1\n",    /* two PM */
+		"ecam r 0x8034 1 0x40\necam r 0x8040 2 0x5410\necam r 0x8054 2 0x10\n",   /* two PCIe */
+		"ecam r 0x8034 1 0x40\necam r 0x8040 2 0x5405\necam r 0x8054 2 0x4009\n", /* others, a loop */
+		"cfc r 0xcfc 4 0x0\ncf8 w 0xcf8 4 0x800\ncfc r 0xcfc 4 0x0\n",            /* no enable bit */
+		"ecam r 0x8100 4 0x0\necam w 0x8100 4 0x0\n",                             /* extended */
+	};
+	struct seen seen;
+
+	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), ENDPOINT "%s", chains[i]);
+		replay(text, &seen);
+		assert_int_equal(seen.count, 0);
+	}
 }
 
 static void probes_are_excused_but_not_at_the_end(void **state)
@@ -448,6 +609,11 @@ int main(void)
 		cmocka_unit_test(power_states_are_excused),
 		cmocka_unit_test(resets),
 		cmocka_unit_test(differences_of_reads),
+		cmocka_unit_test(xz_of_another_kind),
+		cmocka_unit_test(more_bytes_than_a_trace_can_need),
+		cmocka_unit_test(files_that_cannot_be_read),
+		cmocka_unit_test(a_difference_is_told_again_when_it_changes),
+		cmocka_unit_test(capabilities_as_far_as_they_were_read),
 		cmocka_unit_test(a_write_makes_nobody_look_at_other_functions),
 		cmocka_unit_test(writes_to_bridges_are_bounded_by_what_is_below),
 		cmocka_unit_test(a_thousand_differences_are_told_and_all_are_counted),
