@@ -388,12 +388,80 @@ static void a_difference_is_told_again_when_it_changes(void **state)
 			"map 00:01.0 0 0x90000000 0x1000 x\n",
 	       &seen);
 	assert_int_equal(seen.count, 0);
+	/* What it is excused for and what not, with the same addresses. */
+	replay(ENDPOINT "bar 01.0 0 mem64 0x100000000\necam w 0x8004 2 0x2\necam w 0x8014 4 0xfffffffe\n"
+			"ecam w 0x803c 1 0x1\n",
+	       &seen);
+	assert_int_equal(seen.count, 1);
+	replay(ENDPOINT "bar 01.0 0 mem32 0x1000\necam w 0x8004 2 0x2\necam w 0x8010 4 0xffffffff\n"
+			"map 00:01.0 0 0xfffff000 0x1000 x\n",
+	       &seen);
+	assert_int_equal(seen.count, 1); /* at the end */
 	/* Of a bridge and of memory. */
 	replay(BRIDGE
 	       "bar 02.0 0 mem32 0x1000\necam w 0x10010 4 0x90000000\nmap 00:02.0 0 0x90000000 0x1000 x\n",
 	       &seen);
 	assert_int_equal(seen.count, 1);
 	assert_non_null(strstr(seen.why, "memory decoding is off"));
+}
+
+static void reasons(void **state)
+{
+	struct seen seen;
+	char text[64 * 80], *at = text;
+
+	/* No bridge leads anywhere, or there are more than a line has room for. */
+	replay(BRIDGE "ecam r 0x100000 2 0x1\n", &seen);
+	assert_non_null(strstr(seen.why, "nobody answers at bus 01, 00.0; bridges lead to buses nowhere"));
+	for (unsigned i = 0; i < 32; i++)
+		at += sprintf(at, "dev %x.0 1:1 bridge x\ndev %x.1 1:2 endpoint x\n", i, i);
+	for (unsigned i = 0; i < 32; i++)
+		at += sprintf(at, "ecam w 0x%x18 4 0x%x0100\n", i << 7, i + 1);
+	sprintf(at, "ecam r 0xff00000 2 0x1\n");
+	replay(text, &seen);
+	assert_int_equal(seen.count, 1);
+	assert_non_null(strstr(seen.why, "01-01 (0.0), 01-02 (1.0)"));
+	/* Halves of a BAR, what is beside it, and a register whose reset value is not known. */
+	replay(TWO_BARS "ecam r 0x8024 4 0x1\n", &seen);
+	assert_non_null(strstr(seen.why, "BAR 4, 64-bit prefetchable memory of 0x4000 bytes: holds 0x0"));
+	replay(TWO_BARS "ecam r 0x8014 4 0x1\n", &seen);
+	assert_non_null(strstr(seen.why, "register 0x14: not written so far; line 4 tells"));
+	replay(TWO_BARS "ecam w 0x803c 1 0x1\necam r 0x803c 1 0x2\n", &seen);
+	assert_non_null(strstr(seen.why, "register 0x3c: written by line 4; no read before a write tells"));
+	replay(ENDPOINT "bar 01.0 6 rom 0x800\necam w 0x8004 2 0x2\necam w 0x8030 4 0xfe000001\n", &seen);
+	assert_non_null(strstr(seen.why, "it decodes 0xfe000000-0xfe0007ff"));
+}
+
+static void steps_as_text(void **state)
+{
+	static const struct {
+		struct bk__step step;
+		const char *text;
+	} steps[] = {
+		{ { .kind = BK__STEP_CF8, .address = 0xcf8, .value = 1, .width = 4 }, "cf8 r 0xcf8 4 0x1" },
+		{ { .kind = BK__STEP_ECAM, .write = true, .width = 1 }, "ecam w 0x0 1 0x0" },
+		{ { .kind = BK__STEP_UNMAP, .bus = 1, .devfn = 9, .bar = 6, .value = 16 },
+		  "unmap 01:01.1 6 0x0 0x10" },
+	};
+	char text[64];
+
+	for (unsigned i = 0; i < 3; i++) {
+		bk__step_text(&steps[i].step, text, sizeof(text));
+		assert_string_equal(text, steps[i].text);
+	}
+}
+
+/* An event of a reset names the bus by the number that it had. */
+static void events_name_the_bus_as_it_was(void **state)
+{
+	struct seen seen;
+
+	replay("dev 02.0 1:1 bridge\ndev 02.0/00.0 1:2 endpoint\nbar 02.0/00.0 0 mem32 0x1000\n"
+	       "ecam w 0x10018 4 0x010100\necam w 0x100010 4 0x90000000\necam w 0x100004 2 0x2\n"
+	       "map 01:00.0 0 0x90000000 0x1000\necam w 0x10018 4 0x020200\n"
+	       "unmap 01:00.0 0 0x90000000 0x1000\nmap 02:00.0 0 0x90000000 0x1000\n",
+	       &seen);
+	assert_int_equal(seen.count, 0);
 }
 
 /* Chains that lead outside, into themselves, or to what the guest did not read. */
@@ -613,6 +681,9 @@ int main(void)
 		cmocka_unit_test(more_bytes_than_a_trace_can_need),
 		cmocka_unit_test(files_that_cannot_be_read),
 		cmocka_unit_test(a_difference_is_told_again_when_it_changes),
+		cmocka_unit_test(reasons),
+		cmocka_unit_test(steps_as_text),
+		cmocka_unit_test(events_name_the_bus_as_it_was),
 		cmocka_unit_test(capabilities_as_far_as_they_were_read),
 		cmocka_unit_test(a_write_makes_nobody_look_at_other_functions),
 		cmocka_unit_test(writes_to_bridges_are_bounded_by_what_is_below),

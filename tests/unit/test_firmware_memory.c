@@ -23,6 +23,14 @@ static bool fails(void)
 	return left >= 0 && left-- == 0;
 }
 
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	return fails() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
+}
+
 static void swallow(void *opaque, enum bk_log_level level, const char *line)
 {
 }
