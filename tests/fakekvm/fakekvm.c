@@ -165,7 +165,13 @@ static int request(int fd, unsigned long number, void *argument)
 		((struct kvm_msr_list *)argument)->nmsrs = 0;
 		return 0;
 	case KVM_TRANSLATE:
-		((struct kvm_translation *)argument)->valid = 0;
+		((struct kvm_translation *)argument)->valid = fake_translate(argument);
+		return 0;
+	case KVM_GET_REGS:
+		fake_registers(argument);
+		return 0;
+	case KVM_GET_SREGS:
+		fake_special_registers(argument);
 		return 0;
 	case KVM_SET_USER_MEMORY_REGION:
 		return fake_slot_set(argument);

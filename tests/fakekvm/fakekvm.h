@@ -65,6 +65,11 @@ struct fake_vcpu {
 	bool asked;    /* an exit is being served, whose result is the answer */
 };
 
+/* What KVM says of the first vCPU: 32 bits, without paging. (guest.c) */
+void fake_registers(struct kvm_regs *regs);
+void fake_special_registers(struct kvm_sregs *sregs);
+bool fake_translate(struct kvm_translation *translation);
+
 /* Those that FAKEKVM_IN and FAKEKVM_OUT name: before vCPUs run, which may not be allowed to. */
 void fake_open_files(void);
 

@@ -111,6 +111,26 @@ static bool parse_access(const char *line, struct access *access)
 	       (access->port || access->write || !strcmp(what, "r"));
 }
 
+/* ---- Registers --------------------------------------------------------- */
+
+static _Atomic uint64_t rip, rax; /* 0: nothing is known of them */
+
+void fake_registers(struct kvm_regs *regs)
+{
+	*regs = (struct kvm_regs){ .rip = rip, .rax = rax };
+}
+
+void fake_special_registers(struct kvm_sregs *sregs)
+{
+	*sregs = (struct kvm_sregs){ .cs = { .db = 1 } };
+}
+
+bool fake_translate(struct kvm_translation *translation)
+{
+	translation->physical_address = translation->linear_address;
+	return rip != 0;
+}
+
 /* ---- Lines ------------------------------------------------------------- */
 
 void fake_open_files(void)
@@ -203,7 +223,7 @@ static enum outcome irq(char *line)
 static enum outcome execute(struct fake_vcpu *vcpu, char *line)
 {
 	struct access access;
-	unsigned long long at;
+	unsigned long long at, value;
 	unsigned number, second;
 	char name[32];
 
@@ -222,6 +242,10 @@ static enum outcome execute(struct fake_vcpu *vcpu, char *line)
 		vcpu->run->internal.suberror = second;
 		vcpu->asked = true;
 		return EXITS;
+	} else if (sscanf(line, "regs %llx %llx", &at, &value) == 2) {
+		rip = at;
+		rax = value;
+		answer("ok");
 	} else if (sscanf(line, "call %u", &number) == 1) {
 		/* Bad pointers, and no flags and numbers that do anything. */
 		if (syscall(number, -1, -1, -1, -1, -1, -1) < 0)
