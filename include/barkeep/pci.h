@@ -367,7 +367,7 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
 /*
  * Gives a port with a PCI Express capability a slot into which a card may be put, and from which
  * it may be taken, while the guest runs (PCIe 6.7, 7.5.3.9-11): hot-plug capable, surprise removal
- * allowed; no attention button, no indicators, no power controller, no command to complete.
+ * allowed; no command to complete; button, indicator and power controller with bk_pci_slot_button alone.
  * `number` (0..8191) is the slot's, which should be its own in the machine.
  *
  * The card is whoever is attached below at device 0, function 0: Presence Detect State and Data Link
@@ -381,6 +381,27 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
  * `number` too large; -EEXIST: it has one; -EBUSY: it is attached. Owner only, before attach.
  */
 int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
+
+/*
+ * Gives the slot an attention button, a power controller and a power indicator (PCIe 6.7.1), so that a
+ * guest can be asked to let a card go. While the power is off the card is reset and out of reach. `power`
+ * is called when the guest switches it: on the thread that writes, with the port's lock and the host's
+ * held, so that it must not call bk_pci_*. -EINVAL without a slot; -EBUSY: the port is attached. Owner
+ * only, before attach.
+ */
+int bk_pci_slot_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque);
+
+/*
+ * Presses the button. A guest that uses the card then makes the indicator blink, waits five seconds for
+ * the button to be pressed again (which means: no), lets the card go and switches the power off. -EAGAIN:
+ * the guest does not listen to it; -EALREADY: the indicator blinks; -EINVAL: there is no button. Any thread,
+ * no function lock held.
+ */
+int bk_pci_slot_press(struct bk_pci_function *port);
+
+/* Is the power of the slot on, as it is at first and where there is no controller? Any thread, no function
+ * lock held. */
+bool bk_pci_slot_powered(struct bk_pci_function *port);
 
 /*
  * How much room bk_pci_host_assign leaves below the slot, in bytes: multiples of 1 MiB, 0 for none, at

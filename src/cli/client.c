@@ -16,7 +16,7 @@ static const char help[] =
 	"Asks something of a guest that `barkeep run --control PATH` runs, and prints the answer.\n"
 	"\n"
 	"  plug DEVICE     put a device into a hot-plug slot: SPEC,bus=NAME[,name=NAME][,KEY=VALUE]...\n"
-	"  unplug NAME     take it out\n"
+	"  unplug [--force] NAME   ask the guest to let it go, then take it out; or at once\n"
 	"  trap-add NAME TRAP      trap registers of a device, as bar0+0x40/4:log\n"
 	"  trap-replace NAME TRAP  put another trap in place of the one that starts there\n"
 	"  trap-remove NAME TRAP   take the one that starts there away\n"
@@ -115,12 +115,44 @@ static int ask(const char *path, json_object *request, struct bk_error *err)
 	return *err->text ? cli_error(err) : status;
 }
 
+/* False: they are not those that the command takes. */
+static bool add_arguments(json_object *request, const struct cli_command *command, int argc, char **argv)
+{
+	const char *const *next = command->arguments;
+
+	for (int i = 0; i < argc; i++) {
+		const char *const *option = command->arguments;
+
+		while (*option && (!cli_argument_is_option(*option) || strcmp(*option, argv[i])))
+			option++;
+		if (*option) {
+			json_object_object_add(request, cli_argument_key(*option),
+					       json_object_new_boolean(true));
+			continue;
+		}
+		if (!*next || cli_argument_is_option(*next))
+			return false;
+		json_object_object_add(request, *next++, json_object_new_string(argv[i]));
+	}
+	return !*next || cli_argument_is_option(*next);
+}
+
+static int wrong_arguments(const struct cli_command *command)
+{
+	unsigned wanted = 0;
+
+	while (command->arguments[wanted] && !cli_argument_is_option(command->arguments[wanted]))
+		wanted++;
+	return cli_usage("control", "%s takes %u argument%s%s%s%s%s", command->name, wanted,
+			 wanted == 1 ? "" : "s", wanted ? ": " : "", wanted ? command->arguments[0] : "",
+			 wanted > 1 ? ", " : "", wanted > 1 ? command->arguments[1] : "");
+}
+
 int cli_control(int argc, char **argv)
 {
 	const struct cli_command *command;
 	struct bk_error err = { { 0 } };
 	json_object *request;
-	unsigned wanted = 0;
 	int status;
 
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
@@ -134,18 +166,12 @@ int cli_control(int argc, char **argv)
 	command = cli_command_find(argv[2]);
 	if (!command)
 		return cli_usage("control", "there is no command `%s`", argv[2]);
-	while (command->arguments[wanted])
-		wanted++;
-	if ((unsigned)argc - 3 != wanted)
-		return cli_usage("control", "%s takes %u argument%s%s%s%s%s", command->name, wanted,
-				 wanted == 1 ? "" : "s", wanted ? ": " : "",
-				 wanted ? command->arguments[0] : "", wanted > 1 ? ", " : "",
-				 wanted > 1 ? command->arguments[1] : "");
 	request = json_object_new_object();
 	json_object_object_add(request, "command", json_object_new_string(command->name));
-	for (unsigned i = 0; i < wanted; i++)
-		json_object_object_add(request, command->arguments[i], json_object_new_string(argv[3 + i]));
-	status = ask(argv[1], request, &err);
+	if (!add_arguments(request, command, argc - 3, argv + 3))
+		status = wrong_arguments(command);
+	else
+		status = ask(argv[1], request, &err);
 	json_object_put(request);
 	return status;
 }

@@ -95,7 +95,6 @@ static int unplug(struct run *run, const char *const *values, json_object *answe
 	struct bk_error inner = { { 0 } };
 	int error;
 
-	(void)answer;
 	if (!device)
 		return -ENOENT;
 	if (card)
@@ -103,7 +102,11 @@ static int unplug(struct run *run, const char *const *values, json_object *answe
 			err, EBUSY,
 			"%s: a card comes out whole: unplug %s, its function 0, and this one comes too",
 			device->name, card->name);
-	error = cli_run_take_out(run, device, &inner);
+	/* What came without its function 0 the guest has never seen. */
+	error = values[1] || device->function ? 1 : bk__monitor_ask(run->monitor, device->mediate, &inner);
+	json_object_object_add(answer, "asked", json_object_new_boolean(!error));
+	if (error > 0)
+		error = cli_run_take_out(run, device, &inner);
 	return error ? bk_fail(err, -error, "%s: %s", values[0], inner.text) : 0;
 }
 
@@ -247,7 +250,7 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 
 const struct cli_command cli_commands[] = {
 	{ "plug", { "device" }, plug },
-	{ "unplug", { "device" }, unplug },
+	{ "unplug", { "device", "--force" }, unplug },
 	{ "trap-add", { "device", "trap" }, trap_add },
 	{ "trap-replace", { "device", "trap" }, trap_replace },
 	{ "trap-remove", { "device", "trap" }, trap_remove },

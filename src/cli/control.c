@@ -53,6 +53,16 @@ const struct cli_command *cli_command_find(const char *name)
 	return NULL;
 }
 
+bool cli_argument_is_option(const char *argument)
+{
+	return !strncmp(argument, "--", 2);
+}
+
+const char *cli_argument_key(const char *argument)
+{
+	return cli_argument_is_option(argument) ? argument + 2 : argument;
+}
+
 /* A string of the request; NULL with a line if it is missing or no text. */
 static const char *text_of(json_object *request, const char *key, struct bk_error *err)
 {
@@ -72,6 +82,21 @@ static const char *text_of(json_object *request, const char *key, struct bk_erro
 	return text;
 }
 
+/* `*value` stays NULL unless it is true. */
+static int option_of(json_object *request, const char *option, const char **value, struct bk_error *err)
+{
+	const char *key = cli_argument_key(option);
+	json_object *given;
+
+	if (!json_object_object_get_ex(request, key, &given))
+		return 0;
+	if (!json_object_is_type(given, json_type_boolean))
+		return bk_fail(err, EINVAL, "\"%s\" is true or false", key);
+	if (json_object_get_boolean(given))
+		*value = option;
+	return 0;
+}
+
 static int check_keys(json_object *request, const struct cli_command *command, struct bk_error *err)
 {
 	json_object_object_foreach(request, key, value)
@@ -80,7 +105,7 @@ static int check_keys(json_object *request, const struct cli_command *command, s
 
 		(void)value;
 		for (unsigned i = 0; command->arguments[i]; i++)
-			known |= !strcmp(key, command->arguments[i]);
+			known |= !strcmp(key, cli_argument_key(command->arguments[i]));
 		if (!known)
 			return bk_fail(err, EINVAL, "%s has no argument \"%.64s\"", command->name, key);
 	}
@@ -105,6 +130,11 @@ static int execute(struct cli_control *control, json_object *request, json_objec
 	if (check_keys(request, command, err))
 		return -EINVAL;
 	for (unsigned i = 0; command->arguments[i]; i++) {
+		if (cli_argument_is_option(command->arguments[i])) {
+			if (option_of(request, command->arguments[i], &values[i], err))
+				return -EINVAL;
+			continue;
+		}
 		values[i] = text_of(request, command->arguments[i], err);
 		if (!values[i])
 			return -EINVAL;

@@ -18,14 +18,21 @@ struct run;
 /* One row is all there is to a command. */
 struct cli_command {
 	const char *name;
-	const char *arguments[CLI_ARGUMENTS + 1]; /* in order, all of them needed; NULL ends them */
-	/* `values` as the arguments are. Adds what it has to say to `answer`. Nonzero, with a line: it
-	 * failed. Called by the thread that runs the guest, whose vCPUs run meanwhile. */
+	/* In order; NULL ends them. "--NAME", behind all others, is an option, "NAME" true or false in a
+	 * request; the others are texts, and needed. */
+	const char *arguments[CLI_ARGUMENTS + 1];
+	/* `values` as the arguments are, NULL for an option that is not there. Adds what it has to say to
+	 * `answer`. Nonzero, with a line: it failed. Called by the thread that runs the guest, whose vCPUs
+	 * run meanwhile. */
 	int (*execute)(struct run *run, const char *const *values, json_object *answer, struct bk_error *err);
 };
 
 /* All of them; a row without a name ends them. (commands.c) */
 extern const struct cli_command cli_commands[];
+
+/* How an argument is called in a request; and is it an option? */
+const char *cli_argument_key(const char *argument);
+bool cli_argument_is_option(const char *argument);
 
 /* NULL if there is none of that name. */
 const struct cli_command *cli_command_find(const char *name);

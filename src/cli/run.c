@@ -405,10 +405,9 @@ int cli_run_take_out(struct run *run, struct cli_device *device, struct bk_error
 	return error;
 }
 
-/* The host gets back what is in a slot: the guest's driver finds it gone. */
-static bool on_wanted(void *opaque, struct bk_mediate *mediate)
+/* Takes out the device that is this one, with a line that says why. */
+static bool take_out(struct run *run, struct bk_mediate *mediate, const char *why)
 {
-	struct run *run = opaque;
 	struct bk_error err;
 	char name[128];
 	size_t i = 0;
@@ -420,11 +419,22 @@ static bool on_wanted(void *opaque, struct bk_mediate *mediate)
 	snprintf(name, sizeof(name), "%s", run->devices[i].name);
 	if (cli_run_take_out(run, &run->devices[i], &err))
 		return false;
-	bk_log(BK_LOG_WARNING,
-	       "%s: the host wants the device back (it was unbound or removed there), so it is taken out of "
-	       "its slot",
-	       name);
+	bk_log(BK_LOG_WARNING, "%s: %s", name, why);
 	return true;
+}
+
+/* The host gets back what is in a slot: the guest's driver finds it gone. */
+static bool on_wanted(void *opaque, struct bk_mediate *mediate)
+{
+	return take_out(
+		opaque, mediate,
+		"the host wants the device back (it was unbound or removed there), so it is taken out of "
+		"its slot");
+}
+
+static void on_gone(void *opaque, struct bk_mediate *mediate)
+{
+	take_out(opaque, mediate, "the guest has let it go, and it is out of its slot");
 }
 
 static int run_guest(struct run *run, struct cli_control *control)
@@ -454,6 +464,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 	if (control)
 		bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control);
 	bk__monitor_wanted(run->monitor, on_wanted, run);
+	bk__monitor_let_go(run->monitor, on_gone, run);
 	running = run->monitor;
 	handle_signals(on_signal);
 	cli_background_go(&run->background, run->log_fd);

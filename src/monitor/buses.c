@@ -45,7 +45,17 @@ struct bk__buses {
 	struct bk_pci_host *host;
 	struct bk__bus *root; /* the first of the list; each bus comes after the one above */
 	unsigned ports;
+	void (*power_off)(void *opaque);
+	void *opaque;
 };
+
+static void on_power(void *opaque, bool on)
+{
+	const struct bk__buses *buses = opaque;
+
+	if (!on)
+		buses->power_off(buses->opaque);
+}
 
 /* ---- Bridges ----------------------------------------------------------- */
 
@@ -80,6 +90,8 @@ static int add_slot(struct bk__buses *buses, struct bk_pci_function *port,
 	if (!error && (config->memory || config->prefetchable))
 		error = bk_pci_slot_room(port, config->memory ? config->memory : ROOM,
 					 config->prefetchable ? config->prefetchable : ROOM);
+	if (!error)
+		error = bk_pci_slot_button(port, on_power, buses);
 	return error;
 }
 
@@ -177,13 +189,16 @@ int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *co
 
 /* ---- Buses and places -------------------------------------------------- */
 
-struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first)
+struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first,
+				   void (*power_off)(void *opaque), void *opaque)
 {
 	struct bk__buses *buses = calloc(1, sizeof(*buses));
 
 	if (!buses)
 		return NULL;
 	buses->host = host;
+	buses->power_off = power_off;
+	buses->opaque = opaque;
 	buses->root = calloc(1, sizeof(*buses->root));
 	if (buses->root) {
 		buses->root->bus = bk_pci_host_bus(host);
@@ -278,6 +293,8 @@ void bk__bus_leave(struct bk__bus *bus, uint8_t devfn)
 {
 	free(bus->taken[devfn]);
 	bus->taken[devfn] = NULL;
+	if (!devfn)
+		bus->leaving = false;
 }
 
 static void reset_bridge(void *opaque)

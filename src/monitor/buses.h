@@ -17,10 +17,13 @@ struct bk__bus {
 	struct bk_pci_function *bridge; /* NULL: the root bus */
 	uint8_t devfn;                  /* of the bridge, on the bus above */
 	char *taken[256];               /* who is there, by devfn */
+	bool leaving;                   /* the guest was asked to let the card in the slot go */
 };
 
-/* The root bus, with `first` at 00.0. NULL when out of memory. Owner only, as everything here. */
-struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first);
+/* The root bus, with `first` at 00.0. `power_off` is called when the guest switches off the power of a slot,
+ * under locks: no more than a note of it. NULL when out of memory. Owner only, as everything here. */
+struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first,
+				   void (*power_off)(void *opaque), void *opaque);
 
 /* What is on the buses has left them. */
 void bk__buses_destroy(struct bk__buses *buses);

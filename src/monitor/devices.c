@@ -98,22 +98,67 @@ static void close_device(struct bk__devices *devices, struct bk__device **link)
 	free(device);
 }
 
-int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
+/* Where the list leads to one that may leave; NULL with a line. */
+static struct bk__device **find_in_slot(struct bk__devices *devices, struct bk_mediate *mediate, int *error,
+					struct bk_error *err)
 {
 	struct bk__device **link = &devices->list;
-	const char *resetting;
 
 	while (*link && (*link)->mediate != mediate)
 		link = &(*link)->next;
 	if (!*link)
-		return bk_fail(err, ENOENT, "it is not attached");
-	if ((*link)->bus->kind != BK__BUS_PORT)
-		return bk_fail(
+		*error = bk_fail(err, ENOENT, "it is not attached");
+	else if ((*link)->bus->kind != BK__BUS_PORT)
+		*error = bk_fail(
 			err, EPERM,
 			"it is in no hot-plug slot, and only what is behind a root port can be taken from "
 			"a running guest");
-	if (check_busy(devices, err))
-		return -EBUSY;
+	else
+		*error = check_busy(devices, err);
+	return *error ? NULL : link;
+}
+
+int bk__devices_ask(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
+{
+	int error;
+	struct bk__device **link = find_in_slot(devices, mediate, &error, err);
+	struct bk__bus *bus = link ? (*link)->bus : NULL;
+
+	if (!link)
+		return error;
+	if (!bk_pci_slot_powered(bus->bridge))
+		return 1;
+	error = bk_pci_slot_press(bus->bridge);
+	if (error == -EALREADY)
+		return bk_fail(err, EALREADY,
+			       "the guest was asked some seconds ago, and another press of the slot's button "
+			       "would take that back");
+	if (error)
+		return bk_fail(
+			err, -error,
+			"the guest does not listen to the button of its slot: its operating system "
+			"has not come so far, or has no driver for it; unplug --force takes it out all "
+			"the same");
+	bus->leaving = true;
+	return 0;
+}
+
+struct bk_mediate *bk__devices_let_go(const struct bk__devices *devices)
+{
+	for (const struct bk__device *device = devices->list; device; device = device->next)
+		if (device->bus->leaving && !device->devfn && !bk_pci_slot_powered(device->bus->bridge))
+			return device->mediate;
+	return NULL;
+}
+
+int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
+{
+	int error;
+	struct bk__device **link = find_in_slot(devices, mediate, &error, err);
+	const char *resetting;
+
+	if (!link)
+		return error;
 	/* A vCPU that resets another is inside a handler, which closing this one would wait for. */
 	resetting = bk__devices_in_reset(devices);
 	if (resetting)

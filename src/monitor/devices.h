@@ -30,6 +30,12 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 /* Takes it off its bus and closes it. Errors as bk__monitor_detach. */
 int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err);
 
+/* Asks the guest to let it go, as bk__monitor_ask. */
+int bk__devices_ask(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err);
+
+/* One that the guest was asked for, and has switched off; NULL: none. */
+struct bk_mediate *bk__devices_let_go(const struct bk__devices *devices);
+
 /* Which one it is; NULL: none. */
 struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const struct bk_device *below);
 

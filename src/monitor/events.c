@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define SOON_MS 100
+
 static void listen_to(struct bk__events *events, struct bk_device *device, unsigned index)
 {
 	struct bk__event *event = &events->entries[events->count];
@@ -89,7 +91,7 @@ int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
 	struct pollfd fds[2 + BK__EVENTS_MAX];
 
 	for (;;) {
-		int error;
+		int error, ready;
 
 		fds[0] = (struct pollfd){ .fd = wake, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = events->watch.ready ? events->watch.fd : -1,
@@ -97,7 +99,8 @@ int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
 		for (unsigned i = 0; i < events->count; i++)
 			fds[2 + i] = (struct pollfd){ .fd = events->quiet ? -1 : events->entries[i].fd,
 						      .events = POLLIN };
-		if (poll(fds, 2 + events->count, -1) < 0) {
+		ready = poll(fds, 2 + events->count, events->impatient ? SOON_MS : -1);
+		if (ready < 0) {
 			if (errno == EINTR)
 				continue;
 			return bk_fail(err, errno, "poll: %s", strerror(errno));
@@ -107,7 +110,7 @@ int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
 			return error;
 		if (fds[1].revents)
 			events->watch.ready(events->watch.opaque);
-		if (taken(wake))
+		if (taken(wake) || !ready)
 			return 0;
 	}
 }

@@ -21,7 +21,9 @@ struct bk__events {
 	/* True: the device that its host wants back is not ours any more (bk__events_remove). May be NULL. */
 	bool (*wanted)(void *opaque, struct bk_device *device);
 	void *opaque;
-	bool quiet; /* devices are not listened to at this moment; what they say waits */
+	bool quiet;     /* devices are not listened to at this moment; what they say waits */
+	bool impatient; /* come back soon even if nothing happens: something is waited for that tells nobody
+			 */
 	unsigned count;
 	struct bk__event {
 		struct bk_device *device;
@@ -37,10 +39,10 @@ void bk__events_add(struct bk__events *events, struct bk_device *device);
 void bk__events_remove(struct bk__events *events, struct bk_device *device);
 
 /*
- * Waits until the eventfd `wake` is written, and empties it. An error of a device becomes a line in the log:
- * the guest's driver has to deal with it. -ENODEV with a line when the host wants a device back, which it
- * waits for, and `wanted` cannot give it: the guest cannot go on without. Meanwhile calls the watch's `ready`
- * when its fd can be read, which may add and remove devices.
+ * Waits until the eventfd `wake` is written, and empties it, or for a moment if it is impatient. An error of
+ * a device becomes a line in the log: the guest's driver has to deal with it. -ENODEV with a line when the
+ * host wants a device back, which it waits for, and `wanted` cannot give it: the guest cannot go on without.
+ * Meanwhile calls the watch's `ready` when its fd can be read, which may add and remove devices.
  */
 int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err);
 

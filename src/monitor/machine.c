@@ -59,11 +59,14 @@ struct bk__monitor {
 	struct bk__events events;
 	bool (*wanted)(void *opaque, struct bk_mediate *mediate);
 	void *wanted_opaque;
+	void (*gone)(void *opaque, struct bk_mediate *mediate);
+	void *gone_opaque;
 
 	int done; /* eventfd of what is done by jobs */
 	int wake; /* eventfd, written after one of these was set */
 	_Atomic bool stop;
-	bool paused; /* by bk__monitor_pause, with a park of its own; the owner's thread only */
+	_Atomic bool slot_off; /* the guest switched one off */
+	bool paused;           /* by bk__monitor_pause, with a park of its own; the owner's thread only */
 	/* The first one counts: a guest that has asked for a reset runs on until its vCPUs are parked, and
 	 * may well crash, since on hardware nothing runs after that. */
 	_Atomic unsigned event;
@@ -110,6 +113,15 @@ static void on_reset(void *opaque)
 static void on_escape(void *opaque)
 {
 	bk__monitor_stop(opaque);
+}
+
+/* Under locks of the function that is written. */
+static void on_slot_off(void *opaque)
+{
+	struct bk__monitor *monitor = opaque;
+
+	atomic_store(&monitor->slot_off, true);
+	wake(monitor);
 }
 
 static const struct bk__platform_ops platform_ops = {
@@ -218,7 +230,8 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 
 static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 {
-	monitor->buses = bk__buses_create(bk__platform_host(monitor->platform), "the host bridge");
+	monitor->buses = bk__buses_create(bk__platform_host(monitor->platform), "the host bridge",
+					  on_slot_off, monitor);
 	if (!monitor->buses)
 		return bk_fail(err, ENOMEM, "buses: out of memory");
 	monitor->devices = (struct bk__devices){
@@ -392,6 +405,37 @@ void bk__monitor_wanted(struct bk__monitor *monitor, bool (*wanted)(void *opaque
 	monitor->events.opaque = monitor;
 }
 
+int bk__monitor_ask(struct bk__monitor *monitor, struct bk_mediate *mediate, struct bk_error *err)
+{
+	return bk__devices_ask(&monitor->devices, mediate, err);
+}
+
+void bk__monitor_let_go(struct bk__monitor *monitor, void (*gone)(void *opaque, struct bk_mediate *mediate),
+			void *opaque)
+{
+	monitor->gone = gone;
+	monitor->gone_opaque = opaque;
+}
+
+/* What the guest was asked for and has switched off leaves its slot. Switching off resets it, and it can
+ * leave when that is over. */
+static void let_go(struct bk__monitor *monitor)
+{
+	struct bk_mediate *mediate, *last = NULL;
+
+	atomic_store(&monitor->slot_off,
+		     false); /* before looking: the guest may switch off another meanwhile */
+	mediate = bk__devices_let_go(&monitor->devices);
+	for (; mediate && mediate != last; mediate = bk__devices_let_go(&monitor->devices)) {
+		last = mediate;
+		if (monitor->gone && !bk_pci_function_in_reset(bk_mediate_function(mediate)))
+			monitor->gone(monitor->gone_opaque, mediate);
+	}
+	if (mediate)
+		atomic_store(&monitor->slot_off, true);
+	monitor->events.impatient = mediate != NULL;
+}
+
 /* ---- Running it -------------------------------------------------------- */
 
 /* A guest that resets itself for ever must not fill the log. */
@@ -491,6 +535,8 @@ static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *
 			bk__vcpus_park(monitor->vcpus);
 			return BK__END_ERROR;
 		}
+		if (atomic_load(&monitor->slot_off))
+			let_go(monitor);
 		if (!atomic_load(&monitor->stop) && !atomic_load(&monitor->event) &&
 		    !atomic_load(&monitor->lost))
 			continue;

@@ -92,6 +92,18 @@ int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate,
  */
 int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediate *mediate, struct bk_error *err);
 
+/*
+ * Asks the guest to let a device in a slot go (the attention button), which takes it some seconds: then
+ * bk__monitor_let_go says so. 0; 1: the guest has switched the slot off already, so that it may be detached;
+ * -EPERM, -EAGAIN, -EALREADY or -EBUSY with a line. While the guest runs, by the thread that runs it.
+ */
+int bk__monitor_ask(struct bk__monitor *monitor, struct bk_mediate *mediate, struct bk_error *err);
+
+/* `gone` is called for each device that the guest was asked for and has let go, by the thread that runs the
+ * guest: it is to detach it. */
+void bk__monitor_let_go(struct bk__monitor *monitor, void (*gone)(void *opaque, struct bk_mediate *mediate),
+			void *opaque);
+
 /* The VFIO groups of all devices (bk_device_context_groups), for KVM. After each change. */
 void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count);
 

@@ -47,7 +47,7 @@ static unsigned control(const struct bk_pci_function *bridge)
 
 bool bk__bridge_resets(const struct bk_pci_function *bridge)
 {
-	return (control(bridge) & CONTROL_RESET) || bk__slot_link_disabled(bridge);
+	return (control(bridge) & CONTROL_RESET) || bk__pci_slot_cut_off(bridge);
 }
 
 /* Is the bus below there for nobody? */

@@ -19,12 +19,20 @@ enum {
 	LINK_SPEED_WIDTH = LINK_SPEED | LINK_WIDTH,
 	LINK_SLOWEST = 0x0011, /* 2.5 GT/s, one lane */
 	LINK_ACTIVE = 0x2000,
-	HOT_PLUG_SURPRISE = 1 << 5, /* in SLOT_CAPABILITIES */
+	ATTENTION_BUTTON = 1 << 0, /* in SLOT_CAPABILITIES */
+	POWER_CONTROLLER = 1 << 1,
+	POWER_INDICATOR = 1 << 4,
+	HOT_PLUG_SURPRISE = 1 << 5,
 	HOT_PLUG_CAPABLE = 1 << 6,
 	NO_COMMAND_COMPLETED = 1 << 18,
 	NUMBER_SHIFT = 19,
 	NUMBER_MAX = 8191,
 	INTERRUPT_ENABLE = 0x0020, /* in SLOT_CONTROL */
+	INDICATOR = 0x0300,        /* the power indicator: */
+	INDICATOR_ON = 0x0100,
+	INDICATOR_BLINKS = 0x0200,
+	POWER_OFF = 0x0400,
+	BUTTON_PRESSED = 0x0001,   /* in SLOT_STATUS, and its enable in SLOT_CONTROL */
 	PRESENCE_CHANGED = 0x0008, /* in SLOT_STATUS, and its enable in SLOT_CONTROL */
 	PRESENT = 0x0040,
 	LINK_CHANGED = 0x0100,
@@ -113,14 +121,65 @@ int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t pre
 	return error;
 }
 
-bool bk__slot_link_disabled(const struct bk_pci_function *port)
+static int slot_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque)
 {
-	return port->slot.there && (get(port, BK__PCI_EXPRESS_LINK_CONTROL) & LINK_DISABLE);
+	struct bk__config *config = &port->config;
+	const unsigned at = port->express;
+
+	if (!port->slot.there)
+		return -EINVAL;
+	if (port->bus)
+		return -EBUSY;
+	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
+			  bk__config_get(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4) |
+				  ATTENTION_BUTTON | POWER_CONTROLLER | POWER_INDICATOR);
+	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2, INDICATOR_ON);
+	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
+			 BUTTON_PRESSED | PRESENCE_CHANGED | INTERRUPT_ENABLE | INDICATOR | POWER_OFF |
+				 LINK_CHANGED_ENABLE,
+			 0);
+	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0,
+			 BUTTON_PRESSED | PRESENCE_CHANGED | LINK_CHANGED);
+	port->slot.power = power;
+	port->slot.opaque = opaque;
+	port->slot.powered = true;
+	return 0;
+}
+
+int bk_pci_slot_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque)
+{
+	int error;
+
+	bk__function_lock(port);
+	error = slot_button(port, power, opaque);
+	bk__function_unlock(port);
+	return error;
+}
+
+static bool is_powered(const struct bk_pci_function *port)
+{
+	return !(get(port, BK__PCI_EXPRESS_SLOT_CONTROL) & POWER_OFF);
+}
+
+bool bk_pci_slot_powered(struct bk_pci_function *port)
+{
+	bool powered;
+
+	bk__function_lock(port);
+	powered = !port->slot.there || is_powered(port);
+	bk__function_unlock(port);
+	return powered;
+}
+
+bool bk__pci_slot_cut_off(const struct bk_pci_function *port)
+{
+	return port->slot.there &&
+	       ((get(port, BK__PCI_EXPRESS_LINK_CONTROL) & LINK_DISABLE) || !is_powered(port));
 }
 
 bool bk__pci_slot_link_down(const struct bk_pci_function *port)
 {
-	return port->slot.there && (!port->slot.occupied || bk__slot_link_disabled(port));
+	return port->slot.there && (!port->slot.occupied || bk__pci_slot_cut_off(port));
 }
 
 void bk__pci_slot_changed(struct bk_pci_function *port)
@@ -159,7 +218,7 @@ static void signal_events(struct bk_pci_function *port)
 {
 	const unsigned status = get(port, BK__PCI_EXPRESS_SLOT_STATUS),
 		       control = get(port, BK__PCI_EXPRESS_SLOT_CONTROL);
-	const bool presence = status & control & PRESENCE_CHANGED;
+	const bool presence = status & control & (PRESENCE_CHANGED | BUTTON_PRESSED);
 	const bool link = (status & LINK_CHANGED) && (control & LINK_CHANGED_ENABLE);
 	const bool wanted = (control & INTERRUPT_ENABLE) && (presence || link);
 	const bool messages = port->irq.mode != BK_PCI_IRQ_INTX;
@@ -193,4 +252,30 @@ void bk__slot_settle(struct bk_pci_function *port)
 	    (get(port, BK__PCI_EXPRESS_LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
 		    (link ? LINK_ACTIVE | negotiated(port, port->secondary->functions[0]) : LINK_SLOWEST));
 	signal_events(port);
+	if (slot->power && slot->powered != is_powered(port))
+		slot->power(slot->opaque, is_powered(port));
+	slot->powered = is_powered(port);
+}
+
+int bk_pci_slot_press(struct bk_pci_function *port)
+{
+	const unsigned listens = BUTTON_PRESSED | INTERRUPT_ENABLE;
+	unsigned control;
+	int error = 0;
+
+	bk__function_lock(port);
+	control = get(port, BK__PCI_EXPRESS_SLOT_CONTROL);
+	if (!port->slot.power)
+		error = -EINVAL;
+	else if ((control & listens) != listens)
+		error = -EAGAIN;
+	else if ((control & INDICATOR) == INDICATOR_BLINKS)
+		error = -EALREADY;
+	if (!error) {
+		set(port, BK__PCI_EXPRESS_SLOT_STATUS,
+		    get(port, BK__PCI_EXPRESS_SLOT_STATUS) | BUTTON_PRESSED);
+		bk__function_settle(port);
+	}
+	bk__function_unlock(port);
+	return error;
 }

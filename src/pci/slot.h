@@ -6,11 +6,14 @@
 #include <barkeep/pci.h>
 
 struct bk__slot {
-	bool there;                    /* the port has one */
-	uint64_t memory, prefetchable; /* room for a card to come, where there is some */
-	bool occupied;                 /* function 0 is there */
-	bool present, link;            /* as last settled */
-	bool signalled;                /* by a message, and the events are still there */
+	bool there;                           /* the port has one */
+	uint64_t memory, prefetchable;        /* room for a card to come, where there is some */
+	bool occupied;                        /* function 0 is there */
+	bool present, link;                   /* as last settled */
+	bool signalled;                       /* by a message, and the events are still there */
+	bool powered;                         /* as last told to `power` */
+	void (*power)(void *opaque, bool on); /* NULL: there is no attention button */
+	void *opaque;
 };
 
 /* Who is below changed: the port shows that or hides it. Before it is settled. Host's lock and the port's. */
@@ -19,10 +22,10 @@ void bk__pci_slot_changed(struct bk_pci_function *port);
 /* Its registers and its interrupt agree again with who is attached below. Host's lock and the port's. */
 void bk__slot_settle(struct bk_pci_function *port);
 
-/* Link Disable is set. */
-bool bk__slot_link_disabled(const struct bk_pci_function *port);
+/* Link Disable is set, or the slot's power is off. What is below is reset by either. */
+bool bk__pci_slot_cut_off(const struct bk_pci_function *port);
 
-/* It has a slot and no link: Link Disable is set, or there is no function 0. Nothing below is reached. */
+/* It has a slot and no link: it is cut off, or there is no function 0. Nothing below is reached. */
 bool bk__pci_slot_link_down(const struct bk_pci_function *port);
 
 #endif

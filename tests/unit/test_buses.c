@@ -14,7 +14,7 @@ static int setup(void **state)
 	static struct stage stage;
 
 	stage.world = world_create(NULL);
-	stage.buses = bk__buses_create(stage.world->host, "the host bridge");
+	stage.buses = bk__buses_create(stage.world->host, "the host bridge", NULL, NULL);
 	assert_non_null(stage.buses);
 	*state = &stage;
 	return 0;

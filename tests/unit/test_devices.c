@@ -184,7 +184,7 @@ static int setup(void **state)
 		0);
 	assert_int_equal(bk_update_commit(update), 0);
 	stage.devices.events = &stage.events;
-	stage.devices.buses = bk__buses_create(stage.world->host, "the host bridge");
+	stage.devices.buses = bk__buses_create(stage.world->host, "the host bridge", NULL, NULL);
 	assert_int_equal(bk__gsi_create(&vm, &stage.devices.gsis, &err), 0);
 	assert_int_equal(bk__iommu_create(stage.world->memory, false, &stage.devices.iommu, &err), 0);
 	assert_int_equal(bk__buses_bridge(stage.devices.buses, &port, &err), 0);

@@ -493,6 +493,109 @@ static void what_is_there_comes_before_what_may_come(void **state)
 
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- The button -------------------------------------------------------- */
+
+#define ABP        0x0001 /* Attention Button Pressed, and its enable in SLTCTL */
+#define PIC_ON     0x0100 /* the power indicator */
+#define PIC_BLINKS 0x0200
+#define PCC_OFF    0x0400 /* the power controller */
+
+static unsigned switched, on;
+
+static void on_power(void *opaque, bool powered)
+{
+	assert_ptr_equal(opaque, &switched);
+	switched++;
+	on = powered;
+}
+
+/* A port with a button, in place of the one of setup. */
+static int setup_button(void **state)
+{
+	struct stage *stage;
+
+	setup(state);
+	stage = *state;
+	switched = on = 0;
+	assert_int_equal(bk_pci_function_detach(stage->port.function), 0);
+	assert_int_equal(bk_pci_slot_button(stage->port.function, on_power, &switched), 0);
+	part_attach(stage->world, &stage->port, PORT);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	put(stage, SLTSTA, PDC | DLLSC);
+	return 0;
+}
+
+static void a_slot_without_a_button_has_nothing_to_press(void **state)
+{
+	struct stage *stage = *state;
+
+	assert_int_equal(bk_pci_slot_press(stage->port.function), -EINVAL);
+	assert_true(bk_pci_slot_powered(stage->port.function));
+	put(stage, SLTCTL, 0xffff);
+	assert_int_equal(get(stage, SLTCTL), PDC | HPIE | DLLSCE);
+	assert_int_equal(bk_pci_slot_button(stage->port.function, on_power, NULL), -EBUSY); /* too late */
+	assert_int_equal(bk_pci_slot_button(stage->card.function, on_power, NULL), -EINVAL);
+}
+
+static void the_button_is_an_event_for_who_listens(void **state)
+{
+	struct stage *stage = *state;
+
+	assert_int_equal(config_read(stage->world, PORT, SLTCAP, 4), NUMBER << 19 | 0x00040073);
+	assert_int_equal(bk_pci_slot_press(stage->port.function), -EAGAIN);
+	put(stage, SLTCTL, PIC_ON | HPIE);
+	assert_int_equal(bk_pci_slot_press(stage->port.function), -EAGAIN);
+	put(stage, SLTCTL, PIC_ON | ABP);
+	assert_int_equal(bk_pci_slot_press(stage->port.function), -EAGAIN);
+	assert_int_equal(get(stage, SLTSTA), PDS);
+	put(stage, SLTCTL, PIC_ON | HPIE | ABP);
+	use_msi(stage);
+	assert_int_equal(stage->world->message_count, 0);
+	assert_int_equal(bk_pci_slot_press(stage->port.function), 0);
+	assert_int_equal(stage->world->message_count, 1);
+	assert_int_equal(get(stage, SLTSTA), PDS | ABP);
+	put(stage, SLTSTA, ABP);
+	assert_int_equal(get(stage, SLTSTA), PDS);
+	put(stage, SLTCTL, PIC_BLINKS | HPIE | ABP);
+	assert_int_equal(bk_pci_slot_press(stage->port.function), -EALREADY);
+	assert_int_equal(stage->world->message_count, 1);
+}
+
+static void without_power_the_card_is_reset_and_out_of_reach(void **state)
+{
+	struct stage *stage = *state;
+	const uint64_t id = card_get(stage, 0, 4);
+
+	card_put(stage, 4, 2, 6);
+	assert_int_not_equal(id, UINT32_MAX);
+	put(stage, SLTCTL, DLLSCE | PCC_OFF);
+	assert_int_equal(switched, 1);
+	assert_int_equal(on, false);
+	assert_false(bk_pci_slot_powered(stage->port.function));
+	assert_int_equal(card_get(stage, 0, 4), UINT32_MAX);
+	assert_int_equal(get(stage, SLTSTA), PDS | DLLSC);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
+	put(stage, SLTCTL, DLLSCE | PCC_OFF); /* the same again is no news */
+	assert_int_equal(switched, 1);
+	put(stage, SLTCTL, DLLSCE);
+	assert_int_equal(switched, 2);
+	assert_int_equal(on, true);
+	assert_int_equal(card_get(stage, 0, 4), id);
+	assert_int_equal(card_get(stage, 4, 2), 0); /* as after a reset */
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, DLLLA);
+}
+
+static void a_reset_of_the_port_switches_the_power_on(void **state)
+{
+	struct stage *stage = *state;
+
+	put(stage, SLTCTL, PCC_OFF);
+	assert_int_equal(bk_pci_function_reset(stage->port.function), 0);
+	assert_true(bk_pci_slot_powered(stage->port.function));
+	assert_int_equal(switched, 2);
+	assert_int_equal(on, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +615,13 @@ int main(void)
 		STAGE_TEST(an_empty_slot_has_room),
 		cmocka_unit_test(as_much_room_as_is_asked_for),
 		cmocka_unit_test(what_is_there_comes_before_what_may_come),
+		STAGE_TEST(a_slot_without_a_button_has_nothing_to_press),
+		cmocka_unit_test_setup_teardown(the_button_is_an_event_for_who_listens, setup_button,
+						teardown),
+		cmocka_unit_test_setup_teardown(without_power_the_card_is_reset_and_out_of_reach,
+						setup_button, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_of_the_port_switches_the_power_on, setup_button,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
