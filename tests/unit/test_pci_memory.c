@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -86,6 +87,29 @@ static int add_capabilities(struct bk_pci_function *function)
 	return error;
 }
 
+/* Windows with holes and aliases, all of it told in both ways, a port that comes and goes. */
+static int look(struct life *life)
+{
+	static const uint8_t port[60] = { [2] = 0x42 };
+	FILE *out = fopen("/dev/null", "w");
+	int error;
+
+	assert_non_null(out);
+	bk_pci_function_write(life->bridge, 0x3e, 2, 0xc);
+	error = checked(bk_pci_host_describe(life->host, out, BK_FORMAT_TEXT));
+	if (!error)
+		error = checked(bk_pci_host_describe(life->host, out, BK_FORMAT_JSON));
+	fclose(out);
+	bk_pci_function_write(life->bridge, 0x3e, 2, 0);
+	if (!error)
+		error = checked(bk_pci_function_detach(life->bridge));
+	if (!error)
+		error = checked(bk_pci_express_add(life->bridge, 0, port, sizeof(port)));
+	if (!error)
+		error = checked(bk_pci_function_attach(life->bridge, bk_pci_host_bus(life->host), 8));
+	return error;
+}
+
 /* True if all of it went well. */
 static bool live(struct life *life)
 {
@@ -103,7 +127,8 @@ static bool live(struct life *life)
 	host.domain = life->domain;
 	host.windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, life->memory, 0x80000000,
 						  0xdfffffff,           0x80000000,   0 };
-	host.window_count = 1;
+	host.windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, life->memory, 0x1000, 0xffff, 0x1000, 0 };
+	host.window_count = 2;
 	host.ecam = life->memory;
 	host.ecam_first = 0xe0000000;
 	host.ecam_priority = 1;
@@ -118,7 +143,7 @@ static bool live(struct life *life)
 	if (checked(bk_pci_function_attach(life->function, bk_pci_bridge_bus(life->bridge), 0)) ||
 	    checked(bk_pci_function_attach(life->bridge, bk_pci_host_bus(life->host), 8)))
 		return false;
-	return !bk_pci_host_assign(life->host, 0x1000, NULL, NULL);
+	return !bk_pci_host_assign(life->host, 0x1000, NULL, NULL) && !look(life);
 }
 
 static void die(struct life *life)

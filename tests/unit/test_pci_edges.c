@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What descs are refused, and what a function does whose owner wants to know nothing. */
+#include "pci_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEVFN BK_PCI_DEVFN(3, 0)
+
+/* ---- Refused, each with its line ------------------------------------------ */
+
+static void bar_refused(struct bk_domain *domain, struct bk_pci_bar bar, bool rom, const char *wanted)
+{
+	struct bk_pci_function_desc desc = { .name = "f", .vendor = 1 };
+	struct bk_pci_function *function;
+	struct bk_error err = { { 0 } };
+
+	*(rom ? &desc.rom : &desc.bars[1]) = bar;
+	assert_int_equal(bk_pci_function_create(domain, &desc, &function, &err), -EINVAL);
+	if (!strstr(err.text, wanted))
+		fail_msg("said: %s, wanted: %s", err.text, wanted);
+}
+
+static void bars_that_cannot_be(void **state)
+{
+	struct bk_domain *domain = bk_domain_create(), *other = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "bar", 0xfff),
+			*there = bk_space_create(other, "b", 0xfff);
+	const struct bk_pci_bar good = { .kind = BK_PCI_BAR_MEM32, .size = 0x100, .space = space };
+	struct bk_pci_bar bar = good;
+
+	bar.kind = (enum bk_pci_bar_kind)9;
+	bar_refused(domain, bar, false, "f: BAR 1: no such kind of BAR: 9");
+	bar.kind = BK_PCI_BAR_IO;
+	bar_refused(domain, bar, true, "f: ROM: an expansion ROM is 32-bit memory");
+	bar.prefetchable = true;
+	bar_refused(domain, bar, false, "an I/O BAR cannot be prefetchable");
+	bar = good, bar.size = 0x110;
+	bar_refused(domain, bar, false, "32-bit memory takes a power of two");
+	bar.prefetchable = true;
+	bar_refused(domain, bar, false, "32-bit prefetchable memory takes");
+	bar.kind = BK_PCI_BAR_MEM64;
+	bar_refused(domain, bar, false, "64-bit prefetchable memory takes");
+	bar.prefetchable = false;
+	bar_refused(domain, bar, false, "64-bit memory takes");
+	bar.kind = BK_PCI_BAR_IO;
+	bar_refused(domain, bar, false, "I/O takes");
+	bar = good, bar.size = 0x400;
+	bar_refused(domain, bar, true, "expansion ROM takes");
+	bar = good, bar.space = NULL;
+	bar_refused(domain, bar, false, "no space that answers in it");
+	bar = good, bar.space = there;
+	bar_refused(domain, bar, false, "its space is in another domain");
+	/* A page to share. */
+	bar = good, bar.page = 0x1000, bar.size = 0x800;
+	bar_refused(domain, bar, true, "a page of 0x1000 bytes");
+	bar.kind = BK_PCI_BAR_IO;
+	bar_refused(domain, bar, false, "a page of 0x1000 bytes");
+	bar = good, bar.page = 0x100;
+	bar_refused(domain, bar, false, "a page of 0x100 bytes");
+	bar.page = 0x300;
+	bar_refused(domain, bar, false, "a page of 0x300 bytes");
+	bar.page = 0x2000;
+	bar_refused(domain, bar, false, "a page of 0x2000 bytes");
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_space_destroy(there), 0);
+	assert_int_equal(bk_domain_destroy(other), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+static void function_refused(struct bk_domain *domain, struct bk_pci_function_desc desc, const char *wanted)
+{
+	struct bk_pci_function *function;
+	struct bk_error err = { { 0 } };
+
+	assert_int_equal(bk_pci_function_create(domain, &desc, &function, &err), -EINVAL);
+	if (!strstr(err.text, wanted))
+		fail_msg("said: %s, wanted: %s", err.text, wanted);
+}
+
+static void functions_that_cannot_be(void **state)
+{
+	struct bk_domain *domain = bk_domain_create(), *other = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "s", 0xfff),
+			*there = bk_space_create(other, "s", 0xfff);
+	const struct bk_pci_bar wide = { .kind = BK_PCI_BAR_MEM64, .size = 0x100, .space = space };
+
+	function_refused(domain, (struct bk_pci_function_desc){ .vendor = 0xffff },
+			 "function: vendor id 0xffff");
+	function_refused(domain, (struct bk_pci_function_desc){ .class_code = 0x1000000 },
+			 "more than 24 bits");
+	function_refused(domain, (struct bk_pci_function_desc){ .pin = 5 }, "interrupt pin 5");
+	function_refused(domain, (struct bk_pci_function_desc){ .bars[5] = wide },
+			 "BAR 5: a 64-bit BAR needs");
+	function_refused(domain, (struct bk_pci_function_desc){ .bars[2] = wide, .bars[3] = wide },
+			 "BAR 2: a 64-bit BAR needs");
+	function_refused(domain, (struct bk_pci_function_desc){ .vga_memory = there }, "VGA: its space");
+	function_refused(domain, (struct bk_pci_function_desc){ .vga_memory = space, .vga_io = there },
+			 "VGA: its space");
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_space_destroy(there), 0);
+	assert_int_equal(bk_domain_destroy(other), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+static void host_refused(const struct bk_pci_host_desc *desc, const char *wanted)
+{
+	struct bk_pci_host *host;
+	struct bk_error err = { { 0 } };
+
+	assert_int_equal(bk_pci_host_create(desc, &host, &err), -EINVAL);
+	if (!strstr(err.text, wanted))
+		fail_msg("said: %s, wanted: %s", err.text, wanted);
+}
+
+static void hosts_that_cannot_be(void **state)
+{
+	struct bk_domain *domain = bk_domain_create(), *other = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "s", 0xffffffff),
+			*small = bk_space_create(domain, "s", 0xcfe);
+	struct bk_space *there = bk_space_create(other, "s", UINT64_MAX);
+	const struct bk_pci_window window = { BK_PCI_WINDOW_MEMORY, space, 0x1000, 0x1fff, 0, 0 };
+	const struct bk_pci_host_desc good = { .domain = domain, .windows = { window }, .window_count = 1 };
+	struct bk_pci_host_desc desc = good;
+
+	desc.domain = NULL;
+	host_refused(&desc, "no domain");
+	desc = good, desc.window_count = BK_PCI_WINDOWS + 1;
+	host_refused(&desc, "9 windows, at most 8");
+	desc = good, desc.bus_first = 1;
+	host_refused(&desc, "last bus 0 is below the first, 1");
+	desc = good, desc.windows[0].kind = (enum bk_pci_window_kind)2;
+	host_refused(&desc, "window 0: no such kind: 2");
+	desc = good, desc.windows[0].space = NULL;
+	host_refused(&desc, "window 0: needs a space");
+	desc.windows[0].space = there;
+	host_refused(&desc, "window 0: needs a space");
+	desc = good, desc.windows[0].first = 0x2000;
+	host_refused(&desc, "window 0: no range of s");
+	desc = good, desc.windows[0].last = 0x100000000;
+	host_refused(&desc, "window 0: no range of s");
+	desc = good, desc.windows[0].kind = BK_PCI_WINDOW_IO, desc.windows[0].bus_first = 0x100000000;
+	host_refused(&desc, "window 0: runs past the bus's last address 0xffffffff");
+	desc.windows[0].bus_first = 0xfffff001;
+	host_refused(&desc, "window 0: runs past");
+	desc = good, desc.windows[0].bus_first = UINT64_MAX;
+	host_refused(&desc, "window 0: runs past the bus's last address 0xffffffffffffffff");
+	desc = good, desc.ecam = there;
+	host_refused(&desc, "ECAM at 0 is not inside");
+	desc.ecam = space, desc.ecam_first = UINT64_MAX;
+	host_refused(&desc, "ECAM at 0xffffffffffffffff is not inside");
+	desc.ecam_first = 0xfff00001;
+	host_refused(&desc, "ECAM at 0xfff00001 is not inside");
+	desc = good, desc.ports = there;
+	host_refused(&desc, "the ports 0xcf8-0xcff");
+	desc.ports = small;
+	host_refused(&desc, "the ports 0xcf8-0xcff");
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_space_destroy(small), 0);
+	assert_int_equal(bk_space_destroy(there), 0);
+	assert_int_equal(bk_domain_destroy(other), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+static void capabilities_that_cannot_be(void **state)
+{
+	static const uint8_t port[60] = { [2] = 0x42 }, downstream[60] = { [2] = 0x62 };
+	struct world *world = world_create(NULL);
+	struct bk_pci_function_desc desc = {
+		.extended = true, .bars = { [0] = MEM32_BAR(0x100000), [2] = MEM64_BAR(0x100000) }
+	};
+	const struct bk_pci_resizable large[] = { { 0, UINT64_C(1) << 32 | 0x100000 } },
+				      small[] = { { 0, 0x80000 | 0x100000 } }, none[] = { { 0, 0x200000 } },
+				      absent[] = { { 1, 0x100000 } }, beyond[] = { { 7, 0x100000 } },
+				      twice[] = { { 0, 0x100000 }, { 0, 0x100000 } };
+	uint8_t cleared[8] = { [4] = 0xff };
+	struct part part, bridge;
+	uint64_t value;
+
+	part_create(world, &part, 1, desc);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, large, 0), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, large, 7), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, large, 1), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, small, 1), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, none, 1), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, absent, 1), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, beyond, 1), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0, twice, 2), -EINVAL);
+	assert_int_equal(bk_pci_resizable_add(part.function, 0x102, twice, 1), -EINVAL);
+	assert_int_equal(bk_pci_express_add(part.function, 0, NULL, 60), -EINVAL);
+	assert_int_equal(bk_pci_express_add(part.function, 0, port, 11), -EINVAL);
+	assert_int_equal(bk_pci_express_add(part.function, 0, port, 61), -EINVAL);
+	assert_int_equal(bk_pci_af_add(part.function, 0x41), -EINVAL);
+	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* nothing of PCI Express */
+	assert_int_equal(bk_pci_express_add(part.function, 0x40, port, 60), 0x40);
+	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* no bridge */
+	assert_int_equal(bk_pci_capability_add(part.function, 0x30, 0x80, 8, NULL, NULL, cleared), 0x80);
+	assert_int_equal(bk_pci_function_preset(part.function, 0x84, cleared + 4, NULL, NULL, 1), 0);
+	assert_int_equal(bk_pci_function_write(part.function, 0x84, 1, 0x0f), 0);
+	assert_int_equal(bk_pci_function_read(part.function, 0x84, 1, &value), 0);
+	assert_int_equal(value, 0xf0);
+	part_create_in(world, &bridge, 2, (struct bk_pci_function_desc){ .extended = true }, true);
+	assert_int_equal(bk_pci_express_add(bridge.function, 0x40, downstream, 60), 0x40);
+	assert_int_equal(bk_pci_slot_room(bridge.function, 0, 0), -EINVAL);
+	assert_int_equal(bk_pci_slot_add(bridge.function, 1), 0);
+	part_destroy(&bridge);
+	part_destroy(&part);
+	world_destroy(world);
+}
+
+/* ---- Nobody wants to know ---------------------------------------------------- */
+
+static void tune_deaf(struct bk_pci_host_desc *desc)
+{
+	desc->msi = NULL;
+	desc->intx = NULL;
+	desc->lines = 2;
+}
+
+static const struct bk_pci_irq_ops deaf = { 0 };
+
+static void owners_that_want_to_know_nothing(void **state)
+{
+	struct world *world = world_create(tune_deaf);
+	struct bk_pci_function_desc desc = { .vendor = 0x1b36, .device = 0x1000, .pin = 1 };
+	struct bk_pci_function *function;
+
+	assert_int_equal(bk_pci_function_create(world->domain, &desc, &function, NULL), 0);
+	assert_string_equal(bk_pci_function_name(function), "function");
+	assert_int_equal(bk_pci_msi_add(function, 0x40, 2, false, true), 0x40);
+	assert_int_equal(bk_pci_function_attach(function, world->bus, DEVFN), 0);
+	assert_int_equal(bk_pci_function_line(function), 1);
+	assert_int_equal(bk_pci_function_intx(function, true), 0);
+	assert_config(world, DEVFN, 6, 1, 0x18);
+	assert_int_equal(bk_pci_function_intx(function, false), 0);
+	config_write(world, DEVFN, 4, 2, 4);
+	config_write(world, DEVFN, 0x42, 2, 1);
+	assert_int_equal(bk_pci_function_msi(function, 0), 0);
+	assert_int_equal(bk_pci_function_msi(function, 1), -EINVAL);
+	/* The same with its interrupts from outside. */
+	bk_pci_function_irq(function, &deaf, NULL);
+	config_write(world, DEVFN, 0x4c, 1, 1);
+	assert_config(world, DEVFN, 0x50, 4, 0);
+	config_write(world, DEVFN, 0x4c, 1, 0);
+	config_write(world, DEVFN, 4, 2, 0x404);
+	config_write(world, DEVFN, 0x42, 2, 0);
+	assert_int_equal(bk_pci_function_msi(function, 0), -EPERM);
+	assert_int_equal(bk_pci_function_reset(function), 0);
+	assert_config(world, DEVFN, 4, 2, 0);
+	assert_int_equal(bk_pci_function_detach(function), 0);
+	assert_int_equal(bk_pci_function_detach(function), 0);
+	assert_int_equal(bk_pci_function_destroy(function), 0);
+	world_destroy(world);
+}
+
+/* ---- A page that a BAR may share ---------------------------------------------- */
+
+static void a_bar_below_a_page_shows_all_of_it_where_it_is_aligned(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct bk_pci_function_desc desc = { .bars = { MEM32_BAR(0x1000) } };
+	struct part lender, sharer;
+
+	part_create(world, &lender, 1, desc);
+	desc.bars[0] = (struct bk_pci_bar){
+		.kind = BK_PCI_BAR_MEM32, .size = 0x100, .space = lender.spaces[0], .page = 0x1000
+	};
+	part_create(world, &sharer, 2, desc);
+	part_attach(world, &sharer, DEVFN);
+	config_write(world, DEVFN, BAR(0), 4, WINDOW_FIRST);
+	assert_memory(world, WINDOW_FIRST + 0xfff, NOBODY);
+	config_write(world, DEVFN, 4, 2, 2);
+	assert_memory(world, WINDOW_FIRST, WHO(1, 0));
+	assert_memory(world, WINDOW_FIRST + 0xfff, WHO(1, 0));
+	config_write(world, DEVFN, BAR(0), 4, WINDOW_FIRST + 0x100);
+	assert_memory(world, WINDOW_FIRST + 0x1ff, WHO(1, 0));
+	assert_memory(world, WINDOW_FIRST + 0x200, NOBODY);
+	assert_memory(world, WINDOW_FIRST + 0xfff, NOBODY);
+	part_destroy(&sharer);
+	part_destroy(&lender);
+	world_destroy(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bars_that_cannot_be),
+		cmocka_unit_test(functions_that_cannot_be),
+		cmocka_unit_test(hosts_that_cannot_be),
+		cmocka_unit_test(capabilities_that_cannot_be),
+		cmocka_unit_test(owners_that_want_to_know_nothing),
+		cmocka_unit_test(a_bar_below_a_page_shows_all_of_it_where_it_is_aligned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
