@@ -54,6 +54,13 @@ static ssize_t access_region(struct bk__wrap_device *device, unsigned region, ui
 	return error ? -EIO : bounded;
 }
 
+static bool failed(int error, ssize_t *result)
+{
+	errno = error;
+	*result = -1;
+	return true;
+}
+
 static bool dispatch(struct bk__wrap_file *file, void *in, const void *out, size_t count, uint64_t at,
 		     ssize_t *result)
 {
@@ -62,16 +69,16 @@ static bool dispatch(struct bk__wrap_file *file, void *in, const void *out, size
 	const enum bk__wrap_kind kind = bk__wrap_kind_of(file);
 	int region;
 
-	if (kind == BK__WRAP_REFUSED) {
-		errno = EPERM;
-		*result = -1;
-		return true;
-	}
+	if (kind == BK__WRAP_REFUSED)
+		return failed(EPERM, result);
 	if (kind != BK__WRAP_DEVICE)
 		return false;
 	region = bk__wrap_device_region(device, at);
-	if (region < 0 || !bk__wrap_device_enter(file))
+	if (region < 0)
 		return false;
+	if (!bk__wrap_device_enter(file))
+		return failed(EBADF,
+			      result); /* somebody closes it: what is below a trap is not shown for that */
 	*result = access_region(device, (unsigned)region, offset, in, out, count);
 	bk__wrap_device_leave(device);
 	if (*result < 0) {

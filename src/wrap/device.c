@@ -105,7 +105,9 @@ static int mediate(struct bk__wrap_device *device, const char *name, struct bk_e
 	device->mediate = opened.mediate;
 	device->opaque = opened.opaque;
 	/* All writes to config space come by: the mediator has registers of its own there. */
-	device->mediated = opened.regions | 1u << BK_DEVICE_CONFIG;
+	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
+		if (i == BK_DEVICE_CONFIG || opened.regions >> i & 1)
+			bk__wrap_device_mediates(device, i);
 	device->unmapped = opened.unmapped;
 	bk_mediate_stats(device->mediate, note_region, device);
 	return 0;

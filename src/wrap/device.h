@@ -13,8 +13,6 @@
 #include "wrap/file.h"
 #include "wrap/wrap.h"
 
-enum { BK__WRAP_OFFSET_BITS = 40 }; /* region n is at n << 40 of the descriptor, in every kernel so far */
-
 /* A region as the kernel tells of it. */
 struct bk__wrap_region {
 	uint32_t flags; /* VFIO_REGION_INFO_FLAG_* */
@@ -31,7 +29,6 @@ struct bk__wrap_device {
 	struct bk__wrap_region regions[BK_DEVICE_REGIONS];
 
 	unsigned users;    /* atomic; 0: it is gone */
-	unsigned mediated; /* atomic: bit n: region n differs from the device's */
 	unsigned unmapped; /* atomic: bit n: the program maps region n whole or not at all: so not at all */
 	unsigned child;    /* which of the forks opened it */
 	uint64_t position; /* atomic: of read and write */
@@ -56,7 +53,21 @@ void bk__wrap_device_leave(struct bk__wrap_device *device);
 /* Region n is to be asked of the mediator from now on. */
 static inline void bk__wrap_device_mediates(struct bk__wrap_device *device, unsigned region)
 {
-	__atomic_fetch_or(&device->mediated, 1u << region, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&device->file->mediated, 1u << region, __ATOMIC_RELEASE);
+}
+
+/* Does it differ from the device's? */
+static inline bool bk__wrap_device_is_mediated(const struct bk__wrap_device *device, uint64_t region)
+{
+	return region < BK_DEVICE_REGIONS &&
+	       __atomic_load_n(&device->file->mediated, __ATOMIC_ACQUIRE) >> region & 1;
+}
+
+/* Is it not to be mapped? */
+static inline bool bk__wrap_device_is_unmapped(const struct bk__wrap_device *device, uint64_t region)
+{
+	return region < BK_DEVICE_REGIONS &&
+	       __atomic_load_n(&device->unmapped, __ATOMIC_ACQUIRE) >> region & 1;
 }
 
 /* Which region an offset of a descriptor is in, if the mediator answers there; else -1. */
@@ -64,10 +75,7 @@ static inline int bk__wrap_device_region(const struct bk__wrap_device *device, u
 {
 	const uint64_t region = offset >> BK__WRAP_OFFSET_BITS;
 
-	if (region >= BK_DEVICE_REGIONS ||
-	    !(__atomic_load_n(&device->mediated, __ATOMIC_ACQUIRE) >> region & 1))
-		return -1;
-	return (int)region;
+	return bk__wrap_device_is_mediated(device, region) ? (int)region : -1;
 }
 
 /* All devices were reset by a call for one of them. */

@@ -31,6 +31,7 @@ struct bk__wrap_file *bk__wrap_file_create(enum bk__wrap_kind kind)
 		return NULL;
 	file->name[0] = 0;
 	file->fds = 0;
+	__atomic_store_n(&file->mediated, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&file->kind, kind, __ATOMIC_RELEASE);
 	return file;
 }

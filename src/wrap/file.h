@@ -28,6 +28,7 @@ struct bk__wrap_device;
 struct bk__wrap_file {
 	enum bk__wrap_kind kind;        /* atomic: a CDEV becomes a DEVICE or REFUSED */
 	unsigned fds;                   /* atomic */
+	unsigned mediated;              /* atomic; bit n: accesses to region n are not for the kernel alone */
 	struct bk__wrap_device *device; /* of a DEVICE; stays in the file for the next one */
 	char name[64];                  /* of a CDEV: its PCI address */
 	struct bk__wrap_file *next;     /* unused ones, under a lock */
@@ -53,6 +54,23 @@ static inline struct bk__wrap_file *bk__wrap_find(int fd)
 static inline enum bk__wrap_kind bk__wrap_kind_of(const struct bk__wrap_file *file)
 {
 	return __atomic_load_n(&file->kind, __ATOMIC_ACQUIRE);
+}
+
+enum { BK__WRAP_OFFSET_BITS = 40 }; /* region n is at n << 40 of the descriptor, in every kernel so far */
+
+/* Is an access at this offset of its descriptor looked at? Bit 31 stands for all regions from there on. */
+static inline bool bk__wrap_file_mediates(const struct bk__wrap_file *file, int64_t at)
+{
+	const uint64_t region = (uint64_t)at >> BK__WRAP_OFFSET_BITS;
+
+	return __atomic_load_n(&file->mediated, __ATOMIC_ACQUIRE) >> (region > 31 ? 31 : region) & 1;
+}
+
+/* Nobody reaches it any more. */
+static inline void bk__wrap_file_refuse(struct bk__wrap_file *file)
+{
+	__atomic_store_n(&file->mediated, ~0u, __ATOMIC_RELEASE);
+	__atomic_store_n(&file->kind, BK__WRAP_REFUSED, __ATOMIC_RELEASE);
 }
 
 /* A file without descriptors; NULL when out of memory. */

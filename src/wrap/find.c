@@ -105,7 +105,7 @@ static void add(int fd, enum bk__wrap_kind kind)
 	if (kind == BK__WRAP_CDEV)
 		find_address(fd, file->name, sizeof(file->name));
 	if (kind == BK__WRAP_DEVICE && bk__wrap_device_begin(file, fd, ""))
-		__atomic_store_n(&file->kind, BK__WRAP_REFUSED, __ATOMIC_RELEASE);
+		bk__wrap_file_refuse(file);
 	if (!bk__wrap_file_add(fd, file))
 		return;
 	if (bk__wrap_kind_of(file) == BK__WRAP_DEVICE)

@@ -3,8 +3,6 @@
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
 #include <errno.h>
-#include <stdarg.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -14,15 +12,14 @@
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-int ioctl(int fd, unsigned long request, ...)
+/* The third argument is passed as if it were always there: taking it from a variable list would save all
+ * registers. */
+int interposed_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl");
+
+int interposed_ioctl(int fd, unsigned long request, void *argument)
 {
 	struct bk__wrap_file *file = bk__wrap_find(fd);
-	va_list args;
-	void *argument;
 
-	va_start(args, request);
-	argument = va_arg(args, void *);
-	va_end(args);
 	if (LIKELY(!file && !bk__wrap_is_vfio(request)))
 		return bk__wrap_real.ioctl(fd, request, argument);
 	return bk__wrap_ioctl(file, fd, request, argument);
@@ -30,91 +27,64 @@ int ioctl(int fd, unsigned long request, ...)
 
 /* ---- At an offset ------------------------------------------------------ */
 
-/* Is a call on this descriptor, at this offset, the mediator's? */
-static inline bool is_mediated(int fd, off_t at, struct bk__wrap_file **file)
-{
-	*file = bk__wrap_find(fd);
-	if (LIKELY(!*file))
-		return false;
-	return bk__wrap_kind_of(*file) == BK__WRAP_REFUSED ||
-	       (bk__wrap_kind_of(*file) == BK__WRAP_DEVICE && at >= 0 &&
-		bk__wrap_device_region((*file)->device, (uint64_t)at) >= 0);
-}
-
-#define READ(name, parameters, arguments)                                    \
-	ssize_t name parameters;                                             \
-	ssize_t name parameters                                              \
-	{                                                                    \
-		struct bk__wrap_file *file;                                  \
-		ssize_t result;                                              \
-                                                                             \
-		if (UNLIKELY(is_mediated(fd, at, &file)) &&                  \
-		    bk__wrap_read(file, data, count, (uint64_t)at, &result)) \
-			return result;                                       \
-		return bk__wrap_real.name arguments;                         \
+/* Each in two halves, so that a call that is not the mediator's is a jump to the function below. */
+#define MEDIATED(name, parameters, arguments, dispatch)                     \
+	static __attribute__((noinline)) ssize_t mediated_##name parameters \
+	{                                                                   \
+		struct bk__wrap_file *file = bk__wrap_find(fd);             \
+		ssize_t result;                                             \
+                                                                            \
+		if (file && (dispatch))                                     \
+			return result;                                      \
+		return bk__wrap_real.name arguments;                        \
+	}                                                                   \
+                                                                            \
+	ssize_t name parameters;                                            \
+	ssize_t name parameters                                             \
+	{                                                                   \
+		const struct bk__wrap_file *file = bk__wrap_find(fd);       \
+                                                                            \
+		if (LIKELY(!file || !bk__wrap_file_mediates(file, at)))     \
+			return bk__wrap_real.name arguments;                \
+		return mediated_##name arguments;                           \
 	}
+
+#define READ(name)                                                                          \
+	MEDIATED(name, (int fd, void *data, size_t count, off_t at), (fd, data, count, at), \
+		 bk__wrap_read(file, data, count, (uint64_t)at, &result))
 
 /* The fortified ones let the C library say that there is no room. */
-#define READ_CHECKED(name)                                                     \
-	ssize_t name(int fd, void *data, size_t count, off_t at, size_t room); \
-	ssize_t name(int fd, void *data, size_t count, off_t at, size_t room)  \
-	{                                                                      \
-		struct bk__wrap_file *file;                                    \
-		ssize_t result;                                                \
-                                                                               \
-		if (UNLIKELY(is_mediated(fd, at, &file)) && count <= room &&   \
-		    bk__wrap_read(file, data, count, (uint64_t)at, &result))   \
-			return result;                                         \
-		return bk__wrap_real.name(fd, data, count, at, room);          \
-	}
+#define READ_CHECKED(name)                                                        \
+	MEDIATED(name, (int fd, void *data, size_t count, off_t at, size_t room), \
+		 (fd, data, count, at, room),                                     \
+		 count <= room && bk__wrap_read(file, data, count, (uint64_t)at, &result))
 
-#define WRITE(name)                                                           \
-	ssize_t name(int fd, const void *data, size_t count, off_t at)        \
-	{                                                                     \
-		struct bk__wrap_file *file;                                   \
-		ssize_t result;                                               \
-                                                                              \
-		if (UNLIKELY(is_mediated(fd, at, &file)) &&                   \
-		    bk__wrap_write(file, data, count, (uint64_t)at, &result)) \
-			return result;                                        \
-		return bk__wrap_real.name(fd, data, count, at);               \
-	}
+#define WRITE(name)                                                                               \
+	MEDIATED(name, (int fd, const void *data, size_t count, off_t at), (fd, data, count, at), \
+		 bk__wrap_write(file, data, count, (uint64_t)at, &result))
 
-/* A part of it may be in a region that is mediated, wherever it begins. */
-#define VECTOR(name, dispatch, parameters, arguments)                    \
-	ssize_t name parameters                                          \
-	{                                                                \
-		struct bk__wrap_file *file;                              \
-		ssize_t result;                                          \
-                                                                         \
-		if (UNLIKELY(is_mediated(fd, at, &file)) &&              \
-		    dispatch(file, parts, count, (uint64_t)at, &result)) \
-			return result;                                   \
-		return bk__wrap_real.name arguments;                     \
-	}
+#define VECTOR(name, call)                                                                               \
+	MEDIATED(name, (int fd, const struct iovec *parts, int count, off_t at), (fd, parts, count, at), \
+		 call(file, parts, count, (uint64_t)at, &result))
 
-READ(pread, (int fd, void *data, size_t count, off_t at), (fd, data, count, at))
-READ(pread64, (int fd, void *data, size_t count, off_t at), (fd, data, count, at))
+#define VECTOR2(name, call)                                                                 \
+	MEDIATED(name, (int fd, const struct iovec *parts, int count, off_t at, int flags), \
+		 (fd, parts, count, at, flags), call(file, parts, count, (uint64_t)at, &result))
+
+READ(pread)
+READ(pread64)
 READ_CHECKED(__pread_chk)
 READ_CHECKED(__pread64_chk)
 WRITE(pwrite)
 WRITE(pwrite64)
-VECTOR(preadv, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at),
-       (fd, parts, count, at))
-VECTOR(preadv64, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at),
-       (fd, parts, count, at))
-VECTOR(pwritev, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at),
-       (fd, parts, count, at))
-VECTOR(pwritev64, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at),
-       (fd, parts, count, at))
-VECTOR(preadv2, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at, int flags),
-       (fd, parts, count, at, flags))
-VECTOR(preadv64v2, bk__wrap_readv, (int fd, const struct iovec *parts, int count, off_t at, int flags),
-       (fd, parts, count, at, flags))
-VECTOR(pwritev2, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at, int flags),
-       (fd, parts, count, at, flags))
-VECTOR(pwritev64v2, bk__wrap_writev, (int fd, const struct iovec *parts, int count, off_t at, int flags),
-       (fd, parts, count, at, flags))
+VECTOR(preadv, bk__wrap_readv)
+VECTOR(preadv64, bk__wrap_readv)
+VECTOR(pwritev, bk__wrap_writev)
+VECTOR(pwritev64, bk__wrap_writev)
+VECTOR2(preadv2, bk__wrap_readv)
+VECTOR2(preadv64v2, bk__wrap_readv)
+VECTOR2(pwritev2, bk__wrap_writev)
+VECTOR2(pwritev64v2, bk__wrap_writev)
 
 /* ---- At the descriptor's position -------------------------------------- */
 

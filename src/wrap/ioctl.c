@@ -44,15 +44,14 @@ static int get_device(int fd, const char *name)
 static int bind_iommufd(struct bk__wrap_file *file, int fd, void *argument)
 {
 	const int result = bk__wrap_real.ioctl(fd, BIND_IOMMUFD, argument);
-	enum bk__wrap_kind kind = BK__WRAP_DEVICE;
 
 	if (result || bk__wrap_kind_of(file) != BK__WRAP_CDEV)
 		return result;
-	if (bk__wrap_device_begin(file, fd, file->name))
-		kind = BK__WRAP_REFUSED;
-	__atomic_store_n(&file->kind, kind, __ATOMIC_RELEASE);
-	if (kind == BK__WRAP_DEVICE)
+	if (!bk__wrap_device_begin(file, fd, file->name)) {
+		__atomic_store_n(&file->kind, BK__WRAP_DEVICE, __ATOMIC_RELEASE);
 		return 0;
+	}
+	bk__wrap_file_refuse(file);
 	errno = EPERM;
 	return -1;
 }
@@ -116,8 +115,7 @@ static int feature(struct bk__wrap_device *device, int fd, struct vfio_device_fe
 	    (argument->flags & VFIO_DEVICE_FEATURE_MASK) != FEATURE_DMA_BUF)
 		return bk__wrap_real.ioctl(fd, VFIO_DEVICE_FEATURE, argument);
 	memcpy(&region, argument->data, sizeof(region));
-	if (region < BK_DEVICE_REGIONS &&
-	    __atomic_load_n(&device->mediated, __ATOMIC_ACQUIRE) >> region & 1) {
+	if (bk__wrap_device_is_mediated(device, region)) {
 		errno = ENOTTY;
 		return -1;
 	}
@@ -167,8 +165,10 @@ int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, vo
 		if (request == VFIO_DEVICE_PCI_HOT_RESET)
 			return hot_reset(fd, argument);
 		device = bk__wrap_device_enter(file);
-		if (!device)
-			break;
+		if (!device) { /* somebody closes it */
+			errno = EBADF;
+			return -1;
+		}
 		result = on_device(device, fd, request, argument);
 		bk__wrap_device_leave(device);
 		return result;

@@ -31,16 +31,18 @@ void *bk__wrap_map(struct bk__wrap_file *file, void *at, size_t size, int prot, 
 {
 	const uint64_t inside = (uint64_t)offset & ((UINT64_C(1) << BK__WRAP_OFFSET_BITS) - 1);
 	const uint64_t region = (uint64_t)offset >> BK__WRAP_OFFSET_BITS;
-	struct bk__wrap_device *device = NULL;
+	struct bk__wrap_device *device;
 	void *result;
 
-	if (bk__wrap_kind_of(file) == BK__WRAP_DEVICE)
-		device = bk__wrap_device_enter(file);
-	if (!device)
+	if (bk__wrap_kind_of(file) != BK__WRAP_DEVICE && bk__wrap_kind_of(file) != BK__WRAP_REFUSED)
 		return bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
-	if (region < BK_DEVICE_REGIONS && size &&
-	    (bk__wrap_device_region(device, (uint64_t)offset) >= 0 ||
-	     __atomic_load_n(&device->unmapped, __ATOMIC_ACQUIRE) >> region & 1) &&
+	device = bk__wrap_kind_of(file) == BK__WRAP_DEVICE ? bk__wrap_device_enter(file) : NULL;
+	if (!device) {
+		errno = EPERM;
+		return MAP_FAILED;
+	}
+	if (size &&
+	    (bk__wrap_device_is_mediated(device, region) || bk__wrap_device_is_unmapped(device, region)) &&
 	    !bk__wrap_may_map(device, (unsigned)region, inside, size)) {
 		result = refuse(device, (unsigned)region, inside, size);
 	} else {

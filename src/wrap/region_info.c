@@ -60,7 +60,7 @@ static void find_areas(struct bk__wrap_device *device, unsigned region, struct a
 	struct bk_space *space = bk_mediate_region(device->mediate, region);
 
 	*areas = (struct areas){ .page = (uint64_t)sysconf(_SC_PAGESIZE) };
-	if (space && !(__atomic_load_n(&device->unmapped, __ATOMIC_ACQUIRE) >> region & 1))
+	if (space && !bk__wrap_device_is_unmapped(device, region))
 		bk_space_visit(space, 0, bk_space_last(space), visit_area, areas);
 }
 
@@ -214,10 +214,7 @@ int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument)
 	index = info->index;
 	if (bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, argument))
 		return -1;
-	if (index >= BK_DEVICE_REGIONS || !((__atomic_load_n(&device->mediated, __ATOMIC_ACQUIRE) |
-					     __atomic_load_n(&device->unmapped, __ATOMIC_ACQUIRE)) >>
-						    index &
-					    1))
+	if (!bk__wrap_device_is_mediated(device, index) && !bk__wrap_device_is_unmapped(device, index))
 		return 0;
 	find_areas(device, index, &areas);
 	answer = areas.failed ? NULL : compose(device, index, &areas, &size);

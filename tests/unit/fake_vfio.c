@@ -43,8 +43,16 @@ static const struct {
 
 static const uint64_t sizes[9] = { 0x10000, 0x10000, 0x100000, 0, 256, 256, 0x1000, 256, 0 };
 
-/* The function below this one. */
-#define BELOW(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+/* The function below this one; looked up once. */
+#define BELOW(name)                                                                          \
+	(*__extension__({                                                                    \
+		static __typeof__(&name) found;                                              \
+                                                                                             \
+		if (!__atomic_load_n(&found, __ATOMIC_RELAXED))                              \
+			__atomic_store_n(&found, (__typeof__(&name))dlsym(RTLD_NEXT, #name), \
+					 __ATOMIC_RELAXED);                                  \
+		&found;                                                                      \
+	}))
 
 static const struct object *object_of(int fd)
 {
