@@ -102,9 +102,14 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 		      const struct bk_mediate_options *options, struct bk_mediate **mediate,
 		      struct bk_error *err);
 
-/* The function must be detached. Waits for readers, closes the device below.
- * Never from a handler. */
-void bk_mediate_close(struct bk_mediate *mediate);
+/*
+ * Removes all traps, waits for readers, closes the device below. -EBUSY with a
+ * line in the log if its function is on a bus, or if somebody else shows or
+ * listens to one of its spaces; -EDEADLK from a handler. Then nothing is
+ * changed, and it may be tried again. Owner only; accesses may still be under
+ * way in the spaces.
+ */
+int bk_mediate_close(struct bk_mediate *mediate);
 
 /* The mediated device as a device. Closing it closes the mediator. */
 struct bk_device *bk_mediate_device(struct bk_mediate *mediate);
@@ -185,7 +190,7 @@ struct bk_trap_desc {
  * Takes effect before it returns: an access is wholly before or wholly after.
  * -EINVAL with a line for a place that is not in the device, -ENOENT with one
  * if it has no such capability, -EEXIST if a trap of the same priority starts
- * at the same offset, -ENOMEM; then `released` is not called. The MSI-X table
+ * at the same offset, -ESHUTDOWN while it is closed, -ENOMEM; then `released` is not called. The MSI-X table
  * and PBA are traps of priority -1. `*trap` is set before a handler can run.
  * Any thread, any handler.
  */
@@ -203,9 +208,10 @@ int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct
 
 /* The registers below answer again, and pages that no other trap is in can be
  * mapped again; `released` follows when nobody is inside. `trap` must not be
- * used again; bk_mediate_close removes those that are left. -ENOMEM, and
- * nothing is changed. Any thread, any handler. */
-int bk_trap_remove(struct bk_trap *trap);
+ * used again; bk_mediate_close removes those that are left. Cannot fail: without
+ * memory the registers below answer all the same, and pages and `released`
+ * follow with a later change. Any thread, any handler. */
+void bk_trap_remove(struct bk_trap *trap);
 
 /* ---- Ready-made traps -------------------------------------------------- */
 

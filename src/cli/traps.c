@@ -102,9 +102,7 @@ int cli_traps_remove(struct cli_device *device, const char *text, struct bk_erro
 	trap = find(device, &spec, text, err);
 	if (!trap)
 		return -ENOENT;
-	r = bk_trap_remove(trap->trap);
-	if (r)
-		return bk_fail(err, -r, "%s: %s: out of memory", device->name, text);
+	bk_trap_remove(trap->trap);
 	*trap = device->traps[--device->trap_count];
 	return 0;
 }

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 
@@ -158,23 +157,12 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 
 __thread char bk__counting_thread;
 
-static void counted(struct bk__place *place, bool write, int r)
-{
-	struct bk__counts *of[2] = { &place->mediate->regions[place->region].counts, &place->counts };
-
-	for (unsigned i = 0; i < (place->owns_count ? 2 : 1); i++) {
-		bk__count_access(of[i], write);
-		if (r)
-			bk__count_error(of[i]);
-	}
-}
-
 static int place_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk__place *place = opaque;
 	int r = bk_mediate_below_read(place->mediate, place->region, offset, width, value);
 
-	counted(place, false, r);
+	bk__count_beside(place->mediate, place->region, offset, width, false, r);
 	return r;
 }
 
@@ -183,7 +171,7 @@ static int place_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 	struct bk__place *place = opaque;
 	int r = bk_mediate_below_write(place->mediate, place->region, offset, width, value);
 
-	counted(place, true, r);
+	bk__count_beside(place->mediate, place->region, offset, width, true, r);
 	return r;
 }
 
@@ -191,7 +179,7 @@ static void place_released(void *opaque)
 {
 	struct bk__place *place = opaque;
 
-	if (place->owns_host)
+	if (place->host)
 		bk__unmap(place->host, place->size);
 	free(place);
 }
@@ -284,9 +272,7 @@ static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t
 
 	if (!place)
 		return -ENOMEM;
-	*place = (struct bk__place){
-		.mediate = m, .region = bar, .first = first, .size = size, .owns_host = !m->filter
-	};
+	*place = (struct bk__place){ .mediate = m, .region = bar, .first = first, .size = size };
 	if (!m->filter)
 		place->host = bk__map(region->info.fd, region->info.fd_offset + first, size,
 				      region->info.flags & BK_DEVICE_WRITE);
@@ -310,7 +296,7 @@ static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t
 static int map_areas(struct bk_mediate *m, unsigned bar, uint64_t shared)
 {
 	struct bk__region *region = &m->regions[bar];
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size = shared ? shared : region->info.size;
+	const uint64_t page = bk__page_size(), size = shared ? shared : region->info.size;
 	uint64_t from = 0;
 
 	for (unsigned i = 0; i < region->info.area_count && i < BK_DEVICE_AREAS; i++) {
@@ -335,7 +321,7 @@ static int map_areas(struct bk_mediate *m, unsigned bar, uint64_t shared)
 
 static bool is_mappable(const struct bk_device_region *info)
 {
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t page = bk__page_size();
 
 	return info->flags & BK_DEVICE_MMAP && info->flags & BK_DEVICE_READ && info->fd >= 0 &&
 	       info->fd_offset % page == 0 && info->fd_offset <= INT64_MAX &&
@@ -346,7 +332,7 @@ static bool is_mappable(const struct bk_device_region *info)
 uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar)
 {
 	const struct bk_device_region *info = &m->regions[index].info;
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t page = bk__page_size();
 
 	return bar->kind != BK_PCI_BAR_IO && bar->size < page && is_mappable(info) && info->area_count == 1 &&
 			       !info->areas[0].offset && info->areas[0].size >= info->size

@@ -162,7 +162,7 @@ static void face_describe(struct bk_device *device,
 
 static void face_close(struct bk_device *device)
 {
-	bk_mediate_close(of(device));
+	bk_mediate_close(of(device)); /* says itself why not */
 }
 
 const struct bk_device_ops bk__face_ops = {

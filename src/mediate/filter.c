@@ -194,7 +194,7 @@ static int build_config(struct bk_mediate *m, struct bk_error *err)
 	region->space = bk_space_create(m->domain, "config", region->size - 1);
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: config: out of memory", m->below->name);
-	return bk__bottom_add(m, BK_DEVICE_CONFIG, 0, region->size, BK__PRIORITY_PAGE,
+	return bk__bottom_add(m, BK_DEVICE_CONFIG, 0, region->size, BK__PRIORITY_CONFIG,
 			      BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
 }
 

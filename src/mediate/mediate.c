@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "space/ends.h"
+
 static int build(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
@@ -30,7 +32,7 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 	if (!r)
 		r = bk__mediate_capabilities(m, err);
 	if (!r)
-		r = bk__bottom_add(m, BK_DEVICE_CONFIG, 0, m->config_size, BK__PRIORITY_PAGE,
+		r = bk__bottom_add(m, BK_DEVICE_CONFIG, 0, m->config_size, BK__PRIORITY_CONFIG,
 				   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
 	return r;
 }
@@ -53,6 +55,7 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 	memcpy(m->device.name, below->name, sizeof(m->device.name));
 	m->below = below;
 	m->domain = domain;
+	m->page_size = bk__page_size();
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->repeated_lock, NULL);
 	r = build(m, options ? options : &none, err);
@@ -64,45 +67,80 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 	return 0;
 }
 
-static int destroy(struct bk_space **space)
+/* The spaces that are not the function's. */
+static unsigned spaces_of(struct bk_mediate *m, struct bk_space *spaces[BK__SPACES + 2])
 {
-	int r = *space ? bk_space_destroy(*space) : 0;
+	unsigned count = 0;
 
+	for (unsigned i = 0; i < 2; i++)
+		if (m->vga[i])
+			spaces[count++] = m->vga[i];
+	for (unsigned i = 0; i < BK__SPACES; i++)
+		if (m->regions[i].space && (i != BK_DEVICE_CONFIG || m->filter))
+			spaces[count++] = m->regions[i].space;
+	return count;
+}
+
+/*
+ * All of them or none, and with them the traps. The pointers to the spaces
+ * stay: handlers may still be inside.
+ */
+static int destroy_spaces(struct bk_mediate *m)
+{
+	struct bk_space *spaces[BK__SPACES + 2];
+	unsigned count = spaces_of(m, spaces);
+	int r = 0;
+
+	if (bk__must_not_wait(m->domain))
+		return -EDEADLK;
+	pthread_mutex_lock(&m->lock);
+	if (m->function && bk__space_in_use(bk_pci_function_config(m->function)))
+		r = -EBUSY;
 	if (!r)
-		*space = NULL;
+		r = bk_space_destroy_all(spaces, count);
+	if (!r) {
+		m->closed = true;
+		m->trap_count = 0; /* they are freed as soon as nobody is inside */
+		m->retired = NULL;
+		bk__accelerate_stop(m, NULL);
+		m->accelerator = NULL;
+	}
+	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 
-void bk_mediate_close(struct bk_mediate *m)
+static void destroy(struct bk_mediate *m)
 {
-	int r = 0;
-
-	if (!m)
-		return;
-	for (unsigned i = 0; !r && i < 2; i++)
-		r = destroy(&m->vga[i]);
-	/* The BARs first: their MSI-X traps call the function, which waits for them before it goes. */
-	for (unsigned i = 0; !r && i < BK__SPACES; i++)
-		if (i != BK_DEVICE_CONFIG || m->filter) /* else it is the function's */
-			r = destroy(&m->regions[i].space);
-	if (!r && m->function)
-		r = bk_pci_function_destroy(m->function);
-	if (r) {
-		bk_log(BK_LOG_ERROR, "%s: closed while it is on a bus or somebody looks at it: left as it is",
-		       m->below->name);
-		return;
-	}
-	/* Traps and mappings are released by now, or at the latest here. */
-	bk_domain_synchronize(m->domain);
 	bk_device_close(m->below);
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->repeated_lock);
 	for (unsigned i = 0; i < BK__SPACES; i++)
-		free(m->regions[i].pages);
+		bk__pages_free(&m->regions[i]);
 	free(m->traps);
 	free(m->rom);
 	free(m->filter);
 	free(m);
+}
+
+int bk_mediate_close(struct bk_mediate *m)
+{
+	int r;
+
+	if (!m)
+		return 0;
+	r = destroy_spaces(m);
+	if (r) {
+		bk_log(BK_LOG_ERROR, "%s: not closed: %s", m->below->name,
+		       r == -EBUSY ? "it is on a bus, or somebody looks at it" : strerror(-r));
+		return r;
+	}
+	/* The MSI-X traps call the function, which waits for them before it goes. Traps and mappings are
+	 * released by then, or at the latest here. */
+	if (m->function)
+		bk_pci_function_destroy(m->function);
+	bk_domain_synchronize(m->domain);
+	destroy(m);
+	return 0;
 }
 
 struct bk_device *bk_mediate_device(struct bk_mediate *m)

@@ -23,7 +23,7 @@
 enum {
 	BK__PRIORITY_HANDLED = -1, /* a BAR, ROM or VGA range, all of it */
 	BK__PRIORITY_MAPPED = 0,   /* what of a BAR can be mapped */
-	BK__PRIORITY_PAGE = 1,     /* a page of that with a trap in it; config space, all of it */
+	BK__PRIORITY_CONFIG = 1,   /* config space, all of it */
 	BK__PRIORITY_LOWEST = 2,
 	BK__PRIORITY_BUILTIN = BK_TRAP_PRIORITY - 1,
 };
@@ -33,13 +33,15 @@ struct bk__place {
 	struct bk_mediate *mediate;
 	unsigned region;
 	uint64_t first, size;
-	void *host;      /* where it is mapped; NULL: handled, or mapped by others only (filter mode) */
-	bool owns_host;  /* unmaps it */
-	bool owns_count; /* counts for itself too: a page */
+	void *host; /* where it is mapped; NULL: handled, or mapped by others only (filter mode) */
+};
 
-	/* Of a page; under the mediator's lock, but for the counts. */
-	struct bk_region *handle;
-	unsigned traps; /* that have an edge in it; it answers while there are any */
+/* What a page that exits because traps have edges in it costs the registers beside them. (page.c) */
+struct bk__page {
+	unsigned region;
+	uint64_t first;
+	unsigned traps;        /* that have an edge in it; under the mediator's lock */
+	struct bk__page *next; /* in its chain; atomic */
 	struct bk__counts counts;
 };
 
@@ -52,8 +54,10 @@ struct bk__region {
 	const struct bk__place *areas[BK_DEVICE_AREAS]; /* that are mapped; ascending, fixed after create */
 	unsigned area_count;
 
-	struct bk__place **pages; /* ascending; every one that ever had an edge of a trap in it */
+	struct bk__page **pages; /* with an edge of a trap in them, ascending; under the mediator's lock */
 	size_t page_count, page_room;
+	struct bk__page **buckets; /* the same in chains, for accesses; NULL before the first; atomic */
+	unsigned bucket_count;     /* a power of two */
 };
 
 /* A write that came so many times on end. */
@@ -78,6 +82,7 @@ struct bk_mediate {
 	struct bk_domain *domain;
 	struct bk_pci_function *function;  /* NULL in filter mode */
 	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
+	uint64_t page_size;
 	struct bk__region regions[BK__SPACES];
 
 	/* Config space of the device below as it was at create, and which bits of
@@ -122,6 +127,8 @@ struct bk_mediate {
 	pthread_mutex_t lock;
 	struct bk_trap **traps; /* in order of region, offset, priority */
 	size_t trap_count, trap_room;
+	struct bk_trap *retired;                      /* that still have a region, for want of memory */
+	bool closed;                                  /* nothing is added or removed any more */
 	const struct bk_accelerator_ops *accelerator; /* or NULL */
 	void *accelerator_opaque;
 	struct bk__accelerated accelerated[BK__ACCELERATED];
@@ -132,7 +139,7 @@ struct bk_mediate {
 
 /* A trap, from bk_trap_add until nobody is inside it. What an access needs of it is in one cache line. */
 struct bk_trap {
-	const struct bk_trap_ops *ops;
+	const struct bk_trap_ops *ops; /* atomic */
 	void *opaque;
 	uint64_t last; /* value; relaxed */
 	unsigned region;
@@ -143,7 +150,9 @@ struct bk_trap {
 	uint64_t offset, length;
 	struct bk_region *handle;
 	struct bk_region_ops region_ops;
-	struct bk__place *pages[2]; /* with an edge of it in them that are regions of their own; or NULL */
+	void (*released)(void *opaque);
+	struct bk_trap *next_retired;
+	struct bk__page *left[2]; /* pages that it was the last one in, freed with it; or NULL */
 	bool accelerate;
 	struct bk__repeated repeated; /* under repeated_lock */
 	char name[];
@@ -174,18 +183,29 @@ extern const struct bk_region_ops bk__place_ops;
 /* The fields of a region that shows a part of a mapped area. (below.c) */
 struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t first, uint64_t size);
 
+uint64_t bk__page_size(void);
+
+/* An access that reached registers without a trap: counts it for the region, and for each page that exits
+ * because of a trap. (page.c) */
+void bk__count_beside(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, bool write,
+		      int r);
+
 /*
- * Pages that can be mapped, have a part of a trap in them and so exit: each is
- * a region of its own over the area, so that it can be counted. (page.c)
+ * Counters of pages that can be mapped and have a part of a trap in them.
  *
- * prepare makes them for a trap, answering nothing yet, and notes them in it,
- * before the update; claim and release append what a trap that comes or goes
- * changes; undo takes one of those back if the commit fails. All under the lock.
+ * prepare makes them for a trap, before the update that adds it; claim says
+ * that it is there, unclaim that it is not after all: what is made then stays
+ * for the next one. release is for one that goes, and comes before the commit:
+ * what is left in the trap no access can find any more, and is freed with it;
+ * restore takes that back. All under the lock, but for the last two. (page.c)
  */
 int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap);
-int bk__pages_claim(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap);
-int bk__pages_release(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap);
-void bk__pages_undo(struct bk_mediate *m, const struct bk_trap *trap, bool claimed);
+void bk__pages_claim(struct bk_mediate *m, const struct bk_trap *trap);
+void bk__pages_unclaim(struct bk_mediate *m, const struct bk_trap *trap);
+void bk__pages_release(struct bk_mediate *m, struct bk_trap *trap);
+void bk__pages_restore(struct bk_mediate *m, struct bk_trap *trap);
+void bk__pages_left_free(struct bk_trap *trap);
+void bk__pages_free(struct bk__region *region);
 
 /* One access to the device below, no questions asked. (below.c) */
 int bk__device_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t *value);

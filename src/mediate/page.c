@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Pages that would be mapped if no trap were in a part of them. Registers
- * without a trap there exit too, so each such page is a region of its own with
- * counters, that answers while a trap has an edge in it. (A page that a trap
- * covers whole has no other registers.) It shows the same memory as the area
- * below it: whoever maps sees no difference.
+ * without a trap there exit too, so each such page has counters while a trap
+ * has an edge in it. (A page that a trap covers whole has no other registers.)
+ *
+ * Counters are all that a page is: the registers beside a trap stay one region
+ * with those of the pages around, so that no access is cut at its edges.
+ * Accesses find them without a lock, in chains by hash. The list in order is
+ * for people.
  */
 #include "mediate/mediate.h"
 
@@ -13,7 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t page_size(void)
+/* A region has so many chains, or as many as it has pages. */
+#define BUCKETS_MOST 1024
+
+uint64_t bk__page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -34,7 +40,7 @@ static size_t position(const struct bk__region *region, uint64_t first)
 	return low;
 }
 
-static struct bk__place *find(const struct bk__region *region, uint64_t first)
+static struct bk__page *find(const struct bk__region *region, uint64_t first)
 {
 	size_t at = position(region, first);
 
@@ -44,7 +50,7 @@ static struct bk__place *find(const struct bk__region *region, uint64_t first)
 /* The pages at the edges of a trap that it covers in part: at most two. */
 static unsigned edges(const struct bk_trap *trap, uint64_t pages[2])
 {
-	const uint64_t mask = page_size() - 1, end = trap->offset + trap->length;
+	const uint64_t mask = trap->mediate->page_size - 1, end = trap->offset + trap->length;
 	unsigned count = 0;
 
 	if (trap->offset & mask)
@@ -54,71 +60,129 @@ static unsigned edges(const struct bk_trap *trap, uint64_t pages[2])
 	return count;
 }
 
-static const struct bk__place *area_of(const struct bk__region *region, uint64_t first)
+static bool is_mappable(const struct bk__region *region, uint64_t first)
 {
 	for (unsigned i = 0; i < region->area_count; i++)
 		if (first >= region->areas[i]->first &&
 		    first - region->areas[i]->first < region->areas[i]->size)
-			return region->areas[i];
-	return NULL;
+			return true;
+	return false;
 }
 
-/* A region of its own over the area; disabled. */
-static int add_region(struct bk_mediate *m, const struct bk__place *area, struct bk__place *page)
+static struct bk__page **chain_of(struct bk__page **buckets, const struct bk__region *region, uint64_t first,
+				  uint64_t page_size)
 {
-	struct bk_region_desc desc = bk__mapped_desc(area, page->first, page->size);
-	struct bk_update *update = bk_update_begin(m->domain);
-	int r;
-
-	if (!update)
-		return -ENOMEM;
-	desc.priority = BK__PRIORITY_PAGE;
-	desc.opaque = page;
-	desc.disabled = true;
-	r = bk_update_add(update, m->regions[page->region].space, &desc, &page->handle);
-	if (r) {
-		bk_update_drop(update);
-		return r;
-	}
-	return bk_update_commit(update);
+	return &buckets[first / page_size & (region->bucket_count - 1)];
 }
 
-static int create(struct bk_mediate *m, unsigned index, const struct bk__place *area, uint64_t first)
+/* ---- While accesses are made -------------------------------------------- */
+
+/* Whoever links a page has filled it, and one that is unlinked still leads on. */
+static void count_page(struct bk_mediate *m, const struct bk__region *region, struct bk__page **buckets,
+		       uint64_t first, bool write, int r)
+{
+	struct bk__page *page =
+		__atomic_load_n(chain_of(buckets, region, first, m->page_size), __ATOMIC_ACQUIRE);
+
+	while (page && page->first != first)
+		page = __atomic_load_n(&page->next, __ATOMIC_ACQUIRE);
+	if (!page)
+		return;
+	bk__count_access(&page->counts, write);
+	if (r)
+		bk__count_error(&page->counts);
+}
+
+void bk__count_beside(struct bk_mediate *m, unsigned index, uint64_t offset, unsigned width, bool write,
+		      int r)
 {
 	struct bk__region *region = &m->regions[index];
-	struct bk__place *page;
-	size_t at = position(region, first);
-	int r;
+	struct bk__page **buckets = __atomic_load_n(&region->buckets, __ATOMIC_ACQUIRE);
+	const uint64_t first = offset & ~(m->page_size - 1),
+		       last = (offset + width - 1) & ~(m->page_size - 1);
 
-	if (region->page_count == region->page_room) {
-		size_t more = region->page_room ? 2 * region->page_room : 16;
-		struct bk__place **pages = realloc(region->pages, more * sizeof(struct bk__place *));
+	bk__count_access(&region->counts, write);
+	if (r)
+		bk__count_error(&region->counts);
+	if (!buckets)
+		return;
+	count_page(m, region, buckets, first, write, r);
+	if (last != first)
+		count_page(m, region, buckets, last, write, r);
+}
 
-		if (!pages)
-			return -ENOMEM;
-		region->pages = pages;
-		region->page_room = more;
-	}
-	page = calloc(1, sizeof(*page));
-	if (!page)
-		return -ENOMEM;
-	*page = (struct bk__place){
-		.mediate = m,
-		.region = index,
-		.first = first,
-		.size = page_size(),
-		.host = area->host ? (uint8_t *)area->host + (first - area->first) : NULL,
-		.owns_count = true,
-	};
-	r = add_region(m, area, page);
-	if (r) {
-		free(page);
-		return r;
-	}
+/* ---- Under the lock ----------------------------------------------------- */
+
+static void link_page(struct bk_mediate *m, struct bk__page *page)
+{
+	struct bk__region *region = &m->regions[page->region];
+	struct bk__page **chain = chain_of(region->buckets, region, page->first, m->page_size);
+	size_t at = position(region, page->first);
+
 	memmove(region->pages + at + 1, region->pages + at,
-		(region->page_count - at) * sizeof(struct bk__place *));
+		(region->page_count - at) * sizeof(struct bk__page *));
 	region->pages[at] = page;
 	region->page_count++;
+	__atomic_store_n(&page->next, *chain, __ATOMIC_RELAXED);
+	__atomic_store_n(chain, page, __ATOMIC_RELEASE);
+}
+
+static void unlink_page(struct bk_mediate *m, struct bk__page *page)
+{
+	struct bk__region *region = &m->regions[page->region];
+	struct bk__page **link = chain_of(region->buckets, region, page->first, m->page_size);
+	size_t at = position(region, page->first);
+
+	region->page_count--;
+	memmove(region->pages + at, region->pages + at + 1,
+		(region->page_count - at) * sizeof(struct bk__page *));
+	while (*link != page)
+		link = &(*link)->next;
+	__atomic_store_n(link, page->next, __ATOMIC_RELEASE);
+}
+
+static int make_buckets(struct bk_mediate *m, struct bk__region *region)
+{
+	unsigned count = 1;
+	struct bk__page **buckets;
+
+	if (region->buckets)
+		return 0;
+	while (count < BUCKETS_MOST && count < region->size / m->page_size)
+		count <<= 1;
+	buckets = calloc(count, sizeof(struct bk__page *));
+	if (!buckets)
+		return -ENOMEM;
+	region->bucket_count = count;
+	__atomic_store_n(&region->buckets, buckets, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int make_room(struct bk__region *region)
+{
+	size_t more = region->page_room ? 2 * region->page_room : 16;
+	struct bk__page **pages;
+
+	if (region->page_count < region->page_room)
+		return 0;
+	pages = realloc(region->pages, more * sizeof(struct bk__page *));
+	if (!pages)
+		return -ENOMEM;
+	region->pages = pages;
+	region->page_room = more;
+	return 0;
+}
+
+static int create(struct bk_mediate *m, unsigned index, uint64_t first)
+{
+	struct bk__region *region = &m->regions[index];
+	struct bk__page *page;
+
+	if (make_buckets(m, region) || make_room(region) || !(page = calloc(1, sizeof(*page))))
+		return -ENOMEM;
+	page->region = index;
+	page->first = first;
+	link_page(m, page);
 	return 0;
 }
 
@@ -129,54 +193,74 @@ int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap)
 	unsigned count = edges(trap, pages);
 
 	for (unsigned i = 0; i < count; i++) {
-		const struct bk__place *area = area_of(region, pages[i]);
-		int r = area && !find(region, pages[i]) ? create(m, trap->region, area, pages[i]) : 0;
+		bool is_new = is_mappable(region, pages[i]) && !find(region, pages[i]);
+		int r = is_new ? create(m, trap->region, pages[i]) : 0;
 
 		if (r)
 			return r;
 	}
-	for (unsigned i = 0; i < count; i++)
-		trap->pages[i] = find(region, pages[i]);
 	return 0;
 }
 
-/* Pages have one trap more, or one less. Where that is the first or was the last, they are switched by
- * `update`, if there is one. */
-static int change(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap, bool more)
+static void change(struct bk_mediate *m, const struct bk_trap *trap, unsigned more)
 {
 	uint64_t pages[2];
 	unsigned count = edges(trap, pages);
 
 	for (unsigned i = 0; i < count; i++) {
-		struct bk__place *page = find(&m->regions[trap->region], pages[i]);
-		int r = 0;
+		struct bk__page *page = find(&m->regions[trap->region], pages[i]);
 
-		if (!page)
-			continue;
-		if (update && page->traps == (more ? 0 : 1))
-			r = bk_update_enable(update, page->handle, more);
-		if (r) { /* the first one has been counted */
-			page = i ? find(&m->regions[trap->region], pages[0]) : NULL;
-			if (page)
-				page->traps += more ? -1u : 1u;
-			return r;
-		}
-		page->traps += more ? 1u : -1u;
+		if (page)
+			page->traps += more;
 	}
-	return 0;
 }
 
-int bk__pages_claim(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap)
+void bk__pages_claim(struct bk_mediate *m, const struct bk_trap *trap)
 {
-	return change(m, update, trap, true);
+	change(m, trap, 1);
 }
 
-int bk__pages_release(struct bk_mediate *m, struct bk_update *update, const struct bk_trap *trap)
+void bk__pages_unclaim(struct bk_mediate *m, const struct bk_trap *trap)
 {
-	return change(m, update, trap, false);
+	change(m, trap, -1u);
 }
 
-void bk__pages_undo(struct bk_mediate *m, const struct bk_trap *trap, bool claimed)
+void bk__pages_release(struct bk_mediate *m, struct bk_trap *trap)
 {
-	change(m, NULL, trap, !claimed);
+	uint64_t pages[2];
+	unsigned count = edges(trap, pages);
+
+	for (unsigned i = 0; i < count; i++) {
+		struct bk__page *page = find(&m->regions[trap->region], pages[i]);
+
+		trap->left[i] = NULL;
+		if (!page || --page->traps)
+			continue;
+		unlink_page(m, page);
+		trap->left[i] = page;
+	}
+}
+
+void bk__pages_restore(struct bk_mediate *m, struct bk_trap *trap)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (trap->left[i])
+			link_page(m, trap->left[i]); /* where it was: there is room */
+		trap->left[i] = NULL;
+	}
+	bk__pages_claim(m, trap);
+}
+
+void bk__pages_left_free(struct bk_trap *trap)
+{
+	free(trap->left[0]);
+	free(trap->left[1]);
+}
+
+void bk__pages_free(struct bk__region *region)
+{
+	for (size_t i = 0; i < region->page_count; i++)
+		free(region->pages[i]);
+	free(region->pages);
+	free(region->buckets);
 }

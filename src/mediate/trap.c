@@ -31,13 +31,17 @@ static int counted(struct bk_trap *trap, bool write, unsigned width, uint64_t va
 	return r;
 }
 
+/* What is left of a trap that was removed when there was no memory to take its region away. */
+static const struct bk_trap_ops retired_ops; /* passes all on */
+
 static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_trap *trap = opaque;
+	const struct bk_trap_ops *ops = __atomic_load_n(&trap->ops, __ATOMIC_RELAXED);
 	int r;
 
-	if (trap->ops->read)
-		r = trap->ops->read(trap->opaque, trap->region, offset, width, value);
+	if (ops->read)
+		r = ops->read(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
 	return counted(trap, false, width, *value, r);
@@ -46,10 +50,11 @@ static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk_trap *trap = opaque;
+	const struct bk_trap_ops *ops = __atomic_load_n(&trap->ops, __ATOMIC_RELAXED);
 	int r;
 
-	if (trap->ops->write)
-		r = trap->ops->write(trap->opaque, trap->region, offset, width, value);
+	if (ops->write)
+		r = ops->write(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediate_below_write(trap->mediate, trap->region, offset, width, value);
 	if (trap->accelerate && !r)
@@ -60,13 +65,6 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 void bk__trap_failed_in_part(struct bk_trap *trap)
 {
 	bk__count_error(&trap->counts);
-}
-
-static void whole_counted(struct bk__counts *counts, int r)
-{
-	bk__count_access(counts, false);
-	if (r)
-		bk__count_error(counts);
 }
 
 /* Overlay: the read that others yield to. What of it is not in this region is not its business. */
@@ -80,13 +78,7 @@ static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *v
 	    (trap->region == BK_DEVICE_VGA && !bk__vga_has(offset, width)))
 		return -ERANGE;
 	r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
-	whole_counted(&region->counts, r);
-	for (unsigned i = 0; i < 2; i++) {
-		struct bk__place *page = trap->pages[i];
-
-		if (page && offset >= page->first && offset - page->first < page->size)
-			whole_counted(&page->counts, r);
-	}
+	bk__count_beside(trap->mediate, trap->region, offset, width, false, r);
 	return r == -ERANGE ? -EIO : r;
 }
 
@@ -94,8 +86,9 @@ static void trap_released(void *opaque)
 {
 	struct bk_trap *trap = opaque;
 
-	if (trap->ops->released)
-		trap->ops->released(trap->opaque);
+	if (trap->released)
+		trap->released(trap->opaque);
+	bk__pages_left_free(trap);
 	free(trap);
 }
 
@@ -180,27 +173,44 @@ static int append_add(struct bk_mediate *m, struct bk_update *update, struct bk_
 		.opaque = trap,
 		.base = trap->offset,
 	};
-	int r = bk_update_add(update, m->regions[trap->region].space, &desc, &trap->handle);
 
-	return r ? r : bk__pages_claim(m, update, trap);
-}
-
-static int append_remove(struct bk_mediate *m, struct bk_update *update, struct bk_trap *trap)
-{
-	int r = bk_update_remove(update, trap->handle);
-
-	return r ? r : bk__pages_release(m, update, trap);
+	return bk_update_add(update, m->regions[trap->region].space, &desc, &trap->handle);
 }
 
 /*
- * `out` goes and `in` comes, in one update; either may be NULL. The list is
- * changed before the commit, since `out` may be freed and a handler of `in`
- * may run as soon as it is made. Under the lock.
+ * The lists are changed before the commit, since `out` may be freed and a
+ * handler of `in` may run as soon as it is made.
  */
+static int commit(struct bk_mediate *m, struct bk_update *update, struct bk_trap *out, struct bk_trap *in)
+{
+	int r;
+
+	if (in) { /* first, so that a page that both are in keeps its counters */
+		link_trap(m, in);
+		bk__pages_claim(m, in);
+	}
+	if (out) {
+		unlink_trap(m, out);
+		bk__pages_release(m, out);
+	}
+	r = bk_update_commit(update);
+	if (!r)
+		return 0;
+	if (out) {
+		bk__pages_restore(m, out);
+		link_trap(m, out);
+	}
+	if (in) {
+		bk__pages_unclaim(m, in);
+		unlink_trap(m, in);
+	}
+	return r;
+}
+
+/* `out` goes and `in` comes, in one update; either may be NULL. Under the lock. */
 static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
 {
-	struct bk_update *update = NULL;
-	bool claimed = false, released = false;
+	struct bk_update *update;
 	int r = in ? make_room(m) : 0;
 
 	if (!r && in)
@@ -210,34 +220,64 @@ static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *i
 	update = bk_update_begin(m->domain);
 	if (!update)
 		return -ENOMEM;
-	if (in) { /* first, so that a page that both are in stays as it is */
+	if (in)
 		r = append_add(m, update, in);
-		claimed = !r;
-	}
-	if (!r && out) {
-		r = append_remove(m, update, out);
-		released = !r;
-	}
+	if (!r && out)
+		r = bk_update_remove(update, out->handle);
 	if (r) {
 		bk_update_drop(update);
-	} else {
-		if (out)
-			unlink_trap(m, out);
-		if (in)
-			link_trap(m, in);
-		r = bk_update_commit(update);
-		if (r && in)
-			unlink_trap(m, in);
-		if (r && out)
-			link_trap(m, out);
+		return r;
 	}
+	r = commit(m, update, out, in);
 	if (!r && out)
 		bk__accelerate_stop(m, out); /* which may be freed by now */
-	if (r && released)
-		bk__pages_undo(m, out, false);
-	if (r && claimed)
-		bk__pages_undo(m, in, true);
 	return r;
+}
+
+/* ---- Without memory ----------------------------------------------------- */
+
+/*
+ * A trap that goes when there is no memory to change the view stays as a
+ * region that passes all accesses on, until a later change takes it away. Its
+ * owner sees no difference, but for when `released` comes.
+ */
+static void retire(struct bk_mediate *m, struct bk_trap *trap)
+{
+	unlink_trap(m, trap);
+	bk__accelerate_stop(m, trap);
+	__atomic_store_n(&trap->ops, &retired_ops, __ATOMIC_RELAXED);
+	trap->next_retired = m->retired;
+	m->retired = trap;
+}
+
+static int take_away(struct bk_mediate *m, struct bk_trap *trap)
+{
+	struct bk_update *update = bk_update_begin(m->domain);
+	int r = update ? bk_update_remove(update, trap->handle) : -ENOMEM;
+
+	if (r) {
+		if (update)
+			bk_update_drop(update);
+		return r;
+	}
+	bk__pages_release(m, trap);
+	r = bk_update_commit(update);
+	if (r)
+		bk__pages_restore(m, trap);
+	return r;
+}
+
+static int remove_retired(struct bk_mediate *m)
+{
+	while (m->retired) {
+		struct bk_trap *next = m->retired->next_retired;
+		int r = take_away(m, m->retired);
+
+		if (r)
+			return r;
+		m->retired = next;
+	}
+	return 0;
 }
 
 static int locked_exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
@@ -245,7 +285,9 @@ static int locked_exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_
 	int r;
 
 	pthread_mutex_lock(&m->lock);
-	r = exchange(m, out, in);
+	r = m->closed ? -ESHUTDOWN : remove_retired(m);
+	if (!r)
+		r = exchange(m, out, in);
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }
@@ -313,6 +355,7 @@ int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_tr
 	*trap = (struct bk_trap){
 		.ops = desc->ops,
 		.opaque = desc->opaque,
+		.released = desc->ops->released,
 		.region = desc->region,
 		.priority = priority,
 		.mediate = m,
@@ -366,9 +409,14 @@ int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct
 	return place_checked(old->mediate, old, desc, trap, err);
 }
 
-int bk_trap_remove(struct bk_trap *trap)
+void bk_trap_remove(struct bk_trap *trap)
 {
-	return locked_exchange(trap->mediate, trap, NULL);
+	struct bk_mediate *m = trap->mediate;
+
+	pthread_mutex_lock(&m->lock);
+	if (!m->closed && (remove_retired(m) || exchange(m, trap, NULL)))
+		retire(m, trap);
+	pthread_mutex_unlock(&m->lock);
 }
 
 /* ---- Counters ---------------------------------------------------------- */
@@ -420,9 +468,9 @@ void bk_mediate_page_stats(struct bk_mediate *m,
 	pthread_mutex_lock(&m->lock);
 	for (unsigned i = 0; i < BK__SPACES; i++) {
 		for (size_t j = 0; j < m->regions[i].page_count; j++) {
-			const struct bk__place *page = m->regions[i].pages[j];
+			const struct bk__page *page = m->regions[i].pages[j];
 			const struct bk_trap_stats stats =
-				stats_of(&page->counts, i, page->first, page->size);
+				stats_of(&page->counts, i, page->first, m->page_size);
 
 			if (page->traps)
 				visit(opaque, &stats);

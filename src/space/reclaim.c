@@ -10,6 +10,7 @@
  * of views needs no wait, see retired.c; but when no commits come any more, the
  * thread takes care of the rest.
  */
+#include "ends.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -201,12 +202,17 @@ int bk__reader_prepare(struct bk_domain *domain)
 	return 0;
 }
 
+bool bk__must_not_wait(struct bk_domain *domain)
+{
+	return bk__read_ongoing() || bk__is_reclaimer(domain);
+}
+
 int bk_domain_synchronize(struct bk_domain *domain)
 {
 	uint64_t dug;
 	int error;
 
-	if (bk__read_ongoing() || bk__is_reclaimer(domain))
+	if (bk__must_not_wait(domain))
 		return -EDEADLK;
 	error = bk__lock(domain); /* in a listener */
 	if (error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Spaces: their birth, their end and their counters. */
+#include "ends.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -105,6 +106,17 @@ int bk_space_destroy_all(struct bk_space *const *spaces, size_t count)
 int bk_space_destroy(struct bk_space *space)
 {
 	return bk_space_destroy_all(&space, 1);
+}
+
+bool bk__space_in_use(struct bk_space *space)
+{
+	bool used = true;
+
+	if (!bk__lock(space->domain)) {
+		used = is_busy(NULL, 0, space);
+		bk__unlock(space->domain);
+	}
+	return used;
 }
 
 struct bk_domain *bk_space_domain(const struct bk_space *space)

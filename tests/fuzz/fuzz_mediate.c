@@ -161,8 +161,8 @@ static void act(struct bk_mediate *mediate, struct input *input, struct bk_trap 
 			bk_device_write(device, region, offset, bytes, 1u << (what >> 4 & 3));
 		break;
 	case 4:
-		if (*count && bk_trap_remove(traps[--*count]))
-			abort();
+		if (*count)
+			bk_trap_remove(traps[--*count]);
 		break;
 	default:
 		bk_device_reset(device);
@@ -203,7 +203,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bk_mediate_accelerate(mediate, NULL, NULL);
 		if (running)
 			abort();
-		bk_mediate_close(mediate);
+		if (bk_mediate_close(mediate))
+			abort();
 	} else if (!*err.text || strchr(err.text, '\n') || (there && !options.vga && !options.msix_move)) {
 		abort();
 	}

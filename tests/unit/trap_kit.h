@@ -52,7 +52,7 @@ static inline int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	bk_mediate_close(f->mediate);
+	assert_int_equal(bk_mediate_close(f->mediate), 0);
 	assert_true(f->fake.closed);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	fake_done(&f->fake);
