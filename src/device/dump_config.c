@@ -54,6 +54,15 @@ static unsigned find_capability(const struct bk__dump *dump, unsigned id)
 	return 0;
 }
 
+/* The low bits of a register. lspci calls ports of IDE's compatibility mode memory, which has 16 bytes at
+ * least. */
+static unsigned type_of(const struct bk__dump_bar *bar)
+{
+	if (bar->io || bar->size < 16)
+		return 1;
+	return (bar->wide ? 4 : 0) | (bar->prefetchable ? 8 : 0);
+}
+
 /* A virtual function's ids are all ones and its BARs zeros: the kernel knows them from the physical function.
  */
 static void fill_in(struct bk__dump *dump)
@@ -67,10 +76,7 @@ static void fill_in(struct bk__dump *dump)
 		unsigned now = get(dump, BARS + 4 * i, 4), width = bar->wide && i < 5 ? 8 : 4;
 
 		if (bar->size && (!now || now == UINT32_MAX))
-			bk__store(dump->config + BARS + 4 * i, width,
-				  bar->address |
-					  (bar->io ? 1u
-						   : (bar->wide ? 4u : 0u) | (bar->prefetchable ? 8u : 0u)));
+			bk__store(dump->config + BARS + 4 * i, width, bar->address | type_of(bar));
 	}
 }
 
