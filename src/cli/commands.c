@@ -20,7 +20,7 @@ static struct cli_device *find(struct run *run, const char *name, struct bk_erro
 	struct cli_device *found = NULL;
 
 	for (size_t i = 0; i < run->device_count; i++) {
-		if (strcmp(run->devices[i].name, name))
+		if (run->devices[i].leaving || strcmp(run->devices[i].name, name))
 			continue;
 		if (found) {
 			bk_fail(err, EEXIST,
@@ -234,9 +234,13 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 	put(answer, "memslots", counts.memslots);
 	put(answer, "unmappable_pages", counts.unmappable);
 	for (size_t i = 0; i < run->device_count; i++) {
-		json_object *device = json_object_new_object(), *traps = json_object_new_array(),
-			    *pages = json_object_new_array();
+		json_object *device, *traps, *pages;
 
+		if (run->devices[i].leaving)
+			continue;
+		device = json_object_new_object();
+		traps = json_object_new_array();
+		pages = json_object_new_array();
 		json_object_object_add(device, "device", json_object_new_string(run->devices[i].name));
 		bk_mediate_stats(run->devices[i].mediate, put_trap, traps);
 		json_object_object_add(device, "accesses", traps);

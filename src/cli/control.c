@@ -246,8 +246,11 @@ static void make_whole(char *line)
 static void serve_line(struct cli_control *control, struct client *client, const char *line, size_t count)
 {
 	json_object *answer = json_object_new_object(), *request;
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
 	struct bk_error err = { { 0 } };
 
+	/* A command that takes its time lets others be served, but not this one. */
+	epoll_ctl(control->poll, EPOLL_CTL_DEL, client->fd, NULL);
 	request = parse(line, count, &err);
 	if (!request || execute(control, request, answer, &err)) {
 		make_whole(err.text);
@@ -258,6 +261,9 @@ static void serve_line(struct cli_control *control, struct client *client, const
 	}
 	json_object_put(request);
 	json_object_put(answer);
+	/* Without memory for that it hears its answer, and nobody hears it any more. */
+	if (epoll_ctl(control->poll, EPOLL_CTL_ADD, client->fd, &event))
+		client->last = true;
 }
 
 /* ---- Clients ----------------------------------------------------------- */

@@ -36,6 +36,7 @@ struct cli_device {
 	size_t trap_count;
 	struct bk_mediate *mediate; /* once opened */
 	bool attached;              /* a monitor owns the mediator now */
+	bool leaving;               /* and closes it at this moment: it is not to be used */
 };
 
 /*

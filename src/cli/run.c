@@ -379,8 +379,11 @@ struct cli_device *cli_run_card(struct run *run, const char *bus)
 
 static int take_one(struct run *run, struct cli_device *device, struct bk_error *err)
 {
-	const int error = bk__monitor_detach(run->monitor, device->mediate, err);
+	int error;
 
+	device->leaving = true; /* requests are served meanwhile */
+	error = bk__monitor_detach(run->monitor, device->mediate, err);
+	device->leaving = false;
 	if (!error)
 		cli_run_drop(run, (size_t)(device - run->devices));
 	return error;

@@ -296,6 +296,8 @@ static void sim_close(struct bk_device *device)
 {
 	struct sim *sim = sim_of(device);
 
+	if (sim->gate >= 0 && sim->opened)
+		wait_at_gate(sim);
 	bk__sim_irqs_close(sim);
 	if (sim->gate >= 0)
 		close(sim->gate);
@@ -353,6 +355,7 @@ static int open_tree(const char *file, const struct bk__yaml *yaml, const char *
 	bk__sim_config_build(sim);
 	reset_all(sim);
 	sim->reset_count = 0;
+	sim->opened = true;
 	*device = &sim->device;
 	return 0;
 }

@@ -118,7 +118,7 @@ struct sim {
 	uint16_t vendor, id, subsystem_vendor, subsystem;
 	uint32_t class_code;
 	uint8_t revision, pin;
-	bool express, can_reset;
+	bool express, can_reset, opened;
 	int gate; /* a FIFO: a reset takes until there is a byte to read from it; -1: none */
 	unsigned register_count;
 

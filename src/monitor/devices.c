@@ -43,7 +43,7 @@ static int wire(struct bk__devices *devices, struct bk__device *device, struct b
 
 static int check_busy(const struct bk__devices *devices, struct bk_error *err)
 {
-	return devices->busy ? bk_fail(err, EBUSY, "the guest is being reset; try again when it is up") : 0;
+	return devices->busy ? bk_fail(err, EBUSY, "%s; try again when that is over", devices->busy) : 0;
 }
 
 int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
@@ -80,6 +80,11 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 	return 0;
 }
 
+static void close_mediate(void *opaque)
+{
+	bk_mediate_close(opaque);
+}
+
 /* The function is on no bus. */
 static void close_device(struct bk__devices *devices, struct bk__device **link)
 {
@@ -94,7 +99,11 @@ static void close_device(struct bk__devices *devices, struct bk__device **link)
 	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */
 	bk__iommu_remove(devices->iommu, below);
 	bk__bus_leave(device->bus, device->devfn);
-	bk_mediate_close(device->mediate);
+	/* It waits for handlers, and the device may have to be reset. */
+	if (devices->meanwhile)
+		devices->meanwhile(devices->opaque, close_mediate, device->mediate);
+	else
+		bk_mediate_close(device->mediate);
 	free(device);
 }
 

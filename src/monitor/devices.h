@@ -20,7 +20,10 @@ struct bk__devices {
 	struct bk__iommu *iommu;
 	struct bk__events *events;
 	struct bk__device *list;
-	bool busy; /* none may come or go */
+	const char *busy; /* none may come or go, because of this; or NULL */
+	/* Does it on another thread, and serves others meanwhile; or NULL. */
+	void (*meanwhile)(void *opaque, void (*work)(void *), void *work_opaque);
+	void *opaque;
 };
 
 /* On success it is ours; errors as bk__monitor_attach. */

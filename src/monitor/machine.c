@@ -62,8 +62,9 @@ struct bk__monitor {
 	void (*gone)(void *opaque, struct bk_mediate *mediate);
 	void *gone_opaque;
 
-	int done; /* eventfd of what is done by jobs */
-	int wake; /* eventfd, written after one of these was set */
+	bool serves; /* requests: the owner's thread only */
+	int done;    /* eventfd of what is done by jobs */
+	int wake;    /* eventfd, written after one of these was set */
 	_Atomic bool stop;
 	_Atomic bool slot_off; /* the guest switched one off */
 	bool paused;           /* by bk__monitor_pause, with a park of its own; the owner's thread only */
@@ -228,6 +229,39 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 	return bk__platform_create(&config, &monitor->platform, err);
 }
 
+/* Serves who asks for something while the jobs are under way. No device comes or goes meanwhile: `why`. */
+static int serve_meanwhile(struct bk__monitor *monitor, struct bk__jobs *jobs, const char *why,
+			   struct bk_error *err)
+{
+	int error;
+
+	bk__jobs_seal(jobs);
+	monitor->events.quiet = true;
+	monitor->devices.busy = why;
+	error = bk__events_wait(&monitor->events, monitor->done, err);
+	bk__jobs_end(jobs);
+	monitor->events.quiet = false;
+	monitor->devices.busy = NULL;
+	return error;
+}
+
+/* Of devices that leave. When the run has ended nobody asks for anything. */
+static void on_meanwhile(void *opaque, void (*work)(void *), void *work_opaque)
+{
+	struct bk__monitor *monitor = opaque;
+	struct bk__jobs jobs;
+	struct bk_error err;
+
+	if (!monitor->serves) {
+		work(work_opaque);
+		return;
+	}
+	bk__jobs_begin(&jobs, monitor->done);
+	bk__jobs_add(&jobs, work, work_opaque);
+	if (serve_meanwhile(monitor, &jobs, "another device is being given back", &err))
+		bk_log(BK_LOG_ERROR, "%s", err.text);
+}
+
 static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 {
 	monitor->buses = bk__buses_create(bk__platform_host(monitor->platform), "the host bridge",
@@ -241,6 +275,8 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 		.gsis = monitor->gsis,
 		.iommu = monitor->iommu,
 		.events = &monitor->events,
+		.meanwhile = on_meanwhile,
+		.opaque = monitor,
 	};
 	return 0;
 }
@@ -471,18 +507,7 @@ static int load(struct bk__monitor *monitor, struct bk_error *err)
 	return 0;
 }
 
-/* Serves who asks for something while the jobs are under way. No device comes or goes meanwhile. */
-static int serve_meanwhile(struct bk__monitor *monitor, struct bk__jobs *jobs, struct bk_error *err)
-{
-	int error;
-
-	bk__jobs_seal(jobs);
-	monitor->events.quiet = monitor->devices.busy = true;
-	error = bk__events_wait(&monitor->events, monitor->done, err);
-	bk__jobs_end(jobs);
-	monitor->events.quiet = monitor->devices.busy = false;
-	return error;
-}
+#define RESETTING "the guest is being reset, or ends"
 
 static void park_vcpus(void *opaque)
 {
@@ -496,7 +521,7 @@ static int park(struct bk__monitor *monitor, struct bk_error *err)
 
 	bk__jobs_begin(&jobs, monitor->done);
 	bk__jobs_add(&jobs, park_vcpus, monitor->vcpus);
-	return serve_meanwhile(monitor, &jobs, err);
+	return serve_meanwhile(monitor, &jobs, RESETTING, err);
 }
 
 /* A reset of the whole machine, in place: memory keeps what it holds. vCPUs are parked. */
@@ -507,7 +532,7 @@ static int reset(struct bk__monitor *monitor, struct bk_error *err)
 
 	bk__jobs_begin(&jobs, monitor->done);
 	bk__devices_reset(&monitor->devices, &jobs);
-	error = serve_meanwhile(monitor, &jobs, err);
+	error = serve_meanwhile(monitor, &jobs, RESETTING, err);
 	if (error)
 		return error;
 	bk__platform_reset(monitor->platform);
@@ -581,7 +606,9 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_erro
 	if (!bk__vcpus_start(monitor->vcpus, err)) {
 		bk__base_thread_enter("control");
 		bk__vcpus_release(monitor->vcpus);
+		monitor->serves = true;
 		end = serve(monitor, err);
+		monitor->serves = false;
 	}
 	bk__platform_disconnect(monitor->platform);
 	return end;
