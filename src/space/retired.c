@@ -311,8 +311,9 @@ static void sweep(struct bk_domain *domain)
 
 /* ---- When ---- */
 
-/* Frees what no reader can see. False if that could not be found out. */
-static bool look(struct bk_domain *domain)
+/* Frees what no reader can see; object by object if that is worth it, or `thorough`. False if it could not be
+ * found out. */
+static bool look(struct bk_domain *domain, bool thorough)
 {
 	uint64_t oldest = UINT64_MAX;
 
@@ -324,16 +325,17 @@ static bool look(struct bk_domain *domain)
 	}
 	while (domain->retired && domain->retired->number <= oldest)
 		set_free(domain);
-	if (domain->retired_count >= SWEEP_COUNT || domain->retired_bytes >= SWEEP_BYTES)
+	if (domain->retired && (thorough || domain->retired_count >= SWEEP_COUNT ||
+				domain->retired_bytes >= SWEEP_BYTES))
 		sweep(domain);
 	return true;
 }
 
-static void look_and_plan(struct bk_domain *domain)
+static void look_and_plan(struct bk_domain *domain, bool thorough)
 {
 	static const struct timespec moment = { .tv_nsec = 20000 };
 
-	while (!look(domain) &&
+	while (!look(domain, thorough) &&
 	       (domain->retired_count >= INSIST_COUNT || domain->retired_bytes >= INSIST_BYTES))
 		nanosleep(&moment, NULL);
 	domain->look_count = domain->retired_count + LOOK_COUNT;
@@ -348,13 +350,13 @@ void bk__space_retire(struct bk_domain *domain, struct bk__space_retired *retire
 	domain->retired_count++;
 	domain->retired_bytes += retired->bytes;
 	if (domain->retired_count >= domain->look_count || domain->retired_bytes >= domain->look_bytes)
-		look_and_plan(domain);
+		look_and_plan(domain, false);
 }
 
 bool bk__space_tidy(struct bk_domain *domain)
 {
 	if (domain->retired)
-		look_and_plan(domain);
+		look_and_plan(domain, true);
 	bk__space_recycle(domain, true);
 	bk__store_trim(domain);
 	return !domain->retired;

@@ -9,6 +9,7 @@
 #include "space_model.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "space/internal.h"
 
@@ -52,6 +53,48 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 {
 	return fails() ? EAGAIN : __real_pthread_create(thread, attributes, start, opaque);
 }
+
+/* Allocations of the room's own, which seldom ask the C library for memory. */
+static unsigned inside_one_in; /* like one_in */
+
+static bool fails_inside(void)
+{
+	bool yes;
+
+	if (one_in)
+		return false;
+	one_in = inside_one_in;
+	yes = fails();
+	one_in = 0;
+	return yes;
+}
+
+#define FAILING_INSIDE(type, name, parameters, failure, ...)                  \
+	type __real_##name parameters;                                        \
+	type __wrap_##name parameters;                                        \
+	type __wrap_##name parameters                                         \
+	{                                                                     \
+		return fails_inside() ? failure : __real_##name(__VA_ARGS__); \
+	}
+
+FAILING_INSIDE(int, bk__grow, (void **at, size_t *capacity, size_t wanted, size_t element), -ENOMEM, at,
+	       capacity, wanted, element)
+FAILING_INSIDE(struct bk__view *, bk__view_alloc, (struct bk_domain * domain, size_t bytes), NULL, domain,
+	       bytes)
+FAILING_INSIDE(struct bk__span *, bk__span_alloc, (struct bk_domain * domain), NULL, domain)
+FAILING_INSIDE(struct bk__leaf *, bk__leaf_alloc, (struct bk_domain * domain), NULL, domain)
+FAILING_INSIDE(struct bk__span **, bk__slots_alloc, (struct bk_domain * domain, unsigned log2_slots), NULL,
+	       domain, log2_slots)
+FAILING_INSIDE(struct bk__list *, bk__list_alloc, (struct bk_domain * domain, size_t count), NULL, domain,
+	       count)
+FAILING_INSIDE(struct bk__space_retired *, bk__space_retired_create,
+	       (size_t spans, size_t leaves, size_t rows), NULL, spans, leaves, rows)
+FAILING_INSIDE(void *, mmap, (void *at, size_t length, int protection, int flags, int fd, off_t offset),
+	       MAP_FAILED, at, length, protection, flags, fd, offset)
+
+/* Where file offsets are made large, mmap is this. */
+FAILING_INSIDE(void *, mmap64, (void *at, size_t length, int protection, int flags, int fd, off_t offset),
+	       MAP_FAILED, at, length, protection, flags, fd, offset)
 
 /* What is built, step by step. */
 struct stage {
@@ -342,12 +385,100 @@ static void random_operations_with_failing_allocations(void **state)
 	assert_true(__atomic_load_n(&failed, __ATOMIC_RELAXED) > 1000);
 }
 
+/* Commits go on while a reader stays inside and memory runs out now and then: nothing is lost or freed too
+ * early. */
+static void a_reader_stays_while_memory_runs_out(void **state)
+{
+	static struct device d[200];
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *spaces[2] = { bk_space_create(domain, "a", UINT64_MAX),
+				       bk_space_create(domain, "b", 0xffff) };
+	struct bk_region *regions[200], *window = nest(spaces[0], spaces[1], 0x100000, 0x10ffff, 0, 0, 1000);
+	const struct bk__view *view;
+	char before[4096], after[4096];
+	unsigned commits = 0, errors = 0;
+
+	for (unsigned i = 0; i < 200; i++)
+		regions[i] = add(spaces[i % 2], &d[i], i * 0x100, i * 0x100 + 0xff, 0, i);
+	read_at(spaces[0], 0, 1);
+	urcu_memb_read_lock(); /* the reader is this thread: it is in the view of now */
+	view = spaces[0]->published;
+	bk__space_reader.view = view;
+	snprintf(before, sizeof(before), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
+	inside_one_in = 60;
+	while (commits < 6000 || errors < 100) {
+		unsigned i = commits * 7 % 200, j = commits * 11 % 200;
+		struct bk_region *a = regions[i], *b = regions[j];
+		struct bk_update *u;
+		uint64_t first = a->first;
+
+		commits++;
+		if (a->space != b->space || a == b)
+			continue;
+		u = bk_update_begin(domain);
+		if (bk_update_move(u, a, b->first, b->last) || bk_update_move(u, b, first, first + 0xff)) {
+			bk_update_drop(u);
+			errors++;
+		} else if (bk_update_commit(u)) {
+			errors++;
+		}
+	}
+	inside_one_in = 0;
+	snprintf(after, sizeof(after), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
+	assert_string_equal(before, after);
+	for (struct bk__cursor at = bk__view_begin(view); bk__cursor_span(&at); bk__cursor_next(&at)) {
+		const struct bk__span *span = bk__cursor_span(&at);
+
+		/* As it was made: each has its place by its id. */
+		if (bk__rest(span)->region->space == spaces[0])
+			assert_true(((struct device *)span->opaque - d) * 0x100 ==
+				    (ptrdiff_t)bk__rest(span)->first);
+	}
+	urcu_memb_read_unlock();
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	assert_null(domain->retired);
+	drop(window, domain);
+	assert_int_equal(bk_space_destroy(spaces[0]), 0);
+	assert_int_equal(bk_space_destroy(spaces[1]), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+/* Of a list of hundreds of thousands, and of views of megabytes. */
+static void large_objects_are_the_systems(void **state)
+{
+	struct bk_domain *domain = bk_domain_create();
+	struct bk__view *views[40];
+	size_t before = domain->store_bytes;
+
+	assert_non_null(bk__list_alloc(domain, 1 << 12));
+	assert_non_null(bk__list_alloc(domain, 1 << 18));
+	for (size_t bytes = 600 << 10; bytes <= 4 << 20; bytes *= 2) {
+		__atomic_store_n(&countdown, 1, __ATOMIC_RELAXED); /* the call, then mmap */
+		assert_null(bk__view_alloc(domain, bytes));
+		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+	}
+	for (unsigned i = 0; i < 40; i++) {
+		views[i] = bk__view_alloc(domain, (i % 4 + 1) << 20);
+		assert_non_null(views[i]);
+		assert_int_equal((uintptr_t)views[i] % (2 << 20), 0);
+	}
+	assert_true(domain->store_bytes > before + (80 << 20));
+	for (unsigned i = 0; i < 40; i++)
+		bk__view_free(domain, views[i]);
+	assert_in_range(domain->view_bytes, 32 << 20, 64 << 20);
+	bk__store_trim(domain);
+	assert_int_equal(domain->view_bytes, 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_allocation_fails_in_turn),
 		cmocka_unit_test(each_allocation_of_small_leaves_fails_in_turn),
 		cmocka_unit_test(random_operations_with_failing_allocations),
+		cmocka_unit_test(a_reader_stays_while_memory_runs_out),
+		cmocka_unit_test(large_objects_are_the_systems),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -316,6 +316,181 @@ static void F44_an_error_of_one_that_stays_is_its_own(void **state)
 	assert_ptr_equal(blamed, first);
 }
 
+/* The thread is a reader by a section of its owner's, and notes a view as a read does. */
+static void be_in(const void *view)
+{
+	bk__space_reader.view = view;
+}
+
+static size_t turns(void)
+{
+	size_t count = 0;
+
+	for (const struct bk__space_retired *retired = domain->retired; retired; retired = retired->next) {
+		for (const struct bk__turn *turn = retired->turns; turn; turn = turn->next)
+			count++;
+	}
+	return count;
+}
+
+static void F44_a_reader_of_a_stand_in_keeps_both_its_views(void **state)
+{
+	static struct device d = { .id = 0 }, e = { .id = 0 };
+	struct bk_space *bus = bk_space_create(domain, "bus", 0xfff);
+	struct bk_region *window = nest(space, bus, 0x1000, 0x1fff, 0, 0, 0);
+	struct bk_region *r = add(bus, &d, 0, 0xff, 0, 0), *other = add(space, &e, 0x8000, 0x80ff, 0, 1);
+	const struct bk__stand_in *stand_in;
+
+	read_at(space, 0, 1);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	urcu_memb_read_lock();
+	be_in(&domain);
+	move(r, domain, 0x100, 0x1ff); /* both views change */
+	assert_int_equal(turns(), 1);
+	assert_int_equal(domain->retired->turns->count, 2);
+	stand_in = &domain->retired->turns->stand_ins[1];
+	be_in(&stand_in->view);
+	assert_ptr_equal(bk__settled(&stand_in->view), stand_in->new);
+	domain->retired->turns->done = false;
+	assert_ptr_equal(bk__settled(&stand_in->view), stand_in->old);
+	for (unsigned i = 0; i < 1200; i++)
+		move(i % 3 ? other : r, domain, (i % 3 ? 0x8000 : 0) + (i % 2) * 0x100,
+		     (i % 3 ? 0x8000 : 0) + (i % 2) * 0x100 + 0xff);
+	pthread_mutex_lock(&domain->commit_lock);
+	bk__space_tidy(domain);
+	pthread_mutex_unlock(&domain->commit_lock);
+	assert_int_equal(turns(), 1);
+	assert_ptr_equal(stand_in->old->space, stand_in->new->space);
+	assert_true(stand_in->old->count == 2 && stand_in->new->count == 2);
+	be_in(&domain);
+	urcu_memb_read_unlock();
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	assert_null(domain->retired);
+	drop(window, domain);
+	assert_int_equal(bk_space_destroy(bus), 0);
+}
+
+/* A thread that is between two loads is waited for, when too much would wait for it. */
+static void *choose_in_a_while(void *opaque)
+{
+	uint64_t value;
+
+	bk_space_read(space, 0, 1, &value);
+	urcu_memb_read_lock();
+	be_in(NULL);
+	pthread_barrier_wait(&inside);
+	while (__atomic_load_n(&domain->retired_count, __ATOMIC_RELAXED) < 1024)
+		sched_yield();
+	__atomic_store_n(&bk__space_reader.view, opaque, __ATOMIC_RELAXED);
+	urcu_memb_read_unlock();
+	return NULL;
+}
+
+static void F44_a_thread_that_chooses_its_view_is_waited_for(void **state)
+{
+	static struct device d = { .id = 0 };
+	struct bk_region *r = add(space, &d, 0, 0xff, 0, 0);
+	pthread_t thread;
+
+	pthread_barrier_init(&inside, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, choose_in_a_while, &d), 0);
+	pthread_barrier_wait(&inside);
+	for (unsigned i = 0; i < 1400; i++) {
+		move(r, domain, (i % 2) * 0x100, (i % 2) * 0x100 + 0xff);
+		assert_in_range(domain->retired_count, 0, 1024 + 128);
+	}
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&inside);
+	assert_true(domain->retired_count < 1024);
+}
+
+/* Handlers that read, one in the other, deeper than is noted. */
+static unsigned depth, deepest;
+static int looked, seen_views;
+
+static int count_view(void *opaque, const void *view)
+{
+	seen_views++;
+	return opaque && seen_views == 3 ? -ERANGE : 0;
+}
+
+static int read_deeper(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	if (++depth < deepest)
+		return bk_space_read(space, 0, 1, value);
+	seen_views = 0;
+	looked = bk__space_readers(count_view, opaque);
+	*value = 9;
+	return 0;
+}
+
+static void reads_in_handlers_are_noted_as_deep_as_they_go(void **state)
+{
+	static const struct bk_region_ops ops = { .read = read_deeper };
+	static int stops;
+	struct bk_region_desc desc = { .last = 0xff, .ops = &ops };
+	struct bk_region *r;
+
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	for (deepest = 1; deepest < 80; deepest++) {
+		depth = 0;
+		assert_int_equal(read_at(space, 0, 1), 9);
+		assert_int_equal(looked, deepest <= 65 ? 0 : -EAGAIN);
+		if (!looked)
+			assert_int_equal(seen_views, deepest);
+	}
+	assert_int_equal(bk__space_readers(count_view, NULL), 0);
+	desc = (struct bk_region_desc){
+		.last = 0xff, .rank = 1, .priority = 1, .ops = &ops, .opaque = &stops
+	};
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	depth = 0;
+	deepest = 6;
+	assert_int_equal(read_at(space, 0, 1), 9);
+	assert_int_equal(looked, -ERANGE);
+	assert_int_equal(seen_views, 3);
+}
+
+static void what_has_no_spans_has_none_of_them(void **state)
+{
+	static struct device d = { .id = 0 };
+	const struct bk__view *view, *empty = &space->empty;
+
+	add(space, &d, 0, 0xff, 0, 0);
+	view = space->view;
+	assert_true(bk__view_has_leaf(view, view->leaves[0]));
+	assert_true(bk__view_has_span(view, view->leaves[0]->spans[0]));
+	assert_false(bk__view_has_leaf(empty, view->leaves[0]));
+	assert_false(bk__view_has_span(empty, view->leaves[0]->spans[0]));
+}
+
+/* `released` is called on the thread that waits for readers, which must not wait for itself. */
+static int answers[3];
+
+static void wait_in_released(void *opaque)
+{
+	answers[0] = bk_domain_synchronize(domain);
+	answers[1] = bk_region_retire(opaque);
+	answers[2] = bk_domain_destroy(domain);
+}
+
+static void released_cannot_wait(void **state)
+{
+	static const struct bk_region_ops ops = { .read = device_read, .released = wait_in_released };
+	static struct device d = { .id = 0 };
+	struct bk_region_desc desc =
+		device_at((struct device *)add(space, &d, 0x100, 0x1ff, 0, 1), 0, 0xff, 0, 0);
+	struct bk_region *r;
+
+	desc.ops = &ops;
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	drop(r, domain);
+	assert_int_equal(bk_domain_synchronize(domain), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(answers[i], -EDEADLK);
+	assert_int_equal(at(space, 0x100), 0);
+}
+
 static void a_domain_gives_memory_back(void **state)
 {
 	static struct device d[4000];
@@ -400,6 +575,11 @@ int main(void)
 		TEST(F44_a_reader_that_stays_is_in_its_view_to_the_end),
 		TEST(F44_so_is_one_in_a_handler),
 		TEST(F44_an_error_of_one_that_stays_is_its_own),
+		TEST(F44_a_reader_of_a_stand_in_keeps_both_its_views),
+		TEST(F44_a_thread_that_chooses_its_view_is_waited_for),
+		TEST(reads_in_handlers_are_noted_as_deep_as_they_go),
+		TEST(what_has_no_spans_has_none_of_them),
+		TEST(released_cannot_wait),
 		TEST(a_domain_gives_memory_back),
 		TEST(a_destroyed_space_is_freed_without_commits),
 		TEST(who_is_unregistered_by_its_owner_reads_protected),
