@@ -49,17 +49,16 @@ static const struct bk_region *answers(const struct bk_region *region, uint64_t 
 }
 
 /* By precedence: the first that answers wins. */
-static int choose(void *opaque, struct bk_region *region)
+static void choose(void *opaque, struct bk_region *region)
 {
 	struct level *level = opaque;
 
 	if (!answers(region, level->address))
-		return 0;
+		return;
 	if (!level->winner)
 		level->winner = region;
 	else if (!level->second)
 		level->second = region;
-	return 0;
 }
 
 static const char *reason(const struct level *level, const struct bk_region *region)
@@ -78,7 +77,7 @@ static const char *reason(const struct level *level, const struct bk_region *reg
 	return region->priority < winner->priority ? "lower priority" : "same priority, higher rank";
 }
 
-static int put_region(void *opaque, struct bk_region *region)
+static void put_region(void *opaque, struct bk_region *region)
 {
 	const struct level *level = opaque;
 	struct bk__printer *p = level->printer;
@@ -98,7 +97,7 @@ static int put_region(void *opaque, struct bk_region *region)
 		if (region->nested && end && region != level->winner)
 			fprintf(p->out, ", %s there", end->name);
 		fputs("\n", p->out);
-		return 0;
+		return;
 	}
 	fputs("{", p->out);
 	bk__put_range(p, region->first, region->last);
@@ -119,7 +118,6 @@ static int put_region(void *opaque, struct bk_region *region)
 		fputs("\"", p->out);
 	}
 	fputs("}", p->out);
-	return 0;
 }
 
 static void put_level(struct level *level)

@@ -460,8 +460,8 @@ int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t las
 		      int (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
 /* Calls `visit` for the regions at an address, by precedence; slow if there are many anywhere. */
-int bk__regions_visit_at(const struct bk_space *space, uint64_t address,
-			 int (*visit)(void *opaque, struct bk_region *region), void *opaque);
+void bk__regions_visit_at(const struct bk_space *space, uint64_t address,
+			  void (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
 /* view.c: under the commit lock, but for the first */
 struct bk__cursor bk__view_find(const struct bk__view *view,

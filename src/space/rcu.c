@@ -86,10 +86,10 @@ static int force_barrier(void)
 static bool fits(void)
 {
 	unsigned long *ctr = &URCU_TLS(urcu_memb_reader).ctr;
-	bool fits = !(*ctr & URCU_GP_CTR_NEST_MASK);
+	bool fits;
 
 	bk__space_urcu_lock();
-	fits = fits && (*ctr & URCU_GP_CTR_NEST_MASK) == URCU_GP_COUNT && *ctr == urcu_memb_gp.ctr;
+	fits = (*ctr & URCU_GP_CTR_NEST_MASK) == URCU_GP_COUNT && *ctr == urcu_memb_gp.ctr;
 	bk__space_urcu_unlock();
 	fits = fits && !(*ctr & URCU_GP_CTR_NEST_MASK);
 	*ctr = urcu_memb_gp.ctr;

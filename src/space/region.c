@@ -218,7 +218,7 @@ struct bk_region *bk__region_twin(const struct bk_region *region)
 bool bk__region_shows(const struct bk_region *region, uint64_t *first, uint64_t *last)
 {
 	*first = region->nested_first;
-	*last = region->length > UINT64_MAX - *first ? UINT64_MAX : *first + region->length;
+	*last = *first + region->length; /* 2^64 - 1 at most, see check_result */
 	if (*last > region->nested->last)
 		*last = region->nested->last;
 	return *first <= *last;
@@ -246,25 +246,22 @@ int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t las
 	return visit_below(space->by_place.root, first, last, visit, opaque);
 }
 
-static int visit_in_order(const struct bk__node *node, uint64_t address,
-			  int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+static void visit_in_order(const struct bk__node *node, uint64_t address,
+			   void (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
-	int error = 0;
-
-	for (; node && !error; node = node->right) {
+	for (; node; node = node->right) {
 		struct bk_region *region = ordered(node);
 
-		error = visit_in_order(node->left, address, visit, opaque);
-		if (!error && region->first <= address && region->last >= address)
-			error = visit(opaque, region);
+		visit_in_order(node->left, address, visit, opaque);
+		if (region->first <= address && region->last >= address)
+			visit(opaque, region);
 	}
-	return error;
 }
 
-int bk__regions_visit_at(const struct bk_space *space, uint64_t address,
-			 int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+void bk__regions_visit_at(const struct bk_space *space, uint64_t address,
+			  void (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
-	return visit_in_order(space->by_order.root, address, visit, opaque);
+	visit_in_order(space->by_order.root, address, visit, opaque);
 }
 
 const char *bk_region_name(const struct bk_region *region)

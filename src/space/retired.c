@@ -311,6 +311,11 @@ static void sweep(struct bk_domain *domain)
 
 /* ---- When ---- */
 
+static bool is_beyond(const struct bk_domain *domain, size_t count, size_t bytes)
+{
+	return domain->retired_count >= count || domain->retired_bytes >= bytes;
+}
+
 /* Frees what no reader can see; object by object if that is worth it, or `thorough`. False if it could not be
  * found out. */
 static bool look(struct bk_domain *domain, bool thorough)
@@ -325,8 +330,7 @@ static bool look(struct bk_domain *domain, bool thorough)
 	}
 	while (domain->retired && domain->retired->number <= oldest)
 		set_free(domain);
-	if (domain->retired && (thorough || domain->retired_count >= SWEEP_COUNT ||
-				domain->retired_bytes >= SWEEP_BYTES))
+	if (domain->retired && (thorough || is_beyond(domain, SWEEP_COUNT, SWEEP_BYTES)))
 		sweep(domain);
 	return true;
 }
@@ -335,8 +339,7 @@ static void look_and_plan(struct bk_domain *domain, bool thorough)
 {
 	static const struct timespec moment = { .tv_nsec = 20000 };
 
-	while (!look(domain, thorough) &&
-	       (domain->retired_count >= INSIST_COUNT || domain->retired_bytes >= INSIST_BYTES))
+	while (!look(domain, thorough) && is_beyond(domain, INSIST_COUNT, INSIST_BYTES))
 		nanosleep(&moment, NULL);
 	domain->look_count = domain->retired_count + LOOK_COUNT;
 	domain->look_bytes = domain->retired_bytes + LOOK_BYTES;
@@ -349,7 +352,7 @@ void bk__space_retire(struct bk_domain *domain, struct bk__space_retired *retire
 	queue(domain, retired);
 	domain->retired_count++;
 	domain->retired_bytes += retired->bytes;
-	if (domain->retired_count >= domain->look_count || domain->retired_bytes >= domain->look_bytes)
+	if (is_beyond(domain, domain->look_count, domain->look_bytes))
 		look_and_plan(domain, false);
 }
 

@@ -67,10 +67,8 @@ static void *map(size_t bytes)
 	if (memory == MAP_FAILED)
 		return NULL;
 	before = -(uintptr_t)memory % HUGE_PAGE;
-	if (before)
-		munmap(memory, before);
-	if (HUGE_PAGE - before)
-		munmap(memory + before + bytes, HUGE_PAGE - before);
+	munmap(memory, before); /* of no bytes it does nothing */
+	munmap(memory + before + bytes, HUGE_PAGE - before);
 	return memory + before;
 }
 
@@ -309,7 +307,9 @@ void bk__view_free(struct bk_domain *domain, struct bk__view *view)
 /* Frees pooled views, the largest first, until there are no more than so many bytes. */
 static void free_views(struct bk_domain *domain, size_t most)
 {
-	for (unsigned class = BK__POOL_CLASSES; class --&&domain->view_bytes > most;) {
+	for (unsigned at = BK__POOL_CLASSES; at; at--) {
+		unsigned class = at - 1;
+
 		while (domain->views[class] && domain->view_bytes > most) {
 			struct bk__view *view = domain->views[class];
 

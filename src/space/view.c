@@ -279,19 +279,10 @@ static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 
 /* ---- From the old view to the new ---- */
 
-/* What the view has in [first, last]. */
-static int keep(struct bk_domain *domain, const struct bk__view *view, uint64_t first, uint64_t last)
+/* A part of a span that nothing has changed. */
+static int keep(struct bk_domain *domain, const struct bk__span *span, uint64_t first, uint64_t last)
 {
-	struct bk__cursor cursor = bk__view_find(view, first);
-	const struct bk__span *span;
-
-	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
-		if (add_piece(domain, bk__span_first(span) > first ? bk__span_first(span) : first,
-			      bk__span_last(span) < last ? bk__span_last(span) : last, span->origin,
-			      bk__rest(span)->region))
-			return -ENOMEM;
-	}
-	return 0;
+	return add_piece(domain, first, last, span->origin, bk__rest(span)->region);
 }
 
 static bool same(const struct bk__span *span, const struct bk__piece *piece)
@@ -356,8 +347,6 @@ static int make_patch(struct bk_space *space, struct bk__cursor from, size_t cou
 		space->stale.at[patch.at + i] = bk__cursor_span(&from);
 	while (count && piece < piece_end && same(space->stale.at[patch.at + count - 1], piece_end - 1))
 		count--, piece_end--;
-	if (!count && piece == piece_end)
-		return 0;
 	patch.count = count;
 	patch.new_count = (size_t)(piece_end - piece);
 	space->stale.count += patch.count;
@@ -413,7 +402,7 @@ static int patch_at(struct bk_space *space, size_t *i)
 	const struct bk__range *dirty = space->dirty.at;
 	uint64_t first = dirty[*i].first, last, from;
 	struct bk__cursor begin = bk__view_find(space->view, first ? first - 1 : 0), end = begin;
-	const struct bk__span *span = bk__cursor_span(&begin), *last_span = NULL;
+	const struct bk__span *span = bk__cursor_span(&begin), *first_span = span, *last_span = NULL;
 	size_t count = 0;
 
 	domain->pieces.count = 0;
@@ -423,7 +412,8 @@ static int patch_at(struct bk_space *space, size_t *i)
 	do {
 		first = dirty[*i].first;
 		last = dirty[*i].last;
-		if ((from < first && keep(domain, space->view, from, first - 1)) ||
+		/* Between two ranges there is one span, or none. */
+		if ((from < first && keep(domain, last_span ? last_span : first_span, from, first - 1)) ||
 		    resolve(space, first, last))
 			return -ENOMEM;
 		from = last + 1;
@@ -438,7 +428,7 @@ static int patch_at(struct bk_space *space, size_t *i)
 		/* Does the next range touch the last of them? */
 	} while (*i < space->dirty.count && last_span && bk__span_last(last_span) >= dirty[*i].first - 1);
 	if (last_span && bk__span_last(last_span) > last &&
-	    keep(domain, space->view, from, bk__span_last(last_span)))
+	    keep(domain, last_span, from, bk__span_last(last_span)))
 		return -ENOMEM;
 	return make_patch(space, begin, count);
 }

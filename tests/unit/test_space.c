@@ -173,6 +173,9 @@ static void what_is_refused_at_once(void **state)
 	desc.memory = (struct bk_memory){ .host = &d, .fd = -1, .attributes = BK_MEMORY_DEVICE };
 	assert_int_equal(bk_update_add(u, small, &desc, &r), -EINVAL);
 	desc.memory.attributes = BK_MEMORY_RAM;
+	desc.memory.host = NULL;
+	assert_int_equal(bk_update_add(u, small, &desc, &memory), -EINVAL);
+	desc.memory.host = &d;
 	assert_int_equal(bk_update_add(u, small, &desc, &memory), 0);
 	desc.kind = (enum bk_region_kind)77;
 	assert_int_equal(bk_update_add(u, small, &desc, &r), -EINVAL);
@@ -200,9 +203,36 @@ static void what_is_refused_at_once(void **state)
 	bk_update_drop(u);
 	assert_int_equal(d.released, 0);
 	assert_flat(small, "");
+	u = bk_update_begin(domain);
+	desc = device_at(&d, 0, 0xf, 0, 0);
+	assert_int_equal(try_add(foreign, &desc, &r), 0);
+	assert_int_equal(bk_update_remove(u, r), -EXDEV);
+	bk_update_drop(u);
 	assert_int_equal(bk_space_destroy(small), 0);
 	assert_int_equal(bk_space_destroy(foreign), 0);
 	assert_int_equal(bk_domain_destroy(elsewhere), 0);
+}
+
+static void a_space_needs_no_name(void **state)
+{
+	struct bk_space *nameless = bk_space_create(domain, NULL, 0xff);
+
+	assert_string_equal(bk_space_name(nameless), "");
+	assert_int_equal(bk_space_destroy(nameless), 0);
+}
+
+static void all_are_destroyed_or_none(void **state)
+{
+	static struct device d = { .id = 1 };
+	struct bk_space *two[2] = { bk_space_create(domain, "a", 0xff), bk_space_create(domain, "b", 0xff) };
+	struct bk_region *window = nest(space, two[0], 0, 0xff, 0, 0, 0);
+
+	add(two[0], &d, 0, 0xff, 0, 0);
+	assert_int_equal(bk_space_destroy_all(two, 2), -EBUSY);
+	assert_int_equal(at(space, 0), 1);
+	drop(window, domain);
+	assert_int_equal(bk_space_destroy_all(two, 0), 0);
+	assert_int_equal(bk_space_destroy_all(two, 2), 0);
 }
 
 /* Only where the window is in the end counts. */
@@ -619,6 +649,8 @@ int main(void)
 		TEST(equal_priority_and_rank_is_refused),
 		TEST(many_of_them_with_twins_anywhere_in_the_order),
 		TEST(what_is_refused_at_once),
+		TEST(a_space_needs_no_name),
+		TEST(all_are_destroyed_or_none),
 		TEST(a_window_past_the_end_of_addresses_fails_the_commit),
 		TEST(a_region_named_after_its_removal_fails_the_commit),
 		TEST(ranges_at_the_ends_of_the_world),

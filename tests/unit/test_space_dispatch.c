@@ -194,6 +194,44 @@ static void F21_a_read_is_made_whole_for_those_that_yield(void **state)
 	assert_string_equal(seen(&below), "");
 }
 
+static void F21_only_what_is_over_the_same_registers_yields(void **state)
+{
+	static const struct bk_region_ops yielding = {
+		.read = device_read, .write = device_write, .released = device_released, .yields = true
+	};
+	static const struct bk_region_ops over_ops = {
+		.read = device_read, .write = device_write, .released = device_released, .whole = read_wide
+	};
+	static struct device over = { .id = 0x80 }, other = { .id = 0x20 }, nested = { .id = 0x40 };
+	static uint8_t ram[16] = { 0x61, 0x62, 0x63, 0x64 };
+	struct bk_space *within = bk_space_create(bk_space_domain(space), "within", 0xff);
+	struct bk_region_desc desc = { .first = 0x100, .last = 0x101, .ops = &over_ops, .opaque = &over };
+	struct bk_region *region, *window;
+
+	wide_error = 0;
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	map(space, ram, 0x102, 0x103, 0, 1, BK_MEMORY_RAM); /* has no callbacks */
+	assert_true(read_at(space, 0x100, 4) == 0x62618180);
+	/* The same with other offsets, and in another space. */
+	desc = (struct bk_region_desc){
+		.first = 0x104, .last = 0x107, .rank = 2, .ops = &yielding, .opaque = &other
+	};
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	desc = (struct bk_region_desc){
+		.first = 0x108, .last = 0x109, .rank = 3, .base = 0x108, .ops = &over_ops, .opaque = &over
+	};
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	assert_true(read_at(space, 0x106, 4) == 0x89882322);
+	desc = (struct bk_region_desc){
+		.first = 0xa, .last = 0xf, .base = 0x10a, .ops = &yielding, .opaque = &nested
+	};
+	assert_int_equal(try_add(within, &desc, &region), 0);
+	window = nest(space, within, 0x10a, 0x10f, 0xa, 0, 4);
+	assert_true(read_at(space, 0x108, 4) == 0x4b4a8988);
+	drop(window, bk_space_domain(space));
+	assert_int_equal(bk_space_destroy(within), 0);
+}
+
 static void three_owners_and_a_gap_in_one_access(void **state)
 {
 	static struct device a = { .id = 0x10 }, b = { .id = 0x20 }, c = { .id = 0x30 };
@@ -363,6 +401,35 @@ static void the_default_for_errors_is_a_limited_log(void **state)
 		assert_int_equal(bk_space_read(space, 0, 4, &value), -EIO);
 	bk_log_set(NULL, NULL);
 	assert_in_range(lines, 1, 30);
+}
+
+/* A first write of a thread, or one in a handler, that fails; with an error that the C library has no text
+ * for. */
+static char last_line[256];
+static void keep_line(void *opaque, enum bk_log_level level, const char *line)
+{
+	snprintf(last_line, sizeof(last_line), "%s", line);
+}
+
+static int write_through(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	return bk_space_write(space, offset, width, value);
+}
+
+static void a_failing_write_is_logged(void **state)
+{
+	static const struct bk_region_ops through = { .write = write_through };
+	static struct device bad = { .fail = -99999 };
+	struct bk_region_desc desc = { .first = 0x100, .last = 0x1ff, .rank = 1, .ops = &through };
+	struct bk_region *region;
+
+	add(space, &bad, 0, 3, 0, 0);
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	bk_log_set(keep_line, NULL);
+	assert_int_equal(bk_space_write(space, 0x100, 4, 1), -99999);
+	bk_log_set(NULL, NULL);
+	assert_non_null(strstr(last_line, "write of 4 bytes at 0x100 failed in region"));
+	assert_non_null(strstr(last_line, "error 99999 "));
 }
 
 static void missing_handlers_are_errors(void **state)
@@ -783,12 +850,14 @@ int main(void)
 		TEST(odd_widths_are_cut_naturally),
 		TEST(F15_F21_an_access_over_an_edge_is_cut_there),
 		TEST(F21_a_read_is_made_whole_for_those_that_yield),
+		TEST(F21_only_what_is_over_the_same_registers_yields),
 		TEST(three_owners_and_a_gap_in_one_access),
 		TEST(any_count_of_bytes),
 		TEST(lengths_that_are_refused),
 		TEST(handlers_get_only_the_widths_they_take),
 		TEST(F27_errors_give_all_ones_are_counted_and_told),
 		TEST(the_default_for_errors_is_a_limited_log),
+		TEST(a_failing_write_is_logged),
 		TEST(missing_handlers_are_errors),
 		TEST(memory_without_handlers_is_loads_and_stores),
 		TEST(exits_on_mapped_memory_go_through_its_handlers),

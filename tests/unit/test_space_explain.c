@@ -250,6 +250,45 @@ static void the_answer_is_that_of_the_view(void **state)
 		drop(windows[i], domain);
 }
 
+/* A window longer than the space that it shows, in JSON and at an address that is not shown. */
+static void what_a_window_does_not_reach_is_said(void **state)
+{
+	struct bk_region *window = nest(space, bus, 0x20000, 0x3ffff, 0, 0, 0);
+
+	assert_non_null(strstr(explain(space, 0x30000, BK_FORMAT_TEXT), "shows nothing there"));
+	assert_non_null(strstr(explain(space, 0x30000, BK_FORMAT_JSON), "\"verdict\": \"does not answer\""));
+	assert_null(strstr(text, "answerer"));
+	drop(window, domain);
+	window = nest(space, bus, 0x20000, 0x3ffff, 0x10000, 0, 0); /* beyond it altogether */
+	assert_non_null(strstr(explain(space, 0x20000, BK_FORMAT_TEXT), "shows nothing there"));
+	drop(window, domain);
+}
+
+static void a_disabled_region_is_described_as_such(void **state)
+{
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	enable(named(space, "nic", 0, 0xfff, 0, 0), domain, false);
+	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_JSON), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "\"enabled\": false"));
+}
+
+/* A space shown twice: the same region shadows itself, from another place. */
+static void one_region_shadows_itself(void **state)
+{
+	struct bk_region *a = nest(space, bus, 0, 0xffff, 0, 0, 0),
+			 *b = nest(space, bus, 0x800, 0x107ff, 0, 1, 1);
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	named(bus, "nic", 0, 0xfff, 0, 0);
+	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "0x00000800-0x00000fff of memory: nic by nic\n"));
+	drop(a, domain);
+	drop(b, domain);
+}
+
 static struct bk_space *from_listener;
 static int listener_error;
 
@@ -292,6 +331,9 @@ int main(void)
 		TEST(a_space_shown_twice_at_one_address),
 		TEST(the_answer_is_that_of_the_view),
 		TEST(what_cannot_be_explained),
+		TEST(what_a_window_does_not_reach_is_said),
+		TEST(a_disabled_region_is_described_as_such),
+		TEST(one_region_shadows_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

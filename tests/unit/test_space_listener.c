@@ -430,11 +430,48 @@ static void one_may_leave_while_it_comes_or_goes(void **state)
 	assert_told("a[a-100..10f+0 ");
 }
 
+/* Whatever takes the commit lock. */
+static struct bk_region *someone;
+
+static void do_what_is_refused(void *opaque)
+{
+	struct bk_listener *listener;
+	FILE *out = tmpfile();
+	unsigned *called = opaque;
+
+	++*called;
+	assert_int_equal(bk_domain_synchronize(domain), -EDEADLK);
+	assert_int_equal(bk_domain_destroy(domain), -EDEADLK);
+	assert_int_equal(bk_space_destroy(space), -EDEADLK);
+	assert_int_equal(bk_region_retire(someone), -EDEADLK);
+	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), -EDEADLK);
+	assert_int_equal(bk_space_explain(space, 0, out, BK_FORMAT_TEXT), -EDEADLK);
+	assert_int_equal(bk_listener_add(space, &all_ops, "", &listener), -EDEADLK);
+	assert_null(bk_space_create(domain, NULL, 0xff));
+	fclose(out);
+}
+
+static void what_listeners_must_not_do_is_refused(void **state)
+{
+	static const struct bk_listener_ops ops = { .end = do_what_is_refused };
+	static struct device d = { .id = 1 };
+	struct bk_listener *listener;
+	unsigned called = 0;
+
+	someone = add(space, &d, 0, 0xf, 0, 0);
+	assert_int_equal(bk_listener_add(space, &ops, &called, &listener), 0);
+	move(someone, domain, 0x10, 0x1f);
+	assert_int_equal(called, 2);
+	bk_listener_remove(listener);
+	assert_int_equal(called, 3);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_listeners_must_not_do_is_refused),
 		TEST(one_that_removes_itself_is_told_nothing_more),
 		TEST(one_that_another_removes_is_told_nothing_more),
 		TEST(one_may_leave_while_it_comes_or_goes),

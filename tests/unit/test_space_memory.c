@@ -395,6 +395,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 				       bk_space_create(domain, "b", 0xffff) };
 	struct bk_region *regions[200], *window = nest(spaces[0], spaces[1], 0x100000, 0x10ffff, 0, 0, 1000);
 	const struct bk__view *view;
+	const struct bk__turn *turn;
 	char before[4096], after[4096];
 	unsigned commits = 0, errors = 0;
 
@@ -424,6 +425,22 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 		}
 	}
 	inside_one_in = 0;
+	/* Each allocation of a look at the readers; one is at a stand-in of both spaces, as if in a handler.
+	 */
+	move(regions[1], domain, 0xf000, 0xf0ff);
+	pthread_mutex_lock(&domain->commit_lock);
+	turn = bk__container(domain->last_retired, struct bk__space_retired, next)->turns;
+	assert_non_null(turn);
+	bk__space_reader.record->nested[0] = &turn->stand_ins[0].view;
+	bk__space_reader.record->depth = 1;
+	for (long nth = 0; nth < 10; nth++) {
+		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
+		bk__space_tidy(domain);
+		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+		assert_non_null(domain->retired);
+	}
+	bk__space_reader.record->depth = 0;
+	pthread_mutex_unlock(&domain->commit_lock);
 	snprintf(after, sizeof(after), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
 	assert_string_equal(before, after);
 	for (struct bk__cursor at = bk__view_begin(view); bk__cursor_span(&at); bk__cursor_next(&at)) {
@@ -443,6 +460,76 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	assert_int_equal(bk_domain_destroy(domain), 0);
 }
 
+/* Streams that fail, when they are opened and when they are closed. */
+static enum { STREAMS_WORK, NO_STREAM, STREAM_FAILED, CLOSE_FAILS } streams;
+FILE *__real_open_memstream(char **text, size_t *size);
+FILE *__wrap_open_memstream(char **text, size_t *size);
+int __real_ferror(FILE *stream);
+int __wrap_ferror(FILE *stream);
+int __real_fclose(FILE *stream);
+int __wrap_fclose(FILE *stream);
+
+FILE *__wrap_open_memstream(char **text, size_t *size)
+{
+	return streams == NO_STREAM ? NULL : __real_open_memstream(text, size);
+}
+
+int __wrap_ferror(FILE *stream)
+{
+	return streams == STREAM_FAILED ? 1 : __real_ferror(stream);
+}
+
+int __wrap_fclose(FILE *stream)
+{
+	int error = __real_fclose(stream);
+
+	return streams == CLOSE_FAILS ? EOF : error;
+}
+
+static void a_description_without_memory_says_so(void **state)
+{
+	static struct device d;
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *spaces[2] = { bk_space_create(domain, "a", UINT64_MAX),
+				       bk_space_create(domain, "b", 0xffff) };
+	struct bk_region *window = nest(spaces[0], spaces[1], 0x100000, 0x10ffff, 0, 0, 1000);
+	FILE *out = tmpfile(), *full = fopen("/dev/full", "w");
+
+	add(spaces[1], &d, 0, 0xff, 0, 0);
+	add(spaces[0], &d, 0, 0xff, 0, 0);
+	for (streams = NO_STREAM; streams <= CLOSE_FAILS; streams++) {
+		assert_int_equal(bk_space_describe(spaces[0], out, BK_FORMAT_JSON), -ENOMEM);
+		assert_int_equal(bk_space_explain(spaces[0], 0, out, BK_FORMAT_JSON), -ENOMEM);
+	}
+	streams = STREAMS_WORK;
+	for (long nth = 0;; nth++) {
+		int error;
+
+		failed = 0;
+		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
+		error = bk_space_describe(spaces[0], out, BK_FORMAT_TEXT);
+		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+		assert_int_equal(error, failed ? -ENOMEM : 0);
+		if (!failed)
+			break;
+		if (nth == 0) { /* an error stays the first one */
+			__atomic_store_n(&countdown, 0, __ATOMIC_RELAXED);
+			streams = CLOSE_FAILS;
+			assert_int_equal(bk_space_describe(spaces[0], out, BK_FORMAT_TEXT), -ENOMEM);
+			streams = STREAMS_WORK;
+			__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+		}
+	}
+	if (full) /* which has a buffer */
+		assert_int_equal(bk_space_explain(spaces[0], 0, full, BK_FORMAT_TEXT), -EIO);
+	if (full)
+		fclose(full);
+	fclose(out);
+	drop(window, domain);
+	assert_int_equal(bk_space_destroy_all(spaces, 2), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
 /* Of a list of hundreds of thousands, and of views of megabytes. */
 static void large_objects_are_the_systems(void **state)
 {
@@ -452,6 +539,10 @@ static void large_objects_are_the_systems(void **state)
 
 	assert_non_null(bk__list_alloc(domain, 1 << 12));
 	assert_non_null(bk__list_alloc(domain, 1 << 18));
+	domain->chunk_left = 0;
+	__atomic_store_n(&countdown, 1, __ATOMIC_RELAXED); /* the call, then mmap */
+	assert_null(bk__list_alloc(domain, 1 << 10));
+	__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 	for (size_t bytes = 600 << 10; bytes <= 4 << 20; bytes *= 2) {
 		__atomic_store_n(&countdown, 1, __ATOMIC_RELAXED); /* the call, then mmap */
 		assert_null(bk__view_alloc(domain, bytes));
@@ -478,6 +569,7 @@ int main(void)
 		cmocka_unit_test(each_allocation_of_small_leaves_fails_in_turn),
 		cmocka_unit_test(random_operations_with_failing_allocations),
 		cmocka_unit_test(a_reader_stays_while_memory_runs_out),
+		cmocka_unit_test(a_description_without_memory_says_so),
 		cmocka_unit_test(large_objects_are_the_systems),
 	};
 
