@@ -181,9 +181,7 @@ void bk__settle(struct bk_domain *domain)
 	if (domain->grave_count > LIMIT_COUNT && !bk__is_reclaimer(domain)) {
 		const struct timespec until = in(PATIENCE_NS);
 
-		while (domain->grave_count > LIMIT_COUNT &&
-		       !pthread_cond_timedwait(&domain->reclaim_done, &domain->reclaim_lock, &until))
-			;
+		pthread_cond_timedwait(&domain->reclaim_done, &domain->reclaim_lock, &until);
 	}
 	pthread_mutex_unlock(&domain->reclaim_lock);
 }

@@ -416,16 +416,24 @@ static int write_through(void *opaque, uint64_t offset, unsigned width, uint64_t
 	return bk_space_write(space, offset, width, value);
 }
 
-static void a_failing_write_is_logged(void **state)
+static int read_through(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
-	static const struct bk_region_ops through = { .write = write_through };
+	return bk_space_read(space, offset, width, value);
+}
+
+static void a_failing_access_in_a_handler_is_logged(void **state)
+{
+	static const struct bk_region_ops through = { .read = read_through, .write = write_through };
 	static struct device bad = { .fail = -99999 };
 	struct bk_region_desc desc = { .first = 0x100, .last = 0x1ff, .rank = 1, .ops = &through };
 	struct bk_region *region;
+	uint64_t value;
 
 	add(space, &bad, 0, 3, 0, 0);
 	assert_int_equal(try_add(space, &desc, &region), 0);
 	bk_log_set(keep_line, NULL);
+	assert_int_equal(bk_space_read(space, 0x100, 4, &value), -99999);
+	assert_true(value == UINT32_MAX);
 	assert_int_equal(bk_space_write(space, 0x100, 4, 1), -99999);
 	bk_log_set(NULL, NULL);
 	assert_non_null(strstr(last_line, "write of 4 bytes at 0x100 failed in region"));
@@ -857,7 +865,7 @@ int main(void)
 		TEST(handlers_get_only_the_widths_they_take),
 		TEST(F27_errors_give_all_ones_are_counted_and_told),
 		TEST(the_default_for_errors_is_a_limited_log),
-		TEST(a_failing_write_is_logged),
+		TEST(a_failing_access_in_a_handler_is_logged),
 		TEST(missing_handlers_are_errors),
 		TEST(memory_without_handlers_is_loads_and_stores),
 		TEST(exits_on_mapped_memory_go_through_its_handlers),
