@@ -248,14 +248,19 @@ struct bytes {
 
 static int build_vendor(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
 {
-	static const struct bk__yaml_field fields[] = { BYTES(0xbd), WRITABLE, { 0 } };
+	static const struct bk__yaml_field fields[] = {
+		BYTES(0xbd),
+		WRITABLE,
+		{ "length", BK__YAML_NUMBER, offsetof(struct bytes, id), false, 0, 0xff, NULL },
+		{ 0 },
+	};
 	struct bytes vendor = { 0 };
 	int r = bk__yaml_read(loader->yaml, node, "vendor", fields, &vendor, loader->err);
 
 	if (r)
 		return r;
 	put(cap->bytes, 0, 0x09, 1);
-	put(cap->bytes, 2, 3 + vendor.bytes->count, 1);
+	put(cap->bytes, 2, bk__yaml_get(node, "length") ? vendor.id : 3 + vendor.bytes->count, 1);
 	return put_bytes(loader, vendor.bytes, vendor.writable, 3, cap);
 }
 
@@ -415,6 +420,8 @@ static int place(struct loader *loader, struct cap *caps, unsigned count, unsign
 			for (at = offset; at < offset + cap->length && offset + cap->length <= end; at += 4) {
 				if (!owner[at / 4])
 					continue;
+				if (pass == 0 && loader->sim->odd)
+					continue; /* the later one lies over the earlier */
 				if (pass == 0)
 					return bk__yaml_fail(
 						loader->yaml, cap->node, loader->err,
@@ -448,8 +455,9 @@ static int link_standard(struct loader *loader, const struct cap *caps, unsigned
 	struct sim_config *config = &loader->sim->config;
 	unsigned next = 0x34;
 
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count; i++)
 		install(config, &caps[i]);
+	for (unsigned i = 0; i < count; i++) {
 		put(config->reset, next, caps[i].offset, 1);
 		next = caps[i].offset + 1;
 		put(config->reset, next, 0, 1);
@@ -469,7 +477,7 @@ static int link_extended(struct loader *loader, const struct cap *caps, unsigned
 		install(config, &caps[i]);
 		place_of[caps[i].offset / 4] = i + 1;
 	}
-	if (count && !place_of[EXTENDED_FIRST / 4])
+	if (count && !place_of[EXTENDED_FIRST / 4] && !loader->sim->odd)
 		return bk__yaml_fail(loader->yaml, caps[0].node, loader->err,
 				     "one extended capability must be at 0x100; leave this offset out");
 	for (unsigned at = EXTENDED_FIRST; at < SIM_CONFIG_MAX; at += 4) {

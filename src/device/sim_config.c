@@ -31,6 +31,16 @@ static uint64_t align_up(uint64_t value, uint64_t size)
 	return (value + size - 1) & ~(size - 1);
 }
 
+/* What the register can say of a size: an odd one is rounded up. */
+static uint64_t register_size(const struct sim_bar *bar)
+{
+	uint64_t size = bar->kind == SIM_IO ? 4 : 16;
+
+	while (size < bar->size)
+		size <<= 1;
+	return size;
+}
+
 /*
  * Where the host has put a BAR: never 0 and naturally aligned, as a guest that
  * gets to see it must be able to tell it from its own. They need not be
@@ -42,14 +52,15 @@ static void assign(struct sim *sim)
 
 	for (unsigned i = 0; i < 6; i++) {
 		struct sim_bar *bar = &sim->bars[i];
-		uint64_t *next = bar->kind == SIM_IO ? &io : bar->kind == SIM_MEM32 ? &mem32 : &mem64;
+		uint64_t *next = bar->kind == SIM_IO ? &io : bar->kind == SIM_MEM32 ? &mem32 : &mem64, size;
 
 		if (!bar->size)
 			continue;
-		bar->address = align_up(*next, bar->size);
-		if (bar->kind == SIM_MEM32 && bar->address + bar->size > 0xfec00000)
-			bar->address = align_up(0x80000000, bar->size);
-		*next = bar->address + bar->size;
+		size = register_size(bar);
+		bar->address = align_up(*next, size);
+		if (bar->kind == SIM_MEM32 && bar->address + size > 0xfec00000)
+			bar->address = align_up(0x80000000, size);
+		*next = bar->address + size;
 	}
 }
 
@@ -61,7 +72,7 @@ static void build_bar(struct sim *sim, unsigned index)
 		bar->kind == SIM_IO ? 1 : (bar->kind == SIM_MEM64 ? 4 : 0) | (bar->prefetchable ? 8 : 0);
 
 	put(sim->config.reset, offset, bar->address | type, width);
-	put(sim->config.write, offset, ~(bar->size - 1), width);
+	put(sim->config.write, offset, ~(register_size(bar) - 1), width);
 }
 
 void bk__sim_config_build(struct sim *sim)

@@ -211,13 +211,14 @@ static int check_bar(struct loader *loader, const struct bk__yaml_node *node, co
 	const struct bk__yaml_node *size = bk__yaml_get(node, "size");
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	if (!power_of_two(bar->size))
+	if (!power_of_two(bar->size) && !loader->sim->odd)
 		return FAIL(size, "a BAR's size must be a power of two, and 0x%" PRIx64 " is not", bar->size);
-	if (bar->size < smallest[bar->kind] || bar->size > largest[bar->kind])
+	if (bar->size < (loader->sim->odd ? 1 : smallest[bar->kind]) || bar->size > largest[bar->kind])
 		return FAIL(size,
 			    "the size of a BAR of kind %s must be from 0x%" PRIx64 " to 0x%" PRIx64
 			    ", not 0x%" PRIx64,
-			    bar_kinds[bar->kind], smallest[bar->kind], largest[bar->kind], bar->size);
+			    bar_kinds[bar->kind], loader->sim->odd ? 1 : smallest[bar->kind],
+			    largest[bar->kind], bar->size);
 	if (bar->kind == SIM_IO && bar->prefetchable)
 		return FAIL(bk__yaml_get(node, "prefetchable"),
 			    "an I/O BAR cannot be prefetchable; remove it");
@@ -376,7 +377,7 @@ struct top_fields {
 	const char *name, *gate;
 	uint64_t vendor, device, class_code, revision;
 	unsigned pin;
-	bool express, reset, vga;
+	bool express, reset, vga, odd;
 	const struct bk__yaml_node *subsystem, *bars, *capabilities, *extended, *rom;
 };
 
@@ -399,6 +400,7 @@ static const struct bk__yaml_field top_fields[] = {
 	{ "extended", BK__YAML_NODES_OF, AT(extended), false, 0, 64, NULL },
 	{ "rom", BK__YAML_MAP_OF, AT(rom), false, 0, 0, NULL },
 	{ "vga", BK__YAML_BOOL, AT(vga), false, 0, 0, NULL },
+	{ "odd", BK__YAML_BOOL, AT(odd), false, 0, 0, NULL },
 	{ 0 },
 };
 #undef AT
@@ -433,6 +435,7 @@ int bk__sim_load(struct sim *sim, const struct bk__yaml *yaml, struct bk_error *
 	sim->class_code = (uint32_t)top.class_code;
 	sim->revision = (uint8_t)top.revision;
 	sim->pin = (uint8_t)top.pin;
+	sim->odd = top.odd;
 	sim->express = top.express;
 	sim->can_reset = top.reset;
 	sim->config.size = top.express ? SIM_CONFIG_MAX : 256;
@@ -444,7 +447,7 @@ int bk__sim_load(struct sim *sim, const struct bk__yaml *yaml, struct bk_error *
 		r = load_bar(loader, node);
 	if (!r)
 		r = bk__sim_load_caps(sim, yaml, top.capabilities, top.extended, err);
-	if (!r && top.express && !sim->config.express)
+	if (!r && top.express && !sim->config.express && !sim->odd)
 		r = FAIL(bk__yaml_get(root, "express"), "\"express: true\" needs an express capability; add "
 							"\"- express: {}\" to capabilities");
 	for (unsigned i = 0; i < 6 && !r; i++)

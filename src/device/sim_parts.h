@@ -119,6 +119,7 @@ struct sim {
 	uint32_t class_code;
 	uint8_t revision, pin;
 	bool express, can_reset, opened;
+	bool odd; /* statements that make no sense are wanted */
 	int gate; /* a FIFO: a reset takes until there is a byte to read from it; -1: none */
 	unsigned register_count;
 

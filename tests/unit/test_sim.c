@@ -280,6 +280,36 @@ static void capabilities_are_chained_and_placed(void **state)
 	bk_device_close(device);
 }
 
+/* As strange as real devices are; refused elsewhere, since it is a mistake more often. */
+static void odd_devices_say_what_makes_no_sense(void **state)
+{
+	struct bk_device *device =
+		open_text(HEAD "odd: true\nexpress: true\nbars:\n"
+			       "- {index: 0, kind: io, size: 8}\n"
+			       "- {index: 1, kind: io, size: 1}\n"
+			       "- {index: 2, kind: mem32, size: 5000}\n"
+			       "capabilities:\n"
+			       "- {vendor: {bytes: [1, 2, 3, 4, 5], length: 0x40}, offset: 0x50}\n"
+			       "- {pm: {}, offset: 0x54}\n"
+			       "extended:\n- {serial: 7, offset: 0x200}\n");
+	struct bk_device_region region;
+
+	assert_int_equal(bk_device_region(device, 1, &region), 0);
+	assert_int_equal(region.size, 1);
+	assert_int_equal(bk_device_region(device, 2, &region), 0);
+	assert_int_equal(region.size, 5000);
+	put(device, 7, 0x14, 0xffffffff, 4); /* registers can say powers of two only */
+	assert_int_equal(get(device, 7, 0x14, 4), 0xfffffffd);
+	put(device, 7, 0x18, 0xffffffff, 4);
+	assert_int_equal(get(device, 7, 0x18, 4), 0xffffe000);
+	assert_int_equal(get(device, 7, 0x34, 1), 0x50);
+	assert_int_equal(get(device, 7, 0x50, 4), 0x01405409); /* its own pointer survives */
+	assert_int_equal(get(device, 7, 0x54, 4), 0x00030001); /* the later one lies over it */
+	assert_int_equal(get(device, 7, 0x100, 4), 0);
+	assert_int_equal(get(device, 7, 0x200, 4), 0x00010003);
+	bk_device_close(device);
+}
+
 static void flr_and_af_reset_the_function(void **state)
 {
 	struct bk_device *device = open_example("nvme-like.yaml");
@@ -417,6 +447,7 @@ int main(void)
 		cmocka_unit_test(a_writable_mirror_reaches_the_hardware),
 		cmocka_unit_test(decoding_follows_command_and_power),
 		cmocka_unit_test(capabilities_are_chained_and_placed),
+		cmocka_unit_test(odd_devices_say_what_makes_no_sense),
 		cmocka_unit_test(flr_and_af_reset_the_function),
 		cmocka_unit_test(msix_table_in_the_middle_of_registers),
 		cmocka_unit_test(mappable_bars_offer_the_pages_without_registers),
