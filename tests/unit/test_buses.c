@@ -79,8 +79,8 @@ static void a_root_port(void **state)
 	assert_int_equal(get(stage, 0, 1, express + 0x0c, 4), 0x01300206); /* 32 lanes of 64 GT/s, port 1 */
 	assert_int_equal(get(stage, 0, 1, express + 0x2c, 4), 0x7e);
 	assert_int_equal(get(stage, 0, 1, express + 0x1e, 2), 1); /* CRS Software Visibility */
-	assert_int_equal(get(stage, 0, 1, express + 0x14, 4), 1 << 19 | 0x40060);
-	assert_int_equal(get(stage, 0, 2, express + 0x14, 4), 2 << 19 | 0x40060);
+	assert_int_equal(get(stage, 0, 1, express + 0x14, 4), 1 << 19 | 0x40073);
+	assert_int_equal(get(stage, 0, 2, express + 0x14, 4), 2 << 19 | 0x40073);
 	assert_int_equal(bk__buses_find(stage->buses, "rp2", &err)->kind, BK__BUS_PORT);
 }
 
