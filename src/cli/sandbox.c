@@ -256,7 +256,9 @@ static void on_forbidden(int number, siginfo_t *info, void *context)
 	while (call /= 10);
 	at = append(at, end, " (");
 	at = append(at, end, digit);
-	at = append(at, end, "); --sandbox off lets it\n");
+	/* A terminal may be in raw mode. */
+	at = append(at, end,
+		    isatty(STDERR_FILENO) ? "); --sandbox off lets it\r\n" : "); --sandbox off lets it\n");
 	if (poll(&fd, 1, 0) > 0 && write(STDERR_FILENO, line, (size_t)(at - line)) < 0)
 		call = 0;
 	signal(number, SIG_DFL);
