@@ -105,7 +105,7 @@ static const struct call every_thread[] = {
 	END,
 };
 
-static const struct call reads[] = { ALL(read), ALL(readv), END };
+static const struct call reads[] = { ALL(read), ALL(readv), ALL(preadv2), END };
 
 /* A client of the console's socket; the serial port's interrupt, when the console has something for it. */
 static const struct call serial_port[] = {
@@ -121,6 +121,7 @@ static const struct call devices[] = {
 	ALL(readv),
 	ALL(pread64),
 	ALL(preadv),
+	ALL(preadv2),
 	ALL(writev),
 	ALL(pwrite64),
 	ALL(pwritev),
