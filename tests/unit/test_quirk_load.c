@@ -2,7 +2,10 @@
 /* Quirk files: what is wrong with one, and where. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "quirk_kit.h"
 
@@ -210,6 +213,225 @@ static void mistakes_in_edits(void **state)
 		"x.yaml:4:13: the ROM's file \"there-is-none.rom\" cannot");
 }
 
+/* The line has these words. */
+static void refused_for(const char *text, const char *words)
+{
+	struct bk_quirk *quirk;
+	struct bk_error err = { "" };
+
+	assert_int_equal(bk_quirk_parse("x.yaml", text, strlen(text), &quirk, &err), -EINVAL);
+	if (strncmp(err.text, "x.yaml:", 7) || !strstr(err.text, words))
+		fail_msg("%s\n  has not \"%s\"", err.text, words);
+}
+
+static void accepted(const char *text)
+{
+	bk_quirk_free(parse(text));
+}
+
+#define HIDE "rom: {hide: true}\n"
+
+static void names_begin_with_a_small_letter_and_are_short(void **state)
+{
+	static const char words[] = "a name has small letters";
+
+	refused_for(HEAD "variables: {_a: 1}\n" HIDE, words);
+	refused_for(HEAD "variables: {'{a': 1}\n" HIDE, words);
+	refused_for(HEAD "variables: {aB: 1}\n" HIDE, words);
+	refused_for(HEAD "variables: {a123456789b123456789c123456789d1: 1}\n" HIDE, words);
+	accepted(HEAD "variables: {a123456789b123456789c123456789d: 1, z_9: 2}\n" HIDE);
+}
+
+static void more_than_there_is_room_for_is_told(void **state)
+{
+	char text[8192] = HEAD "options: {";
+
+	for (unsigned i = 0; i < 9; i++)
+		sprintf(text + strlen(text), "o%u: {about: x}, ", i);
+	strcat(text, "}\n" HIDE);
+	refused_for(text, "at most 8 options");
+	strcpy(text, HEAD "variables: {");
+	for (unsigned i = 0; i < 17; i++)
+		sprintf(text + strlen(text), "v%u: 1, ", i);
+	strcat(text, "}\n" HIDE);
+	refused_for(text, "at most 16 variables");
+	strcpy(text, "quirk: x\nabout: a\nmatch: {device: [");
+	for (unsigned i = 0; i < 257; i++)
+		sprintf(text + strlen(text), "%u, ", i);
+	strcat(text, "]}\n" HIDE);
+	refused_for(text, "here must be 1 to 256 ids");
+	refused_for("quirk: x\nabout: a\nmatch: {device: []}\n" HIDE, "here must be 1 to 256 ids");
+}
+
+static void an_id_is_a_number_or_a_masked_one(void **state)
+{
+	static const char *const wrong[] = { "[[1]]", "{a: 1}", "0x1/0x10000", "1/2/3", "x/1" };
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(text, sizeof(text), "quirk: x\nabout: a\nmatch: {vendor: %s}\n" HIDE, wrong[i]);
+		refused_for(text, "here must be a number up to 0xffff, or VALUE/MASK");
+	}
+	refused_for("quirk: x\nabout: a\nmatch: 5\n" HIDE, "match must be a map");
+	refused_for("quirk: x\nabout: a\nmatch: {vendor: 1, bars: [{index: 0}, {index: 9}], when: 1}\n" HIDE,
+		    "index must be a number");
+}
+
+static void options_and_variables_are_maps_of_what_they_are(void **state)
+{
+	refused_for(HEAD "options: {o: {about: x, colour: 1}}\n" HIDE, "no key \"colour\"");
+	refused_for(HEAD "options: {o: {about: x, valid: [1]}}\n" HIDE, "not a list");
+	refused_for(HEAD "options: {O: {about: x}, p: {about: y}}\n" HIDE, "a name has");
+	refused_for(HEAD "variables: {v: [1]}\n" HIDE, "not a list");
+}
+
+static void places_of_traps_have_three_parts_in_order(void **state)
+{
+	static const char words[] = "here must be REGION+OFFSET/LENGTH";
+
+	refused_for(TRAP("at: bar0/4+1, log: true"), words);
+	refused_for(TRAP("at: +0/4, log: true"), words);
+	refused_for(TRAP("at: bar+0/4, log: true"), words);
+	refused_for(TRAP("at: bar00+0/4, log: true"), words);
+	refused_for(TRAP("at: bar0+0/drop, log: true"), "OFFSET and LENGTH are numbers");
+	refused_for(TRAP("at: bar0+drop/4, log: true"), "OFFSET and LENGTH are numbers");
+	accepted(TRAP("at: vga+0x3c0/1, log: true"));
+	accepted(TRAP("at: rom+0/size(6), read: 0"));
+}
+
+static void what_is_accelerated_passes_on_and_no_more(void **state)
+{
+	static const char words[] = "only a rule for a BAR";
+
+	refused_for(TRAP("at: bar0+0/4, width: 4, write: device, accelerate: true"), words);
+	refused_for(TRAP("at: bar0+0/4, log: true, write: device, accelerate: true"), words);
+	refused_for(TRAP("at: bar0+0/4, write: [device, device], accelerate: true"), words);
+	refused_for(TRAP("at: bar0+0/4, write: config(0), accelerate: true"), words);
+	refused_for(TRAP("at: bar0+0/4, write: device = 1, accelerate: true"), words);
+	refused_for(TRAP("at: vga+0x3c0/1, write: device, accelerate: true"), words);
+	refused_for(TRAP("at: rom+0/4, write: device, accelerate: true"), words);
+	accepted(TRAP("at: bar5+0/4, write: device, accelerate: true"));
+	accepted(TRAP("at: bar5+0/4, write: [config(0), drop], accelerate: false"));
+}
+
+static void numbers_in_expressions_at_their_edges(void **state)
+{
+	accepted(TRAP("at: bar0+0/4, read: 0X1f + 0xffffffffffffffff + 18446744073709551615 + 0"));
+	accepted(TRAP("at: bar0+0/4, read: \"\\t1\\n+ 2 \""));
+	refused_for(TRAP("at: bar0+0/4, read: 18446744073709551616"), "more than 64 bits");
+	refused_for(TRAP("at: bar0+0/4, read: 0y1"), "this is no number");
+	refused_for(TRAP("at: bar0+0/4, read: 0Xg"), "digits after 0x");
+	refused_for(TRAP("at: bar0+0/4, read: 1_"), "this is");
+}
+
+static void capabilities_in_expressions_at_their_edges(void **state)
+{
+	accepted(TRAP("at: bar0+0/4, read: cap(0xff) + ecap(0xffff) + ecap( sriov ) + cap(5) + cap(5)"));
+	refused_for(TRAP("at: bar0+0/4, read: ecap(0x10000)"), "this is no capability's id");
+	refused_for(TRAP("at: bar0+0/4, read: ecap(msi)"), "is no extended capability that has a name");
+	refused_for(TRAP("at: bar0+0/4, read: "
+			 "cap(a123456789b123456789c123456789d123456789e123456789)"),
+		    "\"a123456789b123456789c123456789d123456789\" is no standard capability");
+	/* A capability is looked for once, and a standard one is not the extended one with its id. */
+	accepted(TRAP("at: bar0+0/4, read: cap(3) + ecap(3) + cap(vpd) + ecap(serial)"));
+}
+
+static void widths_of_places_at_their_edges(void **state)
+{
+	static const char words[] = "after the dot comes a width in bytes: 1, 2, 4 or 8";
+
+	accepted(TRAP("at: bar0+0/4, read: config.1(0) + config.2(0) + config.4(0) + config.8(0)"));
+	refused_for(TRAP("at: bar0+0/4, read: config.16(0)"), words);
+	refused_for(TRAP("at: bar0+0/4, read: config.0(0)"), words);
+	refused_for(TRAP("at: bar0+0/4, read: config.x(0)"), words);
+	refused_for(TRAP("at: bar0+0/4, read: config."), words);
+	refused_for(TRAP("at: bar0+0/4, write: '5 = 1'"), "what is left of =");
+}
+
+static void edits_of_extended_capabilities(void **state)
+{
+	static const char words[] = "here must be the name or the id of an extended capability";
+
+	refused_for(HEAD "config: [{drop: msi, extended: true}]\n", words);
+	refused_for(HEAD "config: [{drop: 0x10000, extended: true}]\n", words);
+	refused_for(HEAD "config: [{drop: header, extended: true}]\n", words);
+	refused_for(HEAD "config: [{edit: nothing, set: here.1(0) = 1}]\n", "a capability, or header");
+	refused_for(HEAD "config: [{insert: header, at: 0x40, size: 8, set: here.1(2) = 8}]\n",
+		    "here must be the name or the id of a capability");
+	refused_for(HEAD "config: [{drop: 0x100}]\n", "here must be the name or the id of a capability");
+	refused_for(HEAD
+		    "config: [{insert: serial, extended: true, at: 0x100, size: 4, set: here.1(4) = 1}]\n",
+		    "a capability has more than 4 bytes");
+	refused_for(
+		HEAD
+		"config: [{insert: serial, extended: true, at: 0x100, size: 0xf01, set: here.1(4) = 1}]\n",
+		"fits nowhere");
+	accepted(HEAD "config: [{drop: 0xffff, extended: true}, {edit: header, set: here.1(8) = 1}]\n");
+	accepted(HEAD "config: [{insert: serial, extended: true, version: 1, at: 0x100, size: 12, when: 1, "
+		      "set: here.8(4) = 1}]\n");
+	refused_for(HEAD "config: [{insert: vendor, at: foo, size: 8, set: here.1(2) = 8}]\n",
+		    "the name \"foo\"");
+	refused_for(HEAD "config: [{insert: vendor, at: 0x40, size: 8, when: foo, set: here.1(2) = 8}]\n",
+		    "the name \"foo\"");
+	refused_for(HEAD "config: [{drop: msi, colour: 1}]\n", "no key \"colour\"");
+}
+
+static void files_of_roms_are_names_of_regular_files_beside(void **state)
+{
+	static const char words[] = "the ROM's file must be beside";
+	char text[400], directory[] = "/tmp/barkeep-rom-XXXXXX", file[64];
+	struct bk_quirk *quirk;
+	struct bk_error err;
+	FILE *stream;
+
+	refused_for(HEAD "rom: {file: ..}\n", words);
+	refused_for(HEAD "rom: {file: a/b}\n", words);
+	refused_for(HEAD "rom: {when: foo, set: rom.1(0) = 1}\n", "the name \"foo\"");
+	refused_for(HEAD "rom: {file: x, checksum: 512}\n", "checksum must be a number");
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(file, sizeof(file), "%s/x.rom", directory);
+	for (unsigned i = 0; i < 3; i++) { /* a directory, an empty file, one that is too large */
+		if (i == 0)
+			assert_int_equal(mkdir(file, 0700), 0);
+		stream = i ? fopen(file, "w") : NULL;
+		if (i == 2)
+			assert_int_equal(ftruncate(fileno(stream), (16 << 20) + 1), 0);
+		if (stream)
+			fclose(stream);
+		strcpy(text, HEAD "rom: {file: x.rom}\n");
+		snprintf(file + strlen(directory), sizeof(file) - strlen(directory), "/x.yaml");
+		assert_int_equal(bk_quirk_parse(file, text, strlen(text), &quirk, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "must be a regular file of 1 byte to 16 MiB"));
+		snprintf(file + strlen(directory), sizeof(file) - strlen(directory), "/x.rom");
+		assert_int_equal(remove(file), 0);
+	}
+	rmdir(directory);
+	/* A path that is longer than any. */
+	{
+		static char name[5000], line[] = HEAD "rom: {file: x.rom}\n";
+
+		memset(name, 'a', sizeof(name) - 1);
+		memcpy(name, "/tmp/", 5);
+		strcpy(name + sizeof(name) - 8, "/x.yaml");
+		assert_int_equal(bk_quirk_parse(name, line, strlen(line), &quirk, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "the ROM's file has too long a path"));
+	}
+}
+
+static void steps_of_a_reset_at_their_edges(void **state)
+{
+	refused_for(HEAD "reset: {steps: [{delay: 1, every: 1}]}\n", "every and go-on belong to poll");
+	refused_for(HEAD "reset: {steps: [{delay: 1, go-on: true}]}\n", "every and go-on belong to poll");
+	refused_for(HEAD "reset: {steps: [{delay: 1, timeout: 1}]}\n", "poll and timeout belong together");
+	refused_for(HEAD "reset: {steps: [{poll: 1}]}\n", "poll and timeout belong together");
+	refused_for(HEAD "reset: {steps: [{poll: foo, timeout: 1}]}\n", "the name \"foo\"");
+	refused_for(HEAD "reset: {steps: [{when: foo, delay: 1}]}\n", "the name \"foo\"");
+	refused_for(HEAD "reset: {steps: [{when: foo, require: 1}]}\n", "the name \"foo\"");
+	accepted(HEAD
+		 "reset: {steps: [{poll: 1, timeout: 2, every: 1, go-on: true}, {when: 1, require: 1}]}\n");
+}
+
 static void mistakes_in_resets(void **state)
 {
 	refused(HEAD "reset: {}\n", "x.yaml:4:8: ");
@@ -251,6 +473,18 @@ int main(void)
 		cmocka_unit_test(mistakes_in_expressions),
 		cmocka_unit_test(mistakes_in_folded_and_escaped_expressions),
 		cmocka_unit_test(mistakes_in_edits),
+		cmocka_unit_test(names_begin_with_a_small_letter_and_are_short),
+		cmocka_unit_test(more_than_there_is_room_for_is_told),
+		cmocka_unit_test(an_id_is_a_number_or_a_masked_one),
+		cmocka_unit_test(options_and_variables_are_maps_of_what_they_are),
+		cmocka_unit_test(places_of_traps_have_three_parts_in_order),
+		cmocka_unit_test(what_is_accelerated_passes_on_and_no_more),
+		cmocka_unit_test(numbers_in_expressions_at_their_edges),
+		cmocka_unit_test(capabilities_in_expressions_at_their_edges),
+		cmocka_unit_test(widths_of_places_at_their_edges),
+		cmocka_unit_test(edits_of_extended_capabilities),
+		cmocka_unit_test(files_of_roms_are_names_of_regular_files_beside),
+		cmocka_unit_test(steps_of_a_reset_at_their_edges),
 		cmocka_unit_test(mistakes_in_resets),
 		cmocka_unit_test(options_are_described),
 	};
