@@ -14,12 +14,31 @@ in_lab() {
 	[ -n "${LAB_KERNEL:-}" ] || exec tests/lab/lab --timeout "${LAB_TIMEOUT:-560}" "$@" -- "$0"
 }
 
+# clock: leaves in $now the lab's clock, which stands while the host has no time for L1 (see lab --help).
+clock() { until read -r now </run/lab-clock; do sleep 0.1; done; }
+
+# comes_true SECONDS COMMAND...: waits until the command says yes. False: it did not in that time.
+comes_true() {
+	local deadline
+	clock
+	deadline=$((now + $1))
+	shift
+	until "$@"; do
+		[ "$now" -lt $deadline ] || return 1
+		sleep 0.2
+		clock
+	done
+}
+
 # guest_says REGEX [SECONDS]: waits until a line of the guest's console is like that. False: not in that time (90), or
 # the guest ended before.
 guest_says() {
-	local deadline=$((SECONDS + ${2:-90})) alive=yes
+	local deadline alive=yes
+	clock
+	deadline=$((now + ${2:-90}))
 	until tr -d '\r\0' <"$out" | grep -qE "^$1"; do
-		[ $alive = yes ] && [ $SECONDS -lt $deadline ] || return 1
+		clock
+		[ $alive = yes ] && [ "$now" -lt $deadline ] || return 1
 		kill -0 "$guest" 2>/dev/null || alive=no # one more look
 		sleep 0.2
 	done
@@ -32,20 +51,17 @@ guest_says() {
 # An emulated CPU that emulates virtualisation loses a guest now and then: its kernel never comes up, or stops or
 # crashes on the way (registers of L1 have been seen in the guest's place). So a guest whose user space does not speak
 # is started again, at most twice, and a line says so; run_guest does the same for one that is lost later.
+started() { grep -q '^LAB start' "$out" || ! kill -0 "$guest" 2>/dev/null; }
 start_guest() {
-	local tests=$1 try deadline
+	local tests=$1 try
 	shift
 	[ -n "$out" ] || out=$(mktemp) err=$(mktemp)
 	for try in first second last; do
-		timeout -k 5 "${GUEST_TIMEOUT:-150}" "$barkeep" run --kernel "$LAB_KERNEL" --initrd "${initrd:-$LAB_GUEST}" \
+		limit "${GUEST_TIMEOUT:-150}" "$barkeep" run --kernel "$LAB_KERNEL" --initrd "${initrd:-$LAB_GUEST}" \
 			--memory 256M --cpus "$cpus" --append "$LAB_APPEND lab.test=$tests $words" \
 			"${start_options[@]}" "$@" </dev/null >"$out" 2>"$err" &
 		guest=$!
-		deadline=$((SECONDS + ${START_TIMEOUT:-45}))
-		while kill -0 $guest 2>/dev/null && ! grep -q '^LAB start' "$out" && [ $SECONDS -lt $deadline ]; do
-			sleep 0.2
-		done
-		if [ $try = last ] || [ $SECONDS -lt $deadline ]; then
+		if comes_true "${START_TIMEOUT:-45}" started || [ $try = last ]; then
 			return
 		fi
 		kill $guest
@@ -113,7 +129,8 @@ counter() {
 }
 
 # prepare_given_back NVME: of which device. Unpacks the guest's tool to read a register, for here.
-prepare_given_back() {
+prepare_unused() { ! fuser -s "$1"; }
+given_back() {
 	given=$1 config=/sys/bus/pci/devices/$1/config
 	tools=$(mktemp -d)
 	(cd "$tools" && cpio -id --quiet bin/io <"$LAB_GUEST")
@@ -121,13 +138,11 @@ prepare_given_back() {
 
 # given_back HOW: nobody holds the device, it is no bus master, it was reset (nvme's controller configuration, which
 # the guest's driver had set, reads 0), and it can be opened again.
+unused() { ! fuser -s "$1"; }
 given_back() {
-	local group tries=0
+	local group
 	group=$(readlink "/sys/bus/pci/devices/$given/iommu_group")
-	while fuser -s "/dev/vfio/${group##*/}" && [ $tries -lt 50 ]; do
-		sleep 0.1
-		tries=$((tries + 1))
-	done
+	comes_true 60 unused "/dev/vfio/${group##*/}"
 	is "$1: no bus master is left" $(($("$tools/bin/io" read "$config" 4 2) & 4)) 0
 	"$tools/bin/io" write "$config" 4 2 2
 	is "$1: the device was reset" "$("$tools/bin/io" read "${config%config}resource0" 0x14 4)" 0x00000000

@@ -9,7 +9,7 @@ qemu=${WRAP_QEMU:-qemu-system-x86_64}
 # start_vmm COMMAND...: in the background. Leaves $guest, $out (the guest's console) and $err.
 start_vmm() {
 	[ -n "$out" ] || out=$(mktemp) err=$(mktemp)
-	timeout -k 5 "${GUEST_TIMEOUT:-240}" "$@" </dev/null >"$out" 2>"$err" &
+	limit "${GUEST_TIMEOUT:-240}" "$@" </dev/null >"$out" 2>"$err" &
 	guest=$!
 }
 
