@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vector: reads registers with an instruction that KVM does not emulate (PADDD of MMX), once or for a while.
+/* vector: reads registers with an instruction that KVM does not emulate (PADDD of MMX), once or until
+ * SIGTERM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,15 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 static sigjmp_buf illegal;
+static volatile sig_atomic_t ended;
 
 static void on_illegal(int number)
 {
 	(void)number;
 	siglongjmp(illegal, 1);
+}
+
+static void on_end(int number)
+{
+	(void)number;
+	ended = 1;
 }
 
 static uint64_t load(const volatile uint64_t *at)
@@ -36,9 +43,10 @@ static uint64_t load(const volatile uint64_t *at)
 int main(int argc, char **argv)
 {
 	if (argc < 3 || argc > 4) {
-		fputs("usage: vector FILE OFFSET [SECONDS]\n"
-		      "Prints \"illegal\" or the 8 bytes; with SECONDS, how many reads were done and how "
-		      "many were illegal.\n",
+		fputs("usage: vector FILE OFFSET [on]\n"
+		      "Prints \"illegal\" or the 8 bytes; with \"on\" it reads until SIGTERM and prints how "
+		      "many "
+		      "reads were done and how many were illegal.\n",
 		      stderr);
 		return 2;
 	}
@@ -54,9 +62,10 @@ int main(int argc, char **argv)
 	const volatile uint64_t *at = (const volatile uint64_t *)(page + (offset & 4088));
 	const struct sigaction action = { .sa_handler = on_illegal };
 	static uint64_t reads, bad; /* static: kept over siglongjmp */
-	const time_t end = time(NULL) + (argc == 4 ? atoi(argv[3]) : 0);
+	const struct sigaction end = { .sa_handler = on_end };
 
 	sigaction(SIGILL, &action, NULL);
+	sigaction(SIGTERM, &end, NULL);
 	if (argc == 3) {
 		if (sigsetjmp(illegal, 1))
 			puts("illegal");
@@ -66,7 +75,11 @@ int main(int argc, char **argv)
 	}
 	if (sigsetjmp(illegal, 1))
 		bad++;
-	while (time(NULL) < end) {
+	if (!bad) { /* it comes here again after each that is illegal */
+		puts("reading");
+		fflush(stdout);
+	}
+	while (!ended) {
 		reads++;
 		load(at);
 	}
