@@ -129,8 +129,7 @@ counter() {
 }
 
 # prepare_given_back NVME: of which device. Unpacks the guest's tool to read a register, for here.
-prepare_unused() { ! fuser -s "$1"; }
-given_back() {
+prepare_given_back() {
 	given=$1 config=/sys/bus/pci/devices/$1/config
 	tools=$(mktemp -d)
 	(cd "$tools" && cpio -id --quiet bin/io <"$LAB_GUEST")

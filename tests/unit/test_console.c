@@ -20,7 +20,7 @@
 
 #include "monitor/console.h"
 
-#define TRIES 500 /* of 10 ms: how long anything may take to happen */
+#define TRIES 60000 /* of 10 ms: how long anything may take to happen */
 
 static void nap(void)
 {

@@ -106,7 +106,7 @@ static void *read_swapping(void *opaque)
 {
 	struct hammer *hammer = opaque;
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) || !hammer->done) {
 		uint64_t a = 0, b = 0, both = 0;
 
 		if (bk_space_read(space, 0x10, 4, &a) || bk_space_read(space, 0x1010, 4, &b))
@@ -138,7 +138,7 @@ static void F13_swapping_while_others_read(void **state)
 	stop = 0;
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&hammers[i].thread, NULL, read_swapping, &hammers[i]), 0);
-	for (; now() < end; swaps++) {
+	for (; now() < end || swaps <= 100; swaps++) {
 		struct bk_update *u = bk_update_begin(domain);
 		uint64_t x = swaps % 2 * 0x1000;
 
@@ -219,7 +219,7 @@ static void *chase(void *opaque)
 	struct hammer *hammer = opaque;
 	uint64_t x = (uint64_t)(uintptr_t)hammer | 1;
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) || !hammer->done) {
 		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
 		if (bk_space_write(space, x % 16 * 0x100, 4, x >> 32))
 			hammer->wrong++;
@@ -280,7 +280,7 @@ static void *read_locking(void *opaque)
 {
 	struct hammer *hammer = opaque;
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) || !hammer->done) {
 		uint64_t value = 0;
 
 		if (bk_space_read(space, 0x10000, 4, &value) || value != 7)
@@ -347,7 +347,7 @@ static void *come_and_go(void *opaque)
 	struct device d = { .id = 3 };
 	uint64_t rank = (uint64_t)(uintptr_t)hammer;
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) || !hammer->done) {
 		struct bk_space *bus = bk_space_create(domain, "bus", 0xffff);
 		struct bk_region_desc inner = { .last = 0xff, .ops = &silent, .opaque = &d };
 		struct bk_region_desc outer = {
@@ -392,7 +392,7 @@ static void *look_around(void *opaque)
 {
 	struct hammer *hammer = opaque;
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) || !hammer->done) {
 		static char text[65536];
 		uint64_t value, ranges = 0;
 		FILE *out = fmemopen(text, sizeof(text), "w");
@@ -425,7 +425,7 @@ static void everything_at_once(void **state)
 	__atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&hammers[i].thread, NULL, what[i], &hammers[i]), 0);
-	for (; now() < end; moves++)
+	for (; now() < end || !moves; moves++)
 		move(r[moves % 2], domain, moves % 7 * 0x80, moves % 7 * 0x80 + 0xff);
 	end_hammers(hammers, 4);
 	assert_true(moves > 0);
@@ -450,7 +450,7 @@ static void *read_clocks(void *opaque)
 	struct hammer *hammer = opaque;
 	uint64_t seen = 0;
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) || !hammer->done) {
 		uint64_t time = 0;
 
 		if (bk_space_read(clocks[hammer->done % 2 ? 0 : CLOCKS - 1], 0, 8, &time) || time < seen)
