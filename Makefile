@@ -6,7 +6,7 @@ MESON_ARGS ?=
 
 .PHONY: all demo test deb check coverage fuzz bench lint install clean
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet
+	@if [ -t 1 ]; then NINJA_STATUS='Building [%f/%t] ' ninja -C $(BUILD); else ninja -C $(BUILD) --quiet; fi
 
 $(BUILD)/build.ninja:
 	@tools/need build
