@@ -302,8 +302,7 @@ int bk__machine_create(const char *name, const struct bk__trace *trace, struct b
 	int error;
 
 	*machine = (struct bk__machine){ .trace = trace, .name = name };
-	machine->functions =
-		calloc(trace->function_count ? trace->function_count : 1, sizeof(*machine->functions));
+	machine->functions = calloc(trace->function_count + 1u, sizeof(*machine->functions));
 	if (!machine->functions)
 		return out_of_memory(machine, err);
 	for (unsigned i = 0; i < trace->function_count; i++)

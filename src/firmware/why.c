@@ -35,9 +35,8 @@ void bk__why_bar(const struct bk__machine_function *function, unsigned index, ch
 	snprintf(held, sizeof(held), "register 0x%02x holds 0x%" PRIx64 ", %s", at, raw,
 		 since(function, at, bar->kind == BK_PCI_BAR_MEM64 ? 8 : 4, written, sizeof(written)));
 	since(function, BK__COMMAND, 2, commanded, sizeof(commanded));
-	if (bk__pm_state(model))
-		snprintf(text, size, "the function is in D%u, where nothing decodes", bk__pm_state(model));
-	else if (!(command & (io ? BK__COMMAND_IO : BK__COMMAND_MEMORY)))
+	/* Outside D0, where nothing decodes, a difference is excused. */
+	if (!(command & (io ? BK__COMMAND_IO : BK__COMMAND_MEMORY)))
 		snprintf(text, size, "COMMAND is 0x%04x (%s): %s decoding is off", command, commanded,
 			 io ? "I/O" : "memory");
 	else if (rom && !(raw & 1))

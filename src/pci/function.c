@@ -136,9 +136,8 @@ static int check_bar(struct bk_domain *domain, const struct bk_pci_function_desc
 			       who);
 	if (bk_space_domain(bar->space) != domain)
 		return bk_fail(err, EINVAL, "%s: its space is in another domain", who);
-	if (bk_space_last(bar->space) < (bar->page ? bar->page : bar->size) - 1)
-		return bk_fail(err, EINVAL, "%s: its space is shorter than the BAR%s", who,
-			       bar->page ? "'s page" : "");
+	if (bk_space_last(bar->space) < bar->size - 1) /* the page, if there is one, was looked at */
+		return bk_fail(err, EINVAL, "%s: its space is shorter than the BAR", who);
 	return 0;
 }
 

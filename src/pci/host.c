@@ -361,8 +361,8 @@ int bk_pci_host_destroy(struct bk_pci_host *host)
 		host->own_config = NULL;
 		pthread_mutex_unlock(&host->lock);
 	}
-	error = bk_domain_synchronize(host->desc.domain);
-	return error ? error : free_host(host);
+	bk_domain_synchronize(host->desc.domain);
+	return free_host(host);
 }
 
 /* ---- Looking at it ----------------------------------------------------- */

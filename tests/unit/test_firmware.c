@@ -84,6 +84,7 @@ static void malformed_lines(void **state)
 		{ ENDPOINT "dev 01 1:1 endpoint x\n", "SLOT.FUNCTION" },
 		{ ENDPOINT "bar 01 0 io 0x20\n", "no function `01`" },
 		{ ENDPOINT "bar 01.0 0 io x20\n", "should be a length" },
+		{ ENDPOINT "bar 01.0 0 io 0x\n", "should be a length" },
 		{ ENDPOINT "ecam r 0x0 0 0x0\n", "a size should be" },
 		{ ENDPOINT "ecam r 0x0 x 0x0\n", "a size should be" },
 		{ ENDPOINT "cf8 w 0xcf7 1 0x0\n", "outside of ports 0xcf8-0xcfb" },
@@ -231,11 +232,25 @@ static void files_that_cannot_be_read(void **state)
 {
 	struct bk_error err = { { 0 } };
 	struct bk__trace trace;
+	char path[64];
+	FILE *file;
 
 	assert_int_equal(bk__trace_load("/nowhere/at.all", &trace, &err), -ENOENT);
 	assert_string_equal(err.text, "/nowhere/at.all: No such file or directory");
 	assert_int_equal(bk__trace_load("/", &trace, &err), -EIO);
 	assert_string_equal(err.text, "/: cannot be read: Is a directory");
+	/* One that is longer than what is read at once. */
+	file = tmpfile();
+	assert_non_null(file);
+	for (unsigned i = 0; i < 5000; i++)
+		fputs("\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\n", file);
+	fputs(ENDPOINT, file);
+	fflush(file);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(file));
+	assert_int_equal(bk__trace_load(path, &trace, &err), 0);
+	assert_int_equal(trace.functions[0].line, 5001);
+	bk__trace_free(&trace);
+	fclose(file);
 	assert_int_equal(bk__trace_load("/dev/null", &trace, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "no `dev` line"));
 }
@@ -408,19 +423,20 @@ static void a_difference_is_told_again_when_it_changes(void **state)
 static void reasons(void **state)
 {
 	struct seen seen;
-	char text[64 * 80], *at = text;
+	char text[64 * 100], *at = text;
 
 	/* No bridge leads anywhere, or there are more than a line has room for. */
 	replay(BRIDGE "ecam r 0x100000 2 0x1\n", &seen);
 	assert_non_null(strstr(seen.why, "nobody answers at bus 01, 00.0; bridges lead to buses nowhere"));
 	for (unsigned i = 0; i < 32; i++)
-		at += sprintf(at, "dev %x.0 1:1 bridge x\ndev %x.1 1:2 endpoint x\n", i, i);
+		at += sprintf(at, "dev %x.0 1:1 bridge x\ndev %x.1 1:2 bridge x\n", i, i);
 	for (unsigned i = 0; i < 32; i++)
-		at += sprintf(at, "ecam w 0x%x18 4 0x%x0100\n", i << 7, i + 1);
+		at += sprintf(at, "ecam w 0x%x18 4 0x%x0100\necam w 0x%x18 4 0x800100\n", i << 7, i + 1,
+			      i << 7 | 16);
 	sprintf(at, "ecam r 0xff00000 2 0x1\n");
 	replay(text, &seen);
 	assert_int_equal(seen.count, 1);
-	assert_non_null(strstr(seen.why, "01-01 (0.0), 01-02 (1.0)"));
+	assert_non_null(strstr(seen.why, "01-01 (0.0), 01-80 (0.1), 01-02 (1.0)"));
 	/* Halves of a BAR, what is beside it, and a register whose reset value is not known. */
 	replay(TWO_BARS "ecam r 0x8024 4 0x1\n", &seen);
 	assert_non_null(strstr(seen.why, "BAR 4, 64-bit prefetchable memory of 0x4000 bytes: holds 0x0"));
@@ -462,6 +478,9 @@ static void events_name_the_bus_as_it_was(void **state)
 	       "unmap 01:00.0 0 0x90000000 0x1000\nmap 02:00.0 0 0x90000000 0x1000\n",
 	       &seen);
 	assert_int_equal(seen.count, 0);
+	not_replayed("dev 02.0 1:1 bridge\ndev 02.0/00.0 1:2 endpoint\nbar 02.0/00.0 0 mem32 0x1000\n"
+		     "ecam w 0x10018 4 0x010100\nmap 07:00.0 0 0x90000000 0x1000\n",
+		     "t:5: no such BAR at that place now");
 }
 
 /* Chains that lead outside, into themselves, or to what the guest did not read. */

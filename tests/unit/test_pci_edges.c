@@ -164,7 +164,8 @@ static void hosts_that_cannot_be(void **state)
 
 static void capabilities_that_cannot_be(void **state)
 {
-	static const uint8_t port[60] = { [2] = 0x42 }, downstream[60] = { [2] = 0x62 };
+	static const uint8_t port[60] = { [2] = 0x42 }, downstream[60] = { [2] = 0x62 },
+			     collector[60] = { [2] = 0xa2 };
 	struct world *world = world_create(NULL);
 	struct bk_pci_function_desc desc = {
 		.extended = true, .bars = { [0] = MEM32_BAR(0x100000), [2] = MEM64_BAR(0x100000) }
@@ -173,6 +174,9 @@ static void capabilities_that_cannot_be(void **state)
 				      small[] = { { 0, 0x80000 | 0x100000 } }, none[] = { { 0, 0x200000 } },
 				      absent[] = { { 1, 0x100000 } }, beyond[] = { { 7, 0x100000 } },
 				      twice[] = { { 0, 0x100000 }, { 0, 0x100000 } };
+	const struct bk_pci_resizable most[] = { { 0, 0x80100000 } };
+	struct bk_pci_function_desc lender = { .extended = true };
+	struct bk_pci_function *function;
 	uint8_t cleared[8] = { [4] = 0xff };
 	struct part part, bridge;
 	uint64_t value;
@@ -186,6 +190,13 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(bk_pci_resizable_add(part.function, 0, absent, 1), -EINVAL);
 	assert_int_equal(bk_pci_resizable_add(part.function, 0, beyond, 1), -EINVAL);
 	assert_int_equal(bk_pci_resizable_add(part.function, 0, twice, 2), -EINVAL);
+	lender.bars[0] =
+		(struct bk_pci_bar){ .kind = BK_PCI_BAR_MEM32, .size = 0x100000, .space = world->memory };
+	lender.vendor = 1;
+	assert_int_equal(bk_pci_function_create(world->domain, &lender, &function, NULL), 0);
+	assert_int_equal(bk_pci_resizable_add(function, 0, large, 1), -EINVAL); /* above 2 GiB */
+	assert_true(bk_pci_resizable_add(function, 0, most, 1) > 0);
+	assert_int_equal(bk_pci_function_destroy(function), 0);
 	assert_int_equal(bk_pci_resizable_add(part.function, 0x102, twice, 1), -EINVAL);
 	assert_int_equal(bk_pci_express_add(part.function, 0, NULL, 60), -EINVAL);
 	assert_int_equal(bk_pci_express_add(part.function, 0, port, 11), -EINVAL);
@@ -203,6 +214,22 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(bk_pci_express_add(bridge.function, 0x40, downstream, 60), 0x40);
 	assert_int_equal(bk_pci_slot_room(bridge.function, 0, 0), -EINVAL);
 	assert_int_equal(bk_pci_slot_add(bridge.function, 1), 0);
+	assert_int_equal(bk_pci_msi_add(bridge.function, 0xa0, 1, false, false), 0xa0);
+	assert_int_equal(bk_pci_capability_drop(bridge.function, 0x40), -EBUSY);
+	assert_int_equal(bk_pci_capability_drop(bridge.function, 0xa0), 0);
+	/* On no bus nobody is beside it, and a mask alone can be preset. */
+	assert_int_equal(bk_pci_function_read(part.function, 0x0e, 1, &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(bk_pci_function_preset(part.function, 0x3c, NULL, cleared, cleared, 1), 0);
+	assert_int_equal(bk_pci_function_write(part.function, 0x3c, 1, 5), 0);
+	assert_int_equal(bk_pci_function_read(part.function, 0x3c, 1, &value), 0);
+	assert_int_equal(value, 0);
+	/* An event collector has root registers, too. */
+	assert_int_equal(bk_pci_capability_drop(part.function, 0x40), 0);
+	assert_int_equal(bk_pci_express_add(part.function, 0x40, collector, 60), 0x40);
+	assert_int_equal(bk_pci_function_write(part.function, 0x5c, 2, 7), 0);
+	assert_int_equal(bk_pci_function_read(part.function, 0x5c, 2, &value), 0);
+	assert_int_equal(value, 7);
 	part_destroy(&bridge);
 	part_destroy(&part);
 	world_destroy(world);

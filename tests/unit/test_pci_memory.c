@@ -95,6 +95,10 @@ static int look(struct life *life)
 	int error;
 
 	assert_non_null(out);
+	bk_pci_function_write(life->bridge, 0x1c, 2, 0xf010);
+	bk_pci_function_write(life->bridge, 4, 2, 7);
+	bk_pci_function_write(life->bridge, 0x3e, 2, 0xc);
+	bk_pci_function_write(life->bridge, 0x3e, 2, 8);
 	bk_pci_function_write(life->bridge, 0x3e, 2, 0xc);
 	error = checked(bk_pci_host_describe(life->host, out, BK_FORMAT_TEXT));
 	if (!error)

@@ -478,6 +478,52 @@ static void a_function_level_reset_leaves_what_belongs_to_the_link(void **state)
 	keeps(function, LINK, 2, 0x03cb);
 }
 
+static void a_power_state_that_is_not_there_is_not_entered(void **state)
+{
+	struct stage *stage = *state;
+
+	for (unsigned power = 1; power < 3; power++) {
+		below_write(stage, 0, PMCSR, 1, power);
+		assert_int_equal(below_read(stage, 0, PMCSR, 1), 0);
+	}
+	assert_int_equal(bk_pci_capability_drop(stage->cards[0].function, PM), 0);
+	assert_int_equal(bk_pci_pm_add(stage->cards[0].function, PM, 0x0200, true), PM);
+	below_write(stage, 0, 4, 2, 2);
+	below_write(stage, 0, PMCSR, 1, 2);
+	assert_int_equal(below_read(stage, 0, PMCSR, 1), 8);
+	below_write(stage, 0, PMCSR, 1, 3);
+	below_write(stage, 0, PMCSR, 1, 0); /* No_Soft_Reset */
+	assert_int_equal(below_read(stage, 0, 4, 2), 2);
+	assert_int_equal(stage->cards[0].resets, 0);
+}
+
+/* A bridge between the port and the card passes on what the port says. */
+static void not_yet_is_said_below_bridges_too(void **state)
+{
+	struct stage *stage = *state;
+	struct flr one = { .stage = stage };
+	struct part between;
+	pthread_t thread;
+	uint64_t value;
+
+	part_create_in(stage->world, &between, 3, (struct bk_pci_function_desc){ 0 }, true);
+	bk_pci_function_detach(stage->cards[0].function);
+	assert_int_equal(bk_pci_function_attach(between.function, bk_pci_bridge_bus(stage->port.function), 0),
+			 0);
+	assert_int_equal(
+		bk_pci_function_attach(stage->cards[0].function, bk_pci_bridge_bus(between.function), 0), 0);
+	config_write(stage->world, PORT, EXPRESS + 0x1c, 2, 0x10);
+	card_slow(&stage->cards[0], true);
+	assert_int_equal(pthread_create(&thread, NULL, reset, &one), 0);
+	card_wait(&stage->cards[0]);
+	assert_int_equal(bk_pci_function_read(stage->cards[0].function, 0, 4, &value), 0);
+	assert_int_equal(value, 0xffff0001);
+	card_slow(&stage->cards[0], false);
+	pthread_join(thread, NULL);
+	bk_pci_function_detach(stage->cards[0].function);
+	part_destroy(&between);
+}
+
 /* ---- Power states and removal ----------------------------------------------- */
 
 static void d3hot_stops_dma_and_messages(void **state)
@@ -569,6 +615,8 @@ int main(void)
 		WITH_STAGE(a_function_is_not_destroyed_in_its_reset),
 		WITH_STAGE(those_on_a_bus_are_in_reset_until_it_was_their_turn),
 		WITH_STAGE(a_function_level_reset_leaves_what_belongs_to_the_link),
+		WITH_STAGE(a_power_state_that_is_not_there_is_not_entered),
+		WITH_STAGE(not_yet_is_said_below_bridges_too),
 		WITH_STAGE(d3hot_stops_dma_and_messages),
 		WITH_STAGE(a_higher_power_state_is_reached_through_d0_alone),
 		WITH_STAGE(what_is_taken_out_masters_no_bus),
