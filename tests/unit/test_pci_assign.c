@@ -453,6 +453,74 @@ static void random_trees_are_reached(void **state)
 	}
 }
 
+static void tune_legacy(struct bk_pci_host_desc *desc)
+{
+	/* Of old: below 1 MiB and 4 KiB of ports, and what crosses those. */
+	desc->windows[0] = (struct bk_pci_window){
+		BK_PCI_WINDOW_MEMORY, desc->windows[0].space, 0xa0000, 0xbffff, 0xa0000, 0
+	};
+	desc->windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY,
+						   desc->windows[0].space,
+						   WINDOW_FIRST,
+						   WINDOW_FIRST + 0x2fffff,
+						   0xf0000,
+						   0 };
+	desc->windows[2].first = desc->windows[2].bus_first = 0x3b0;
+	desc->windows[2].last = 0x3df;
+	desc->windows[3] =
+		(struct bk_pci_window){ BK_PCI_WINDOW_IO, desc->windows[2].space, 0x800, 0x7fff, 0x800, 0 };
+	desc->window_count = 4;
+	desc->bus_last = 0;
+}
+
+static void windows_of_old_are_given_to_nobody(void **state)
+{
+	struct world *world = world_create(tune_legacy);
+	struct part part, bridge, below;
+
+	part_create(world, &part, 1,
+		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000), IO_BAR(16) } });
+	part_create_in(world, &bridge, 2, (struct bk_pci_function_desc){ 0 }, true);
+	part_create(world, &below, 3, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000) } });
+	part_attach(world, &part, 8);
+	part_attach(world, &bridge, 16);
+	attach_below(&bridge, &below, 0);
+	/* Nobody hears of what is left out: the bridge has no bus number. */
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 1);
+	assert_in_range(at(&part, 0).address, 0xf0000, 0x3effff);
+	assert_in_range(at(&part, 1).address, 0x1000, 0x7fff);
+	assert_false(at(&below, 0).decodes);
+	/* No page is as long as that. */
+	assert_int_equal(bk_pci_host_assign(world->host, UINT64_MAX, NULL, NULL), 2);
+	assert_int_equal(at(&part, 0).address, 0);
+	lines[0] = 0;
+	bk_pci_host_assign(world->host, 0x1000, keep_line, NULL);
+	assert_non_null(strstr(lines, "00:02.0 f2: no bus number is left for the bus below: the last is 0"));
+	part_destroy(&below);
+	part_destroy(&bridge);
+	part_destroy(&part);
+	world_destroy(world);
+}
+
+/* The same size and slot: by function, then by BAR. */
+static void equals_go_by_place(void **state)
+{
+	struct world *world = *state;
+	struct part parts[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		part_create(
+			world, &parts[i], i + 1,
+			(struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000), MEM32_BAR(0x1000) } });
+		part_attach(world, &parts[i], (uint8_t)(10 - i));
+	}
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(at(&parts[2 - i / 2], i % 2).address, at(&parts[2], 0).address + i * 0x1000);
+	for (unsigned i = 0; i < 3; i++)
+		part_destroy(&parts[i]);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -465,6 +533,8 @@ int main(void)
 		WORLD_TEST(nothing_is_put_where_others_answer),
 		WORLD_TEST(everything_behind_bridges_is_reached),
 		cmocka_unit_test(behind_bridges_what_fits_gets_an_address),
+		cmocka_unit_test(windows_of_old_are_given_to_nobody),
+		WORLD_TEST(equals_go_by_place),
 		cmocka_unit_test(random_trees_are_reached),
 	};
 
