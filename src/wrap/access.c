@@ -65,20 +65,18 @@ static bool dispatch(struct bk__wrap_file *file, void *in, const void *out, size
 		     ssize_t *result)
 {
 	const uint64_t offset = at & ((UINT64_C(1) << BK__WRAP_OFFSET_BITS) - 1);
-	struct bk__wrap_device *device = file->device;
+	struct bk__wrap_device *device = bk__wrap_device_of(file);
 	const enum bk__wrap_kind kind = bk__wrap_kind_of(file);
-	int region;
+	const uint64_t region = at >> BK__WRAP_OFFSET_BITS;
 
-	if (kind == BK__WRAP_REFUSED)
-		return failed(EPERM, result);
+	/* A file that is another's by now, or nobody's, is looked for once more by whoever called. */
 	if (kind != BK__WRAP_DEVICE)
-		return false;
-	region = bk__wrap_device_region(device, at);
-	if (region < 0)
+		return failed(kind == BK__WRAP_REFUSED ? EPERM : EBADF, result);
+	/* The device is not looked into before it is sure to stay. */
+	if (region >= BK_DEVICE_REGIONS || !bk__wrap_file_mediates(file, (int64_t)at))
 		return false;
 	if (!bk__wrap_device_enter(file))
-		return failed(EBADF,
-			      result); /* somebody closes it: what is below a trap is not shown for that */
+		return failed(EBADF, result);
 	*result = access_region(device, (unsigned)region, offset, in, out, count);
 	bk__wrap_device_leave(device);
 	if (*result < 0) {

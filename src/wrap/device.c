@@ -53,7 +53,7 @@ void bk__wrap_device_leave(struct bk__wrap_device *device)
 
 struct bk__wrap_device *bk__wrap_device_enter(struct bk__wrap_file *file)
 {
-	struct bk__wrap_device *device = file->device;
+	struct bk__wrap_device *device = bk__wrap_device_of(file);
 	unsigned users = __atomic_load_n(&device->users, __ATOMIC_RELAXED);
 
 	for (;;) {
@@ -119,16 +119,17 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 	struct bk_error err;
 	int error;
 
-	file->device = device;
+	__atomic_store_n(&file->device, device, __ATOMIC_RELEASE);
 	if (!device) {
 		bk_log(BK_LOG_ERROR, "%s: out of memory: the program is refused the device", name);
 		return -ENOMEM;
 	}
-	memset(device, 0, sizeof(*device));
 	snprintf(device->back.name, sizeof(device->back.name), "%s", *name ? name : "vfio-device");
 	device->file = file;
 	device->fd = -1;
 	device->child = child;
+	device->unmapped = 0;
+	device->position = 0;
 	error = bk__wrap_ops ? bk__wrap_back_open(device, fd, &err)
 			     : bk_fail(&err, EPERM, "%s: opened before the library has started", name);
 	if (!error)

@@ -39,6 +39,11 @@ struct bk__wrap_device {
 	struct bk__wrap_device *next; /* of those that are open, under a lock */
 };
 
+static inline struct bk__wrap_device *bk__wrap_device_of(const struct bk__wrap_file *file)
+{
+	return __atomic_load_n(&file->device, __ATOMIC_ACQUIRE);
+}
+
 /* The file's device, with a name such as 0000:01:00.0 or "" for one that is to be found, is mediated. -errno
  * after a line. `fd` may be any descriptor of it. */
 int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name);

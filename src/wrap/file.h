@@ -58,12 +58,11 @@ static inline enum bk__wrap_kind bk__wrap_kind_of(const struct bk__wrap_file *fi
 
 enum { BK__WRAP_OFFSET_BITS = 40 }; /* region n is at n << 40 of the descriptor, in every kernel so far */
 
-/* Is an access at this offset of its descriptor looked at? Bit 31 stands for all regions from there on. */
+/* May an access at this offset of its descriptor be another's than the kernel's? Regions above 31, which
+ * nobody has, may be taken for those below. */
 static inline bool bk__wrap_file_mediates(const struct bk__wrap_file *file, int64_t at)
 {
-	const uint64_t region = (uint64_t)at >> BK__WRAP_OFFSET_BITS;
-
-	return __atomic_load_n(&file->mediated, __ATOMIC_ACQUIRE) >> (region > 31 ? 31 : region) & 1;
+	return __atomic_load_n(&file->mediated, __ATOMIC_ACQUIRE) >> (at >> BK__WRAP_OFFSET_BITS & 31) & 1;
 }
 
 /* Nobody reaches it any more. */

@@ -91,8 +91,10 @@ static int copied(int fd, int copy)
 
 	if (copy < 0 || copy == fd || (!file && !bk__wrap_find(copy)) || bk__wrap_is_borrowed())
 		return copy;
-	bk__wrap_file_remove(copy);
-	if (file && bk__wrap_kind_of(file) != BK__WRAP_PRIVATE && bk__wrap_file_add(copy, file)) {
+	/* In one step: nobody finds that it is nothing of ours. */
+	if (!file || bk__wrap_kind_of(file) == BK__WRAP_PRIVATE) {
+		bk__wrap_file_remove(copy);
+	} else if (bk__wrap_file_add(copy, file)) {
 		bk__wrap_real.close(copy);
 		errno = ENOMEM;
 		return -1;

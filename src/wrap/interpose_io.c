@@ -27,26 +27,35 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
 
 /* ---- At an offset ------------------------------------------------------ */
 
-/* Each in two halves, so that a call that is not the mediator's is a jump to the function below. */
-#define MEDIATED(name, parameters, arguments, dispatch)                     \
-	static __attribute__((noinline)) ssize_t mediated_##name parameters \
-	{                                                                   \
-		struct bk__wrap_file *file = bk__wrap_find(fd);             \
-		ssize_t result;                                             \
-                                                                            \
-		if (file && (dispatch))                                     \
-			return result;                                      \
-		return bk__wrap_real.name arguments;                        \
-	}                                                                   \
-                                                                            \
-	ssize_t name parameters;                                            \
-	ssize_t name parameters                                             \
-	{                                                                   \
-		const struct bk__wrap_file *file = bk__wrap_find(fd);       \
-                                                                            \
-		if (LIKELY(!file || !bk__wrap_file_mediates(file, at)))     \
-			return bk__wrap_real.name arguments;                \
-		return mediated_##name arguments;                           \
+/*
+ * Each in two halves, so that a call that is not the mediator's is a jump to the function below. A file may
+ * become another's while it is looked at, since the descriptor was closed or copied over: only what the
+ * descriptor still refers to afterwards counts.
+ */
+#define MEDIATED(name, parameters, arguments, dispatch)                                                \
+	static __attribute__((noinline)) ssize_t mediated_##name parameters                            \
+	{                                                                                              \
+		for (;;) {                                                                             \
+			struct bk__wrap_file *file = bk__wrap_find(fd);                                \
+			ssize_t result;                                                                \
+                                                                                                       \
+			if (!file || !bk__wrap_file_mediates(file, at) || !(dispatch)) {               \
+				if (bk__wrap_find(fd) == file)                                         \
+					return bk__wrap_real.name arguments;                           \
+			} else if (result >= 0 || errno != EBADF || bk__wrap_find(fd) == file) {       \
+				return result;                                                         \
+			}                                                                              \
+		}                                                                                      \
+	}                                                                                              \
+                                                                                                       \
+	ssize_t name parameters;                                                                       \
+	ssize_t name parameters                                                                        \
+	{                                                                                              \
+		const struct bk__wrap_file *file = bk__wrap_find(fd);                                  \
+                                                                                                       \
+		if (LIKELY(!file || (!bk__wrap_file_mediates(file, at) && bk__wrap_find(fd) == file))) \
+			return bk__wrap_real.name arguments;                                           \
+		return mediated_##name arguments;                                                      \
 	}
 
 #define READ(name)                                                                          \

@@ -140,40 +140,52 @@ static int on_device(struct bk__wrap_device *device, int fd, unsigned long reque
 	}
 }
 
-int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, void *argument)
+/* False: it is for the kernel, if the descriptor still refers to the file. */
+static bool dispatch(struct bk__wrap_file *file, int fd, unsigned long request, void *argument, int *result)
 {
 	struct bk__wrap_device *device;
-	int result;
 
-	if (!file) {
-		bk__wrap_adopt(fd);
-		file = bk__wrap_find(fd);
-	}
-	switch (file ? bk__wrap_kind_of(file) : BK__WRAP_NONE) {
+	switch (bk__wrap_kind_of(file)) {
 	case BK__WRAP_REFUSED:
 		errno = EPERM;
-		return -1;
+		*result = -1;
+		return true;
 	case BK__WRAP_GROUP:
-		if (request == VFIO_GROUP_GET_DEVICE_FD)
-			return get_device(fd, argument);
-		break;
+		if (request != VFIO_GROUP_GET_DEVICE_FD)
+			return false;
+		*result = get_device(fd, argument);
+		return true;
 	case BK__WRAP_CDEV:
-		if (request == BIND_IOMMUFD)
-			return bind_iommufd(file, fd, argument);
-		break;
+		if (request != BIND_IOMMUFD)
+			return false;
+		*result = bind_iommufd(file, fd, argument);
+		return true;
 	case BK__WRAP_DEVICE:
-		if (request == VFIO_DEVICE_PCI_HOT_RESET)
-			return hot_reset(fd, argument);
-		device = bk__wrap_device_enter(file);
-		if (!device) { /* somebody closes it */
-			errno = EBADF;
-			return -1;
+		if (request == VFIO_DEVICE_PCI_HOT_RESET) {
+			*result = hot_reset(fd, argument);
+			return true;
 		}
-		result = on_device(device, fd, request, argument);
+		device = bk__wrap_device_enter(file);
+		if (!device)
+			return false; /* somebody closes it */
+		*result = on_device(device, fd, request, argument);
 		bk__wrap_device_leave(device);
-		return result;
+		return true;
 	default:
-		break;
+		return false;
 	}
+}
+
+int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, void *argument)
+{
+	int result;
+
+	if (!file)
+		bk__wrap_adopt(fd);
+	do {
+		file = bk__wrap_find(fd);
+		if (file && dispatch(file, fd, request, argument, &result))
+			return result;
+	} while (bk__wrap_find(fd) != file);
 	return bk__wrap_real.ioctl(fd, request, argument);
 }

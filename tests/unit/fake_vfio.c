@@ -62,7 +62,7 @@ static const struct object *object_of(int fd)
 
 	if (!fstat(fd, &st))
 		for (unsigned i = 0; i < count; i++)
-			if (objects[i].inode == st.st_ino)
+			if (__atomic_load_n(&objects[i].inode, __ATOMIC_ACQUIRE) == st.st_ino)
 				return &objects[i];
 	errno = saved;
 	return NULL;
@@ -76,9 +76,10 @@ static int create(enum kind kind, const char *name, const char *device)
 
 	if (fd < 0 || at >= OBJECTS || fstat(fd, &st))
 		abort();
-	objects[at] = (struct object){ .inode = st.st_ino, .kind = kind };
+	objects[at].kind = kind;
 	snprintf(objects[at].name, sizeof(objects[at].name), "%s", name);
 	snprintf(objects[at].device, sizeof(objects[at].device), "%s", device);
+	__atomic_store_n(&objects[at].inode, st.st_ino, __ATOMIC_RELEASE);
 	return fd;
 }
 
@@ -167,19 +168,19 @@ static int on_device(unsigned long request, void *argument)
 {
 	switch (request) {
 	case VFIO_DEVICE_RESET:
-		fake_vfio.resets++;
+		__atomic_fetch_add(&fake_vfio.resets, 1, __ATOMIC_RELAXED);
 		return 0;
 	case VFIO_DEVICE_PCI_HOT_RESET:
-		fake_vfio.hot_resets++;
+		__atomic_fetch_add(&fake_vfio.hot_resets, 1, __ATOMIC_RELAXED);
 		return 0;
 	case VFIO_DEVICE_IOEVENTFD:
-		fake_vfio.ioeventfds++;
+		__atomic_fetch_add(&fake_vfio.ioeventfds, 1, __ATOMIC_RELAXED);
 		return 0;
 	case VFIO_DEVICE_FEATURE:
-		fake_vfio.features++;
+		__atomic_fetch_add(&fake_vfio.features, 1, __ATOMIC_RELAXED);
 		return 0;
 	case BIND_IOMMUFD:
-		fake_vfio.binds++;
+		__atomic_fetch_add(&fake_vfio.binds, 1, __ATOMIC_RELAXED);
 		return 0;
 	case VFIO_DEVICE_GET_INFO:
 	case VFIO_DEVICE_GET_REGION_INFO:
@@ -213,7 +214,7 @@ static int get_device(const char *name)
 			const int fd = create(DEVICE, "anon_inode:[vfio-device]", groups[i].device);
 
 			fill(fd, groups[i].device);
-			fake_vfio.opens++;
+			__atomic_fetch_add(&fake_vfio.opens, 1, __ATOMIC_RELAXED);
 			return fd;
 		}
 	errno = ENODEV;
@@ -279,7 +280,7 @@ static ssize_t bound(uint64_t at, size_t count)
 		errno = fake_vfio.fail ? fake_vfio.fail : EINVAL;
 		return -1;
 	}
-	fake_vfio.last_offset = at;
+	__atomic_store_n(&fake_vfio.last_offset, at, __ATOMIC_RELAXED);
 	return (ssize_t)(count < sizes[region] - offset ? count : (size_t)(sizes[region] - offset));
 }
 
@@ -290,8 +291,8 @@ ssize_t fake_vfio_pread(int fd, void *data, size_t count, off_t at)
 
 	if (!object)
 		return BELOW(pread64)(fd, data, count, at);
-	fake_vfio.reads++;
-	fake_vfio.last_width = (unsigned)count;
+	__atomic_fetch_add(&fake_vfio.reads, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&fake_vfio.last_width, (unsigned)count, __ATOMIC_RELAXED);
 	bounded = bound((uint64_t)at, count);
 	return bounded < 0 ? bounded : BELOW(pread64)(fd, data, (size_t)bounded, at);
 }
@@ -303,8 +304,8 @@ ssize_t fake_vfio_pwrite(int fd, const void *data, size_t count, off_t at)
 
 	if (!object)
 		return BELOW(pwrite64)(fd, data, count, at);
-	fake_vfio.writes++;
-	fake_vfio.last_width = (unsigned)count;
+	__atomic_fetch_add(&fake_vfio.writes, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&fake_vfio.last_width, (unsigned)count, __ATOMIC_RELAXED);
 	bounded = bound((uint64_t)at, count);
 	return bounded < 0 ? bounded : BELOW(pwrite64)(fd, data, (size_t)bounded, at);
 }

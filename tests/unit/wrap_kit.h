@@ -60,7 +60,7 @@ static inline int kit_mediate(const char *name, struct bk_device *below, struct 
 		if (bk_trap_parse(kit.traps[i], &spec, err) || bk_trap_add_spec(mediate, &spec, &trap, err))
 			fail_msg("%s", err->text);
 	}
-	kit.last = mediate;
+	__atomic_store_n(&kit.last, mediate, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&kit.opened, 1, __ATOMIC_RELAXED);
 	*opened = (struct bk__wrap_opened){
 		.mediate = mediate, .regions = kit.regions, .unmapped = kit.unmapped, .opaque = mediate
