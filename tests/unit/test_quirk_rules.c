@@ -412,6 +412,140 @@ static void places_outside_read_all_ones_and_are_counted(void **state)
 	assert_int_equal(rd(f, 0, 0, 1), 0);
 }
 
+/* Far parts of a variable have nothing; 8 bytes are all of it. */
+static void parts_of_variables_at_their_edges(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "variables: {v: 0x1122334455667788}\ntraps:\n"
+		      "  - {at: bar0+0/8, read: v, write: v}\n"
+		      "  - {at: bar0+0x10/16, read: v(at), write: v(at) = value}\n"
+		      "  - {at: bar0+0x20/0x20, read: v, write: v}\n"
+		      "  - {at: bar0+0x40/0x20, read: 0x1122334455667788}\n"
+		      "  - {at: bar0+0x60/0x20, read: 0x55667788, write: drop}\n");
+	assert_int_equal(rd(f, 0, 0, 8), 0x1122334455667788);
+	assert_int_equal(rd(f, 0, 4, 4), 0x11223344);
+	assert_int_equal(rd(f, 0, 0x10, 8), 0x1122334455667788);
+	assert_int_equal(rd(f, 0, 0x17, 1), 0x11);
+	assert_int_equal(rd(f, 0, 0x18, 4), 0);
+	assert_int_equal(rd(f, 0, 0x28, 8), 0); /* from its ninth byte on */
+	wr(f, 0, 0x18, 4, 0xffffffff);
+	wr(f, 0, 0x28, 8, ~UINT64_C(0));
+	assert_int_equal(rd(f, 0, 0, 8), 0x1122334455667788);
+	wr(f, 0, 0x16, 2, 0xabcd);
+	assert_int_equal(rd(f, 0, 0, 8), 0xabcd334455667788);
+	wr(f, 0, 0, 8, 1);
+	assert_int_equal(rd(f, 0, 0, 8), 1);
+	/* A number repeats: in words of 4 bytes, or of 8 if it takes them. */
+	assert_int_equal(rd(f, 0, 0x48, 8), 0x1122334455667788);
+	assert_int_equal(rd(f, 0, 0x44, 4), 0x11223344);
+	assert_int_equal(rd(f, 0, 0x64, 4), 0x55667788);
+	assert_int_equal(rd(f, 0, 0x60, 8), 0x5566778855667788);
+	assert_int_equal(f->fake.accesses, 0);
+}
+
+static void sizes_of_regions_that_are_not_there_are_zero(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f,
+	      HEAD "traps:\n  - {at: bar0+0/4, read: size(0) + 0}\n  - {at: bar0+4/4, read: size(5) + 0}\n"
+		   "  - {at: bar0+8/4, read: size(7) + 0}\n  - {at: bar0+12/4, read: size(1 << 40) + 0}\n");
+	assert_int_equal(rd(f, 0, 0, 4), 0x10000);
+	assert_int_equal(rd(f, 0, 4, 4), 0);
+	assert_int_equal(rd(f, 0, 8, 4), 0x1000);
+	assert_int_equal(rd(f, 0, 12, 4), 0);
+}
+
+/* An access that reaches past the end of its place is none, even if it starts inside. */
+static void accesses_over_the_end_of_a_place(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_put(&f->fake, 6, 2, 0x10);
+	fake_put(&f->fake, 0x34, 1, 0x40);
+	fake_msix(&f->fake, 0x40, 0, 2, 0x2000, 0x3000);
+	apply(f, HEAD "traps:\n  - {at: bar0+0/4, read: config(0xffe), write: config(0xffe)}\n"
+		      "  - {at: bar0+4/4, read: config(0x1000), write: config(0x1000)}\n"
+		      "  - {at: bar0+8/4, read: msix(0x1e), write: msix(0x1e)}\n"
+		      "  - {at: bar0+12/4, read: msix(0x21), write: msix(0x21)}\n"
+		      "  - {at: bar0+16/4, read: msix(0x1c), write: msix(0x1c)}\n"
+		      "  - {at: bar0+20/4, read: bar0(0xfffe), write: bar0(0xfffe)}\n");
+	for (unsigned i = 0; i < 6; i++) {
+		uint64_t value = i == 4 ? 1 : 0xffffffff; /* the last vector's mask */
+
+		wr(f, 0, 4 * i, 4, 1);
+		assert_int_equal(rd(f, 0, 4 * i, 4), value);
+	}
+	assert_int_equal(f->fake.accesses, 0);
+}
+
+/* The condition of a rule, and what it does, each fail for themselves; a write that is lost is counted. */
+static void what_fails_in_a_rule_is_counted_once(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t errors = 0;
+
+	apply(f, HEAD "traps:\n  - {at: bar0+0/4, when: 'bar3.4(0) == 1', write: drop}\n"
+		      "  - {at: bar0+4/4, write: [bar3(0), bar4(0), bar0(0x100)]}\n"
+		      "  - {at: bar0+8/4, when: '1 || bar3.4(0)', read: 7, write: drop}\n"
+		      "  - {at: bar0+12/4, when: '0 && bar3.4(0)', read: 7}\n");
+	wr(f, 0, 0, 4, 1);
+	wr(f, 0, 4, 4, 0x55);
+	assert_int_equal(rd(f, 0, 8, 4), 7);
+	rd(f, 0, 12, 4);
+	bk_mediate_stats(f->mediate, sum_errors, &errors);
+	assert_int_equal(errors, 2);
+	assert_int_equal(f->fake.bytes[0][0x100],
+			 0x55); /* one that fails is no reason for the next not to be */
+}
+
+/* Rules of one place by their order in the file, of several by their place, whatever the order. */
+static void rules_of_many_regions_in_any_order(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_bar(&f->fake, 2, 0, 0x1000, false);
+	apply(f, HEAD
+	      "traps:\n  - {at: config+0x40/4, read: 1}\n  - {at: bar2+8/4, read: 2}\n"
+	      "  - {at: bar0+8/4, read: 3}\n  - {at: bar2+0/4, read: 4}\n  - {at: bar0+8/8, read: 5 + 0}\n"
+	      "  - {at: bar0+0/4, read: 6}\n  - {at: bar0+4/8, read: 7 + 0}\n");
+	assert_int_equal(rd(f, CONFIG, 0x40, 4), 1);
+	assert_int_equal(rd(f, 2, 8, 4), 2);
+	assert_int_equal(rd(f, 0, 8, 4), 3);
+	assert_int_equal(rd(f, 2, 0, 4), 4);
+	assert_int_equal(rd(f, 0, 12, 4), 5);
+	assert_int_equal(rd(f, 0, 0, 4), 6);
+	assert_int_equal(rd(f, 0, 4, 4), 7);
+}
+
+static void a_place_that_cannot_be_told_is_refused_with_its_line(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ HEAD "traps:\n  - {at: bar0+host.4(0x2000)/4, read: 1}\n",
+		  "where this trap is cannot be read" },
+		{ HEAD "traps:\n  - {at: bar0+0/host.4(0x2000), read: 1}\n",
+		  "where this trap is cannot be read" },
+		{ HEAD "traps:\n  - {at: bar0+0/0, read: 1}\n", "this trap has no length" },
+		{ HEAD "traps:\n  - {at: bar0+~0/2, read: 1}\n", "or reaches past the end" },
+		{ HEAD "traps:\n  - {at: bar3+0/4, read: 1}\n", "fake: x.yaml:5: x: fake shows no bar3" },
+		{ HEAD "traps:\n  - {at: bar3+0/4, write: device, accelerate: true}\n", "no bar3" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct bk_error err = { "" };
+		void *fixture;
+
+		assert_int_equal(setup(&fixture), 0);
+		assert_true(apply_all(fixture, &bad[i].text, 1, &err) < 0);
+		if (strncmp(err.text, "fake: x.yaml:5: ", 16) || !strstr(err.text, bad[i].why))
+			fail_msg("%s", err.text);
+		teardown(&fixture);
+	}
+}
+
 static void a_trap_outside_the_device_is_refused_with_its_line(void **state)
 {
 	struct fixture *f = *state;
@@ -506,6 +640,12 @@ int main(void)
 		WITH_DEVICE(accelerated_rules_in_one_place),
 		WITH_DEVICE(a_log_of_the_user_passes_to_the_device),
 		WITH_DEVICE(places_outside_read_all_ones_and_are_counted),
+		WITH_DEVICE(parts_of_variables_at_their_edges),
+		WITH_DEVICE(sizes_of_regions_that_are_not_there_are_zero),
+		WITH_DEVICE(accesses_over_the_end_of_a_place),
+		WITH_DEVICE(what_fails_in_a_rule_is_counted_once),
+		WITH_DEVICE(rules_of_many_regions_in_any_order),
+		cmocka_unit_test(a_place_that_cannot_be_told_is_refused_with_its_line),
 		WITH_DEVICE(a_trap_outside_the_device_is_refused_with_its_line),
 		WITH_DEVICE(one_access_at_a_time),
 		WITH_DEVICE(no_access_is_lost),

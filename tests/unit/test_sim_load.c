@@ -45,7 +45,8 @@ static const struct {
 	{ "name: x\nvendor: 0x1234\ndevice: 1\n", ":1:1: a device needs the key \"class\"; add it" },
 	{ HEAD "color: red\n",
 	  ":5:1: a device has no key \"color\"; remove it, or use one of: name, vendor, device, class, "
-	  "revision, subsystem, pin, express, reset, reset-waits, bars, capabilities, extended, rom, vga, odd" },
+	  "revision, subsystem, pin, express, reset, reset-waits, bars, capabilities, extended, rom, vga, "
+	  "odd" },
 	{ HEAD "reset-waits: a/b\n",
 	  ":5:14: the FIFO must be beside this one: give its name without a directory" },
 	{ HEAD "reset-waits: .\n",
