@@ -66,7 +66,7 @@ struct bk_device_region {
 	int fd;             /* to map from, owned by the device; -1 without BK_DEVICE_MMAP */
 	uint64_t fd_offset; /* byte 0 of the region in that file */
 	unsigned area_count;
-	struct bk_device_area areas[BK_DEVICE_AREAS]; /* ascending, disjoint */
+	struct bk_device_area areas[BK_DEVICE_AREAS]; /* ascending, disjoint; as it is now, see `watch` */
 };
 
 enum {
@@ -98,6 +98,22 @@ struct bk_device_dma {
 	void *vaddr;         /* the same memory in this process */
 	int fd;              /* the file it comes from, or -1 */
 	uint64_t fd_offset;
+};
+
+/*
+ * Told by a device of which what can be mapped may change (a mediator to which
+ * traps are added). Called on any thread, also in a handler of the device,
+ * with a lock of it held: they must not call the device but for bk_device_areas.
+ *
+ * lose: these pages are about to exit. When it has returned 0, nobody reaches
+ *   them but by read and write of the device; an error, and they stay as they
+ *   are.
+ * change: what can be mapped of the region is different now, or as it was
+ *   before a `lose`.
+ */
+struct bk_device_watcher {
+	int (*lose)(void *opaque, unsigned region, uint64_t first, uint64_t last);
+	void (*change)(void *opaque, unsigned region);
 };
 
 struct bk_device;
@@ -136,6 +152,12 @@ struct bk_device;
  *   the device, without coming by here; fd -1 undoes it. Any thread, several
  *   at once; -EEXIST if there is one, -ENOSPC if there are too many, -ENOTTY
  *   where the host cannot do it.
+ * areas: calls `visit` for each area of a region that can be mapped now, or with
+ *   `all` that could be if nothing were in the way, in ascending order.
+ *   Missing: those of `region`. Any thread.
+ * watch: from now on `watcher` is told before what can be mapped changes; NULL
+ *   ends it, and it is not called any more. One at a time (-EBUSY). Missing:
+ *   it never changes.
  * host_config: the first `count` bytes of config space as the host itself sees
  *   them, for a back whose `read` does not show all (VFIO takes capabilities
  *   that it does not know out of the chain). How many bytes it could tell, or a
@@ -157,6 +179,9 @@ struct bk_device_ops {
 	int (*reset)(struct bk_device *device);
 	int (*ioeventfd)(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			 uint64_t value, int fd);
+	int (*areas)(struct bk_device *device, unsigned region, bool all,
+		     void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque);
+	int (*watch)(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 	int (*host_config)(struct bk_device *device, void *data, size_t count);
 	void (*describe)(struct bk_device *device,
 			 void (*say)(void *opaque, const char *key, const char *value), void *opaque);
@@ -183,6 +208,9 @@ int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 int bk_device_reset(struct bk_device *device);
 int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			uint64_t value, int fd);
+int bk_device_areas(struct bk_device *device, unsigned region, bool all,
+		    void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque);
+int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 int bk_device_host_config(struct bk_device *device, void *data, size_t count);
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);

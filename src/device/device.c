@@ -66,6 +66,25 @@ int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offs
 	return CALL(ioeventfd, region, offset, width, value, fd);
 }
 
+int bk_device_areas(struct bk_device *device, unsigned index, bool all,
+		    void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
+{
+	struct bk_device_region region;
+	int r;
+
+	if (device->ops->areas)
+		return device->ops->areas(device, index, all, visit, opaque);
+	r = bk_device_region(device, index, &region);
+	for (unsigned i = 0; !r && i < region.area_count && i < BK_DEVICE_AREAS; i++)
+		visit(opaque, &region.areas[i]);
+	return r;
+}
+
+int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
+{
+	return CALL(watch, watcher, opaque);
+}
+
 int bk_device_host_config(struct bk_device *device, void *data, size_t count)
 {
 	return CALL(host_config, data, count);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "mediate/hole.h"
 
 const char *bk__region_name(unsigned region)
 {
@@ -355,4 +356,26 @@ int bk__bar_build(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, 
 		return r;
 	r = map_areas(m, index, bar->page);
 	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(index), strerror(-r)) : 0;
+}
+
+int bk__hole_append(struct bk_mediate *m, unsigned region, struct bk_update *update,
+		    struct bk__mediate_range *hole)
+{
+	struct bk_region_desc desc = {
+		.name = bk__region_name(region),
+		.first = hole->first,
+		.last = hole->last,
+		.priority = BK__PRIORITY_HOLE,
+		.rank = hole->first,
+		.kind = BK_REGION_HANDLED,
+		.ops = &bk__place_ops,
+		.base = hole->first,
+	};
+
+	hole->place = calloc(1, sizeof(*hole->place));
+	if (!hole->place)
+		return -ENOMEM;
+	*hole->place = (struct bk__place){ .mediate = m, .region = region, .first = hole->first };
+	desc.opaque = hole->place;
+	return bk_update_add(update, m->regions[region].space, &desc, &hole->handle);
 }

@@ -81,6 +81,68 @@ static int face_region(struct bk_device *device, unsigned index, struct bk_devic
 	return 0;
 }
 
+struct visiting {
+	uint64_t page, end; /* of the BAR: its space may be longer */
+	void (*visit)(void *opaque, const struct bk_device_area *area);
+	void *opaque;
+};
+
+static bool visit_flat(void *opaque, const struct bk_flat *flat)
+{
+	const struct visiting *v = opaque;
+	const uint64_t first = (flat->first + v->page - 1) & ~(v->page - 1);
+	uint64_t end = (flat->last + 1) & ~(v->page - 1);
+
+	if (!flat->memory || flat->memory->fd < 0 || first >= end)
+		return true;
+	end = end < v->end ? end : v->end;
+	v->visit(v->opaque, &(struct bk_device_area){ .offset = first, .size = end - first });
+	return true;
+}
+
+static int face_areas(struct bk_device *device, unsigned index, bool all,
+		      void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
+{
+	struct bk_mediate *m = of(device);
+	const struct bk__region *own = index < BK__SPACES ? &m->regions[index] : NULL;
+	struct visiting v = { m->page_size, own ? own->size : 0, visit, opaque };
+
+	if (!own)
+		return bk_device_areas(m->below, index, all, visit, opaque);
+	if (!all && own->area_count)
+		bk_space_visit(own->space, 0, own->size - 1, visit_flat, &v);
+	for (unsigned i = 0; all && i < own->area_count; i++) {
+		const struct bk__place *area = own->areas[i];
+
+		visit(opaque,
+		      &(struct bk_device_area){ .offset = area->first,
+						.size = area->size < own->size ? area->size : own->size });
+	}
+	return 0;
+}
+
+static int face_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
+{
+	struct bk_mediate *m = of(device);
+	int r = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (watcher && m->watcher) {
+		r = -EBUSY;
+	} else {
+		m->watcher = watcher;
+		m->watcher_opaque = opaque;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+static int face_host_config(struct bk_device *device, void *data, size_t count)
+{
+	/* In filter mode config space is the device's, and what its host hides is hidden here, too. */
+	return of(device)->filter ? bk_device_host_config(of(device)->below, data, count) : -EOPNOTSUPP;
+}
+
 static int face_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
 	return bk_device_irq(of(device)->below, index, irq);
@@ -175,6 +237,9 @@ const struct bk_device_ops bk__face_ops = {
 	.dma_map = face_dma_map,
 	.dma_unmap = face_dma_unmap,
 	.reset = face_reset,
+	.areas = face_areas,
+	.watch = face_watch,
+	.host_config = face_host_config,
 	.describe = face_describe,
 	.close = face_close,
 };

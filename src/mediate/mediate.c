@@ -6,7 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mediate/hole.h"
 #include "space/ends.h"
+
+static void take_area(void *opaque, const struct bk_device_area *area)
+{
+	struct bk_device_region *info = opaque;
+
+	if (info->area_count < BK_DEVICE_AREAS)
+		info->areas[info->area_count++] = *area;
+}
+
+/* Those that could ever be mapped: which of them can be now is another question (hole.c). */
+static void take_all_areas(struct bk_mediate *m, unsigned region)
+{
+	struct bk_device_region *info = &m->regions[region].info;
+
+	if (!(info->flags & BK_DEVICE_MMAP))
+		return;
+	info->area_count = 0;
+	bk_device_areas(m->below, region, true, take_area, info);
+}
 
 static int build(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
 {
@@ -20,6 +40,8 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 	m->can_reset = info.flags & BK_DEVICE_CAN_RESET;
 	for (unsigned i = 0; i <= BK_DEVICE_CONFIG && i < info.regions; i++) {
 		r = bk_device_region(m->below, i, &m->regions[i].info);
+		if (!r)
+			take_all_areas(m, i);
 		if (r < 0)
 			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(i),
 				       strerror(-r));
@@ -59,6 +81,11 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->repeated_lock, NULL);
 	r = build(m, options ? options : &none, err);
+	if (!r) {
+		r = bk__holes_begin(m);
+		if (r)
+			bk_fail(err, -r, "%s: what can be mapped of it: %s", below->name, strerror(-r));
+	}
 	if (r) {
 		bk_mediate_close(m);
 		return r;
@@ -114,8 +141,10 @@ static void destroy(struct bk_mediate *m)
 	bk_device_close(m->below);
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->repeated_lock);
-	for (unsigned i = 0; i < BK__SPACES; i++)
+	for (unsigned i = 0; i < BK__SPACES; i++) {
 		bk__pages_free(&m->regions[i]);
+		free(m->regions[i].holes);
+	}
 	free(m->traps);
 	free(m->rom);
 	free(m->filter);
@@ -134,6 +163,7 @@ int bk_mediate_close(struct bk_mediate *m)
 		       r == -EBUSY ? "it is on a bus, or somebody looks at it" : strerror(-r));
 		return r;
 	}
+	bk__holes_end(m);
 	/* The MSI-X traps call the function, which waits for them before it goes. Traps and mappings are
 	 * released by then, or at the latest here. */
 	if (m->function)

@@ -23,6 +23,7 @@
 enum {
 	BK__PRIORITY_HANDLED = -1, /* a BAR, ROM or VGA range, all of it */
 	BK__PRIORITY_MAPPED = 0,   /* what of a BAR can be mapped */
+	BK__PRIORITY_HOLE = 1,     /* what of that must exit because of the device below */
 	BK__PRIORITY_CONFIG = 1,   /* config space, all of it */
 	BK__PRIORITY_LOWEST = 2,
 	BK__PRIORITY_BUILTIN = BK_TRAP_PRIORITY - 1,
@@ -53,6 +54,9 @@ struct bk__region {
 
 	const struct bk__place *areas[BK_DEVICE_AREAS]; /* that are mapped; ascending, fixed after create */
 	unsigned area_count;
+
+	struct bk__mediate_range *holes; /* in them, under the mediator's lock (hole.c) */
+	size_t hole_count;
 
 	struct bk__page **pages; /* with an edge of a trap in them, ascending; under the mediator's lock */
 	size_t page_count, page_room;
@@ -127,8 +131,10 @@ struct bk_mediate {
 	pthread_mutex_t lock;
 	struct bk_trap **traps; /* in order of region, offset, priority */
 	size_t trap_count, trap_room;
-	struct bk_trap *retired;                      /* that still have a region, for want of memory */
-	bool closed;                                  /* nothing is added or removed any more */
+	struct bk_trap *retired;                 /* that still have a region, for want of memory */
+	bool closed;                             /* nothing is added or removed any more */
+	const struct bk_device_watcher *watcher; /* of what can be mapped; or NULL */
+	void *watcher_opaque;
 	const struct bk_accelerator_ops *accelerator; /* or NULL */
 	void *accelerator_opaque;
 	struct bk__accelerated accelerated[BK__ACCELERATED];

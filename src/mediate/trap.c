@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mediate/mediate.h"
+#include "mediate/hole.h"
 
 static uint64_t mask(unsigned width)
 {
@@ -221,6 +221,8 @@ static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *i
 	if (!update)
 		return -ENOMEM;
 	if (in)
+		r = bk__watcher_lose(m, in->region, in->offset, in->offset + in->length - 1);
+	if (!r && in)
 		r = append_add(m, update, in);
 	if (!r && out)
 		r = bk_update_remove(update, out->handle);
@@ -282,12 +284,16 @@ static int remove_retired(struct bk_mediate *m)
 
 static int locked_exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
 {
+	const unsigned region = out ? out->region : in->region;
 	int r;
 
 	pthread_mutex_lock(&m->lock);
 	r = m->closed ? -ESHUTDOWN : remove_retired(m);
 	if (!r)
 		r = exchange(m, out, in);
+	if (!r && out && in->region != region)
+		bk__watcher_change(m, region);
+	bk__watcher_change(m, in->region);
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }
@@ -412,10 +418,12 @@ int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct
 void bk_trap_remove(struct bk_trap *trap)
 {
 	struct bk_mediate *m = trap->mediate;
+	const unsigned region = trap->region;
 
 	pthread_mutex_lock(&m->lock);
 	if (!m->closed && (remove_retired(m) || exchange(m, trap, NULL)))
 		retire(m, trap);
+	bk__watcher_change(m, region);
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -135,6 +135,17 @@ static int face_reset(struct bk_device *device)
 	return r;
 }
 
+static int face_areas(struct bk_device *device, unsigned region, bool all,
+		      void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
+{
+	return bk_device_areas(of(device)->below, region, all, visit, opaque);
+}
+
+static int face_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
+{
+	return bk_device_watch(of(device)->below, watcher, opaque);
+}
+
 static int face_host_config(struct bk_device *device, void *data, size_t count)
 {
 	return bk_device_host_config(of(device)->below, data, count);
@@ -188,6 +199,8 @@ static const struct bk_device_ops face_ops = {
 	.dma_unmap = face_dma_unmap,
 	.reset = face_reset,
 	.ioeventfd = face_ioeventfd,
+	.areas = face_areas,
+	.watch = face_watch,
 	.host_config = face_host_config,
 	.describe = face_describe,
 	.close = face_close,

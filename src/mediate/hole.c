@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pages of a mapped area that must exit because of the device below: it may be
+ * a mediator itself, to which traps are added and removed while this one is in
+ * use. What can be mapped of it now is compared with the areas that were mapped
+ * at create; what is missing is covered by regions without memory, the holes.
+ */
+#include "mediate/mediate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mediate/hole.h"
+
+/* Ranges, ascending and disjoint. */
+struct ranges {
+	struct bk__mediate_range *at;
+	size_t count, room;
+	bool failed; /* out of memory */
+};
+
+static void append(struct ranges *ranges, uint64_t first, uint64_t last)
+{
+	if (ranges->count == ranges->room) {
+		size_t room = ranges->room ? 2 * ranges->room : 16;
+		struct bk__mediate_range *at = realloc(ranges->at, room * sizeof(*at));
+
+		if (!at) {
+			ranges->failed = true;
+			return;
+		}
+		ranges->at = at;
+		ranges->room = room;
+	}
+	ranges->at[ranges->count++] = (struct bk__mediate_range){ .first = first, .last = last };
+}
+
+/* What is left to be mapped, but for what is lost. */
+struct collecting {
+	struct ranges mapped;
+	const struct bk__mediate_range *lost; /* or NULL */
+};
+
+static void collect(void *opaque, const struct bk_device_area *area)
+{
+	struct collecting *c = opaque;
+	const uint64_t first = area->offset, last = area->offset + area->size - 1;
+
+	if (!c->lost || c->lost->last < first || c->lost->first > last) {
+		append(&c->mapped, first, last);
+		return;
+	}
+	if (c->lost->first > first)
+		append(&c->mapped, first, c->lost->first - 1);
+	if (c->lost->last < last)
+		append(&c->mapped, c->lost->last + 1, last);
+}
+
+/* What of the areas is not among those ranges. */
+static void find_missing(const struct bk__region *region, const struct ranges *mapped, struct ranges *missing)
+{
+	for (unsigned i = 0; i < region->area_count; i++) {
+		const uint64_t end = region->areas[i]->first + region->areas[i]->size;
+		uint64_t from = region->areas[i]->first;
+
+		for (size_t j = 0; j < mapped->count && from < end; j++) {
+			const struct bk__mediate_range *range = &mapped->at[j];
+
+			if (range->last < from)
+				continue;
+			if (range->first >= end)
+				break;
+			if (range->first > from)
+				append(missing, from, range->first - 1);
+			from = range->last + 1;
+		}
+		if (from < end)
+			append(missing, from, end - 1);
+	}
+}
+
+static struct bk__mediate_range *find(struct bk__mediate_range *ranges, size_t count,
+				      const struct bk__mediate_range *same)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ranges[i].first == same->first && ranges[i].last == same->last)
+			return &ranges[i];
+	return NULL;
+}
+
+/* Who stands above is told before anything else can go wrong. */
+static int add_new(struct bk_mediate *m, unsigned index, struct bk_update *update, struct ranges *wanted)
+{
+	struct bk__region *region = &m->regions[index];
+	int r = 0;
+
+	for (size_t i = 0; i < wanted->count && !r; i++) {
+		struct bk__mediate_range *hole = &wanted->at[i];
+		const struct bk__mediate_range *there = find(region->holes, region->hole_count, hole);
+
+		if (there) {
+			hole->handle = there->handle;
+			continue;
+		}
+		r = bk__watcher_lose(m, index, hole->first, hole->last);
+		if (!r)
+			r = bk__hole_append(m, index, update, hole);
+	}
+	return r;
+}
+
+static int remove_old(struct bk__region *region, struct bk_update *update, struct ranges *wanted)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < region->hole_count && !r; i++)
+		if (!find(wanted->at, wanted->count, &region->holes[i]))
+			r = bk_update_remove(update, region->holes[i].handle);
+	return r;
+}
+
+/* On failure regions of the update that were not committed are gone with it, but for what they hold. */
+static void drop_new(struct bk__region *region, struct ranges *wanted)
+{
+	for (size_t i = 0; i < wanted->count; i++)
+		if (wanted->at[i].place && !find(region->holes, region->hole_count, &wanted->at[i]))
+			free(wanted->at[i].place);
+}
+
+static int apply(struct bk_mediate *m, unsigned index, struct ranges *wanted)
+{
+	struct bk__region *region = &m->regions[index];
+	struct bk_update *update = bk_update_begin(m->domain);
+	int r = update ? add_new(m, index, update, wanted) : -ENOMEM;
+
+	if (!r)
+		r = remove_old(region, update, wanted);
+	if (!r)
+		r = bk_update_commit(update);
+	else if (update)
+		bk_update_drop(update);
+	if (r) {
+		drop_new(region, wanted);
+		return r;
+	}
+	free(region->holes);
+	region->holes = wanted->at;
+	region->hole_count = wanted->count;
+	*wanted = (struct ranges){ 0 };
+	return 0;
+}
+
+/* Under the lock. */
+static int settle(struct bk_mediate *m, unsigned index, const struct bk__mediate_range *lost)
+{
+	struct collecting now = { .lost = lost };
+	struct ranges wanted = { 0 };
+	int r = 0;
+
+	if (!m->regions[index].area_count || m->closed)
+		return 0;
+	bk_device_areas(m->below, index, false, collect, &now);
+	find_missing(&m->regions[index], &now.mapped, &wanted);
+	if (now.mapped.failed || wanted.failed)
+		r = -ENOMEM;
+	if (!r)
+		r = apply(m, index, &wanted);
+	free(now.mapped.at);
+	free(wanted.at);
+	bk__watcher_change(m, index);
+	return r;
+}
+
+static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
+{
+	const struct bk__mediate_range lost = { .first = first, .last = last };
+	struct bk_mediate *m = opaque;
+	int r;
+
+	if (region >= BK_PCI_BARS)
+		return 0;
+	pthread_mutex_lock(&m->lock);
+	r = settle(m, region, &lost);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+static void change(void *opaque, unsigned region)
+{
+	struct bk_mediate *m = opaque;
+
+	if (region >= BK_PCI_BARS)
+		return;
+	pthread_mutex_lock(&m->lock);
+	settle(m, region, NULL); /* without memory pages go on to exit */
+	pthread_mutex_unlock(&m->lock);
+}
+
+int bk__holes_begin(struct bk_mediate *m)
+{
+	static const struct bk_device_watcher watcher = { lose, change };
+	int r = bk_device_watch(m->below, &watcher, m);
+
+	if (r)
+		return r == -EOPNOTSUPP ? 0 : r; /* what can be mapped of it never changes */
+	for (unsigned i = 0; i < BK_PCI_BARS && !r; i++) {
+		pthread_mutex_lock(&m->lock);
+		r = settle(m, i, NULL);
+		pthread_mutex_unlock(&m->lock);
+	}
+	return r;
+}
+
+void bk__holes_end(struct bk_mediate *m)
+{
+	bk_device_watch(m->below, NULL, NULL);
+}
+
+/* ---- Who stands above --------------------------------------------------- */
+
+int bk__watcher_lose(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t last)
+{
+	const uint64_t mask = m->page_size - 1;
+
+	return m->watcher ? m->watcher->lose(m->watcher_opaque, region, first & ~mask, last | mask) : 0;
+}
+
+void bk__watcher_change(struct bk_mediate *m, unsigned region)
+{
+	if (m->watcher)
+		m->watcher->change(m->watcher_opaque, region);
+}
