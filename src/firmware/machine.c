@@ -120,8 +120,7 @@ bool bk__machine_compared(const struct bk__trace_function *function, unsigned of
 		return (offset >= BK__BRIDGE_PRIMARY && offset < BK__BRIDGE_LATENCY) ||
 		       (offset >= BK__BRIDGE_IO_BASE && offset < BK__BRIDGE_STATUS) ||
 		       (offset >= BK__BRIDGE_MEMORY_BASE && offset < BK__CAPABILITIES) ||
-		       (offset >= BK__ROM_TYPE1 && offset <= BK__IRQ_LINE) ||
-		       (offset >= BK__BRIDGE_CONTROL && offset < BK__HEADER_SIZE);
+		       (offset >= BK__ROM_TYPE1 && offset <= BK__IRQ_LINE) || offset >= BK__BRIDGE_CONTROL;
 	return (offset >= BK__BRIDGE_PRIMARY && offset < 0x28) ||
 	       (offset >= BK__ROM_TYPE0 && offset < BK__CAPABILITIES) || offset == BK__IRQ_LINE;
 }

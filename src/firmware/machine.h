@@ -82,7 +82,8 @@ void bk__firmware_changed(struct bk__machine_function *function);
 /* The function that bridges, as their registers stand, let a config access reach; NULL: nobody. */
 struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t bus, uint8_t devfn);
 
-/* Is that byte one that has to be read here as there? PCI 3.0 6.1, PCI-to-PCI Bridge 1.2 3.2. */
+/* Is that byte of the header one that has to be read here as there? PCI 3.0 6.1, PCI-to-PCI Bridge 1.2 3.2.
+ */
 bool bk__machine_compared(const struct bk__trace_function *function, unsigned offset);
 
 #endif

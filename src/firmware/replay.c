@@ -190,13 +190,13 @@ static void compare_read(struct replay *replay, const struct bk__step *access, u
 /* What `bk__machine_at` goes by, of a bridge whose registers may have changed. */
 static void follow_numbers(struct bk__machine_function *bridge)
 {
-	uint64_t numbers;
+	uint64_t numbers = 0;
 
-	if (!bridge->below || bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 1, &numbers))
+	if (!bridge->below)
 		return;
+	bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 2, &numbers);
 	bridge->secondary = (uint8_t)numbers;
-	if (!bk_pci_function_read(bridge->function, BK__BRIDGE_SUBORDINATE, 1, &numbers))
-		bridge->subordinate = (uint8_t)numbers;
+	bridge->subordinate = (uint8_t)(numbers >> 8);
 }
 
 /* Before the next write: what it will have changed is not known yet. */

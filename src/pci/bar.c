@@ -11,16 +11,11 @@ const char *bk__bar_kind(const struct bk_pci_bar *bar, bool rom)
 {
 	if (rom)
 		return "expansion ROM";
-	switch (bar->kind) {
-	case BK_PCI_BAR_IO:
+	if (bar->kind == BK_PCI_BAR_IO)
 		return "I/O";
-	case BK_PCI_BAR_MEM32:
-		return bar->prefetchable ? "32-bit prefetchable memory" : "32-bit memory";
-	case BK_PCI_BAR_MEM64:
+	if (bar->kind == BK_PCI_BAR_MEM64)
 		return bar->prefetchable ? "64-bit prefetchable memory" : "64-bit memory";
-	default:
-		return "none";
-	}
+	return bar->prefetchable ? "32-bit prefetchable memory" : "32-bit memory";
 }
 
 int bk__bar_check(const struct bk_pci_bar *bar, bool rom, const char *who, struct bk_error *err)

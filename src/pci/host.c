@@ -22,7 +22,7 @@ static int index_read(void *opaque, uint64_t offset, unsigned width, uint64_t *v
 {
 	struct bk_pci_host *host = opaque;
 
-	if (width == 4 && offset == 0) {
+	if (width == 4) { /* all of it */
 		*value = atomic_load(&host->address);
 		return 0;
 	}
@@ -37,7 +37,7 @@ static int index_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 {
 	struct bk_pci_host *host = opaque;
 
-	if (width == 4 && offset == 0) {
+	if (width == 4) { /* all of it */
 		atomic_store(&host->address, (uint32_t)value & INDEX_WRITABLE);
 		return 0;
 	}

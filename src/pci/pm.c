@@ -79,5 +79,5 @@ bool bk__pm_written(struct bk_pci_function *function, unsigned old_state)
 		*pmcsr = (uint8_t)((*pmcsr & ~STATE) | old_state);
 		return false;
 	}
-	return old_state == 3 && state == 0 && !function->no_soft_reset;
+	return old_state == 3 && !function->no_soft_reset;
 }

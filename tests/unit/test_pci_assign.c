@@ -502,6 +502,28 @@ static void windows_of_old_are_given_to_nobody(void **state)
 	world_destroy(world);
 }
 
+/* More than all addresses there are, behind a bridge. */
+static void what_no_window_can_hold_is_left_out(void **state)
+{
+	const struct bk_pci_bar huge = { .kind = BK_PCI_BAR_MEM64,
+					 .prefetchable = true,
+					 .size = UINT64_C(1) << 61 };
+	struct world *world = *state;
+	struct part bridge, parts[3];
+
+	part_create_in(world, &bridge, 4, (struct bk_pci_function_desc){ 0 }, true);
+	part_attach(world, &bridge, 8);
+	for (unsigned i = 0; i < 3; i++) {
+		part_create(world, &parts[i], i + 1,
+			    (struct bk_pci_function_desc){ .bars = { huge, { 0 }, huge, { 0 }, huge } });
+		attach_below(&bridge, &parts[i], (uint8_t)i);
+	}
+	assert_in_range(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 1, 8);
+	for (unsigned i = 0; i < 3; i++)
+		part_destroy(&parts[i]);
+	part_destroy(&bridge);
+}
+
 /* The same size and slot: by function, then by BAR. */
 static void equals_go_by_place(void **state)
 {
@@ -534,6 +556,7 @@ int main(void)
 		WORLD_TEST(everything_behind_bridges_is_reached),
 		cmocka_unit_test(behind_bridges_what_fits_gets_an_address),
 		cmocka_unit_test(windows_of_old_are_given_to_nobody),
+		WORLD_TEST(what_no_window_can_hold_is_left_out),
 		WORLD_TEST(equals_go_by_place),
 		cmocka_unit_test(random_trees_are_reached),
 	};

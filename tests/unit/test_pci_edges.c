@@ -250,6 +250,7 @@ static void owners_that_want_to_know_nothing(void **state)
 {
 	struct world *world = world_create(tune_deaf);
 	struct bk_pci_function_desc desc = { .vendor = 0x1b36, .device = 0x1000, .pin = 1 };
+	struct bk_pci_bar_state bar;
 	struct bk_pci_function *function;
 
 	assert_int_equal(bk_pci_function_create(world->domain, &desc, &function, NULL), 0);
@@ -276,6 +277,7 @@ static void owners_that_want_to_know_nothing(void **state)
 	assert_config(world, DEVFN, 4, 2, 0);
 	assert_int_equal(bk_pci_function_detach(function), 0);
 	assert_int_equal(bk_pci_function_detach(function), 0);
+	assert_int_equal(bk_pci_function_bar(function, 0, &bar), -EINVAL);
 	assert_int_equal(bk_pci_function_destroy(function), 0);
 	world_destroy(world);
 }

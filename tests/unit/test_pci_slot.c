@@ -341,6 +341,42 @@ static void a_reset_of_the_port_is_no_event(void **state)
 	assert_int_equal(stage->card.resets, 2);
 }
 
+/* The message of an event that is pending when its port is reset is never sent. */
+static void a_reset_of_the_port_takes_its_message_back(void **state)
+{
+	struct stage *stage = *state;
+
+	use_msi(stage);
+	config_write(stage->world, PORT, MSI + 16, 4, 1);
+	put(stage, SLTCTL, PDC | HPIE);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_config(stage->world, PORT, MSI + 20, 4, 1);
+	assert_int_equal(bk_pci_function_reset(stage->port.function), 0);
+	use_msi(stage);
+	config_write(stage->world, PORT, 4, 2, 6);
+	assert_config(stage->world, PORT, MSI + 20, 4, 0);
+	assert_int_equal(stage->world->message_count, 0);
+}
+
+/* A port without a pin and without messages is looked at. */
+static void a_port_without_interrupts(void **state)
+{
+	struct stage *stage = *state;
+	struct part port, card;
+
+	part_create_in(stage->world, &port, 5, (struct bk_pci_function_desc){ .extended = true }, true);
+	assert_int_equal(bk_pci_express_add(port.function, EXPRESS, root_port, 60), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(port.function, NUMBER + 1), 0);
+	part_create(stage->world, &card, 6, card_desc);
+	part_attach(stage->world, &port, BK_PCI_DEVFN(5, 0));
+	config_write(stage->world, BK_PCI_DEVFN(5, 0), SLTCTL, 2, PDC | HPIE);
+	assert_int_equal(bk_pci_function_attach(card.function, bk_pci_bridge_bus(port.function), 0), 0);
+	assert_config(stage->world, BK_PCI_DEVFN(5, 0), SLTSTA, 2, PDS | PDC | DLLSC);
+	assert_int_equal(stage->world->line_changes, 0);
+	part_destroy(&card);
+	part_destroy(&port);
+}
+
 /* F18: nothing of the card that left is there when another comes to the same address. */
 static void the_next_card_finds_the_place_clean(void **state)
 {
@@ -610,6 +646,8 @@ int main(void)
 		STAGE_TEST(a_masked_message_waits_or_is_taken_back),
 		STAGE_TEST(without_msi_the_pin_is_held),
 		STAGE_TEST(a_reset_of_the_port_is_no_event),
+		STAGE_TEST(a_reset_of_the_port_takes_its_message_back),
+		STAGE_TEST(a_port_without_interrupts),
 		STAGE_TEST(the_next_card_finds_the_place_clean),
 		STAGE_TEST(no_slot_where_none_can_be),
 		STAGE_TEST(an_empty_slot_has_room),
