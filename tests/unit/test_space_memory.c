@@ -404,7 +404,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	read_at(spaces[0], 0, 1);
 	urcu_memb_read_lock(); /* the reader is this thread: it is in the view of now */
 	view = spaces[0]->published;
-	bk__space_reader.view = view;
+	__atomic_store_n(&bk__space_reader.view, view, __ATOMIC_RELAXED);
 	snprintf(before, sizeof(before), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
 	inside_one_in = 60;
 	while (commits < 6000 || errors < 100) {

@@ -335,7 +335,7 @@ static void F44_an_error_of_one_that_stays_is_its_own(void **state)
 /* The thread is a reader by a section of its owner's, and notes a view as a read does. */
 static void be_in(const void *view)
 {
-	bk__space_reader.view = view;
+	__atomic_store_n(&bk__space_reader.view, view, __ATOMIC_RELAXED);
 }
 
 static size_t turns(void)
@@ -407,17 +407,21 @@ static void F44_a_reader_of_a_stand_in_keeps_both_its_views(void **state)
 }
 
 /* A thread that is between two loads is waited for, when too much would wait for it. */
+static unsigned moved; /* atomic */
+
 static void *choose_in_a_while(void *opaque)
 {
+	struct timespec pause = { .tv_nsec = 50000000 };
 	uint64_t value;
 
 	bk_space_read(space, 0, 1, &value);
 	urcu_memb_read_lock();
 	be_in(NULL);
 	pthread_barrier_wait(&inside);
-	while (__atomic_load_n(&domain->retired_count, __ATOMIC_RELAXED) < 1024)
+	while (__atomic_load_n(&moved, __ATOMIC_RELAXED) < 1020)
 		sched_yield();
-	__atomic_store_n(&bk__space_reader.view, opaque, __ATOMIC_RELAXED);
+	nanosleep(&pause, NULL); /* the others come to where they have to wait, or wait a little less */
+	be_in(opaque);
 	urcu_memb_read_unlock();
 	return NULL;
 }
@@ -432,6 +436,7 @@ static void F44_a_thread_that_chooses_its_view_is_waited_for(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, choose_in_a_while, &d), 0);
 	pthread_barrier_wait(&inside);
 	for (unsigned i = 0; i < 1400; i++) {
+		__atomic_store_n(&moved, i, __ATOMIC_RELAXED);
 		move(r, domain, (i % 2) * 0x100, (i % 2) * 0x100 + 0xff);
 		assert_in_range(domain->retired_count, 0, 1024 + 128);
 	}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files, YAML and lines when memory or a system call fails. */
+#include "failing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <wchar.h>
+#include <yaml.h>
+
+#include "base/file.h"
+#include "base/items.h"
+#include "base/number.h"
+#include "base/yaml.h"
+
+static long countdown = -1; /* allocations until one fails; below 0: none does */
+static unsigned failed;
+
+static bool fails(void)
+{
+	bool yes = countdown >= 0 && countdown-- == 0;
+
+	failed += yes;
+	return yes;
+}
+
+static enum { NOTHING, INTERRUPTED_ONCE, NOT_READ, NO_PARSER, PARSER_WITHOUT_MEMORY, NO_REASON } wrong;
+
+ssize_t __real_read(int fd, void *bytes, size_t count);
+ssize_t __wrap_read(int fd, void *bytes, size_t count);
+int __real_yaml_parser_initialize(yaml_parser_t *parser);
+int __wrap_yaml_parser_initialize(yaml_parser_t *parser);
+int __real_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event);
+int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event);
+
+ssize_t __wrap_read(int fd, void *bytes, size_t count)
+{
+	if (wrong == INTERRUPTED_ONCE || wrong == NOT_READ) {
+		errno = wrong == NOT_READ ? EIO : EINTR;
+		wrong = wrong == NOT_READ ? NOT_READ : NOTHING;
+		return -1;
+	}
+	return __real_read(fd, bytes, count);
+}
+
+int __wrap_yaml_parser_initialize(yaml_parser_t *parser)
+{
+	return wrong != NO_PARSER && __real_yaml_parser_initialize(parser);
+}
+
+int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event)
+{
+	int done = __real_yaml_parser_parse(parser, event);
+
+	if (wrong != PARSER_WITHOUT_MEMORY && wrong != NO_REASON)
+		return done;
+	if (done)
+		yaml_event_delete(event);
+	parser->error = wrong == NO_REASON ? YAML_PARSER_ERROR : YAML_MEMORY_ERROR;
+	parser->problem = NULL;
+	return 0;
+}
+
+static const char text[] = "a: [1, 2, {b: c}]\nd: \"e\"\n";
+
+static void yaml_without_memory_says_so(void **state)
+{
+	struct bk__yaml *yaml;
+	struct bk_error err;
+	unsigned total = 0;
+
+	for (long nth = 0;; nth++) {
+		int error;
+
+		failed = 0;
+		countdown = nth;
+		error = bk__yaml_parse("f", text, sizeof(text) - 1, &yaml, &err);
+		countdown = -1;
+		if (!failed) {
+			assert_int_equal(error, 0);
+			break;
+		}
+		total++;
+		assert_int_equal(error, -ENOMEM);
+		assert_null(yaml);
+		assert_string_equal(err.text, "f: out of memory");
+	}
+	assert_in_range(total, 8, 100);
+	bk__yaml_free(yaml);
+	wrong = NO_PARSER;
+	assert_int_equal(bk__yaml_parse("f", text, sizeof(text) - 1, &yaml, &err), -ENOMEM);
+	wrong = PARSER_WITHOUT_MEMORY;
+	assert_int_equal(bk__yaml_parse("f", text, sizeof(text) - 1, &yaml, &err), -ENOMEM);
+	assert_string_equal(err.text, "f: out of memory");
+	wrong = NO_REASON;
+	assert_int_equal(bk__yaml_parse("f", text, sizeof(text) - 1, &yaml, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "not YAML: cannot be parsed"));
+	wrong = NOTHING;
+}
+
+static char *temporary(const char *content, size_t size)
+{
+	static char path[] = "/tmp/barkeep-base-XXXXXX";
+	int fd;
+
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, size), (ssize_t)size);
+	close(fd);
+	return path;
+}
+
+static void files_that_cannot_be_read_say_why(void **state)
+{
+	char *path = temporary(text, sizeof(text) - 1), *bytes;
+	struct bk_error err;
+	size_t size;
+	static char large[9000];
+
+	wrong = INTERRUPTED_ONCE;
+	assert_int_equal(bk__base_file_read(path, 100, &bytes, &size, &err), 0);
+	assert_int_equal(size, sizeof(text) - 1);
+	assert_string_equal(bytes, text);
+	free(bytes);
+	wrong = NOT_READ;
+	assert_int_equal(bk__base_file_read(path, 100, &bytes, &size, &err), -EIO);
+	assert_null(bytes);
+	assert_non_null(strstr(err.text, "cannot be read"));
+	wrong = NOTHING;
+	countdown = 0;
+	assert_int_equal(bk__base_file_read(path, 100, &bytes, &size, &err), -ENOMEM);
+	countdown = -1;
+	assert_int_equal(bk__base_file_read(path, 3, &bytes, &size, &err), -EFBIG);
+	unlink(path);
+	assert_int_equal(bk__base_file_read(path, 100, &bytes, &size, &err), -ENOENT);
+	assert_int_equal(bk__base_file_read("/dev/null", 100, &bytes, &size, &err), -EINVAL);
+	path = temporary(large, sizeof(large));
+	assert_int_equal(bk__base_file_read(path, sizeof(large), &bytes, &size, &err), 0);
+	assert_int_equal(size, sizeof(large));
+	free(bytes);
+	assert_int_equal(bk__base_file_read(path, sizeof(large) - 1, &bytes, &size, &err), -EFBIG);
+	unlink(path);
+}
+
+static void a_line_too_long_without_memory_is_its_start(void **state)
+{
+	static char longer[4096];
+	struct bk_error err;
+
+	memset(longer, 'a', sizeof(longer) - 1);
+	countdown = 0;
+	bk_fail(&err, EINVAL, "%s: bad", longer);
+	countdown = -1;
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+	assert_null(strchr(err.text, '.'));
+	/* What the C library cannot print: a wide character that is none. */
+	bk_fail(&err, EINVAL, "%lc", (wint_t)0x7fffffff);
+	assert_string_equal(err.text, "");
+}
+
+static void items_are_taken_one_by_one(void **state)
+{
+	const char *rest = "a,b,,c,";
+	char *item;
+
+	countdown = 0;
+	assert_null(bk__base_next_item(&rest));
+	countdown = -1;
+	item = bk__base_next_item(&rest);
+	assert_string_equal(item, "a");
+	free(item);
+	item = bk__base_next_item(&rest);
+	assert_string_equal(item, "b,c");
+	free(item);
+	assert_string_equal(rest, "");
+	item = bk__base_next_item(&rest);
+	assert_string_equal(item, "");
+	free(item);
+}
+
+static void numbers_are_read_the_same_everywhere(void **state)
+{
+	static const struct {
+		const char *text;
+		bool number, size;
+		uint64_t value;
+	} cases[] = {
+		{ "0", true, true, 0 },
+		{ "10", true, true, 10 },
+		{ "010", false, false, 0 },
+		{ "0x1F", true, true, 0x1f },
+		{ "0Xaf", true, true, 0xaf },
+		{ "0x", false, false, 0 },
+		{ "", false, false, 0 },
+		{ "-1", false, false, 0 },
+		{ "9g", false, true, UINT64_C(9) << 30 },
+		{ "1K", false, true, 1024 },
+		{ "1m", false, true, 1 << 20 },
+		{ "2T", false, true, UINT64_C(2) << 40 },
+		{ "1KB", false, false, 0 },
+		{ "1 ", false, false, 0 },
+		{ "1x", false, false, 0 },
+		{ "1@", false, false, 0 },
+		{ "0x1G", false, true, 1 << 30 },
+		{ "16777216T", false, false, 0 },
+		{ "18446744073709551615", true, true, UINT64_MAX },
+		{ "18446744073709551616", false, false, 0 },
+		{ "184467440737095516150", false, false, 0 },
+		{ "0x10000000000000000", false, false, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t number = 0, size = 0;
+
+		assert_int_equal(bk__base_number(cases[i].text, &number), cases[i].number);
+		assert_int_equal(bk__base_size(cases[i].text, &size), cases[i].size);
+		if (cases[i].number)
+			assert_true(number == cases[i].value);
+		if (cases[i].size)
+			assert_true(size == cases[i].value);
+	}
+}
+
+/* Every second that the token bucket counts, and lines that a flood loses by the million. */
+static void lost_lines_are_counted_up_to_a_limit(void **state)
+{
+	struct bk_ratelimit limit = { 0 };
+	uint64_t missed;
+
+	while (bk_ratelimit_ok(&limit, &missed))
+		;
+	for (uint64_t refused = 0xfffff0; refused <= 0xffffff; refused++) {
+		limit.state = (limit.state & ~UINT64_C(0xffffff)) | refused;
+		limit.state |= UINT64_C(200) << 24; /* used up for minutes */
+		assert_false(bk_ratelimit_ok(&limit, &missed));
+	}
+	assert_int_equal(limit.state & 0xffffff, 0xffffff);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(yaml_without_memory_says_so),
+		cmocka_unit_test(files_that_cannot_be_read_say_why),
+		cmocka_unit_test(a_line_too_long_without_memory_is_its_start),
+		cmocka_unit_test(items_are_taken_one_by_one),
+		cmocka_unit_test(numbers_are_read_the_same_everywhere),
+		cmocka_unit_test(lost_lines_are_counted_up_to_a_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
