@@ -18,22 +18,28 @@ static unsigned failed;     /* atomic */
 static unsigned one_in;     /* not 0: each allocation fails once in so many times */
 static uint64_t dice;
 
-static bool fails(void)
+/* Once in so many times, or when the countdown is at its end. */
+static bool fails_once_in(unsigned times)
 {
 	bool yes = false;
 
-	if (one_in) {
+	if (times) {
 		uint64_t x = __atomic_add_fetch(&dice, 0x9e3779b97f4a7c15u, __ATOMIC_RELAXED);
 
 		x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 		x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-		yes = (x >> 32) % one_in == 0;
+		yes = (x >> 32) % times == 0;
 	} else if (__atomic_load_n(&countdown, __ATOMIC_RELAXED) >= 0) {
 		yes = __atomic_fetch_sub(&countdown, 1, __ATOMIC_RELAXED) == 0;
 	}
 	if (yes)
 		__atomic_fetch_add(&failed, 1, __ATOMIC_RELAXED);
 	return yes;
+}
+
+static bool fails(void)
+{
+	return fails_once_in(one_in);
 }
 
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
@@ -55,18 +61,11 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 }
 
 /* Allocations of the room's own, which seldom ask the C library for memory. */
-static unsigned inside_one_in; /* like one_in */
+static unsigned inside_one_in; /* atomic; like one_in */
 
 static bool fails_inside(void)
 {
-	bool yes;
-
-	if (one_in)
-		return false;
-	one_in = inside_one_in;
-	yes = fails();
-	one_in = 0;
-	return yes;
+	return !one_in && fails_once_in(__atomic_load_n(&inside_one_in, __ATOMIC_RELAXED));
 }
 
 #define FAILING_INSIDE(type, name, parameters, failure, ...)                  \
@@ -406,7 +405,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	view = spaces[0]->published;
 	__atomic_store_n(&bk__space_reader.view, view, __ATOMIC_RELAXED);
 	snprintf(before, sizeof(before), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
-	inside_one_in = 60;
+	__atomic_store_n(&inside_one_in, 60, __ATOMIC_RELAXED);
 	while (commits < 6000 || errors < 100) {
 		unsigned i = commits * 7 % 200, j = commits * 11 % 200;
 		struct bk_region *a = regions[i], *b = regions[j];
@@ -424,7 +423,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 			errors++;
 		}
 	}
-	inside_one_in = 0;
+	__atomic_store_n(&inside_one_in, 0, __ATOMIC_RELAXED);
 	/* Each allocation of a look at the readers; one is at a stand-in of both spaces, as if in a handler.
 	 */
 	move(regions[1], domain, 0xf000, 0xf0ff);
