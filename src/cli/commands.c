@@ -66,8 +66,11 @@ static int check_card(struct run *run, const struct cli_device *device, struct b
 static int plug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
 {
 	struct cli_device *device;
-	int error = cli_run_add(run, values[0], err);
+	/* Not while another leaves: it stays where it is in the list, and the context is its thread's. */
+	int error = bk__monitor_busy(run->monitor, err);
 
+	if (!error)
+		error = cli_run_add(run, values[0], err);
 	if (error)
 		return error;
 	device = &run->devices[run->device_count - 1];

@@ -41,7 +41,7 @@ static int wire(struct bk__devices *devices, struct bk__device *device, struct b
 	return error;
 }
 
-static int check_busy(const struct bk__devices *devices, struct bk_error *err)
+int bk__devices_busy(const struct bk__devices *devices, struct bk_error *err)
 {
 	return devices->busy ? bk_fail(err, EBUSY, "%s; try again when that is over", devices->busy) : 0;
 }
@@ -55,7 +55,7 @@ int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 
 	if (!bus)
 		return -ENOENT;
-	if (check_busy(devices, err))
+	if (bk__devices_busy(devices, err))
 		return -EBUSY;
 	device = calloc(1, sizeof(*device));
 	if (!device)
@@ -123,7 +123,7 @@ static struct bk__device **find_in_slot(struct bk__devices *devices, struct bk_m
 			"it is in no hot-plug slot, and only what is behind a root port can be taken from "
 			"a running guest");
 	else
-		*error = check_busy(devices, err);
+		*error = bk__devices_busy(devices, err);
 	return *error ? NULL : link;
 }
 

@@ -26,6 +26,9 @@ struct bk__devices {
 	void *opaque;
 };
 
+/* -EBUSY with a line if none may come or go at this moment. */
+int bk__devices_busy(const struct bk__devices *devices, struct bk_error *err);
+
 /* On success it is ours; errors as bk__monitor_attach. */
 int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
 		       const struct bk__monitor_place *place, struct bk_error *err);

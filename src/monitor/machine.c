@@ -404,6 +404,11 @@ int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate,
 	return bk__devices_attach(&monitor->devices, mediate, place, err);
 }
 
+int bk__monitor_busy(const struct bk__monitor *monitor, struct bk_error *err)
+{
+	return bk__devices_busy(&monitor->devices, err);
+}
+
 int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediate *mediate, struct bk_error *err)
 {
 	return bk__devices_detach(&monitor->devices, mediate, err);

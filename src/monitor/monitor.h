@@ -85,6 +85,10 @@ struct bk__monitor_place {
 int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediate *mediate,
 		       const struct bk__monitor_place *place, struct bk_error *err);
 
+/* -EBUSY with a line while devices can neither come nor go: the guest is reset, or one is being given back.
+ * Requests are served then; open no device. */
+int bk__monitor_busy(const struct bk__monitor *monitor, struct bk_error *err);
+
 /*
  * Takes a device out of its slot, tells the guest, and closes the mediator. -EPERM with a line if it is in
  * none. To be called while the guest runs, by the thread that runs it (bk__monitor_watch), as is
