@@ -359,12 +359,12 @@ static void shrunk_file(void **state)
 
 /* ---- E820 -------------------------------------------------------------- */
 
-static void memory_map(void **state)
+static void assert_memory_map(uint64_t moved)
 {
-	static const struct boot_e820_entry want[] = {
+	const struct boot_e820_entry want[] = {
 		{ 0, 0xa0000, 1 },          { 0xe0000, 0x20000, 2 },
 		{ MIB, 3 * GIB - MIB, 1 },  { 0xe0000000, 0x10000000, 2 },
-		{ 0xfffbc000, 0x44000, 2 }, { 4 * GIB, 2 * GIB, 1 },
+		{ 0xfffbc000, 0x44000, 2 }, { 4 * GIB + moved, 2 * GIB, 1 },
 	};
 	struct bzimage image = good_bzimage();
 	struct file kernel = file_of(image.bytes, sizeof(image.bytes));
@@ -373,6 +373,7 @@ static void memory_map(void **state)
 	struct bk__boot *boot;
 	struct bk_error err;
 
+	ram.moved = moved;
 	assert_int_equal(bk__boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
 	assert_int_equal(bk__boot_load(boot, &ram, 0, &err), 0);
 	assert_int_equal(params->e820_entries, 6);
@@ -380,6 +381,17 @@ static void memory_map(void **state)
 	bk__boot_close(boot);
 	ram_free(&ram);
 	close(kernel.fd);
+}
+
+static void memory_map(void **state)
+{
+	assert_memory_map(0);
+}
+
+/* Above what an AMD host's IOMMU reserves. */
+static void memory_map_of_ram_that_is_moved(void **state)
+{
+	assert_memory_map((UINT64_C(1) << 40) - 4 * GIB);
 }
 
 /* ---- PVH --------------------------------------------------------------- */
@@ -548,12 +560,19 @@ static void too_many_segments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bzimage_loads),   cmocka_unit_test(identity_map),
-		cmocka_unit_test(bzimage_refused), cmocka_unit_test(short_header),
-		cmocka_unit_test(initrd_placed),   cmocka_unit_test(append_checked),
-		cmocka_unit_test(no_file),         cmocka_unit_test(shrunk_file),
-		cmocka_unit_test(memory_map),      cmocka_unit_test(pvh_loads),
-		cmocka_unit_test(pvh_refused),     cmocka_unit_test(too_many_segments),
+		cmocka_unit_test(bzimage_loads),
+		cmocka_unit_test(identity_map),
+		cmocka_unit_test(bzimage_refused),
+		cmocka_unit_test(short_header),
+		cmocka_unit_test(initrd_placed),
+		cmocka_unit_test(append_checked),
+		cmocka_unit_test(no_file),
+		cmocka_unit_test(shrunk_file),
+		cmocka_unit_test(memory_map),
+		cmocka_unit_test(pvh_loads),
+		cmocka_unit_test(memory_map_of_ram_that_is_moved),
+		cmocka_unit_test(pvh_refused),
+		cmocka_unit_test(too_many_segments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
