@@ -234,8 +234,8 @@ int bk_update_order(struct bk_update *update, struct bk_region *region, int prio
  * On an error nothing is changed, and the update is freed all the same:
  * -EEXIST: two regions of one space would have equal priority and rank;
  * -ELOOP: a space would contain itself; -EINVAL: a change names a region after
- * its removal, or a nested range would run past 2^64; -EDEADLK: made in a listener; -ENOMEM. Only the result of all
- * changes together has to be legal, so that two regions may swap ranks.
+ * its removal, or a nested range would run past 2^64; -EDEADLK: made in a listener; -ENOMEM. Only the result
+ * of all changes together has to be legal, so that two regions may swap ranks.
  *
  * Any thread, any handler, with or without a lock that handlers take: it waits
  * for no reader. A thread that removes regions faster than readers leave them
