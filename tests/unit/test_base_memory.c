@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/items.h"
 #include "base/number.h"
+#include "base/thread.h"
 #include "base/yaml.h"
 
 static long countdown = -1; /* allocations until one fails; below 0: none does */
@@ -168,6 +169,89 @@ static void a_line_too_long_without_memory_is_its_start(void **state)
 	assert_string_equal(err.text, "");
 }
 
+static void a_line_of_no_characters_at_all_is_cut(void **state)
+{
+	static char longer[4096];
+	struct bk_error err;
+
+	memset(longer, 0x80, sizeof(longer) - 1); /* each continues a character that never began */
+	bk_fail(&err, EINVAL, "%s", longer);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+	assert_int_equal(err.text[0], '.');
+}
+
+static void what_nobody_asked_for_is_not_logged(void **state)
+{
+	bk_log_set(NULL, NULL);
+	countdown = 0; /* not even looked at */
+	bk_log(BK_LOG_INFO, "%5000s", "x");
+	assert_int_equal(countdown, 0);
+	countdown = -1;
+}
+
+static const char *entered;
+
+static void note_kind(const char *kind)
+{
+	entered = kind;
+}
+
+static void threads_tell_the_hook_what_they_are(void **state)
+{
+	bk__base_thread_set_hook(NULL);
+	bk__base_thread_enter("nobody");
+	assert_null(entered);
+	bk__base_thread_set_hook(note_kind);
+	bk__base_thread_enter("vcpu");
+	assert_string_equal(entered, "vcpu");
+	bk__base_thread_set_hook(NULL);
+}
+
+/* Folded text is quoted from the place on, between characters. */
+static void a_place_in_folded_text_is_quoted(void **state)
+{
+	static char file[600] = "a: >\n  x\n  ";
+	const struct bk__yaml_node *node;
+	struct bk__yaml *yaml;
+	struct bk_error err;
+
+	for (unsigned i = 0; i < 180; i++)
+		strcat(file, "\xe2\x82\xac");
+	assert_int_equal(bk__yaml_parse("f", file, strlen(file), &yaml, &err), 0);
+	node = bk__yaml_get(bk__yaml_root(yaml), "a");
+	for (size_t at = 0; at < 3; at++) {
+		const char *quote;
+
+		bk__yaml_fail_inside(yaml, node, at, &err, "bad");
+		quote = strstr(err.text, "bad, at \"");
+		assert_non_null(quote);
+		quote = strrchr(err.text, '"');
+		assert_memory_equal(quote - 3, "\xe2\x82\xac", 3);
+	}
+	bk__yaml_fail_inside(yaml, node, strlen(node->text), &err, "bad");
+	assert_non_null(strstr(err.text, "bad, at the end of this"));
+	bk__yaml_free(yaml);
+}
+
+static void a_list_is_no_choice(void **state)
+{
+	static const char *const choices[] = { "one", "two", NULL };
+	static const struct bk__yaml_field field = { .key = "a",
+						     .type = BK__YAML_CHOICE,
+						     .choices = choices };
+	struct bk__yaml *yaml;
+	struct bk_error err;
+	unsigned choice = 7;
+
+	assert_int_equal(bk__yaml_parse("f", "a: [one]", 8, &yaml, &err), 0);
+	assert_int_equal(
+		bk__yaml_scalar(yaml, bk__yaml_get(bk__yaml_root(yaml), "a"), "a", &field, &choice, &err),
+		-EINVAL);
+	assert_non_null(strstr(err.text, "a must be one of one, two, not \"a list\""));
+	assert_int_equal(choice, 7);
+	bk__yaml_free(yaml);
+}
+
 static void items_are_taken_one_by_one(void **state)
 {
 	const char *rest = "a,b,,c,";
@@ -253,6 +337,11 @@ int main(void)
 		cmocka_unit_test(yaml_without_memory_says_so),
 		cmocka_unit_test(files_that_cannot_be_read_say_why),
 		cmocka_unit_test(a_line_too_long_without_memory_is_its_start),
+		cmocka_unit_test(a_line_of_no_characters_at_all_is_cut),
+		cmocka_unit_test(what_nobody_asked_for_is_not_logged),
+		cmocka_unit_test(threads_tell_the_hook_what_they_are),
+		cmocka_unit_test(a_place_in_folded_text_is_quoted),
+		cmocka_unit_test(a_list_is_no_choice),
 		cmocka_unit_test(items_are_taken_one_by_one),
 		cmocka_unit_test(numbers_are_read_the_same_everywhere),
 		cmocka_unit_test(lost_lines_are_counted_up_to_a_limit),

@@ -232,7 +232,27 @@ static void all_are_destroyed_or_none(void **state)
 	assert_int_equal(at(space, 0), 1);
 	drop(window, domain);
 	assert_int_equal(bk_space_destroy_all(two, 0), 0);
+	nest(two[1], two[0], 0, 0xff, 0, 0, 0); /* the one shows the other */
+	assert_int_equal(bk_space_destroy_all(&two[0], 1), -EBUSY);
 	assert_int_equal(bk_space_destroy_all(two, 2), 0);
+}
+
+/* A hole between them is none of theirs, although both show one region at its place. */
+static void two_windows_of_one_region_do_not_join(void **state)
+{
+	static struct device d = { .id = 1 }, over = { .id = 0x80 };
+	struct bk_space *inner = bk_space_create(domain, "inner", 0xff);
+	struct bk_region *a = nest(space, inner, 0, 0xf, 0, 0, 0);
+	struct bk_region *b = nest(space, inner, 0x20, 0x2f, 0x20, 0, 1), *all;
+
+	add(inner, &d, 0, 0xff, 0, 0);
+	all = add(space, &over, 0, 0x3f, 1, 0);
+	assert_flat(space, "0-3f device+0;");
+	enable(all, domain, false);
+	assert_flat(space, "0-f device+0;20-2f device+20;");
+	drop(a, domain);
+	drop(b, domain);
+	assert_int_equal(bk_space_destroy(inner), 0);
 }
 
 /* Only where the window is in the end counts. */
@@ -650,6 +670,7 @@ int main(void)
 		TEST(many_of_them_with_twins_anywhere_in_the_order),
 		TEST(what_is_refused_at_once),
 		TEST(a_space_needs_no_name),
+		TEST(two_windows_of_one_region_do_not_join),
 		TEST(all_are_destroyed_or_none),
 		TEST(a_window_past_the_end_of_addresses_fails_the_commit),
 		TEST(a_region_named_after_its_removal_fails_the_commit),

@@ -289,6 +289,13 @@ static void one_region_shadows_itself(void **state)
 	drop(b, domain);
 }
 
+static void names_are_quoted_in_json(void **state)
+{
+	named(space, "a\"b\\c\x01\nd", 0, 0xfff, 0, 0);
+	assert_non_null(strstr(explain(space, 0, BK_FORMAT_JSON), "a\\\"b\\\\c\\u0001\\u000ad"));
+	assert_non_null(strstr(explain(space, 0, BK_FORMAT_TEXT), "a\"b\\c"));
+}
+
 static struct bk_space *from_listener;
 static int listener_error;
 
@@ -331,6 +338,7 @@ int main(void)
 		TEST(a_space_shown_twice_at_one_address),
 		TEST(the_answer_is_that_of_the_view),
 		TEST(what_cannot_be_explained),
+		TEST(names_are_quoted_in_json),
 		TEST(what_a_window_does_not_reach_is_said),
 		TEST(a_disabled_region_is_described_as_such),
 		TEST(one_region_shadows_itself),

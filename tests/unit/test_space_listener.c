@@ -2,6 +2,9 @@
 /* Listeners: what is told, in which order, and that nothing else is. */
 #include "space_kit.h"
 
+#include "space/internal.h"
+#include "space/ends.h"
+
 static struct bk_domain *domain;
 static struct bk_space *space;
 
@@ -443,6 +446,7 @@ static void do_what_is_refused(void *opaque)
 	assert_int_equal(bk_domain_synchronize(domain), -EDEADLK);
 	assert_int_equal(bk_domain_destroy(domain), -EDEADLK);
 	assert_int_equal(bk_space_destroy(space), -EDEADLK);
+	assert_true(bk__space_in_use(space));
 	assert_int_equal(bk_region_retire(someone), -EDEADLK);
 	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), -EDEADLK);
 	assert_int_equal(bk_space_explain(space, 0, out, BK_FORMAT_TEXT), -EDEADLK);

@@ -459,6 +459,60 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	assert_int_equal(bk_domain_destroy(domain), 0);
 }
 
+/* Registers of a few bytes far from each other are in lists, see table.h. */
+static void lists_without_memory_change_nothing(void **state)
+{
+	static struct device d;
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "s", UINT64_MAX);
+
+	for (long nth = 0;; nth++) {
+		struct bk_update *u = bk_update_begin(domain);
+		int error;
+
+		for (unsigned i = 0; i < 40; i++) {
+			struct bk_region_desc desc = device_at(&d, i * 0x10001 + 1, i * 0x10001 + 4, 0, i);
+
+			assert_int_equal(bk_update_add(u, space, &desc, NULL), 0);
+		}
+		failed = 0;
+		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
+		error = bk_update_commit(u);
+		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+		assert_int_equal(error, failed ? -ENOMEM : 0);
+		assert_int_equal(at(space, 0x10002), failed ? 0xff : 0);
+		if (!failed)
+			break;
+	}
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+/* What commits retire counts by its size, too. */
+static void large_views_are_looked_at_sooner(void **state)
+{
+	static struct device d;
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "s", UINT64_MAX);
+	struct bk_update *u = bk_update_begin(domain);
+	struct bk_region *moves = NULL;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		struct bk_region_desc desc = device_at(&d, i * 0x1000, i * 0x1000 + 0xff, 0, i);
+
+		assert_int_equal(bk_update_add(u, space, &desc, &moves), 0);
+	}
+	assert_int_equal(bk_update_commit(u), 0);
+	for (unsigned i = 0; i < 120; i++) {
+		move(moves, domain, 20000 * 0x1000 + i % 2 * 0x1000, 20000 * 0x1000 + i % 2 * 0x1000 + 0xff);
+		pthread_mutex_lock(&domain->commit_lock);
+		assert_true(domain->retired_bytes < 5 << 20);
+		pthread_mutex_unlock(&domain->commit_lock);
+	}
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
 /* Streams that fail, when they are opened and when they are closed. */
 static enum { STREAMS_WORK, NO_STREAM, STREAM_FAILED, CLOSE_FAILS } streams;
 FILE *__real_open_memstream(char **text, size_t *size);
@@ -569,6 +623,8 @@ int main(void)
 		cmocka_unit_test(random_operations_with_failing_allocations),
 		cmocka_unit_test(a_reader_stays_while_memory_runs_out),
 		cmocka_unit_test(a_description_without_memory_says_so),
+		cmocka_unit_test(lists_without_memory_change_nothing),
+		cmocka_unit_test(large_views_are_looked_at_sooner),
 		cmocka_unit_test(large_objects_are_the_systems),
 	};
 
