@@ -447,6 +447,114 @@ static void edited_bytes_are_not_written_to_the_device(void **state)
 	assert_true(f->fake.closed);
 }
 
+/* Accesses that begin in what is edited, or end in it, or reach past the end of all. */
+static void accesses_around_edited_bytes(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_device *device;
+	struct bk_error err = { "" };
+	struct bk_quirk *quirk = parse(HEAD "config: [{edit: header, set: here.1(0x41) = 0x77}]\n");
+	uint8_t bytes[8];
+
+	fake_put(&f->fake, 0x40, 4, 0x44332211);
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), 0);
+	bk_quirk_free(quirk);
+	f->stack = device;
+	assert_int_equal(bk_device_read(device, CONFIG, 0x40, bytes, 4), 0);
+	assert_memory_equal(bytes, ((uint8_t[]){ 0x11, 0x77, 0x33, 0x44 }), 4);
+	memset(bytes, 0xee, sizeof(bytes));
+	assert_int_equal(bk_device_write(device, CONFIG, 0x40, bytes, 4), 0);
+	assert_int_equal(fake_get(&f->fake, 0x40, 4), 0xeeee22ee); /* all but that byte */
+	assert_int_equal(bk_device_write(device, CONFIG, 0x44, bytes, 2), 0);
+	assert_int_equal(fake_get(&f->fake, 0x44, 2), 0xeeee);
+	assert_true(bk_device_read(device, CONFIG, 0xffe, bytes, 4) < 0);
+	assert_true(bk_device_write(device, CONFIG, 0xffe, bytes, 4) < 0);
+	assert_true(bk_device_read(device, CONFIG, 0x1001, bytes, 1) < 0);
+}
+
+/* A place is taken if any part of it is: before, in, over and behind a capability of known length. */
+static void room_for_a_capability_is_found_between_others(void **state)
+{
+	static const struct {
+		const char *at;
+		unsigned found;
+	} places[] = {
+		{ "0x3c", 0 },
+		{ "0x41", 0 },
+		{ "0xfc", 0 },
+		{ "0x100", 0 },
+		{ "0x48", 0 },
+		{ "0x50", 0 },
+		{ "0x54", 0 },
+		{ "0x56", 0 },
+		{ "0x58", 0x58 },
+		{ "0x44", 0x44 },
+		{ "[0x50, 0x60]", 0x60 },
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char text[200];
+		const char *list = text;
+		struct bk_error err = { "" };
+		struct fixture *f;
+		void *fixture;
+		int r;
+
+		assert_int_equal(setup(&fixture), 0);
+		f = fixture;
+		fake_put(&f->fake, 6, 2, 0x10);
+		fake_put(&f->fake, 0x34, 1, 0x50);
+		fake_put(&f->fake, 0x50, 4, 0x00030001); /* power management, 8 bytes */
+		snprintf(text, sizeof(text),
+			 HEAD "config: [{insert: vendor, at: %s, size: 12, set: here.1(2) = 12}]\n",
+			 places[i].at);
+		r = apply_all(f, &list, 1, &err);
+		if (places[i].found) {
+			assert_int_equal(r, 0);
+			assert_int_equal(rd(f, CONFIG, places[i].found, 1), 9);
+			assert_int_equal(rd(f, CONFIG, places[i].found + 2, 1), 12);
+		} else {
+			assert_true(r < 0);
+		}
+		teardown(&fixture);
+	}
+}
+
+/* The sum of an image goes over the length that it says, or over all of it where that makes no sense. */
+static void the_sum_of_a_rom_at_its_edges(void **state)
+{
+	static const struct {
+		unsigned units, at, size;
+	} roms[] = { { 0, 6, 0x800 }, { 1, 6, 0x800 }, { 4, 6, 0x800 }, { 5, 6, 0x800 }, { 1, 511, 0x200 } };
+
+	for (size_t i = 0; i < sizeof(roms) / sizeof(roms[0]); i++) {
+		const unsigned says = roms[i].units * 512,
+			       length = says && says <= roms[i].size ? says : roms[i].size;
+		uint8_t *image = calloc(1, roms[i].size), sum = 0;
+		char text[200];
+		struct fixture *f;
+		void *fixture;
+
+		assert_int_equal(setup(&fixture), 0);
+		f = fixture;
+		for (unsigned b = 0; b < roms[i].size; b++)
+			image[b] = (uint8_t)(b * 7 + 1);
+		image[2] = (uint8_t)roms[i].units;
+		f->fake.regions[ROM].flags = BK_DEVICE_READ;
+		f->fake.regions[ROM].size = roms[i].size;
+		f->fake.bytes[ROM] = image;
+		snprintf(text, sizeof(text), HEAD "rom: {set: rom.1(3) = 9, checksum: %u}\n", roms[i].at);
+		apply(f, text);
+		for (unsigned b = 0; b < length; b++)
+			sum = (uint8_t)(sum + rd(f, ROM, b, 1));
+		assert_int_equal(sum, 0);
+		assert_int_equal(rd(f, ROM, 3, 1), 9);
+		f->fake.bytes[ROM] = NULL;
+		teardown(&fixture);
+		free(image);
+	}
+}
+
 static void a_rom_from_a_file(void **state)
 {
 	struct fixture *f = *state;
@@ -605,6 +713,9 @@ int main(void)
 		WITH_DEVICE(a_capability_under_another_name_is_not_written),
 		WITH_DEVICE(bytes_around_command_can_be_edited),
 		WITH_DEVICE(edited_bytes_are_not_written_to_the_device),
+		WITH_DEVICE(accesses_around_edited_bytes),
+		cmocka_unit_test(room_for_a_capability_is_found_between_others),
+		cmocka_unit_test(the_sum_of_a_rom_at_its_edges),
 		WITH_DEVICE(a_rom_from_a_file),
 		cmocka_unit_test(a_hidden_rom_stays_hidden_under_a_patch_that_does_not_apply),
 		cmocka_unit_test(resets),
