@@ -176,6 +176,7 @@ static void capabilities_that_cannot_be(void **state)
 				      twice[] = { { 0, 0x100000 }, { 0, 0x100000 } };
 	const struct bk_pci_resizable most[] = { { 0, 0x80100000 } };
 	struct bk_pci_function_desc lender = { .extended = true };
+	struct bk_pci_bar_state bar;
 	struct bk_pci_function *function;
 	uint8_t cleared[8] = { [4] = 0xff };
 	struct part part, bridge;
@@ -218,6 +219,7 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(bk_pci_capability_drop(bridge.function, 0x40), -EBUSY);
 	assert_int_equal(bk_pci_capability_drop(bridge.function, 0xa0), 0);
 	/* On no bus nobody is beside it, and a mask alone can be preset. */
+	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
 	assert_int_equal(bk_pci_function_read(part.function, 0x0e, 1, &value), 0);
 	assert_int_equal(value, 0);
 	assert_int_equal(bk_pci_function_preset(part.function, 0x3c, NULL, cleared, cleared, 1), 0);

@@ -509,7 +509,7 @@ static void one_mib(struct bk_pci_host_desc *desc)
 static void what_is_there_comes_before_what_may_come(void **state)
 {
 	struct world *world = world_create(one_mib);
-	struct part port, card;
+	struct part port, card, plain;
 
 	part_create_in(world, &port, 1, (struct bk_pci_function_desc){ 0 }, true);
 	assert_int_equal(bk_pci_express_add(port.function, EXPRESS, root_port, 60), EXPRESS);
@@ -522,6 +522,13 @@ static void what_is_there_comes_before_what_may_come(void **state)
 	assert_int_equal(lines, 1);
 	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80008000);
 	assert_memory(world, WINDOW_FIRST, WHO(2, 0));
+	/* The same, and nobody is told; a bridge without a slot has no room to lose. */
+	part_create_in(world, &plain, 3, (struct bk_pci_function_desc){ 0 }, true);
+	part_attach(world, &plain, BK_PCI_DEVFN(9, 0));
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_memory(world, WINDOW_FIRST, WHO(2, 0));
+	assert_config(world, BK_PCI_DEVFN(9, 0), 0x20, 4, 0x0000fff0);
+	part_destroy(&plain);
 	part_destroy(&card);
 	part_destroy(&port);
 	world_destroy(world);
