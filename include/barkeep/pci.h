@@ -384,7 +384,8 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
 
 /*
  * Gives the slot an attention button, a power controller and a power indicator (PCIe 6.7.1), so that a
- * guest can be asked to let a card go. While the power is off the card is reset and out of reach. `power`
+ * guest can be asked to let a card go. While the power is off the card is reset and out of reach; one that
+ * is attached then presses the button. `power`
  * is called when the guest switches it: on the thread that writes, with the port's lock and the host's
  * held, so that it must not call bk_pci_*. -EINVAL without a slot; -EBUSY: the port is attached. Owner
  * only, before attach.

@@ -128,6 +128,7 @@ static const struct call devices[] = {
 	ALL(lseek),
 	ALL(fdatasync),
 	ALL(fsync),
+	ONLY(fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), /* memory of a sim that is reset */
 	ALL(eventfd2),
 	ALL(fcntl),
 	ALL(sendmsg),

@@ -243,6 +243,10 @@ void bk__slot_settle(struct bk_pci_function *port)
 		events |= PRESENCE_CHANGED;
 	if (link != slot->link)
 		events |= LINK_CHANGED;
+	/* Who puts a card into a slot without power presses the button: no link comes up that could tell of
+	 * it, and with a button guests do not ask for presence alone (PCIe 6.7.1.5). */
+	if (present && !slot->present && !is_powered(port))
+		events |= BUTTON_PRESSED;
 	slot->present = present;
 	slot->link = link;
 	set(port, BK__PCI_EXPRESS_SLOT_STATUS,

@@ -628,6 +628,20 @@ static void without_power_the_card_is_reset_and_out_of_reach(void **state)
 	assert_int_equal(get(stage, LNKSTA) & DLLLA, DLLLA);
 }
 
+static void a_card_for_a_slot_without_power_comes_with_the_button(void **state)
+{
+	struct stage *stage = *state;
+
+	assert_int_equal(bk_pci_function_detach(stage->card.function), 0);
+	put(stage, SLTCTL, PCC_OFF);
+	put(stage, SLTSTA, ABP | PDC | DLLSC);
+	assert_int_equal(plug(stage, &stage->card, 0), 0);
+	assert_int_equal(get(stage, SLTSTA), PDS | PDC | ABP);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, 0);
+	put(stage, SLTCTL, 0);
+	assert_int_equal(get(stage, LNKSTA) & DLLLA, DLLLA);
+}
+
 static void a_reset_of_the_port_switches_the_power_on(void **state)
 {
 	struct stage *stage = *state;
@@ -664,6 +678,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_button_is_an_event_for_who_listens, setup_button,
 						teardown),
 		cmocka_unit_test_setup_teardown(without_power_the_card_is_reset_and_out_of_reach,
+						setup_button, teardown),
+		cmocka_unit_test_setup_teardown(a_card_for_a_slot_without_power_comes_with_the_button,
 						setup_button, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_of_the_port_switches_the_power_on, setup_button,
 						teardown),
