@@ -340,7 +340,7 @@ int bk__machine_destroy(struct bk__machine *machine)
 			if (function->spaces[bar])
 				note(&error, bk_space_destroy(function->spaces[bar]));
 	}
-	if (machine->host)
+	if (machine->host && bk_pci_host_destroy(machine->host))
 		note(&error, bk_pci_host_destroy(machine->host));
 	if (machine->memory)
 		note(&error, bk_space_destroy(machine->memory));
