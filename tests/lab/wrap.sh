@@ -4,7 +4,7 @@
 
 # Without other devices the guest's BARs fall on the host's addresses, and a mirror looks right by chance.
 beside=(-device pci-testdev -device nec-usb-xhci)
-qemu=${WRAP_QEMU:-qemu-system-x86_64}
+qemu=(qemu-system-x86_64)
 
 # start_vmm COMMAND...: in the background. Leaves $guest, $out (the guest's console) and $err.
 start_vmm() {
@@ -17,7 +17,7 @@ start_vmm() {
 qemu_with() {
 	local tests=$1
 	shift
-	line=("$qemu" -nodefaults -no-user-config -display none -no-reboot -serial stdio
+	line=("${qemu[@]}" -nodefaults -no-user-config -display none -no-reboot -serial stdio
 		-machine q35,accel=kvm -cpu host -smp 2 -m 256 -kernel "$LAB_KERNEL" -initrd "${initrd:-$LAB_GUEST}"
 		-append "$LAB_APPEND lab.test=$tests $words" "${beside[@]}" "$@")
 }
