@@ -50,6 +50,8 @@ static int change_trap(struct run *run, const char *const *values, enum change c
 	else if (device && !(error = make_way(device, values[1], err)))
 		error = change == ADD ? cli_traps_add(device, values[1], err)
 				      : cli_traps_replace(device, values[1], err);
+	if (!error)
+		bk__wrap_traps_changed(device->mediate);
 	cli_preload_unlock();
 	return error;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "wrap/device.h"
+#include "wrap/kvm.h"
 
 struct bk__wrap_file **bk__wrap_chunks[BK__WRAP_CHUNKS];
 
@@ -67,6 +68,8 @@ static void release(struct bk__wrap_file *file)
 		return;
 	if (file->kind == BK__WRAP_PRIVATE)
 		return;
+	if (file->kind == BK__WRAP_VM)
+		bk__wrap_kvm_end(file);
 	if (file->kind == BK__WRAP_DEVICE)
 		bk__wrap_device_end(file); /* discards it when nobody is inside */
 	else

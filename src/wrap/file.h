@@ -20,6 +20,8 @@ enum bk__wrap_kind {
 	BK__WRAP_CDEV,    /* a device that is not bound to an iommufd yet */
 	BK__WRAP_DEVICE,  /* mediated */
 	BK__WRAP_REFUSED, /* a device that could not be mediated: nobody reaches it */
+	BK__WRAP_VM,      /* KVM's */
+	BK__WRAP_VCPU,    /* one of its vCPUs */
 	BK__WRAP_PRIVATE, /* this library's own: the program cannot close it */
 };
 
@@ -31,6 +33,8 @@ struct bk__wrap_file {
 	unsigned mediated;              /* atomic; bit n: accesses to region n are not for the kernel alone */
 	struct bk__wrap_device *device; /* of a DEVICE; stays in the file for the next one */
 	char name[64];                  /* of a CDEV: its PCI address */
+	struct kvm_run *run;            /* of a VCPU, atomic: where the program has mapped it, or NULL */
+	struct bk__wrap_file *vm;       /* of a VCPU; to be compared alone */
 	struct bk__wrap_file *next;     /* unused ones, under a lock */
 };
 

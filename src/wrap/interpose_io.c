@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "wrap/kvm.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"
 
@@ -20,7 +21,7 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
 {
 	struct bk__wrap_file *file = bk__wrap_find(fd);
 
-	if (LIKELY(!file && !bk__wrap_is_vfio(request)))
+	if (LIKELY(!file ? !bk__wrap_is_ours(request) : bk__wrap_kvm_passes(file, request)))
 		return bk__wrap_real.ioctl(fd, request, argument);
 	return bk__wrap_ioctl(file, fd, request, argument);
 }

@@ -2,10 +2,12 @@
 /* ioctl on descriptors of VFIO: those that give a device, and those that tell of one or change it. */
 #undef _FILE_OFFSET_BITS
 #include <errno.h>
+#include <linux/kvm.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "wrap/kvm.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"
 
@@ -171,6 +173,12 @@ static bool dispatch(struct bk__wrap_file *file, int fd, unsigned long request, 
 		*result = on_device(device, fd, request, argument);
 		bk__wrap_device_leave(device);
 		return true;
+	case BK__WRAP_VM:
+	case BK__WRAP_VCPU:
+		if (!bk__wrap_kvm_wants(bk__wrap_kind_of(file), request))
+			return false;
+		*result = bk__wrap_kvm_ioctl(file, fd, request, argument);
+		return true;
 	default:
 		return false;
 	}
@@ -180,6 +188,8 @@ int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, vo
 {
 	int result;
 
+	if (!file && request == KVM_CREATE_VM)
+		return bk__wrap_kvm_create(fd, argument);
 	if (!file)
 		bk__wrap_adopt(fd);
 	do {

@@ -10,7 +10,7 @@
 
 struct map {
 	uintptr_t first, last;
-	const struct bk__wrap_device *device;
+	struct bk__wrap_device *device;
 	unsigned region;
 	uint64_t offset; /* of `first` in the region */
 };
@@ -143,6 +143,28 @@ void bk__wrap_maps_forget(const struct bk__wrap_device *device)
 	}
 	cut(1, 0);
 	pthread_mutex_unlock(&lock);
+}
+
+bool bk__wrap_maps_find(const void *at, struct bk__wrap_place *place)
+{
+	const uintptr_t address = (uintptr_t)at;
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count && !found; i++) {
+		const struct map *map = &maps[i];
+
+		found = map->first <= address && address <= map->last;
+		if (found)
+			*place = (struct bk__wrap_place){
+				.device = map->device,
+				.region = map->region,
+				.offset = map->offset + (address - map->first),
+				.left = map->last - address + 1,
+			};
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
 }
 
 bool bk__wrap_maps_have(const struct bk__wrap_device *device, unsigned region, uint64_t offset,

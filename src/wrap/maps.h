@@ -34,6 +34,14 @@ void bk__wrap_maps_move(const void *from, size_t old_size, void *to, size_t size
 /* The device is closed: what of it is still mapped belongs to nobody here. */
 void bk__wrap_maps_forget(const struct bk__wrap_device *device);
 
+/* What is at an address of the program's. */
+struct bk__wrap_place {
+	struct bk__wrap_device *device;
+	unsigned region;
+	uint64_t offset, left; /* bytes: in the region; from there to the end of the mapping */
+};
+bool bk__wrap_maps_find(const void *at, struct bk__wrap_place *place);
+
 /* Is a page of [offset, offset + length) of the region mapped? */
 bool bk__wrap_maps_have(const struct bk__wrap_device *device, unsigned region, uint64_t offset,
 			uint64_t length);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 
+#include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"
@@ -34,6 +35,12 @@ void *bk__wrap_map(struct bk__wrap_file *file, void *at, size_t size, int prot, 
 	struct bk__wrap_device *device;
 	void *result;
 
+	if (bk__wrap_kind_of(file) == BK__WRAP_VCPU) {
+		result = bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
+		if (result != MAP_FAILED && !offset)
+			bk__wrap_kvm_mapped(file, result);
+		return result;
+	}
 	if (bk__wrap_kind_of(file) != BK__WRAP_DEVICE && bk__wrap_kind_of(file) != BK__WRAP_REFUSED)
 		return bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
 	device = bk__wrap_kind_of(file) == BK__WRAP_DEVICE ? bk__wrap_device_enter(file) : NULL;

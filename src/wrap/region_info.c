@@ -15,14 +15,7 @@
 #include "wrap/real.h"
 #include "wrap/vfio.h"
 
-struct areas {
-	struct vfio_region_sparse_mmap_area *list;
-	size_t count, room;
-	bool failed;
-	uint64_t page;
-};
-
-static void add_area(struct areas *areas, uint64_t offset, uint64_t size)
+static void add_area(struct bk__wrap_areas *areas, uint64_t offset, uint64_t size)
 {
 	if (areas->count &&
 	    areas->list[areas->count - 1].offset + areas->list[areas->count - 1].size == offset) {
@@ -46,7 +39,7 @@ static void add_area(struct areas *areas, uint64_t offset, uint64_t size)
 /* Whole pages that the device answers directly. */
 static bool visit_area(void *opaque, const struct bk_flat *flat)
 {
-	struct areas *areas = opaque;
+	struct bk__wrap_areas *areas = opaque;
 	const uint64_t first = (flat->first + areas->page - 1) & ~(areas->page - 1);
 	const uint64_t end = (flat->last + 1) & ~(areas->page - 1);
 
@@ -55,21 +48,21 @@ static bool visit_area(void *opaque, const struct bk_flat *flat)
 	return true;
 }
 
-static void find_areas(struct bk__wrap_device *device, unsigned region, struct areas *areas)
+void bk__wrap_areas_find(struct bk__wrap_device *device, unsigned region, struct bk__wrap_areas *areas)
 {
 	struct bk_space *space = bk_mediate_region(device->mediate, region);
 
-	*areas = (struct areas){ .page = (uint64_t)sysconf(_SC_PAGESIZE) };
+	*areas = (struct bk__wrap_areas){ .page = (uint64_t)sysconf(_SC_PAGESIZE) };
 	if (space && !bk__wrap_device_is_unmapped(device, region))
 		bk_space_visit(space, 0, bk_space_last(space), visit_area, areas);
 }
 
 bool bk__wrap_may_map(struct bk__wrap_device *device, unsigned region, uint64_t offset, uint64_t size)
 {
-	struct areas areas;
+	struct bk__wrap_areas areas;
 	bool may = false;
 
-	find_areas(device, region, &areas);
+	bk__wrap_areas_find(device, region, &areas);
 	for (size_t i = 0; i < areas.count && !may; i++)
 		may = offset >= areas.list[i].offset && size <= areas.list[i].size &&
 		      offset - areas.list[i].offset <= areas.list[i].size - size;
@@ -139,8 +132,8 @@ static uint8_t *append(uint8_t *answer, uint32_t *used, uint32_t *last, const vo
 }
 
 /* The kernel's capabilities but its sparse areas, and ours. */
-static void add_capabilities(const struct bk__wrap_region *region, const struct areas *areas, bool sparse,
-			     uint8_t *answer, uint32_t *used)
+static void add_capabilities(const struct bk__wrap_region *region, const struct bk__wrap_areas *areas,
+			     bool sparse, uint8_t *answer, uint32_t *used)
 {
 	const struct vfio_region_info *from = (const void *)region->answer;
 	struct vfio_region_info_cap_sparse_mmap head = {
@@ -165,7 +158,7 @@ static void add_capabilities(const struct bk__wrap_region *region, const struct 
 }
 
 /* In its own memory, for there may be more than the program has room for. */
-static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const struct areas *areas,
+static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const struct bk__wrap_areas *areas,
 			uint32_t *size)
 {
 	static const struct bk__wrap_region none; /* only the guest has it */
@@ -203,7 +196,7 @@ int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument)
 {
 	struct vfio_region_info *info = argument;
 	uint32_t room = 0, size, index;
-	struct areas areas;
+	struct bk__wrap_areas areas;
 	uint8_t *answer;
 
 	/* No program has structures there: the kernel says what it thinks of it. */
@@ -216,7 +209,7 @@ int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument)
 		return -1;
 	if (!bk__wrap_device_is_mediated(device, index) && !bk__wrap_device_is_unmapped(device, index))
 		return 0;
-	find_areas(device, index, &areas);
+	bk__wrap_areas_find(device, index, &areas);
 	answer = areas.failed ? NULL : compose(device, index, &areas, &size);
 	free(areas.list);
 	if (!answer) {

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "wrap/device.h"
+#include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"
 
@@ -28,7 +29,8 @@ static void visit(void *opaque, struct bk__wrap_device *device)
 	if (device->mediate != way->mediate || way->region >= BK_DEVICE_REGIONS)
 		return;
 	bk__wrap_device_mediates(device, way->region);
-	way->mapped = bk__wrap_maps_have(device, way->region, way->offset, way->length);
+	way->mapped =
+		!bk__wrap_kvm_is_used() && bk__wrap_maps_have(device, way->region, way->offset, way->length);
 }
 
 int bk__wrap_make_way(struct bk_mediate *mediate, unsigned region, uint64_t offset, uint64_t length,
@@ -45,4 +47,28 @@ int bk__wrap_make_way(struct bk_mediate *mediate, unsigned region, uint64_t offs
 		       "%s: the program has mapped a page of region %u at 0x%" PRIx64
 		       ", where a trap would not be seen: give the trap at the start (--device)",
 		       bk_mediate_below(mediate)->name, region, offset);
+}
+
+struct found {
+	struct bk_mediate *mediate;
+	struct bk__wrap_device *device; /* entered */
+};
+
+static void visit_changed(void *opaque, struct bk__wrap_device *device)
+{
+	struct found *found = opaque;
+
+	if (device->mediate == found->mediate)
+		found->device = bk__wrap_device_enter(device->file);
+}
+
+void bk__wrap_traps_changed(struct bk_mediate *mediate)
+{
+	struct found found = { .mediate = mediate };
+
+	bk__wrap_device_visit(visit_changed, &found);
+	if (!found.device)
+		return;
+	bk__wrap_kvm_update(found.device);
+	bk__wrap_device_leave(found.device);
 }

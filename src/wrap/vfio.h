@@ -3,15 +3,16 @@
 #ifndef BARKEEP_WRAP_VFIO_H
 #define BARKEEP_WRAP_VFIO_H
 
+#include <linux/vfio.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 #include "wrap/device.h"
 
-/* Is a request VFIO's (or iommufd's)? */
-static inline bool bk__wrap_is_vfio(unsigned long request)
+/* Is a request one of VFIO's (or of iommufd's), or KVM_CREATE_VM? */
+static inline bool bk__wrap_is_ours(unsigned long request)
 {
-	return (request & ~0xfful) == 0x3b00;
+	return (request & ~0xfful) == 0x3b00 || request == 0xae01;
 }
 
 /* ---- find.c ---- */
@@ -30,6 +31,15 @@ int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, vo
 /* ---- region_info.c ---- */
 
 int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument);
+
+/* What of a region may be mapped, in order; `list` is to be freed. */
+struct bk__wrap_areas {
+	struct vfio_region_sparse_mmap_area *list;
+	size_t count, room;
+	bool failed; /* out of memory */
+	uint64_t page;
+};
+void bk__wrap_areas_find(struct bk__wrap_device *device, unsigned region, struct bk__wrap_areas *areas);
 
 /* All pages of [offset, offset + size) may be mapped. */
 bool bk__wrap_may_map(struct bk__wrap_device *device, unsigned region, uint64_t offset, uint64_t size);

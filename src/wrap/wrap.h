@@ -39,9 +39,13 @@ extern const struct bk__wrap_ops *bk__wrap_ops;
 
 /*
  * Before a trap is added to an open device while the program runs: may it cover [offset, offset + length) of
- * a region? -EBUSY with a line if the program has mapped a page of it, where it would not be seen.
+ * a region? -EBUSY with a line if the program has mapped a page of it, and has no virtual machine of
+ * KVM's from which it could be taken back.
  */
 int bk__wrap_make_way(struct bk_mediate *mediate, unsigned region, uint64_t offset, uint64_t length,
 		      struct bk_error *err);
+
+/* After a trap was added, replaced or removed: what of the device a guest has by KVM follows. */
+void bk__wrap_traps_changed(struct bk_mediate *mediate);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "fake_vfio.h"
 #include "wrap/device.h"
+#include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"

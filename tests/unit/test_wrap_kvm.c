@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Traps that come to pages which a guest has by KVM: with a made-up KVM, whose guest is a list of accesses.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <linux/kvm.h>
+
+#include "wrap_kit.h"
+
+enum { GUEST = 0x10000000, SIZE = 0x10000, SLOT = 3, SLOTS_MAX = 16, PAGE = 4096 };
+
+/* ---- A made-up KVM ----------------------------------------------------- */
+
+struct step {
+	uint64_t address;
+	unsigned length;
+	bool write;
+	uint64_t value; /* written, or read */
+	bool exited;    /* a read whose answer is still to be taken */
+};
+
+static struct {
+	int kvm, vm, vcpu;
+	struct kvm_userspace_memory_region slots[SLOTS_MAX];
+	unsigned exits; /* that leave KVM_RUN */
+	struct step *steps;
+	unsigned at, count;
+	struct kvm_run *run; /* as KVM has it */
+	unsigned refuse;     /* so many new slots fail from now on */
+} kvm;
+
+static int set_slot(const struct kvm_userspace_memory_region *region)
+{
+	struct kvm_userspace_memory_region *slot = &kvm.slots[region->slot % SLOTS_MAX];
+
+	assert_in_range(region->slot, 0, SLOTS_MAX - 1);
+	if (region->memory_size && kvm.refuse) {
+		kvm.refuse--;
+		errno = ENOSPC;
+		return -1;
+	}
+	if (!region->memory_size && !slot->memory_size) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (unsigned i = 0; i < SLOTS_MAX && region->memory_size; i++)
+		if (i != region->slot && kvm.slots[i].memory_size &&
+		    region->guest_phys_addr < kvm.slots[i].guest_phys_addr + kvm.slots[i].memory_size &&
+		    kvm.slots[i].guest_phys_addr < region->guest_phys_addr + region->memory_size) {
+			errno = EEXIST;
+			return -1;
+		}
+	*slot = *region;
+	return 0;
+}
+
+static void *memory_at(uint64_t address, unsigned length)
+{
+	for (unsigned i = 0; i < SLOTS_MAX; i++)
+		if (address >= kvm.slots[i].guest_phys_addr &&
+		    address + length <= kvm.slots[i].guest_phys_addr + kvm.slots[i].memory_size)
+			return (void *)(uintptr_t)(kvm.slots[i].userspace_addr + address -
+						   kvm.slots[i].guest_phys_addr);
+	return NULL;
+}
+
+static int run_guest(void)
+{
+	for (; kvm.at < kvm.count; kvm.at++) {
+		struct step *step = &kvm.steps[kvm.at];
+		void *memory = memory_at(step->address, step->length);
+
+		if (step->exited) {
+			if (!step->write)
+				memcpy(&step->value, kvm.run->mmio.data, step->length);
+		} else if (memory) {
+			memcpy(step->write ? memory : &step->value, step->write ? &step->value : memory,
+			       step->length);
+		} else {
+			step->exited = true;
+			kvm.exits++;
+			kvm.run->exit_reason = KVM_EXIT_MMIO;
+			kvm.run->mmio.phys_addr = step->address;
+			kvm.run->mmio.len = step->length;
+			kvm.run->mmio.is_write = step->write;
+			memcpy(kvm.run->mmio.data, &step->value, 8);
+			return 0;
+		}
+	}
+	kvm.run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+static int fake_ioctl(int fd, unsigned long request, void *argument)
+{
+	if (fd == kvm.kvm && request == KVM_CREATE_VM)
+		return kvm.vm = memfd_create("vm", 0);
+	if (fd == kvm.vm && kvm.vm && request == KVM_CREATE_VCPU) {
+		kvm.vcpu = memfd_create("vcpu", 0);
+		assert_int_equal(ftruncate(kvm.vcpu, PAGE), 0);
+		kvm.run = bk__wrap_real.mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, kvm.vcpu, 0);
+		return kvm.vcpu;
+	}
+	if (fd == kvm.vm && kvm.vm && request == KVM_SET_USER_MEMORY_REGION)
+		return set_slot(argument);
+	if (fd == kvm.vm && kvm.vm && request == KVM_CHECK_EXTENSION)
+		return SLOTS_MAX;
+	if (fd == kvm.vcpu && kvm.vcpu && request == KVM_RUN)
+		return run_guest();
+	return fake_vfio_ioctl(fd, request, argument);
+}
+
+/* ---- A VMM ------------------------------------------------------------- */
+
+struct vmm {
+	int device, vm, vcpu;
+	char *bar;
+	struct kvm_run *run;
+};
+
+static int set(const struct vmm *vmm, uint64_t address, uint64_t size)
+{
+	const struct kvm_userspace_memory_region region = {
+		.slot = SLOT,
+		.guest_phys_addr = address,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)vmm->bar,
+	};
+
+	return ioctl(vmm->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static struct vmm start(void)
+{
+	struct vmm vmm;
+	int null = open("/dev/null", O_RDWR);
+
+	memset(&kvm, 0, sizeof(kvm));
+	bk__wrap_real.ioctl = fake_ioctl;
+	kvm.kvm = null;
+	vmm.device = kit_open();
+	vmm.bar = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.device, FAKE_VFIO_OFFSET(2, 0));
+	vmm.vm = ioctl(null, KVM_CREATE_VM, 0);
+	vmm.vcpu = ioctl(vmm.vm, KVM_CREATE_VCPU, 0);
+	vmm.run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.vcpu, 0);
+	assert_int_equal(set(&vmm, GUEST, SIZE), 0);
+	close(null);
+	return vmm;
+}
+
+static void end(struct vmm *vmm)
+{
+	munmap(vmm->run, PAGE);
+	bk__wrap_real.munmap(kvm.run, PAGE);
+	close(vmm->vcpu);
+	close(vmm->vm);
+	munmap(vmm->bar, SIZE);
+	close(vmm->device);
+	assert_false(bk__wrap_kvm_is_used());
+}
+
+static struct bk_trap *add(const char *text)
+{
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+	struct bk_error err;
+
+	assert_int_equal(bk_trap_parse(text, &spec, &err), 0);
+	if (bk__wrap_make_way(kit.last, spec.region, spec.offset, spec.length, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(bk_trap_add_spec(kit.last, &spec, &trap, &err), 0);
+	bk__wrap_traps_changed(kit.last);
+	return trap;
+}
+
+static void remove_trap(struct bk_trap *trap)
+{
+	bk_trap_remove(trap);
+	bk__wrap_traps_changed(kit.last);
+}
+
+/* The guest's accesses; returns how the vCPU left KVM_RUN as the program sees it. */
+static unsigned run(struct vmm *vmm, struct step *steps, unsigned count)
+{
+	kvm.steps = steps;
+	kvm.at = 0;
+	kvm.count = count;
+	kvm.exits = 0;
+	assert_int_equal(ioctl(vmm->vcpu, KVM_RUN, 0), 0);
+	return vmm->run->exit_reason;
+}
+
+static uint32_t guest_reads(struct vmm *vmm, uint64_t address)
+{
+	struct step step = { .address = address, .length = 4 };
+
+	assert_int_equal(run(vmm, &step, 1), KVM_EXIT_HLT);
+	return (uint32_t)step.value;
+}
+
+static unsigned slots(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SLOTS_MAX; i++)
+		n += kvm.slots[i].memory_size != 0;
+	return n;
+}
+
+/* ---- Tests ------------------------------------------------------------- */
+
+static void a_trap_takes_its_page_from_the_guest_and_gives_it_back(void **state)
+{
+	struct vmm vmm = start();
+	struct bk_trap *trap;
+
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), kit_pattern(4));
+	assert_int_equal(kvm.exits, 0);
+	trap = add("bar2+0x2004/4:const=0x11223344");
+	assert_int_equal(slots(), 2);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), 0x11223344);
+	assert_int_equal(kvm.exits, 1);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2008), kit_pattern(8)); /* beside it */
+	assert_int_equal(kvm.exits, 1);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x1004), kit_pattern(4)); /* pages that stay */
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x3004), kit_pattern(4));
+	assert_int_equal(kvm.exits, 0);
+	remove_trap(trap);
+	assert_int_equal(slots(), 1);
+	assert_int_equal(kvm.slots[SLOT].memory_size, SIZE);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), kit_pattern(4));
+	assert_int_equal(kvm.exits, 0);
+	end(&vmm);
+}
+
+static void several_traps_and_writes(void **state)
+{
+	struct vmm vmm = start();
+	struct step steps[] = {
+		{ .address = GUEST, .length = 4, .write = true, .value = 0xaaaaaaaa },
+		{ .address = GUEST + 8, .length = 4, .write = true, .value = 0xbbbbbbbb },
+		{ .address = GUEST + 8, .length = 4 },
+		{ .address = GUEST + 0xfffc, .length = 4 },
+		{ .address = GUEST + 0x8000, .length = 1 },
+	};
+
+	add("bar2+0/4:const=1"); /* the first page, the last, and one that is all traps */
+	add("bar2+0xfffc/4:const=2");
+	add("bar2+0x8000/0x1000:const=3");
+	assert_int_equal(slots(), 2);
+	assert_int_equal(kvm.slots[SLOT].guest_phys_addr, GUEST + 0x1000);
+	assert_int_equal(run(&vmm, steps, 5), KVM_EXIT_HLT);
+	assert_int_equal(*(uint32_t *)vmm.bar, kit_pattern(0)); /* the trap's write reached nobody */
+	assert_int_equal(steps[2].value, 0xbbbbbbbb);
+	assert_int_equal(steps[3].value, 2);
+	assert_int_equal(steps[4].value, 3);
+	end(&vmm);
+}
+
+static void other_exits_are_the_programs(void **state)
+{
+	struct vmm vmm = start();
+	struct step step = { .address = 0xd0000000, .length = 4 };
+
+	add("bar2+0x2004/4:const=1");
+	assert_int_equal(run(&vmm, &step, 1), KVM_EXIT_MMIO);
+	assert_int_equal(vmm.run->mmio.phys_addr, 0xd0000000);
+	assert_int_equal(ioctl(vmm.vcpu, KVM_RUN, 0), 0);
+	assert_int_equal(vmm.run->exit_reason, KVM_EXIT_HLT);
+	end(&vmm);
+}
+
+static void the_program_may_move_and_remove_its_slot(void **state)
+{
+	struct vmm vmm = start();
+
+	add("bar2+0x2004/4:const=7");
+	assert_int_equal(set(&vmm, 0, 0), 0);
+	assert_int_equal(slots(), 0);
+	assert_int_equal(set(&vmm, 0, 0), -1);           /* as KVM has it */
+	assert_int_equal(set(&vmm, 2 * GUEST, SIZE), 0); /* a BAR that moves */
+	assert_int_equal(slots(), 2);
+	assert_int_equal(guest_reads(&vmm, 2 * GUEST + 0x2004), 7);
+	assert_int_equal(set(&vmm, 2 * GUEST, SIZE), 0); /* other flags, say */
+	assert_int_equal(guest_reads(&vmm, 2 * GUEST + 0x2004), 7);
+	assert_int_equal(guest_reads(&vmm, 2 * GUEST + 0x3004), kit_pattern(4));
+	assert_int_equal(kvm.exits, 0);
+	end(&vmm);
+}
+
+static void where_a_piece_cannot_be_set_accesses_exit(void **state)
+{
+	struct vmm vmm = start();
+
+	kvm.refuse = 1;
+	add("bar2+0x2004/4:const=7");
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x1004), kit_pattern(4));
+	assert_int_equal(kvm.exits, 1);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), 7);
+	end(&vmm);
+}
+
+static void bad_arguments_are_kvms_to_refuse(void **state)
+{
+	struct vmm vmm = start();
+
+	assert_int_equal(ioctl(vmm.vm, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS), SLOTS_MAX);
+	assert_int_equal(ioctl(vmm.vcpu, KVM_CREATE_VCPU, 0), -1);
+	end(&vmm);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_trap_takes_its_page_from_the_guest_and_gives_it_back),
+		TEST(several_traps_and_writes),
+		TEST(other_exits_are_the_programs),
+		TEST(the_program_may_move_and_remove_its_slot),
+		TEST(where_a_piece_cannot_be_set_accesses_exit),
+		TEST(bad_arguments_are_kvms_to_refuse),
+	};
+
+	return cmocka_run_group_tests(tests, kit_start, NULL);
+}
