@@ -219,11 +219,71 @@ static void closing_needs_no_memory(void **state)
 	bk_log_set(NULL, NULL);
 }
 
+static bool is_mapped(void *opaque, const struct bk_flat *flat)
+{
+	*(bool *)opaque |= flat->memory && flat->first <= 0x1000 && flat->last >= 0x1fff;
+	return true;
+}
+
+/* Without memory a trap below another mediator is refused, or nobody passes it by. */
+static void a_trap_below_is_refused_or_not_passed_by(void **state)
+{
+	const struct bk_trap_spec spec = {
+		.offset = 0x1040, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
+	};
+	bool reached = true;
+
+	bk_log_set(quiet, NULL);
+	for (unsigned n = 1; reached; n++) {
+		struct bk_domain *domain = bk_domain_create();
+		struct bk_mediate *lower, *upper;
+		struct bk_trap *trap, *again;
+		struct fake fake;
+		bool mapped = false;
+		int r;
+
+		describe(&fake);
+		assert_int_equal(bk_mediate_create(domain, &fake.device, NULL, &lower, NULL), 0);
+		assert_int_equal(bk_mediate_create(domain, bk_mediate_device(lower), NULL, &upper, NULL), 0);
+		failed = false;
+		until_failure = n;
+		r = bk_trap_add_spec(lower, &spec, &trap, NULL);
+		until_failure = 0;
+		reached = failed;
+		bk_space_visit(bk_mediate_region(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
+		assert_int_equal(bar0(upper, 0x1040), r ? fake_pattern(0x1040, 4) : 0x1234);
+		if (r)
+			assert_int_equal(r, -ENOMEM);
+		else
+			assert_false(mapped);
+		if (r)
+			assert_int_equal(bk_trap_add_spec(lower, &spec, &trap, NULL), 0);
+
+		/* Gone at once, and its page with the next change at the latest. */
+		failed = false;
+		until_failure = n;
+		bk_trap_remove(trap);
+		until_failure = 0;
+		reached |= failed;
+		assert_int_equal(bar0(upper, 0x1040), fake_pattern(0x1040, 4));
+		assert_int_equal(bk_trap_add_spec(lower, &spec, &again, NULL), 0);
+		bk_trap_remove(again);
+		mapped = false;
+		bk_space_visit(bk_mediate_region(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
+		assert_true(mapped);
+		assert_int_equal(bk_mediate_close(upper), 0);
+		assert_int_equal(bk_domain_destroy(domain), 0);
+		fake_done(&fake);
+	}
+	bk_log_set(NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_allocation_may_fail),
 		cmocka_unit_test(closing_needs_no_memory),
+		cmocka_unit_test(a_trap_below_is_refused_or_not_passed_by),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
