@@ -162,10 +162,14 @@ int bk__reader_register(void)
 	return 0;
 }
 
+enum { MOMENT = 500 }; /* loads; a thread that runs has chosen its view long before */
+
 static int look_at(const void *const *place, int (*visit)(void *opaque, const void *view), void *opaque)
 {
 	const void *view = __atomic_load_n(place, __ATOMIC_RELAXED);
 
+	for (unsigned i = 0; !view && i < MOMENT; i++)
+		view = __atomic_load_n(place, __ATOMIC_RELAXED);
 	return view ? visit(opaque, view) : -EAGAIN;
 }
 

@@ -26,18 +26,19 @@ enum {
 	LOOK_BYTES = 4 << 20,
 	SWEEP_COUNT = 512, /* those that lead to a search object by object */
 	SWEEP_BYTES = 16 << 20,
-	INSIST_COUNT = 1024, /* those beyond which a reader that chooses its view is waited for */
+	INSIST_COUNT = 8192, /* those beyond which a reader that chooses its view is waited for */
 	INSIST_BYTES = 64 << 20,
 	RECYCLE_COUNT = 4, /* that a commit recycles: more than it makes, and not much to do */
 };
 
 struct bk__space_retired *bk__space_retired_create(size_t spans, size_t leaves, size_t rows)
 {
-	struct bk__space_retired *retired = calloc(1, sizeof(*retired) + rows * sizeof(retired->rows[0]) +
-							      (spans + leaves) * sizeof(void *));
+	struct bk__space_retired *retired = malloc(sizeof(*retired) + rows * sizeof(retired->rows[0]) +
+						   (spans + leaves) * sizeof(void *));
 
 	if (!retired)
 		return NULL;
+	*retired = (struct bk__space_retired){ 0 };
 	retired->spans = (struct bk__span **)(retired->rows + rows);
 	retired->leaves = (struct bk__leaf **)(retired->spans + spans);
 	return retired;

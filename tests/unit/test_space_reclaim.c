@@ -418,7 +418,7 @@ static void *choose_in_a_while(void *opaque)
 	urcu_memb_read_lock();
 	be_in(NULL);
 	pthread_barrier_wait(&inside);
-	while (__atomic_load_n(&moved, __ATOMIC_RELAXED) < 1020)
+	while (__atomic_load_n(&moved, __ATOMIC_RELAXED) < 8188)
 		sched_yield();
 	nanosleep(&pause, NULL); /* the others come to where they have to wait, or wait a little less */
 	be_in(opaque);
@@ -435,14 +435,14 @@ static void F44_a_thread_that_chooses_its_view_is_waited_for(void **state)
 	pthread_barrier_init(&inside, NULL, 2);
 	assert_int_equal(pthread_create(&thread, NULL, choose_in_a_while, &d), 0);
 	pthread_barrier_wait(&inside);
-	for (unsigned i = 0; i < 1400; i++) {
+	for (unsigned i = 0; i < 9000; i++) {
 		__atomic_store_n(&moved, i, __ATOMIC_RELAXED);
 		move(r, domain, (i % 2) * 0x100, (i % 2) * 0x100 + 0xff);
-		assert_in_range(domain->retired_count, 0, 1024 + 128);
+		assert_in_range(domain->retired_count, 0, 8192 + 128);
 	}
 	pthread_join(thread, NULL);
 	pthread_barrier_destroy(&inside);
-	assert_true(domain->retired_count < 1024);
+	assert_true(domain->retired_count < 8192);
 }
 
 /* Handlers that read, one in the other, deeper than is noted. */
