@@ -272,6 +272,10 @@ static void a_disabled_region_is_described_as_such(void **state)
 	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_JSON), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "\"enabled\": false"));
+	out = fmemopen(text, sizeof(text), "w");
+	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "nic handled, priority 0, rank 0x0, disabled"));
 }
 
 /* A space shown twice: the same region shadows itself, from another place. */

@@ -466,8 +466,10 @@ static void what_listeners_must_not_do_is_refused(void **state)
 	assert_int_equal(bk_listener_add(space, &ops, &called, &listener), 0);
 	move(someone, domain, 0x10, 0x1f);
 	assert_int_equal(called, 2);
+	assert_true(bk__space_in_use(space));
 	bk_listener_remove(listener);
 	assert_int_equal(called, 3);
+	assert_false(bk__space_in_use(space));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
