@@ -803,7 +803,7 @@ static void noise_in_config_space_refuses_no_device(void **state)
 	uint64_t seed = 88172645463325252;
 
 	fake_bar(&f->fake, 0, 0, 0x10000, true);
-	for (unsigned n = 0; n < 3000; n++) {
+	for (unsigned n = 0; n < 300; n++) {
 		for (unsigned i = 0; i < 4096; i += 8) {
 			seed ^= seed << 13;
 			seed ^= seed >> 7;
