@@ -168,7 +168,7 @@ static void make_pending(struct machine *m)
 {
 	for (unsigned i = 0; i < VECTORS; i++)
 		if (bk_space_write(m->memory, TABLE + i * ENTRY + 12, 4, 1) ||
-		    bk_pci_function_msi(m->functions[MOVED], i))
+		    bk_pci_function_send_msi(m->functions[MOVED], i))
 			die("a vector did not fire");
 }
 

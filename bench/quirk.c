@@ -58,7 +58,7 @@ void quirk_load(void)
 struct mirrored {
 	struct bk_device_context *context;
 	struct bk_domain *domain;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	uint64_t at;
 };
 
@@ -78,7 +78,7 @@ static struct mirrored *mirrored(bool by_quirk)
 	if (!bk_device_open(m->context, "sim:" EXAMPLES "/edu.yaml", &device, NULL) &&
 	    !bk_quirk_parse("bench", text, strlen(text), &quirk, NULL) &&
 	    (!by_quirk || !bk_quirk_stack(device, &quirk, 1, NULL, 0, &device, NULL)) &&
-	    !bk_mediate_create(m->domain, device, NULL, &m->mediate, NULL) &&
+	    !bk_mediator_create(m->domain, device, NULL, &m->mediate, NULL) &&
 	    !bk_trap_parse("bar2+0xf00/0x100:mirror", &spec, NULL))
 		r = by_quirk ? bk_quirk_attach(m->mediate, NULL)
 			     : bk_trap_add_spec(m->mediate, &spec, &trap, NULL);
@@ -91,7 +91,7 @@ static struct mirrored *mirrored(bool by_quirk)
 static void read_mirror(void *opaque, size_t count)
 {
 	struct mirrored *m = opaque;
-	struct bk_space *space = bk_mediate_region(m->mediate, 2);
+	struct bk_space *space = bk_mediator_space(m->mediate, 2);
 	uint64_t value;
 
 	for (size_t i = 0; i < count; i++) {
@@ -102,7 +102,7 @@ static void read_mirror(void *opaque, size_t count)
 
 static void done(struct mirrored *m)
 {
-	bk_mediate_close(m->mediate);
+	bk_mediator_destroy(m->mediate);
 	bk_domain_destroy(m->domain);
 	bk_device_context_destroy(m->context);
 	free(m);

@@ -67,7 +67,7 @@ static const struct bk_device_ops device_ops = {
 struct trapped {
 	struct bk_device device;
 	struct bk_domain *domain;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	struct bk_space *memory;
 	size_t traps;
 	uint64_t addresses[LAYOUT_ADDRESSES];
@@ -111,7 +111,7 @@ static struct trapped *create(size_t traps, bool overlay)
 	t->traps = traps;
 	t->domain = bk_domain_create();
 	t->memory = bk_space_create(t->domain, "memory", UINT64_MAX);
-	if (bk_mediate_create(t->domain, &t->device, NULL, &t->mediate, NULL))
+	if (bk_mediator_create(t->domain, &t->device, NULL, &t->mediate, NULL))
 		die("no mediator");
 	for (size_t i = 0; i < traps; i++) {
 		offsets[i] =
@@ -123,7 +123,7 @@ static struct trapped *create(size_t traps, bool overlay)
 	for (size_t i = 0; i < sizeof(t->ten) / sizeof(t->ten[0]); i++)
 		t->ten[i] = BASE + offsets[bench_random(&seed) % 10 * (traps / 10)] +
 			    4 * (bench_random(&seed) % 2);
-	desc.nested = bk_mediate_region(t->mediate, 0);
+	desc.nested = bk_mediator_space(t->mediate, 0);
 	update = bk_update_begin(t->domain);
 	if (!update || bk_update_add(update, t->memory, &desc, &shown) || bk_update_commit(update))
 		die("the BAR cannot be shown");
@@ -134,7 +134,7 @@ static struct trapped *create(size_t traps, bool overlay)
 static void destroy(struct trapped *t)
 {
 	bk_space_destroy(t->memory);
-	bk_mediate_close(t->mediate);
+	bk_mediator_destroy(t->mediate);
 	bk_domain_destroy(t->domain);
 	free(t);
 }

@@ -59,13 +59,13 @@ static void complain(void *opaque, const char *line)
 	fprintf(stderr, "embed: %s\n", line);
 }
 
-static int run(struct bk_space *memory, struct bk_pci_host *host, struct bk_mediate *mediate)
+static int run(struct bk_space *memory, struct bk_pci_host *host, struct bk_mediator *mediate)
 {
 	static const struct bk_trap_ops ops = { .read = my_read };
 	const struct bk_trap_desc desc = {
 		.region = 0, .offset = 0x08, .length = 4, .name = "mine", .ops = &ops
 	};
-	struct bk_pci_function *function = bk_mediate_function(mediate);
+	struct bk_pci_function *function = bk_mediator_function(mediate);
 	struct bk_pci_bar_state bar;
 	struct bk_trap *trap;
 	struct bk_error err;
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 		.bus_last = 0xff,
 	};
 	struct bk_listener *listener;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	struct bk_pci_host *host;
 	struct bk_device *device;
 	struct bk_error err;
@@ -123,12 +123,12 @@ int main(int argc, char **argv)
 	bk_listener_add(memory, &slots, NULL, &listener);
 	if (bk_pci_host_create(&desc, &host, &err) ||
 	    bk_device_open(context, argc > 1 ? argv[1] : "sim:examples/edu.yaml", &device, &err) ||
-	    bk_mediate_create(domain, device, NULL, &mediate, &err)) {
+	    bk_mediator_create(domain, device, NULL, &mediate, &err)) {
 		complain(NULL, err.text);
 		return 1;
 	}
 	status = run(memory, host, mediate);
-	bk_mediate_close(mediate);
+	bk_mediator_destroy(mediate);
 	bk_pci_host_destroy(host);
 	bk_listener_remove(listener);
 	bk_space_destroy(memory);

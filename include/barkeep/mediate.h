@@ -23,11 +23,11 @@
 extern "C" {
 #endif
 
-struct bk_mediate;
+struct bk_mediator;
 struct bk_trap;
 
 /* Zero-initialise it. */
-struct bk_mediate_options {
+struct bk_mediator_options {
 	bool rom_off;          /* show no expansion ROM */
 	const void *rom_image; /* show this instead of the device's own; copied */
 	size_t rom_size;       /* bytes, at most 16 MiB */
@@ -67,7 +67,7 @@ struct bk_mediate_options {
 };
 
 /*
- * Takes `below` (closed by bk_mediate_close, also when this fails). Reads its
+ * Takes `below` (closed by bk_mediator_destroy, also when this fails). Reads its
  * config space and regions, builds the function: ids, BARs, capabilities as
  * the device has them; power management, MSI, MSI-X, Express and AF modelled;
  * SR-IOV, ATS, PRI, PASID, ACS, ARI, IDE, DOE and Enhanced Allocation hidden;
@@ -98,9 +98,9 @@ struct bk_mediate_options {
  * registers are all ones); -EINVAL with one if an option asks for what it cannot
  * have; -ENOMEM; what the device below returns. Owner only.
  */
-int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
-		      const struct bk_mediate_options *options, struct bk_mediate **mediate,
-		      struct bk_error *err);
+int bk_mediator_create(struct bk_domain *domain, struct bk_device *below,
+		       const struct bk_mediator_options *options, struct bk_mediator **mediate,
+		       struct bk_error *err);
 
 /*
  * Removes all traps, waits for readers, closes the device below. -EBUSY with a
@@ -109,16 +109,16 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
  * changed, and it may be tried again. Owner only; accesses may still be under
  * way in the spaces.
  */
-int bk_mediate_close(struct bk_mediate *mediate);
+int bk_mediator_destroy(struct bk_mediator *mediate);
 
 /* The mediated device as a device. Closing it closes the mediator. */
-struct bk_device *bk_mediate_device(struct bk_mediate *mediate);
+struct bk_device *bk_mediator_device(struct bk_mediator *mediate);
 
 /* The device below. */
-struct bk_device *bk_mediate_below(struct bk_mediate *mediate);
+struct bk_device *bk_mediator_below(struct bk_mediator *mediate);
 
 /* What a guest sees of it; a monitor attaches it to a bus. NULL in filter mode. */
-struct bk_pci_function *bk_mediate_function(struct bk_mediate *mediate);
+struct bk_pci_function *bk_mediator_function(struct bk_mediator *mediate);
 
 /*
  * The space of a region (BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG,
@@ -127,14 +127,14 @@ struct bk_pci_function *bk_mediate_function(struct bk_mediate *mediate);
  * VGA has: memory at 0xa0000-0xbffff, ports at 0x3b0-0x3bb and 0x3c0-0x3df.
  * Valid as long as the mediator.
  */
-struct bk_space *bk_mediate_region(struct bk_mediate *mediate, unsigned region);
+struct bk_space *bk_mediator_space(struct bk_mediator *mediate, unsigned region);
 
 /*
  * Where the first capability of an id is in the config space that a guest
  * sees, traps left aside (PCI 3.0 6.7; extended: PCIe 7.6.3). -ENOENT if there
  * is none. Any thread, any handler, not with the function's lock held.
  */
-int bk_mediate_capability(struct bk_mediate *mediate, bool extended, unsigned id, unsigned *offset);
+int bk_mediator_capability(struct bk_mediator *mediate, bool extended, unsigned id, unsigned *offset);
 
 /* ---- Traps ------------------------------------------------------------- */
 
@@ -170,7 +170,7 @@ struct bk_trap_desc {
 		       */
 	/*
 	 * A read of 2, 4 or 8 bytes that is only in part in the trap reaches the
-	 * device whole, once and at the guest's width (bk_mediate_below_read), and
+	 * device whole, once and at the guest's width (bk_mediator_below_read), and
 	 * then has the trap's bytes put over. Without it, and for writes always,
 	 * each side gets its own part.
 	 */
@@ -178,11 +178,11 @@ struct bk_trap_desc {
 	/*
 	 * In a BAR: writes do nothing but reach the device at the same place, and
 	 * so one that comes again and again may be made without a call, see
-	 * bk_mediate_accelerate. It is then not counted either.
+	 * bk_mediator_accelerate. It is then not counted either.
 	 */
 	bool accelerate;
 	const char *name;
-	const struct bk_trap_ops *ops; /* a missing read or write is bk_mediate_below_read or _write */
+	const struct bk_trap_ops *ops; /* a missing read or write is bk_mediator_below_read or _write */
 	void *opaque;
 };
 
@@ -194,7 +194,7 @@ struct bk_trap_desc {
  * and PBA are traps of priority -1. `*trap` is set before a handler can run.
  * Any thread, any handler.
  */
-int bk_trap_add(struct bk_mediate *mediate, const struct bk_trap_desc *desc, struct bk_trap **trap,
+int bk_trap_add(struct bk_mediator *mediate, const struct bk_trap_desc *desc, struct bk_trap **trap,
 		struct bk_error *err);
 
 /*
@@ -208,7 +208,7 @@ int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct
 
 /* The registers below answer again, and pages that no other trap is in can be
  * mapped again; `released` follows when nobody is inside. `trap` must not be
- * used again; bk_mediate_close removes those that are left. Cannot fail: without
+ * used again; bk_mediator_destroy removes those that are left. Cannot fail: without
  * memory the registers below answer all the same, and pages and `released`
  * follow with a later change. Any thread, any handler. */
 void bk_trap_remove(struct bk_trap *trap);
@@ -218,7 +218,7 @@ void bk_trap_remove(struct bk_trap *trap);
 enum bk_trap_verb {
 	BK_TRAP_MIRROR,   /* shows config space, as the guest sees it, from `value` on */
 	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
-	BK_TRAP_LOG,      /* goes to bk_mediate_below_read or _write, and leaves a (rate-limited) log line */
+	BK_TRAP_LOG,      /* goes to bk_mediator_below_read or _write, and leaves a (rate-limited) log line */
 };
 
 /* A trap as a user writes it. */
@@ -247,7 +247,7 @@ struct bk_trap_spec {
 int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *err);
 
 /* Adds one. Errors as bk_trap_add. */
-int bk_trap_add_spec(struct bk_mediate *mediate, const struct bk_trap_spec *spec, struct bk_trap **trap,
+int bk_trap_add_spec(struct bk_mediator *mediate, const struct bk_trap_spec *spec, struct bk_trap **trap,
 		     struct bk_error *err);
 
 /* Puts one in place of `old`, which need not be of these. Errors as bk_trap_replace. */
@@ -259,15 +259,15 @@ int bk_trap_replace_spec(struct bk_trap *old, const struct bk_trap_spec *spec, s
  * call the device below, or the function for what is in the MSI-X table and
  * PBA; in the VGA ranges, the device below; in the ROM, read the image; in config space, read or write the
  * function's registers and the device's live ones. (The device's own registers
- * are in bk_device_read of bk_mediate_below.) For handlers of traps.
+ * are in bk_device_read of bk_mediator_below.) For handlers of traps.
  * -EINVAL for a width that is not 1, 2, 4 or 8 or past the end, or what the
  * device returns. Any thread, any handler; in config space and in the MSI-X
  * table and PBA not with the function's lock held.
  */
-int bk_mediate_below_read(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
-			  uint64_t *value);
-int bk_mediate_below_write(struct bk_mediate *mediate, unsigned region, uint64_t offset, unsigned width,
-			   uint64_t value);
+int bk_mediator_below_read(struct bk_mediator *mediate, unsigned region, uint64_t offset, unsigned width,
+			   uint64_t *value);
+int bk_mediator_below_write(struct bk_mediator *mediate, unsigned region, uint64_t offset, unsigned width,
+			    uint64_t value);
 
 /* ---- Acceleration ------------------------------------------------------ */
 
@@ -291,7 +291,7 @@ struct bk_accelerated {
  * goes to stop, or a negative errno: then the trap goes on as before. Both may
  * be called on any thread, in a handler, with the function's lock held; they
  * may add and remove listeners, but must not commit, or call bk_trap_* or
- * bk_mediate_* on this mediator. Afterwards the write must not reach the trap,
+ * bk_mediator_* on this mediator. Afterwards the write must not reach the trap,
  * but whenever it cannot be made otherwise it may.
  */
 struct bk_accelerator_ops {
@@ -304,7 +304,7 @@ struct bk_accelerator_ops {
  * when it is reset, when their trap goes, and by this call, which with NULL
  * turns it off: to be done before `opaque` goes. Owner only.
  */
-void bk_mediate_accelerate(struct bk_mediate *mediate, const struct bk_accelerator_ops *ops, void *opaque);
+void bk_mediator_accelerate(struct bk_mediator *mediate, const struct bk_accelerator_ops *ops, void *opaque);
 
 /* ---- Counters ---------------------------------------------------------- */
 
@@ -326,18 +326,18 @@ struct bk_trap_stats {
  * valid until `visit` returns. Any thread; `visit` must not add, replace or
  * remove traps.
  */
-void bk_mediate_stats(struct bk_mediate *mediate,
-		      void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
+void bk_mediator_stats(struct bk_mediator *mediate,
+		       void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
 
 /*
  * What traps cost the registers beside them: calls `visit` for every page that
  * could be mapped if no trap were in a part of it, with the accesses that
- * reached registers without a trap there (of those that bk_mediate_stats has
+ * reached registers without a trap there (of those that bk_mediator_stats has
  * for the region). `name` is NULL, `last` 0. Pages a trap covers whole have no
- * such registers. In order of region and offset; rules of bk_mediate_stats.
+ * such registers. In order of region and offset; rules of bk_mediator_stats.
  */
-void bk_mediate_page_stats(struct bk_mediate *mediate,
-			   void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
+void bk_mediator_page_stats(struct bk_mediator *mediate,
+			    void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
 
 #ifdef __cplusplus
 }

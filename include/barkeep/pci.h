@@ -84,7 +84,7 @@ struct bk_pci_host_desc {
 
 	bool address_zero; /* a BAR at bus address 0 decodes */
 
-	/* An MSI of an emulated function (see bk_pci_function_msi). Any thread, function lock held. */
+	/* An MSI of an emulated function (see bk_pci_function_send_msi). Any thread, function lock held. */
 	void (*msi)(void *opaque, const struct bk_pci_message *message);
 	/* One of `lines` interrupt lines changed; functions that share it are or-ed.
 	 * Called with the host's interrupt lock held. */
@@ -485,8 +485,8 @@ struct bk_pci_irq_ops {
 };
 
 /*
- * Without this call the function is an emulated one: bk_pci_function_msi and
- * bk_pci_function_intx raise its interrupts, and pending bits are kept here.
+ * Without this call the function is an emulated one: bk_pci_function_send_msi and
+ * bk_pci_function_set_intx raise its interrupts, and pending bits are kept here.
  * The present state is told before it returns. NULL ops goes back to that.
  * Owner only, no function lock held.
  */
@@ -498,12 +498,12 @@ int bk_pci_function_line(struct bk_pci_function *function);
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
  * masked, not a bus master (COMMAND bit 2), outside D0, on no bus or below a bridge that forwards nothing.
  * -EINVAL beyond the vectors enabled, -EPERM with irq ops. Any thread, no function lock held. */
-int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector);
+int bk_pci_function_send_msi(struct bk_pci_function *function, unsigned vector);
 
 /* A function's INTx level (STATUS bit 3; gated by Interrupt Disable, MSI,
  * MSI-X and D0); a reset of the function lowers it. -ENOENT without a pin. Any thread,
  * no function lock held. */
-int bk_pci_function_intx(struct bk_pci_function *function, bool level);
+int bk_pci_function_set_intx(struct bk_pci_function *function, bool level);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@
  *
  *     bk_device_open(context, spec, &device, &err);
  *     bk_quirk_stack(device, quirks, count, NULL, 0, &device, &err);
- *     bk_mediate_create(domain, device, NULL, &mediate, &err);
+ *     bk_mediator_create(domain, device, NULL, &mediate, &err);
  *     bk_quirk_attach(mediate, &err);
  */
 #ifndef BARKEEP_QUIRK_H
@@ -81,7 +81,7 @@ int bk_quirk_stack(struct bk_device *below, struct bk_quirk *const *quirks, size
  * trap is not inside the device; what bk_trap_add gives; with a line. To be
  * called once; on failure close the mediator. Owner only.
  */
-int bk_quirk_attach(struct bk_mediate *mediate, struct bk_error *err);
+int bk_quirk_attach(struct bk_mediator *mediate, struct bk_error *err);
 
 #ifdef __cplusplus
 }

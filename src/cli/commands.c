@@ -37,7 +37,7 @@ static struct cli_device *find(struct run *run, const char *name, struct bk_erro
 /* Only a guest that is told can see it come and go. */
 static int check_slot(struct run *run, const struct cli_device *device, struct bk_error *err)
 {
-	enum bk__bus_kind kind;
+	enum bk__monitor_bus_kind kind;
 	int error;
 
 	if (!device->bus)
@@ -245,9 +245,9 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 		traps = json_object_new_array();
 		pages = json_object_new_array();
 		json_object_object_add(device, "device", json_object_new_string(run->devices[i].name));
-		bk_mediate_stats(run->devices[i].mediate, put_trap, traps);
+		bk_mediator_stats(run->devices[i].mediate, put_trap, traps);
 		json_object_object_add(device, "accesses", traps);
-		bk_mediate_page_stats(run->devices[i].mediate, put_trap, pages);
+		bk_mediator_page_stats(run->devices[i].mediate, put_trap, pages);
 		json_object_object_add(device, "pages", pages);
 		json_object_array_add(devices, device);
 	}

@@ -47,13 +47,13 @@ static void put_place(char *text, size_t size, bool on, uint64_t address)
 		snprintf(text, size, "off");
 }
 
-static void print_difference(const struct check *check, const struct bk__difference *difference)
+static void print_difference(const struct check *check, const struct bk__firmware_difference *difference)
 {
-	const struct bk__verdict *verdict = &difference->verdict;
+	const struct bk__firmware_verdict *verdict = &difference->verdict;
 	char access[128] = "nothing was written yet", model[40], recorded[40];
 
 	if (difference->access)
-		bk__step_text(difference->access, access, sizeof(access));
+		bk__firmware_step_text(difference->access, access, sizeof(access));
 	printf("%s:%" PRIu32 ": ", check->file, difference->access ? difference->access->line : 1);
 	if (difference->map) {
 		put_place(model, sizeof(model), verdict->on, verdict->address);
@@ -85,14 +85,14 @@ static json_object *place_value(bool on, uint64_t address)
 	return o;
 }
 
-static json_object *difference_value(const struct bk__difference *difference)
+static json_object *difference_value(const struct bk__firmware_difference *difference)
 {
-	const struct bk__verdict *verdict = &difference->verdict;
+	const struct bk__firmware_verdict *verdict = &difference->verdict;
 	json_object *o = json_object_new_object();
 	char access[128];
 
 	if (difference->access) {
-		bk__step_text(difference->access, access, sizeof(access));
+		bk__firmware_step_text(difference->access, access, sizeof(access));
 		put(o, "line", json_object_new_uint64(difference->access->line));
 		put(o, "access", json_object_new_string(access));
 	}
@@ -113,7 +113,7 @@ static json_object *difference_value(const struct bk__difference *difference)
 	return o;
 }
 
-static void tell(void *opaque, const struct bk__difference *difference)
+static void tell(void *opaque, const struct bk__firmware_difference *difference)
 {
 	struct check *check = opaque;
 
@@ -129,7 +129,7 @@ static void tell(void *opaque, const struct bk__difference *difference)
 /* ---- --verbose --------------------------------------------------------- */
 
 /* Brings `map` up to date; did anything move? */
-static bool follow_map(struct bk__machine *machine, struct bk_pci_bar_state *map)
+static bool follow_map(struct bk__firmware_machine *machine, struct bk_pci_bar_state *map)
 {
 	bool moved = false;
 
@@ -146,13 +146,14 @@ static bool follow_map(struct bk__machine *machine, struct bk_pci_bar_state *map
 	return moved;
 }
 
-static void show_step(void *opaque, struct bk__machine *machine, const struct bk__step *access)
+static void show_step(void *opaque, struct bk__firmware_machine *machine,
+		      const struct bk__firmware_step *access)
 {
 	struct check *check = opaque;
 	const struct bk_pci_bar_state *state = check->map;
 	char text[128];
 
-	bk__step_text(access, text, sizeof(text));
+	bk__firmware_step_text(access, text, sizeof(text));
 	printf("%" PRIu32 ": %s\n", access->line, text);
 	if (!follow_map(machine, check->map))
 		return;
@@ -166,8 +167,8 @@ static void show_step(void *opaque, struct bk__machine *machine, const struct bk
 
 /* ---- The command ------------------------------------------------------- */
 
-static void print_summary(const struct check *check, const struct bk__trace *trace,
-			  const struct bk__replay_counts *counts)
+static void print_summary(const struct check *check, const struct bk__firmware_trace *trace,
+			  const struct bk__firmware_replay_counts *counts)
 {
 	if (counts->differences > check->told)
 		printf("%" PRIu64 " more differences are not listed\n", counts->differences - check->told);
@@ -182,8 +183,8 @@ static void print_summary(const struct check *check, const struct bk__trace *tra
 		puts("no difference");
 }
 
-static void print_json(const struct check *check, const struct bk__trace *trace,
-		       const struct bk__replay_counts *counts)
+static void print_json(const struct check *check, const struct bk__firmware_trace *trace,
+		       const struct bk__firmware_replay_counts *counts)
 {
 	json_object *o = json_object_new_object();
 
@@ -204,13 +205,13 @@ static void print_json(const struct check *check, const struct bk__trace *trace,
 static int run_check(const char *file, bool json, bool verbose)
 {
 	struct check check = { .file = file };
-	struct bk__replay_ops ops = { .difference = tell };
-	struct bk__replay_counts counts = { 0 };
+	struct bk__firmware_replay_ops ops = { .difference = tell };
+	struct bk__firmware_replay_counts counts = { 0 };
 	struct bk_error err = { { 0 } };
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 	int status, error;
 
-	error = bk__trace_load(file, &trace, &err);
+	error = bk__firmware_trace_load(file, &trace, &err);
 	if (!error && verbose) {
 		ops.step = show_step;
 		check.map = calloc((size_t)trace.function_count * (BK_PCI_ROM + 1), sizeof(*check.map));
@@ -219,7 +220,7 @@ static int run_check(const char *file, bool json, bool verbose)
 	}
 	check.array = json ? json_object_new_array() : NULL;
 	if (!error)
-		error = bk__replay(file, &trace, &ops, &check, &counts, &err);
+		error = bk__firmware_replay(file, &trace, &ops, &check, &counts, &err);
 	if (error) {
 		fflush(stdout);
 		status = cli_error(&err);
@@ -232,7 +233,7 @@ static int run_check(const char *file, bool json, bool verbose)
 	}
 	json_object_put(check.array);
 	free(check.map);
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	return status;
 }
 

@@ -13,7 +13,7 @@
 #include <json-c/json.h>
 #include <pci/pci.h>
 
-#include "cli/device.h"
+#include "cli/device_option.h"
 #include "cli/pages.h"
 
 static const char help[] =
@@ -127,11 +127,11 @@ static uint64_t int_in(json_object *o, const char *key)
 /* ---- Collecting -------------------------------------------------------- */
 
 /* The guest's view of a register; all ones where there is none. */
-static unsigned config(struct bk_mediate *mediate, unsigned offset, unsigned width)
+static unsigned config(struct bk_mediator *mediate, unsigned offset, unsigned width)
 {
 	uint64_t value;
 
-	bk_space_read(bk_mediate_region(mediate, BK_DEVICE_CONFIG), offset, width, &value);
+	bk_space_read(bk_mediator_space(mediate, BK_DEVICE_CONFIG), offset, width, &value);
 	return (unsigned)value;
 }
 
@@ -140,7 +140,7 @@ static void quiet(char *message, ...)
 {
 }
 
-static void put_ids(json_object *o, struct bk_mediate *mediate)
+static void put_ids(json_object *o, struct bk_mediator *mediate)
 {
 	unsigned vendor = config(mediate, 0, 2), device = config(mediate, 2, 2),
 		 class_code = config(mediate, 8, 4) >> 8;
@@ -202,10 +202,10 @@ static void put_pages(void *opaque, const struct cli_pages *run)
 	json_object_array_add(of->array, pages);
 }
 
-static void put_regions(json_object *regions, struct bk_mediate *mediate)
+static void put_regions(json_object *regions, struct bk_mediator *mediate)
 {
 	for (unsigned index = 0; index <= BK_DEVICE_VGA; index++) {
-		struct bk_space *space = bk_mediate_region(mediate, index);
+		struct bk_space *space = bk_mediator_space(mediate, index);
 		const char *kind = index == BK_DEVICE_ROM      ? "rom"
 				   : index == BK_DEVICE_CONFIG ? "config"
 							       : "vga";
@@ -223,7 +223,7 @@ static void put_regions(json_object *regions, struct bk_mediate *mediate)
 
 			kind = bar & 1 ? "io" : (bar & 6) == 4 ? "mem64" : "mem32";
 			put_bool(o, "prefetchable", !(bar & 1) && bar & 8);
-			if (!bk_pci_function_bar(bk_mediate_function(mediate), index, &state))
+			if (!bk_pci_function_bar(bk_mediator_function(mediate), index, &state))
 				size = state.size;
 			put_bool(o, "shares_page", size <= bk_space_last(space));
 		}
@@ -250,7 +250,7 @@ static void put_capability(json_object *array, unsigned offset, unsigned id, boo
 }
 
 /* PCI 3.0 6.7 and PCIe 7.6.3. What a guest is shown cannot loop; the bounds say so twice. */
-static void put_capabilities(json_object *array, struct bk_mediate *mediate)
+static void put_capabilities(json_object *array, struct bk_mediator *mediate)
 {
 	unsigned left = 48, offset = 0;
 
@@ -258,7 +258,7 @@ static void put_capabilities(json_object *array, struct bk_mediate *mediate)
 		offset = config(mediate, 0x34, 1) & 0xfc;
 	for (; offset && left--; offset = config(mediate, offset + 1, 1) & 0xfc)
 		put_capability(array, offset, config(mediate, offset, 1), false);
-	if (bk_space_last(bk_mediate_region(mediate, BK_DEVICE_CONFIG)) < 0xfff)
+	if (bk_space_last(bk_mediator_space(mediate, BK_DEVICE_CONFIG)) < 0xfff)
 		return;
 	left = 960;
 	for (offset = 0x100; offset >= 0x100 && left--;
@@ -270,7 +270,7 @@ static void put_capabilities(json_object *array, struct bk_mediate *mediate)
 	}
 }
 
-static void put_interrupts(json_object *array, struct bk_mediate *mediate)
+static void put_interrupts(json_object *array, struct bk_mediator *mediate)
 {
 	static const char *const names[] = { "INTx", "MSI", "MSI-X", "error", "request" };
 
@@ -278,7 +278,7 @@ static void put_interrupts(json_object *array, struct bk_mediate *mediate)
 		struct bk_device_irq irq;
 		json_object *o;
 
-		if (bk_device_irq(bk_mediate_below(mediate), index, &irq) || !irq.count)
+		if (bk_device_irq(bk_mediator_below(mediate), index, &irq) || !irq.count)
 			continue;
 		o = json_object_new_object();
 		put_string(o, "name", names[index]);
@@ -296,9 +296,9 @@ static json_object *collect(const struct cli_device *device)
 
 	put_string(o, "spec", device->spec);
 	put_ids(o, device->mediate);
-	bk_device_info(bk_mediate_below(device->mediate), &info);
+	bk_device_info(bk_mediator_below(device->mediate), &info);
 	put_bool(o, "can_reset", info.flags & BK_DEVICE_CAN_RESET);
-	bk_device_describe(bk_mediate_below(device->mediate), put_fact, put_array(o, "host"));
+	bk_device_describe(bk_mediator_below(device->mediate), put_fact, put_array(o, "host"));
 	put_regions(put_array(o, "regions"), device->mediate);
 	put_capabilities(put_array(o, "capabilities"), device->mediate);
 	put_interrupts(put_array(o, "interrupts"), device->mediate);

@@ -3,7 +3,7 @@
 #ifndef BK_CLI_PRELOAD_H
 #define BK_CLI_PRELOAD_H
 
-#include "cli/device.h"
+#include "cli/device_option.h"
 
 /* A device that the program has open. */
 struct wrapped {

@@ -90,7 +90,7 @@ static void put_run(void *opaque, const struct cli_pages *pages)
 
 static json_object *describe_region(const struct cli_device *device, unsigned region)
 {
-	struct bk_space *space = bk_mediate_region(device->mediate, region);
+	struct bk_space *space = bk_mediator_space(device->mediate, region);
 	json_object *o = json_object_new_object(), *mapped = json_object_new_array();
 
 	json_object_object_add(o, "region", json_object_new_string(cli_region_name(region)));
@@ -119,7 +119,7 @@ static int describe(struct run *run, const char *const *values, json_object *ans
 
 		json_object_object_add(o, "device", json_object_new_string(device->name));
 		for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
-			if (bk_mediate_region(device->mediate, i))
+			if (bk_mediator_space(device->mediate, i))
 				json_object_array_add(regions, describe_region(device, i));
 		json_object_object_add(o, "regions", regions);
 		for (size_t i = 0; i < device->chosen.count; i++)
@@ -160,9 +160,9 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 			    *pages = json_object_new_array();
 
 		json_object_object_add(o, "device", json_object_new_string(wrapped->device.name));
-		bk_mediate_stats(wrapped->device.mediate, put_trap, traps);
+		bk_mediator_stats(wrapped->device.mediate, put_trap, traps);
 		json_object_object_add(o, "accesses", traps);
-		bk_mediate_page_stats(wrapped->device.mediate, put_trap, pages);
+		bk_mediator_page_stats(wrapped->device.mediate, put_trap, pages);
 		json_object_object_add(o, "pages", pages);
 		json_object_array_add(devices, o);
 	}

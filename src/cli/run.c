@@ -114,7 +114,7 @@ static const struct option options[] = {
 };
 
 /* For the signal handler alone. */
-static struct bk__monitor *running;
+static struct bk__monitor_monitor *running;
 static volatile sig_atomic_t ended_by;
 
 static void on_signal(int number)
@@ -284,7 +284,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 
 static void print_stats(const struct run *run)
 {
-	struct bk__monitor *monitor = run->monitor;
+	struct bk__monitor_monitor *monitor = run->monitor;
 	struct bk__monitor_stats stats;
 	struct bk_space_stats memory, ports;
 	int width = cli_stats_width(0, "");
@@ -348,7 +348,7 @@ static void allow_files(void)
 int cli_run_attach(struct run *run, struct cli_device *device, struct bk_error *err)
 {
 	const struct bk__monitor_place place = { device->bus, device->slot, device->function };
-	enum bk__bus_kind kind;
+	enum bk__monitor_bus_kind kind;
 	int error = bk__monitor_bus(run->monitor, device->bus, &kind, err);
 
 	if (error)
@@ -409,7 +409,7 @@ int cli_run_take_out(struct run *run, struct cli_device *device, struct bk_error
 }
 
 /* Takes out the device that is this one, with a line that says why. */
-static bool take_out(struct run *run, struct bk_mediate *mediate, const char *why)
+static bool take_out(struct run *run, struct bk_mediator *mediate, const char *why)
 {
 	struct bk_error err;
 	char name[128];
@@ -427,7 +427,7 @@ static bool take_out(struct run *run, struct bk_mediate *mediate, const char *wh
 }
 
 /* The host gets back what is in a slot: the guest's driver finds it gone. */
-static bool on_wanted(void *opaque, struct bk_mediate *mediate)
+static bool on_wanted(void *opaque, struct bk_mediator *mediate)
 {
 	return take_out(
 		opaque, mediate,
@@ -435,7 +435,7 @@ static bool on_wanted(void *opaque, struct bk_mediate *mediate)
 		"its slot");
 }
 
-static void on_gone(void *opaque, struct bk_mediate *mediate)
+static void on_gone(void *opaque, struct bk_mediator *mediate)
 {
 	take_out(opaque, mediate, "the guest has let it go, and it is out of its slot");
 }
@@ -447,7 +447,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 
 	for (size_t i = 0; i < run->bridges.count; i++) {
 		const struct cli_bridge *bridge = &run->bridges.list[i];
-		const struct bk__bridge_config config = {
+		const struct bk__monitor_bridge_config config = {
 			.name = bridge->name,
 			.kind = bridge->kind,
 			.bus = bridge->bus,

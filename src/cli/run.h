@@ -4,8 +4,8 @@
 #define BK_CLI_RUN_H
 
 #include "cli/background.h"
-#include "cli/bridge.h"
-#include "cli/device.h"
+#include "cli/bridge_option.h"
+#include "cli/device_option.h"
 #include "cli/serial.h"
 
 struct run {
@@ -23,7 +23,7 @@ struct run {
 	struct cli_background background;
 	struct cli_pidfile own_pidfile;
 	int log_fd; /* -1: standard error */
-	struct bk__monitor *monitor;
+	struct bk__monitor_monitor *monitor;
 	struct bk_device_context *context;
 };
 

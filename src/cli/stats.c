@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/device.h"
+#include "cli/device_option.h"
 
 struct rows {
 	FILE *out;
@@ -47,11 +47,11 @@ void cli_stats_head(FILE *out, int width)
 		"reads", "writes", "errors");
 }
 
-void cli_stats_device(FILE *out, int width, const char *device, struct bk_mediate *mediate)
+void cli_stats_device(FILE *out, int width, const char *device, struct bk_mediator *mediate)
 {
 	struct rows rows = { .out = out, .device = device, .nameless = "(untrapped)", .width = width };
 
-	bk_mediate_stats(mediate, print_trap, &rows);
+	bk_mediator_stats(mediate, print_trap, &rows);
 	rows.nameless = "(beside traps)";
-	bk_mediate_page_stats(mediate, print_trap, &rows);
+	bk_mediator_page_stats(mediate, print_trap, &rows);
 }

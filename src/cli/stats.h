@@ -13,6 +13,6 @@ int cli_stats_width(int width, const char *device);
 void cli_stats_head(FILE *out, int width);
 
 /* The rows of a device: each trap, what was accessed without one, and beside one. */
-void cli_stats_device(FILE *out, int width, const char *device, struct bk_mediate *mediate);
+void cli_stats_device(FILE *out, int width, const char *device, struct bk_mediator *mediate);
 
 #endif

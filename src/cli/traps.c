@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cli/device.h"
+#include "cli/device_option.h"
 
 /* Two of one place cannot be told apart, and cannot be in a device together. */
 static bool same_place(const struct bk_trap_spec *a, const struct bk_trap_spec *b)

@@ -8,7 +8,7 @@
 #ifndef BK_CLI_WRAPPED_H
 #define BK_CLI_WRAPPED_H
 
-#include "cli/device.h"
+#include "cli/device_option.h"
 
 #define CLI_WRAP_VARIABLE "BARKEEP_WRAP"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The first map that ends at or after `iova`. */
-static unsigned position(const struct bk__dma_table *table, uint64_t iova)
+static unsigned position(const struct bk__device_dma_table *table, uint64_t iova)
 {
 	unsigned low = 0, high = table->count;
 
@@ -23,7 +23,8 @@ static unsigned position(const struct bk__dma_table *table, uint64_t iova)
 	return low;
 }
 
-struct bk__dma_map *bk__dma_table_find(struct bk__dma_table *table, uint64_t iova, uint64_t size)
+struct bk__device_dma_map *bk__device_dma_table_find(struct bk__device_dma_table *table, uint64_t iova,
+						     uint64_t size)
 {
 	unsigned at = position(table, iova);
 
@@ -32,7 +33,7 @@ struct bk__dma_map *bk__dma_table_find(struct bk__dma_table *table, uint64_t iov
 	return &table->maps[at];
 }
 
-int bk__dma_table_add(struct bk__dma_table *table, const struct bk_device_dma *dma)
+int bk__device_dma_table_add(struct bk__device_dma_table *table, const struct bk_device_dma *dma)
 {
 	uint64_t last = dma->iova + (dma->size - 1);
 	unsigned at;
@@ -44,7 +45,7 @@ int bk__dma_table_add(struct bk__dma_table *table, const struct bk_device_dma *d
 		return -EEXIST;
 	if (table->count == table->room) {
 		unsigned room = table->room ? 2 * table->room : 16;
-		struct bk__dma_map *maps = realloc(table->maps, room * sizeof(*maps));
+		struct bk__device_dma_map *maps = realloc(table->maps, room * sizeof(*maps));
 
 		if (!maps)
 			return -ENOMEM;
@@ -52,12 +53,12 @@ int bk__dma_table_add(struct bk__dma_table *table, const struct bk_device_dma *d
 		table->room = room;
 	}
 	memmove(&table->maps[at + 1], &table->maps[at], (table->count - at) * sizeof(*table->maps));
-	table->maps[at] = (struct bk__dma_map){ .dma = *dma, .uses = 1 };
+	table->maps[at] = (struct bk__device_dma_map){ .dma = *dma, .uses = 1 };
 	table->count++;
 	return 0;
 }
 
-void bk__dma_table_remove(struct bk__dma_table *table, struct bk__dma_map *map)
+void bk__device_dma_table_remove(struct bk__device_dma_table *table, struct bk__device_dma_map *map)
 {
 	unsigned at = (unsigned)(map - table->maps);
 
@@ -65,8 +66,8 @@ void bk__dma_table_remove(struct bk__dma_table *table, struct bk__dma_map *map)
 	memmove(map, map + 1, (table->count - at) * sizeof(*map));
 }
 
-void bk__dma_table_free(struct bk__dma_table *table)
+void bk__device_dma_table_free(struct bk__device_dma_table *table)
 {
 	free(table->maps);
-	*table = (struct bk__dma_table){ 0 };
+	*table = (struct bk__device_dma_table){ 0 };
 }

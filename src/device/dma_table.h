@@ -5,25 +5,26 @@
 
 #include <barkeep/device.h>
 
-struct bk__dma_map {
+struct bk__device_dma_map {
 	struct bk_device_dma dma;
 	unsigned uses; /* the devices that asked for it */
 };
 
-struct bk__dma_table {
-	struct bk__dma_map *maps; /* ascending, disjoint */
+struct bk__device_dma_table {
+	struct bk__device_dma_map *maps; /* ascending, disjoint */
 	unsigned count, room;
 };
 
 /* The map of exactly this range, or NULL. */
-struct bk__dma_map *bk__dma_table_find(struct bk__dma_table *table, uint64_t iova, uint64_t size);
+struct bk__device_dma_map *bk__device_dma_table_find(struct bk__device_dma_table *table, uint64_t iova,
+						     uint64_t size);
 
 /* Adds a map with one use. -EEXIST when it overlaps another, -EINVAL when it is empty or wraps, -ENOMEM. */
-int bk__dma_table_add(struct bk__dma_table *table, const struct bk_device_dma *dma);
+int bk__device_dma_table_add(struct bk__device_dma_table *table, const struct bk_device_dma *dma);
 
 /* `map` is one of the table's own. */
-void bk__dma_table_remove(struct bk__dma_table *table, struct bk__dma_map *map);
+void bk__device_dma_table_remove(struct bk__device_dma_table *table, struct bk__device_dma_map *map);
 
-void bk__dma_table_free(struct bk__dma_table *table);
+void bk__device_dma_table_free(struct bk__device_dma_table *table);
 
 #endif

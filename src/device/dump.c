@@ -21,14 +21,14 @@
 
 struct dump {
 	struct bk_device device;
-	struct bk__dump from; /* as opened; its config space is the one after a reset */
+	struct bk__device_dump from; /* as opened; its config space is the one after a reset */
 	char *file;
 	uint8_t write[BK__DUMP_CONFIG]; /* bits that can be written */
 	unsigned vectors[BK_DEVICE_IRQS];
 	pthread_mutex_t lock; /* what follows */
 	uint8_t config[BK__DUMP_CONFIG];
 	bool on[BK_DEVICE_IRQS];
-	struct bk__dma_table dma;
+	struct bk__device_dma_table dma;
 };
 
 static struct dump *dump_of(struct bk_device *device)
@@ -188,7 +188,7 @@ static int dump_dma_map(struct bk_device *device, const struct bk_device_dma *dm
 	int r;
 
 	pthread_mutex_lock(&dump->lock);
-	r = dump->dma.count < DMA_MAPS ? bk__dma_table_add(&dump->dma, dma) : -ENOSPC;
+	r = dump->dma.count < DMA_MAPS ? bk__device_dma_table_add(&dump->dma, dma) : -ENOSPC;
 	pthread_mutex_unlock(&dump->lock);
 	return r ? bk_fail(err, -r, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 ": %s", device->name, dma->iova,
 			   dma->size, strerror(-r))
@@ -198,12 +198,12 @@ static int dump_dma_map(struct bk_device *device, const struct bk_device_dma *dm
 static int dump_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
 	struct dump *dump = dump_of(device);
-	struct bk__dma_map *map;
+	struct bk__device_dma_map *map;
 
 	pthread_mutex_lock(&dump->lock);
-	map = bk__dma_table_find(&dump->dma, iova, size);
+	map = bk__device_dma_table_find(&dump->dma, iova, size);
 	if (map)
-		bk__dma_table_remove(&dump->dma, map);
+		bk__device_dma_table_remove(&dump->dma, map);
 	pthread_mutex_unlock(&dump->lock);
 	return map ? 0 : -ENOENT;
 }
@@ -229,7 +229,7 @@ static void dump_close(struct bk_device *device)
 {
 	struct dump *dump = dump_of(device);
 
-	bk__dma_table_free(&dump->dma);
+	bk__device_dma_table_free(&dump->dma);
 	pthread_mutex_destroy(&dump->lock);
 	free(dump->file);
 	free(dump);
@@ -252,7 +252,7 @@ static const struct bk_device_ops dump_ops = {
 /* What the user can mend by an option. */
 static void tell(const struct dump *dump)
 {
-	const struct bk__dump *from = &dump->from;
+	const struct bk__device_dump *from = &dump->from;
 
 	if (from->dumped == 64)
 		bk_log(BK_LOG_WARNING,
@@ -347,7 +347,7 @@ static int open_file(const struct bk__device_options *options, const char *spec,
 	if (!*options->name)
 		return bk_fail(err, EINVAL, "%s: names no file; write dump:FILE, what lspci -vvxxxx printed",
 			       spec);
-	if (function && bk__pci_address(function, address))
+	if (function && bk__device_pci_address(function, address))
 		return bk_fail(err, EINVAL, "%s: function=%s: not a PCI address, as in function=02:00.0",
 			       spec, function);
 	r = bk__base_file_read(options->name, BK__DUMP_BYTES, &text, &length, err);

@@ -20,7 +20,7 @@ struct bk__dump_bar {
 };
 
 /* A function as a file has it. */
-struct bk__dump {
+struct bk__device_dump {
 	char address[BK__PCI_ADDRESS];
 	char title[128];             /* what stands behind the address */
 	unsigned line;               /* of the address */
@@ -33,18 +33,18 @@ struct bk__dump {
 
 /*
  * dump_parse.c: finds a function in the text: the one at `function`, as
- * bk__pci_address writes it, or the only one that there is. -EINVAL with a line
+ * bk__device_pci_address writes it, or the only one that there is. -EINVAL with a line
  * that says file and line, or which functions there are.
  */
 int bk__dump_parse(const char *file, const char *text, size_t length, const char *function,
-		   struct bk__dump *dump, struct bk_error *err);
+		   struct bk__device_dump *dump, struct bk_error *err);
 
 /*
  * dump_config.c: makes config space what VFIO shows: ids and BARs of virtual
  * functions, no list of capabilities that was not dumped. `write` gets the bits
  * that can be written, `vectors` how many interrupts of each kind there are.
  */
-void bk__dump_config(struct bk__dump *dump, uint8_t write[BK__DUMP_CONFIG], unsigned vectors[]);
+void bk__dump_config(struct bk__device_dump *dump, uint8_t write[BK__DUMP_CONFIG], unsigned vectors[]);
 
 /* dump.c: as bk_device_open_fn; `text` is FILE[,function=ADDRESS][,bar0=SIZE]... */
 int bk__dump_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,

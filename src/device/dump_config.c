@@ -29,13 +29,13 @@ enum {
 	CAPABILITY_MSIX = 0x11,
 };
 
-static unsigned get(const struct bk__dump *dump, unsigned offset, unsigned width)
+static unsigned get(const struct bk__device_dump *dump, unsigned offset, unsigned width)
 {
 	return (unsigned)bk__load(dump->config + offset, width);
 }
 
 /* The next capability's offset, 0 at the end; `*left` ends a chain that loops. */
-static unsigned next_capability(const struct bk__dump *dump, unsigned offset, unsigned *left)
+static unsigned next_capability(const struct bk__device_dump *dump, unsigned offset, unsigned *left)
 {
 	unsigned next = get(dump, offset ? offset + 1 : CAPABILITIES, 1) & 0xfc;
 
@@ -44,7 +44,7 @@ static unsigned next_capability(const struct bk__dump *dump, unsigned offset, un
 	return next < HEADER_END || !(*left)-- ? 0 : next;
 }
 
-static unsigned find_capability(const struct bk__dump *dump, unsigned id)
+static unsigned find_capability(const struct bk__device_dump *dump, unsigned id)
 {
 	unsigned left = 48, offset = 0;
 
@@ -65,7 +65,7 @@ static unsigned type_of(const struct bk__dump_bar *bar)
 
 /* A virtual function's ids are all ones and its BARs zeros: the kernel knows them from the physical function.
  */
-static void fill_in(struct bk__dump *dump)
+static void fill_in(struct bk__device_dump *dump)
 {
 	if (get(dump, VENDOR, 4) == UINT32_MAX && dump->vendor) {
 		bk__store(dump->config + VENDOR, 2, dump->vendor);
@@ -80,7 +80,7 @@ static void fill_in(struct bk__dump *dump)
 	}
 }
 
-static void bar_writable(uint8_t *write, const struct bk__dump *dump, unsigned index)
+static void bar_writable(uint8_t *write, const struct bk__device_dump *dump, unsigned index)
 {
 	const unsigned offset = index < 6 ? BARS + 4 * index : ROM_BAR;
 	const uint64_t size = dump->bars[index].size;
@@ -92,7 +92,7 @@ static void bar_writable(uint8_t *write, const struct bk__dump *dump, unsigned i
 }
 
 /* What the chains are made of stays; everything else behind the header is memory. */
-static void capabilities_writable(const struct bk__dump *dump, uint8_t write[BK__DUMP_CONFIG])
+static void capabilities_writable(const struct bk__device_dump *dump, uint8_t write[BK__DUMP_CONFIG])
 {
 	unsigned left = 48, offset = 0;
 
@@ -106,7 +106,7 @@ static void capabilities_writable(const struct bk__dump *dump, uint8_t write[BK_
 		memset(write + offset, 0, 4);
 }
 
-static void count_vectors(const struct bk__dump *dump, unsigned vectors[])
+static void count_vectors(const struct bk__device_dump *dump, unsigned vectors[])
 {
 	unsigned msi = find_capability(dump, CAPABILITY_MSI), msix = find_capability(dump, CAPABILITY_MSIX);
 	unsigned pin = get(dump, INTERRUPT_PIN, 1);
@@ -118,7 +118,7 @@ static void count_vectors(const struct bk__dump *dump, unsigned vectors[])
 	vectors[BK_DEVICE_REQ] = 1;
 }
 
-void bk__dump_config(struct bk__dump *dump, uint8_t write[BK__DUMP_CONFIG], unsigned vectors[])
+void bk__dump_config(struct bk__device_dump *dump, uint8_t write[BK__DUMP_CONFIG], unsigned vectors[])
 {
 	memset(write, 0, BK__DUMP_CONFIG);
 	fill_in(dump);

@@ -26,7 +26,7 @@ struct line {
 
 struct parser {
 	const char *file, *wanted; /* NULL: the only one */
-	struct bk__dump current, *found;
+	struct bk__device_dump current, *found;
 	bool open;  /* `current` is a function */
 	bool bytes; /* it has lines of config space */
 	/* What is wrong with `current`, which matters only if it is wanted. */
@@ -116,7 +116,7 @@ static bool next_line(const char **text, const char *end, struct line *line)
 
 static void finish(struct parser *parser)
 {
-	struct bk__dump *current = &parser->current;
+	struct bk__device_dump *current = &parser->current;
 	size_t used = strlen(parser->list);
 
 	if (!parser->open || !parser->bytes)
@@ -136,7 +136,7 @@ static void finish(struct parser *parser)
 }
 
 /* The last [vvvv:dddd] of the title, as -nn prints it. */
-static void find_ids(struct bk__dump *dump, struct line line)
+static void find_ids(struct bk__device_dump *dump, struct line line)
 {
 	for (; line.at < line.end; line.at++) {
 		struct line inside = line;
@@ -195,7 +195,7 @@ static bool take_function(struct parser *parser, struct line line)
 /* "OFFSET: XX XX ...", 16 bytes. */
 static bool take_bytes(struct parser *parser, struct line line)
 {
-	struct bk__dump *dump = &parser->current;
+	struct bk__device_dump *dump = &parser->current;
 	uint64_t offset, byte;
 	uint8_t bytes[16];
 	unsigned count = 0;
@@ -296,7 +296,7 @@ static bool take_region(struct parser *parser, struct line line)
 
 static int check(struct parser *parser, struct bk_error *err)
 {
-	const struct bk__dump *found = parser->found;
+	const struct bk__device_dump *found = parser->found;
 
 	if (!parser->count && !*parser->list)
 		return bk_fail(
@@ -324,7 +324,7 @@ static int check(struct parser *parser, struct bk_error *err)
 }
 
 int bk__dump_parse(const char *file, const char *text, size_t length, const char *function,
-		   struct bk__dump *dump, struct bk_error *err)
+		   struct bk__device_dump *dump, struct bk_error *err)
 {
 	struct parser parser = { .file = file, .wanted = function, .found = dump };
 	const char *end = text + length;

@@ -212,7 +212,7 @@ static int sim_dma_map(struct bk_device *device, const struct bk_device_dma *dma
 		return bk_fail(err, EINVAL, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 " is not of whole pages",
 			       device->name, dma->iova, dma->size);
 	pthread_mutex_lock(&sim->lock);
-	r = sim->dma.count < SIM_DMA_MAPS ? bk__dma_table_add(&sim->dma, dma) : -ENOSPC;
+	r = sim->dma.count < SIM_DMA_MAPS ? bk__device_dma_table_add(&sim->dma, dma) : -ENOSPC;
 	pthread_mutex_unlock(&sim->lock);
 	if (r)
 		bk_fail(err, -r, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 " %s", device->name, dma->iova,
@@ -227,12 +227,12 @@ static int sim_dma_map(struct bk_device *device, const struct bk_device_dma *dma
 static int sim_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
 	struct sim *sim = sim_of(device);
-	struct bk__dma_map *map;
+	struct bk__device_dma_map *map;
 
 	pthread_mutex_lock(&sim->lock);
-	map = bk__dma_table_find(&sim->dma, iova, size);
+	map = bk__device_dma_table_find(&sim->dma, iova, size);
 	if (map)
-		bk__dma_table_remove(&sim->dma, map);
+		bk__device_dma_table_remove(&sim->dma, map);
 	pthread_mutex_unlock(&sim->lock);
 	return map ? 0 : -ENOENT;
 }
@@ -303,7 +303,7 @@ static void sim_close(struct bk_device *device)
 		close(sim->gate);
 	for (unsigned i = 0; i < 6; i++)
 		bk__sim_bar_close(&sim->bars[i]);
-	bk__dma_table_free(&sim->dma);
+	bk__device_dma_table_free(&sim->dma);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim->rom);
 	free(sim->vga);

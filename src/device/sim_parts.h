@@ -130,7 +130,7 @@ struct sim {
 	uint8_t *rom;
 	uint64_t rom_size;
 	uint8_t *vga; /* the legacy VGA memory, then the ports from SIM_VGA_PORTS on; or NULL */
-	struct bk__dma_table dma;
+	struct bk__device_dma_table dma;
 	uint64_t access_count, reset_count;
 	struct bk_ratelimit log_limit; /* of registers that log */
 	struct bk__sim_access ring[BK__SIM_ACCESSES];

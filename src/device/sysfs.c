@@ -27,7 +27,7 @@ static int64_t take_hex(const char **text, size_t least, size_t most, char behin
 	return value;
 }
 
-int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS])
+int bk__device_pci_address(const char *text, char address[BK__PCI_ADDRESS])
 {
 	int64_t domain = 0, bus, slot, function;
 
@@ -75,7 +75,7 @@ int bk__sysfs_address(const char *text, char address[BK__SYSFS_ADDRESS])
 		snprintf(last, sizeof(last), "%.*s", (int)(end - start), text + start);
 		text = last;
 	}
-	return bk__pci_address(text, address) ? bk__sysfs_uuid(text, address) : 0;
+	return bk__device_pci_address(text, address) ? bk__sysfs_uuid(text, address) : 0;
 }
 
 bool bk__sysfs_is_mediated(const char *address)
@@ -123,7 +123,7 @@ int bk__sysfs_driver(const char *sysfs, const char *address, char driver[BK__SYS
 	return link_name(sysfs, address, "driver", driver);
 }
 
-bool bk__driver_is_vfio(const char *driver)
+bool bk__device_driver_is_vfio(const char *driver)
 {
 	return strstr(driver, "vfio");
 }

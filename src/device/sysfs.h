@@ -20,7 +20,7 @@ enum {
  * sysfs's lower case. A domain has 4 to 8 digits: Intel's VMD makes some above
  * 0xffff, as 10000:01:00.0. -EINVAL for anything else.
  */
-int bk__pci_address(const char *text, char address[BK__PCI_ADDRESS]);
+int bk__device_pci_address(const char *text, char address[BK__PCI_ADDRESS]);
 
 /* A UUID, 8-4-4-4-12 hexadecimal digits, to lower case. -EINVAL for anything else. */
 int bk__sysfs_uuid(const char *text, char uuid[BK__SYSFS_ADDRESS]);
@@ -41,7 +41,7 @@ bool bk__sysfs_exists(const char *sysfs, const char *address);
 int bk__sysfs_driver(const char *sysfs, const char *address, char driver[BK__SYSFS_FACT]);
 
 /* True for vfio-pci and its variants for certain devices (mlx5_vfio_pci, ...). */
-bool bk__driver_is_vfio(const char *driver);
+bool bk__device_driver_is_vfio(const char *driver);
 
 /* The number of the IOMMU group, or -ENOENT when there is no IOMMU behind it. */
 int bk__sysfs_group(const char *sysfs, const char *address);

@@ -16,14 +16,14 @@ enum {
 	REGIONS_MAX = 64, /* the nine of PCI and a few of the device's own; more are not shown */
 };
 
-static struct bk__vfio *vfio_of(struct bk_device *device)
+static struct bk__device_vfio *vfio_of(struct bk_device *device)
 {
-	return (struct bk__vfio *)device;
+	return (struct bk__device_vfio *)device;
 }
 
 static int vfio_info(struct bk_device *device, struct bk_device_info *info)
 {
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 
 	*info = (struct bk_device_info){
 		.flags = bk__vfio_reset_method(vfio) == BK__VFIO_RESET_NONE ? 0 : BK_DEVICE_CAN_RESET,
@@ -35,7 +35,7 @@ static int vfio_info(struct bk_device *device, struct bk_device_info *info)
 
 static int vfio_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
 {
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 
 	if (index >= vfio->region_count)
 		return -EINVAL;
@@ -45,7 +45,7 @@ static int vfio_region(struct bk_device *device, unsigned index, struct bk_devic
 
 static int vfio_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 
 	if (index >= vfio->irq_count)
 		return -EINVAL;
@@ -56,7 +56,7 @@ static int vfio_irq(struct bk_device *device, unsigned index, struct bk_device_i
 /* What VFIO hides of it. */
 static int vfio_host_config(struct bk_device *device, void *data, size_t count)
 {
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 
 	return bk__sysfs_config(vfio->group->container->context->sysfs, vfio->address, data, count);
 }
@@ -81,7 +81,7 @@ static void vfio_describe(struct bk_device *device,
 			  void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {
 	static const char *const methods[] = { "none", "function", "bus" };
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 	const char *sysfs = vfio->group->container->context->sysfs;
 	struct listener to = { say, opaque };
 	char fact[BK__SYSFS_FACT], width[BK__SYSFS_FACT], text[3 * BK__SYSFS_FACT];
@@ -141,7 +141,7 @@ static struct vfio_region_info *region_info(int fd, unsigned index)
 	}
 }
 
-static void add_area(struct bk__vfio *vfio, unsigned index, uint64_t offset, uint64_t size)
+static void add_area(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, uint64_t size)
 {
 	struct bk_device_region *region = &vfio->regions[index];
 
@@ -154,7 +154,7 @@ static void add_area(struct bk__vfio *vfio, unsigned index, uint64_t offset, uin
 }
 
 /* The parts of the sparse capability, else the whole region. */
-static void areas_of(struct bk__vfio *vfio, unsigned index, const struct vfio_region_info *info)
+static void areas_of(struct bk__device_vfio *vfio, unsigned index, const struct vfio_region_info *info)
 {
 	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
 	const uint8_t *capability =
@@ -182,7 +182,7 @@ static int by_offset(const void *a, const void *b)
 	return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static void ask_region(struct bk__vfio *vfio, unsigned index)
+static void ask_region(struct bk__device_vfio *vfio, unsigned index)
 {
 	struct bk_device_region *region = &vfio->regions[index];
 	struct vfio_region_info *info = region_info(vfio->fd, index);
@@ -207,7 +207,7 @@ static void ask_region(struct bk__vfio *vfio, unsigned index)
 	free(info);
 }
 
-static int ask(struct bk__vfio *vfio, struct bk_error *err)
+static int ask(struct bk__device_vfio *vfio, struct bk_error *err)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
@@ -285,7 +285,7 @@ static int check_host(const char *sysfs, const char *address, const char *spec, 
 	if (mediated) /* its driver is its maker's */
 		return 0;
 	bound = !bk__sysfs_driver(sysfs, address, driver);
-	if (!bound || !bk__driver_is_vfio(driver))
+	if (!bound || !bk__device_driver_is_vfio(driver))
 		return unbound(spec, address, bound ? driver : NULL, err);
 	return 0;
 }
@@ -314,7 +314,7 @@ static int no_fd(const char *spec, const char *token, int code, struct bk_error 
 }
 
 /* `token` may be NULL. */
-static int open_fd(struct bk__vfio *vfio, const char *token, struct bk_error *err)
+static int open_fd(struct bk__device_vfio *vfio, const char *token, struct bk_error *err)
 {
 	char name[2 * BK__SYSFS_ADDRESS + 16];
 	struct bk__vfio_container *container = vfio->group->container;
@@ -336,7 +336,7 @@ static int open_fd(struct bk__vfio *vfio, const char *token, struct bk_error *er
 static int vfio_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			  uint64_t value, int fd)
 {
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 	struct vfio_device_ioeventfd arg = {
 		.argsz = sizeof(arg),
 		.flags = width, /* VFIO_DEVICE_IOEVENTFD_8 is 1, and so on */
@@ -351,7 +351,7 @@ static int vfio_ioeventfd(struct bk_device *device, unsigned region, uint64_t of
 	return ioctl(vfio->fd, VFIO_DEVICE_IOEVENTFD, &arg) ? -errno : 0;
 }
 
-static void destroy(struct bk__vfio *vfio)
+static void destroy(struct bk__device_vfio *vfio)
 {
 	if (vfio->fd >= 0)
 		close(vfio->fd);
@@ -360,14 +360,14 @@ static void destroy(struct bk__vfio *vfio)
 	pthread_mutex_destroy(&vfio->config_lock);
 	pthread_mutex_destroy(&vfio->irq_lock);
 	pthread_mutex_destroy(&vfio->window_lock);
-	bk__dma_table_free(&vfio->dma);
+	bk__device_dma_table_free(&vfio->dma);
 	free(vfio->regions);
 	free(vfio);
 }
 
 static void vfio_close(struct bk_device *device)
 {
-	struct bk__vfio *vfio = vfio_of(device);
+	struct bk__device_vfio *vfio = vfio_of(device);
 
 	bk__vfio_irqs_off(vfio);
 	bk__vfio_quiesce(vfio);
@@ -401,7 +401,7 @@ static int open_address(struct bk_device_context *context, const struct bk__devi
 			const char *spec, struct bk_device **device, struct bk_error *err)
 {
 	char token[BK__SYSFS_ADDRESS];
-	struct bk__vfio *vfio = calloc(1, sizeof(*vfio));
+	struct bk__device_vfio *vfio = calloc(1, sizeof(*vfio));
 	int ret;
 
 	if (!vfio)

@@ -15,10 +15,10 @@ struct bk__vfio_messages {
 	bool told;      /* that the host has fewer than were asked for */
 };
 
-struct bk__vfio {
+struct bk__device_vfio {
 	struct bk_device base; /* first: the interface hands it back */
 	struct bk__vfio_group *group;
-	struct bk__vfio *next; /* in container->devices */
+	struct bk__device_vfio *next; /* in container->devices */
 	char address[BK__SYSFS_ADDRESS];
 	int fd;
 
@@ -30,7 +30,7 @@ struct bk__vfio {
 	struct bk_device_irq irqs[BK_DEVICE_IRQS];
 	unsigned pmcsr; /* offset of the power control byte in config space, or 0 */
 
-	struct bk__dma_table dma; /* what this device maps in the container */
+	struct bk__device_dma_table dma; /* what this device maps in the container */
 
 	pthread_mutex_t config_lock; /* read-modify-write of COMMAND */
 
@@ -67,40 +67,40 @@ int bk__vfio_write(struct bk_device *device, unsigned region, uint64_t offset, c
 		   size_t count);
 
 /* Memory and I/O decode on, bus master off. */
-int bk__vfio_quiesce(struct bk__vfio *vfio);
+int bk__vfio_quiesce(struct bk__device_vfio *vfio);
 
 /* Finds what writes to config space must leave alone. */
-void bk__vfio_find_pm(struct bk__vfio *vfio);
+void bk__vfio_find_pm(struct bk__device_vfio *vfio);
 
-void bk__vfio_window_close(struct bk__vfio *vfio);
+void bk__vfio_window_close(struct bk__device_vfio *vfio);
 
 /* ---- vfio_irq.c ---- */
 
 int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 		      unsigned start, unsigned count, const int *fds);
-void bk__vfio_irqs_off(struct bk__vfio *vfio);
+void bk__vfio_irqs_off(struct bk__device_vfio *vfio);
 
 /* VFIO_DEVICE_SET_IRQS: a negative errno, 0, or how many vectors the kernel could give. */
-int bk__vfio_irq_set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned start, unsigned count,
-		     const int *fds);
+int bk__vfio_irq_set(struct bk__device_vfio *vfio, unsigned index, uint32_t flags, unsigned start,
+		     unsigned count, const int *fds);
 
 /* ---- vfio_messages.c: under irq_lock, `index` is MSI or MSI-X ---- */
 
 /* Sets eventfds, with more vectors of the host where it takes them. -ENOSPC: some are not there. */
-int bk__vfio_messages_set(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count,
+int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count,
 			  const int *fds);
 
 /* Writes those that are set, as if the device had fired. */
-int bk__vfio_messages_fire(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count);
+int bk__vfio_messages_fire(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count);
 
 /* After the kernel was told: forgets them. */
-void bk__vfio_messages_off(struct bk__vfio *vfio);
+void bk__vfio_messages_off(struct bk__device_vfio *vfio);
 
 /* ---- vfio_dma.c ---- */
 
 int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
-void bk__vfio_dma_unmap_all(struct bk__vfio *vfio);
+void bk__vfio_dma_unmap_all(struct bk__device_vfio *vfio);
 
 /* ---- vfio_reset.c ---- */
 
@@ -111,11 +111,11 @@ enum bk__vfio_reset {
 };
 
 /* What a reset would be now: groups that the context opens later may make one possible. */
-enum bk__vfio_reset bk__vfio_reset_method(struct bk__vfio *vfio);
+enum bk__vfio_reset bk__vfio_reset_method(struct bk__device_vfio *vfio);
 
 int bk__vfio_reset(struct bk_device *device);
 
 /* The same, but never one that another open device would feel. */
-int bk__vfio_reset_alone(struct bk__vfio *vfio);
+int bk__vfio_reset_alone(struct bk__device_vfio *vfio);
 
 #endif

@@ -33,7 +33,7 @@ enum {
  */
 #define WINDOW 0x100000ull
 
-void bk__vfio_window_close(struct bk__vfio *vfio)
+void bk__vfio_window_close(struct bk__device_vfio *vfio)
 {
 	if (vfio->window)
 		munmap(vfio->window, vfio->window_size);
@@ -41,7 +41,7 @@ void bk__vfio_window_close(struct bk__vfio *vfio)
 }
 
 /* Maps around `offset` if 8 bytes there are in one area. Under the window's lock. */
-static volatile uint64_t *window_at(struct bk__vfio *vfio, unsigned index, uint64_t offset)
+static volatile uint64_t *window_at(struct bk__device_vfio *vfio, unsigned index, uint64_t offset)
 {
 	const struct bk_device_region *region = &vfio->regions[index];
 
@@ -79,7 +79,7 @@ static volatile uint64_t *window_at(struct bk__vfio *vfio, unsigned index, uint6
  * from open to close: keep_state() below lets no write change them, and nobody
  * else has this fd unless the user chose to trust him with the device.
  */
-static bool access8(struct bk__vfio *vfio, unsigned index, uint64_t offset, void *in, const void *out)
+static bool access8(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, void *in, const void *out)
 {
 	volatile uint64_t *at;
 	uint64_t value;
@@ -99,7 +99,7 @@ static bool access8(struct bk__vfio *vfio, unsigned index, uint64_t offset, void
 	return at;
 }
 
-static int get(struct bk__vfio *vfio, unsigned index, uint64_t offset, void *data, size_t count)
+static int get(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, void *data, size_t count)
 {
 	off_t at = (off_t)(vfio->regions[index].fd_offset + offset);
 	ssize_t done;
@@ -111,7 +111,7 @@ static int get(struct bk__vfio *vfio, unsigned index, uint64_t offset, void *dat
 	return done == (ssize_t)count ? 0 : -EIO;
 }
 
-static int put(struct bk__vfio *vfio, unsigned index, uint64_t offset, const void *data, size_t count)
+static int put(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, const void *data, size_t count)
 {
 	off_t at = (off_t)(vfio->regions[index].fd_offset + offset);
 	ssize_t done;
@@ -122,7 +122,7 @@ static int put(struct bk__vfio *vfio, unsigned index, uint64_t offset, const voi
 	return done == (ssize_t)count ? 0 : -EIO;
 }
 
-static int check(struct bk__vfio *vfio, unsigned index, unsigned flag, uint64_t offset, size_t count)
+static int check(struct bk__device_vfio *vfio, unsigned index, unsigned flag, uint64_t offset, size_t count)
 {
 	const struct bk_device_region *region;
 
@@ -134,7 +134,7 @@ static int check(struct bk__vfio *vfio, unsigned index, unsigned flag, uint64_t 
 
 int bk__vfio_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
 {
-	struct bk__vfio *vfio = (struct bk__vfio *)device;
+	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
 	int ret = check(vfio, region, BK_DEVICE_READ, offset, count);
 
 	if (ret || !count)
@@ -150,7 +150,7 @@ static uint8_t *byte_of(uint8_t *data, uint64_t offset, size_t count, unsigned t
 	return target && target >= offset && target - offset < count ? data + (target - offset) : NULL;
 }
 
-static int write_config(struct bk__vfio *vfio, uint64_t offset, const void *data, size_t count)
+static int write_config(struct bk__device_vfio *vfio, uint64_t offset, const void *data, size_t count)
 {
 	uint8_t copy[CONFIG_SIZE], *byte;
 	int ret;
@@ -172,7 +172,7 @@ static int write_config(struct bk__vfio *vfio, uint64_t offset, const void *data
 
 int bk__vfio_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data, size_t count)
 {
-	struct bk__vfio *vfio = (struct bk__vfio *)device;
+	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
 	int ret = check(vfio, region, BK_DEVICE_WRITE, offset, count);
 
 	if (ret || !count)
@@ -184,7 +184,7 @@ int bk__vfio_write(struct bk_device *device, unsigned region, uint64_t offset, c
 	return put(vfio, region, offset, data, count);
 }
 
-int bk__vfio_quiesce(struct bk__vfio *vfio)
+int bk__vfio_quiesce(struct bk__device_vfio *vfio)
 {
 	uint8_t command[2]; /* as in config space: low byte first */
 	int ret;
@@ -199,7 +199,7 @@ int bk__vfio_quiesce(struct bk__vfio *vfio)
 	return ret;
 }
 
-void bk__vfio_find_pm(struct bk__vfio *vfio)
+void bk__vfio_find_pm(struct bk__device_vfio *vfio)
 {
 	uint8_t status, at, header[2];
 

@@ -100,7 +100,7 @@ static bool mappable(const struct vfio_iommu_type1_info *info, uint64_t first, u
 }
 
 /* What the IOMMU could never map gets a line of its own: the kernel says only EINVAL. */
-static int check(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+static int check(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	uint64_t last = dma->iova + (dma->size - 1), page = 4096;
 	struct vfio_iommu_type1_info *info;
@@ -134,9 +134,10 @@ static int check(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct 
 	return 0;
 }
 
-static int explain(struct bk__vfio *vfio, const struct bk_device_dma *dma, int code, struct bk_error *err)
+static int explain(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, int code,
+		   struct bk_error *err)
 {
-	const struct bk__dma_table *all = &vfio->group->container->dma;
+	const struct bk__device_dma_table *all = &vfio->group->container->dma;
 	uint64_t pinned = dma->size;
 	struct rlimit limit;
 
@@ -164,16 +165,16 @@ static int explain(struct bk__vfio *vfio, const struct bk_device_dma *dma, int c
 		       dma->iova, dma->size, strerror(code));
 }
 
-static int overlap(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+static int overlap(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	return bk_fail(err, EEXIST,
 		       "%s: DMA map at 0x%" PRIx64 ", 0x%" PRIx64 " bytes overlaps an earlier one",
 		       vfio->base.name, dma->iova, dma->size);
 }
 
-static int map_in_kernel(struct bk__vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+static int map_in_kernel(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
-	struct bk__dma_table *all = &vfio->group->container->dma;
+	struct bk__device_dma_table *all = &vfio->group->container->dma;
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map),
 		.flags = (dma->flags & BK_DEVICE_DMA_READ ? VFIO_DMA_MAP_FLAG_READ : 0) |
@@ -182,7 +183,7 @@ static int map_in_kernel(struct bk__vfio *vfio, const struct bk_device_dma *dma,
 		.iova = dma->iova,
 		.size = dma->size,
 	};
-	int code, ret = bk__dma_table_add(all, dma);
+	int code, ret = bk__device_dma_table_add(all, dma);
 
 	if (ret == -EEXIST)
 		return overlap(vfio, dma, err);
@@ -191,15 +192,15 @@ static int map_in_kernel(struct bk__vfio *vfio, const struct bk_device_dma *dma,
 	if (!ioctl(vfio->group->container->fd, VFIO_IOMMU_MAP_DMA, &map))
 		return 0;
 	code = errno;
-	bk__dma_table_remove(all, bk__dma_table_find(all, dma->iova, dma->size));
+	bk__device_dma_table_remove(all, bk__device_dma_table_find(all, dma->iova, dma->size));
 	return explain(vfio, dma, code, err);
 }
 
-static int release(struct bk__vfio *vfio, uint64_t iova, uint64_t size)
+static int release(struct bk__device_vfio *vfio, uint64_t iova, uint64_t size)
 {
-	struct bk__dma_table *all = &vfio->group->container->dma;
+	struct bk__device_dma_table *all = &vfio->group->container->dma;
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = size };
-	struct bk__dma_map *map = bk__dma_table_find(all, iova, size);
+	struct bk__device_dma_map *map = bk__device_dma_table_find(all, iova, size);
 	static struct bk_ratelimit limit; /* a guest can move BARs that peers reach for ever */
 	int ret = 0;
 
@@ -210,48 +211,49 @@ static int release(struct bk__vfio *vfio, uint64_t iova, uint64_t size)
 		bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name,
 			       iova, strerror(errno));
 	}
-	bk__dma_table_remove(all, map);
+	bk__device_dma_table_remove(all, map);
 	return ret;
 }
 
 int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
-	struct bk__vfio *vfio = (struct bk__vfio *)device;
-	struct bk__dma_map *same;
+	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
+	struct bk__device_dma_map *same;
 	int ret = check(vfio, dma, err);
 
 	if (!ret)
-		ret = bk__dma_table_add(&vfio->dma, dma);
+		ret = bk__device_dma_table_add(&vfio->dma, dma);
 	if (ret == -EEXIST)
 		return overlap(vfio, dma, err);
 	if (ret == -ENOMEM)
 		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
 	if (ret)
 		return ret;
-	same = bk__dma_table_find(&vfio->group->container->dma, dma->iova, dma->size);
+	same = bk__device_dma_table_find(&vfio->group->container->dma, dma->iova, dma->size);
 	if (same && same->dma.vaddr == dma->vaddr && same->dma.flags == dma->flags)
 		same->uses++;
 	else
 		ret = map_in_kernel(vfio, dma, err);
 	if (ret)
-		bk__dma_table_remove(&vfio->dma, bk__dma_table_find(&vfio->dma, dma->iova, dma->size));
+		bk__device_dma_table_remove(&vfio->dma,
+					    bk__device_dma_table_find(&vfio->dma, dma->iova, dma->size));
 	return ret;
 }
 
 int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
-	struct bk__vfio *vfio = (struct bk__vfio *)device;
-	struct bk__dma_map *map = bk__dma_table_find(&vfio->dma, iova, size);
+	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
+	struct bk__device_dma_map *map = bk__device_dma_table_find(&vfio->dma, iova, size);
 
 	if (!map)
 		return -ENOENT;
-	bk__dma_table_remove(&vfio->dma, map);
+	bk__device_dma_table_remove(&vfio->dma, map);
 	return release(vfio, iova, size);
 }
 
-void bk__vfio_dma_unmap_all(struct bk__vfio *vfio)
+void bk__vfio_dma_unmap_all(struct bk__device_vfio *vfio)
 {
 	for (unsigned i = 0; i < vfio->dma.count; i++)
 		release(vfio, vfio->dma.maps[i].dma.iova, vfio->dma.maps[i].dma.size);
-	bk__dma_table_free(&vfio->dma);
+	bk__device_dma_table_free(&vfio->dma);
 }

@@ -63,7 +63,7 @@ static void close_container(struct bk__vfio_container *container)
 	container->context->container = NULL;
 	close(container->fd);
 	pthread_mutex_destroy(&container->lock);
-	bk__dma_table_free(&container->dma);
+	bk__device_dma_table_free(&container->dma);
 	free(container);
 }
 
@@ -80,7 +80,7 @@ static void add_blocker(void *opaque, const char *member, const char *driver)
 	struct list *list = opaque;
 	size_t length = strlen(list->text);
 
-	if (!*driver || bk__driver_is_vfio(driver) || !strcmp(driver, "pcieport") ||
+	if (!*driver || bk__device_driver_is_vfio(driver) || !strcmp(driver, "pcieport") ||
 	    !strcmp(driver, "pci-stub"))
 		return;
 	if (!list->count++)
@@ -229,7 +229,7 @@ void bk__vfio_group_put(struct bk__vfio_group *group)
 		close_container(container);
 }
 
-void bk__vfio_group_join(struct bk__vfio *vfio)
+void bk__vfio_group_join(struct bk__device_vfio *vfio)
 {
 	struct bk__vfio_container *container = vfio->group->container;
 
@@ -239,10 +239,10 @@ void bk__vfio_group_join(struct bk__vfio *vfio)
 	pthread_mutex_unlock(&container->lock);
 }
 
-void bk__vfio_group_leave(struct bk__vfio *vfio)
+void bk__vfio_group_leave(struct bk__device_vfio *vfio)
 {
 	struct bk__vfio_container *container = vfio->group->container;
-	struct bk__vfio **link = &container->devices;
+	struct bk__device_vfio **link = &container->devices;
 
 	pthread_mutex_lock(&container->lock);
 	while (*link != vfio)
@@ -251,9 +251,9 @@ void bk__vfio_group_leave(struct bk__vfio *vfio)
 	pthread_mutex_unlock(&container->lock);
 }
 
-struct bk__vfio *bk__vfio_group_device(struct bk__vfio_container *container, const char *address)
+struct bk__device_vfio *bk__vfio_group_device(struct bk__vfio_container *container, const char *address)
 {
-	struct bk__vfio *vfio = container->devices;
+	struct bk__device_vfio *vfio = container->devices;
 
 	while (vfio && strcmp(vfio->address, address))
 		vfio = vfio->next;

@@ -8,7 +8,7 @@
 #include "device/context.h"
 #include "device/dma_table.h"
 
-struct bk__vfio;
+struct bk__device_vfio;
 
 struct bk__vfio_group {
 	struct bk__vfio_container *container;
@@ -23,8 +23,8 @@ struct bk__vfio_container {
 	int fd;
 	pthread_mutex_t lock; /* both lists: a reset, from any thread, walks them */
 	struct bk__vfio_group *groups;
-	struct bk__vfio *devices;
-	struct bk__dma_table dma;
+	struct bk__device_vfio *devices;
+	struct bk__device_dma_table dma;
 };
 
 /*
@@ -38,11 +38,11 @@ int bk__vfio_group_get(struct bk_device_context *context, int number, const char
 void bk__vfio_group_put(struct bk__vfio_group *group);
 
 /* Lists a device as open, and no more. */
-void bk__vfio_group_join(struct bk__vfio *vfio);
-void bk__vfio_group_leave(struct bk__vfio *vfio);
+void bk__vfio_group_join(struct bk__device_vfio *vfio);
+void bk__vfio_group_leave(struct bk__device_vfio *vfio);
 
 /* The open device at that address, or NULL. Under the container's lock. */
-struct bk__vfio *bk__vfio_group_device(struct bk__vfio_container *container, const char *address);
+struct bk__device_vfio *bk__vfio_group_device(struct bk__vfio_container *container, const char *address);
 
 /* The group of that number if this container has it, else NULL. Under the container's lock. */
 struct bk__vfio_group *bk__vfio_group_find(struct bk__vfio_container *container, int number);

@@ -13,8 +13,8 @@
 #include <sys/ioctl.h>
 #include <linux/vfio.h>
 
-int bk__vfio_irq_set(struct bk__vfio *vfio, unsigned index, uint32_t flags, unsigned start, unsigned count,
-		     const int *fds)
+int bk__vfio_irq_set(struct bk__device_vfio *vfio, unsigned index, uint32_t flags, unsigned start,
+		     unsigned count, const int *fds)
 {
 	size_t data = fds ? count * sizeof(int32_t) : 0;
 	struct vfio_irq_set *arg = calloc(1, sizeof(*arg) + data);
@@ -40,7 +40,7 @@ static bool is_message(unsigned index)
 	return index == BK_DEVICE_MSI || index == BK_DEVICE_MSIX;
 }
 
-static int off(struct bk__vfio *vfio, unsigned index)
+static int off(struct bk__device_vfio *vfio, unsigned index)
 {
 	int ret = bk__vfio_irq_set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
 
@@ -54,7 +54,7 @@ static int off(struct bk__vfio *vfio, unsigned index)
 	return 0;
 }
 
-static int trigger_messages(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count,
+static int trigger_messages(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count,
 			    const int *fds)
 {
 	const bool on = vfio->irq_on == index;
@@ -70,7 +70,8 @@ static int trigger_messages(struct bk__vfio *vfio, unsigned index, unsigned star
 	return ret;
 }
 
-static int trigger(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count, const int *fds)
+static int trigger(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count,
+		   const int *fds)
 {
 	bool one_at_a_time = index <= BK_DEVICE_MSIX;
 	bool on = one_at_a_time ? vfio->irq_on == index : vfio->irq_told[index];
@@ -96,7 +97,7 @@ static int trigger(struct bk__vfio *vfio, unsigned index, unsigned start, unsign
 	return 0;
 }
 
-static int mask(struct bk__vfio *vfio, unsigned index, uint32_t action, unsigned start, unsigned count,
+static int mask(struct bk__device_vfio *vfio, unsigned index, uint32_t action, unsigned start, unsigned count,
 		const int *fds)
 {
 	if (!(vfio->irqs[index].flags & BK_DEVICE_IRQ_MASKABLE))
@@ -111,7 +112,7 @@ static int mask(struct bk__vfio *vfio, unsigned index, uint32_t action, unsigned
 int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 		      unsigned start, unsigned count, const int *fds)
 {
-	struct bk__vfio *vfio = (struct bk__vfio *)device;
+	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
 	unsigned vectors = index < vfio->irq_count ? vfio->irqs[index].count : 0;
 	int ret;
 
@@ -143,7 +144,7 @@ int bk__vfio_set_irqs(struct bk_device *device, unsigned index, enum bk_device_i
 	return ret;
 }
 
-void bk__vfio_irqs_off(struct bk__vfio *vfio)
+void bk__vfio_irqs_off(struct bk__device_vfio *vfio)
 {
 	for (unsigned index = 0; index < vfio->irq_count; index++) {
 		int ret = bk__vfio_set_irqs(&vfio->base, index, BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL);

@@ -21,7 +21,7 @@
  * 2048 would turn them off and on that often. */
 #define EXACT 8
 
-static int give(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count)
+static int give(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count)
 {
 	return bk__vfio_irq_set(vfio, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count,
 				vfio->messages.fds + start);
@@ -37,7 +37,7 @@ static bool is_callers(int error)
  * Takes `wanted` vectors, or as many as the host has; what made them fewer is
  * returned. None is on before; `sure` of them could be had until now.
  */
-static int turn_on(struct bk__vfio *vfio, unsigned index, unsigned wanted, unsigned sure)
+static int turn_on(struct bk__device_vfio *vfio, unsigned index, unsigned wanted, unsigned sure)
 {
 	int error = 0;
 
@@ -59,7 +59,7 @@ static int turn_on(struct bk__vfio *vfio, unsigned index, unsigned wanted, unsig
 	return error;
 }
 
-static void say_fewer(struct bk__vfio *vfio, unsigned index, unsigned wanted, unsigned given)
+static void say_fewer(struct bk__device_vfio *vfio, unsigned index, unsigned wanted, unsigned given)
 {
 	if (vfio->messages.told)
 		return;
@@ -78,7 +78,7 @@ static unsigned advance(unsigned wanted, unsigned most)
 }
 
 /* More vectors: all below `wanted`, which have their eventfds. */
-static int grow(struct bk__vfio *vfio, unsigned index, unsigned wanted)
+static int grow(struct bk__device_vfio *vfio, unsigned index, unsigned wanted)
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
 	const unsigned before = messages->taken;
@@ -105,7 +105,7 @@ static int grow(struct bk__vfio *vfio, unsigned index, unsigned wanted)
 	return -ENOSPC;
 }
 
-static int turn_on_one(struct bk__vfio *vfio, unsigned index)
+static int turn_on_one(struct bk__device_vfio *vfio, unsigned index)
 {
 	const int error = turn_on(vfio, index, 1, 0);
 
@@ -115,7 +115,7 @@ static int turn_on_one(struct bk__vfio *vfio, unsigned index)
 }
 
 /* One by one: what the host cannot give stays silent. */
-static int add(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count)
+static int add(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count)
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
 	unsigned missing = 0;
@@ -139,7 +139,7 @@ static int add(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned c
 	return error;
 }
 
-static int prepare(struct bk__vfio *vfio, unsigned index)
+static int prepare(struct bk__device_vfio *vfio, unsigned index)
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
 
@@ -154,7 +154,7 @@ static int prepare(struct bk__vfio *vfio, unsigned index)
 	return 0;
 }
 
-int bk__vfio_messages_set(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count,
+int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count,
 			  const int *fds)
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
@@ -184,7 +184,7 @@ int bk__vfio_messages_set(struct bk__vfio *vfio, unsigned index, unsigned start,
 	return error > 0 ? -ENOSPC : error;
 }
 
-int bk__vfio_messages_fire(struct bk__vfio *vfio, unsigned index, unsigned start, unsigned count)
+int bk__vfio_messages_fire(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count)
 {
 	const unsigned taken = vfio->messages.taken;
 
@@ -194,7 +194,7 @@ int bk__vfio_messages_fire(struct bk__vfio *vfio, unsigned index, unsigned start
 				count < taken - start ? count : taken - start, NULL);
 }
 
-void bk__vfio_messages_off(struct bk__vfio *vfio)
+void bk__vfio_messages_off(struct bk__device_vfio *vfio)
 {
 	free(vfio->messages.fds);
 	vfio->messages.fds = NULL;

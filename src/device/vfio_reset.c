@@ -25,7 +25,7 @@
 #define TRIES 12000 /* 10 ms each: as long as a reset may take */
 
 /* What a bus or slot reset would reach, or NULL if there is no such reset. The caller frees it. */
-static struct vfio_pci_hot_reset_info *reach(struct bk__vfio *vfio)
+static struct vfio_pci_hot_reset_info *reach(struct bk__device_vfio *vfio)
 {
 	uint32_t count = 0;
 
@@ -49,7 +49,7 @@ static struct vfio_pci_hot_reset_info *reach(struct bk__vfio *vfio)
 }
 
 /* The kernel tells only the low 16 bits of a domain. */
-static bool is_at(const struct bk__vfio *vfio, const struct vfio_pci_dependent_device *at)
+static bool is_at(const struct bk__device_vfio *vfio, const struct vfio_pci_dependent_device *at)
 {
 	unsigned domain, bus, slot, function;
 
@@ -58,9 +58,9 @@ static bool is_at(const struct bk__vfio *vfio, const struct vfio_pci_dependent_d
 }
 
 /* Another device of the container at that address. Under its lock. */
-static bool is_open(struct bk__vfio *vfio, const struct vfio_pci_dependent_device *at)
+static bool is_open(struct bk__device_vfio *vfio, const struct vfio_pci_dependent_device *at)
 {
-	for (struct bk__vfio *other = vfio->group->container->devices; other; other = other->next)
+	for (struct bk__device_vfio *other = vfio->group->container->devices; other; other = other->next)
 		if (other != vfio && is_at(other, at))
 			return true;
 	return false;
@@ -94,7 +94,7 @@ static void drop(struct vfio_pci_hot_reset *reset)
  * done, or may not be because another open device would feel it. Under the
  * container's lock. The caller frees it.
  */
-static struct vfio_pci_hot_reset *plan(struct bk__vfio *vfio, bool alone)
+static struct vfio_pci_hot_reset *plan(struct bk__device_vfio *vfio, bool alone)
 {
 	struct vfio_pci_hot_reset_info *info = reach(vfio);
 	struct vfio_pci_hot_reset *reset =
@@ -126,7 +126,7 @@ static struct vfio_pci_hot_reset *plan(struct bk__vfio *vfio, bool alone)
 	return reset;
 }
 
-enum bk__vfio_reset bk__vfio_reset_method(struct bk__vfio *vfio)
+enum bk__vfio_reset bk__vfio_reset_method(struct bk__device_vfio *vfio)
 {
 	enum bk__vfio_reset method;
 	struct vfio_pci_hot_reset *bus;
@@ -143,7 +143,7 @@ enum bk__vfio_reset bk__vfio_reset_method(struct bk__vfio *vfio)
 
 /* The kernel gives up with EAGAIN where it would have to wait for the device's lock: another reset has it, of
  * this function or of its bus. */
-static int request(struct bk__vfio *vfio, unsigned long ioctl_number, void *arg)
+static int request(struct bk__device_vfio *vfio, unsigned long ioctl_number, void *arg)
 {
 	for (unsigned i = 0; ioctl(vfio->fd, ioctl_number, arg); i++) {
 		if (errno != EAGAIN || i == TRIES)
@@ -153,7 +153,7 @@ static int request(struct bk__vfio *vfio, unsigned long ioctl_number, void *arg)
 	return 0;
 }
 
-static int reset(struct bk__vfio *vfio, bool alone)
+static int reset(struct bk__device_vfio *vfio, bool alone)
 {
 	static struct bk_ratelimit limit; /* a guest can ask for ever */
 	struct vfio_pci_hot_reset *bus = NULL;
@@ -177,10 +177,10 @@ static int reset(struct bk__vfio *vfio, bool alone)
 
 int bk__vfio_reset(struct bk_device *device)
 {
-	return reset((struct bk__vfio *)device, false);
+	return reset((struct bk__device_vfio *)device, false);
 }
 
-int bk__vfio_reset_alone(struct bk__vfio *vfio)
+int bk__vfio_reset_alone(struct bk__device_vfio *vfio)
 {
 	return reset(vfio, true);
 }

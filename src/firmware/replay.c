@@ -11,15 +11,15 @@
 #include "pci/function.h"
 
 struct replay {
-	struct bk__machine machine;
-	const struct bk__replay_ops *ops;
+	struct bk__firmware_machine machine;
+	const struct bk__firmware_replay_ops *ops;
 	void *opaque;
-	struct bk__replay_counts *counts;
+	struct bk__firmware_replay_counts *counts;
 	struct bk_error *err;
 
-	const struct bk__step *access; /* the last one */
-	const struct bk__step *write;  /* the last write */
-	struct bk__machine_function *target;
+	const struct bk__firmware_step *access; /* the last one */
+	const struct bk__firmware_step *write;  /* the last write */
+	struct bk__firmware_machine_function *target;
 	bool compare;  /* the map, once the events are known */
 	uint64_t work; /* done so far */
 };
@@ -33,7 +33,7 @@ static bool count(struct replay *replay)
 /* ---- The map ----------------------------------------------------------- */
 
 /* A half that holds all ones is a size probe here, an address there. */
-static bool probed(const struct bk__trace_bar *bar, uint64_t address)
+static bool probed(const struct bk__firmware_trace_bar *bar, uint64_t address)
 {
 	uint32_t mask = (uint32_t) ~(bar->size - 1);
 
@@ -44,14 +44,16 @@ static bool probed(const struct bk__trace_bar *bar, uint64_t address)
 
 /* The other machine may decode in D1 to D3, the model does not. At the end of a trace no probe is going on.
  */
-static bool excused(const struct bk__machine_function *function, unsigned bar, uint64_t address, bool end)
+static bool excused(const struct bk__firmware_machine_function *function, unsigned bar, uint64_t address,
+		    bool end)
 {
-	return bk__pm_state(function->function) || (!end && probed(&function->desc->bars[bar], address));
+	return bk__pci_pm_state(function->function) || (!end && probed(&function->desc->bars[bar], address));
 }
 
-static void compare_bar(struct replay *replay, struct bk__machine_function *function, unsigned bar, bool end)
+static void compare_bar(struct replay *replay, struct bk__firmware_machine_function *function, unsigned bar,
+			bool end)
 {
-	struct bk__verdict now = { 0 }, *last = &function->last[bar];
+	struct bk__firmware_verdict now = { 0 }, *last = &function->last[bar];
 	struct bk_pci_bar_state state;
 	char why[512];
 
@@ -65,7 +67,7 @@ static void compare_bar(struct replay *replay, struct bk__machine_function *func
 	if (now.different && (!last->different || now.on != last->on || now.address != last->address ||
 			      now.recorded_on != last->recorded_on || now.excused != last->excused ||
 			      now.recorded_address != last->recorded_address)) {
-		struct bk__difference difference = {
+		struct bk__firmware_difference difference = {
 			.access = replay->write,
 			.path = function->desc->path,
 			.map = true,
@@ -77,14 +79,14 @@ static void compare_bar(struct replay *replay, struct bk__machine_function *func
 		if (now.excused) {
 			replay->counts->excused++;
 		} else if (count(replay)) {
-			bk__why_bar(function, bar, why, sizeof(why));
+			bk__firmware_why_bar(function, bar, why, sizeof(why));
 			replay->ops->difference(replay->opaque, &difference);
 		}
 	}
 	*last = now;
 }
 
-static void compare_function(struct replay *replay, struct bk__machine_function *function, bool end)
+static void compare_function(struct replay *replay, struct bk__firmware_machine_function *function, bool end)
 {
 	for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++)
 		if (function->desc->bars[bar].kind != BK_PCI_BAR_NONE)
@@ -95,7 +97,7 @@ static void compare_function(struct replay *replay, struct bk__machine_function 
  * alone, so that only those that were changed need a look. */
 static void settle(struct replay *replay, bool end)
 {
-	struct bk__machine *machine = &replay->machine;
+	struct bk__firmware_machine *machine = &replay->machine;
 
 	for (unsigned i = 0; end && i < machine->trace->function_count; i++)
 		compare_function(replay, &machine->functions[i], true);
@@ -108,11 +110,12 @@ static void settle(struct replay *replay, bool end)
 }
 
 /* Is it the function of that event? Events tell the number of the bus it is on, reachable or not. */
-static bool named(const struct replay *replay, const struct bk__machine_function *function,
-		  const struct bk__step *step)
+static bool named(const struct replay *replay, const struct bk__firmware_machine_function *function,
+		  const struct bk__firmware_step *step)
 {
 	int parent = function->desc->parent;
-	const struct bk__machine_function *bridge = parent < 0 ? NULL : &replay->machine.functions[parent];
+	const struct bk__firmware_machine_function *bridge =
+		parent < 0 ? NULL : &replay->machine.functions[parent];
 	bool there = bridge ? step->bus == bridge->secondary || step->bus == bridge->secondary_before
 			    : step->bus == 0;
 
@@ -122,10 +125,12 @@ static bool named(const struct replay *replay, const struct bk__machine_function
 
 /* While buses are renumbered two may have one number: then it is who was written to, or who can be reached.
  */
-static struct bk__machine_function *event_of(struct replay *replay, const struct bk__step *step)
+static struct bk__firmware_machine_function *event_of(struct replay *replay,
+						      const struct bk__firmware_step *step)
 {
-	struct bk__machine *machine = &replay->machine;
-	struct bk__machine_function *reached = bk__machine_at(machine, step->bus, step->devfn);
+	struct bk__firmware_machine *machine = &replay->machine;
+	struct bk__firmware_machine_function *reached =
+		bk__firmware_machine_at(machine, step->bus, step->devfn);
 
 	if (replay->target && named(replay, replay->target, step))
 		return replay->target;
@@ -137,13 +142,13 @@ static struct bk__machine_function *event_of(struct replay *replay, const struct
 	return NULL;
 }
 
-static int event(struct replay *replay, const struct bk__step *step)
+static int event(struct replay *replay, const struct bk__firmware_step *step)
 {
-	struct bk__machine_function *function = event_of(replay, step);
+	struct bk__firmware_machine_function *function = event_of(replay, step);
 	char text[128];
 
 	if (!function) {
-		bk__step_text(step, text, sizeof(text));
+		bk__firmware_step_text(step, text, sizeof(text));
 		return bk_fail(replay->err, ENOENT, "%s:%" PRIu32 ": no such BAR at that place now: %s",
 			       replay->machine.name, step->line, text);
 	}
@@ -156,12 +161,13 @@ static int event(struct replay *replay, const struct bk__step *step)
 
 /* ---- Accesses ---------------------------------------------------------- */
 
-static void compare_read(struct replay *replay, const struct bk__step *access, uint64_t value, int64_t place)
+static void compare_read(struct replay *replay, const struct bk__firmware_step *access, uint64_t value,
+			 int64_t place)
 {
-	struct bk__machine_function *function = replay->target;
+	struct bk__firmware_machine_function *function = replay->target;
 	unsigned offset = (unsigned)(place & 0xfff);
 	char why[512];
-	struct bk__difference difference = {
+	struct bk__firmware_difference difference = {
 		.access = access,
 		.path = function ? function->desc->path : NULL,
 		.offset = offset,
@@ -175,20 +181,20 @@ static void compare_read(struct replay *replay, const struct bk__step *access, u
 		/* Of COMMAND the bits that decide about decoding and DMA. */
 		uint64_t mask = function && offset + i == BK__COMMAND ? 7 : 0xff;
 
-		if (function &&
-		    (offset + i >= BK__HEADER_SIZE || !bk__machine_compared(function->desc, offset + i)))
+		if (function && (offset + i >= BK__HEADER_SIZE ||
+				 !bk__firmware_machine_compared(function->desc, offset + i)))
 			continue;
 		replay->counts->bytes++;
 		difference.mask |= mask << 8 * i;
 	}
 	if (!((value ^ access->value) & difference.mask) || !count(replay))
 		return;
-	bk__why_read(&replay->machine, function, place, why, sizeof(why));
+	bk__firmware_why_read(&replay->machine, function, place, why, sizeof(why));
 	replay->ops->difference(replay->opaque, &difference);
 }
 
-/* What `bk__machine_at` goes by, of a bridge whose registers may have changed. */
-static void follow_numbers(struct bk__machine_function *bridge)
+/* What `bk__firmware_machine_at` goes by, of a bridge whose registers may have changed. */
+static void follow_numbers(struct bk__firmware_machine_function *bridge)
 {
 	uint64_t numbers = 0;
 
@@ -200,10 +206,10 @@ static void follow_numbers(struct bk__machine_function *bridge)
 }
 
 /* Before the next write: what it will have changed is not known yet. */
-static void forget_changes(struct bk__machine *machine)
+static void forget_changes(struct bk__firmware_machine *machine)
 {
 	for (unsigned i = 0; i < machine->changed_count; i++) {
-		struct bk__machine_function *function = machine->changed[i];
+		struct bk__firmware_machine_function *function = machine->changed[i];
 
 		function->changed = false;
 		function->secondary_before = function->secondary;
@@ -212,9 +218,9 @@ static void forget_changes(struct bk__machine *machine)
 }
 
 static int make_write(struct replay *replay, struct bk_space *space, uint64_t address,
-		      const struct bk__step *access)
+		      const struct bk__firmware_step *access)
 {
-	struct bk__machine *machine = &replay->machine;
+	struct bk__firmware_machine *machine = &replay->machine;
 	int error;
 
 	forget_changes(machine);
@@ -233,7 +239,7 @@ static int make_write(struct replay *replay, struct bk_space *space, uint64_t ad
  * What a write to a bridge can make the model do grows with what is below it: resets, windows that open and
  * close. Together with a file that packs millions of writes into a few bytes that would have no end.
  */
-static int spend(struct replay *replay, const struct bk__step *access)
+static int spend(struct replay *replay, const struct bk__firmware_step *access)
 {
 	if (access->write && replay->target)
 		replay->work += replay->target->functions_below;
@@ -245,26 +251,28 @@ static int spend(struct replay *replay, const struct bk__step *access)
 		       replay->machine.name, access->line);
 }
 
-static void note_write(struct bk__machine_function *function, const struct bk__step *access, int64_t place)
+static void note_write(struct bk__firmware_machine_function *function, const struct bk__firmware_step *access,
+		       int64_t place)
 {
 	for (unsigned i = (unsigned)(place & 0xfff); function && i < (place & 0xfff) + access->width; i++)
 		if (i < BK__MACHINE_LEARNT)
 			function->written[i] = access->line;
 }
 
-static int repeat(struct replay *replay, const struct bk__step *access)
+static int repeat(struct replay *replay, const struct bk__firmware_step *access)
 {
-	struct bk__machine *machine = &replay->machine;
+	struct bk__firmware_machine *machine = &replay->machine;
 	bool ecam = access->kind == BK__STEP_ECAM;
 	struct bk_space *space = ecam ? bk_pci_host_config(machine->host) : machine->ports;
 	uint64_t address = ecam ? access->address & BK__MACHINE_CONFIG_MASK : access->address, value;
-	int64_t place = bk__machine_target(machine, access);
+	int64_t place = bk__firmware_machine_target(machine, access);
 	int error;
 
 	replay->access = access;
 	replay->target =
-		place < 0 ? NULL : bk__machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
-	bk__machine_follow_index(machine, access);
+		place < 0 ? NULL
+			  : bk__firmware_machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
+	bk__firmware_machine_follow_index(machine, access);
 	error = spend(replay, access);
 	if (error)
 		return error;
@@ -283,24 +291,25 @@ static int repeat(struct replay *replay, const struct bk__step *access)
 	return 0;
 }
 
-int bk__replay(const char *name, const struct bk__trace *trace, const struct bk__replay_ops *ops,
-	       void *opaque, struct bk__replay_counts *counts, struct bk_error *err)
+int bk__firmware_replay(const char *name, const struct bk__firmware_trace *trace,
+			const struct bk__firmware_replay_ops *ops, void *opaque,
+			struct bk__firmware_replay_counts *counts, struct bk_error *err)
 {
 	struct replay replay = { .ops = ops, .opaque = opaque, .counts = counts, .err = err };
 	int error, destroyed;
 
-	*counts = (struct bk__replay_counts){ 0 };
-	error = bk__machine_create(name, trace, &replay.machine, err);
+	*counts = (struct bk__firmware_replay_counts){ 0 };
+	error = bk__firmware_machine_create(name, trace, &replay.machine, err);
 	for (unsigned i = 0; !error && i < trace->function_count; i++) {
-		struct bk__machine_function *function = &replay.machine.functions[i];
+		struct bk__firmware_machine_function *function = &replay.machine.functions[i];
 
 		follow_numbers(function);
 		function->secondary_before = function->secondary;
 	}
 	for (size_t i = 0; i < trace->step_count && !error; i++) {
-		const struct bk__step *step = &trace->steps[i];
+		const struct bk__firmware_step *step = &trace->steps[i];
 
-		if (!bk__step_is_access(step)) {
+		if (!bk__firmware_step_is_access(step)) {
 			error = event(&replay, step);
 			continue;
 		}
@@ -309,7 +318,7 @@ int bk__replay(const char *name, const struct bk__trace *trace, const struct bk_
 	}
 	if (!error)
 		settle(&replay, true);
-	destroyed = bk__machine_destroy(&replay.machine);
+	destroyed = bk__firmware_machine_destroy(&replay.machine);
 	if (!error && destroyed)
 		error = bk_fail(err, -destroyed, "%s: the model cannot be taken down: %s", name,
 				strerror(-destroyed));

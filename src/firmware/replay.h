@@ -6,7 +6,7 @@
 #ifndef BARKEEP_FIRMWARE_REPLAY_H
 #define BARKEEP_FIRMWARE_REPLAY_H
 
-#include "firmware/machine.h"
+#include "firmware/model.h"
 
 enum {
 	BK__FIRMWARE_WORK =
@@ -14,18 +14,18 @@ enum {
 	BK__FIRMWARE_TOLD = 1000, /* differences that are told; more are counted */
 };
 
-struct bk__replay_counts {
+struct bk__firmware_replay_counts {
 	uint64_t reads, bytes, writes, events; /* bytes: of reads, that were compared */
 	uint64_t excused, differences;
 };
 
-struct bk__difference {
-	const struct bk__step *access; /* that caused it; NULL: it was so before the first write */
-	const char *path;              /* the function; NULL: there is none */
-	bool map;                      /* of a BAR; else of a read */
+struct bk__firmware_difference {
+	const struct bk__firmware_step *access; /* that caused it; NULL: it was so before the first write */
+	const char *path;                       /* the function; NULL: there is none */
+	bool map;                               /* of a BAR; else of a read */
 
 	unsigned bar;
-	struct bk__verdict verdict;
+	struct bk__firmware_verdict verdict;
 
 	unsigned offset, width; /* of the read */
 	uint64_t value, recorded, mask;
@@ -33,24 +33,28 @@ struct bk__difference {
 	const char *why; /* the model decided so */
 };
 
-struct bk__replay_ops {
-	void (*difference)(void *opaque, const struct bk__difference *difference);
+struct bk__firmware_replay_ops {
+	void (*difference)(void *opaque, const struct bk__firmware_difference *difference);
 	/* After each access and the events that belong to it; may be NULL. Where the BARs are now:
 	 * bk_pci_function_bar of the machine's functions. */
-	void (*step)(void *opaque, struct bk__machine *machine, const struct bk__step *access);
+	void (*step)(void *opaque, struct bk__firmware_machine *machine,
+		     const struct bk__firmware_step *access);
 };
 
 /*
  * The whole trace. A BAR's difference is told once, until it changes. Differences are no error; errors have
  * a line that begins with `name` and the line of the trace.
  */
-int bk__replay(const char *name, const struct bk__trace *trace, const struct bk__replay_ops *ops,
-	       void *opaque, struct bk__replay_counts *counts, struct bk_error *err);
+int bk__firmware_replay(const char *name, const struct bk__firmware_trace *trace,
+			const struct bk__firmware_replay_ops *ops, void *opaque,
+			struct bk__firmware_replay_counts *counts, struct bk_error *err);
 
 /* Why the BAR is where the model has it; why the register at `offset` reads so (`function` NULL: nobody is
  * there). */
-void bk__why_bar(const struct bk__machine_function *function, unsigned bar, char *text, size_t size);
-void bk__why_read(struct bk__machine *machine, const struct bk__machine_function *function, int64_t place,
-		  char *text, size_t size);
+void bk__firmware_why_bar(const struct bk__firmware_machine_function *function, unsigned bar, char *text,
+			  size_t size);
+void bk__firmware_why_read(struct bk__firmware_machine *machine,
+			   const struct bk__firmware_machine_function *function, int64_t place, char *text,
+			   size_t size);
 
 #endif

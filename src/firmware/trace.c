@@ -12,7 +12,7 @@ enum { WORDS = 8, CHUNK = 1024 };
 
 /* A line's words, and where it stands. */
 struct line {
-	struct bk__trace *trace;
+	struct bk__firmware_trace *trace;
 	const char *name;
 	uint32_t number;
 	char text[BK__TRACE_LINE + 1];
@@ -89,7 +89,8 @@ static int grow(struct line *line, void **array, size_t count, size_t most, size
 	return 0;
 }
 
-static struct bk__trace_function *find(struct bk__trace *trace, const char *path, size_t length)
+static struct bk__firmware_trace_function *find(struct bk__firmware_trace *trace, const char *path,
+						size_t length)
 {
 	for (unsigned i = 0; i < trace->function_count; i++)
 		if (!strncmp(trace->functions[i].path, path, length) && !trace->functions[i].path[length])
@@ -100,8 +101,8 @@ static struct bk__trace_function *find(struct bk__trace *trace, const char *path
 /* dev PATH VENDOR:DEVICE endpoint|bridge CLASS */
 static int add_function(struct line *line)
 {
-	struct bk__trace *trace = line->trace;
-	struct bk__trace_function function = { .line = line->number, .parent = -1 };
+	struct bk__firmware_trace *trace = line->trace;
+	struct bk__firmware_trace_function function = { .line = line->number, .parent = -1 };
 	const char *path = line->words[1], *own, *rest;
 	uint64_t vendor = 0, device = 0;
 	void *array = trace->functions;
@@ -116,7 +117,7 @@ static int add_function(struct line *line)
 		return COMPLAIN(line, EEXIST, "%s is there already", path);
 	own = strrchr(path, '/');
 	if (own) {
-		struct bk__trace_function *parent = find(trace, path, (size_t)(own - path));
+		struct bk__firmware_trace_function *parent = find(trace, path, (size_t)(own - path));
 
 		if (!parent || !parent->bridge)
 			return COMPLAIN(line, EINVAL, "%s: no bridge `%.*s` in the lines above", path,
@@ -146,14 +147,14 @@ static int add_bar(struct line *line)
 {
 	static const struct {
 		const char *name;
-		struct bk__trace_bar bar;
+		struct bk__firmware_trace_bar bar;
 	} kinds[] = {
 		{ "io", { BK_PCI_BAR_IO, false, 0 } },           { "mem32", { BK_PCI_BAR_MEM32, false, 0 } },
 		{ "mem32,pref", { BK_PCI_BAR_MEM32, true, 0 } }, { "mem64", { BK_PCI_BAR_MEM64, false, 0 } },
 		{ "mem64,pref", { BK_PCI_BAR_MEM64, true, 0 } }, { "rom", { BK_PCI_BAR_MEM32, false, 0 } },
 	};
 	enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-	struct bk__trace_function *function;
+	struct bk__firmware_trace_function *function;
 	uint64_t index, size;
 	unsigned kind = 0;
 
@@ -179,7 +180,7 @@ static int add_bar(struct line *line)
 }
 
 /* ecam|cf8|cfc r|w ADDRESS SIZE VALUE */
-static int parse_access(struct line *line, struct bk__step *step)
+static int parse_access(struct line *line, struct bk__firmware_step *step)
 {
 	const char *direction = line->count == 5 ? line->words[1] : "";
 	uint64_t width, first = step->kind == BK__STEP_CF8 ? 0xcf8 : 0xcfc;
@@ -204,7 +205,7 @@ static int parse_access(struct line *line, struct bk__step *step)
 }
 
 /* map|unmap BUS:SLOT.FN BAR ADDRESS LENGTH DEVICE */
-static int parse_event(struct line *line, struct bk__step *step)
+static int parse_event(struct line *line, struct bk__firmware_step *step)
 {
 	const char *rest;
 	uint64_t bus, bar;
@@ -232,8 +233,8 @@ static const char *const step_names[] = {
 
 static int add_step(struct line *line)
 {
-	struct bk__trace *trace = line->trace;
-	struct bk__step step = { .line = line->number };
+	struct bk__firmware_trace *trace = line->trace;
+	struct bk__firmware_step step = { .line = line->number };
 	void *array = trace->steps;
 	int error;
 
@@ -242,7 +243,7 @@ static int add_step(struct line *line)
 	if (step.kind > BK__STEP_UNMAP)
 		return COMPLAIN(line, EINVAL, "`%.40s`: should be dev, bar, ecam, cf8, cfc, map or unmap",
 				line->words[0]);
-	error = bk__step_is_access(&step) ? parse_access(line, &step) : parse_event(line, &step);
+	error = bk__firmware_step_is_access(&step) ? parse_access(line, &step) : parse_event(line, &step);
 	if (error)
 		return error;
 	error = grow(line, &array, trace->step_count, BK__TRACE_STEPS, sizeof(step), "accesses and events");
@@ -252,8 +253,8 @@ static int add_step(struct line *line)
 	return error;
 }
 
-int bk__trace_add_line(struct bk__trace *trace, const char *name, uint32_t number, const char *text,
-		       struct bk_error *err)
+int bk__firmware_trace_add_line(struct bk__firmware_trace *trace, const char *name, uint32_t number,
+				const char *text, struct bk_error *err)
 {
 	struct line line = { .trace = trace, .name = name, .number = number, .err = err };
 	size_t length = strlen(text);
@@ -275,16 +276,16 @@ int bk__trace_add_line(struct bk__trace *trace, const char *name, uint32_t numbe
 	return add_step(&line);
 }
 
-void bk__trace_free(struct bk__trace *trace)
+void bk__firmware_trace_free(struct bk__firmware_trace *trace)
 {
 	free(trace->functions);
 	free(trace->steps);
-	*trace = (struct bk__trace){ 0 };
+	*trace = (struct bk__firmware_trace){ 0 };
 }
 
-void bk__step_text(const struct bk__step *step, char *text, size_t size)
+void bk__firmware_step_text(const struct bk__firmware_step *step, char *text, size_t size)
 {
-	if (bk__step_is_access(step))
+	if (bk__firmware_step_is_access(step))
 		snprintf(text, size, "%s %c 0x%" PRIx64 " %u 0x%" PRIx64, step_names[step->kind],
 			 step->write ? 'w' : 'r', step->address, step->width, step->value);
 	else

@@ -9,8 +9,8 @@
 #include "pci/function.h"
 
 /* "written by line N", or "as at reset". */
-static const char *since(const struct bk__machine_function *function, unsigned offset, unsigned width,
-			 char *text, size_t size)
+static const char *since(const struct bk__firmware_machine_function *function, unsigned offset,
+			 unsigned width, char *text, size_t size)
 {
 	uint32_t line = 0;
 
@@ -23,13 +23,14 @@ static const char *since(const struct bk__machine_function *function, unsigned o
 	return text;
 }
 
-void bk__why_bar(const struct bk__machine_function *function, unsigned index, char *text, size_t size)
+void bk__firmware_why_bar(const struct bk__firmware_machine_function *function, unsigned index, char *text,
+			  size_t size)
 {
 	const struct bk_pci_function *model = function->function;
-	const struct bk_pci_bar *bar = bk__function_bar(model, index);
+	const struct bk_pci_bar *bar = bk__pci_function_bar(model, index);
 	bool rom = index == BK_PCI_ROM, io = bar->kind == BK_PCI_BAR_IO;
-	uint64_t raw = bk__function_bar_raw(model, index), address = bk__bar_address(bar, raw);
-	unsigned at = bk__function_bar_register(model, index), command = bk__command(model);
+	uint64_t raw = bk__pci_function_bar_raw(model, index), address = bk__pci_bar_address(bar, raw);
+	unsigned at = bk__pci_function_bar_register(model, index), command = bk__pci_command(model);
 	char held[128], written[64], commanded[64];
 
 	snprintf(held, sizeof(held), "register 0x%02x holds 0x%" PRIx64 ", %s", at, raw,
@@ -41,7 +42,7 @@ void bk__why_bar(const struct bk__machine_function *function, unsigned index, ch
 			 io ? "I/O" : "memory");
 	else if (rom && !(raw & 1))
 		snprintf(text, size, "the ROM's enable bit is off: %s", held);
-	else if (bk__bar_decodes(bar, rom, raw, false))
+	else if (bk__pci_bar_decodes(bar, rom, raw, false))
 		snprintf(text, size, "COMMAND is 0x%04x (%s), %s: it decodes 0x%" PRIx64 "-0x%" PRIx64,
 			 command, commanded, held, address, address + (bar->size - 1));
 	else if (!address)
@@ -50,7 +51,7 @@ void bk__why_bar(const struct bk__machine_function *function, unsigned index, ch
 		snprintf(text, size, "%s: all ones in the address bits of a half, a size probe", held);
 }
 
-static void why_absent(struct bk__machine *machine, int64_t place, char *text, size_t size)
+static void why_absent(struct bk__firmware_machine *machine, int64_t place, char *text, size_t size)
 {
 	unsigned bus = (unsigned)(place >> 20), devfn = (unsigned)(place >> 12) & 0xff;
 	const char *before = "";
@@ -59,7 +60,7 @@ static void why_absent(struct bk__machine *machine, int64_t place, char *text, s
 	snprintf(text, size, "nobody answers at bus %02x, %02x.%x; bridges lead to buses", bus, devfn >> 3,
 		 devfn & 7);
 	for (unsigned i = 0; i < machine->trace->function_count; i++) {
-		const struct bk__machine_function *bridge = &machine->functions[i];
+		const struct bk__firmware_machine_function *bridge = &machine->functions[i];
 
 		if (!bridge->below || !bridge->secondary)
 			continue;
@@ -75,8 +76,9 @@ static void why_absent(struct bk__machine *machine, int64_t place, char *text, s
 		snprintf(text + used, size - used, " nowhere");
 }
 
-void bk__why_read(struct bk__machine *machine, const struct bk__machine_function *function, int64_t place,
-		  char *text, size_t size)
+void bk__firmware_why_read(struct bk__firmware_machine *machine,
+			   const struct bk__firmware_machine_function *function, int64_t place, char *text,
+			   size_t size)
 {
 	unsigned offset = (unsigned)(place & 0xfff) & ~3u;
 	char written[64];
@@ -86,8 +88,8 @@ void bk__why_read(struct bk__machine *machine, const struct bk__machine_function
 		return;
 	}
 	for (unsigned i = 0; i <= BK_PCI_ROM; i++) {
-		const struct bk_pci_bar *bar = bk__function_bar(function->function, i);
-		unsigned at = bk__function_bar_register(function->function, i),
+		const struct bk_pci_bar *bar = bk__pci_function_bar(function->function, i);
+		unsigned at = bk__pci_function_bar_register(function->function, i),
 			 width = bar && bar->kind == BK_PCI_BAR_MEM64 ? 8 : 4;
 
 		if (!bar || offset < at || offset >= at + width)
@@ -95,10 +97,10 @@ void bk__why_read(struct bk__machine *machine, const struct bk__machine_function
 		snprintf(text, size,
 			 "BAR %u, %s of 0x%" PRIx64 " bytes: holds 0x%" PRIx64 ", %s; bits 0x%" PRIx64
 			 " are shown as written",
-			 i, bk__bar_kind(bar, i == BK_PCI_ROM), bar->size,
-			 bk__function_bar_raw(function->function, i),
+			 i, bk__pci_bar_kind(bar, i == BK_PCI_ROM), bar->size,
+			 bk__pci_function_bar_raw(function->function, i),
 			 since(function, at, width, written, sizeof(written)),
-			 bk__bar_shown(bar, i == BK_PCI_ROM));
+			 bk__pci_bar_shown(bar, i == BK_PCI_ROM));
 		return;
 	}
 	since(function, offset, 4, written, sizeof(written));

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-static bool is_there(const struct bk_mediate *m, const struct bk_trap *trap)
+static bool is_there(const struct bk_mediator *m, const struct bk_trap *trap)
 {
 	for (size_t i = 0; i < m->trap_count; i++)
 		if (m->traps[i] == trap)
@@ -19,20 +19,20 @@ static bool is_there(const struct bk_mediate *m, const struct bk_trap *trap)
 }
 
 /* Under the lock; nobody takes a trap away, then. */
-static void start(struct bk_mediate *m, struct bk_trap *trap, const struct bk_accelerated *what)
+static void start(struct bk_mediator *m, struct bk_trap *trap, const struct bk_accelerated *what)
 {
-	struct bk__accelerated *to = &m->accelerated[m->accelerated_count];
+	struct bk__mediate_accelerated *to = &m->accelerated[m->accelerated_count];
 
 	if (!m->accelerator || m->accelerated_count == BK__ACCELERATED || !is_there(m, trap))
 		return;
 	for (unsigned i = 0; i < m->accelerated_count; i++) {
-		const struct bk__accelerated *other = &m->accelerated[i];
+		const struct bk__mediate_accelerated *other = &m->accelerated[i];
 
 		if (other->trap == trap && other->offset == what->offset && other->width == what->width &&
 		    other->value == what->value)
 			return;
 	}
-	*to = (struct bk__accelerated){
+	*to = (struct bk__mediate_accelerated){
 		.trap = trap, .offset = what->offset, .width = what->width, .value = what->value
 	};
 	if (m->accelerator->start(m->accelerator_opaque, what, &to->handle))
@@ -40,10 +40,10 @@ static void start(struct bk_mediate *m, struct bk_trap *trap, const struct bk_ac
 	m->accelerated_count++;
 }
 
-void bk__accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value)
+void bk__mediate_accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk_mediate *m = trap->mediate;
-	struct bk__repeated *repeated = &trap->repeated;
+	struct bk_mediator *m = trap->mediate;
+	struct bk__mediate_repeated *repeated = &trap->repeated;
 	const struct bk_accelerated what = {
 		.region = trap->handle,
 		.bar = trap->region,
@@ -56,17 +56,17 @@ void bk__accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, 
 
 	pthread_mutex_lock(&m->repeated_lock);
 	if (repeated->offset != offset || repeated->width != width || repeated->value != value)
-		*repeated = (struct bk__repeated){ .offset = offset, .width = width, .value = value };
+		*repeated = (struct bk__mediate_repeated){ .offset = offset, .width = width, .value = value };
 	times = repeated->times < BK_ACCELERATE_AFTER + 1 ? ++repeated->times : repeated->times;
 	pthread_mutex_unlock(&m->repeated_lock);
-	if (times != BK_ACCELERATE_AFTER || !bk__device_has(m, trap->region, offset, width))
+	if (times != BK_ACCELERATE_AFTER || !bk__mediate_device_has(m, trap->region, offset, width))
 		return;
 	pthread_mutex_lock(&m->lock);
 	start(m, trap, &what);
 	pthread_mutex_unlock(&m->lock);
 }
 
-void bk__accelerate_stop(struct bk_mediate *m, const struct bk_trap *trap)
+void bk__mediate_accelerate_stop(struct bk_mediator *m, const struct bk_trap *trap)
 {
 	unsigned kept = 0;
 
@@ -79,7 +79,7 @@ void bk__accelerate_stop(struct bk_mediate *m, const struct bk_trap *trap)
 	m->accelerated_count = kept;
 }
 
-unsigned bk__accelerate_count(const struct bk_mediate *m, const struct bk_trap *trap)
+unsigned bk__mediate_accelerate_count(const struct bk_mediator *m, const struct bk_trap *trap)
 {
 	unsigned count = 0;
 
@@ -89,23 +89,23 @@ unsigned bk__accelerate_count(const struct bk_mediate *m, const struct bk_trap *
 }
 
 /* Every write has to come so many times again. Under the lock. */
-static void begin_anew(struct bk_mediate *m)
+static void begin_anew(struct bk_mediator *m)
 {
-	bk__accelerate_stop(m, NULL);
+	bk__mediate_accelerate_stop(m, NULL);
 	pthread_mutex_lock(&m->repeated_lock);
 	for (size_t i = 0; i < m->trap_count; i++)
 		m->traps[i]->repeated.times = 0;
 	pthread_mutex_unlock(&m->repeated_lock);
 }
 
-void bk__accelerate_reset(struct bk_mediate *m)
+void bk__mediate_accelerate_reset(struct bk_mediator *m)
 {
 	pthread_mutex_lock(&m->lock);
 	begin_anew(m);
 	pthread_mutex_unlock(&m->lock);
 }
 
-void bk_mediate_accelerate(struct bk_mediate *m, const struct bk_accelerator_ops *ops, void *opaque)
+void bk_mediator_accelerate(struct bk_mediator *m, const struct bk_accelerator_ops *ops, void *opaque)
 {
 	pthread_mutex_lock(&m->lock);
 	begin_anew(m);

@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "mediate/hole.h"
 
-const char *bk__region_name(unsigned region)
+const char *bk__mediate_region_name(unsigned region)
 {
 	static const char *const names[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
 					     "bar5", "rom",  "config", "vga" };
@@ -18,7 +18,8 @@ const char *bk__region_name(unsigned region)
 	return region < sizeof(names) / sizeof(names[0]) ? names[region] : "region";
 }
 
-int bk__device_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
+int bk__mediate_device_read(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			    uint64_t *value)
 {
 	uint8_t bytes[8] = { 0 };
 	int r = bk_device_read(m->below, region, offset, bytes, width);
@@ -27,7 +28,8 @@ int bk__device_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsi
 	return r < 0 ? r : 0;
 }
 
-int bk__device_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t value)
+int bk__mediate_device_write(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			     uint64_t value)
 {
 	uint8_t bytes[8];
 	int r;
@@ -37,7 +39,7 @@ int bk__device_write(struct bk_mediate *m, unsigned region, uint64_t offset, uns
 	return r < 0 ? r : 0;
 }
 
-static bool is_access(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width)
+static bool is_access(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width)
 {
 	uint64_t size;
 
@@ -59,7 +61,7 @@ enum owner { DEVICE, NOBODY, MSIX, SEVERAL };
  * The MSI-X table and PBA are the function's: the device has its own, which
  * holds what the host wrote. Nobody has what a BAR is longer than the device's.
  */
-static enum owner owner_of(const struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
+static enum owner owner_of(const struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
 			   const struct bk_region_desc **msix)
 {
 	const uint64_t last = offset + width - 1, size = m->regions[region].info.size;
@@ -77,28 +79,28 @@ static enum owner owner_of(const struct bk_mediate *m, unsigned region, uint64_t
 	return offset < size ? SEVERAL : NOBODY;
 }
 
-bool bk__device_has(const struct bk_mediate *m, unsigned bar, uint64_t offset, unsigned width)
+bool bk__mediate_device_has(const struct bk_mediator *m, unsigned bar, uint64_t offset, unsigned width)
 {
 	const struct bk_region_desc *msix;
 
 	return owner_of(m, bar, offset, width, &msix) == DEVICE;
 }
 
-static int halves_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
+static int halves_read(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
 		       uint64_t *value)
 {
 	uint64_t high;
-	int r = bk_mediate_below_read(m, region, offset, width / 2, value);
+	int r = bk_mediator_below_read(m, region, offset, width / 2, value);
 
 	if (!r)
-		r = bk_mediate_below_read(m, region, offset + width / 2, width / 2, &high);
+		r = bk_mediator_below_read(m, region, offset + width / 2, width / 2, &high);
 	if (!r)
 		*value |= high << 4 * width;
 	return r;
 }
 
-int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
-			  uint64_t *value)
+int bk_mediator_below_read(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			   uint64_t *value)
 {
 	const struct bk_region_desc *msix;
 
@@ -112,10 +114,10 @@ int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset
 		return 0;
 	}
 	if (region >= BK__SPACES)
-		return bk__device_read(m, region, offset, width, value);
+		return bk__mediate_device_read(m, region, offset, width, value);
 	switch (owner_of(m, region, offset, width, &msix)) {
 	case DEVICE:
-		return bk__device_read(m, region, offset, width, value);
+		return bk__mediate_device_read(m, region, offset, width, value);
 	case MSIX:
 		return msix->ops->read(msix->opaque, offset - msix->first + msix->base, width, value);
 	case SEVERAL:
@@ -127,8 +129,8 @@ int bk_mediate_below_read(struct bk_mediate *m, unsigned region, uint64_t offset
 	return 0;
 }
 
-int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width,
-			   uint64_t value)
+int bk_mediator_below_write(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			    uint64_t value)
 {
 	const struct bk_region_desc *msix;
 	int r, other;
@@ -140,15 +142,15 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 	if (region == BK_DEVICE_ROM)
 		return 0; /* read only: dropped, as by hardware */
 	if (region >= BK__SPACES)
-		return bk__device_write(m, region, offset, width, value);
+		return bk__mediate_device_write(m, region, offset, width, value);
 	switch (owner_of(m, region, offset, width, &msix)) {
 	case DEVICE:
-		return bk__device_write(m, region, offset, width, value);
+		return bk__mediate_device_write(m, region, offset, width, value);
 	case MSIX:
 		return msix->ops->write(msix->opaque, offset - msix->first + msix->base, width, value);
 	case SEVERAL: /* one that fails is no reason for the other to be lost */
-		r = bk_mediate_below_write(m, region, offset, width / 2, value);
-		other = bk_mediate_below_write(m, region, offset + width / 2, width / 2, value >> 4 * width);
+		r = bk_mediator_below_write(m, region, offset, width / 2, value);
+		other = bk_mediator_below_write(m, region, offset + width / 2, width / 2, value >> 4 * width);
 		return r ? r : other;
 	case NOBODY:
 		break;
@@ -156,36 +158,36 @@ int bk_mediate_below_write(struct bk_mediate *m, unsigned region, uint64_t offse
 	return 0;
 }
 
-__thread char bk__counting_thread;
+__thread char bk__mediate_counting_thread;
 
 static int place_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
-	struct bk__place *place = opaque;
-	int r = bk_mediate_below_read(place->mediate, place->region, offset, width, value);
+	struct bk__mediate_place *place = opaque;
+	int r = bk_mediator_below_read(place->mediate, place->region, offset, width, value);
 
-	bk__count_beside(place->mediate, place->region, offset, width, false, r);
+	bk__mediate_count_beside(place->mediate, place->region, offset, width, false, r);
 	return r;
 }
 
 static int place_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk__place *place = opaque;
-	int r = bk_mediate_below_write(place->mediate, place->region, offset, width, value);
+	struct bk__mediate_place *place = opaque;
+	int r = bk_mediator_below_write(place->mediate, place->region, offset, width, value);
 
-	bk__count_beside(place->mediate, place->region, offset, width, true, r);
+	bk__mediate_count_beside(place->mediate, place->region, offset, width, true, r);
 	return r;
 }
 
 static void place_released(void *opaque)
 {
-	struct bk__place *place = opaque;
+	struct bk__mediate_place *place = opaque;
 
 	if (place->host)
-		bk__unmap(place->host, place->size);
+		bk__mediate_unmap(place->host, place->size);
 	free(place);
 }
 
-const struct bk_region_ops bk__place_ops = {
+const struct bk_region_ops bk__mediate_place_ops = {
 	.read = place_read,
 	.write = place_write,
 	.released = place_released,
@@ -217,42 +219,47 @@ static int place_add(struct bk_space *space, const struct bk_region_desc *desc)
 	return r;
 }
 
-int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,
-		   unsigned widths, struct bk_error *err)
+int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t first, uint64_t size,
+			   int priority, unsigned widths, struct bk_error *err)
 {
-	struct bk__place *place = calloc(1, sizeof(*place));
+	struct bk__mediate_place *place = calloc(1, sizeof(*place));
 	struct bk_region_desc desc = {
-		.name = bk__region_name(region),
+		.name = bk__mediate_region_name(region),
 		.first = first,
 		.last = first + size - 1,
 		.priority = priority,
 		.rank = first,
 		.kind = BK_REGION_HANDLED,
-		.ops = widths == BK_WIDTH_ALL ? &bk__place_ops : &narrow_place_ops,
+		.ops = widths == BK_WIDTH_ALL ? &bk__mediate_place_ops : &narrow_place_ops,
 		.opaque = place,
 		.base = first,
 	};
 	int r = -ENOMEM;
 
 	if (place) {
-		*place = (struct bk__place){ .mediate = m, .region = region, .first = first, .size = size };
+		*place = (struct bk__mediate_place){
+			.mediate = m, .region = region, .first = first, .size = size
+		};
 		r = place_add(m->regions[region].space, &desc);
 	}
-	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(region), strerror(-r)) : 0;
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__mediate_region_name(region),
+			   strerror(-r))
+		 : 0;
 }
 
-struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t first, uint64_t size)
+struct bk_region_desc bk__mediate_mapped_desc(const struct bk__mediate_place *area, uint64_t first,
+					      uint64_t size)
 {
 	const struct bk_device_region *info = &area->mediate->regions[area->region].info;
 
 	return (struct bk_region_desc){
-		.name = bk__region_name(area->region),
+		.name = bk__mediate_region_name(area->region),
 		.first = first,
 		.last = first + size - 1,
 		.priority = BK__PRIORITY_MAPPED,
 		.rank = first,
 		.kind = BK_REGION_MAPPED,
-		.ops = &bk__place_ops,
+		.ops = &bk__mediate_place_ops,
 		.base = first,
 		.memory = {
 			.host = area->host ? (uint8_t *)area->host + (first - area->first) : NULL,
@@ -264,28 +271,28 @@ struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t fir
 	};
 }
 
-static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t size)
+static int map_area(struct bk_mediator *m, unsigned bar, uint64_t first, uint64_t size)
 {
-	struct bk__region *region = &m->regions[bar];
-	struct bk__place *place = calloc(1, sizeof(*place));
+	struct bk__mediate_region *region = &m->regions[bar];
+	struct bk__mediate_place *place = calloc(1, sizeof(*place));
 	struct bk_region_desc desc;
 	int r;
 
 	if (!place)
 		return -ENOMEM;
-	*place = (struct bk__place){ .mediate = m, .region = bar, .first = first, .size = size };
+	*place = (struct bk__mediate_place){ .mediate = m, .region = bar, .first = first, .size = size };
 	if (!m->filter)
-		place->host = bk__map(region->info.fd, region->info.fd_offset + first, size,
-				      region->info.flags & BK_DEVICE_WRITE);
+		place->host = bk__mediate_map(region->info.fd, region->info.fd_offset + first, size,
+					      region->info.flags & BK_DEVICE_WRITE);
 	if (!place->host && !m->filter) {
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 		       " cannot be mapped (%s): every access exits",
-		       m->below->name, bk__region_name(bar), size, first, strerror(errno));
+		       m->below->name, bk__mediate_region_name(bar), size, first, strerror(errno));
 		free(place);
 		return 0;
 	}
-	desc = bk__mapped_desc(place, first, size);
+	desc = bk__mediate_mapped_desc(place, first, size);
 	desc.opaque = place;
 	r = place_add(region->space, &desc);
 	if (!r)
@@ -294,10 +301,10 @@ static int map_area(struct bk_mediate *m, unsigned bar, uint64_t first, uint64_t
 }
 
 /* Whole pages of each area, as far as the device describes them in a way that can be mapped. */
-static int map_areas(struct bk_mediate *m, unsigned bar, uint64_t shared)
+static int map_areas(struct bk_mediator *m, unsigned bar, uint64_t shared)
 {
-	struct bk__region *region = &m->regions[bar];
-	const uint64_t page = bk__page_size(), size = shared ? shared : region->info.size;
+	struct bk__mediate_region *region = &m->regions[bar];
+	const uint64_t page = bk__mediate_page_size(), size = shared ? shared : region->info.size;
 	uint64_t from = 0;
 
 	for (unsigned i = 0; i < region->info.area_count && i < BK_DEVICE_AREAS; i++) {
@@ -322,7 +329,7 @@ static int map_areas(struct bk_mediate *m, unsigned bar, uint64_t shared)
 
 static bool is_mappable(const struct bk_device_region *info)
 {
-	const uint64_t page = bk__page_size();
+	const uint64_t page = bk__mediate_page_size();
 
 	return info->flags & BK_DEVICE_MMAP && info->flags & BK_DEVICE_READ && info->fd >= 0 &&
 	       info->fd_offset % page == 0 && info->fd_offset <= INT64_MAX &&
@@ -330,10 +337,10 @@ static bool is_mappable(const struct bk_device_region *info)
 }
 
 /* Only what the device offers to map whole: whoever offers that has looked after the rest of the page. */
-uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar)
+uint64_t bk__mediate_bar_page(const struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar)
 {
 	const struct bk_device_region *info = &m->regions[index].info;
-	const uint64_t page = bk__page_size();
+	const uint64_t page = bk__mediate_page_size();
 
 	return bar->kind != BK_PCI_BAR_IO && bar->size < page && is_mappable(info) && info->area_count == 1 &&
 			       !info->areas[0].offset && info->areas[0].size >= info->size
@@ -341,41 +348,44 @@ uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct b
 		       : 0;
 }
 
-int bk__bar_build(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err)
+int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err)
 {
-	struct bk__region *region = &m->regions[index];
+	struct bk__mediate_region *region = &m->regions[index];
 	const uint64_t length = bar->page ? bar->page : bar->size;
 	int r;
 
 	region->size = bar->size;
-	bar->space = region->space = bk_space_create(m->domain, bk__region_name(index), length - 1);
+	bar->space = region->space = bk_space_create(m->domain, bk__mediate_region_name(index), length - 1);
 	if (!region->space)
-		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name, bk__region_name(index));
-	r = bk__bottom_add(m, index, 0, length, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name,
+			       bk__mediate_region_name(index));
+	r = bk__mediate_bottom_add(m, index, 0, length, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 	if (r || bar->kind == BK_PCI_BAR_IO || !is_mappable(&region->info))
 		return r;
 	r = map_areas(m, index, bar->page);
-	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(index), strerror(-r)) : 0;
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__mediate_region_name(index),
+			   strerror(-r))
+		 : 0;
 }
 
-int bk__hole_append(struct bk_mediate *m, unsigned region, struct bk_update *update,
-		    struct bk__mediate_range *hole)
+int bk__mediate_hole_append(struct bk_mediator *m, unsigned region, struct bk_update *update,
+			    struct bk__mediate_range *hole)
 {
 	struct bk_region_desc desc = {
-		.name = bk__region_name(region),
+		.name = bk__mediate_region_name(region),
 		.first = hole->first,
 		.last = hole->last,
 		.priority = BK__PRIORITY_HOLE,
 		.rank = hole->first,
 		.kind = BK_REGION_HANDLED,
-		.ops = &bk__place_ops,
+		.ops = &bk__mediate_place_ops,
 		.base = hole->first,
 	};
 
 	hole->place = calloc(1, sizeof(*hole->place));
 	if (!hole->place)
 		return -ENOMEM;
-	*hole->place = (struct bk__place){ .mediate = m, .region = region, .first = hole->first };
+	*hole->place = (struct bk__mediate_place){ .mediate = m, .region = region, .first = hole->first };
 	desc.opaque = hole->place;
 	return bk_update_add(update, m->regions[region].space, &desc, &hole->handle);
 }

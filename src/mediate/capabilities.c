@@ -67,7 +67,7 @@ struct starts {
 	bool at[BK__CONFIG_MAX / 4];
 };
 
-static int left_out(struct bk_mediate *m, const struct found *cap, const char *why)
+static int left_out(struct bk_mediator *m, const struct found *cap, const char *why)
 {
 	bk_log(BK_LOG_WARNING, "%s: capability 0x%02x at 0x%02x is not shown: %s", m->below->name, cap->id,
 	       cap->offset, why);
@@ -75,7 +75,7 @@ static int left_out(struct bk_mediate *m, const struct found *cap, const char *w
 }
 
 /* The answer of a bk_pci_*_add: only running out of memory is ours to report. */
-static int added(struct bk_mediate *m, const struct found *cap, int r)
+static int added(struct bk_mediator *m, const struct found *cap, int r)
 {
 	if (r == -ENOMEM)
 		return r;
@@ -106,7 +106,7 @@ static unsigned passed_from(bool extended, unsigned id)
 }
 
 /* `size` bytes from `skip` on are read from the device each time. */
-static void make_live(struct bk_mediate *m, const struct found *cap, unsigned skip)
+static void make_live(struct bk_mediator *m, const struct found *cap, unsigned skip)
 {
 	const bool extended = cap->offset >= EXTENDED;
 
@@ -125,19 +125,19 @@ static bool starts_next(struct starts *starts, unsigned offset, unsigned first, 
 }
 
 /* Cut a loop, or a pointer out of the space, where it is; told once. */
-static void chain_cut(struct bk_mediate *m, unsigned offset)
+static void chain_cut(struct bk_mediator *m, unsigned offset)
 {
 	bk_log(BK_LOG_WARNING, "%s: the chain of capabilities leads to 0x%02x, where none can be: cut there",
 	       m->below->name, offset);
 }
 
 /* Where the first 256 bytes end, as far as the device has them. */
-static unsigned standard_end(const struct bk_mediate *m)
+static unsigned standard_end(const struct bk_mediator *m)
 {
 	return m->config_below < EXTENDED ? m->config_below & ~3u : EXTENDED;
 }
 
-static void walk_standard(struct bk_mediate *m, struct starts *starts)
+static void walk_standard(struct bk_mediator *m, struct starts *starts)
 {
 	unsigned offset = m->config[CAP_POINTER] & ~3u;
 
@@ -151,7 +151,7 @@ static void walk_standard(struct bk_mediate *m, struct starts *starts)
 	}
 }
 
-static void walk_extended(struct bk_mediate *m, struct starts *starts)
+static void walk_extended(struct bk_mediator *m, struct starts *starts)
 {
 	unsigned offset = EXTENDED;
 
@@ -172,7 +172,7 @@ static void walk_extended(struct bk_mediate *m, struct starts *starts)
 	} while (offset);
 }
 
-unsigned bk__capability_below(struct bk_mediate *m, unsigned id)
+unsigned bk__mediate_capability_below(struct bk_mediator *m, unsigned id)
 {
 	struct starts starts = { 0 };
 
@@ -194,7 +194,7 @@ static unsigned room(const struct starts *starts, unsigned offset, unsigned end)
 
 /* PM 3.2: the model has D0 and D3hot, and no wake events. The device itself stays in D0 and so keeps its
  * state, which No_Soft_Reset tells the guest: one that resets a function by D3hot must take the FLR. */
-static int add_pm(struct bk_mediate *m, const struct found *cap)
+static int add_pm(struct bk_mediator *m, const struct found *cap)
 {
 	uint16_t pmc;
 
@@ -207,7 +207,7 @@ static int add_pm(struct bk_mediate *m, const struct found *cap)
 /* PCI 3.0 6.8.1: mask and pending bits are last. */
 #define MSI_MASKS 10
 
-static int add_msi(struct bk_mediate *m, const struct found *cap)
+static int add_msi(struct bk_mediator *m, const struct found *cap)
 {
 	unsigned control = (unsigned)bk__load(cap->bytes + 2, 2), log2 = control >> 1 & 7;
 	bool address64 = control & 0x80, maskable = control & 0x100;
@@ -236,7 +236,7 @@ struct msix_place {
 	uint32_t offset, size;
 };
 
-static bool in_its_bar(const struct bk_mediate *m, const struct msix_place *place)
+static bool in_its_bar(const struct bk_mediator *m, const struct msix_place *place)
 {
 	uint64_t have = place->bar < BK_PCI_BARS ? m->regions[place->bar].size : 0;
 
@@ -246,7 +246,7 @@ static bool in_its_bar(const struct bk_mediate *m, const struct msix_place *plac
 
 /* One that makes no sense is left out: the registers there are the device's, and its driver has other
  * interrupts. A PBA that starts inside the table does, for no driver reads it. */
-static bool msix_makes_sense(struct bk_mediate *m, const struct found *cap, const struct msix_place *table,
+static bool msix_makes_sense(struct bk_mediator *m, const struct found *cap, const struct msix_place *table,
 			     const struct msix_place *pba)
 {
 	const char *why = !in_its_bar(m, table) ? "its table is outside its BAR"
@@ -273,7 +273,7 @@ static struct msix_place msix_place(const struct found *cap, unsigned offset, ui
 }
 
 /* PCI 3.0 6.8.2 */
-static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_error *err)
+static int add_msix(struct bk_mediator *m, const struct found *cap, struct bk_error *err)
 {
 	struct msix_place table, pba;
 	struct bk_device_irq irq;
@@ -297,7 +297,7 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
 		return 0;
 	}
 	r = bk_pci_msix_add(m->function, cap->offset, vectors, table.bar, table.offset, pba.bar, pba.offset);
-	return r < 0 ? added(m, cap, r) : bk__msix_traps(m, table.bar, pba.bar, err);
+	return r < 0 ? added(m, cap, r) : bk__mediate_msix_traps(m, table.bar, pba.bar, err);
 }
 
 /*
@@ -327,14 +327,14 @@ static int add_msix(struct bk_mediate *m, const struct found *cap, struct bk_err
 #define EXPRESS_CONTROL_PASSED 0x7f1f /* not the payload size, nor Initiate FLR, which is the model's */
 
 /* Registers of the capability that a guest may neither write nor see anything in. */
-static int blank(struct bk_mediate *m, const struct found *cap, unsigned first, unsigned end)
+static int blank(struct bk_mediator *m, const struct found *cap, unsigned first, unsigned end)
 {
 	static const uint8_t zeros[EXPRESS_V2];
 
 	return bk_pci_function_preset(m->function, cap->offset + first, zeros, zeros, zeros, end - first);
 }
 
-static int add_express(struct bk_mediate *m, const struct found *cap)
+static int add_express(struct bk_mediator *m, const struct found *cap)
 {
 	uint8_t bytes[EXPRESS_V2] = { 0 };
 	unsigned most = (cap->bytes[EXPRESS_FLAGS] & 0x0f) == 1 ? EXPRESS_V1 : EXPRESS_V2;
@@ -379,7 +379,7 @@ static int add_express(struct bk_mediate *m, const struct found *cap)
 	return r;
 }
 
-static int add_af(struct bk_mediate *m, const struct found *cap)
+static int add_af(struct bk_mediator *m, const struct found *cap)
 {
 	if (cap->size < 6)
 		return left_out(m, cap, "it is cut short");
@@ -388,7 +388,7 @@ static int add_af(struct bk_mediate *m, const struct found *cap)
 	return added(m, cap, bk_pci_af_add(m->function, cap->offset));
 }
 
-static int add_live(struct bk_mediate *m, struct found *cap)
+static int add_live(struct bk_mediator *m, struct found *cap)
 {
 	int r;
 
@@ -402,7 +402,7 @@ static int add_live(struct bk_mediate *m, struct found *cap)
 	return 0;
 }
 
-static int add_standard(struct bk_mediate *m, struct found *cap, struct bk_error *err)
+static int add_standard(struct bk_mediator *m, struct found *cap, struct bk_error *err)
 {
 	switch (cap->id) {
 	case CAP_PM:
@@ -426,7 +426,7 @@ static int add_standard(struct bk_mediate *m, struct found *cap, struct bk_error
  * PCIe 7.8.6: up to six BARs, each with the sizes it could have and the one it
  * has. The latter is the only one shown, for the map below cannot change.
  */
-static int add_rebar(struct bk_mediate *m, const struct found *cap)
+static int add_rebar(struct bk_mediator *m, const struct found *cap)
 {
 	unsigned bars = cap->size >= 12 ? cap->bytes[8] >> 5 : 0;
 	uint8_t bytes[4 + 8 * 6] = { 0 };
@@ -467,7 +467,7 @@ static bool is_hidden(unsigned id)
 	}
 }
 
-static int add_extended(struct bk_mediate *m, struct found *cap)
+static int add_extended(struct bk_mediator *m, struct found *cap)
 {
 	int r;
 
@@ -485,14 +485,14 @@ static int add_extended(struct bk_mediate *m, struct found *cap)
 
 /* A byte of a capability that is shown, behind another one that begins inside it: the model shows the former
  * only up to there. */
-static bool is_behind_another(struct bk_mediate *m, const uint16_t *owners, unsigned at)
+static bool is_behind_another(struct bk_mediator *m, const uint16_t *owners, unsigned at)
 {
 	const unsigned owner = owners[at];
 
 	for (unsigned i = owner; i < at; i++)
 		if (owners[i] != owner)
-			return bk__capability_holds(m->function, owner, 1) &&
-			       !bk__capability_holds(m->function, at, 1);
+			return bk__pci_capability_holds(m->function, owner, 1) &&
+			       !bk__pci_capability_holds(m->function, at, 1);
 	return false;
 }
 
@@ -503,7 +503,7 @@ struct host {
 	unsigned known;
 };
 
-static void look_at_host(struct bk_mediate *m, struct host *host)
+static void look_at_host(struct bk_mediator *m, struct host *host)
 {
 	int r = bk_device_host_config(m->below, host->config, m->config_size);
 
@@ -518,11 +518,11 @@ static void look_at_host(struct bk_mediate *m, struct host *host)
 		       m->below->name, r < 0 ? strerror(-r) : "it does to root");
 	}
 	if (host->known == m->config_size)
-		bk__capability_owners(host->config, m->config_size, host->owners);
+		bk__pci_capability_owners(host->config, m->config_size, host->owners);
 }
 
 /* Above 0x100 a byte may be one of a capability that the host hides, PASID among them. */
-static bool is_free_on_host(const struct bk_mediate *m, const struct host *host, unsigned at)
+static bool is_free_on_host(const struct bk_mediator *m, const struct host *host, unsigned at)
 {
 	const unsigned owner = host->owners[at];
 
@@ -536,7 +536,7 @@ static bool is_free_on_host(const struct bk_mediate *m, const struct host *host,
  * Registers of the device that are in no capability are its own: its driver knows them. Not the first
  * extended header, which the model has also where the device has none.
  */
-static int find_free(struct bk_mediate *m)
+static int find_free(struct bk_mediator *m)
 {
 	uint16_t *owners = malloc(m->config_size * sizeof(*owners));
 	struct host *host = calloc(1, sizeof(*host));
@@ -547,7 +547,7 @@ static int find_free(struct bk_mediate *m)
 		return -ENOMEM;
 	}
 	look_at_host(m, host);
-	bk__capability_owners(m->config, m->config_size, owners);
+	bk__pci_capability_owners(m->config, m->config_size, owners);
 	for (unsigned i = 0x40; i < m->config_below; i++) {
 		m->free[i] = owners[i] ? is_behind_another(m, owners, i) : i < EXTENDED || i >= EXTENDED + 4;
 		if (m->free[i] && (owners[i] || is_free_on_host(m, host, i)))
@@ -558,7 +558,7 @@ static int find_free(struct bk_mediate *m)
 	return 0;
 }
 
-static int build(struct bk_mediate *m, struct bk_error *err)
+static int build(struct bk_mediator *m, struct bk_error *err)
 {
 	struct starts starts = { 0 };
 	int r = 0;
@@ -580,7 +580,7 @@ static int build(struct bk_mediate *m, struct bk_error *err)
 
 		if (!starts.at[offset / 4])
 			continue;
-		length = bk__capability_length(m->config, m->config_size, offset);
+		length = bk__pci_capability_length(m->config, m->config_size, offset);
 		if (length && length < cap.size)
 			cap.size = length;
 		r = extended ? add_extended(m, &cap) : add_standard(m, &cap, err);
@@ -588,7 +588,7 @@ static int build(struct bk_mediate *m, struct bk_error *err)
 	return r;
 }
 
-int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err)
+int bk__mediate_capabilities(struct bk_mediator *m, struct bk_error *err)
 {
 	int r = build(m, err);
 
@@ -600,13 +600,13 @@ int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err)
 /* The registers of the guest's chain, which the model keeps in order and without loops; the bound says so
  * twice. */
 /* Config space as the guest sees it, without live bits and traps. */
-static int shown(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
+static int shown(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
 {
 	return m->filter ? bk__mediate_filter_read(m, offset, width, value)
 			 : bk_pci_function_read(m->function, (unsigned)offset, width, value);
 }
 
-int bk_mediate_capability(struct bk_mediate *m, bool extended, unsigned id, unsigned *offset)
+int bk_mediator_capability(struct bk_mediator *m, bool extended, unsigned id, unsigned *offset)
 {
 	uint64_t at = extended ? 0x100 : 0, header;
 	int r = extended ? 0 : shown(m, CAP_POINTER, 1, &at);

@@ -4,7 +4,7 @@
 
 static int constant_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
-	const struct bk__verb *verb = opaque;
+	const struct bk__mediate_verb *verb = opaque;
 	uint64_t at = offset - verb->spec.offset;
 
 	*value = 0;
@@ -18,8 +18,8 @@ static int constant_write(void *opaque, unsigned region, uint64_t offset, unsign
 	return 0;
 }
 
-const struct bk_trap_ops bk__constant_ops = {
+const struct bk_trap_ops bk__mediate_constant_ops = {
 	.read = constant_read,
 	.write = constant_write,
-	.released = bk__verb_released,
+	.released = bk__mediate_verb_released,
 };

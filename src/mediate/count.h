@@ -11,19 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct bk__counts {
-	const char *owner;              /* &bk__counting_thread of that thread; atomic */
+struct bk__mediate_counts {
+	const char *owner;              /* &bk__mediate_counting_thread of that thread; atomic */
 	uint64_t own_reads, own_writes; /* relaxed; nobody else writes them */
 	uint64_t reads, writes, errors; /* relaxed */
 };
 
 /* Its address tells one thread from another. Who gets that of a thread that has ended owns what that owned.
  */
-extern __thread char bk__counting_thread;
+extern __thread char bk__mediate_counting_thread;
 
-static inline void bk__count_access(struct bk__counts *counts, bool write)
+static inline void bk__mediate_count_access(struct bk__mediate_counts *counts, bool write)
 {
-	const char *me = &bk__counting_thread, *owner = __atomic_load_n(&counts->owner, __ATOMIC_RELAXED);
+	const char *me = &bk__mediate_counting_thread,
+		   *owner = __atomic_load_n(&counts->owner, __ATOMIC_RELAXED);
 
 	if (!owner && __atomic_compare_exchange_n(&counts->owner, &owner, me, false, __ATOMIC_RELAXED,
 						  __ATOMIC_RELAXED))
@@ -37,19 +38,19 @@ static inline void bk__count_access(struct bk__counts *counts, bool write)
 	}
 }
 
-static inline void bk__count_error(struct bk__counts *counts)
+static inline void bk__mediate_count_error(struct bk__mediate_counts *counts)
 {
 	__atomic_fetch_add(&counts->errors, 1, __ATOMIC_RELAXED);
 }
 
 /* How often each so far. */
-static inline uint64_t bk__counted_reads(const struct bk__counts *counts)
+static inline uint64_t bk__mediate_counted_reads(const struct bk__mediate_counts *counts)
 {
 	return __atomic_load_n(&counts->reads, __ATOMIC_RELAXED) +
 	       __atomic_load_n(&counts->own_reads, __ATOMIC_RELAXED);
 }
 
-static inline uint64_t bk__counted_writes(const struct bk__counts *counts)
+static inline uint64_t bk__mediate_counted_writes(const struct bk__mediate_counts *counts)
 {
 	return __atomic_load_n(&counts->writes, __ATOMIC_RELAXED) +
 	       __atomic_load_n(&counts->own_writes, __ATOMIC_RELAXED);

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct bk_mediate *of(struct bk_device *device)
+static struct bk_mediator *of(struct bk_device *device)
 {
-	return (struct bk_mediate *)device; /* the first member */
+	return (struct bk_mediator *)device; /* the first member */
 }
 
 static int face_info(struct bk_device *device, struct bk_device_info *info)
@@ -54,8 +54,8 @@ static bool area_visit(void *opaque, const struct bk_flat *flat)
 
 static int face_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
 {
-	struct bk_mediate *m = of(device);
-	const struct bk__region *own;
+	struct bk_mediator *m = of(device);
+	const struct bk__mediate_region *own;
 
 	if (index >= BK__SPACES)
 		return bk_device_region(m->below, index, region);
@@ -103,8 +103,8 @@ static bool visit_flat(void *opaque, const struct bk_flat *flat)
 static int face_areas(struct bk_device *device, unsigned index, bool all,
 		      void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
 {
-	struct bk_mediate *m = of(device);
-	const struct bk__region *own = index < BK__SPACES ? &m->regions[index] : NULL;
+	struct bk_mediator *m = of(device);
+	const struct bk__mediate_region *own = index < BK__SPACES ? &m->regions[index] : NULL;
 	struct visiting v = { m->page_size, own ? own->size : 0, visit, opaque };
 
 	if (!own)
@@ -112,7 +112,7 @@ static int face_areas(struct bk_device *device, unsigned index, bool all,
 	if (!all && own->area_count)
 		bk_space_visit(own->space, 0, own->size - 1, visit_flat, &v);
 	for (unsigned i = 0; all && i < own->area_count; i++) {
-		const struct bk__place *area = own->areas[i];
+		const struct bk__mediate_place *area = own->areas[i];
 
 		visit(opaque,
 		      &(struct bk_device_area){ .offset = area->first,
@@ -123,7 +123,7 @@ static int face_areas(struct bk_device *device, unsigned index, bool all,
 
 static int face_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
 {
-	struct bk_mediate *m = of(device);
+	struct bk_mediator *m = of(device);
 	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
@@ -150,7 +150,7 @@ static int face_irq(struct bk_device *device, unsigned index, struct bk_device_i
 
 static int face_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
 {
-	struct bk_mediate *m = of(device);
+	struct bk_mediator *m = of(device);
 
 	if (region >= BK__SPACES)
 		return bk_device_read(m->below, region, offset, data, count);
@@ -163,7 +163,7 @@ static int face_read(struct bk_device *device, unsigned region, uint64_t offset,
 static int face_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
 		      size_t count)
 {
-	struct bk_mediate *m = of(device);
+	struct bk_mediator *m = of(device);
 
 	if (region >= BK__SPACES)
 		return bk_device_write(m->below, region, offset, data, count);
@@ -191,7 +191,7 @@ static int face_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size
 
 static int face_reset(struct bk_device *device)
 {
-	struct bk_mediate *m = of(device);
+	struct bk_mediator *m = of(device);
 
 	return m->filter ? bk__mediate_filter_reset(m) : bk_pci_function_reset(m->function);
 }
@@ -208,8 +208,8 @@ static void say_trap(void *opaque, const struct bk_trap_stats *stats)
 
 	if (!stats->name)
 		return;
-	snprintf(line, sizeof(line), "%s+0x%" PRIx64 "/0x%" PRIx64 " %s", bk__region_name(stats->region),
-		 stats->offset, stats->length, stats->name);
+	snprintf(line, sizeof(line), "%s+0x%" PRIx64 "/0x%" PRIx64 " %s",
+		 bk__mediate_region_name(stats->region), stats->offset, stats->length, stats->name);
 	saying->say(saying->opaque, "trap", line);
 }
 
@@ -219,15 +219,15 @@ static void face_describe(struct bk_device *device,
 	struct saying saying = { say, opaque };
 
 	bk_device_describe(of(device)->below, say, opaque);
-	bk_mediate_stats(of(device), say_trap, &saying);
+	bk_mediator_stats(of(device), say_trap, &saying);
 }
 
 static void face_close(struct bk_device *device)
 {
-	bk_mediate_close(of(device)); /* says itself why not */
+	bk_mediator_destroy(of(device)); /* says itself why not */
 }
 
-const struct bk_device_ops bk__face_ops = {
+const struct bk_device_ops bk__mediate_face_ops = {
 	.info = face_info,
 	.region = face_region,
 	.irq = face_irq,

@@ -51,9 +51,9 @@ static uint64_t part_of(const struct bk__mediate_register *reg, uint64_t offset,
 	return shown;
 }
 
-int bk__mediate_filter_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
+int bk__mediate_filter_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
 {
-	int error = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, value);
+	int error = bk__mediate_device_read(m, BK_DEVICE_CONFIG, offset, width, value);
 
 	for (unsigned i = 0; i < m->filter->count; i++) {
 		const struct bk__mediate_register *reg = &m->filter->registers[i];
@@ -83,14 +83,14 @@ static void register_write(struct bk__mediate_register *reg, uint64_t offset, un
 		;
 }
 
-int bk__mediate_filter_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+int bk__mediate_filter_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	for (unsigned i = 0; i < m->filter->count; i++)
 		register_write(&m->filter->registers[i], offset, width, value);
-	return bk__device_write(m, BK_DEVICE_CONFIG, offset, width, value);
+	return bk__mediate_device_write(m, BK_DEVICE_CONFIG, offset, width, value);
 }
 
-static void add_register(struct bk_mediate *m, unsigned offset, uint32_t mask, uint32_t writable,
+static void add_register(struct bk_mediator *m, unsigned offset, uint32_t mask, uint32_t writable,
 			 uint32_t value)
 {
 	m->filter->registers[m->filter->count++] = (struct bk__mediate_register){
@@ -99,7 +99,7 @@ static void add_register(struct bk_mediate *m, unsigned offset, uint32_t mask, u
 }
 
 /* A BAR that only the guest has, or has larger than the device. */
-static void add_bar(struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar)
+static void add_bar(struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar)
 {
 	const bool wide = bar->kind == BK_PCI_BAR_MEM64;
 	const uint32_t flags = (wide ? BAR_TYPE_64 : 0) | (bar->prefetchable ? BAR_PREFETCHABLE : 0);
@@ -114,7 +114,7 @@ static void add_bar(struct bk_mediate *m, unsigned index, const struct bk_pci_ba
 }
 
 /* The register says how large the ROM is: what is shown need not be what the device has. */
-static void add_rom(struct bk_mediate *m)
+static void add_rom(struct bk_mediator *m)
 {
 	const uint64_t size = m->regions[BK_DEVICE_ROM].size;
 	const uint32_t bits = size ? (ROM_ADDRESS & ~((uint32_t)size - 1)) | ROM_ENABLE : 0;
@@ -122,9 +122,9 @@ static void add_rom(struct bk_mediate *m)
 	add_register(m, ROM, UINT32_MAX, bits, (uint32_t)bk__load(m->config + ROM, 4) & bits);
 }
 
-static void add_msix(struct bk_mediate *m)
+static void add_msix(struct bk_mediator *m)
 {
-	const unsigned at = bk__capability_below(m, CAP_MSIX);
+	const unsigned at = bk__mediate_capability_below(m, CAP_MSIX);
 
 	add_register(m, at + MSIX_TABLE, UINT32_MAX, 0, m->msix_table | m->msix_to);
 	add_register(m, at + MSIX_PBA, UINT32_MAX, 0, m->msix_pba | m->msix_to);
@@ -133,7 +133,7 @@ static void add_msix(struct bk_mediate *m)
 /* ---- Regions ----------------------------------------------------------- */
 
 /* Only what the mapping and the moved table need of it. */
-static struct bk_pci_bar describe_bar(const struct bk_mediate *m, unsigned index)
+static struct bk_pci_bar describe_bar(const struct bk_mediator *m, unsigned index)
 {
 	const unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
 	struct bk_pci_bar bar = { .size = m->regions[index].info.size };
@@ -147,7 +147,7 @@ static struct bk_pci_bar describe_bar(const struct bk_mediate *m, unsigned index
 	return bar;
 }
 
-static int build_bars(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+static int build_bars(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
 {
 	struct bk_pci_bar bars[BK_PCI_BARS];
 	int error = 0;
@@ -155,10 +155,10 @@ static int build_bars(struct bk_mediate *m, const struct bk_mediate_options *opt
 	for (unsigned i = 0; i < BK_PCI_BARS; i++)
 		bars[i] = describe_bar(m, i);
 	if (options->msix_move)
-		error = bk__msix_move(m, options->msix_bar, bars, err);
+		error = bk__mediate_msix_move(m, options->msix_bar, bars, err);
 	for (unsigned i = 0; i < BK_PCI_BARS && !error; i++)
 		if (bars[i].kind != BK_PCI_BAR_NONE)
-			error = bk__bar_build(m, i, &bars[i], err);
+			error = bk__mediate_bar_build(m, i, &bars[i], err);
 	if (!error && m->msix_moved) {
 		add_bar(m, m->msix_to, &bars[m->msix_to]);
 		add_msix(m);
@@ -167,9 +167,9 @@ static int build_bars(struct bk_mediate *m, const struct bk_mediate_options *opt
 }
 
 /* A given image as in any mediator. Else the device's own, which is not read before somebody does. */
-static int build_rom(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+static int build_rom(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
 {
-	struct bk__region *region = &m->regions[BK_DEVICE_ROM];
+	struct bk__mediate_region *region = &m->regions[BK_DEVICE_ROM];
 	int error = 0;
 
 	if (options->rom_image) {
@@ -177,8 +177,8 @@ static int build_rom(struct bk_mediate *m, const struct bk_mediate_options *opti
 	} else if (!options->rom_off && region->info.size) {
 		region->size = region->info.size;
 		region->space = bk_space_create(m->domain, "rom", region->size - 1);
-		error = region->space ? bk__bottom_add(m, BK_DEVICE_ROM, 0, region->size,
-						       BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err)
+		error = region->space ? bk__mediate_bottom_add(m, BK_DEVICE_ROM, 0, region->size,
+							       BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err)
 				      : bk_fail(err, ENOMEM, "%s: rom: out of memory", m->below->name);
 	}
 	if (!error)
@@ -186,19 +186,19 @@ static int build_rom(struct bk_mediate *m, const struct bk_mediate_options *opti
 	return error;
 }
 
-static int build_config(struct bk_mediate *m, struct bk_error *err)
+static int build_config(struct bk_mediator *m, struct bk_error *err)
 {
-	struct bk__region *region = &m->regions[BK_DEVICE_CONFIG];
+	struct bk__mediate_region *region = &m->regions[BK_DEVICE_CONFIG];
 
 	region->size = m->config_size;
 	region->space = bk_space_create(m->domain, "config", region->size - 1);
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: config: out of memory", m->below->name);
-	return bk__bottom_add(m, BK_DEVICE_CONFIG, 0, region->size, BK__PRIORITY_CONFIG,
-			      BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
+	return bk__mediate_bottom_add(m, BK_DEVICE_CONFIG, 0, region->size, BK__PRIORITY_CONFIG,
+				      BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
 }
 
-int bk__mediate_filter_build(struct bk_mediate *m, const struct bk_mediate_options *options,
+int bk__mediate_filter_build(struct bk_mediator *m, const struct bk_mediator_options *options,
 			     struct bk_error *err)
 {
 	struct bk_device_region vga = { 0 };
@@ -219,8 +219,8 @@ int bk__mediate_filter_build(struct bk_mediate *m, const struct bk_mediate_optio
 	return error;
 }
 
-int bk__mediate_filter_reset(struct bk_mediate *m)
+int bk__mediate_filter_reset(struct bk_mediator *m)
 {
-	bk__accelerate_reset(m);
+	bk__mediate_accelerate_reset(m);
 	return bk_device_reset(m->below);
 }

@@ -22,13 +22,13 @@ struct bk__mediate_filter {
 };
 
 /* Builds the spaces of the regions, without a function. */
-int bk__mediate_filter_build(struct bk_mediate *m, const struct bk_mediate_options *options,
+int bk__mediate_filter_build(struct bk_mediator *m, const struct bk_mediator_options *options,
 			     struct bk_error *err);
 
 /* Config space without traps. 1, 2, 4 or 8 bytes inside it. */
-int bk__mediate_filter_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value);
-int bk__mediate_filter_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
+int bk__mediate_filter_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value);
+int bk__mediate_filter_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value);
 
-int bk__mediate_filter_reset(struct bk_mediate *m);
+int bk__mediate_filter_reset(struct bk_mediator *m);
 
 #endif

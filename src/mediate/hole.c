@@ -58,7 +58,8 @@ static void collect(void *opaque, const struct bk_device_area *area)
 }
 
 /* What of the areas is not among those ranges. */
-static void find_missing(const struct bk__region *region, const struct ranges *mapped, struct ranges *missing)
+static void find_missing(const struct bk__mediate_region *region, const struct ranges *mapped,
+			 struct ranges *missing)
 {
 	for (unsigned i = 0; i < region->area_count; i++) {
 		const uint64_t end = region->areas[i]->first + region->areas[i]->size;
@@ -90,9 +91,9 @@ static struct bk__mediate_range *find(struct bk__mediate_range *ranges, size_t c
 }
 
 /* Who stands above is told before anything else can go wrong. */
-static int add_new(struct bk_mediate *m, unsigned index, struct bk_update *update, struct ranges *wanted)
+static int add_new(struct bk_mediator *m, unsigned index, struct bk_update *update, struct ranges *wanted)
 {
-	struct bk__region *region = &m->regions[index];
+	struct bk__mediate_region *region = &m->regions[index];
 	int r = 0;
 
 	for (size_t i = 0; i < wanted->count && !r; i++) {
@@ -103,14 +104,14 @@ static int add_new(struct bk_mediate *m, unsigned index, struct bk_update *updat
 			hole->handle = there->handle;
 			continue;
 		}
-		r = bk__watcher_lose(m, index, hole->first, hole->last);
+		r = bk__mediate_watcher_lose(m, index, hole->first, hole->last);
 		if (!r)
-			r = bk__hole_append(m, index, update, hole);
+			r = bk__mediate_hole_append(m, index, update, hole);
 	}
 	return r;
 }
 
-static int remove_old(struct bk__region *region, struct bk_update *update, struct ranges *wanted)
+static int remove_old(struct bk__mediate_region *region, struct bk_update *update, struct ranges *wanted)
 {
 	int r = 0;
 
@@ -121,16 +122,16 @@ static int remove_old(struct bk__region *region, struct bk_update *update, struc
 }
 
 /* On failure regions of the update that were not committed are gone with it, but for what they hold. */
-static void drop_new(struct bk__region *region, struct ranges *wanted)
+static void drop_new(struct bk__mediate_region *region, struct ranges *wanted)
 {
 	for (size_t i = 0; i < wanted->count; i++)
 		if (wanted->at[i].place && !find(region->holes, region->hole_count, &wanted->at[i]))
 			free(wanted->at[i].place);
 }
 
-static int apply(struct bk_mediate *m, unsigned index, struct ranges *wanted)
+static int apply(struct bk_mediator *m, unsigned index, struct ranges *wanted)
 {
-	struct bk__region *region = &m->regions[index];
+	struct bk__mediate_region *region = &m->regions[index];
 	struct bk_update *update = bk_update_begin(m->domain);
 	int r = update ? add_new(m, index, update, wanted) : -ENOMEM;
 
@@ -152,7 +153,7 @@ static int apply(struct bk_mediate *m, unsigned index, struct ranges *wanted)
 }
 
 /* Under the lock. */
-static int settle(struct bk_mediate *m, unsigned index, const struct bk__mediate_range *lost)
+static int settle(struct bk_mediator *m, unsigned index, const struct bk__mediate_range *lost)
 {
 	struct collecting now = { .lost = lost };
 	struct ranges wanted = { 0 };
@@ -168,14 +169,14 @@ static int settle(struct bk_mediate *m, unsigned index, const struct bk__mediate
 		r = apply(m, index, &wanted);
 	free(now.mapped.at);
 	free(wanted.at);
-	bk__watcher_change(m, index);
+	bk__mediate_watcher_change(m, index);
 	return r;
 }
 
 static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 {
 	const struct bk__mediate_range lost = { .first = first, .last = last };
-	struct bk_mediate *m = opaque;
+	struct bk_mediator *m = opaque;
 	int r;
 
 	if (region >= BK_PCI_BARS)
@@ -188,7 +189,7 @@ static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 
 static void change(void *opaque, unsigned region)
 {
-	struct bk_mediate *m = opaque;
+	struct bk_mediator *m = opaque;
 
 	if (region >= BK_PCI_BARS)
 		return;
@@ -197,7 +198,7 @@ static void change(void *opaque, unsigned region)
 	pthread_mutex_unlock(&m->lock);
 }
 
-int bk__holes_begin(struct bk_mediate *m)
+int bk__mediate_holes_begin(struct bk_mediator *m)
 {
 	static const struct bk_device_watcher watcher = { lose, change };
 	int r = bk_device_watch(m->below, &watcher, m);
@@ -212,21 +213,21 @@ int bk__holes_begin(struct bk_mediate *m)
 	return r;
 }
 
-void bk__holes_end(struct bk_mediate *m)
+void bk__mediate_holes_end(struct bk_mediator *m)
 {
 	bk_device_watch(m->below, NULL, NULL);
 }
 
 /* ---- Who stands above --------------------------------------------------- */
 
-int bk__watcher_lose(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t last)
+int bk__mediate_watcher_lose(struct bk_mediator *m, unsigned region, uint64_t first, uint64_t last)
 {
 	const uint64_t mask = m->page_size - 1;
 
 	return m->watcher ? m->watcher->lose(m->watcher_opaque, region, first & ~mask, last | mask) : 0;
 }
 
-void bk__watcher_change(struct bk_mediate *m, unsigned region)
+void bk__mediate_watcher_change(struct bk_mediator *m, unsigned region)
 {
 	if (m->watcher)
 		m->watcher->change(m->watcher_opaque, region);

@@ -6,18 +6,19 @@
 #include <inttypes.h>
 
 /* A warning, since the user asked for these lines and should see them without asking again. */
-static void line(struct bk__verb *verb, bool write, uint64_t offset, unsigned width, uint64_t value,
+static void line(struct bk__mediate_verb *verb, bool write, uint64_t offset, unsigned width, uint64_t value,
 		 int error)
 {
 	bk_log_limited(&verb->limit, BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
-		       bk_mediate_below(verb->mediate)->name, bk__region_name(verb->spec.region), offset,
-		       write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "");
+		       bk_mediator_below(verb->mediate)->name, bk__mediate_region_name(verb->spec.region),
+		       offset, write ? "write" : "read", width, 2 * (int)width, value,
+		       error ? ", failed" : "");
 }
 
 static int log_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
-	struct bk__verb *verb = opaque;
-	int r = bk_mediate_below_read(verb->mediate, region, offset, width, value);
+	struct bk__mediate_verb *verb = opaque;
+	int r = bk_mediator_below_read(verb->mediate, region, offset, width, value);
 
 	line(verb, false, offset, width, *value, r);
 	return r;
@@ -25,15 +26,15 @@ static int log_read(void *opaque, unsigned region, uint64_t offset, unsigned wid
 
 static int log_write(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk__verb *verb = opaque;
-	int r = bk_mediate_below_write(verb->mediate, region, offset, width, value);
+	struct bk__mediate_verb *verb = opaque;
+	int r = bk_mediator_below_write(verb->mediate, region, offset, width, value);
 
 	line(verb, true, offset, width, value, r);
 	return r;
 }
 
-const struct bk_trap_ops bk__log_ops = {
+const struct bk_trap_ops bk__mediate_log_ops = {
 	.read = log_read,
 	.write = log_write,
-	.released = bk__verb_released,
+	.released = bk__mediate_verb_released,
 };

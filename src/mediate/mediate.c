@@ -18,7 +18,7 @@ static void take_area(void *opaque, const struct bk_device_area *area)
 }
 
 /* Those that could ever be mapped: which of them can be now is another question (hole.c). */
-static void take_all_areas(struct bk_mediate *m, unsigned region)
+static void take_all_areas(struct bk_mediator *m, unsigned region)
 {
 	struct bk_device_region *info = &m->regions[region].info;
 
@@ -28,7 +28,7 @@ static void take_all_areas(struct bk_mediate *m, unsigned region)
 	bk_device_areas(m->below, region, true, take_area, info);
 }
 
-static int build(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+static int build(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
 	int r = bk_device_info(m->below, &info);
@@ -43,7 +43,7 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 		if (!r)
 			take_all_areas(m, i);
 		if (r < 0)
-			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__region_name(i),
+			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__mediate_region_name(i),
 				       strerror(-r));
 	}
 	if (options->filter)
@@ -54,17 +54,17 @@ static int build(struct bk_mediate *m, const struct bk_mediate_options *options,
 	if (!r)
 		r = bk__mediate_capabilities(m, err);
 	if (!r)
-		r = bk__bottom_add(m, BK_DEVICE_CONFIG, 0, m->config_size, BK__PRIORITY_CONFIG,
-				   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
+		r = bk__mediate_bottom_add(m, BK_DEVICE_CONFIG, 0, m->config_size, BK__PRIORITY_CONFIG,
+					   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
 	return r;
 }
 
-int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
-		      const struct bk_mediate_options *options, struct bk_mediate **mediate,
-		      struct bk_error *err)
+int bk_mediator_create(struct bk_domain *domain, struct bk_device *below,
+		       const struct bk_mediator_options *options, struct bk_mediator **mediate,
+		       struct bk_error *err)
 {
-	static const struct bk_mediate_options none;
-	struct bk_mediate *m = calloc(1, sizeof(*m));
+	static const struct bk_mediator_options none;
+	struct bk_mediator *m = calloc(1, sizeof(*m));
 	int r;
 
 	*mediate = NULL;
@@ -73,21 +73,21 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 		bk_device_close(below);
 		return r;
 	}
-	m->device.ops = &bk__face_ops;
+	m->device.ops = &bk__mediate_face_ops;
 	memcpy(m->device.name, below->name, sizeof(m->device.name));
 	m->below = below;
 	m->domain = domain;
-	m->page_size = bk__page_size();
+	m->page_size = bk__mediate_page_size();
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->repeated_lock, NULL);
 	r = build(m, options ? options : &none, err);
 	if (!r) {
-		r = bk__holes_begin(m);
+		r = bk__mediate_holes_begin(m);
 		if (r)
 			bk_fail(err, -r, "%s: what can be mapped of it: %s", below->name, strerror(-r));
 	}
 	if (r) {
-		bk_mediate_close(m);
+		bk_mediator_destroy(m);
 		return r;
 	}
 	*mediate = m;
@@ -95,7 +95,7 @@ int bk_mediate_create(struct bk_domain *domain, struct bk_device *below,
 }
 
 /* The spaces that are not the function's. */
-static unsigned spaces_of(struct bk_mediate *m, struct bk_space *spaces[BK__SPACES + 2])
+static unsigned spaces_of(struct bk_mediator *m, struct bk_space *spaces[BK__SPACES + 2])
 {
 	unsigned count = 0;
 
@@ -112,13 +112,13 @@ static unsigned spaces_of(struct bk_mediate *m, struct bk_space *spaces[BK__SPAC
  * All of them or none, and with them the traps. The pointers to the spaces
  * stay: handlers may still be inside.
  */
-static int destroy_spaces(struct bk_mediate *m)
+static int destroy_spaces(struct bk_mediator *m)
 {
 	struct bk_space *spaces[BK__SPACES + 2];
 	unsigned count = spaces_of(m, spaces);
 	int r = 0;
 
-	if (bk__must_not_wait(m->domain))
+	if (bk__space_must_not_wait(m->domain))
 		return -EDEADLK;
 	pthread_mutex_lock(&m->lock);
 	if (m->function && bk__space_in_use(bk_pci_function_config(m->function)))
@@ -129,20 +129,20 @@ static int destroy_spaces(struct bk_mediate *m)
 		m->closed = true;
 		m->trap_count = 0; /* they are freed as soon as nobody is inside */
 		m->retired = NULL;
-		bk__accelerate_stop(m, NULL);
+		bk__mediate_accelerate_stop(m, NULL);
 		m->accelerator = NULL;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 
-static void destroy(struct bk_mediate *m)
+static void destroy(struct bk_mediator *m)
 {
 	bk_device_close(m->below);
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->repeated_lock);
 	for (unsigned i = 0; i < BK__SPACES; i++) {
-		bk__pages_free(&m->regions[i]);
+		bk__mediate_pages_free(&m->regions[i]);
 		free(m->regions[i].holes);
 	}
 	free(m->traps);
@@ -151,7 +151,7 @@ static void destroy(struct bk_mediate *m)
 	free(m);
 }
 
-int bk_mediate_close(struct bk_mediate *m)
+int bk_mediator_destroy(struct bk_mediator *m)
 {
 	int r;
 
@@ -163,7 +163,7 @@ int bk_mediate_close(struct bk_mediate *m)
 		       r == -EBUSY ? "it is on a bus, or somebody looks at it" : strerror(-r));
 		return r;
 	}
-	bk__holes_end(m);
+	bk__mediate_holes_end(m);
 	/* The MSI-X traps call the function, which waits for them before it goes. Traps and mappings are
 	 * released by then, or at the latest here. */
 	if (m->function)
@@ -173,22 +173,22 @@ int bk_mediate_close(struct bk_mediate *m)
 	return 0;
 }
 
-struct bk_device *bk_mediate_device(struct bk_mediate *m)
+struct bk_device *bk_mediator_device(struct bk_mediator *m)
 {
 	return &m->device;
 }
 
-struct bk_device *bk_mediate_below(struct bk_mediate *m)
+struct bk_device *bk_mediator_below(struct bk_mediator *m)
 {
 	return m->below;
 }
 
-struct bk_pci_function *bk_mediate_function(struct bk_mediate *m)
+struct bk_pci_function *bk_mediator_function(struct bk_mediator *m)
 {
 	return m->function;
 }
 
-struct bk_space *bk_mediate_region(struct bk_mediate *m, unsigned region)
+struct bk_space *bk_mediator_space(struct bk_mediator *m, unsigned region)
 {
 	return region < BK__SPACES ? m->regions[region].space : NULL;
 }

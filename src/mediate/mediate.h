@@ -30,48 +30,51 @@ enum {
 };
 
 /* A range at the bottom of a region: what answers where there is no trap. */
-struct bk__place {
-	struct bk_mediate *mediate;
+struct bk__mediate_place {
+	struct bk_mediator *mediate;
 	unsigned region;
 	uint64_t first, size;
 	void *host; /* where it is mapped; NULL: handled, or mapped by others only (filter mode) */
 };
 
 /* What a page that exits because traps have edges in it costs the registers beside them. (page.c) */
-struct bk__page {
+struct bk__mediate_page {
 	unsigned region;
 	uint64_t first;
-	unsigned traps;        /* that have an edge in it; under the mediator's lock */
-	struct bk__page *next; /* in its chain; atomic */
-	struct bk__counts counts;
+	unsigned traps;                /* that have an edge in it; under the mediator's lock */
+	struct bk__mediate_page *next; /* in its chain; atomic */
+	struct bk__mediate_counts counts;
 };
 
-struct bk__region {
-	struct bk_space *space;       /* NULL: there is no such region */
-	struct bk_device_region info; /* of the device below */
-	uint64_t size;                /* bytes that a guest sees */
-	struct bk__counts counts;     /* registers without a trap */
+struct bk__mediate_region {
+	struct bk_space *space;           /* NULL: there is no such region */
+	struct bk_device_region info;     /* of the device below */
+	uint64_t size;                    /* bytes that a guest sees */
+	struct bk__mediate_counts counts; /* registers without a trap */
 
-	const struct bk__place *areas[BK_DEVICE_AREAS]; /* that are mapped; ascending, fixed after create */
+	const struct bk__mediate_place
+		*areas[BK_DEVICE_AREAS]; /* that are mapped; ascending, fixed after create */
 	unsigned area_count;
 
 	struct bk__mediate_range *holes; /* in them, under the mediator's lock (hole.c) */
 	size_t hole_count;
 
-	struct bk__page **pages; /* with an edge of a trap in them, ascending; under the mediator's lock */
+	struct bk__mediate_page *
+		*pages; /* with an edge of a trap in them, ascending; under the mediator's lock */
 	size_t page_count, page_room;
-	struct bk__page **buckets; /* the same in chains, for accesses; NULL before the first; atomic */
-	unsigned bucket_count;     /* a power of two */
+	struct bk__mediate_page *
+		*buckets;      /* the same in chains, for accesses; NULL before the first; atomic */
+	unsigned bucket_count; /* a power of two */
 };
 
 /* A write that came so many times on end. */
-struct bk__repeated {
+struct bk__mediate_repeated {
 	uint64_t offset, value;
 	unsigned width, times;
 };
 
 /* One that is made without the trap. */
-struct bk__accelerated {
+struct bk__mediate_accelerated {
 	const struct bk_trap *trap;
 	uint64_t offset, value;
 	unsigned width;
@@ -80,14 +83,14 @@ struct bk__accelerated {
 
 enum { BK__ACCELERATED = 10 };
 
-struct bk_mediate {
+struct bk_mediator {
 	struct bk_device device; /* the face: the mediated device as a device */
 	struct bk_device *below;
 	struct bk_domain *domain;
 	struct bk_pci_function *function;  /* NULL in filter mode */
 	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
 	uint64_t page_size;
-	struct bk__region regions[BK__SPACES];
+	struct bk__mediate_region regions[BK__SPACES];
 
 	/* Config space of the device below as it was at create, and which bits of
 	 * the guest's are read from the device at each access, which are written to
@@ -137,7 +140,7 @@ struct bk_mediate {
 	void *watcher_opaque;
 	const struct bk_accelerator_ops *accelerator; /* or NULL */
 	void *accelerator_opaque;
-	struct bk__accelerated accelerated[BK__ACCELERATED];
+	struct bk__mediate_accelerated accelerated[BK__ACCELERATED];
 	unsigned accelerated_count;
 
 	pthread_mutex_t repeated_lock; /* of what traps have seen; the innermost */
@@ -150,51 +153,53 @@ struct bk_trap {
 	uint64_t last; /* value; relaxed */
 	unsigned region;
 	int priority; /* in the region's space */
-	struct bk__counts counts;
+	struct bk__mediate_counts counts;
 
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	uint64_t offset, length;
 	struct bk_region *handle;
 	struct bk_region_ops region_ops;
 	void (*released)(void *opaque);
 	struct bk_trap *next_retired;
-	struct bk__page *left[2]; /* pages that it was the last one in, freed with it; or NULL */
+	struct bk__mediate_page *left[2]; /* pages that it was the last one in, freed with it; or NULL */
 	bool accelerate;
-	struct bk__repeated repeated; /* under repeated_lock */
+	struct bk__mediate_repeated repeated; /* under repeated_lock */
 	char name[];
 };
 
 enum { BK__CACHE_LINE = 64 };
 
 /* "bar2", "rom", "config". */
-const char *bk__region_name(unsigned region);
+const char *bk__mediate_region_name(unsigned region);
 
 /* The space of a BAR, with the device at its bottom, mapped where it can be. What the device has not got of
  * it is all ones. (below.c) */
-int bk__bar_build(struct bk_mediate *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err);
+int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_bar *bar,
+			  struct bk_error *err);
 
 /* The page that a BAR may share, or 0. (below.c) */
-uint64_t bk__bar_page(const struct bk_mediate *m, unsigned index, const struct bk_pci_bar *bar);
+uint64_t bk__mediate_bar_page(const struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar);
 
 /* Is all of an access to a BAR the device's, where there is no trap? (below.c) */
-bool bk__device_has(const struct bk_mediate *m, unsigned bar, uint64_t offset, unsigned width);
+bool bk__mediate_device_has(const struct bk_mediator *m, unsigned bar, uint64_t offset, unsigned width);
 
 /* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (below.c) */
-int bk__bottom_add(struct bk_mediate *m, unsigned region, uint64_t first, uint64_t size, int priority,
-		   unsigned widths, struct bk_error *err);
+int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t first, uint64_t size,
+			   int priority, unsigned widths, struct bk_error *err);
 
 /* The callbacks of a place. (below.c) */
-extern const struct bk_region_ops bk__place_ops;
+extern const struct bk_region_ops bk__mediate_place_ops;
 
 /* The fields of a region that shows a part of a mapped area. (below.c) */
-struct bk_region_desc bk__mapped_desc(const struct bk__place *area, uint64_t first, uint64_t size);
+struct bk_region_desc bk__mediate_mapped_desc(const struct bk__mediate_place *area, uint64_t first,
+					      uint64_t size);
 
-uint64_t bk__page_size(void);
+uint64_t bk__mediate_page_size(void);
 
 /* An access that reached registers without a trap: counts it for the region, and for each page that exits
  * because of a trap. (page.c) */
-void bk__count_beside(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, bool write,
-		      int r);
+void bk__mediate_count_beside(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			      bool write, int r);
 
 /*
  * Counters of pages that can be mapped and have a part of a trap in them.
@@ -205,77 +210,79 @@ void bk__count_beside(struct bk_mediate *m, unsigned region, uint64_t offset, un
  * what is left in the trap no access can find any more, and is freed with it;
  * restore takes that back. All under the lock, but for the last two. (page.c)
  */
-int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap);
-void bk__pages_claim(struct bk_mediate *m, const struct bk_trap *trap);
-void bk__pages_unclaim(struct bk_mediate *m, const struct bk_trap *trap);
-void bk__pages_release(struct bk_mediate *m, struct bk_trap *trap);
-void bk__pages_restore(struct bk_mediate *m, struct bk_trap *trap);
-void bk__pages_left_free(struct bk_trap *trap);
-void bk__pages_free(struct bk__region *region);
+int bk__mediate_pages_prepare(struct bk_mediator *m, struct bk_trap *trap);
+void bk__mediate_pages_claim(struct bk_mediator *m, const struct bk_trap *trap);
+void bk__mediate_pages_unclaim(struct bk_mediator *m, const struct bk_trap *trap);
+void bk__mediate_pages_release(struct bk_mediator *m, struct bk_trap *trap);
+void bk__mediate_pages_restore(struct bk_mediator *m, struct bk_trap *trap);
+void bk__mediate_pages_left_free(struct bk_trap *trap);
+void bk__mediate_pages_free(struct bk__mediate_region *region);
 
 /* One access to the device below, no questions asked. (below.c) */
-int bk__device_read(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
-int bk__device_write(struct bk_mediate *m, unsigned region, uint64_t offset, unsigned width, uint64_t value);
+int bk__mediate_device_read(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			    uint64_t *value);
+int bk__mediate_device_write(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			     uint64_t value);
 
 /* Maps `size` bytes of a file so that large pages can be used: the address is a multiple of the power of two
  * that holds `size` (at most 1 GiB, the largest page). NULL with errno. (map.c) */
-void *bk__map(int fd, uint64_t offset, uint64_t size, bool writable);
-void bk__unmap(void *host, uint64_t size);
+void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable);
+void bk__mediate_unmap(void *host, uint64_t size);
 
 /* Reads the device's config space. (config.c) */
-int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err);
+int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err);
 
 /* The guest's registers with the live bits of the device, without traps. (config.c) */
-int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value);
-int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
+int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value);
+int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value);
 
 /* The device's COMMAND from the guest's. Function lock held, in a reset, or nobody else there yet. (config.c)
  */
-int bk__mediate_command(struct bk_mediate *m);
+int bk__mediate_command(struct bk_mediator *m);
 
 /* The image that a guest sees; size 0 if there is none. (rom.c) */
-int bk__mediate_rom(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err);
+int bk__mediate_rom(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err);
 
 /* The function and the BARs' spaces from the device's config space and regions. (function.c) */
-int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *options,
+int bk__mediate_function(struct bk_mediator *m, const struct bk_mediator_options *options,
 			 struct bk_error *err);
 
 /* Capabilities, as the device has them. (capabilities.c) */
-int bk__mediate_capabilities(struct bk_mediate *m, struct bk_error *err);
+int bk__mediate_capabilities(struct bk_mediator *m, struct bk_error *err);
 
 /* Is this write a request to read vital product data? And does it. (vpd.c) */
-bool bk__vpd_reads(const struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value);
-int bk__vpd_request(struct bk_mediate *m, uint64_t offset, uint64_t value);
+bool bk__mediate_vpd_reads(const struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value);
+int bk__mediate_vpd_request(struct bk_mediator *m, uint64_t offset, uint64_t value);
 
 /* Where the device's own config space has a capability of the standard list; 0: nowhere. (capabilities.c) */
-unsigned bk__capability_below(struct bk_mediate *m, unsigned id);
+unsigned bk__mediate_capability_below(struct bk_mediator *m, unsigned id);
 
 /* Chooses where the MSI-X table and PBA go, and changes or makes the BAR for it. (msix.c) */
-int bk__msix_move(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
-		  struct bk_error *err);
+int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
+			  struct bk_error *err);
 
 /* The MSI-X table and PBA as traps of the list. (msix.c) */
-int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err);
+int bk__mediate_msix_traps(struct bk_mediator *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err);
 
 /* Adds at `priority` in the region's space, in place of `old` if there is one; checks nothing but the place.
  * (trap.c) */
-int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
-		   struct bk_trap **trap, struct bk_error *err);
+int bk__mediate_trap_place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
+			   int priority, struct bk_trap **trap, struct bk_error *err);
 
 /* A write that the trap has passed on. (accelerate.c) */
-void bk__accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value);
+void bk__mediate_accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value);
 /* No write of this trap, or with NULL of any, is made without it any more. Under the lock. (accelerate.c) */
-void bk__accelerate_stop(struct bk_mediate *m, const struct bk_trap *trap);
+void bk__mediate_accelerate_stop(struct bk_mediator *m, const struct bk_trap *trap);
 /* How many there are. Under the lock. (accelerate.c) */
-unsigned bk__accelerate_count(const struct bk_mediate *m, const struct bk_trap *trap);
+unsigned bk__mediate_accelerate_count(const struct bk_mediator *m, const struct bk_trap *trap);
 /* The function was reset. (accelerate.c) */
-void bk__accelerate_reset(struct bk_mediate *m);
+void bk__mediate_accelerate_reset(struct bk_mediator *m);
 
 /* The legacy VGA ranges; afterwards m->vga is for the function. (vga.c) */
-int bk__mediate_vga(struct bk_mediate *m, struct bk_error *err);
+int bk__mediate_vga(struct bk_mediator *m, struct bk_error *err);
 /* [offset, offset + length) is in one of them. (vga.c) */
-bool bk__vga_has(uint64_t offset, uint64_t length);
+bool bk__mediate_vga_has(uint64_t offset, uint64_t length);
 
-extern const struct bk_device_ops bk__face_ops; /* face.c */
+extern const struct bk_device_ops bk__mediate_face_ops; /* face.c */
 
 #endif

@@ -8,22 +8,22 @@
 
 static int mirror_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
-	struct bk__verb *verb = opaque;
+	struct bk__mediate_verb *verb = opaque;
 
-	return bk_space_read(bk_mediate_region(verb->mediate, BK_DEVICE_CONFIG),
+	return bk_space_read(bk_mediator_space(verb->mediate, BK_DEVICE_CONFIG),
 			     verb->spec.value + (offset - verb->spec.offset), width, value);
 }
 
 static int mirror_write(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk__verb *verb = opaque;
+	struct bk__mediate_verb *verb = opaque;
 
-	return bk_space_write(bk_mediate_region(verb->mediate, BK_DEVICE_CONFIG),
+	return bk_space_write(bk_mediator_space(verb->mediate, BK_DEVICE_CONFIG),
 			      verb->spec.value + (offset - verb->spec.offset), width, value);
 }
 
-const struct bk_trap_ops bk__mirror_ops = {
+const struct bk_trap_ops bk__mediate_mirror_ops = {
 	.read = mirror_read,
 	.write = mirror_write,
-	.released = bk__verb_released,
+	.released = bk__mediate_verb_released,
 };

@@ -19,13 +19,13 @@
 /* A region has so many chains, or as many as it has pages. */
 #define BUCKETS_MOST 1024
 
-uint64_t bk__page_size(void)
+uint64_t bk__mediate_page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* The first page that is not below `first`. */
-static size_t position(const struct bk__region *region, uint64_t first)
+static size_t position(const struct bk__mediate_region *region, uint64_t first)
 {
 	size_t low = 0, high = region->page_count;
 
@@ -40,7 +40,7 @@ static size_t position(const struct bk__region *region, uint64_t first)
 	return low;
 }
 
-static struct bk__page *find(const struct bk__region *region, uint64_t first)
+static struct bk__mediate_page *find(const struct bk__mediate_region *region, uint64_t first)
 {
 	size_t at = position(region, first);
 
@@ -60,7 +60,7 @@ static unsigned edges(const struct bk_trap *trap, uint64_t pages[2])
 	return count;
 }
 
-static bool is_mappable(const struct bk__region *region, uint64_t first)
+static bool is_mappable(const struct bk__mediate_region *region, uint64_t first)
 {
 	for (unsigned i = 0; i < region->area_count; i++)
 		if (first >= region->areas[i]->first &&
@@ -69,8 +69,9 @@ static bool is_mappable(const struct bk__region *region, uint64_t first)
 	return false;
 }
 
-static struct bk__page **chain_of(struct bk__page **buckets, const struct bk__region *region, uint64_t first,
-				  uint64_t page_size)
+static struct bk__mediate_page **chain_of(struct bk__mediate_page **buckets,
+					  const struct bk__mediate_region *region, uint64_t first,
+					  uint64_t page_size)
 {
 	return &buckets[first / page_size & (region->bucket_count - 1)];
 }
@@ -78,32 +79,32 @@ static struct bk__page **chain_of(struct bk__page **buckets, const struct bk__re
 /* ---- While accesses are made -------------------------------------------- */
 
 /* Whoever links a page has filled it, and one that is unlinked still leads on. */
-static void count_page(struct bk_mediate *m, const struct bk__region *region, struct bk__page **buckets,
-		       uint64_t first, bool write, int r)
+static void count_page(struct bk_mediator *m, const struct bk__mediate_region *region,
+		       struct bk__mediate_page **buckets, uint64_t first, bool write, int r)
 {
-	struct bk__page *page =
+	struct bk__mediate_page *page =
 		__atomic_load_n(chain_of(buckets, region, first, m->page_size), __ATOMIC_ACQUIRE);
 
 	while (page && page->first != first)
 		page = __atomic_load_n(&page->next, __ATOMIC_ACQUIRE);
 	if (!page)
 		return;
-	bk__count_access(&page->counts, write);
+	bk__mediate_count_access(&page->counts, write);
 	if (r)
-		bk__count_error(&page->counts);
+		bk__mediate_count_error(&page->counts);
 }
 
-void bk__count_beside(struct bk_mediate *m, unsigned index, uint64_t offset, unsigned width, bool write,
-		      int r)
+void bk__mediate_count_beside(struct bk_mediator *m, unsigned index, uint64_t offset, unsigned width,
+			      bool write, int r)
 {
-	struct bk__region *region = &m->regions[index];
-	struct bk__page **buckets = __atomic_load_n(&region->buckets, __ATOMIC_ACQUIRE);
+	struct bk__mediate_region *region = &m->regions[index];
+	struct bk__mediate_page **buckets = __atomic_load_n(&region->buckets, __ATOMIC_ACQUIRE);
 	const uint64_t first = offset & ~(m->page_size - 1),
 		       last = (offset + width - 1) & ~(m->page_size - 1);
 
-	bk__count_access(&region->counts, write);
+	bk__mediate_count_access(&region->counts, write);
 	if (r)
-		bk__count_error(&region->counts);
+		bk__mediate_count_error(&region->counts);
 	if (!buckets)
 		return;
 	count_page(m, region, buckets, first, write, r);
@@ -113,44 +114,44 @@ void bk__count_beside(struct bk_mediate *m, unsigned index, uint64_t offset, uns
 
 /* ---- Under the lock ----------------------------------------------------- */
 
-static void link_page(struct bk_mediate *m, struct bk__page *page)
+static void link_page(struct bk_mediator *m, struct bk__mediate_page *page)
 {
-	struct bk__region *region = &m->regions[page->region];
-	struct bk__page **chain = chain_of(region->buckets, region, page->first, m->page_size);
+	struct bk__mediate_region *region = &m->regions[page->region];
+	struct bk__mediate_page **chain = chain_of(region->buckets, region, page->first, m->page_size);
 	size_t at = position(region, page->first);
 
 	memmove(region->pages + at + 1, region->pages + at,
-		(region->page_count - at) * sizeof(struct bk__page *));
+		(region->page_count - at) * sizeof(struct bk__mediate_page *));
 	region->pages[at] = page;
 	region->page_count++;
 	__atomic_store_n(&page->next, *chain, __ATOMIC_RELAXED);
 	__atomic_store_n(chain, page, __ATOMIC_RELEASE);
 }
 
-static void unlink_page(struct bk_mediate *m, struct bk__page *page)
+static void unlink_page(struct bk_mediator *m, struct bk__mediate_page *page)
 {
-	struct bk__region *region = &m->regions[page->region];
-	struct bk__page **link = chain_of(region->buckets, region, page->first, m->page_size);
+	struct bk__mediate_region *region = &m->regions[page->region];
+	struct bk__mediate_page **link = chain_of(region->buckets, region, page->first, m->page_size);
 	size_t at = position(region, page->first);
 
 	region->page_count--;
 	memmove(region->pages + at, region->pages + at + 1,
-		(region->page_count - at) * sizeof(struct bk__page *));
+		(region->page_count - at) * sizeof(struct bk__mediate_page *));
 	while (*link != page)
 		link = &(*link)->next;
 	__atomic_store_n(link, page->next, __ATOMIC_RELEASE);
 }
 
-static int make_buckets(struct bk_mediate *m, struct bk__region *region)
+static int make_buckets(struct bk_mediator *m, struct bk__mediate_region *region)
 {
 	unsigned count = 1;
-	struct bk__page **buckets;
+	struct bk__mediate_page **buckets;
 
 	if (region->buckets)
 		return 0;
 	while (count < BUCKETS_MOST && count < region->size / m->page_size)
 		count <<= 1;
-	buckets = calloc(count, sizeof(struct bk__page *));
+	buckets = calloc(count, sizeof(struct bk__mediate_page *));
 	if (!buckets)
 		return -ENOMEM;
 	region->bucket_count = count;
@@ -158,14 +159,14 @@ static int make_buckets(struct bk_mediate *m, struct bk__region *region)
 	return 0;
 }
 
-static int make_room(struct bk__region *region)
+static int make_room(struct bk__mediate_region *region)
 {
 	size_t more = region->page_room ? 2 * region->page_room : 16;
-	struct bk__page **pages;
+	struct bk__mediate_page **pages;
 
 	if (region->page_count < region->page_room)
 		return 0;
-	pages = realloc(region->pages, more * sizeof(struct bk__page *));
+	pages = realloc(region->pages, more * sizeof(struct bk__mediate_page *));
 	if (!pages)
 		return -ENOMEM;
 	region->pages = pages;
@@ -173,10 +174,10 @@ static int make_room(struct bk__region *region)
 	return 0;
 }
 
-static int create(struct bk_mediate *m, unsigned index, uint64_t first)
+static int create(struct bk_mediator *m, unsigned index, uint64_t first)
 {
-	struct bk__region *region = &m->regions[index];
-	struct bk__page *page;
+	struct bk__mediate_region *region = &m->regions[index];
+	struct bk__mediate_page *page;
 
 	if (make_buckets(m, region) || make_room(region) || !(page = calloc(1, sizeof(*page))))
 		return -ENOMEM;
@@ -186,9 +187,9 @@ static int create(struct bk_mediate *m, unsigned index, uint64_t first)
 	return 0;
 }
 
-int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap)
+int bk__mediate_pages_prepare(struct bk_mediator *m, struct bk_trap *trap)
 {
-	const struct bk__region *region = &m->regions[trap->region];
+	const struct bk__mediate_region *region = &m->regions[trap->region];
 	uint64_t pages[2];
 	unsigned count = edges(trap, pages);
 
@@ -202,36 +203,36 @@ int bk__pages_prepare(struct bk_mediate *m, struct bk_trap *trap)
 	return 0;
 }
 
-static void change(struct bk_mediate *m, const struct bk_trap *trap, unsigned more)
+static void change(struct bk_mediator *m, const struct bk_trap *trap, unsigned more)
 {
 	uint64_t pages[2];
 	unsigned count = edges(trap, pages);
 
 	for (unsigned i = 0; i < count; i++) {
-		struct bk__page *page = find(&m->regions[trap->region], pages[i]);
+		struct bk__mediate_page *page = find(&m->regions[trap->region], pages[i]);
 
 		if (page)
 			page->traps += more;
 	}
 }
 
-void bk__pages_claim(struct bk_mediate *m, const struct bk_trap *trap)
+void bk__mediate_pages_claim(struct bk_mediator *m, const struct bk_trap *trap)
 {
 	change(m, trap, 1);
 }
 
-void bk__pages_unclaim(struct bk_mediate *m, const struct bk_trap *trap)
+void bk__mediate_pages_unclaim(struct bk_mediator *m, const struct bk_trap *trap)
 {
 	change(m, trap, -1u);
 }
 
-void bk__pages_release(struct bk_mediate *m, struct bk_trap *trap)
+void bk__mediate_pages_release(struct bk_mediator *m, struct bk_trap *trap)
 {
 	uint64_t pages[2];
 	unsigned count = edges(trap, pages);
 
 	for (unsigned i = 0; i < count; i++) {
-		struct bk__page *page = find(&m->regions[trap->region], pages[i]);
+		struct bk__mediate_page *page = find(&m->regions[trap->region], pages[i]);
 
 		trap->left[i] = NULL;
 		if (!page || --page->traps)
@@ -241,23 +242,23 @@ void bk__pages_release(struct bk_mediate *m, struct bk_trap *trap)
 	}
 }
 
-void bk__pages_restore(struct bk_mediate *m, struct bk_trap *trap)
+void bk__mediate_pages_restore(struct bk_mediator *m, struct bk_trap *trap)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		if (trap->left[i])
 			link_page(m, trap->left[i]); /* where it was: there is room */
 		trap->left[i] = NULL;
 	}
-	bk__pages_claim(m, trap);
+	bk__mediate_pages_claim(m, trap);
 }
 
-void bk__pages_left_free(struct bk_trap *trap)
+void bk__mediate_pages_left_free(struct bk_trap *trap)
 {
 	free(trap->left[0]);
 	free(trap->left[1]);
 }
 
-void bk__pages_free(struct bk__region *region)
+void bk__mediate_pages_free(struct bk__mediate_region *region)
 {
 	for (size_t i = 0; i < region->page_count; i++)
 		free(region->pages[i]);

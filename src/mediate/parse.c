@@ -19,9 +19,9 @@ static const char *const verb_names[] = {
 };
 
 static const struct bk_trap_ops *const verb_ops[] = {
-	[BK_TRAP_MIRROR] = &bk__mirror_ops,
-	[BK_TRAP_CONSTANT] = &bk__constant_ops,
-	[BK_TRAP_LOG] = &bk__log_ops,
+	[BK_TRAP_MIRROR] = &bk__mediate_mirror_ops,
+	[BK_TRAP_CONSTANT] = &bk__mediate_constant_ops,
+	[BK_TRAP_LOG] = &bk__mediate_log_ops,
 };
 
 #define VERBS (sizeof(verb_names) / sizeof(verb_names[0]))
@@ -52,7 +52,7 @@ static bool place(const char **text, struct bk_trap_spec *spec)
 	uint64_t id;
 
 	for (spec->region = 0; spec->region < BK__SPACES; spec->region++)
-		if (accept(text, bk__region_name(spec->region)))
+		if (accept(text, bk__mediate_region_name(spec->region)))
 			return true;
 	spec->region = BK_DEVICE_CONFIG;
 	if (accept(text, "cap:"))
@@ -130,12 +130,12 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 	return 0;
 }
 
-void bk__verb_released(void *opaque)
+void bk__mediate_verb_released(void *opaque)
 {
 	free(opaque);
 }
 
-static int place_spec(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_spec *spec,
+static int place_spec(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_spec *spec,
 		      struct bk_trap **trap, struct bk_error *err)
 {
 	struct bk_trap_desc desc = {
@@ -147,7 +147,7 @@ static int place_spec(struct bk_mediate *m, struct bk_trap *old, const struct bk
 		.overlay = spec->overlay,
 		.accelerate = spec->accelerate,
 	};
-	struct bk__verb *verb;
+	struct bk__mediate_verb *verb;
 	unsigned at;
 	int r;
 
@@ -168,7 +168,7 @@ static int place_spec(struct bk_mediate *m, struct bk_trap *old, const struct bk
 	verb->mediate = m;
 	verb->spec = *spec;
 	if (spec->from != BK_TRAP_FROM_START &&
-	    !bk_mediate_capability(m, spec->from == BK_TRAP_FROM_EXTENDED, spec->capability, &at))
+	    !bk_mediator_capability(m, spec->from == BK_TRAP_FROM_EXTENDED, spec->capability, &at))
 		verb->spec.offset += at; /* handlers see offsets from the region's start */
 	desc.name = verb_names[spec->verb];
 	desc.ops = verb_ops[spec->verb];
@@ -179,7 +179,7 @@ static int place_spec(struct bk_mediate *m, struct bk_trap *old, const struct bk
 	return r;
 }
 
-int bk_trap_add_spec(struct bk_mediate *m, const struct bk_trap_spec *spec, struct bk_trap **trap,
+int bk_trap_add_spec(struct bk_mediator *m, const struct bk_trap_spec *spec, struct bk_trap **trap,
 		     struct bk_error *err)
 {
 	return place_spec(m, NULL, spec, trap, err);

@@ -11,7 +11,7 @@
 #define ROM_MAX ((uint64_t)16 << 20) /* and 16 MiB is the most a device may ask for */
 #define CHUNK   65536
 
-static int device_image(struct bk_mediate *m, uint8_t *image, uint64_t size)
+static int device_image(struct bk_mediator *m, uint8_t *image, uint64_t size)
 {
 	for (uint64_t at = 0; at < size; at += CHUNK) {
 		size_t count = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
@@ -23,9 +23,9 @@ static int device_image(struct bk_mediate *m, uint8_t *image, uint64_t size)
 	return 0;
 }
 
-int bk__mediate_rom(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+int bk__mediate_rom(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
 {
-	struct bk__region *region = &m->regions[BK_DEVICE_ROM];
+	struct bk__mediate_region *region = &m->regions[BK_DEVICE_ROM];
 	uint64_t length = region->info.size, size = ROM_MIN;
 
 	if (options->rom_off)
@@ -65,5 +65,5 @@ int bk__mediate_rom(struct bk_mediate *m, const struct bk_mediate_options *optio
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: rom: out of memory", m->below->name);
 	region->size = size;
-	return bk__bottom_add(m, BK_DEVICE_ROM, 0, size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
+	return bk__mediate_bottom_add(m, BK_DEVICE_ROM, 0, size, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 }

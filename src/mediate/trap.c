@@ -2,7 +2,7 @@
 /*
  * Traps: regions above the device's registers, and the list of them.
  *
- * The list is for people (bk_mediate_stats, describe); who answers is the
+ * The list is for people (bk_mediator_stats, describe); who answers is the
  * space's business. A trap leaves the list before its region is removed, since
  * it is freed as soon as no reader is inside.
  */
@@ -23,9 +23,9 @@ static uint64_t mask(unsigned width)
 
 static int counted(struct bk_trap *trap, bool write, unsigned width, uint64_t value, int r)
 {
-	bk__count_access(&trap->counts, write);
+	bk__mediate_count_access(&trap->counts, write);
 	if (r)
-		bk__count_error(&trap->counts);
+		bk__mediate_count_error(&trap->counts);
 	else
 		__atomic_store_n(&trap->last, value & mask(width), __ATOMIC_RELAXED);
 	return r;
@@ -43,7 +43,7 @@ static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 	if (ops->read)
 		r = ops->read(trap->opaque, trap->region, offset, width, value);
 	else
-		r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
+		r = bk_mediator_below_read(trap->mediate, trap->region, offset, width, value);
 	return counted(trap, false, width, *value, r);
 }
 
@@ -56,29 +56,29 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 	if (ops->write)
 		r = ops->write(trap->opaque, trap->region, offset, width, value);
 	else
-		r = bk_mediate_below_write(trap->mediate, trap->region, offset, width, value);
+		r = bk_mediator_below_write(trap->mediate, trap->region, offset, width, value);
 	if (trap->accelerate && !r)
-		bk__accelerate_note(trap, offset, width, value);
+		bk__mediate_accelerate_note(trap, offset, width, value);
 	return counted(trap, true, width, value, r);
 }
 
-void bk__trap_failed_in_part(struct bk_trap *trap)
+void bk__mediate_trap_failed_in_part(struct bk_trap *trap)
 {
-	bk__count_error(&trap->counts);
+	bk__mediate_count_error(&trap->counts);
 }
 
 /* Overlay: the read that others yield to. What of it is not in this region is not its business. */
 static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_trap *trap = opaque;
-	struct bk__region *region = &trap->mediate->regions[trap->region];
+	struct bk__mediate_region *region = &trap->mediate->regions[trap->region];
 	int r;
 
 	if (offset >= region->size || width > region->size - offset ||
-	    (trap->region == BK_DEVICE_VGA && !bk__vga_has(offset, width)))
+	    (trap->region == BK_DEVICE_VGA && !bk__mediate_vga_has(offset, width)))
 		return -ERANGE;
-	r = bk_mediate_below_read(trap->mediate, trap->region, offset, width, value);
-	bk__count_beside(trap->mediate, trap->region, offset, width, false, r);
+	r = bk_mediator_below_read(trap->mediate, trap->region, offset, width, value);
+	bk__mediate_count_beside(trap->mediate, trap->region, offset, width, false, r);
 	return r == -ERANGE ? -EIO : r;
 }
 
@@ -88,7 +88,7 @@ static void trap_released(void *opaque)
 
 	if (trap->released)
 		trap->released(trap->opaque);
-	bk__pages_left_free(trap);
+	bk__mediate_pages_left_free(trap);
 	free(trap);
 }
 
@@ -105,7 +105,7 @@ static int compare(const struct bk_trap *a, const struct bk_trap *b)
 }
 
 /* The first one that is not below `trap` in the order. */
-static size_t position(const struct bk_mediate *m, const struct bk_trap *trap)
+static size_t position(const struct bk_mediator *m, const struct bk_trap *trap)
 {
 	size_t low = 0, high = m->trap_count;
 
@@ -120,7 +120,7 @@ static size_t position(const struct bk_mediate *m, const struct bk_trap *trap)
 	return low;
 }
 
-static int make_room(struct bk_mediate *m)
+static int make_room(struct bk_mediator *m)
 {
 	size_t more = m->trap_room ? 2 * m->trap_room : 16;
 	struct bk_trap **traps;
@@ -136,7 +136,7 @@ static int make_room(struct bk_mediate *m)
 }
 
 /* There is room. */
-static void link_trap(struct bk_mediate *m, struct bk_trap *trap)
+static void link_trap(struct bk_mediator *m, struct bk_trap *trap)
 {
 	size_t at = position(m, trap);
 
@@ -145,7 +145,7 @@ static void link_trap(struct bk_mediate *m, struct bk_trap *trap)
 	m->trap_count++;
 }
 
-static void unlink_trap(struct bk_mediate *m, struct bk_trap *trap)
+static void unlink_trap(struct bk_mediator *m, struct bk_trap *trap)
 {
 	size_t at = position(m, trap);
 
@@ -160,7 +160,7 @@ static void unlink_trap(struct bk_mediate *m, struct bk_trap *trap)
 
 /* ---- Add, replace and remove ------------------------------------------- */
 
-static int append_add(struct bk_mediate *m, struct bk_update *update, struct bk_trap *trap)
+static int append_add(struct bk_mediator *m, struct bk_update *update, struct bk_trap *trap)
 {
 	const struct bk_region_desc desc = {
 		.name = trap->name,
@@ -181,47 +181,47 @@ static int append_add(struct bk_mediate *m, struct bk_update *update, struct bk_
  * The lists are changed before the commit, since `out` may be freed and a
  * handler of `in` may run as soon as it is made.
  */
-static int commit(struct bk_mediate *m, struct bk_update *update, struct bk_trap *out, struct bk_trap *in)
+static int commit(struct bk_mediator *m, struct bk_update *update, struct bk_trap *out, struct bk_trap *in)
 {
 	int r;
 
 	if (in) { /* first, so that a page that both are in keeps its counters */
 		link_trap(m, in);
-		bk__pages_claim(m, in);
+		bk__mediate_pages_claim(m, in);
 	}
 	if (out) {
 		unlink_trap(m, out);
-		bk__pages_release(m, out);
+		bk__mediate_pages_release(m, out);
 	}
 	r = bk_update_commit(update);
 	if (!r)
 		return 0;
 	if (out) {
-		bk__pages_restore(m, out);
+		bk__mediate_pages_restore(m, out);
 		link_trap(m, out);
 	}
 	if (in) {
-		bk__pages_unclaim(m, in);
+		bk__mediate_pages_unclaim(m, in);
 		unlink_trap(m, in);
 	}
 	return r;
 }
 
 /* `out` goes and `in` comes, in one update; either may be NULL. Under the lock. */
-static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
+static int exchange(struct bk_mediator *m, struct bk_trap *out, struct bk_trap *in)
 {
 	struct bk_update *update;
 	int r = in ? make_room(m) : 0;
 
 	if (!r && in)
-		r = bk__pages_prepare(m, in);
+		r = bk__mediate_pages_prepare(m, in);
 	if (r)
 		return r;
 	update = bk_update_begin(m->domain);
 	if (!update)
 		return -ENOMEM;
 	if (in)
-		r = bk__watcher_lose(m, in->region, in->offset, in->offset + in->length - 1);
+		r = bk__mediate_watcher_lose(m, in->region, in->offset, in->offset + in->length - 1);
 	if (!r && in)
 		r = append_add(m, update, in);
 	if (!r && out)
@@ -232,7 +232,7 @@ static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *i
 	}
 	r = commit(m, update, out, in);
 	if (!r && out)
-		bk__accelerate_stop(m, out); /* which may be freed by now */
+		bk__mediate_accelerate_stop(m, out); /* which may be freed by now */
 	return r;
 }
 
@@ -243,16 +243,16 @@ static int exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *i
  * region that passes all accesses on, until a later change takes it away. Its
  * owner sees no difference, but for when `released` comes.
  */
-static void retire(struct bk_mediate *m, struct bk_trap *trap)
+static void retire(struct bk_mediator *m, struct bk_trap *trap)
 {
 	unlink_trap(m, trap);
-	bk__accelerate_stop(m, trap);
+	bk__mediate_accelerate_stop(m, trap);
 	__atomic_store_n(&trap->ops, &retired_ops, __ATOMIC_RELAXED);
 	trap->next_retired = m->retired;
 	m->retired = trap;
 }
 
-static int take_away(struct bk_mediate *m, struct bk_trap *trap)
+static int take_away(struct bk_mediator *m, struct bk_trap *trap)
 {
 	struct bk_update *update = bk_update_begin(m->domain);
 	int r = update ? bk_update_remove(update, trap->handle) : -ENOMEM;
@@ -262,14 +262,14 @@ static int take_away(struct bk_mediate *m, struct bk_trap *trap)
 			bk_update_drop(update);
 		return r;
 	}
-	bk__pages_release(m, trap);
+	bk__mediate_pages_release(m, trap);
 	r = bk_update_commit(update);
 	if (r)
-		bk__pages_restore(m, trap);
+		bk__mediate_pages_restore(m, trap);
 	return r;
 }
 
-static int remove_retired(struct bk_mediate *m)
+static int remove_retired(struct bk_mediator *m)
 {
 	while (m->retired) {
 		struct bk_trap *next = m->retired->next_retired;
@@ -282,7 +282,7 @@ static int remove_retired(struct bk_mediate *m)
 	return 0;
 }
 
-static int locked_exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_trap *in)
+static int locked_exchange(struct bk_mediator *m, struct bk_trap *out, struct bk_trap *in)
 {
 	const unsigned region = out ? out->region : in->region;
 	int r;
@@ -292,8 +292,8 @@ static int locked_exchange(struct bk_mediate *m, struct bk_trap *out, struct bk_
 	if (!r)
 		r = exchange(m, out, in);
 	if (!r && out && in->region != region)
-		bk__watcher_change(m, region);
-	bk__watcher_change(m, in->region);
+		bk__mediate_watcher_change(m, region);
+	bk__mediate_watcher_change(m, in->region);
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }
@@ -304,10 +304,10 @@ static const char *name_of(const struct bk_trap_desc *desc)
 }
 
 /* Where it is in its region, and whether that is in the device. */
-static int find_place(struct bk_mediate *m, const struct bk_trap_desc *desc, uint64_t *offset,
+static int find_place(struct bk_mediator *m, const struct bk_trap_desc *desc, uint64_t *offset,
 		      struct bk_error *err)
 {
-	const char *name = name_of(desc), *where = bk__region_name(desc->region);
+	const char *name = name_of(desc), *where = bk__mediate_region_name(desc->region);
 	uint64_t size;
 
 	*offset = desc->offset;
@@ -326,7 +326,7 @@ static int find_place(struct bk_mediate *m, const struct bk_trap_desc *desc, uin
 		if (desc->region != BK_DEVICE_CONFIG)
 			return bk_fail(err, EINVAL, "%s: capabilities are in config space, not in %s", name,
 				       where);
-		if (bk_mediate_capability(m, extended, desc->capability, &at))
+		if (bk_mediator_capability(m, extended, desc->capability, &at))
 			return bk_fail(err, ENOENT, "%s: %s shows no %scapability 0x%02x", name,
 				       m->below->name, extended ? "extended " : "", desc->capability);
 		*offset = desc->offset > size ? size : at + desc->offset;
@@ -336,7 +336,7 @@ static int find_place(struct bk_mediate *m, const struct bk_trap_desc *desc, uin
 			       "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 			       " are not in %s of %s, which has 0x%" PRIx64 " bytes",
 			       name, desc->length, *offset, where, m->below->name, size);
-	if (desc->region == BK_DEVICE_VGA && !bk__vga_has(*offset, desc->length))
+	if (desc->region == BK_DEVICE_VGA && !bk__mediate_vga_has(*offset, desc->length))
 		return bk_fail(err, EINVAL,
 			       "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 			       " are not in a VGA range: memory 0xa0000 to 0xbffff, ports 0x3b0 to 0x3bb and "
@@ -345,10 +345,10 @@ static int find_place(struct bk_mediate *m, const struct bk_trap_desc *desc, uin
 	return 0;
 }
 
-int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
-		   struct bk_trap **out, struct bk_error *err)
+int bk__mediate_trap_place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
+			   int priority, struct bk_trap **out, struct bk_error *err)
 {
-	const char *name = name_of(desc), *where = bk__region_name(desc->region);
+	const char *name = name_of(desc), *where = bk__mediate_region_name(desc->region);
 	size_t length = strlen(name) + 1;
 	struct bk_trap *trap;
 	uint64_t offset;
@@ -389,7 +389,7 @@ int bk__trap_place(struct bk_mediate *m, struct bk_trap *old, const struct bk_tr
 	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, offset, strerror(-r));
 }
 
-static int place_checked(struct bk_mediate *m, struct bk_trap *old, const struct bk_trap_desc *desc,
+static int place_checked(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
 			 struct bk_trap **trap, struct bk_error *err)
 {
 	*trap = NULL;
@@ -400,10 +400,10 @@ static int place_checked(struct bk_mediate *m, struct bk_trap *old, const struct
 		return bk_fail(err, EINVAL,
 			       "%s: priority %d is not above the device's registers (%d and more)",
 			       name_of(desc), desc->priority, BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY);
-	return bk__trap_place(m, old, desc, desc->priority + BK_TRAP_PRIORITY, trap, err);
+	return bk__mediate_trap_place(m, old, desc, desc->priority + BK_TRAP_PRIORITY, trap, err);
 }
 
-int bk_trap_add(struct bk_mediate *m, const struct bk_trap_desc *desc, struct bk_trap **trap,
+int bk_trap_add(struct bk_mediator *m, const struct bk_trap_desc *desc, struct bk_trap **trap,
 		struct bk_error *err)
 {
 	return place_checked(m, NULL, desc, trap, err);
@@ -417,39 +417,39 @@ int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct
 
 void bk_trap_remove(struct bk_trap *trap)
 {
-	struct bk_mediate *m = trap->mediate;
+	struct bk_mediator *m = trap->mediate;
 	const unsigned region = trap->region;
 
 	pthread_mutex_lock(&m->lock);
 	if (!m->closed && (remove_retired(m) || exchange(m, trap, NULL)))
 		retire(m, trap);
-	bk__watcher_change(m, region);
+	bk__mediate_watcher_change(m, region);
 	pthread_mutex_unlock(&m->lock);
 }
 
 /* ---- Counters ---------------------------------------------------------- */
 
-static struct bk_trap_stats stats_of(const struct bk__counts *counts, unsigned region, uint64_t offset,
-				     uint64_t length)
+static struct bk_trap_stats stats_of(const struct bk__mediate_counts *counts, unsigned region,
+				     uint64_t offset, uint64_t length)
 {
 	return (struct bk_trap_stats){
 		.region = region,
 		.offset = offset,
 		.length = length,
-		.reads = bk__counted_reads(counts),
-		.writes = bk__counted_writes(counts),
+		.reads = bk__mediate_counted_reads(counts),
+		.writes = bk__mediate_counted_writes(counts),
 		.errors = __atomic_load_n(&counts->errors, __ATOMIC_RELAXED),
 	};
 }
 
-void bk_mediate_stats(struct bk_mediate *m, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
-		      void *opaque)
+void bk_mediator_stats(struct bk_mediator *m, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
+		       void *opaque)
 {
 	size_t at = 0;
 
 	pthread_mutex_lock(&m->lock);
 	for (unsigned i = 0; i < BK__SPACES; i++) {
-		const struct bk__region *region = &m->regions[i];
+		const struct bk__mediate_region *region = &m->regions[i];
 		struct bk_trap_stats stats = stats_of(&region->counts, i, 0, region->size);
 
 		if (!region->space)
@@ -463,20 +463,20 @@ void bk_mediate_stats(struct bk_mediate *m, void (*visit)(void *opaque, const st
 			stats = stats_of(&trap->counts, i, trap->offset, trap->length);
 			stats.name = trap->name;
 			stats.last = __atomic_load_n(&trap->last, __ATOMIC_RELAXED);
-			stats.accelerated = bk__accelerate_count(m, trap);
+			stats.accelerated = bk__mediate_accelerate_count(m, trap);
 			visit(opaque, &stats);
 		}
 	}
 	pthread_mutex_unlock(&m->lock);
 }
 
-void bk_mediate_page_stats(struct bk_mediate *m,
-			   void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque)
+void bk_mediator_page_stats(struct bk_mediator *m,
+			    void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque)
 {
 	pthread_mutex_lock(&m->lock);
 	for (unsigned i = 0; i < BK__SPACES; i++) {
 		for (size_t j = 0; j < m->regions[i].page_count; j++) {
-			const struct bk__page *page = m->regions[i].pages[j];
+			const struct bk__mediate_page *page = m->regions[i].pages[j];
 			const struct bk_trap_stats stats =
 				stats_of(&page->counts, i, page->first, m->page_size);
 

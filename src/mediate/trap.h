@@ -6,6 +6,6 @@
 #include <barkeep/mediate.h>
 
 /* Some bytes of a read could not be read, and are all ones: counted as an error. From a handler. */
-void bk__trap_failed_in_part(struct bk_trap *trap);
+void bk__mediate_trap_failed_in_part(struct bk_trap *trap);
 
 #endif

@@ -6,14 +6,14 @@
 #include <barkeep/mediate.h>
 
 /* The opaque of a ready-made trap; freed when it is released. */
-struct bk__verb {
-	struct bk_mediate *mediate;
+struct bk__mediate_verb {
+	struct bk_mediator *mediate;
 	struct bk_trap_spec spec;
 	struct bk_ratelimit limit; /* log */
 };
 
-void bk__verb_released(void *opaque);
+void bk__mediate_verb_released(void *opaque);
 
-extern const struct bk_trap_ops bk__mirror_ops, bk__constant_ops, bk__log_ops;
+extern const struct bk_trap_ops bk__mediate_mirror_ops, bk__mediate_constant_ops, bk__mediate_log_ops;
 
 #endif

@@ -30,7 +30,7 @@ static const struct {
 
 #define RANGES (sizeof(ranges) / sizeof(ranges[0]))
 
-bool bk__vga_has(uint64_t offset, uint64_t length)
+bool bk__mediate_vga_has(uint64_t offset, uint64_t length)
 {
 	for (unsigned i = 0; i < RANGES; i++)
 		if (offset >= ranges[i].first && offset - ranges[i].first < ranges[i].size)
@@ -39,7 +39,7 @@ bool bk__vga_has(uint64_t offset, uint64_t length)
 }
 
 /* A space of its own that shows a part of the whole. */
-static int show(struct bk_mediate *m, unsigned index, const char *name, uint64_t first, uint64_t size)
+static int show(struct bk_mediator *m, unsigned index, const char *name, uint64_t first, uint64_t size)
 {
 	const struct bk_region_desc desc = {
 		.name = name,
@@ -63,9 +63,9 @@ static int show(struct bk_mediate *m, unsigned index, const char *name, uint64_t
 	return r;
 }
 
-int bk__mediate_vga(struct bk_mediate *m, struct bk_error *err)
+int bk__mediate_vga(struct bk_mediator *m, struct bk_error *err)
 {
-	struct bk__region *region = &m->regions[BK_DEVICE_VGA];
+	struct bk__mediate_region *region = &m->regions[BK_DEVICE_VGA];
 	int r = bk_device_region(m->below, BK_DEVICE_VGA, &region->info);
 
 	if (bk__load(m->config + CLASS, 3) >> 8 != CLASS_VGA)
@@ -82,8 +82,8 @@ int bk__mediate_vga(struct bk_mediate *m, struct bk_error *err)
 	region->space = bk_space_create(m->domain, "vga", SIZE - 1);
 	r = region->space ? 0 : -ENOMEM;
 	for (unsigned i = 0; !r && i < RANGES; i++) {
-		r = bk__bottom_add(m, BK_DEVICE_VGA, ranges[i].first, ranges[i].size, BK__PRIORITY_HANDLED,
-				   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
+		r = bk__mediate_bottom_add(m, BK_DEVICE_VGA, ranges[i].first, ranges[i].size,
+					   BK__PRIORITY_HANDLED, BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);
 		if (r)
 			return r;
 	}

@@ -10,7 +10,7 @@
 #define ADDRESS_FLAG 0x8000 /* written 1: store the data register; the device clears it when done */
 
 /* The register has two bytes; both together start a request. */
-bool bk__vpd_reads(const struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+bool bk__mediate_vpd_reads(const struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const unsigned at = m->vpd + ADDRESS;
 
@@ -18,9 +18,9 @@ bool bk__vpd_reads(const struct bk_mediate *m, uint64_t offset, unsigned width, 
 	       !(value >> 8 * (at - offset) & ADDRESS_FLAG);
 }
 
-int bk__vpd_request(struct bk_mediate *m, uint64_t offset, uint64_t value)
+int bk__mediate_vpd_request(struct bk_mediator *m, uint64_t offset, uint64_t value)
 {
 	const unsigned at = m->vpd + ADDRESS;
 
-	return bk__device_write(m, BK_DEVICE_CONFIG, at, 2, value >> 8 * (at - offset) & 0xffff);
+	return bk__mediate_device_write(m, BK_DEVICE_CONFIG, at, 2, value >> 8 * (at - offset) & 0xffff);
 }

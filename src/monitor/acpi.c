@@ -205,7 +205,7 @@ static int patch(uint8_t *aml, const char *name, uint64_t value, struct bk_error
 	return 0;
 }
 
-static int put_dsdt(struct area *area, const struct bk__acpi_config *config, uint64_t *at,
+static int put_dsdt(struct area *area, const struct bk__monitor_acpi_config *config, uint64_t *at,
 		    struct bk_error *err)
 {
 	uint8_t aml[sizeof(dsdt_aml_code)];
@@ -296,10 +296,10 @@ static void fill_rsdp(struct rsdp *rsdp, uint64_t xsdt)
 	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
 }
 
-int bk__acpi_build(const struct bk__ram *ram, const struct bk__acpi_config *config, uint64_t *rsdp,
-		   struct bk_error *err)
+int bk__monitor_acpi_build(const struct bk__monitor_ram *ram, const struct bk__monitor_acpi_config *config,
+			   uint64_t *rsdp, struct bk_error *err)
 {
-	struct area area = { bk__ram_at(ram, BK__ACPI_FIRST, BK__ACPI_LAST - BK__ACPI_FIRST + 1), 0 };
+	struct area area = { bk__monitor_ram_at(ram, BK__ACPI_FIRST, BK__ACPI_LAST - BK__ACPI_FIRST + 1), 0 };
 	struct xsdt xsdt = { .header = header("XSDT", 1) };
 	struct rsdp pointer = { 0 };
 	struct rsdp *first;

@@ -7,9 +7,9 @@
 
 #include "monitor/layout.h"
 
-struct bk__acpi_config {
-	unsigned cpus;            /* APIC ids 0..cpus-1 */
-	struct bk__window mmio64; /* goes into _CRS of the host bridge */
+struct bk__monitor_acpi_config {
+	unsigned cpus;                    /* APIC ids 0..cpus-1 */
+	struct bk__monitor_window mmio64; /* goes into _CRS of the host bridge */
 };
 
 /* Where the tables live in low RAM: found by the RSDP, reserved in E820. */
@@ -18,7 +18,7 @@ struct bk__acpi_config {
 
 /* Writes RSDP, XSDT, FADT with FACS, MADT, MCFG and DSDT (again at each reset); `*rsdp` is the address of the
  * first. */
-int bk__acpi_build(const struct bk__ram *ram, const struct bk__acpi_config *config, uint64_t *rsdp,
-		   struct bk_error *err);
+int bk__monitor_acpi_build(const struct bk__monitor_ram *ram, const struct bk__monitor_acpi_config *config,
+			   uint64_t *rsdp, struct bk_error *err);
 
 #endif

@@ -36,16 +36,16 @@
 #define EFER_LMA 0x400
 #define RFLAGS   0x2 /* bit 1 is always 1; interrupts off */
 
-struct bk__boot {
-	struct bk__file kernel, initrd; /* initrd.fd is -1 if there is none */
+struct bk__monitor_boot {
+	struct bk__monitor_file kernel, initrd; /* initrd.fd is -1 if there is none */
 	char *append;
-	struct bk__image image;
+	struct bk__monitor_image image;
 	uint64_t initrd_at;
 };
 
 /* ---- Files ------------------------------------------------------------- */
 
-static int open_file(const char *name, struct bk__file *file, struct bk_error *err)
+static int open_file(const char *name, struct bk__monitor_file *file, struct bk_error *err)
 {
 	struct stat stat;
 
@@ -62,15 +62,15 @@ static int open_file(const char *name, struct bk__file *file, struct bk_error *e
 	return 0;
 }
 
-static void close_file(struct bk__file *file)
+static void close_file(struct bk__monitor_file *file)
 {
 	if (file->fd >= 0)
 		close(file->fd);
 	free(file->name);
 }
 
-int bk__file_read(const struct bk__file *file, uint64_t offset, void *data, uint64_t length,
-		  struct bk_error *err)
+int bk__monitor_file_read(const struct bk__monitor_file *file, uint64_t offset, void *data, uint64_t length,
+			  struct bk_error *err)
 {
 	uint8_t *to = data;
 
@@ -93,17 +93,17 @@ int bk__file_read(const struct bk__file *file, uint64_t offset, void *data, uint
 
 /* ---- Where things go --------------------------------------------------- */
 
-static int check_kernel(struct bk__boot *boot, struct bk_error *err)
+static int check_kernel(struct bk__monitor_boot *boot, struct bk_error *err)
 {
 	uint8_t first[4];
 	size_t count = boot->kernel.size < sizeof(first) ? boot->kernel.size : sizeof(first);
-	int rc = bk__file_read(&boot->kernel, 0, first, count, err);
+	int rc = bk__monitor_file_read(&boot->kernel, 0, first, count, err);
 
 	if (rc)
 		return rc;
-	if (bk__pvh_match(first, count))
-		return bk__pvh_check(&boot->kernel, &boot->image, err);
-	return bk__bzimage_check(&boot->kernel, &boot->image, err);
+	if (bk__monitor_pvh_match(first, count))
+		return bk__monitor_pvh_check(&boot->kernel, &boot->image, err);
+	return bk__monitor_bzimage_check(&boot->kernel, &boot->image, err);
 }
 
 /* In MiB, rounded up. */
@@ -113,7 +113,8 @@ static uint64_t mib(uint64_t bytes)
 }
 
 /* The initrd lies as high as the kernel takes it, in whole pages. */
-static int place_initrd(struct bk__boot *boot, const struct bk__ram *ram, struct bk_error *err)
+static int place_initrd(struct bk__monitor_boot *boot, const struct bk__monitor_ram *ram,
+			struct bk_error *err)
 {
 	uint64_t limit = ram->low_size, size = boot->initrd.size;
 
@@ -130,7 +131,7 @@ static int place_initrd(struct bk__boot *boot, const struct bk__ram *ram, struct
 	return 0;
 }
 
-static int check_sizes(struct bk__boot *boot, const struct bk__ram *ram, struct bk_error *err)
+static int check_sizes(struct bk__monitor_boot *boot, const struct bk__monitor_ram *ram, struct bk_error *err)
 {
 	size_t append = strlen(boot->append);
 	uint64_t append_max =
@@ -150,10 +151,11 @@ static int check_sizes(struct bk__boot *boot, const struct bk__ram *ram, struct 
 	return place_initrd(boot, ram, err);
 }
 
-int bk__boot_open(const char *kernel, const char *initrd, const char *append, const struct bk__ram *ram,
-		  struct bk__boot **boot, struct bk_error *err)
+int bk__monitor_boot_open(const char *kernel, const char *initrd, const char *append,
+			  const struct bk__monitor_ram *ram, struct bk__monitor_boot **boot,
+			  struct bk_error *err)
 {
-	struct bk__boot *new = calloc(1, sizeof(*new));
+	struct bk__monitor_boot *new = calloc(1, sizeof(*new));
 	int rc;
 
 	if (!new)
@@ -168,14 +170,14 @@ int bk__boot_open(const char *kernel, const char *initrd, const char *append, co
 	if (!rc)
 		rc = check_sizes(new, ram, err);
 	if (rc) {
-		bk__boot_close(new);
+		bk__monitor_boot_close(new);
 		return rc;
 	}
 	*boot = new;
 	return 0;
 }
 
-void bk__boot_close(struct bk__boot *boot)
+void bk__monitor_boot_close(struct bk__monitor_boot *boot)
 {
 	if (!boot)
 		return;
@@ -187,14 +189,14 @@ void bk__boot_close(struct bk__boot *boot)
 
 /* ---- Filling RAM ------------------------------------------------------- */
 
-static void add_range(struct bk__handover *handover, uint64_t first, uint64_t end, uint32_t type)
+static void add_range(struct bk__monitor_handover *handover, uint64_t first, uint64_t end, uint32_t type)
 {
 	if (first < end)
 		handover->e820[handover->ranges++] =
 			(struct boot_e820_entry){ .addr = first, .size = end - first, .type = type };
 }
 
-static void memory_map(struct bk__handover *handover, const struct bk__ram *ram)
+static void memory_map(struct bk__monitor_handover *handover, const struct bk__monitor_ram *ram)
 {
 	const uint64_t high = BK__RAM_HIGH + ram->moved;
 
@@ -230,25 +232,26 @@ static void descriptors(uint8_t *low, bool long_mode)
 	memcpy(low + BK__BOOT_GDT, gdt, sizeof(gdt));
 }
 
-static int load_segment(const struct bk__file *file, const struct bk__segment *segment,
-			const struct bk__ram *ram, struct bk_error *err)
+static int load_segment(const struct bk__monitor_file *file, const struct bk__monitor_segment *segment,
+			const struct bk__monitor_ram *ram, struct bk_error *err)
 {
-	uint8_t *to = bk__ram_at(ram, segment->gpa, segment->size);
+	uint8_t *to = bk__monitor_ram_at(ram, segment->gpa, segment->size);
 	int rc;
 
 	if (!to)
 		return bk_fail(err, ENOMEM, "%s: the guest has no memory at 0x%" PRIx64, file->name,
 			       segment->gpa);
-	rc = bk__file_read(file, segment->offset, to, segment->file_size, err);
+	rc = bk__monitor_file_read(file, segment->offset, to, segment->file_size, err);
 	if (!rc)
 		memset(to + segment->file_size, 0, segment->size - segment->file_size);
 	return rc;
 }
 
-int bk__boot_load(struct bk__boot *boot, const struct bk__ram *ram, uint64_t rsdp, struct bk_error *err)
+int bk__monitor_boot_load(struct bk__monitor_boot *boot, const struct bk__monitor_ram *ram, uint64_t rsdp,
+			  struct bk_error *err)
 {
-	struct bk__handover handover = { .rsdp = rsdp };
-	uint8_t *low = bk__ram_at(ram, 0, BK__KERNEL_MIN);
+	struct bk__monitor_handover handover = { .rsdp = rsdp };
+	uint8_t *low = bk__monitor_ram_at(ram, 0, BK__KERNEL_MIN);
 	int rc = 0;
 
 	if (!low)
@@ -256,7 +259,8 @@ int bk__boot_load(struct bk__boot *boot, const struct bk__ram *ram, uint64_t rsd
 	for (unsigned i = 0; i < boot->image.segments && !rc; i++)
 		rc = load_segment(&boot->kernel, &boot->image.segment[i], ram, err);
 	if (!rc && boot->initrd.fd >= 0) {
-		struct bk__segment initrd = { boot->initrd_at, boot->initrd.size, 0, boot->initrd.size };
+		struct bk__monitor_segment initrd = { boot->initrd_at, boot->initrd.size, 0,
+						      boot->initrd.size };
 
 		rc = load_segment(&boot->initrd, &initrd, ram, err);
 		handover.initrd = initrd.gpa;
@@ -269,17 +273,18 @@ int bk__boot_load(struct bk__boot *boot, const struct bk__ram *ram, uint64_t rsd
 	memcpy(low + BK__BOOT_APPEND, boot->append, strlen(boot->append) + 1);
 	descriptors(low, !boot->image.pvh);
 	if (boot->image.pvh) {
-		bk__pvh_parameters(&handover, low);
+		bk__monitor_pvh_parameters(&handover, low);
 	} else {
 		page_tables(low);
-		bk__bzimage_parameters(&boot->image, &handover, low);
+		bk__monitor_bzimage_parameters(&boot->image, &handover, low);
 	}
 	return 0;
 }
 
 /* ---- The first vCPU ---------------------------------------------------- */
 
-void bk__boot_registers(const struct bk__boot *boot, struct kvm_regs *regs, struct kvm_sregs *sregs)
+void bk__monitor_boot_registers(const struct bk__monitor_boot *boot, struct kvm_regs *regs,
+				struct kvm_sregs *sregs)
 {
 	bool long_mode = !boot->image.pvh;
 	struct kvm_segment code = { .limit = UINT32_MAX,

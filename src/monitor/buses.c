@@ -41,9 +41,9 @@
 #define FASTEST         6  /* 64 GT/s: cards show their own link, and no port may be below it */
 #define WIDEST          32 /* lanes */
 
-struct bk__buses {
+struct bk__monitor_buses {
 	struct bk_pci_host *host;
-	struct bk__bus *root; /* the first of the list; each bus comes after the one above */
+	struct bk__monitor_bus *root; /* the first of the list; each bus comes after the one above */
 	unsigned ports;
 	void (*power_off)(void *opaque);
 	void *opaque;
@@ -51,7 +51,7 @@ struct bk__buses {
 
 static void on_power(void *opaque, bool on)
 {
-	const struct bk__buses *buses = opaque;
+	const struct bk__monitor_buses *buses = opaque;
 
 	if (!on)
 		buses->power_off(buses->opaque);
@@ -82,8 +82,8 @@ static int add_express(struct bk_pci_function *bridge, unsigned type, unsigned s
 	return at < 0 ? at : 0;
 }
 
-static int add_slot(struct bk__buses *buses, struct bk_pci_function *port,
-		    const struct bk__bridge_config *config)
+static int add_slot(struct bk__monitor_buses *buses, struct bk_pci_function *port,
+		    const struct bk__monitor_bridge_config *config)
 {
 	int error = bk_pci_slot_add(port, ++buses->ports);
 
@@ -95,10 +95,10 @@ static int add_slot(struct bk__buses *buses, struct bk_pci_function *port,
 	return error;
 }
 
-static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bridge,
-			    const struct bk__bridge_config *config, bool express)
+static int add_capabilities(struct bk__monitor_buses *buses, struct bk_pci_function *bridge,
+			    const struct bk__monitor_bridge_config *config, bool express)
 {
-	const enum bk__bus_kind kind = config->kind;
+	const enum bk__monitor_bus_kind kind = config->kind;
 	uint8_t subsystem[8] = { 0 };
 	int at = bk_pci_pm_add(bridge, 0, PMC, true);
 
@@ -118,8 +118,8 @@ static int add_capabilities(struct bk__buses *buses, struct bk_pci_function *bri
 	return at < 0 ? at : 0;
 }
 
-static int create_bridge(struct bk__buses *buses, const struct bk__bridge_config *config, bool express,
-			 struct bk_pci_function **bridge, struct bk_error *err)
+static int create_bridge(struct bk__monitor_buses *buses, const struct bk__monitor_bridge_config *config,
+			 bool express, struct bk_pci_function **bridge, struct bk_error *err)
 {
 	const bool port = config->kind == BK__BUS_PORT;
 	const struct bk_pci_function_desc desc = {
@@ -144,9 +144,11 @@ static int create_bridge(struct bk__buses *buses, const struct bk__bridge_config
 	return 0;
 }
 
-int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *config, struct bk_error *err)
+int bk__monitor_buses_bridge(struct bk__monitor_buses *buses, const struct bk__monitor_bridge_config *config,
+			     struct bk_error *err)
 {
-	struct bk__bus *above = bk__buses_find(buses, config->bus, err), **last = &buses->root, *bus;
+	struct bk__monitor_bus *above = bk__monitor_buses_find(buses, config->bus, err),
+			       **last = &buses->root, *bus;
 	const bool express = config->kind == BK__BUS_PORT || (above && above->kind == BK__BUS_PORT);
 	int devfn, error;
 
@@ -164,7 +166,7 @@ int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *co
 		return bk_fail(err, ENOMEM, "bridge %s: out of memory", config->name);
 	}
 	bus->kind = config->kind;
-	devfn = bk__bus_take(above, config->slot, config->function, config->name, err);
+	devfn = bk__monitor_bus_take(above, config->slot, config->function, config->name, err);
 	error = devfn < 0 ? devfn : create_bridge(buses, config, express, &bus->bridge, err);
 	if (!error) {
 		error = bk_pci_function_attach(bus->bridge, above->bus, (uint8_t)devfn);
@@ -175,7 +177,7 @@ int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *co
 	}
 	if (error) {
 		if (devfn >= 0)
-			bk__bus_leave(above, (uint8_t)devfn);
+			bk__monitor_bus_leave(above, (uint8_t)devfn);
 		free(bus->name);
 		free(bus);
 		return error;
@@ -189,10 +191,10 @@ int bk__buses_bridge(struct bk__buses *buses, const struct bk__bridge_config *co
 
 /* ---- Buses and places -------------------------------------------------- */
 
-struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first,
-				   void (*power_off)(void *opaque), void *opaque)
+struct bk__monitor_buses *bk__monitor_buses_create(struct bk_pci_host *host, const char *first,
+						   void (*power_off)(void *opaque), void *opaque)
 {
-	struct bk__buses *buses = calloc(1, sizeof(*buses));
+	struct bk__monitor_buses *buses = calloc(1, sizeof(*buses));
 
 	if (!buses)
 		return NULL;
@@ -206,12 +208,12 @@ struct bk__buses *bk__buses_create(struct bk_pci_host *host, const char *first,
 	}
 	if (buses->root && buses->root->taken[0])
 		return buses;
-	bk__buses_destroy(buses);
+	bk__monitor_buses_destroy(buses);
 	return NULL;
 }
 
 /* From the last bus to the first: a bridge leaves after those below. */
-static void destroy(struct bk__bus *bus)
+static void destroy(struct bk__monitor_bus *bus)
 {
 	if (!bus)
 		return;
@@ -226,7 +228,7 @@ static void destroy(struct bk__bus *bus)
 	free(bus);
 }
 
-void bk__buses_destroy(struct bk__buses *buses)
+void bk__monitor_buses_destroy(struct bk__monitor_buses *buses)
 {
 	if (!buses)
 		return;
@@ -234,22 +236,23 @@ void bk__buses_destroy(struct bk__buses *buses)
 	free(buses);
 }
 
-struct bk__bus *bk__buses_find(struct bk__buses *buses, const char *name, struct bk_error *err)
+struct bk__monitor_bus *bk__monitor_buses_find(struct bk__monitor_buses *buses, const char *name,
+					       struct bk_error *err)
 {
-	for (struct bk__bus *bus = buses->root; bus; bus = bus->next)
+	for (struct bk__monitor_bus *bus = buses->root; bus; bus = bus->next)
 		if (name ? bus->name && !strcmp(bus->name, name) : !bus->name)
 			return bus;
 	bk_fail(err, ENOENT, "bus=%s: no bridge has that name (see --bridge)", name);
 	return NULL;
 }
 
-static const char *bus_name(const struct bk__bus *bus)
+static const char *bus_name(const struct bk__monitor_bus *bus)
 {
 	return bus->name ? bus->name : "the root bus";
 }
 
 /* One with nothing in any of its functions. */
-static int free_slot(const struct bk__bus *bus, int last)
+static int free_slot(const struct bk__monitor_bus *bus, int last)
 {
 	for (int slot = 0; slot <= last; slot++) {
 		bool used = false;
@@ -262,7 +265,8 @@ static int free_slot(const struct bk__bus *bus, int last)
 	return -1;
 }
 
-int bk__bus_take(struct bk__bus *bus, int slot, unsigned function, const char *who, struct bk_error *err)
+int bk__monitor_bus_take(struct bk__monitor_bus *bus, int slot, unsigned function, const char *who,
+			 struct bk_error *err)
 {
 	const int last =
 		bus->kind == BK__BUS_PORT ? 0 : 31; /* one device is at the end of a link (PCIe 7.3.1) */
@@ -289,7 +293,7 @@ int bk__bus_take(struct bk__bus *bus, int slot, unsigned function, const char *w
 	return BK_PCI_DEVFN(slot, function);
 }
 
-void bk__bus_leave(struct bk__bus *bus, uint8_t devfn)
+void bk__monitor_bus_leave(struct bk__monitor_bus *bus, uint8_t devfn)
 {
 	free(bus->taken[devfn]);
 	bus->taken[devfn] = NULL;
@@ -300,16 +304,16 @@ void bk__bus_leave(struct bk__bus *bus, uint8_t devfn)
 static void reset_bridge(void *opaque)
 {
 	static struct bk_ratelimit limit;
-	const struct bk__bus *bus = opaque;
+	const struct bk__monitor_bus *bus = opaque;
 	const int error = bk_pci_function_reset(bus->bridge);
 
 	if (error)
 		bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset: %s", bus->name, strerror(-error));
 }
 
-void bk__buses_reset(struct bk__buses *buses, struct bk__jobs *jobs)
+void bk__monitor_buses_reset(struct bk__monitor_buses *buses, struct bk__monitor_jobs *jobs)
 {
-	for (struct bk__bus *bus = buses->root->next; bus; bus = bus->next)
+	for (struct bk__monitor_bus *bus = buses->root->next; bus; bus = bus->next)
 		if (bus->above == buses->root)
-			bk__jobs_add(jobs, reset_bridge, bus);
+			bk__monitor_jobs_add(jobs, reset_bridge, bus);
 }

@@ -19,7 +19,7 @@
 #define LOADER_OTHER 0xff /* type_of_loader: one without a number */
 #define VIDEO_NORMAL 0xffff
 
-static int check_header(const struct bk__file *file, const struct setup_header *header, uint8_t jump,
+static int check_header(const struct bk__monitor_file *file, const struct setup_header *header, uint8_t jump,
 			struct bk_error *err)
 {
 	if (header->boot_flag != BOOT_FLAG || header->header != MAGIC)
@@ -37,7 +37,8 @@ static int check_header(const struct bk__file *file, const struct setup_header *
 	return 0;
 }
 
-int bk__bzimage_check(const struct bk__file *file, struct bk__image *image, struct bk_error *err)
+int bk__monitor_bzimage_check(const struct bk__monitor_file *file, struct bk__monitor_image *image,
+			      struct bk_error *err)
 {
 	struct setup_header *header = &image->header;
 	uint64_t setup, payload, need;
@@ -47,7 +48,7 @@ int bk__bzimage_check(const struct bk__file *file, struct bk__image *image, stru
 	if (file->size < sizeof(first))
 		return bk_fail(err, ENOEXEC, "%s: too short to be a kernel (%" PRIu64 " bytes)", file->name,
 			       file->size);
-	rc = bk__file_read(file, 0, first, sizeof(first), err);
+	rc = bk__monitor_file_read(file, 0, first, sizeof(first), err);
 	if (rc)
 		return rc;
 	memcpy(header, first + HEADER, sizeof(*header));
@@ -77,11 +78,12 @@ int bk__bzimage_check(const struct bk__file *file, struct bk__image *image, stru
 	image->initrd_last = header->initrd_addr_max;
 	image->append_max = header->cmdline_size;
 	image->segments = 1;
-	image->segment[0] = (struct bk__segment){ header->pref_address, payload, setup, payload };
+	image->segment[0] = (struct bk__monitor_segment){ header->pref_address, payload, setup, payload };
 	return 0;
 }
 
-void bk__bzimage_parameters(const struct bk__image *image, const struct bk__handover *handover, uint8_t *low)
+void bk__monitor_bzimage_parameters(const struct bk__monitor_image *image,
+				    const struct bk__monitor_handover *handover, uint8_t *low)
 {
 	struct boot_params params = { .hdr = image->header };
 

@@ -44,8 +44,8 @@ struct end {
 	size_t chunk; /* bytes a write may have without blocking after poll */
 };
 
-struct bk__console {
-	const struct bk__console_ops *ops;
+struct bk__monitor_console {
+	const struct bk__monitor_console_ops *ops;
 	void *opaque;
 	int event;
 	pthread_t thread;
@@ -89,7 +89,7 @@ static void ring_drop(struct ring *ring, size_t count)
 
 /* ---- Descriptors ------------------------------------------------------- */
 
-static void wake(struct bk__console *console)
+static void wake(struct bk__monitor_console *console)
 {
 	const uint64_t one = 1;
 	ssize_t ignored = write(console->event, &one, sizeof(one));
@@ -126,7 +126,7 @@ static void close_end(struct end *end)
 }
 
 /* A client of the listening socket is gone, or comes. */
-static void hang_up(struct bk__console *console)
+static void hang_up(struct bk__monitor_console *console)
 {
 	close_end(&console->in);
 	pthread_mutex_lock(&console->lock);
@@ -137,7 +137,7 @@ static void hang_up(struct bk__console *console)
 	pthread_mutex_unlock(&console->lock);
 }
 
-static void pick_up(struct bk__console *console)
+static void pick_up(struct bk__monitor_console *console)
 {
 	const int fd = accept4(console->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -151,7 +151,7 @@ static void pick_up(struct bk__console *console)
 
 /* ---- Input ------------------------------------------------------------- */
 
-static void send_help(struct bk__console *console)
+static void send_help(struct bk__monitor_console *console)
 {
 	pthread_mutex_lock(&console->lock);
 	for (const char *at = help; *at; at++)
@@ -159,7 +159,7 @@ static void send_help(struct bk__console *console)
 	pthread_mutex_unlock(&console->lock);
 }
 
-static void key(struct bk__console *console, uint8_t byte)
+static void key(struct bk__monitor_console *console, uint8_t byte)
 {
 	if (!console->terminal) {
 		ring_put(&console->input, byte);
@@ -178,7 +178,7 @@ static void key(struct bk__console *console, uint8_t byte)
 	}
 }
 
-static void read_input(struct bk__console *console)
+static void read_input(struct bk__monitor_console *console)
 {
 	uint8_t bytes[1024];
 	size_t space = RING - console->input.count;
@@ -195,7 +195,7 @@ static void read_input(struct bk__console *console)
 	}
 }
 
-static void give_input(struct bk__console *console)
+static void give_input(struct bk__monitor_console *console)
 {
 	while (console->input.count) {
 		size_t room = console->ops->room(console->opaque), piece = ring_piece(&console->input);
@@ -211,7 +211,7 @@ static void give_input(struct bk__console *console)
 
 /* ---- Output ------------------------------------------------------------ */
 
-static void write_output(struct bk__console *console)
+static void write_output(struct bk__monitor_console *console)
 {
 	uint8_t bytes[RING];
 	size_t count;
@@ -256,7 +256,7 @@ static int64_t now_ms(void)
 
 static void *run(void *opaque)
 {
-	struct bk__console *console = opaque;
+	struct bk__monitor_console *console = opaque;
 	int64_t deadline = 0; /* of the last flush; 0 while not closing */
 
 	bk__base_thread_enter("console");
@@ -281,7 +281,7 @@ static void *run(void *opaque)
 			timeout = (int)(deadline - now_ms());
 			timeout = timeout < 0 ? 0 : timeout;
 		} else if (console->in.fd >= 0) {
-			if (console->terminal && !bk__terminal_take())
+			if (console->terminal && !bk__monitor_terminal_take())
 				timeout = BACKGROUND_MS;
 			else if (console->input.count < RING)
 				fds[1].fd = console->in.fd;
@@ -293,7 +293,7 @@ static void *run(void *opaque)
 		if (fds[0].revents && read(console->event, &ignored, sizeof(ignored)) < 0)
 			continue;
 		/* It may have become someone else's while this slept. */
-		if (fds[1].revents && (!console->terminal || bk__terminal_take()))
+		if (fds[1].revents && (!console->terminal || bk__monitor_terminal_take()))
 			read_input(console);
 		if (!deadline)
 			give_input(console);
@@ -307,7 +307,7 @@ static void *run(void *opaque)
 /* ---- Calls ------------------------------------------------------------- */
 
 /* Signals go to threads that know what to do; those of job control stop any. */
-static int start(struct bk__console *console)
+static int start(struct bk__monitor_console *console)
 {
 	sigset_t all, old;
 	int rc;
@@ -325,7 +325,7 @@ static int start(struct bk__console *console)
 	return -rc;
 }
 
-static void destroy(struct bk__console *console)
+static void destroy(struct bk__monitor_console *console)
 {
 	close_end(&console->in);
 	close_end(&console->out);
@@ -336,9 +336,9 @@ static void destroy(struct bk__console *console)
 	free(console);
 }
 
-static struct bk__console *create(const struct bk__console_ops *ops, void *opaque)
+static struct bk__monitor_console *create(const struct bk__monitor_console_ops *ops, void *opaque)
 {
-	struct bk__console *console = calloc(1, sizeof(*console));
+	struct bk__monitor_console *console = calloc(1, sizeof(*console));
 	pthread_condattr_t attributes;
 
 	if (!console)
@@ -355,10 +355,10 @@ static struct bk__console *create(const struct bk__console_ops *ops, void *opaqu
 	return console;
 }
 
-int bk__console_open(int in, int out, int listen, const struct bk__console_ops *ops, void *opaque,
-		     struct bk__console **console, struct bk_error *err)
+int bk__monitor_console_open(int in, int out, int listen, const struct bk__monitor_console_ops *ops,
+			     void *opaque, struct bk__monitor_console **console, struct bk_error *err)
 {
-	struct bk__console *new = create(ops, opaque);
+	struct bk__monitor_console *new = create(ops, opaque);
 	int rc;
 
 	if (!new)
@@ -371,19 +371,19 @@ int bk__console_open(int in, int out, int listen, const struct bk__console_ops *
 		return bk_fail(err, -rc, "console: cannot open its input and output: %s", strerror(-rc));
 	}
 	new->listen = listen;
-	new->terminal = bk__terminal_is(new->in.fd);
+	new->terminal = bk__monitor_terminal_is(new->in.fd);
 	if (new->terminal) {
-		rc = bk__terminal_open(new->in.fd, new->event, err);
+		rc = bk__monitor_terminal_open(new->in.fd, new->event, err);
 		if (rc) {
 			destroy(new);
 			return rc;
 		}
-		bk__terminal_take();
+		bk__monitor_terminal_take();
 	}
 	rc = start(new);
 	if (rc) {
 		if (new->terminal)
-			bk__terminal_close();
+			bk__monitor_terminal_close();
 		destroy(new);
 		return bk_fail(err, -rc, "console: cannot start a thread: %s", strerror(-rc));
 	}
@@ -391,12 +391,12 @@ int bk__console_open(int in, int out, int listen, const struct bk__console_ops *
 	return 0;
 }
 
-void bk__console_poke(struct bk__console *console)
+void bk__monitor_console_poke(struct bk__monitor_console *console)
 {
 	wake(console);
 }
 
-void bk__console_output(struct bk__console *console, uint8_t byte)
+void bk__monitor_console_output(struct bk__monitor_console *console, uint8_t byte)
 {
 	struct timespec until;
 	bool idle;
@@ -415,7 +415,7 @@ void bk__console_output(struct bk__console *console, uint8_t byte)
 		wake(console);
 }
 
-void bk__console_close(struct bk__console *console)
+void bk__monitor_console_close(struct bk__monitor_console *console)
 {
 	if (!console)
 		return;
@@ -425,6 +425,6 @@ void bk__console_close(struct bk__console *console)
 	wake(console);
 	pthread_join(console->thread, NULL);
 	if (console->terminal)
-		bk__terminal_close();
+		bk__monitor_terminal_close();
 	destroy(console);
 }

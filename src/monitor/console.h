@@ -11,10 +11,10 @@
 
 #include <barkeep/base.h>
 
-struct bk__console;
+struct bk__monitor_console;
 
 /* Called from the console's own thread. */
-struct bk__console_ops {
+struct bk__monitor_console_ops {
 	size_t (*room)(
 		void *opaque); /* how many bytes `input` takes now; the console asks again when poked */
 	void (*input)(void *opaque, const uint8_t *bytes, size_t count);
@@ -26,16 +26,16 @@ struct bk__console_ops {
  * who connects is at both ends until it hangs up, one at a time; what the guest says while nobody is there is
  * lost.
  */
-int bk__console_open(int in, int out, int listen, const struct bk__console_ops *ops, void *opaque,
-		     struct bk__console **console, struct bk_error *err);
+int bk__monitor_console_open(int in, int out, int listen, const struct bk__monitor_console_ops *ops,
+			     void *opaque, struct bk__monitor_console **console, struct bk_error *err);
 
 /* There is room again. Any thread. */
-void bk__console_poke(struct bk__console *console);
+void bk__monitor_console_poke(struct bk__monitor_console *console);
 
 /* To the terminal; bounded wait, output to a closed descriptor is dropped. Any thread. */
-void bk__console_output(struct bk__console *console, uint8_t byte);
+void bk__monitor_console_output(struct bk__monitor_console *console, uint8_t byte);
 
 /* Flushes, gives the terminal back, ends the thread. */
-void bk__console_close(struct bk__console *console);
+void bk__monitor_console_close(struct bk__monitor_console *console);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define ENTRIES_MAX 4096
 
-int bk__cpuid_host(const struct bk__vm *vm, struct kvm_cpuid2 **out, struct bk_error *err)
+int bk__monitor_cpuid_host(const struct bk__monitor_vm *vm, struct kvm_cpuid2 **out, struct bk_error *err)
 {
 	for (unsigned room = 128; room <= ENTRIES_MAX; room *= 2) {
 		struct kvm_cpuid2 *cpuid =
@@ -134,7 +134,7 @@ static void fix_entry(struct kvm_cpuid_entry2 *entry, unsigned id, unsigned cpus
 	}
 }
 
-void bk__cpuid_fix(struct kvm_cpuid2 *cpuid, unsigned id, unsigned cpus, bool tsc_deadline)
+void bk__monitor_cpuid_fix(struct kvm_cpuid2 *cpuid, unsigned id, unsigned cpus, bool tsc_deadline)
 {
 	const struct kvm_cpuid_entry2 *base = find(cpuid, 0);
 
@@ -146,7 +146,7 @@ void bk__cpuid_fix(struct kvm_cpuid2 *cpuid, unsigned id, unsigned cpus, bool ts
 		add_topology(cpuid, id, cpus);
 }
 
-unsigned bk__cpuid_physical_bits(const struct kvm_cpuid2 *cpuid)
+unsigned bk__monitor_cpuid_physical_bits(const struct kvm_cpuid2 *cpuid)
 {
 	const struct kvm_cpuid_entry2 *entry = find(cpuid, 0x80000008);
 	unsigned bits = entry ? entry->eax & 0xff : 36;

@@ -7,14 +7,14 @@
 
 struct kvm_cpuid2;
 
-/* What KVM supports, to be freed, with room for what bk__cpuid_fix adds. */
-int bk__cpuid_host(const struct bk__vm *vm, struct kvm_cpuid2 **cpuid, struct bk_error *err);
+/* What KVM supports, to be freed, with room for what bk__monitor_cpuid_fix adds. */
+int bk__monitor_cpuid_host(const struct bk__monitor_vm *vm, struct kvm_cpuid2 **cpuid, struct bk_error *err);
 
 /* For the vCPU whose APIC id is `id`, of `cpus`. May be called again on the result. */
-void bk__cpuid_fix(struct kvm_cpuid2 *cpuid, unsigned id, unsigned cpus, bool tsc_deadline);
+void bk__monitor_cpuid_fix(struct kvm_cpuid2 *cpuid, unsigned id, unsigned cpus, bool tsc_deadline);
 #define BK__CPUID_ADDED 3 /* entries at most */
 
 /* How many bits of a physical address a guest may use. */
-unsigned bk__cpuid_physical_bits(const struct kvm_cpuid2 *cpuid);
+unsigned bk__monitor_cpuid_physical_bits(const struct kvm_cpuid2 *cpuid);
 
 #endif

@@ -6,112 +6,113 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/irq.h"
+#include "monitor/interrupts.h"
 
 #define COMMAND 0x04 /* PCI 3.0 6.2.2 */
 
-struct bk__device {
-	struct bk__device *next;
-	struct bk_mediate *mediate;
-	struct bk__irq *irq;
-	struct bk__accelerator *accelerator; /* NULL: there was no memory, and it goes without */
-	struct bk__bus *bus;
+struct bk__monitor_device {
+	struct bk__monitor_device *next;
+	struct bk_mediator *mediate;
+	struct bk__monitor_irq *irq;
+	struct bk__monitor_accelerator *accelerator; /* NULL: there was no memory, and it goes without */
+	struct bk__monitor_bus *bus;
 	uint8_t devfn;
 };
 
-static int wire(struct bk__devices *devices, struct bk__device *device, struct bk_error *err)
+static int wire(struct bk__monitor_devices *devices, struct bk__monitor_device *device, struct bk_error *err)
 {
-	struct bk_device *below = bk_mediate_below(device->mediate);
-	struct bk_pci_function *function = bk_mediate_function(device->mediate);
-	int error = bk__iommu_add(devices->iommu, below, err);
+	struct bk_device *below = bk_mediator_below(device->mediate);
+	struct bk_pci_function *function = bk_mediator_function(device->mediate);
+	int error = bk__monitor_iommu_add(devices->iommu, below, err);
 
 	if (error)
 		return error;
 	error = bk_pci_function_attach(function, device->bus->bus, device->devfn);
 	if (error) {
-		bk__iommu_remove(devices->iommu, below);
+		bk__monitor_iommu_remove(devices->iommu, below);
 		return bk_fail(err, -error, "%s: slot %02x.%x: %s", below->name, device->devfn >> 3,
 			       device->devfn & 7, strerror(-error));
 	}
-	error = bk__irq_create(devices->gsis, below, function, &device->irq, err);
+	error = bk__monitor_irq_create(devices->gsis, below, function, &device->irq, err);
 	if (error) {
 		bk_pci_function_detach(function);
-		bk__iommu_remove(devices->iommu, below);
+		bk__monitor_iommu_remove(devices->iommu, below);
 	}
 	return error;
 }
 
-int bk__devices_busy(const struct bk__devices *devices, struct bk_error *err)
+int bk__monitor_devices_busy(const struct bk__monitor_devices *devices, struct bk_error *err)
 {
 	return devices->busy ? bk_fail(err, EBUSY, "%s; try again when that is over", devices->busy) : 0;
 }
 
-int bk__devices_attach(struct bk__devices *devices, struct bk_mediate *mediate,
-		       const struct bk__monitor_place *place, struct bk_error *err)
+int bk__monitor_devices_attach(struct bk__monitor_devices *devices, struct bk_mediator *mediate,
+			       const struct bk__monitor_place *place, struct bk_error *err)
 {
-	struct bk__bus *bus = bk__buses_find(devices->buses, place->bus, err);
-	struct bk__device *device;
+	struct bk__monitor_bus *bus = bk__monitor_buses_find(devices->buses, place->bus, err);
+	struct bk__monitor_device *device;
 	int devfn, error;
 
 	if (!bus)
 		return -ENOENT;
-	if (bk__devices_busy(devices, err))
+	if (bk__monitor_devices_busy(devices, err))
 		return -EBUSY;
 	device = calloc(1, sizeof(*device));
 	if (!device)
-		return bk_fail(err, ENOMEM, "%s: out of memory", bk_mediate_below(mediate)->name);
-	devfn = bk__bus_take(bus, place->slot, place->function, bk_mediate_below(mediate)->name, err);
+		return bk_fail(err, ENOMEM, "%s: out of memory", bk_mediator_below(mediate)->name);
+	devfn = bk__monitor_bus_take(bus, place->slot, place->function, bk_mediator_below(mediate)->name,
+				     err);
 	if (devfn < 0) {
 		free(device);
 		return devfn;
 	}
-	*device = (struct bk__device){
+	*device = (struct bk__monitor_device){
 		.next = devices->list, .mediate = mediate, .bus = bus, .devfn = (uint8_t)devfn
 	};
 	error = wire(devices, device, err);
 	if (error) {
-		bk__bus_leave(bus, device->devfn);
+		bk__monitor_bus_leave(bus, device->devfn);
 		free(device);
 		return error;
 	}
-	device->accelerator = bk__accelerator_create(devices->vm, devices->memory, mediate);
-	bk__events_add(devices->events, bk_mediate_below(mediate));
+	device->accelerator = bk__monitor_accelerator_create(devices->vm, devices->memory, mediate);
+	bk__monitor_events_add(devices->events, bk_mediator_below(mediate));
 	devices->list = device;
 	return 0;
 }
 
 static void close_mediate(void *opaque)
 {
-	bk_mediate_close(opaque);
+	bk_mediator_destroy(opaque);
 }
 
 /* The function is on no bus. */
-static void close_device(struct bk__devices *devices, struct bk__device **link)
+static void close_device(struct bk__monitor_devices *devices, struct bk__monitor_device **link)
 {
-	struct bk__device *device = *link;
-	struct bk_device *below = bk_mediate_below(device->mediate);
-	struct bk_pci_function *function = bk_mediate_function(device->mediate);
+	struct bk__monitor_device *device = *link;
+	struct bk_device *below = bk_mediator_below(device->mediate);
+	struct bk_pci_function *function = bk_mediator_function(device->mediate);
 
 	*link = device->next;
-	bk__events_remove(devices->events, below);
-	bk__accelerator_destroy(device->accelerator);
-	bk__irq_destroy(device->irq);
+	bk__monitor_events_remove(devices->events, below);
+	bk__monitor_accelerator_destroy(device->accelerator);
+	bk__monitor_irq_destroy(device->irq);
 	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */
-	bk__iommu_remove(devices->iommu, below);
-	bk__bus_leave(device->bus, device->devfn);
+	bk__monitor_iommu_remove(devices->iommu, below);
+	bk__monitor_bus_leave(device->bus, device->devfn);
 	/* It waits for handlers, and the device may have to be reset. */
 	if (devices->meanwhile)
 		devices->meanwhile(devices->opaque, close_mediate, device->mediate);
 	else
-		bk_mediate_close(device->mediate);
+		bk_mediator_destroy(device->mediate);
 	free(device);
 }
 
 /* Where the list leads to one that may leave; NULL with a line. */
-static struct bk__device **find_in_slot(struct bk__devices *devices, struct bk_mediate *mediate, int *error,
-					struct bk_error *err)
+static struct bk__monitor_device **find_in_slot(struct bk__monitor_devices *devices,
+						struct bk_mediator *mediate, int *error, struct bk_error *err)
 {
-	struct bk__device **link = &devices->list;
+	struct bk__monitor_device **link = &devices->list;
 
 	while (*link && (*link)->mediate != mediate)
 		link = &(*link)->next;
@@ -123,15 +124,16 @@ static struct bk__device **find_in_slot(struct bk__devices *devices, struct bk_m
 			"it is in no hot-plug slot, and only what is behind a root port can be taken from "
 			"a running guest");
 	else
-		*error = bk__devices_busy(devices, err);
+		*error = bk__monitor_devices_busy(devices, err);
 	return *error ? NULL : link;
 }
 
-int bk__devices_ask(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
+int bk__monitor_devices_ask(struct bk__monitor_devices *devices, struct bk_mediator *mediate,
+			    struct bk_error *err)
 {
 	int error;
-	struct bk__device **link = find_in_slot(devices, mediate, &error, err);
-	struct bk__bus *bus = link ? (*link)->bus : NULL;
+	struct bk__monitor_device **link = find_in_slot(devices, mediate, &error, err);
+	struct bk__monitor_bus *bus = link ? (*link)->bus : NULL;
 
 	if (!link)
 		return error;
@@ -152,54 +154,56 @@ int bk__devices_ask(struct bk__devices *devices, struct bk_mediate *mediate, str
 	return 0;
 }
 
-struct bk_mediate *bk__devices_let_go(const struct bk__devices *devices)
+struct bk_mediator *bk__monitor_devices_let_go(const struct bk__monitor_devices *devices)
 {
-	for (const struct bk__device *device = devices->list; device; device = device->next)
+	for (const struct bk__monitor_device *device = devices->list; device; device = device->next)
 		if (device->bus->leaving && !device->devfn && !bk_pci_slot_powered(device->bus->bridge))
 			return device->mediate;
 	return NULL;
 }
 
-int bk__devices_detach(struct bk__devices *devices, struct bk_mediate *mediate, struct bk_error *err)
+int bk__monitor_devices_detach(struct bk__monitor_devices *devices, struct bk_mediator *mediate,
+			       struct bk_error *err)
 {
 	int error;
-	struct bk__device **link = find_in_slot(devices, mediate, &error, err);
+	struct bk__monitor_device **link = find_in_slot(devices, mediate, &error, err);
 	const char *resetting;
 
 	if (!link)
 		return error;
 	/* A vCPU that resets another is inside a handler, which closing this one would wait for. */
-	resetting = bk__devices_in_reset(devices);
+	resetting = bk__monitor_devices_in_reset(devices);
 	if (resetting)
 		return bk_fail(err, EBUSY, "%s is being reset; try again when that is over", resetting);
-	if (bk_pci_function_detach(bk_mediate_function(mediate)))
+	if (bk_pci_function_detach(bk_mediator_function(mediate)))
 		return bk_fail(err, ENOMEM, "out of memory: it stays in its slot");
 	close_device(devices, link);
 	return 0;
 }
 
-struct bk_mediate *bk__devices_find(const struct bk__devices *devices, const struct bk_device *below)
+struct bk_mediator *bk__monitor_devices_find(const struct bk__monitor_devices *devices,
+					     const struct bk_device *below)
 {
-	const struct bk__device *device = devices->list;
+	const struct bk__monitor_device *device = devices->list;
 
-	while (device && bk_mediate_below(device->mediate) != below)
+	while (device && bk_mediator_below(device->mediate) != below)
 		device = device->next;
 	return device ? device->mediate : NULL;
 }
 
-const char *bk__devices_in_reset(const struct bk__devices *devices)
+const char *bk__monitor_devices_in_reset(const struct bk__monitor_devices *devices)
 {
-	const struct bk__device *device = devices->list;
+	const struct bk__monitor_device *device = devices->list;
 
-	while (device && !bk_pci_function_in_reset(bk_mediate_function(device->mediate)))
+	while (device && !bk_pci_function_in_reset(bk_mediator_function(device->mediate)))
 		device = device->next;
-	return device ? bk_mediate_below(device->mediate)->name : NULL;
+	return device ? bk_mediator_below(device->mediate)->name : NULL;
 }
 
-void bk__devices_wait(const struct bk__devices *devices)
+void bk__monitor_devices_wait(const struct bk__monitor_devices *devices)
 {
-	for (const struct bk__device *device = devices->list; device; device = device->next) {
-		struct bk_pci_function *function = bk_mediate_function(device->mediate);
+	for (const struct bk__monitor_device *device = devices->list; device; device = device->next) {
+		struct bk_pci_function *function = bk_mediator_function(device->mediate);
 
 		if (bk_pci_function_in_reset(function))
 			bk_pci_function_reset(function); /* which waits for the one under way */
@@ -209,46 +213,46 @@ void bk__devices_wait(const struct bk__devices *devices)
 static void reset_device(void *opaque)
 {
 	static struct bk_ratelimit limit; /* a guest may reset itself for ever */
-	const struct bk__device *device = opaque;
-	const int error = bk_pci_function_reset(bk_mediate_function(device->mediate));
+	const struct bk__monitor_device *device = opaque;
+	const int error = bk_pci_function_reset(bk_mediator_function(device->mediate));
 
 	if (error)
 		bk_log_limited(&limit, BK_LOG_WARNING, "%s: keeps its state over the guest's reset: %s",
-			       bk_mediate_below(device->mediate)->name, strerror(-error));
+			       bk_mediator_below(device->mediate)->name, strerror(-error));
 }
 
-void bk__devices_reset(struct bk__devices *devices, struct bk__jobs *jobs)
+void bk__monitor_devices_reset(struct bk__monitor_devices *devices, struct bk__monitor_jobs *jobs)
 {
-	for (struct bk__device *device = devices->list; device; device = device->next)
+	for (struct bk__monitor_device *device = devices->list; device; device = device->next)
 		if (!device->bus->bridge) /* else it is reset with the bridge */
-			bk__jobs_add(jobs, reset_device, device);
-	bk__buses_reset(devices->buses, jobs);
+			bk__monitor_jobs_add(jobs, reset_device, device);
+	bk__monitor_buses_reset(devices->buses, jobs);
 }
 
-void bk__devices_renew(struct bk__devices *devices)
+void bk__monitor_devices_renew(struct bk__monitor_devices *devices)
 {
-	for (struct bk__device *device = devices->list; device; device = device->next)
-		bk__irq_renew(device->irq);
+	for (struct bk__monitor_device *device = devices->list; device; device = device->next)
+		bk__monitor_irq_renew(device->irq);
 }
 
 /* PCI 3.0 6.1: who enumerates a bus looks at function 0, and without one at no other. */
-void bk__devices_warn(const struct bk__devices *devices)
+void bk__monitor_devices_warn(const struct bk__monitor_devices *devices)
 {
-	for (const struct bk__device *device = devices->list; device; device = device->next) {
+	for (const struct bk__monitor_device *device = devices->list; device; device = device->next) {
 		const unsigned slot = device->devfn >> 3, function = device->devfn & 7;
 
 		if (function && !device->bus->taken[BK_PCI_DEVFN(slot, 0)])
 			bk_log(BK_LOG_WARNING,
 			       "%s: a guest does not look at %02x.%x, as nothing is at %02x.0",
-			       bk_mediate_below(device->mediate)->name, slot, function, slot);
+			       bk_mediator_below(device->mediate)->name, slot, function, slot);
 	}
 }
 
-void bk__devices_close(struct bk__devices *devices)
+void bk__monitor_devices_close(struct bk__monitor_devices *devices)
 {
 	while (devices->list) {
 		/* If there is no memory for it, closing says so. */
-		(void)bk_pci_function_detach(bk_mediate_function(devices->list->mediate));
+		(void)bk_pci_function_detach(bk_mediator_function(devices->list->mediate));
 		close_device(devices, &devices->list);
 	}
 }

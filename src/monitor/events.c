@@ -11,15 +11,15 @@
 
 #define SOON_MS 100
 
-static void listen_to(struct bk__events *events, struct bk_device *device, unsigned index)
+static void listen_to(struct bk__monitor_events *events, struct bk_device *device, unsigned index)
 {
-	struct bk__event *event = &events->entries[events->count];
+	struct bk__monitor_event *event = &events->entries[events->count];
 	struct bk_device_irq irq = { 0 };
 	int error;
 
 	if (events->count == BK__EVENTS_MAX || bk_device_irq(device, index, &irq) || !irq.count)
 		return;
-	*event = (struct bk__event){ device, index, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*event = (struct bk__monitor_event){ device, index, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	error = event->fd < 0 ? -errno
 			      : bk_device_set_irqs(device, index, BK_DEVICE_IRQ_TRIGGER, 0, 1, &event->fd);
 	if (!error) {
@@ -32,16 +32,16 @@ static void listen_to(struct bk__events *events, struct bk_device *device, unsig
 	       index == BK_DEVICE_ERR ? "of its errors" : "that the host wants it back", strerror(-error));
 }
 
-void bk__events_add(struct bk__events *events, struct bk_device *device)
+void bk__monitor_events_add(struct bk__monitor_events *events, struct bk_device *device)
 {
 	listen_to(events, device, BK_DEVICE_ERR);
 	listen_to(events, device, BK_DEVICE_REQ);
 }
 
-void bk__events_remove(struct bk__events *events, struct bk_device *device)
+void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_device *device)
 {
 	for (unsigned i = events->count; i-- > 0;) {
-		struct bk__event *event = &events->entries[i];
+		struct bk__monitor_event *event = &events->entries[i];
 
 		if (event->device != device)
 			continue;
@@ -59,12 +59,12 @@ static bool taken(int fd)
 }
 
 /* -ENODEV when a device is wanted back that cannot be given. */
-static int serve_devices(struct bk__events *events, struct bk_error *err)
+static int serve_devices(struct bk__monitor_events *events, struct bk_error *err)
 {
 	static struct bk_ratelimit limit; /* a guest may be what makes a device fail */
 
 	for (unsigned i = 0; i < events->count; i++) {
-		const struct bk__event *event = &events->entries[i];
+		const struct bk__monitor_event *event = &events->entries[i];
 
 		if (!taken(event->fd))
 			continue;
@@ -86,7 +86,7 @@ static int serve_devices(struct bk__events *events, struct bk_error *err)
 	return 0;
 }
 
-int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err)
+int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct bk_error *err)
 {
 	struct pollfd fds[2 + BK__EVENTS_MAX];
 

@@ -9,23 +9,24 @@
 #define BK__EVENTS_MAX 512 /* two a device; those of more devices are not heard */
 
 /* Something else that is waited for. */
-struct bk__watch {
+struct bk__monitor_watch {
 	int fd;
 	void (*ready)(void *opaque); /* NULL: nothing is */
 	void *opaque;
 };
 
 /* Zero-initialise it. The owner's thread only. */
-struct bk__events {
-	struct bk__watch watch;
-	/* True: the device that its host wants back is not ours any more (bk__events_remove). May be NULL. */
+struct bk__monitor_events {
+	struct bk__monitor_watch watch;
+	/* True: the device that its host wants back is not ours any more (bk__monitor_events_remove). May be
+	 * NULL. */
 	bool (*wanted)(void *opaque, struct bk_device *device);
 	void *opaque;
 	bool quiet;     /* devices are not listened to at this moment; what they say waits */
 	bool impatient; /* come back soon even if nothing happens: something is waited for that tells nobody
 			 */
 	unsigned count;
-	struct bk__event {
+	struct bk__monitor_event {
 		struct bk_device *device;
 		unsigned index; /* BK_DEVICE_ERR or BK_DEVICE_REQ */
 		int fd;
@@ -33,10 +34,10 @@ struct bk__events {
 };
 
 /* Listens to what the device can say; that it cannot is no failure. */
-void bk__events_add(struct bk__events *events, struct bk_device *device);
+void bk__monitor_events_add(struct bk__monitor_events *events, struct bk_device *device);
 
 /* Before the device is closed. */
-void bk__events_remove(struct bk__events *events, struct bk_device *device);
+void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_device *device);
 
 /*
  * Waits until the eventfd `wake` is written, and empties it, or for a moment if it is impatient. An error of
@@ -44,6 +45,6 @@ void bk__events_remove(struct bk__events *events, struct bk_device *device);
  * host wants a device back, which it waits for, and `wanted` cannot give it: the guest cannot go on without.
  * Meanwhile calls the watch's `ready` when its fd can be read, which may add and remove devices.
  */
-int bk__events_wait(struct bk__events *events, int wake, struct bk_error *err);
+int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct bk_error *err);
 
 #endif

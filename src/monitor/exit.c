@@ -33,7 +33,7 @@ struct lookup {
 static bool look(void *opaque, const struct bk_flat *flat)
 {
 	struct lookup *lookup = opaque;
-	const struct bk__pages pages = bk__pages_fit(flat);
+	const struct bk__monitor_pages pages = bk__monitor_pages_fit(flat);
 
 	lookup->found = true;
 	lookup->whole =
@@ -43,7 +43,7 @@ static bool look(void *opaque, const struct bk_flat *flat)
 	return false;
 }
 
-static struct lookup look_up(const struct bk__vcpu *vcpu, uint64_t address)
+static struct lookup look_up(const struct bk__monitor_vcpu *vcpu, uint64_t address)
 {
 	struct lookup lookup = { .address = address };
 
@@ -67,7 +67,7 @@ static void serve_access(struct bk_space *space, uint64_t address, unsigned widt
 	}
 }
 
-static void serve_mmio(struct bk__vcpu *vcpu)
+static void serve_mmio(struct bk__monitor_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	const unsigned width = run->mmio.len <= 8 ? run->mmio.len : 8;
@@ -82,7 +82,7 @@ static void serve_mmio(struct bk__vcpu *vcpu)
 }
 
 /* A string instruction makes many accesses to one port, one after the other in memory. */
-static void serve_io(struct bk__vcpu *vcpu)
+static void serve_io(struct bk__monitor_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
@@ -98,12 +98,12 @@ static void serve_io(struct bk__vcpu *vcpu)
 
 /* ---- Instructions that KVM gives up on --------------------------------- */
 
-static bool translate(const struct bk__vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t linear,
+static bool translate(const struct bk__monitor_vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t linear,
 		      uint64_t *gpa)
 {
 	struct kvm_translation translation = { .linear_address = linear };
 
-	if (bk__fault_walk(vcpu->all->config.ram, sregs, linear, gpa))
+	if (bk__monitor_fault_walk(vcpu->all->config.ram, sregs, linear, gpa))
 		return true;
 	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0 || !translation.valid)
 		return false;
@@ -112,8 +112,8 @@ static bool translate(const struct bk__vcpu *vcpu, const struct kvm_sregs *sregs
 }
 
 /* The bytes at RIP, as many as there are. */
-static size_t fetch(const struct bk__vcpu *vcpu, const struct kvm_regs *regs, const struct kvm_sregs *sregs,
-		    uint8_t *bytes)
+static size_t fetch(const struct bk__monitor_vcpu *vcpu, const struct kvm_regs *regs,
+		    const struct kvm_sregs *sregs, uint8_t *bytes)
 {
 	size_t count;
 
@@ -124,7 +124,7 @@ static size_t fetch(const struct bk__vcpu *vcpu, const struct kvm_regs *regs, co
 
 		if (!translate(vcpu, sregs, linear, &gpa))
 			break;
-		byte = bk__ram_at(vcpu->all->config.ram, gpa, 1);
+		byte = bk__monitor_ram_at(vcpu->all->config.ram, gpa, 1);
 		if (!byte)
 			break;
 		bytes[count] = *(volatile const uint8_t *)byte;
@@ -141,7 +141,7 @@ struct culprit {
 	uint64_t gpa;
 };
 
-static void find_culprit(const struct bk__vcpu *vcpu, struct culprit *culprit)
+static void find_culprit(const struct bk__monitor_vcpu *vcpu, struct culprit *culprit)
 {
 	struct kvm_sregs sregs = { 0 };
 	uint64_t linear;
@@ -152,11 +152,11 @@ static void find_culprit(const struct bk__vcpu *vcpu, struct culprit *culprit)
 	culprit->kernel = !sregs.ss.dpl;
 	culprit->count = fetch(vcpu, &culprit->regs, &sregs, culprit->bytes);
 	culprit->located =
-		bk__fault_operand(culprit->bytes, culprit->count, &culprit->regs, &sregs, &linear) &&
+		bk__monitor_fault_operand(culprit->bytes, culprit->count, &culprit->regs, &sregs, &linear) &&
 		translate(vcpu, &sregs, linear, &culprit->gpa);
 }
 
-static void inject_undefined_opcode(const struct bk__vcpu *vcpu)
+static void inject_undefined_opcode(const struct bk__monitor_vcpu *vcpu)
 {
 	struct kvm_vcpu_events events;
 
@@ -173,7 +173,7 @@ static void inject_undefined_opcode(const struct bk__vcpu *vcpu)
  * and the kernel's handler runs each time. A kernel that fails with the same registers, and does nothing else
  * in between, has no handler.
  */
-static bool takes_exceptions(struct bk__vcpu *vcpu, const struct culprit *culprit)
+static bool takes_exceptions(struct bk__monitor_vcpu *vcpu, const struct culprit *culprit)
 {
 	if (!culprit->kernel || memcmp(&vcpu->undefined_regs, &culprit->regs, sizeof(culprit->regs)))
 		vcpu->undefined = 0;
@@ -187,10 +187,10 @@ static bool takes_exceptions(struct bk__vcpu *vcpu, const struct culprit *culpri
  * run the instruction after all. Else the guest's program is told that there
  * is no such instruction, and the person which trap it ran into. False if the guest does not hear it.
  */
-static bool serve_emulation_failure(struct bk__vcpu *vcpu)
+static bool serve_emulation_failure(struct bk__monitor_vcpu *vcpu)
 {
 	static struct bk_ratelimit limit;
-	const struct bk__vcpus_config *config = &vcpu->all->config;
+	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
 	struct culprit culprit;
 	struct lookup lookup;
 	char hex[3 * INSN_BYTES + 1] = "", place[128] = "an address that could not be told";
@@ -225,10 +225,10 @@ static bool serve_emulation_failure(struct bk__vcpu *vcpu)
 	return true;
 }
 
-bool bk__exit_unbacked(struct bk__vcpu *vcpu)
+bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu)
 {
 	static struct bk_ratelimit limit;
-	const struct bk__vcpus_config *config = &vcpu->all->config;
+	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
 	struct culprit culprit;
 
 	find_culprit(vcpu, &culprit);
@@ -242,8 +242,8 @@ bool bk__exit_unbacked(struct bk__vcpu *vcpu)
 
 /* ---- All of them ------------------------------------------------------- */
 
-static enum bk__exit fail(const struct bk__vcpu *vcpu, char *line, size_t size, const char *what,
-			  uint64_t detail)
+static enum bk__monitor_exit fail(const struct bk__monitor_vcpu *vcpu, char *line, size_t size,
+				  const char *what, uint64_t detail)
 {
 	struct kvm_regs regs = { 0 };
 
@@ -252,7 +252,7 @@ static enum bk__exit fail(const struct bk__vcpu *vcpu, char *line, size_t size, 
 	return BK__EXIT_FAILED;
 }
 
-enum bk__exit bk__exit_serve(struct bk__vcpu *vcpu, char *line, size_t size)
+enum bk__monitor_exit bk__monitor_exit_serve(struct bk__monitor_vcpu *vcpu, char *line, size_t size)
 {
 	struct kvm_run *run = vcpu->run;
 

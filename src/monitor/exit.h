@@ -12,8 +12,8 @@
 #define BK__CPUS_MAX    16
 #define BK__FAULT_TRIES 1000 /* of a millisecond each */
 
-struct bk__vcpu {
-	struct bk__vcpus *all;
+struct bk__monitor_vcpu {
+	struct bk__monitor_vcpus *all;
 	unsigned id;
 	int fd;
 	struct kvm_run *run;
@@ -32,8 +32,8 @@ struct bk__vcpu {
 	_Atomic uint64_t mmio_exits, io_exits, mapped_exits;
 };
 
-struct bk__vcpus {
-	struct bk__vcpus_config config;
+struct bk__monitor_vcpus {
+	struct bk__monitor_vcpus_config config;
 	unsigned started;
 	int fds[BK__CPUS_MAX];
 	_Atomic unsigned holds; /* raised with the lock held */
@@ -42,20 +42,20 @@ struct bk__vcpus {
 	pthread_cond_t changed; /* a vCPU left KVM_RUN, or parked */
 	pthread_cond_t go;      /* holds are gone, or quit, or parking */
 	bool parking, quit;
-	struct bk__vcpu vcpus[];
+	struct bk__monitor_vcpu vcpus[];
 };
 
-enum bk__exit {
+enum bk__monitor_exit {
 	BK__EXIT_SERVED,
 	BK__EXIT_SHUTDOWN, /* a triple fault */
 	BK__EXIT_FAILED,   /* the line says how */
 };
 
 /* Serves what KVM_RUN returned for. On the vCPU's thread. */
-enum bk__exit bk__exit_serve(struct bk__vcpu *vcpu, char *line, size_t size);
+enum bk__monitor_exit bk__monitor_exit_serve(struct bk__monitor_vcpu *vcpu, char *line, size_t size);
 
 /* KVM_RUN said EFAULT. If that is for a page of a device that the host took away, its accesses exit from now
  * on, and the guest goes on. */
-bool bk__exit_unbacked(struct bk__vcpu *vcpu);
+bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu);
 
 #endif

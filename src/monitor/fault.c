@@ -210,8 +210,8 @@ static uint64_t segment_base(const struct insn *insn, const struct kvm_sregs *sr
 	}
 }
 
-bool bk__fault_operand(const uint8_t *bytes, size_t count, const struct kvm_regs *regs,
-		       const struct kvm_sregs *sregs, uint64_t *linear)
+bool bk__monitor_fault_operand(const uint8_t *bytes, size_t count, const struct kvm_regs *regs,
+			       const struct kvm_sregs *sregs, uint64_t *linear)
 {
 	struct insn insn = { .next = bytes, .end = bytes + count, .long_mode = sregs->cs.l };
 	uint8_t modrm, sib = 0;
@@ -256,7 +256,8 @@ bool bk__fault_operand(const uint8_t *bytes, size_t count, const struct kvm_regs
 }
 
 /* Intel SDM volume 3, 4.5: four levels, five with CR4.LA57. */
-bool bk__fault_walk(const struct bk__ram *ram, const struct kvm_sregs *sregs, uint64_t linear, uint64_t *gpa)
+bool bk__monitor_fault_walk(const struct bk__monitor_ram *ram, const struct kvm_sregs *sregs, uint64_t linear,
+			    uint64_t *gpa)
 {
 	const uint64_t address = UINT64_C(0x000ffffffffff000), present = 1, large = 0x80;
 	uint64_t entry = sregs->cr3;
@@ -265,7 +266,7 @@ bool bk__fault_walk(const struct bk__ram *ram, const struct kvm_sregs *sregs, ui
 		return false;
 	for (unsigned level = sregs->cr4 & CR4_LA57 ? 5 : 4; level; level--) {
 		const unsigned shift = 12 + 9 * (level - 1);
-		const volatile uint64_t *at = bk__ram_at(
+		const volatile uint64_t *at = bk__monitor_ram_at(
 			ram, (entry & address) + (linear >> shift & 511) * sizeof(entry), sizeof(entry));
 
 		if (!at)

@@ -17,13 +17,13 @@ struct group {
 	int fd, own; /* the caller's, to tell it by, and a duplicate */
 };
 
-struct bk__groups {
+struct bk__monitor_groups {
 	int device;
 	unsigned count;
 	struct group *list;
 };
 
-static int change(const struct bk__groups *groups, unsigned attribute, const int *fd)
+static int change(const struct bk__monitor_groups *groups, unsigned attribute, const int *fd)
 {
 	const struct kvm_device_attr change = {
 		.group = KVM_DEV_VFIO_GROUP,
@@ -34,11 +34,11 @@ static int change(const struct bk__groups *groups, unsigned attribute, const int
 	return ioctl(groups->device, KVM_SET_DEVICE_ATTR, &change) < 0 ? -errno : 0;
 }
 
-struct bk__groups *bk__groups_create(const struct bk__vm *vm)
+struct bk__monitor_groups *bk__monitor_groups_create(const struct bk__monitor_vm *vm)
 {
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
-	struct bk__groups *groups = calloc(1, sizeof(*groups));
-	int error = groups ? bk__vm_ioctl(vm, KVM_CREATE_DEVICE, &device) : -ENOMEM;
+	struct bk__monitor_groups *groups = calloc(1, sizeof(*groups));
+	int error = groups ? bk__monitor_vm_ioctl(vm, KVM_CREATE_DEVICE, &device) : -ENOMEM;
 
 	if (error) {
 		bk_log(BK_LOG_WARNING, "kvm: knows no VFIO groups, DMA past the caches may go wrong: %s",
@@ -50,7 +50,7 @@ struct bk__groups *bk__groups_create(const struct bk__vm *vm)
 	return groups;
 }
 
-static void take_away(struct bk__groups *groups, unsigned index)
+static void take_away(struct bk__monitor_groups *groups, unsigned index)
 {
 	struct group *group = &groups->list[index];
 
@@ -59,7 +59,7 @@ static void take_away(struct bk__groups *groups, unsigned index)
 	*group = groups->list[--groups->count];
 }
 
-static int add(struct bk__groups *groups, int fd)
+static int add(struct bk__monitor_groups *groups, int fd)
 {
 	struct group *list = realloc(groups->list, (groups->count + 1) * sizeof(*list));
 	struct group group = { .fd = fd };
@@ -86,7 +86,7 @@ static bool has(const int *fds, unsigned count, int fd)
 	return count;
 }
 
-void bk__groups_set(struct bk__groups *groups, const int *fds, unsigned count)
+void bk__monitor_groups_set(struct bk__monitor_groups *groups, const int *fds, unsigned count)
 {
 	for (unsigned i = groups->count; i-- > 0;)
 		if (!has(fds, count, groups->list[i].fd))
@@ -103,7 +103,7 @@ void bk__groups_set(struct bk__groups *groups, const int *fds, unsigned count)
 	}
 }
 
-void bk__groups_destroy(struct bk__groups *groups)
+void bk__monitor_groups_destroy(struct bk__monitor_groups *groups)
 {
 	if (!groups)
 		return;

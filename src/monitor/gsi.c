@@ -12,19 +12,19 @@
 
 /* ---- The table --------------------------------------------------------- */
 
-void bk__routes_init(struct bk__routes *routes, unsigned limit)
+void bk__monitor_routes_init(struct bk__monitor_routes *routes, unsigned limit)
 {
-	*routes = (struct bk__routes){ 0 };
+	*routes = (struct bk__monitor_routes){ 0 };
 	routes->limit = limit > PIC_PINS + BK__GSI_PINS ? limit - PIC_PINS - BK__GSI_PINS : 0;
 }
 
-void bk__routes_done(struct bk__routes *routes)
+void bk__monitor_routes_done(struct bk__monitor_routes *routes)
 {
 	free(routes->messages);
 	routes->messages = NULL;
 }
 
-int bk__routes_take(struct bk__routes *routes)
+int bk__monitor_routes_take(struct bk__monitor_routes *routes)
 {
 	unsigned i;
 
@@ -43,13 +43,13 @@ int bk__routes_take(struct bk__routes *routes)
 	}
 	if (i == routes->count)
 		routes->count++;
-	routes->messages[i] = (struct bk__route){ .taken = true };
+	routes->messages[i] = (struct bk__monitor_route){ .taken = true };
 	return (int)(BK__GSI_PINS + i);
 }
 
-void bk__routes_give(struct bk__routes *routes, unsigned gsi)
+void bk__monitor_routes_give(struct bk__monitor_routes *routes, unsigned gsi)
 {
-	routes->messages[gsi - BK__GSI_PINS] = (struct bk__route){ 0 };
+	routes->messages[gsi - BK__GSI_PINS] = (struct bk__monitor_route){ 0 };
 	while (routes->count && !routes->messages[routes->count - 1].taken)
 		routes->count--;
 }
@@ -63,7 +63,7 @@ static void pin(struct kvm_irq_routing *table, unsigned gsi, unsigned chip, unsi
 	entry->u.irqchip.pin = pin;
 }
 
-struct kvm_irq_routing *bk__routes_table(const struct bk__routes *routes)
+struct kvm_irq_routing *bk__monitor_routes_table(const struct bk__monitor_routes *routes)
 {
 	const size_t room = PIC_PINS + BK__GSI_PINS + routes->count;
 	struct kvm_irq_routing *table = calloc(1, sizeof(*table) + room * sizeof(table->entries[0]));
@@ -75,7 +75,7 @@ struct kvm_irq_routing *bk__routes_table(const struct bk__routes *routes)
 	for (unsigned i = 0; i < BK__GSI_PINS; i++)
 		pin(table, i, KVM_IRQCHIP_IOAPIC, i);
 	for (unsigned i = 0; i < routes->count; i++) {
-		const struct bk__route *route = &routes->messages[i];
+		const struct bk__monitor_route *route = &routes->messages[i];
 		struct kvm_irq_routing_entry *entry = &table->entries[table->nr];
 
 		if (!route->routed)
@@ -92,73 +92,74 @@ struct kvm_irq_routing *bk__routes_table(const struct bk__routes *routes)
 
 /* ---- The machine's interrupts ------------------------------------------ */
 
-struct bk__gsi {
-	const struct bk__vm *vm;
+struct bk__monitor_gsi {
+	const struct bk__monitor_vm *vm;
 	pthread_mutex_t lock; /* of the table; taken with function locks held, takes no other */
-	struct bk__routes routes;
+	struct bk__monitor_routes routes;
 };
 
-static int write_table(struct bk__gsi *gsis)
+static int write_table(struct bk__monitor_gsi *gsis)
 {
-	struct kvm_irq_routing *table = bk__routes_table(&gsis->routes);
+	struct kvm_irq_routing *table = bk__monitor_routes_table(&gsis->routes);
 	int error;
 
 	if (!table)
 		return -ENOMEM;
-	error = bk__vm_ioctl(gsis->vm, KVM_SET_GSI_ROUTING, table);
+	error = bk__monitor_vm_ioctl(gsis->vm, KVM_SET_GSI_ROUTING, table);
 	free(table);
 	return error;
 }
 
-int bk__gsi_create(const struct bk__vm *vm, struct bk__gsi **out, struct bk_error *err)
+int bk__monitor_gsi_create(const struct bk__monitor_vm *vm, struct bk__monitor_gsi **out,
+			   struct bk_error *err)
 {
-	struct bk__gsi *gsis = calloc(1, sizeof(*gsis));
+	struct bk__monitor_gsi *gsis = calloc(1, sizeof(*gsis));
 	int error;
 
 	if (!gsis)
 		return bk_fail(err, ENOMEM, "interrupt routes: out of memory");
 	gsis->vm = vm;
 	pthread_mutex_init(&gsis->lock, NULL);
-	bk__routes_init(&gsis->routes, vm->routes);
+	bk__monitor_routes_init(&gsis->routes, vm->routes);
 	error = write_table(gsis);
 	if (error) {
-		bk__gsi_destroy(gsis);
+		bk__monitor_gsi_destroy(gsis);
 		return bk_fail(err, -error, "kvm: no interrupt routes: %s", strerror(-error));
 	}
 	*out = gsis;
 	return 0;
 }
 
-void bk__gsi_destroy(struct bk__gsi *gsis)
+void bk__monitor_gsi_destroy(struct bk__monitor_gsi *gsis)
 {
 	if (!gsis)
 		return;
-	bk__routes_done(&gsis->routes);
+	bk__monitor_routes_done(&gsis->routes);
 	pthread_mutex_destroy(&gsis->lock);
 	free(gsis);
 }
 
-int bk__gsi_take(struct bk__gsi *gsis)
+int bk__monitor_gsi_take(struct bk__monitor_gsi *gsis)
 {
 	int gsi;
 
 	pthread_mutex_lock(&gsis->lock);
-	gsi = bk__routes_take(&gsis->routes);
+	gsi = bk__monitor_routes_take(&gsis->routes);
 	pthread_mutex_unlock(&gsis->lock);
 	return gsi;
 }
 
 /* Its entry leaves KVM's table with the next change; nothing points at it. */
-void bk__gsi_give(struct bk__gsi *gsis, unsigned gsi)
+void bk__monitor_gsi_give(struct bk__monitor_gsi *gsis, unsigned gsi)
 {
 	pthread_mutex_lock(&gsis->lock);
-	bk__routes_give(&gsis->routes, gsi);
+	bk__monitor_routes_give(&gsis->routes, gsi);
 	pthread_mutex_unlock(&gsis->lock);
 }
 
-int bk__gsi_route(struct bk__gsi *gsis, unsigned gsi, const struct bk_pci_message *message)
+int bk__monitor_gsi_route(struct bk__monitor_gsi *gsis, unsigned gsi, const struct bk_pci_message *message)
 {
-	struct bk__route *route, before;
+	struct bk__monitor_route *route, before;
 	int error = 0;
 
 	pthread_mutex_lock(&gsis->lock);
@@ -176,24 +177,24 @@ int bk__gsi_route(struct bk__gsi *gsis, unsigned gsi, const struct bk_pci_messag
 	return error;
 }
 
-int bk__gsi_level(struct bk__gsi *gsis, unsigned gsi, bool level)
+int bk__monitor_gsi_level(struct bk__monitor_gsi *gsis, unsigned gsi, bool level)
 {
 	struct kvm_irq_level line = { .irq = gsi, .level = level };
 
-	return bk__vm_ioctl(gsis->vm, KVM_IRQ_LINE, &line);
+	return bk__monitor_vm_ioctl(gsis->vm, KVM_IRQ_LINE, &line);
 }
 
-int bk__gsi_send(struct bk__gsi *gsis, const struct bk_pci_message *message)
+int bk__monitor_gsi_send(struct bk__monitor_gsi *gsis, const struct bk_pci_message *message)
 {
 	struct kvm_msi msi = { .address_lo = (uint32_t)message->address,
 			       .address_hi = (uint32_t)(message->address >> 32),
 			       .data = message->data };
-	const int sent = bk__vm_ioctl(gsis->vm, KVM_SIGNAL_MSI, &msi);
+	const int sent = bk__monitor_vm_ioctl(gsis->vm, KVM_SIGNAL_MSI, &msi);
 
 	return sent < 0 ? sent : 0; /* 0: the guest has it blocked */
 }
 
-int bk__gsi_join(struct bk__gsi *gsis, unsigned gsi, int fd, int resample)
+int bk__monitor_gsi_join(struct bk__monitor_gsi *gsis, unsigned gsi, int fd, int resample)
 {
 	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = gsi };
 
@@ -201,12 +202,12 @@ int bk__gsi_join(struct bk__gsi *gsis, unsigned gsi, int fd, int resample)
 		irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
 		irqfd.resamplefd = (uint32_t)resample;
 	}
-	return bk__vm_ioctl(gsis->vm, KVM_IRQFD, &irqfd);
+	return bk__monitor_vm_ioctl(gsis->vm, KVM_IRQFD, &irqfd);
 }
 
-int bk__gsi_part(struct bk__gsi *gsis, unsigned gsi, int fd)
+int bk__monitor_gsi_part(struct bk__monitor_gsi *gsis, unsigned gsi, int fd)
 {
 	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN };
 
-	return bk__vm_ioctl(gsis->vm, KVM_IRQFD, &irqfd);
+	return bk__monitor_vm_ioctl(gsis->vm, KVM_IRQFD, &irqfd);
 }

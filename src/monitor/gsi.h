@@ -14,8 +14,8 @@ struct kvm_irq_routing;
 /* ---- The table --------------------------------------------------------- */
 
 /* KVM takes the whole table at every change, so it is kept: the PIC's and the IOAPIC's pins, and messages. */
-struct bk__routes {
-	struct bk__route {
+struct bk__monitor_routes {
+	struct bk__monitor_route {
 		bool taken;  /* somebody has this number */
 		bool routed; /* and it has a message */
 		struct bk_pci_message message;
@@ -24,41 +24,42 @@ struct bk__routes {
 };
 
 /* `limit`: how many entries KVM takes. */
-void bk__routes_init(struct bk__routes *routes, unsigned limit);
-void bk__routes_done(struct bk__routes *routes);
-int bk__routes_take(struct bk__routes *routes); /* a GSI, -ENOSPC or -ENOMEM */
-void bk__routes_give(struct bk__routes *routes, unsigned gsi);
+void bk__monitor_routes_init(struct bk__monitor_routes *routes, unsigned limit);
+void bk__monitor_routes_done(struct bk__monitor_routes *routes);
+int bk__monitor_routes_take(struct bk__monitor_routes *routes); /* a GSI, -ENOSPC or -ENOMEM */
+void bk__monitor_routes_give(struct bk__monitor_routes *routes, unsigned gsi);
 /* What KVM_SET_GSI_ROUTING takes, to be freed; NULL when out of memory. */
-struct kvm_irq_routing *bk__routes_table(const struct bk__routes *routes);
+struct kvm_irq_routing *bk__monitor_routes_table(const struct bk__monitor_routes *routes);
 
 /* ---- The machine's interrupts ------------------------------------------ */
 
-struct bk__gsi;
+struct bk__monitor_gsi;
 
-int bk__gsi_create(const struct bk__vm *vm, struct bk__gsi **gsis, struct bk_error *err);
-void bk__gsi_destroy(struct bk__gsi *gsis);
+int bk__monitor_gsi_create(const struct bk__monitor_vm *vm, struct bk__monitor_gsi **gsis,
+			   struct bk_error *err);
+void bk__monitor_gsi_destroy(struct bk__monitor_gsi *gsis);
 
 /* All of these: any thread, any handler. 0 or a negative errno. */
 
 /* A number for messages, and giving it back (with no eventfd on it). */
-int bk__gsi_take(struct bk__gsi *gsis);
-void bk__gsi_give(struct bk__gsi *gsis, unsigned gsi);
+int bk__monitor_gsi_take(struct bk__monitor_gsi *gsis);
+void bk__monitor_gsi_give(struct bk__monitor_gsi *gsis, unsigned gsi);
 
 /* What it sends from now on. */
-int bk__gsi_route(struct bk__gsi *gsis, unsigned gsi, const struct bk_pci_message *message);
+int bk__monitor_gsi_route(struct bk__monitor_gsi *gsis, unsigned gsi, const struct bk_pci_message *message);
 
 /* The level of a pin; drivers of one pin are not or-ed here. */
-int bk__gsi_level(struct bk__gsi *gsis, unsigned gsi, bool level);
+int bk__monitor_gsi_level(struct bk__monitor_gsi *gsis, unsigned gsi, bool level);
 
 /* Sends it once. */
-int bk__gsi_send(struct bk__gsi *gsis, const struct bk_pci_message *message);
+int bk__monitor_gsi_send(struct bk__monitor_gsi *gsis, const struct bk_pci_message *message);
 
 /*
  * Joins an eventfd to a number, or parts them. What was pending in it when it
  * is joined is delivered. With `resample` (not -1) the number is a pin that
  * stays up until the guest's end of interrupt, which writes `resample`.
  */
-int bk__gsi_join(struct bk__gsi *gsis, unsigned gsi, int fd, int resample);
-int bk__gsi_part(struct bk__gsi *gsis, unsigned gsi, int fd);
+int bk__monitor_gsi_join(struct bk__monitor_gsi *gsis, unsigned gsi, int fd, int resample);
+int bk__monitor_gsi_part(struct bk__monitor_gsi *gsis, unsigned gsi, int fd);
 
 #endif

@@ -9,15 +9,15 @@
 #include "monitor/layout.h"
 
 /* A file, open for as long as the guest may be restarted. */
-struct bk__file {
+struct bk__monitor_file {
 	char *name;
 	int fd;
 	uint64_t size;
 };
 
 /* Reads all of [offset, offset + length), or fails: the file may have shrunk since it was opened. */
-int bk__file_read(const struct bk__file *file, uint64_t offset, void *data, uint64_t length,
-		  struct bk_error *err);
+int bk__monitor_file_read(const struct bk__monitor_file *file, uint64_t offset, void *data, uint64_t length,
+			  struct bk_error *err);
 
 /* Below 1 MiB: what the loader writes beside the kernel. */
 #define BK__BOOT_GDT    UINT64_C(0x500)
@@ -29,26 +29,26 @@ int bk__file_read(const struct bk__file *file, uint64_t offset, void *data, uint
 #define BK__KERNEL_MIN  UINT64_C(0x100000)
 
 /* `file_size` bytes from `offset` of the file go to `gpa`; what follows up to `size` is zero. */
-struct bk__segment {
+struct bk__monitor_segment {
 	uint64_t gpa, size;
 	uint64_t offset, file_size;
 };
 
 #define BK__SEGMENTS 32
 
-struct bk__image {
+struct bk__monitor_image {
 	bool pvh;             /* entered by PVH's 32-bit protocol, else by Linux's 64-bit one */
 	uint64_t entry;       /* guest-physical */
 	uint64_t end;         /* first byte that the kernel does not need before it knows the memory map */
 	uint64_t initrd_last; /* the initrd's last byte is not above this */
 	uint64_t append_max;  /* bytes of command line without the 0 */
 	unsigned segments;
-	struct bk__segment segment[BK__SEGMENTS];
+	struct bk__monitor_segment segment[BK__SEGMENTS];
 	struct setup_header header; /* bzImage only: as in the file */
 };
 
 /* What the boot parameters tell the kernel. */
-struct bk__handover {
+struct bk__monitor_handover {
 	uint64_t rsdp;
 	uint64_t initrd, initrd_size; /* size 0: none */
 	unsigned ranges;
@@ -56,14 +56,17 @@ struct bk__handover {
 };
 
 /* The file's first bytes tell its format. */
-bool bk__pvh_match(const uint8_t *bytes, size_t count);
+bool bk__monitor_pvh_match(const uint8_t *bytes, size_t count);
 
 /* Check all that RAM does not depend on; fill `image`. */
-int bk__bzimage_check(const struct bk__file *file, struct bk__image *image, struct bk_error *err);
-int bk__pvh_check(const struct bk__file *file, struct bk__image *image, struct bk_error *err);
+int bk__monitor_bzimage_check(const struct bk__monitor_file *file, struct bk__monitor_image *image,
+			      struct bk_error *err);
+int bk__monitor_pvh_check(const struct bk__monitor_file *file, struct bk__monitor_image *image,
+			  struct bk_error *err);
 
 /* Write the boot parameters at BK__BOOT_PARAMS; `low` is the host's address of guest-physical 0. */
-void bk__bzimage_parameters(const struct bk__image *image, const struct bk__handover *handover, uint8_t *low);
-void bk__pvh_parameters(const struct bk__handover *handover, uint8_t *low);
+void bk__monitor_bzimage_parameters(const struct bk__monitor_image *image,
+				    const struct bk__monitor_handover *handover, uint8_t *low);
+void bk__monitor_pvh_parameters(const struct bk__monitor_handover *handover, uint8_t *low);
 
 #endif

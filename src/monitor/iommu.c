@@ -26,7 +26,7 @@ struct client {
 	size_t count, room;
 };
 
-struct bk__iommu {
+struct bk__monitor_iommu {
 	struct bk_listener *listener;
 	bool peer_to_peer;
 
@@ -89,7 +89,7 @@ static void unmap(struct client *client, const struct range *range)
 	}
 }
 
-static bool wanted(const struct bk__iommu *iommu, const struct bk_flat *flat)
+static bool wanted(const struct bk__monitor_iommu *iommu, const struct bk_flat *flat)
 {
 	return flat->memory->attributes & BK_MEMORY_RAM || iommu->peer_to_peer;
 }
@@ -97,8 +97,8 @@ static bool wanted(const struct bk__iommu *iommu, const struct bk_flat *flat)
 static void on_added(void *opaque, const struct bk_flat *flat)
 {
 	static struct bk_ratelimit limit;
-	struct bk__iommu *iommu = opaque;
-	const struct bk__pages pages = bk__pages_fit(flat);
+	struct bk__monitor_iommu *iommu = opaque;
+	const struct bk__monitor_pages pages = bk__monitor_pages_fit(flat);
 	const struct bk_memory *memory = flat->memory;
 	struct range *range;
 
@@ -133,7 +133,7 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 
 static void on_removed(void *opaque, const struct bk_flat *flat)
 {
-	struct bk__iommu *iommu = opaque;
+	struct bk__monitor_iommu *iommu = opaque;
 
 	pthread_mutex_lock(&iommu->lock);
 	for (size_t i = 0; i < iommu->count; i++) {
@@ -153,9 +153,10 @@ static const struct bk_listener_ops listener_ops = {
 	.mapped_only = true,
 };
 
-int bk__iommu_create(struct bk_space *memory, bool peer_to_peer, struct bk__iommu **out, struct bk_error *err)
+int bk__monitor_iommu_create(struct bk_space *memory, bool peer_to_peer, struct bk__monitor_iommu **out,
+			     struct bk_error *err)
 {
-	struct bk__iommu *iommu = calloc(1, sizeof(*iommu));
+	struct bk__monitor_iommu *iommu = calloc(1, sizeof(*iommu));
 	int error;
 
 	if (!iommu)
@@ -172,7 +173,7 @@ int bk__iommu_create(struct bk_space *memory, bool peer_to_peer, struct bk__iomm
 	return 0;
 }
 
-void bk__iommu_destroy(struct bk__iommu *iommu)
+void bk__monitor_iommu_destroy(struct bk__monitor_iommu *iommu)
 {
 	if (!iommu)
 		return;
@@ -183,7 +184,7 @@ void bk__iommu_destroy(struct bk__iommu *iommu)
 	free(iommu);
 }
 
-static void forget(struct bk__iommu *iommu, struct client *client)
+static void forget(struct bk__monitor_iommu *iommu, struct client *client)
 {
 	for (size_t i = 0; i < iommu->count; i++)
 		unmap(client, &iommu->ranges[i]);
@@ -191,7 +192,7 @@ static void forget(struct bk__iommu *iommu, struct client *client)
 	*client = iommu->clients[--iommu->client_count];
 }
 
-int bk__iommu_add(struct bk__iommu *iommu, struct bk_device *device, struct bk_error *err)
+int bk__monitor_iommu_add(struct bk__monitor_iommu *iommu, struct bk_device *device, struct bk_error *err)
 {
 	struct client *clients, *client;
 	int error = 0;
@@ -217,7 +218,7 @@ int bk__iommu_add(struct bk__iommu *iommu, struct bk_device *device, struct bk_e
 	return error;
 }
 
-void bk__iommu_remove(struct bk__iommu *iommu, struct bk_device *device)
+void bk__monitor_iommu_remove(struct bk__monitor_iommu *iommu, struct bk_device *device)
 {
 	pthread_mutex_lock(&iommu->lock);
 	for (size_t i = 0; i < iommu->client_count; i++) {

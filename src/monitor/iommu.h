@@ -6,18 +6,18 @@
 #include <barkeep/device.h>
 #include <barkeep/space.h>
 
-struct bk__iommu;
+struct bk__monitor_iommu;
 
 /* Starts listening to `memory`. */
-int bk__iommu_create(struct bk_space *memory, bool peer_to_peer, struct bk__iommu **iommu,
-		     struct bk_error *err);
+int bk__monitor_iommu_create(struct bk_space *memory, bool peer_to_peer, struct bk__monitor_iommu **iommu,
+			     struct bk_error *err);
 
 /* All devices must have been removed. */
-void bk__iommu_destroy(struct bk__iommu *iommu);
+void bk__monitor_iommu_destroy(struct bk__monitor_iommu *iommu);
 
 /* Maps all RAM for the device, which follows from now on. A line if RAM cannot be mapped: nothing is then.
  * A device that does no DMA is fine. Owner only. */
-int bk__iommu_add(struct bk__iommu *iommu, struct bk_device *device, struct bk_error *err);
-void bk__iommu_remove(struct bk__iommu *iommu, struct bk_device *device);
+int bk__monitor_iommu_add(struct bk__monitor_iommu *iommu, struct bk_device *device, struct bk_error *err);
+void bk__monitor_iommu_remove(struct bk__monitor_iommu *iommu, struct bk_device *device);
 
 #endif

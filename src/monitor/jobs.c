@@ -9,20 +9,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct bk__job {
-	struct bk__job *next;
-	struct bk__jobs *jobs;
+struct bk__monitor_job {
+	struct bk__monitor_job *next;
+	struct bk__monitor_jobs *jobs;
 	void (*work)(void *opaque);
 	void *opaque;
 	pthread_t thread;
 };
 
-void bk__jobs_begin(struct bk__jobs *jobs, int done)
+void bk__monitor_jobs_begin(struct bk__monitor_jobs *jobs, int done)
 {
-	*jobs = (struct bk__jobs){ .left = 1, .done = done };
+	*jobs = (struct bk__monitor_jobs){ .left = 1, .done = done };
 }
 
-static void leave(struct bk__jobs *jobs)
+static void leave(struct bk__monitor_jobs *jobs)
 {
 	const uint64_t one = 1;
 
@@ -33,7 +33,7 @@ static void leave(struct bk__jobs *jobs)
 
 static void *thread(void *opaque)
 {
-	struct bk__job *job = opaque;
+	struct bk__monitor_job *job = opaque;
 
 	job->work(job->opaque);
 	leave(job->jobs);
@@ -41,7 +41,7 @@ static void *thread(void *opaque)
 }
 
 /* Signals of the process are for others. */
-static int start(struct bk__job *job)
+static int start(struct bk__monitor_job *job)
 {
 	sigset_t all, before;
 	int error;
@@ -58,12 +58,14 @@ static int start(struct bk__job *job)
 	return error;
 }
 
-void bk__jobs_add(struct bk__jobs *jobs, void (*work)(void *opaque), void *opaque)
+void bk__monitor_jobs_add(struct bk__monitor_jobs *jobs, void (*work)(void *opaque), void *opaque)
 {
-	struct bk__job *job = calloc(1, sizeof(*job));
+	struct bk__monitor_job *job = calloc(1, sizeof(*job));
 
 	if (job) {
-		*job = (struct bk__job){ .next = jobs->list, .jobs = jobs, .work = work, .opaque = opaque };
+		*job = (struct bk__monitor_job){
+			.next = jobs->list, .jobs = jobs, .work = work, .opaque = opaque
+		};
 		atomic_fetch_add(&jobs->left, 1);
 		if (!start(job)) {
 			jobs->list = job;
@@ -75,15 +77,15 @@ void bk__jobs_add(struct bk__jobs *jobs, void (*work)(void *opaque), void *opaqu
 	work(opaque);
 }
 
-void bk__jobs_seal(struct bk__jobs *jobs)
+void bk__monitor_jobs_seal(struct bk__monitor_jobs *jobs)
 {
 	leave(jobs);
 }
 
-void bk__jobs_end(struct bk__jobs *jobs)
+void bk__monitor_jobs_end(struct bk__monitor_jobs *jobs)
 {
 	while (jobs->list) {
-		struct bk__job *job = jobs->list;
+		struct bk__monitor_job *job = jobs->list;
 
 		pthread_join(job->thread, NULL);
 		jobs->list = job->next;

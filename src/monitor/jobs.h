@@ -6,24 +6,24 @@
 
 #include <barkeep/base.h>
 
-struct bk__job;
+struct bk__monitor_job;
 
 /* Owner only. */
-struct bk__jobs {
-	struct bk__job *list;
+struct bk__monitor_jobs {
+	struct bk__monitor_job *list;
 	_Atomic unsigned left; /* those under way, and one while more may be added */
 	int done;              /* eventfd, the owner's: written when none is left */
 };
 
-void bk__jobs_begin(struct bk__jobs *jobs, int done);
+void bk__monitor_jobs_begin(struct bk__monitor_jobs *jobs, int done);
 
 /* Starts `work`. Without a thread for it, does it before it returns. */
-void bk__jobs_add(struct bk__jobs *jobs, void (*work)(void *opaque), void *opaque);
+void bk__monitor_jobs_add(struct bk__monitor_jobs *jobs, void (*work)(void *opaque), void *opaque);
 
 /* No more are added: wait for `done`, then end them. */
-void bk__jobs_seal(struct bk__jobs *jobs);
+void bk__monitor_jobs_seal(struct bk__monitor_jobs *jobs);
 
 /* Waits for all of them. */
-void bk__jobs_end(struct bk__jobs *jobs);
+void bk__monitor_jobs_end(struct bk__monitor_jobs *jobs);
 
 #endif

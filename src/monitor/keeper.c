@@ -52,7 +52,7 @@ static void keep(int terminal, int notes)
 	_exit(0);
 }
 
-int bk__keeper_start(int fd, struct bk_error *err)
+int bk__monitor_keeper_start(int fd, struct bk_error *err)
 {
 	sigset_t all, before;
 	int ends[2];
@@ -77,7 +77,7 @@ int bk__keeper_start(int fd, struct bk_error *err)
 	return 0;
 }
 
-void bk__keeper_note(const struct termios *original)
+void bk__monitor_keeper_note(const struct termios *original)
 {
 	struct note note;
 	ssize_t ignored;
@@ -92,7 +92,7 @@ void bk__keeper_note(const struct termios *original)
 	(void)ignored;
 }
 
-void bk__keeper_stop(void)
+void bk__monitor_keeper_stop(void)
 {
 	if (keeper.notes < 0)
 		return;

@@ -14,13 +14,13 @@
 struct termios;
 
 /* Starts it for the terminal at `fd`, unless it runs. */
-int bk__keeper_start(int fd, struct bk_error *err);
+int bk__monitor_keeper_start(int fd, struct bk_error *err);
 
 /* From now on the terminal is in raw mode and was as in `original`; or, with NULL, is as it was.
  * Any thread, any signal handler. */
-void bk__keeper_note(const struct termios *original);
+void bk__monitor_keeper_note(const struct termios *original);
 
 /* Ends it. */
-void bk__keeper_stop(void);
+void bk__monitor_keeper_stop(void);
 
 #endif

@@ -34,11 +34,11 @@ static bool place_high(uint64_t size, uint64_t end, const struct bk_device_iova_
 }
 
 /* The part of a range that is above 4 GiB, and above RAM if that is in it. */
-static struct bk__window clip(const struct bk_device_iova_range *range, uint64_t ram_first, uint64_t ram_end,
-			      uint64_t end)
+static struct bk__monitor_window clip(const struct bk_device_iova_range *range, uint64_t ram_first,
+				      uint64_t ram_end, uint64_t end)
 {
-	struct bk__window window = { range->first > BK__RAM_HIGH ? range->first : BK__RAM_HIGH,
-				     range->last < end ? range->last : end - 1 };
+	struct bk__monitor_window window = { range->first > BK__RAM_HIGH ? range->first : BK__RAM_HIGH,
+					     range->last < end ? range->last : end - 1 };
 
 	if (ram_first < ram_end && window.first < ram_end && window.last >= ram_first)
 		window.first = ram_end;
@@ -46,13 +46,13 @@ static struct bk__window clip(const struct bk_device_iova_range *range, uint64_t
 	return window;
 }
 
-static struct bk__window place_window(uint64_t ram_first, uint64_t ram_end, uint64_t end,
-				      const struct bk_device_iova_range *ranges, unsigned count)
+static struct bk__monitor_window place_window(uint64_t ram_first, uint64_t ram_end, uint64_t end,
+					      const struct bk_device_iova_range *ranges, unsigned count)
 {
-	struct bk__window best = { 1, 0 };
+	struct bk__monitor_window best = { 1, 0 };
 
 	for (unsigned i = 0; i < count; i++) {
-		const struct bk__window window = clip(&ranges[i], ram_first, ram_end, end);
+		const struct bk__monitor_window window = clip(&ranges[i], ram_first, ram_end, end);
 
 		if (window.first > window.last)
 			continue;

@@ -40,7 +40,7 @@
 #define BK__PCI_LINES 8
 
 /* Guest RAM: one memfd, shown from 0 to low_size and from 4 GiB on, or above that. */
-struct bk__ram {
+struct bk__monitor_ram {
 	void *host;
 	int fd;
 	uint64_t size;     /* bytes in all */
@@ -49,7 +49,7 @@ struct bk__ram {
 };
 
 /* The host's address of [gpa, gpa + length), NULL unless all of it is RAM in one piece. */
-static inline void *bk__ram_at(const struct bk__ram *ram, uint64_t gpa, uint64_t length)
+static inline void *bk__monitor_ram_at(const struct bk__monitor_ram *ram, uint64_t gpa, uint64_t length)
 {
 	uint64_t offset = gpa, end = ram->low_size;
 
@@ -63,13 +63,13 @@ static inline void *bk__ram_at(const struct bk__ram *ram, uint64_t gpa, uint64_t
 }
 
 /* The 64-bit window of PCI; first > last where there is no room for one. */
-struct bk__window {
+struct bk__monitor_window {
 	uint64_t first, last;
 };
 
 struct bk__monitor_layout {
-	uint64_t low_size, moved; /* as in struct bk__ram */
-	struct bk__window mmio64;
+	uint64_t low_size, moved; /* as in struct bk__monitor_ram */
+	struct bk__monitor_window mmio64;
 };
 
 /*

@@ -7,7 +7,7 @@
 
 #define BK__PAGE UINT64_C(4096)
 
-struct bk__pages {
+struct bk__monitor_pages {
 	uint64_t gpa, size; /* whole pages of the guest; size 0: nothing fits */
 	uint64_t skip;      /* bytes of the region before `gpa` */
 	uint64_t host;      /* the host's address of `gpa` */
@@ -15,11 +15,11 @@ struct bk__pages {
 };
 
 /* Ranges that end at 2^64 - 1 are fine. */
-static inline struct bk__pages bk__pages_fit(const struct bk_flat *flat)
+static inline struct bk__monitor_pages bk__monitor_pages_fit(const struct bk_flat *flat)
 {
 	const uint64_t touched = flat->last / BK__PAGE - flat->first / BK__PAGE + 1;
 	const uint64_t head = -flat->first % BK__PAGE; /* bytes before the first page boundary */
-	struct bk__pages pages = { .left_out = touched };
+	struct bk__monitor_pages pages = { .left_out = touched };
 
 	if (!flat->memory || head > flat->last - flat->first)
 		return pages;

@@ -20,13 +20,13 @@
 #define PORT_KEYBOARD 0x60 /* data, and at 0x64 status and command */
 #define PORT_COMMAND  0x64
 
-struct bk__platform {
-	struct bk__platform_config config;
+struct bk__monitor_platform {
+	struct bk__monitor_platform_config config;
 	struct bk_pci_host *host;
 	struct bk_pci_function *bridge;
 	bool bridge_attached;
-	struct bk__serial *serial;
-	_Atomic(struct bk__console *)
+	struct bk__monitor_serial *serial;
+	_Atomic(struct bk__monitor_console *)
 		console; /* changed while no vCPU runs, but under its own thread's eyes */
 	struct bk__monitor_power *power;
 };
@@ -41,7 +41,7 @@ static int zero_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 
 static int reset_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
 	if (value == 1)
 		platform->config.ops->reset(platform->config.opaque);
@@ -56,7 +56,7 @@ static const struct bk_region_ops reset_ops = { .read = zero_read,
  * output lines whose bits are 0, and line 0 is the CPU's reset. */
 static int keyboard_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
 	if ((value & 0xf1) == 0xf0)
 		platform->config.ops->reset(platform->config.opaque);
@@ -100,10 +100,10 @@ static const struct {
 	{ true, PORT_COMMAND, PORT_COMMAND, &keyboard_ops, "keyboard controller" },
 };
 
-static int add_ram(struct bk_update *update, struct bk__platform *platform, const char *name, uint64_t first,
-		   uint64_t offset, uint64_t size)
+static int add_ram(struct bk_update *update, struct bk__monitor_platform *platform, const char *name,
+		   uint64_t first, uint64_t offset, uint64_t size)
 {
-	const struct bk__ram *ram = platform->config.ram;
+	const struct bk__monitor_ram *ram = platform->config.ram;
 	struct bk_region *region;
 	struct bk_region_desc desc = {
 		.name = name,
@@ -121,9 +121,9 @@ static int add_ram(struct bk_update *update, struct bk__platform *platform, cons
 	return size ? bk_update_add(update, platform->config.memory, &desc, &region) : 0;
 }
 
-static int add_fixed(struct bk__platform *platform)
+static int add_fixed(struct bk__monitor_platform *platform)
 {
-	const struct bk__ram *ram = platform->config.ram;
+	const struct bk__monitor_ram *ram = platform->config.ram;
 	struct bk_update *update = bk_update_begin(bk_space_domain(platform->config.memory));
 	int error = 0;
 
@@ -165,21 +165,21 @@ static int add_fixed(struct bk__platform *platform)
 
 static void on_msi(void *opaque, const struct bk_pci_message *message)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
-	bk__gsi_send(platform->config.gsis, message);
+	bk__monitor_gsi_send(platform->config.gsis, message);
 }
 
 static void on_intx(void *opaque, unsigned line, bool level)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
-	bk__gsi_level(platform->config.gsis, BK__GSI_PCI + line, level);
+	bk__monitor_gsi_level(platform->config.gsis, BK__GSI_PCI + line, level);
 }
 
-static int create_host(struct bk__platform *platform, struct bk_error *err)
+static int create_host(struct bk__monitor_platform *platform, struct bk_error *err)
 {
-	const struct bk__platform_config *config = &platform->config;
+	const struct bk__monitor_platform_config *config = &platform->config;
 	struct bk_pci_host_desc desc = {
 		.domain = bk_space_domain(config->memory),
 		.windows = { { BK_PCI_WINDOW_MEMORY, config->memory, BK__MMIO32_FIRST, BK__MMIO32_LAST,
@@ -212,7 +212,7 @@ static int create_host(struct bk__platform *platform, struct bk_error *err)
 }
 
 /* A function of its own in slot 0, as every machine has; ids of QEMU's generic host bridge. */
-static int create_bridge(struct bk__platform *platform, struct bk_error *err)
+static int create_bridge(struct bk__monitor_platform *platform, struct bk_error *err)
 {
 	const struct bk_pci_function_desc desc = {
 		.name = "host bridge",
@@ -232,7 +232,7 @@ static int create_bridge(struct bk__platform *platform, struct bk_error *err)
 	return 0;
 }
 
-struct bk_pci_host *bk__platform_host(struct bk__platform *platform)
+struct bk_pci_host *bk__monitor_platform_host(struct bk__monitor_platform *platform)
 {
 	return platform->host;
 }
@@ -241,31 +241,31 @@ struct bk_pci_host *bk__platform_host(struct bk__platform *platform)
 
 static void on_serial_irq(void *opaque, bool level)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
-	bk__gsi_level(platform->config.gsis, BK__GSI_COM1, level);
+	bk__monitor_gsi_level(platform->config.gsis, BK__GSI_COM1, level);
 }
 
 /* By a vCPU, or by a reset: the console thread never makes room. */
 static void on_serial_room(void *opaque)
 {
-	struct bk__platform *platform = opaque;
-	struct bk__console *console = atomic_load(&platform->console);
+	struct bk__monitor_platform *platform = opaque;
+	struct bk__monitor_console *console = atomic_load(&platform->console);
 
 	if (console)
-		bk__console_poke(console);
+		bk__monitor_console_poke(console);
 }
 
 static void on_serial_output(void *opaque, uint8_t byte)
 {
-	struct bk__platform *platform = opaque;
-	struct bk__console *console = atomic_load(&platform->console);
+	struct bk__monitor_platform *platform = opaque;
+	struct bk__monitor_console *console = atomic_load(&platform->console);
 
 	if (console)
-		bk__console_output(console, byte);
+		bk__monitor_console_output(console, byte);
 }
 
-static const struct bk__serial_ops serial_ops = {
+static const struct bk__monitor_serial_ops serial_ops = {
 	.irq = on_serial_irq,
 	.output = on_serial_output,
 	.room = on_serial_room,
@@ -273,47 +273,48 @@ static const struct bk__serial_ops serial_ops = {
 
 static size_t on_console_room(void *opaque)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
-	return bk__serial_room(platform->serial);
+	return bk__monitor_serial_room(platform->serial);
 }
 
 static void on_console_input(void *opaque, const uint8_t *bytes, size_t count)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
-	bk__serial_input(platform->serial, bytes, count);
+	bk__monitor_serial_input(platform->serial, bytes, count);
 }
 
 static void on_console_escape(void *opaque)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
 	platform->config.ops->escape(platform->config.opaque);
 }
 
-static const struct bk__console_ops console_ops = {
+static const struct bk__monitor_console_ops console_ops = {
 	.room = on_console_room,
 	.input = on_console_input,
 	.escape = on_console_escape,
 };
 
-int bk__platform_connect(struct bk__platform *platform, int in, int out, int listen, struct bk_error *err)
+int bk__monitor_platform_connect(struct bk__monitor_platform *platform, int in, int out, int listen,
+				 struct bk_error *err)
 {
-	struct bk__console *console;
-	int error = bk__console_open(in, out, listen, &console_ops, platform, &console, err);
+	struct bk__monitor_console *console;
+	int error = bk__monitor_console_open(in, out, listen, &console_ops, platform, &console, err);
 
 	if (!error)
 		atomic_store(&platform->console, console);
 	return error;
 }
 
-void bk__platform_disconnect(struct bk__platform *platform)
+void bk__monitor_platform_disconnect(struct bk__monitor_platform *platform)
 {
-	struct bk__console *console = atomic_load(&platform->console);
+	struct bk__monitor_console *console = atomic_load(&platform->console);
 
 	if (console)
-		bk__console_close(console); /* which ends its thread */
+		bk__monitor_console_close(console); /* which ends its thread */
 	atomic_store(&platform->console, NULL);
 }
 
@@ -321,31 +322,31 @@ void bk__platform_disconnect(struct bk__platform *platform)
 
 static void on_sci(void *opaque, bool level)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
-	bk__gsi_level(platform->config.gsis, BK__GSI_SCI, level);
+	bk__monitor_gsi_level(platform->config.gsis, BK__GSI_SCI, level);
 }
 
 static void on_soft_off(void *opaque)
 {
-	struct bk__platform *platform = opaque;
+	struct bk__monitor_platform *platform = opaque;
 
 	platform->config.ops->poweroff(platform->config.opaque);
 }
 
 static const struct bk__monitor_power_ops power_ops = { .sci = on_sci, .soft_off = on_soft_off };
 
-bool bk__platform_button(struct bk__platform *platform)
+bool bk__monitor_platform_button(struct bk__monitor_platform *platform)
 {
 	return bk__monitor_power_button(platform->power);
 }
 
 /* ---- All of it --------------------------------------------------------- */
 
-int bk__platform_create(const struct bk__platform_config *config, struct bk__platform **out,
-			struct bk_error *err)
+int bk__monitor_platform_create(const struct bk__monitor_platform_config *config,
+				struct bk__monitor_platform **out, struct bk_error *err)
 {
-	struct bk__platform *platform = calloc(1, sizeof(*platform));
+	struct bk__monitor_platform *platform = calloc(1, sizeof(*platform));
 	int error;
 
 	if (!platform)
@@ -355,8 +356,8 @@ int bk__platform_create(const struct bk__platform_config *config, struct bk__pla
 	if (error)
 		bk_fail(err, -error, "platform: no RAM in the memory map: %s", strerror(-error));
 	if (!error) {
-		error = bk__serial_create(config->ports, BK__PORT_COM1, &serial_ops, platform,
-					  &platform->serial);
+		error = bk__monitor_serial_create(config->ports, BK__PORT_COM1, &serial_ops, platform,
+						  &platform->serial);
 		if (error)
 			bk_fail(err, -error, "platform: no serial port: %s", strerror(-error));
 	}
@@ -371,23 +372,23 @@ int bk__platform_create(const struct bk__platform_config *config, struct bk__pla
 	if (!error)
 		error = create_bridge(platform, err);
 	if (error) {
-		bk__platform_destroy(platform);
+		bk__monitor_platform_destroy(platform);
 		return error;
 	}
 	*out = platform;
 	return 0;
 }
 
-void bk__platform_reset(struct bk__platform *platform)
+void bk__monitor_platform_reset(struct bk__monitor_platform *platform)
 {
 	bk__monitor_power_reset(platform->power);
 	bk_pci_function_reset(platform->bridge);
-	bk__serial_reset(platform->serial);
+	bk__monitor_serial_reset(platform->serial);
 }
 
-void bk__platform_destroy(struct bk__platform *platform)
+void bk__monitor_platform_destroy(struct bk__monitor_platform *platform)
 {
-	bk__platform_disconnect(platform);
+	bk__monitor_platform_disconnect(platform);
 	if (platform->bridge_attached)
 		bk_pci_function_detach(platform->bridge);
 	if (platform->bridge)
@@ -395,7 +396,7 @@ void bk__platform_destroy(struct bk__platform *platform)
 	if (platform->host)
 		bk_pci_host_destroy(platform->host);
 	if (platform->serial)
-		bk__serial_destroy(platform->serial);
+		bk__monitor_serial_destroy(platform->serial);
 	bk__monitor_power_destroy(platform->power);
 	/* The rest goes with its spaces, and no reader is left. */
 	free(platform);

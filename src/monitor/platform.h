@@ -8,39 +8,40 @@
 #include "monitor/gsi.h"
 #include "monitor/layout.h"
 
-struct bk__platform;
+struct bk__monitor_platform;
 
 /* From vCPU threads, and the console's; they must not wait for either. */
-struct bk__platform_ops {
+struct bk__monitor_platform_ops {
 	void (*poweroff)(void *opaque);
 	void (*reset)(void *opaque);
 	void (*escape)(void *opaque);
 };
 
-struct bk__platform_config {
+struct bk__monitor_platform_config {
 	struct bk_space *memory, *ports;
-	const struct bk__ram *ram;
-	struct bk__gsi *gsis;
-	struct bk__window mmio64;
-	const struct bk__platform_ops *ops;
+	const struct bk__monitor_ram *ram;
+	struct bk__monitor_gsi *gsis;
+	struct bk__monitor_window mmio64;
+	const struct bk__monitor_platform_ops *ops;
 	void *opaque;
 };
 
-int bk__platform_create(const struct bk__platform_config *config, struct bk__platform **platform,
-			struct bk_error *err);
-struct bk_pci_host *bk__platform_host(struct bk__platform *platform);
+int bk__monitor_platform_create(const struct bk__monitor_platform_config *config,
+				struct bk__monitor_platform **platform, struct bk_error *err);
+struct bk_pci_host *bk__monitor_platform_host(struct bk__monitor_platform *platform);
 
 /* Presses the power button; false if the guest does not listen to it. */
-bool bk__platform_button(struct bk__platform *platform);
+bool bk__monitor_platform_button(struct bk__monitor_platform *platform);
 
 /* All to the state after power-on. While no vCPU runs. */
-void bk__platform_reset(struct bk__platform *platform);
+void bk__monitor_platform_reset(struct bk__monitor_platform *platform);
 
 /* The serial console's other side. While no vCPU runs. */
-int bk__platform_connect(struct bk__platform *platform, int in, int out, int listen, struct bk_error *err);
-void bk__platform_disconnect(struct bk__platform *platform);
+int bk__monitor_platform_connect(struct bk__monitor_platform *platform, int in, int out, int listen,
+				 struct bk_error *err);
+void bk__monitor_platform_disconnect(struct bk__monitor_platform *platform);
 
 /* Functions but the host bridge's own must have been detached. */
-void bk__platform_destroy(struct bk__platform *platform);
+void bk__monitor_platform_destroy(struct bk__monitor_platform *platform);
 
 #endif

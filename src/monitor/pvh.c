@@ -27,7 +27,7 @@ struct memmap {
 	uint32_t type, reserved;
 };
 
-bool bk__pvh_match(const uint8_t *bytes, size_t count)
+bool bk__monitor_pvh_match(const uint8_t *bytes, size_t count)
 {
 	return count >= SELFMAG && !memcmp(bytes, ELFMAG, SELFMAG);
 }
@@ -61,22 +61,23 @@ static bool find_entry(const uint8_t *notes, uint64_t size, uint64_t align, uint
 	return false;
 }
 
-static int read_notes(const struct bk__file *file, const Elf64_Phdr *segment, bool *found, uint64_t *entry,
-		      struct bk_error *err)
+static int read_notes(const struct bk__monitor_file *file, const Elf64_Phdr *segment, bool *found,
+		      uint64_t *entry, struct bk_error *err)
 {
 	uint64_t size = segment->p_filesz < NOTES_MAX ? segment->p_filesz : NOTES_MAX;
 	uint8_t notes[NOTES_MAX];
-	int rc = bk__file_read(file, segment->p_offset, notes, size, err);
+	int rc = bk__monitor_file_read(file, segment->p_offset, notes, size, err);
 
 	if (!rc)
 		*found = find_entry(notes, size, segment->p_align == 8 ? 8 : 4, entry);
 	return rc;
 }
 
-static int add_segment(const struct bk__file *file, const Elf64_Phdr *header, struct bk__image *image,
-		       struct bk_error *err)
+static int add_segment(const struct bk__monitor_file *file, const Elf64_Phdr *header,
+		       struct bk__monitor_image *image, struct bk_error *err)
 {
-	struct bk__segment segment = { header->p_paddr, header->p_memsz, header->p_offset, header->p_filesz };
+	struct bk__monitor_segment segment = { header->p_paddr, header->p_memsz, header->p_offset,
+					       header->p_filesz };
 
 	if (!segment.size)
 		return 0;
@@ -92,7 +93,7 @@ static int add_segment(const struct bk__file *file, const Elf64_Phdr *header, st
 		return bk_fail(err, ENOEXEC, "%s: more than %d segments to load", file->name, BK__SEGMENTS);
 	/* Segments that overlap would also make the work of loading unbounded. */
 	for (unsigned i = 0; i < image->segments; i++) {
-		const struct bk__segment *other = &image->segment[i];
+		const struct bk__monitor_segment *other = &image->segment[i];
 
 		if (segment.gpa < other->gpa + other->size && other->gpa < segment.gpa + segment.size)
 			return bk_fail(err, ENOEXEC, "%s: its segments overlap at 0x%" PRIx64, file->name,
@@ -104,7 +105,7 @@ static int add_segment(const struct bk__file *file, const Elf64_Phdr *header, st
 	return 0;
 }
 
-static bool holds_entry(const struct bk__image *image)
+static bool holds_entry(const struct bk__monitor_image *image)
 {
 	for (unsigned i = 0; i < image->segments; i++)
 		if (image->entry >= image->segment[i].gpa &&
@@ -113,8 +114,8 @@ static bool holds_entry(const struct bk__image *image)
 	return false;
 }
 
-static int check_program_header(const struct bk__file *file, const Elf64_Phdr *header, bool *found,
-				struct bk__image *image, struct bk_error *err)
+static int check_program_header(const struct bk__monitor_file *file, const Elf64_Phdr *header, bool *found,
+				struct bk__monitor_image *image, struct bk_error *err)
 {
 	if (header->p_type != PT_LOAD && header->p_type != PT_NOTE)
 		return 0;
@@ -128,7 +129,8 @@ static int check_program_header(const struct bk__file *file, const Elf64_Phdr *h
 	return *found ? 0 : read_notes(file, header, found, &image->entry, err);
 }
 
-int bk__pvh_check(const struct bk__file *file, struct bk__image *image, struct bk_error *err)
+int bk__monitor_pvh_check(const struct bk__monitor_file *file, struct bk__monitor_image *image,
+			  struct bk_error *err)
 {
 	Elf64_Ehdr elf;
 	bool found = false;
@@ -137,7 +139,7 @@ int bk__pvh_check(const struct bk__file *file, struct bk__image *image, struct b
 	if (file->size < sizeof(elf))
 		return bk_fail(err, ENOEXEC, "%s: too short to be a kernel (%" PRIu64 " bytes)", file->name,
 			       file->size);
-	rc = bk__file_read(file, 0, &elf, sizeof(elf), err);
+	rc = bk__monitor_file_read(file, 0, &elf, sizeof(elf), err);
 	if (rc)
 		return rc;
 	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB ||
@@ -153,7 +155,8 @@ int bk__pvh_check(const struct bk__file *file, struct bk__image *image, struct b
 	for (unsigned i = 0; i < elf.e_phnum; i++) {
 		Elf64_Phdr header;
 
-		rc = bk__file_read(file, elf.e_phoff + i * sizeof(header), &header, sizeof(header), err);
+		rc = bk__monitor_file_read(file, elf.e_phoff + i * sizeof(header), &header, sizeof(header),
+					   err);
 		if (!rc)
 			rc = check_program_header(file, &header, &found, image, err);
 		if (rc)
@@ -169,7 +172,7 @@ int bk__pvh_check(const struct bk__file *file, struct bk__image *image, struct b
 	return 0;
 }
 
-void bk__pvh_parameters(const struct bk__handover *handover, uint8_t *low)
+void bk__monitor_pvh_parameters(const struct bk__monitor_handover *handover, uint8_t *low)
 {
 	uint64_t modules = BK__BOOT_PARAMS + sizeof(struct start_info);
 	uint64_t ranges = modules + sizeof(struct module);

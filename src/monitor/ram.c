@@ -59,7 +59,7 @@ static int fail_memory(struct bk_error *err, int error, uint64_t size, bool huge
  * Takes all of it. The host must have it before: a host that runs short kills processes, and any but this one
  * if the memory is no mapping of this one. Piece by piece, since others take memory at the same time.
  */
-static int populate(struct bk__ram *ram, struct bk_error *err)
+static int populate(struct bk__monitor_ram *ram, struct bk_error *err)
 {
 	struct bk_error why;
 
@@ -81,11 +81,12 @@ static int populate(struct bk__ram *ram, struct bk_error *err)
 	return 0;
 }
 
-int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preallocate, struct bk_error *err)
+int bk__monitor_ram_open(struct bk__monitor_ram *ram, uint64_t size, bool huge_pages, bool preallocate,
+			 struct bk_error *err)
 {
 	int error = 0;
 
-	*ram = (struct bk__ram){ .fd = -1, .size = size, .host = MAP_FAILED };
+	*ram = (struct bk__monitor_ram){ .fd = -1, .size = size, .host = MAP_FAILED };
 	ram->low_size = size < BK__RAM_LOW_END ? size : BK__RAM_LOW_END;
 	if (!size || size % HUGE || size > (UINT64_C(1) << 44))
 		return bk_fail(err, EINVAL,
@@ -105,7 +106,7 @@ int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preal
 			error = errno;
 	}
 	if (error) {
-		bk__ram_close(ram);
+		bk__monitor_ram_close(ram);
 		return fail_memory(err, error, size, huge_pages);
 	}
 	if (!huge_pages)
@@ -114,11 +115,11 @@ int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preal
 	madvise(ram->host, size, MADV_DONTFORK);
 	error = preallocate && !huge_pages ? populate(ram, err) : 0;
 	if (error)
-		bk__ram_close(ram);
+		bk__monitor_ram_close(ram);
 	return error;
 }
 
-void bk__ram_close(struct bk__ram *ram)
+void bk__monitor_ram_close(struct bk__monitor_ram *ram)
 {
 	if (ram->host != MAP_FAILED && ram->host)
 		munmap(ram->host, ram->size);

@@ -9,7 +9,8 @@
 
 /* `size` bytes, a multiple of 2 MiB; from huge pages, and taken from the host at once, if asked for. One line
  * when the host has not that much. */
-int bk__ram_open(struct bk__ram *ram, uint64_t size, bool huge_pages, bool preallocate, struct bk_error *err);
-void bk__ram_close(struct bk__ram *ram);
+int bk__monitor_ram_open(struct bk__monitor_ram *ram, uint64_t size, bool huge_pages, bool preallocate,
+			 struct bk_error *err);
+void bk__monitor_ram_close(struct bk__monitor_ram *ram);
 
 #endif

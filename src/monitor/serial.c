@@ -60,8 +60,8 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 
 #define DIVISOR 12 /* 9600 baud, until the guest says otherwise */
 
-struct bk__serial {
-	const struct bk__serial_ops *ops;
+struct bk__monitor_serial {
+	const struct bk__monitor_serial_ops *ops;
 	void *opaque;
 	struct bk_region *region;
 
@@ -82,12 +82,12 @@ struct bk__serial {
 
 /* ---- State, under the lock --------------------------------------------- */
 
-static unsigned capacity(const struct bk__serial *serial)
+static unsigned capacity(const struct bk__monitor_serial *serial)
 {
 	return serial->fcr & FCR_ENABLE ? FIFO : 1;
 }
 
-static unsigned trigger(const struct bk__serial *serial)
+static unsigned trigger(const struct bk__monitor_serial *serial)
 {
 	static const uint8_t levels[] = { 1, 4, 8, 14 };
 
@@ -95,12 +95,12 @@ static unsigned trigger(const struct bk__serial *serial)
 }
 
 /* In loopback the receiver is off the line. */
-static unsigned room(const struct bk__serial *serial)
+static unsigned room(const struct bk__monitor_serial *serial)
 {
 	return serial->mcr & MCR_LOOP ? 0 : capacity(serial) - serial->count;
 }
 
-static void receive(struct bk__serial *serial, uint8_t byte)
+static void receive(struct bk__monitor_serial *serial, uint8_t byte)
 {
 	if (serial->count == capacity(serial)) {
 		serial->overrun = true;
@@ -109,7 +109,7 @@ static void receive(struct bk__serial *serial, uint8_t byte)
 	serial->received[(serial->first + serial->count++) % FIFO] = byte;
 }
 
-static uint8_t take(struct bk__serial *serial)
+static uint8_t take(struct bk__monitor_serial *serial)
 {
 	uint8_t byte = serial->received[serial->first];
 
@@ -121,7 +121,7 @@ static uint8_t take(struct bk__serial *serial)
 }
 
 /* The highest of the pending interrupts, as IIR names it. */
-static uint8_t pending(const struct bk__serial *serial)
+static uint8_t pending(const struct bk__monitor_serial *serial)
 {
 	if (serial->ier & IER_RLS && serial->overrun)
 		return IIR_RLS;
@@ -135,7 +135,7 @@ static uint8_t pending(const struct bk__serial *serial)
 }
 
 /* The modem's lines; in loopback they are MCR's outputs. */
-static uint8_t modem_lines(const struct bk__serial *serial)
+static uint8_t modem_lines(const struct bk__monitor_serial *serial)
 {
 	if (!(serial->mcr & MCR_LOOP))
 		return MSR_LINE;
@@ -143,7 +143,7 @@ static uint8_t modem_lines(const struct bk__serial *serial)
 	       (serial->mcr & MCR_OUT1 ? MSR_RI : 0) | (serial->mcr & MCR_OUT2 ? MSR_DCD : 0);
 }
 
-static void update_modem(struct bk__serial *serial)
+static void update_modem(struct bk__monitor_serial *serial)
 {
 	uint8_t lines = modem_lines(serial), changed = (serial->msr ^ lines) & 0xf0;
 
@@ -152,7 +152,7 @@ static void update_modem(struct bk__serial *serial)
 	serial->msr = lines | (serial->msr & MSR_DELTA) | changed >> 4;
 }
 
-static void initialise(struct bk__serial *serial)
+static void initialise(struct bk__monitor_serial *serial)
 {
 	serial->ier = serial->fcr = serial->lcr = serial->mcr = serial->scr = 0;
 	serial->msr = MSR_LINE;
@@ -168,7 +168,7 @@ static void initialise(struct bk__serial *serial)
  * come in order. None but whole pulses are left out: on an edge-triggered pin
  * each edge counts, and two that nobody could have told apart count as one.
  */
-static void finish(struct bk__serial *serial)
+static void finish(struct bk__monitor_serial *serial)
 {
 	bool level = pending(serial) != IIR_NONE && (serial->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
 	bool was_full = serial->full, full = room(serial) == 0;
@@ -197,7 +197,7 @@ static void finish(struct bk__serial *serial)
 
 /* ---- Registers --------------------------------------------------------- */
 
-static uint8_t read_iir(struct bk__serial *serial)
+static uint8_t read_iir(struct bk__monitor_serial *serial)
 {
 	uint8_t id = pending(serial);
 
@@ -206,7 +206,7 @@ static uint8_t read_iir(struct bk__serial *serial)
 	return id | (serial->fcr & FCR_ENABLE ? IIR_FIFOS : 0);
 }
 
-static uint8_t read_lsr(struct bk__serial *serial)
+static uint8_t read_lsr(struct bk__monitor_serial *serial)
 {
 	uint8_t value = LSR_THRE | LSR_TEMT | (serial->count ? LSR_DR : 0) | (serial->overrun ? LSR_OE : 0);
 
@@ -214,7 +214,7 @@ static uint8_t read_lsr(struct bk__serial *serial)
 	return value;
 }
 
-static uint8_t read_msr(struct bk__serial *serial)
+static uint8_t read_msr(struct bk__monitor_serial *serial)
 {
 	uint8_t value = serial->msr;
 
@@ -224,7 +224,7 @@ static uint8_t read_msr(struct bk__serial *serial)
 
 static int serial_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
-	struct bk__serial *serial = opaque;
+	struct bk__monitor_serial *serial = opaque;
 	bool dlab;
 
 	pthread_mutex_lock(&serial->lock);
@@ -259,7 +259,7 @@ static int serial_read(void *opaque, uint64_t offset, unsigned width, uint64_t *
 }
 
 /* The byte leaves without the lock: whoever takes it may have to wait. */
-static void transmit(struct bk__serial *serial, uint8_t byte)
+static void transmit(struct bk__monitor_serial *serial, uint8_t byte)
 {
 	serial->sent = false;
 	if (serial->mcr & MCR_LOOP) {
@@ -272,7 +272,7 @@ static void transmit(struct bk__serial *serial, uint8_t byte)
 	serial->sent = true;
 }
 
-static void write_ier(struct bk__serial *serial, uint8_t value)
+static void write_ier(struct bk__monitor_serial *serial, uint8_t value)
 {
 	/* The transmitter is empty: asking for its interrupt gives it at once, every time. */
 	if (value & ~serial->ier & IER_THRE)
@@ -280,7 +280,7 @@ static void write_ier(struct bk__serial *serial, uint8_t value)
 	serial->ier = value & IER_ALL;
 }
 
-static void write_fcr(struct bk__serial *serial, uint8_t value)
+static void write_fcr(struct bk__monitor_serial *serial, uint8_t value)
 {
 	if (!(value & FCR_ENABLE))
 		value = 0;
@@ -291,7 +291,7 @@ static void write_fcr(struct bk__serial *serial, uint8_t value)
 
 static int serial_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
-	struct bk__serial *serial = opaque;
+	struct bk__monitor_serial *serial = opaque;
 	uint8_t byte = (uint8_t)value;
 	bool dlab;
 
@@ -338,7 +338,7 @@ static const struct bk_region_ops region_ops = {
 
 /* ---- Calls ------------------------------------------------------------- */
 
-size_t bk__serial_room(struct bk__serial *serial)
+size_t bk__monitor_serial_room(struct bk__monitor_serial *serial)
 {
 	size_t count;
 
@@ -348,7 +348,7 @@ size_t bk__serial_room(struct bk__serial *serial)
 	return count;
 }
 
-size_t bk__serial_input(struct bk__serial *serial, const uint8_t *bytes, size_t count)
+size_t bk__monitor_serial_input(struct bk__monitor_serial *serial, const uint8_t *bytes, size_t count)
 {
 	size_t taken = 0;
 
@@ -359,17 +359,18 @@ size_t bk__serial_input(struct bk__serial *serial, const uint8_t *bytes, size_t 
 	return taken;
 }
 
-void bk__serial_reset(struct bk__serial *serial)
+void bk__monitor_serial_reset(struct bk__monitor_serial *serial)
 {
 	pthread_mutex_lock(&serial->lock);
 	initialise(serial);
 	finish(serial);
 }
 
-int bk__serial_create(struct bk_space *ports, uint64_t first, const struct bk__serial_ops *ops, void *opaque,
-		      struct bk__serial **serial)
+int bk__monitor_serial_create(struct bk_space *ports, uint64_t first,
+			      const struct bk__monitor_serial_ops *ops, void *opaque,
+			      struct bk__monitor_serial **serial)
 {
-	struct bk__serial *new = calloc(1, sizeof(*new));
+	struct bk__monitor_serial *new = calloc(1, sizeof(*new));
 	struct bk_region_desc desc = { .name = "serial",
 				       .first = first,
 				       .last = first + PORTS - 1,
@@ -401,7 +402,7 @@ int bk__serial_create(struct bk_space *ports, uint64_t first, const struct bk__s
 	return 0;
 }
 
-void bk__serial_destroy(struct bk__serial *serial)
+void bk__monitor_serial_destroy(struct bk__monitor_serial *serial)
 {
 	if (!serial)
 		return;

@@ -5,7 +5,7 @@
 
 #include <barkeep/space.h>
 
-struct bk__serial;
+struct bk__monitor_serial;
 
 /*
  * `irq` sets the level of the UART's line: one call at a time, in the order of
@@ -13,23 +13,24 @@ struct bk__serial;
  * says that the receiver was full and takes bytes again. All are called from
  * vCPU threads and from the calls below, without the UART's lock held.
  */
-struct bk__serial_ops {
+struct bk__monitor_serial_ops {
 	void (*irq)(void *opaque, bool level);
 	void (*output)(void *opaque, uint8_t byte);
 	void (*room)(void *opaque);
 };
 
 /* Adds its eight ports to `ports` at `first`. */
-int bk__serial_create(struct bk_space *ports, uint64_t first, const struct bk__serial_ops *ops, void *opaque,
-		      struct bk__serial **serial);
+int bk__monitor_serial_create(struct bk_space *ports, uint64_t first,
+			      const struct bk__monitor_serial_ops *ops, void *opaque,
+			      struct bk__monitor_serial **serial);
 
 /* How many bytes its receiver takes now, and giving it some: the count that it took. Any thread. */
-size_t bk__serial_room(struct bk__serial *serial);
-size_t bk__serial_input(struct bk__serial *serial, const uint8_t *bytes, size_t count);
+size_t bk__monitor_serial_room(struct bk__monitor_serial *serial);
+size_t bk__monitor_serial_input(struct bk__monitor_serial *serial, const uint8_t *bytes, size_t count);
 
-void bk__serial_reset(struct bk__serial *serial);
+void bk__monitor_serial_reset(struct bk__monitor_serial *serial);
 
 /* Takes its ports away and waits for readers. Never from a handler. */
-void bk__serial_destroy(struct bk__serial *serial);
+void bk__monitor_serial_destroy(struct bk__monitor_serial *serial);
 
 #endif

@@ -25,9 +25,9 @@ struct range {
 	bool device;
 };
 
-struct bk__slots {
-	const struct bk__vm *vm;
-	const struct bk__slots_ops *ops;
+struct bk__monitor_slots {
+	const struct bk__monitor_vm *vm;
+	const struct bk__monitor_slots_ops *ops;
 	void *opaque;
 	struct bk_listener *listener;
 
@@ -45,7 +45,7 @@ struct bk__slots {
 };
 
 /* The index of the first range at `first` or above. */
-static size_t lower_bound(const struct bk__slots *slots, uint64_t first)
+static size_t lower_bound(const struct bk__monitor_slots *slots, uint64_t first)
 {
 	size_t low = 0, high = slots->count;
 
@@ -60,7 +60,7 @@ static size_t lower_bound(const struct bk__slots *slots, uint64_t first)
 	return low;
 }
 
-static struct range *range_at(struct bk__slots *slots, uint64_t gpa)
+static struct range *range_at(struct bk__monitor_slots *slots, uint64_t gpa)
 {
 	size_t i = lower_bound(slots, gpa);
 
@@ -77,7 +77,7 @@ static struct range *range_at(struct bk__slots *slots, uint64_t gpa)
 }
 
 /* Every slot that exists can be given back: room for it is made when it is taken. */
-static uint32_t take_slot(struct bk__slots *slots)
+static uint32_t take_slot(struct bk__monitor_slots *slots)
 {
 	if (slots->spare_count)
 		return slots->spare[--slots->spare_count];
@@ -95,7 +95,8 @@ static uint32_t take_slot(struct bk__slots *slots)
 	return slots->next++;
 }
 
-static int set_slot(struct bk__slots *slots, uint32_t slot, const struct bk__pages *pages, bool readonly)
+static int set_slot(struct bk__monitor_slots *slots, uint32_t slot, const struct bk__monitor_pages *pages,
+		    bool readonly)
 {
 	struct kvm_userspace_memory_region region = { .slot = slot };
 
@@ -105,7 +106,7 @@ static int set_slot(struct bk__slots *slots, uint32_t slot, const struct bk__pag
 		region.userspace_addr = pages->host;
 		region.flags = readonly ? KVM_MEM_READONLY : 0;
 	}
-	return bk__vm_ioctl(slots->vm, KVM_SET_USER_MEMORY_REGION, &region);
+	return bk__monitor_vm_ioctl(slots->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
 /*
@@ -113,7 +114,7 @@ static int set_slot(struct bk__slots *slots, uint32_t slot, const struct bk__pag
  * commit is under way. So vCPUs are kept out of the guest until the slot is
  * gone, and if it does not go, for ever.
  */
-static int insist(struct bk__slots *slots, const struct range *range, int error)
+static int insist(struct bk__monitor_slots *slots, const struct range *range, int error)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
 	char line[128];
@@ -136,7 +137,7 @@ static int insist(struct bk__slots *slots, const struct range *range, int error)
 	return error;
 }
 
-static void drop_slot(struct bk__slots *slots, struct range *range)
+static void drop_slot(struct bk__monitor_slots *slots, struct range *range)
 {
 	int error = set_slot(slots, range->slot, NULL, false);
 
@@ -147,10 +148,10 @@ static void drop_slot(struct bk__slots *slots, struct range *range)
 	range->slot = NO_SLOT;
 }
 
-static void map_range(struct bk__slots *slots, struct range *range, const struct bk_flat *flat)
+static void map_range(struct bk__monitor_slots *slots, struct range *range, const struct bk_flat *flat)
 {
 	static struct bk_ratelimit limit;
-	const struct bk__pages pages = bk__pages_fit(flat);
+	const struct bk__monitor_pages pages = bk__monitor_pages_fit(flat);
 	const bool readonly = flat->memory->attributes & BK_MEMORY_READONLY;
 	int error;
 
@@ -175,7 +176,7 @@ exits:
 
 static void on_begin(void *opaque, bool overlap)
 {
-	struct bk__slots *slots = opaque;
+	struct bk__monitor_slots *slots = opaque;
 
 	slots->held = overlap;
 	if (overlap)
@@ -184,7 +185,7 @@ static void on_begin(void *opaque, bool overlap)
 
 static void on_end(void *opaque)
 {
-	struct bk__slots *slots = opaque;
+	struct bk__monitor_slots *slots = opaque;
 
 	if (slots->held)
 		slots->ops->release(slots->opaque);
@@ -193,7 +194,7 @@ static void on_end(void *opaque)
 
 static void on_added(void *opaque, const struct bk_flat *flat)
 {
-	struct bk__slots *slots = opaque;
+	struct bk__monitor_slots *slots = opaque;
 	struct range range = { .first = flat->first, .slot = NO_SLOT };
 	size_t at;
 
@@ -222,7 +223,7 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 
 static void on_removed(void *opaque, const struct bk_flat *flat)
 {
-	struct bk__slots *slots = opaque;
+	struct bk__monitor_slots *slots = opaque;
 	struct range *range;
 	size_t at;
 
@@ -249,10 +250,11 @@ static const struct bk_listener_ops listener_ops = {
 	.mapped_only = true,
 };
 
-int bk__slots_create(const struct bk__vm *vm, struct bk_space *memory, const struct bk__slots_ops *ops,
-		     void *opaque, struct bk__slots **out, struct bk_error *err)
+int bk__monitor_slots_create(const struct bk__monitor_vm *vm, struct bk_space *memory,
+			     const struct bk__monitor_slots_ops *ops, void *opaque,
+			     struct bk__monitor_slots **out, struct bk_error *err)
 {
-	struct bk__slots *slots = calloc(1, sizeof(*slots));
+	struct bk__monitor_slots *slots = calloc(1, sizeof(*slots));
 	int error;
 
 	if (!slots)
@@ -271,7 +273,7 @@ int bk__slots_create(const struct bk__vm *vm, struct bk_space *memory, const str
 	return 0;
 }
 
-void bk__slots_destroy(struct bk__slots *slots)
+void bk__monitor_slots_destroy(struct bk__monitor_slots *slots)
 {
 	if (!slots)
 		return;
@@ -282,7 +284,7 @@ void bk__slots_destroy(struct bk__slots *slots)
 	free(slots);
 }
 
-bool bk__slots_covers(struct bk__slots *slots, uint64_t gpa)
+bool bk__monitor_slots_covers(struct bk__monitor_slots *slots, uint64_t gpa)
 {
 	bool covered;
 
@@ -292,7 +294,7 @@ bool bk__slots_covers(struct bk__slots *slots, uint64_t gpa)
 	return covered;
 }
 
-bool bk__slots_revoke(struct bk__slots *slots, uint64_t gpa)
+bool bk__monitor_slots_revoke(struct bk__monitor_slots *slots, uint64_t gpa)
 {
 	struct range *range;
 	bool revoked = false;
@@ -309,7 +311,7 @@ bool bk__slots_revoke(struct bk__slots *slots, uint64_t gpa)
 	return revoked;
 }
 
-void bk__slots_stats(struct bk__slots *slots, struct bk__slots_stats *stats)
+void bk__monitor_slots_stats(struct bk__monitor_slots *slots, struct bk__monitor_slots_stats *stats)
 {
 	pthread_mutex_lock(&slots->lock);
 	stats->used = slots->next - slots->spare_count;

@@ -28,8 +28,8 @@ struct cpu {
 	unsigned msr_count;
 };
 
-struct bk__state {
-	const struct bk__vm *vm;
+struct bk__monitor_state {
+	const struct bk__monitor_vm *vm;
 	struct kvm_irqchip chips[CHIPS]; /* both PICs and the IOAPIC */
 	struct kvm_pit_state2 pit;
 	unsigned count;
@@ -52,7 +52,7 @@ static const struct {
 #undef PART
 };
 
-static struct kvm_msr_list *msr_list(const struct bk__vm *vm)
+static struct kvm_msr_list *msr_list(const struct bk__monitor_vm *vm)
 {
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * sizeof(list->indices[0]));
 
@@ -101,7 +101,7 @@ static int save_cpu(struct cpu *cpu, const struct kvm_msr_list *list, struct bk_
 	return 0;
 }
 
-static int move_chips(const struct bk__vm *vm, struct bk__state *state, bool save)
+static int move_chips(const struct bk__monitor_vm *vm, struct bk__monitor_state *state, bool save)
 {
 	for (unsigned i = 0; i < CHIPS; i++) {
 		state->chips[i].chip_id = i;
@@ -113,10 +113,10 @@ static int move_chips(const struct bk__vm *vm, struct bk__state *state, bool sav
 	return 0;
 }
 
-int bk__state_save(const struct bk__vm *vm, const int *vcpus, unsigned count, struct bk__state **out,
-		   struct bk_error *err)
+int bk__monitor_state_save(const struct bk__monitor_vm *vm, const int *vcpus, unsigned count,
+			   struct bk__monitor_state **out, struct bk_error *err)
 {
-	struct bk__state *state = calloc(1, sizeof(*state) + count * sizeof(state->cpus[0]));
+	struct bk__monitor_state *state = calloc(1, sizeof(*state) + count * sizeof(state->cpus[0]));
 	struct kvm_msr_list *list = msr_list(vm);
 	int error = 0;
 
@@ -138,16 +138,16 @@ int bk__state_save(const struct bk__vm *vm, const int *vcpus, unsigned count, st
 			bk_fail(err, -error, "kvm: cannot read its chips: %s", strerror(-error));
 	}
 	if (error) {
-		bk__state_free(state);
+		bk__monitor_state_free(state);
 		return error;
 	}
 	*out = state;
 	return 0;
 }
 
-int bk__state_restore(const struct bk__state *state, struct bk_error *err)
+int bk__monitor_state_restore(const struct bk__monitor_state *state, struct bk_error *err)
 {
-	struct bk__state chips = *state;
+	struct bk__monitor_state chips = *state;
 	int error;
 
 	for (unsigned i = 0; i < state->count; i++) {
@@ -171,7 +171,7 @@ int bk__state_restore(const struct bk__state *state, struct bk_error *err)
 	return 0;
 }
 
-void bk__state_free(struct bk__state *state)
+void bk__monitor_state_free(struct bk__monitor_state *state)
 {
 	if (!state)
 		return;

@@ -6,15 +6,15 @@
 
 #include "monitor/vm.h"
 
-struct bk__state;
+struct bk__monitor_state;
 
 /* Saves the machine and its vCPUs, none of which has run. */
-int bk__state_save(const struct bk__vm *vm, const int *vcpus, unsigned count, struct bk__state **state,
-		   struct bk_error *err);
+int bk__monitor_state_save(const struct bk__monitor_vm *vm, const int *vcpus, unsigned count,
+			   struct bk__monitor_state **state, struct bk_error *err);
 
 /* Brings it back. No vCPU is in KVM_RUN, and none has an access to finish. */
-int bk__state_restore(const struct bk__state *state, struct bk_error *err);
+int bk__monitor_state_restore(const struct bk__monitor_state *state, struct bk_error *err);
 
-void bk__state_free(struct bk__state *state);
+void bk__monitor_state_free(struct bk__monitor_state *state);
 
 #endif

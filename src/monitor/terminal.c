@@ -22,7 +22,7 @@ static const int ending_signals[] = { SIGPIPE, SIGHUP,  SIGINT,    SIGQUIT, SIGI
 				      SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGSYS,  SIGIO };
 #define ENDING (sizeof(ending_signals) / sizeof(ending_signals[0]))
 
-/* Turns of waiting for a thread that is between two lines of bk__terminal_take. */
+/* Turns of waiting for a thread that is between two lines of bk__monitor_terminal_take. */
 #define PATIENCE 100000
 
 static struct {
@@ -33,7 +33,7 @@ static struct {
 	struct termios original;
 	/* Atomic. */
 	bool held;    /* the terminal is in raw mode */
-	bool busy;    /* bk__terminal_take is changing it */
+	bool busy;    /* bk__monitor_terminal_take is changing it */
 	bool refused; /* it must not be taken: the process stops or ends */
 } terminal;
 
@@ -63,7 +63,7 @@ static void give_back(void)
 	if (get(&terminal.held) && getpid() == terminal.owner && foreground())
 		tcsetattr(terminal.fd, TCSANOW, &terminal.original);
 	set(&terminal.held, false);
-	bk__keeper_note(NULL);
+	bk__monitor_keeper_note(NULL);
 }
 
 /* ---- Signals ----------------------------------------------------------- */
@@ -139,14 +139,14 @@ static void release(int number, void (*handler)(int))
 
 /* ---- Calls ------------------------------------------------------------- */
 
-bool bk__terminal_is(int fd)
+bool bk__monitor_terminal_is(int fd)
 {
 	unsigned number;
 
 	return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
 }
 
-int bk__terminal_open(int fd, int event, struct bk_error *err)
+int bk__monitor_terminal_open(int fd, int event, struct bk_error *err)
 {
 	static bool registered;
 
@@ -185,13 +185,13 @@ static bool take(void)
 	terminal.saved = true;
 	raw = terminal.original;
 	cfmakeraw(&raw);
-	bk__keeper_note(&terminal.original);
+	bk__monitor_keeper_note(&terminal.original);
 	if (!tcsetattr(terminal.fd, TCSANOW, &raw))
 		set(&terminal.held, true);
 	return true;
 }
 
-bool bk__terminal_take(void)
+bool bk__monitor_terminal_take(void)
 {
 	sigset_t all, old;
 	bool ours;
@@ -212,7 +212,7 @@ bool bk__terminal_take(void)
 	return ours;
 }
 
-void bk__terminal_close(void)
+void bk__monitor_terminal_close(void)
 {
 	give_back();
 	for (size_t i = 0; i < ENDING; i++)

@@ -10,16 +10,16 @@
 #include <barkeep/base.h>
 
 /* A person's end of a terminal? The master of a pseudo-terminal is none. */
-bool bk__terminal_is(int fd);
+bool bk__monitor_terminal_is(int fd);
 
 /* `fd` is a terminal; `event` is an eventfd that is written when the process continues
- * after a stop, and must stay open. Raw mode begins with bk__terminal_take. -EBUSY. */
-int bk__terminal_open(int fd, int event, struct bk_error *err);
+ * after a stop, and must stay open. Raw mode begins with bk__monitor_terminal_take. -EBUSY. */
+int bk__monitor_terminal_open(int fd, int event, struct bk_error *err);
 
 /* Raw mode, unless it is already. False while the process is in the background or about to stop:
  * the terminal is not ours to read then. Any thread. */
-bool bk__terminal_take(void);
+bool bk__monitor_terminal_take(void);
 
-void bk__terminal_close(void);
+void bk__monitor_terminal_close(void);
 
 #endif

@@ -47,9 +47,9 @@ static int wire_lapic(int fd)
 	return ioctl(fd, KVM_SET_LAPIC, &lapic) < 0 ? -errno : 0;
 }
 
-static int create_vcpu(struct bk__vcpu *vcpu, struct bk_error *err)
+static int create_vcpu(struct bk__monitor_vcpu *vcpu, struct bk_error *err)
 {
-	const struct bk__vcpus_config *config = &vcpu->all->config;
+	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
 	int error;
 
 	vcpu->fd = ioctl(config->vm->fd, KVM_CREATE_VCPU, (unsigned long)vcpu->id);
@@ -61,7 +61,7 @@ static int create_vcpu(struct bk__vcpu *vcpu, struct bk_error *err)
 		vcpu->run = NULL;
 		return bk_fail(err, errno, "kvm: no page of vCPU %u: %s", vcpu->id, strerror(errno));
 	}
-	bk__cpuid_fix(config->cpuid, vcpu->id, config->count, config->vm->tsc_deadline);
+	bk__monitor_cpuid_fix(config->cpuid, vcpu->id, config->count, config->vm->tsc_deadline);
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, config->cpuid) < 0)
 		return bk_fail(err, errno, "kvm: CPUID of vCPU %u: %s", vcpu->id, strerror(errno));
 	error = wire_lapic(vcpu->fd);
@@ -70,9 +70,10 @@ static int create_vcpu(struct bk__vcpu *vcpu, struct bk_error *err)
 	return 0;
 }
 
-int bk__vcpus_create(const struct bk__vcpus_config *config, struct bk__vcpus **out, struct bk_error *err)
+int bk__monitor_vcpus_create(const struct bk__monitor_vcpus_config *config, struct bk__monitor_vcpus **out,
+			     struct bk_error *err)
 {
-	struct bk__vcpus *all = calloc(1, sizeof(*all) + config->count * sizeof(all->vcpus[0]));
+	struct bk__monitor_vcpus *all = calloc(1, sizeof(*all) + config->count * sizeof(all->vcpus[0]));
 	int error = 0;
 
 	if (!all)
@@ -89,14 +90,14 @@ int bk__vcpus_create(const struct bk__vcpus_config *config, struct bk__vcpus **o
 	for (unsigned i = 0; i < config->count && !error; i++)
 		error = create_vcpu(&all->vcpus[i], err);
 	if (error) {
-		bk__vcpus_destroy(all);
+		bk__monitor_vcpus_destroy(all);
 		return error;
 	}
 	*out = all;
 	return 0;
 }
 
-const int *bk__vcpus_fds(const struct bk__vcpus *all)
+const int *bk__monitor_vcpus_fds(const struct bk__monitor_vcpus *all)
 {
 	return all->fds;
 }
@@ -104,19 +105,19 @@ const int *bk__vcpus_fds(const struct bk__vcpus *all)
 /* ---- The thread of one ------------------------------------------------- */
 
 /* KVM reads it too, after the signal or before it enters the guest. */
-static void set_immediate_exit(struct bk__vcpu *vcpu, uint8_t value)
+static void set_immediate_exit(struct bk__monitor_vcpu *vcpu, uint8_t value)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, value, __ATOMIC_RELAXED);
 }
 
-static void stop(struct bk__vcpu *vcpu, const char *error)
+static void stop(struct bk__monitor_vcpu *vcpu, const char *error)
 {
 	vcpu->stopped = true;
 	vcpu->all->config.ops->stopped(vcpu->all->config.opaque, vcpu->id, error);
 }
 
 /* What KVM_RUN returned with an error. */
-static void run_failed(struct bk__vcpu *vcpu, int error)
+static void run_failed(struct bk__monitor_vcpu *vcpu, int error)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	char line[128];
@@ -128,7 +129,7 @@ static void run_failed(struct bk__vcpu *vcpu, int error)
 		nanosleep(&pause, NULL);
 		return;
 	}
-	if (error == EFAULT && bk__exit_unbacked(vcpu)) {
+	if (error == EFAULT && bk__monitor_exit_unbacked(vcpu)) {
 		vcpu->faults = 0;
 		return;
 	}
@@ -136,7 +137,7 @@ static void run_failed(struct bk__vcpu *vcpu, int error)
 	stop(vcpu, line);
 }
 
-static void turn(struct bk__vcpu *vcpu)
+static void turn(struct bk__monitor_vcpu *vcpu)
 {
 	char line[256];
 	const int result = ioctl(vcpu->fd, KVM_RUN, 0);
@@ -154,7 +155,7 @@ static void turn(struct bk__vcpu *vcpu)
 		return;
 	}
 	vcpu->faults = 0;
-	switch (bk__exit_serve(vcpu, line, sizeof(line))) {
+	switch (bk__monitor_exit_serve(vcpu, line, sizeof(line))) {
 	case BK__EXIT_SERVED:
 		break;
 	case BK__EXIT_SHUTDOWN:
@@ -167,7 +168,7 @@ static void turn(struct bk__vcpu *vcpu)
 }
 
 /* KVM finishes the access that was served last when it is entered again. It may have more of it to ask. */
-static void complete_access(struct bk__vcpu *vcpu)
+static void complete_access(struct bk__monitor_vcpu *vcpu)
 {
 	char line[256];
 
@@ -175,15 +176,15 @@ static void complete_access(struct bk__vcpu *vcpu)
 		vcpu->incomplete = false;
 		set_immediate_exit(vcpu, 1);
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
-			bk__exit_serve(vcpu, line, sizeof(line));
+			bk__monitor_exit_serve(vcpu, line, sizeof(line));
 		set_immediate_exit(vcpu, 0);
 	}
 }
 
 /* Waits while it has to. With the lock held. */
-static void wait_for_go(struct bk__vcpu *vcpu)
+static void wait_for_go(struct bk__monitor_vcpu *vcpu)
 {
-	struct bk__vcpus *all = vcpu->all;
+	struct bk__monitor_vcpus *all = vcpu->all;
 
 	while (!all->quit && (atomic_load(&all->holds) || vcpu->stopped)) {
 		if (all->parking && vcpu->incomplete) {
@@ -201,8 +202,8 @@ static void wait_for_go(struct bk__vcpu *vcpu)
 
 static void *thread(void *opaque)
 {
-	struct bk__vcpu *vcpu = opaque;
-	struct bk__vcpus *all = vcpu->all;
+	struct bk__monitor_vcpu *vcpu = opaque;
+	struct bk__monitor_vcpus *all = vcpu->all;
 
 	bk__base_thread_enter("vcpu");
 	for (;;) {
@@ -237,7 +238,7 @@ static void vcpu_signals(sigset_t *set)
 	sigdelset(set, SIGTRAP);
 }
 
-int bk__vcpus_start(struct bk__vcpus *all, struct bk_error *err)
+int bk__monitor_vcpus_start(struct bk__monitor_vcpus *all, struct bk_error *err)
 {
 	const struct sigaction action = { .sa_handler = on_kick };
 	sigset_t blocked, before;
@@ -248,7 +249,7 @@ int bk__vcpus_start(struct bk__vcpus *all, struct bk_error *err)
 	vcpu_signals(&blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, &before);
 	while (all->started < all->config.count && !error) {
-		struct bk__vcpu *vcpu = &all->vcpus[all->started];
+		struct bk__monitor_vcpu *vcpu = &all->vcpus[all->started];
 		char name[16];
 
 		error = pthread_create(&vcpu->thread, NULL, thread, vcpu);
@@ -264,10 +265,10 @@ int bk__vcpus_start(struct bk__vcpus *all, struct bk_error *err)
 	return 0;
 }
 
-static void kick(struct bk__vcpus *all)
+static void kick(struct bk__monitor_vcpus *all)
 {
 	for (unsigned i = 0; i < all->started; i++) {
-		struct bk__vcpu *vcpu = &all->vcpus[i];
+		struct bk__monitor_vcpu *vcpu = &all->vcpus[i];
 
 		if (atomic_load(&vcpu->running)) {
 			set_immediate_exit(vcpu, 1);
@@ -277,7 +278,7 @@ static void kick(struct bk__vcpus *all)
 	}
 }
 
-static bool any_running(struct bk__vcpus *all)
+static bool any_running(struct bk__monitor_vcpus *all)
 {
 	for (unsigned i = 0; i < all->started; i++) {
 		if (atomic_load(&all->vcpus[i].running))
@@ -286,7 +287,7 @@ static bool any_running(struct bk__vcpus *all)
 	return false;
 }
 
-void bk__vcpus_hold(struct bk__vcpus *all)
+void bk__monitor_vcpus_hold(struct bk__monitor_vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
 	atomic_fetch_add(&all->holds, 1);
@@ -296,7 +297,7 @@ void bk__vcpus_hold(struct bk__vcpus *all)
 	pthread_mutex_unlock(&all->lock);
 }
 
-void bk__vcpus_release(struct bk__vcpus *all)
+void bk__monitor_vcpus_release(struct bk__monitor_vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
 	if (atomic_fetch_sub(&all->holds, 1) == 1)
@@ -304,7 +305,7 @@ void bk__vcpus_release(struct bk__vcpus *all)
 	pthread_mutex_unlock(&all->lock);
 }
 
-static bool all_parked(const struct bk__vcpus *all)
+static bool all_parked(const struct bk__monitor_vcpus *all)
 {
 	for (unsigned i = 0; i < all->started; i++) {
 		if (!all->vcpus[i].parked || all->vcpus[i].incomplete)
@@ -313,7 +314,7 @@ static bool all_parked(const struct bk__vcpus *all)
 	return true;
 }
 
-void bk__vcpus_park(struct bk__vcpus *all)
+void bk__monitor_vcpus_park(struct bk__monitor_vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
 	all->parking = true;
@@ -326,7 +327,7 @@ void bk__vcpus_park(struct bk__vcpus *all)
 	pthread_mutex_unlock(&all->lock);
 }
 
-void bk__vcpus_revive(struct bk__vcpus *all)
+void bk__monitor_vcpus_revive(struct bk__monitor_vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
 	for (unsigned i = 0; i < all->config.count; i++) {
@@ -337,11 +338,11 @@ void bk__vcpus_revive(struct bk__vcpus *all)
 	pthread_mutex_unlock(&all->lock);
 }
 
-void bk__vcpus_stats(const struct bk__vcpus *all, struct bk__vcpus_stats *stats)
+void bk__monitor_vcpus_stats(const struct bk__monitor_vcpus *all, struct bk__monitor_vcpus_stats *stats)
 {
-	*stats = (struct bk__vcpus_stats){ 0 };
+	*stats = (struct bk__monitor_vcpus_stats){ 0 };
 	for (unsigned i = 0; i < all->config.count; i++) {
-		const struct bk__vcpu *vcpu = &all->vcpus[i];
+		const struct bk__monitor_vcpu *vcpu = &all->vcpus[i];
 
 		stats->mmio_exits += atomic_load_explicit(&vcpu->mmio_exits, memory_order_relaxed);
 		stats->io_exits += atomic_load_explicit(&vcpu->io_exits, memory_order_relaxed);
@@ -349,11 +350,11 @@ void bk__vcpus_stats(const struct bk__vcpus *all, struct bk__vcpus_stats *stats)
 	}
 }
 
-void bk__vcpus_stop(struct bk__vcpus *all)
+void bk__monitor_vcpus_stop(struct bk__monitor_vcpus *all)
 {
 	if (!all->started)
 		return;
-	bk__vcpus_hold(all);
+	bk__monitor_vcpus_hold(all);
 	pthread_mutex_lock(&all->lock);
 	all->quit = true;
 	pthread_cond_broadcast(&all->go);
@@ -363,11 +364,11 @@ void bk__vcpus_stop(struct bk__vcpus *all)
 	all->started = 0;
 }
 
-void bk__vcpus_destroy(struct bk__vcpus *all)
+void bk__monitor_vcpus_destroy(struct bk__monitor_vcpus *all)
 {
 	if (!all)
 		return;
-	bk__vcpus_stop(all);
+	bk__monitor_vcpus_stop(all);
 	for (unsigned i = 0; i < all->config.count; i++) {
 		if (all->vcpus[i].run)
 			munmap(all->vcpus[i].run, all->config.vm->run_bytes);

@@ -8,11 +8,11 @@
 #include "monitor/layout.h"
 #include "monitor/vm.h"
 
-struct bk__vcpus;
+struct bk__monitor_vcpus;
 struct kvm_cpuid2;
 
 /* Both from a vCPU's thread. */
-struct bk__vcpus_ops {
+struct bk__monitor_vcpus_ops {
 	/* The vCPU stopped, and waits for a reset or the end: by a shutdown (a triple fault) if `error` is
 	 * NULL, else by a failure of KVM that it says. */
 	void (*stopped)(void *opaque, unsigned vcpu, const char *error);
@@ -20,44 +20,45 @@ struct bk__vcpus_ops {
 	bool (*revoke)(void *opaque, uint64_t gpa); /* the host cannot back it: let it exit from now on */
 };
 
-struct bk__vcpus_config {
-	const struct bk__vm *vm;
+struct bk__monitor_vcpus_config {
+	const struct bk__monitor_vm *vm;
 	unsigned count;
 	struct bk_space *memory, *ports;
-	const struct bk__ram *ram;
+	const struct bk__monitor_ram *ram;
 	struct kvm_cpuid2 *cpuid; /* of the host; scratch */
-	const struct bk__vcpus_ops *ops;
+	const struct bk__monitor_vcpus_ops *ops;
 	void *opaque;
 };
 
-int bk__vcpus_create(const struct bk__vcpus_config *config, struct bk__vcpus **vcpus, struct bk_error *err);
+int bk__monitor_vcpus_create(const struct bk__monitor_vcpus_config *config, struct bk__monitor_vcpus **vcpus,
+			     struct bk_error *err);
 
 /* KVM's file descriptors of them; the array is the vCPUs' own. */
-const int *bk__vcpus_fds(const struct bk__vcpus *vcpus);
+const int *bk__monitor_vcpus_fds(const struct bk__monitor_vcpus *vcpus);
 
 /* Starts their threads, parked. Owner only. */
-int bk__vcpus_start(struct bk__vcpus *vcpus, struct bk_error *err);
+int bk__monitor_vcpus_start(struct bk__monitor_vcpus *vcpus, struct bk_error *err);
 
 /* None is in KVM_RUN when it returns, nor will be until as many releases. Handlers may still run, and the
  * caller may be one. */
-void bk__vcpus_hold(struct bk__vcpus *vcpus);
-void bk__vcpus_release(struct bk__vcpus *vcpus);
+void bk__monitor_vcpus_hold(struct bk__monitor_vcpus *vcpus);
+void bk__monitor_vcpus_release(struct bk__monitor_vcpus *vcpus);
 
 /* A hold that also waits for handlers and completes their accesses, so that state may be read and written.
  * Never from a handler. */
-void bk__vcpus_park(struct bk__vcpus *vcpus);
+void bk__monitor_vcpus_park(struct bk__monitor_vcpus *vcpus);
 
 /* Those that stopped may run again, once released. While parked. */
-void bk__vcpus_revive(struct bk__vcpus *vcpus);
+void bk__monitor_vcpus_revive(struct bk__monitor_vcpus *vcpus);
 
-struct bk__vcpus_stats {
+struct bk__monitor_vcpus_stats {
 	uint64_t mmio_exits, io_exits;
 	uint64_t mapped_exits; /* on pages that are mapped whole */
 };
-void bk__vcpus_stats(const struct bk__vcpus *vcpus, struct bk__vcpus_stats *stats);
+void bk__monitor_vcpus_stats(const struct bk__monitor_vcpus *vcpus, struct bk__monitor_vcpus_stats *stats);
 
 /* Ends the threads, if started. Never from a handler. */
-void bk__vcpus_stop(struct bk__vcpus *vcpus);
-void bk__vcpus_destroy(struct bk__vcpus *vcpus);
+void bk__monitor_vcpus_stop(struct bk__monitor_vcpus *vcpus);
+void bk__monitor_vcpus_destroy(struct bk__monitor_vcpus *vcpus);
 
 #endif

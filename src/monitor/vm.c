@@ -51,7 +51,7 @@ static int fail_open(struct bk_error *err)
 	}
 }
 
-static int check_extensions(struct bk__vm *vm, struct bk_error *err)
+static int check_extensions(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	const int api = ioctl(vm->kvm, KVM_GET_API_VERSION, 0);
 	int bytes, routes, slots;
@@ -80,7 +80,7 @@ static int check_extensions(struct bk__vm *vm, struct bk_error *err)
 	return 0;
 }
 
-static int create(struct bk__vm *vm, struct bk_error *err)
+static int create(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	uint64_t identity = BK__KVM_IDENTITY;
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
@@ -106,11 +106,11 @@ static int create(struct bk__vm *vm, struct bk_error *err)
 	return 0;
 }
 
-int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
+int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	int error;
 
-	*vm = (struct bk__vm){ .kvm = -1, .fd = -1 };
+	*vm = (struct bk__monitor_vm){ .kvm = -1, .fd = -1 };
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm < 0)
 		return fail_open(err);
@@ -118,11 +118,11 @@ int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
 	if (!error)
 		error = create(vm, err);
 	if (error)
-		bk__vm_close(vm);
+		bk__monitor_vm_close(vm);
 	return error;
 }
 
-void bk__vm_close(struct bk__vm *vm)
+void bk__monitor_vm_close(struct bk__monitor_vm *vm)
 {
 	if (vm->fd >= 0)
 		close(vm->fd);
@@ -131,7 +131,7 @@ void bk__vm_close(struct bk__vm *vm)
 	vm->fd = vm->kvm = -1;
 }
 
-int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
+int bk__monitor_vm_ioctl(const struct bk__monitor_vm *vm, unsigned long request, void *argument)
 {
 	int result;
 

@@ -5,7 +5,7 @@
 
 #include <barkeep/base.h>
 
-struct bk__vm {
+struct bk__monitor_vm {
 	int kvm, fd;
 	unsigned slots;    /* how many memory slots there may be */
 	unsigned routes;   /* how many entries an interrupt routing table may have */
@@ -16,10 +16,10 @@ struct bk__vm {
 
 /* Opens /dev/kvm and makes a machine with the interrupt chips and the PIT in the kernel. One line if there is
  * no KVM, no permission, or if it lacks something. */
-int bk__vm_open(struct bk__vm *vm, struct bk_error *err);
-void bk__vm_close(struct bk__vm *vm);
+int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err);
+void bk__monitor_vm_close(struct bk__monitor_vm *vm);
 
 /* ioctl on the machine: 0 or more, or a negative errno. */
-int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument);
+int bk__monitor_vm_ioctl(const struct bk__monitor_vm *vm, unsigned long request, void *argument);
 
 #endif

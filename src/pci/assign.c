@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bar.h"
-#include "bridge.h"
-#include "bus.h"
-#include "function.h"
-#include "ranges.h"
+#include "pci/bar.h"
+#include "pci/bridge.h"
+#include "pci/bus.h"
+#include "pci/function.h"
+#include "pci/ranges.h"
 
 #define BELOW_4G  ((uint64_t)UINT32_MAX)
 #define MIB       0x100000 /* below it, ... */
@@ -54,7 +54,7 @@ struct node {
 	unsigned count;
 	struct wish *wishes;
 	size_t wish_count;
-	struct bk__ranges *free[POOLS];
+	struct bk__pci_ranges *free[POOLS];
 };
 
 struct job {
@@ -62,7 +62,7 @@ struct job {
 	uint64_t page;
 	void (*report)(void *opaque, const char *line);
 	void *opaque;
-	struct bk__ranges memory, io; /* free, in addresses of the host's bus */
+	struct bk__pci_ranges memory, io; /* free, in addresses of the host's bus */
 	unsigned next_number;
 	unsigned failed, unnumbered;
 	unsigned closed; /* windows for memory that found no place */
@@ -74,7 +74,7 @@ struct job {
 /* A window being searched for what others answer in it. */
 struct search {
 	const struct bk_pci_window *window;
-	struct bk__ranges *ranges;
+	struct bk__pci_ranges *ranges;
 	int error;
 };
 
@@ -85,8 +85,8 @@ static bool taken(void *opaque, const struct bk_flat *flat)
 	uint64_t first = flat->first > window->first ? flat->first : window->first;
 	uint64_t last = flat->last < window->last ? flat->last : window->last;
 
-	search->error = bk__ranges_remove(search->ranges, window->bus_first + (first - window->first),
-					  window->bus_first + (last - window->first));
+	search->error = bk__pci_ranges_remove(search->ranges, window->bus_first + (first - window->first),
+					      window->bus_first + (last - window->first));
 	return !search->error;
 }
 
@@ -109,8 +109,9 @@ static int find_free(struct job *job)
 
 		if (is_legacy(window))
 			continue;
-		error = bk__ranges_add(window->kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
-				       window->bus_first, window->bus_first + (window->last - window->first));
+		error = bk__pci_ranges_add(window->kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
+					   window->bus_first,
+					   window->bus_first + (window->last - window->first));
 	}
 	for (unsigned i = 0; i < desc->window_count && !error; i++) {
 		struct search search = {
@@ -124,10 +125,10 @@ static int find_free(struct job *job)
 			error = search.error;
 	}
 	if (!error)
-		error = bk__ranges_remove(&job->memory, 0, job->page - 1);
-	if (!error && bk__ranges_longest(&job->io, LEAST_IO, UINT32_MAX))
-		error = bk__ranges_remove(&job->io, 0, LEAST_IO - 1);
-	return error ? error : bk__ranges_remove(&job->io, 0, 3);
+		error = bk__pci_ranges_remove(&job->memory, 0, job->page - 1);
+	if (!error && bk__pci_ranges_longest(&job->io, LEAST_IO, UINT32_MAX))
+		error = bk__pci_ranges_remove(&job->io, 0, LEAST_IO - 1);
+	return error ? error : bk__pci_ranges_remove(&job->io, 0, 3);
 }
 
 /* ---- Who is there ------------------------------------------------------ */
@@ -185,8 +186,8 @@ static unsigned command_read(struct bk_pci_function *function)
 
 static void write_address(struct bk_pci_function *function, unsigned index, uint64_t address)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
-	unsigned at = bk__function_bar_register(function, index);
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	unsigned at = bk__pci_function_bar_register(function, index);
 
 	write_register(function, at, 4, address & UINT32_MAX);
 	if (bar->kind == BK_PCI_BAR_MEM64)
@@ -213,7 +214,7 @@ static void silence(struct node *node)
 		write_register(function, BK__COMMAND, 2,
 			       command_read(function) & ~(unsigned)(BK__COMMAND_IO | BK__COMMAND_MEMORY));
 		for (unsigned index = 0; index <= BK_PCI_ROM; index++)
-			if (bk__function_bar(function, index))
+			if (bk__pci_function_bar(function, index))
 				write_address(function, index, 0);
 		if (node->below[i]) {
 			close_windows(function);
@@ -282,7 +283,7 @@ static int by_align(const void *left, const void *right)
 static void wish_for_bars(const struct job *job, struct node *node, struct bk_pci_function *function)
 {
 	for (unsigned index = 0; index <= BK_PCI_ROM; index++) {
-		const struct bk_pci_bar *bar = bk__function_bar(function, index);
+		const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
 		struct wish *wish = &node->wishes[node->wish_count];
 
 		if (!bar)
@@ -313,9 +314,9 @@ static bool possible(const struct wish *wish)
 static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *align)
 {
 	const uint64_t base = UINT64_C(1) << 62, grain = pool == POOL_IO ? BK__IO_GRAIN : BK__MEMORY_GRAIN;
-	struct bk__ranges trial = { 0 };
+	struct bk__pci_ranges trial = { 0 };
 	uint64_t end = base;
-	int error = bk__ranges_add(&trial, base, UINT64_MAX);
+	int error = bk__pci_ranges_add(&trial, base, UINT64_MAX);
 
 	*align = grain;
 	for (size_t i = 0; i < node->wish_count && !error; i++) {
@@ -325,15 +326,15 @@ static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *ali
 		wish->dropped |= !possible(wish);
 		if (wish->pool != pool || wish->dropped)
 			continue;
-		if (!bk__ranges_find(&trial, wish->size, wish->align, 0, UINT64_MAX, &first))
+		if (!bk__pci_ranges_find(&trial, wish->size, wish->align, 0, UINT64_MAX, &first))
 			continue;
-		error = bk__ranges_remove(&trial, first, first + (wish->size - 1));
+		error = bk__pci_ranges_remove(&trial, first, first + (wish->size - 1));
 		if (first + wish->size > end)
 			end = first + wish->size;
 		if (wish->align > *align)
 			*align = wish->align;
 	}
-	bk__ranges_free(&trial);
+	bk__pci_ranges_free(&trial);
 	*size = (end - base + grain - 1) & ~(grain - 1);
 	return error;
 }
@@ -341,7 +342,7 @@ static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *ali
 /* The window of a slot has room for a card to come, whose largest BAR wants to be aligned. */
 static void widen(struct wish *wish)
 {
-	const struct bk__slot *slot = &wish->function->slot;
+	const struct bk__pci_slot *slot = &wish->function->slot;
 	uint64_t room = wish->pool == POOL_IO       ? BK__IO_GRAIN
 			: wish->pool == POOL_MEMORY ? slot->memory
 						    : slot->prefetchable;
@@ -413,17 +414,19 @@ static void open_window(const struct wish *wish)
 /* Nothing lies across 4 GiB, so that the order of places is the same in any window. */
 static bool find_place(struct node *node, struct wish *wish)
 {
-	struct bk__ranges *ranges = node->free[wish->pool];
+	struct bk__pci_ranges *ranges = node->free[wish->pool];
 	uint64_t most = wish->pool == POOL_IO && is_window(wish) ? IO_WINDOWS : BELOW_4G;
 	bool found = false;
 
 	if (wish->pool == POOL_PREFETCHABLE)
-		found = bk__ranges_find(ranges, wish->size, wish->align, ABOVE_4G, UINT64_MAX, &wish->first);
+		found = bk__pci_ranges_find(ranges, wish->size, wish->align, ABOVE_4G, UINT64_MAX,
+					    &wish->first);
 	if (!found)
-		found = bk__ranges_find(ranges, wish->size, wish->align, 0, most, &wish->first);
+		found = bk__pci_ranges_find(ranges, wish->size, wish->align, 0, most, &wish->first);
 	if (!found && wish->wide)
-		found = bk__ranges_find(ranges, wish->size, wish->align, ABOVE_4G, UINT64_MAX, &wish->first);
-	return found && !bk__ranges_remove(ranges, wish->first, wish->first + (wish->size - 1));
+		found = bk__pci_ranges_find(ranges, wish->size, wish->align, ABOVE_4G, UINT64_MAX,
+					    &wish->first);
+	return found && !bk__pci_ranges_remove(ranges, wish->first, wish->first + (wish->size - 1));
 }
 
 /* A window that has no place does without the largest thing in it. False if nothing is left. */
@@ -472,13 +475,13 @@ static void report(const struct job *job, const struct node *node, const struct 
 		snprintf(what, sizeof(what), "ROM");
 	else
 		snprintf(what, sizeof(what), "BAR %u (%s)", wish->index,
-			 bk__bar_kind(bk__function_bar(wish->function, wish->index), false));
+			 bk__pci_bar_kind(bk__pci_function_bar(wish->function, wish->index), false));
 	snprintf(line, sizeof(line),
 		 "%02x:%02x.%x %s: %s does not fit: needs %#" PRIx64
 		 " bytes, the longest free range has %#" PRIx64,
 		 node->number, wish->function->devfn >> 3, wish->function->devfn & 7, wish->function->name,
 		 what, wish->size,
-		 bk__ranges_longest(node->free[wish->pool], 0, wish->wide ? UINT64_MAX : BELOW_4G));
+		 bk__pci_ranges_longest(node->free[wish->pool], 0, wish->wide ? UINT64_MAX : BELOW_4G));
 	job->report(job->opaque, line);
 }
 
@@ -515,7 +518,7 @@ static void place_all(struct job *job, struct node *node)
 		job->closed += !wish->placed && is_window(wish) && wish->pool != POOL_IO;
 	}
 	for (unsigned i = 0; i < node->count; i++) {
-		struct bk__ranges windows[POOLS] = { { 0 } };
+		struct bk__pci_ranges windows[POOLS] = { { 0 } };
 		struct node *below = node->below[i];
 
 		enable(node, node->functions[i]);
@@ -528,12 +531,12 @@ static void place_all(struct job *job, struct node *node)
 
 			/* Out of memory, the window stays empty, and what should be in it is reported. */
 			if (wish->function == node->functions[i] && is_window(wish) && wish->placed)
-				(void)bk__ranges_add(&windows[wish->pool], wish->first,
-						     wish->first + (wish->size - 1));
+				(void)bk__pci_ranges_add(&windows[wish->pool], wish->first,
+							 wish->first + (wish->size - 1));
 		}
 		place_all(job, below);
 		for (unsigned pool = 0; pool < POOLS; pool++)
-			bk__ranges_free(&windows[pool]);
+			bk__pci_ranges_free(&windows[pool]);
 	}
 }
 
@@ -550,8 +553,8 @@ static int place_hierarchy(struct job *job, struct node *root)
 {
 	int error;
 
-	bk__ranges_free(&job->memory);
-	bk__ranges_free(&job->io);
+	bk__pci_ranges_free(&job->memory);
+	bk__pci_ranges_free(&job->io);
 	root->free[POOL_IO] = &job->io;
 	root->free[POOL_MEMORY] = root->free[POOL_PREFETCHABLE] = &job->memory;
 	silence(root);
@@ -596,7 +599,7 @@ unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 		job.failed++;
 	}
 	free_node(root);
-	bk__ranges_free(&job.memory);
-	bk__ranges_free(&job.io);
+	bk__pci_ranges_free(&job.memory);
+	bk__pci_ranges_free(&job.io);
 	return job.failed;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The rule by which a BAR decodes (PCI 3.0 6.2.5), from the registers alone. */
-#include "bar.h"
+#include "pci/bar.h"
 
 #include <errno.h>
 #include <inttypes.h>
 
 enum { ROM_ENABLE = 1 };
 
-const char *bk__bar_kind(const struct bk_pci_bar *bar, bool rom)
+const char *bk__pci_bar_kind(const struct bk_pci_bar *bar, bool rom)
 {
 	if (rom)
 		return "expansion ROM";
@@ -18,7 +18,7 @@ const char *bk__bar_kind(const struct bk_pci_bar *bar, bool rom)
 	return bar->prefetchable ? "32-bit prefetchable memory" : "32-bit memory";
 }
 
-int bk__bar_check(const struct bk_pci_bar *bar, bool rom, const char *who, struct bk_error *err)
+int bk__pci_bar_check(const struct bk_pci_bar *bar, bool rom, const char *who, struct bk_error *err)
 {
 	uint64_t least, most;
 
@@ -43,7 +43,7 @@ int bk__bar_check(const struct bk_pci_bar *bar, bool rom, const char *who, struc
 		return bk_fail(err, EINVAL,
 			       "%s: a size of %#" PRIx64 " bytes: %s takes a power of two from %#" PRIx64
 			       " to %#" PRIx64,
-			       who, bar->size, bk__bar_kind(bar, rom), least, most);
+			       who, bar->size, bk__pci_bar_kind(bar, rom), least, most);
 	if (!bar->space)
 		return bk_fail(err, EINVAL, "%s: no space that answers in it", who);
 	if (bar->page && (rom || bar->kind == BK_PCI_BAR_IO || bar->page <= bar->size ||
@@ -71,12 +71,12 @@ static uint64_t address_mask(const struct bk_pci_bar *bar)
 	return bar->kind == BK_PCI_BAR_MEM64 ? mask : mask & UINT32_MAX;
 }
 
-uint64_t bk__bar_shown(const struct bk_pci_bar *bar, bool rom)
+uint64_t bk__pci_bar_shown(const struct bk_pci_bar *bar, bool rom)
 {
 	return address_mask(bar) | (rom ? ROM_ENABLE : 0);
 }
 
-uint32_t bk__bar_type(const struct bk_pci_bar *bar, bool rom)
+uint32_t bk__pci_bar_type(const struct bk_pci_bar *bar, bool rom)
 {
 	if (rom)
 		return 0;
@@ -85,12 +85,12 @@ uint32_t bk__bar_type(const struct bk_pci_bar *bar, bool rom)
 	return (bar->kind == BK_PCI_BAR_MEM64 ? 4u : 0u) | (bar->prefetchable ? 8u : 0u);
 }
 
-uint64_t bk__bar_address(const struct bk_pci_bar *bar, uint64_t raw)
+uint64_t bk__pci_bar_address(const struct bk_pci_bar *bar, uint64_t raw)
 {
 	return raw & address_mask(bar);
 }
 
-bool bk__bar_decodes(const struct bk_pci_bar *bar, bool rom, uint64_t raw, bool address_zero)
+bool bk__pci_bar_decodes(const struct bk_pci_bar *bar, bool rom, uint64_t raw, bool address_zero)
 {
 	uint32_t low = (uint32_t)raw, high = (uint32_t)(raw >> 32), bits = low_address_bits(bar, rom);
 
@@ -101,5 +101,5 @@ bool bk__bar_decodes(const struct bk_pci_bar *bar, bool rom, uint64_t raw, bool 
 	if (bar->kind == BK_PCI_BAR_MEM64 && high == UINT32_MAX)
 		return false;
 	/* A multiple of a power of two: the range neither wraps nor passes the register's top. */
-	return bk__bar_address(bar, raw) || address_zero;
+	return bk__pci_bar_address(bar, raw) || address_zero;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bridges: a function with a bus below (PCI-to-PCI Bridge 1.2). Windows have 16-bit I/O and 64-bit
  * prefetchable addresses. */
-#include "bridge.h"
+#include "pci/bridge.h"
 
 #include <errno.h>
 
-#include "bus.h"
-#include "function.h"
+#include "pci/bus.h"
+#include "pci/function.h"
 
 enum {
 	CONTROL_ISA = 0x0004,
@@ -19,33 +19,33 @@ enum {
 
 enum { ALIAS = 0x400 }; /* ISA cards, and VGA, decode ten bits of a port's number */
 
-void bk__bridge_fill(struct bk_pci_function *bridge)
+void bk__pci_bridge_fill(struct bk_pci_function *bridge)
 {
-	struct bk__config *config = &bridge->config;
+	struct bk__pci_config *config = &bridge->config;
 
-	bk__config_preset(config, BK__HEADER_TYPE, 1, 1);
-	bk__config_preset(config, BK__SUBSYSTEM_VENDOR, 4, 0);
-	bk__config_allow(config, BK__BRIDGE_PRIMARY, 3, 0xffffff, 0);
+	bk__pci_config_preset(config, BK__HEADER_TYPE, 1, 1);
+	bk__pci_config_preset(config, BK__SUBSYSTEM_VENDOR, 4, 0);
+	bk__pci_config_allow(config, BK__BRIDGE_PRIMARY, 3, 0xffffff, 0);
 	if (!bridge->desc.extended)
-		bk__config_allow(config, BK__BRIDGE_LATENCY, 1, 0xff, 0);
-	bk__config_allow(config, BK__BRIDGE_IO_BASE, 2, 0xf0f0, 0);
-	bk__config_allow(config, BK__BRIDGE_STATUS, 2, 0, BK__STATUS_W1C);
-	bk__config_allow(config, BK__BRIDGE_MEMORY_BASE, 4, 0xfff0fff0, 0);
-	bk__config_allow(config, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0xfff0fff0, 0);
-	bk__config_allow(config, BK__BRIDGE_PREFETCHABLE_BASE_UPPER, 8, UINT64_MAX, 0);
-	bk__config_allow(config, BK__BRIDGE_CONTROL, 2, CONTROL_WRITABLE, CONTROL_W1C);
+		bk__pci_config_allow(config, BK__BRIDGE_LATENCY, 1, 0xff, 0);
+	bk__pci_config_allow(config, BK__BRIDGE_IO_BASE, 2, 0xf0f0, 0);
+	bk__pci_config_allow(config, BK__BRIDGE_STATUS, 2, 0, BK__STATUS_W1C);
+	bk__pci_config_allow(config, BK__BRIDGE_MEMORY_BASE, 4, 0xfff0fff0, 0);
+	bk__pci_config_allow(config, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0xfff0fff0, 0);
+	bk__pci_config_allow(config, BK__BRIDGE_PREFETCHABLE_BASE_UPPER, 8, UINT64_MAX, 0);
+	bk__pci_config_allow(config, BK__BRIDGE_CONTROL, 2, CONTROL_WRITABLE, CONTROL_W1C);
 	/* Closed: each base is above its limit. */
-	bk__config_preset(config, BK__BRIDGE_IO_BASE, 1, 0xf0);
-	bk__config_preset(config, BK__BRIDGE_MEMORY_BASE, 2, 0xfff0);
-	bk__config_preset(config, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0x0001fff1);
+	bk__pci_config_preset(config, BK__BRIDGE_IO_BASE, 1, 0xf0);
+	bk__pci_config_preset(config, BK__BRIDGE_MEMORY_BASE, 2, 0xfff0);
+	bk__pci_config_preset(config, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0x0001fff1);
 }
 
 static unsigned control(const struct bk_pci_function *bridge)
 {
-	return (unsigned)bk__config_get(&bridge->config, BK__BRIDGE_CONTROL, 2);
+	return (unsigned)bk__pci_config_get(&bridge->config, BK__BRIDGE_CONTROL, 2);
 }
 
-bool bk__bridge_resets(const struct bk_pci_function *bridge)
+bool bk__pci_bridge_resets(const struct bk_pci_function *bridge)
 {
 	return (control(bridge) & CONTROL_RESET) || bk__pci_slot_cut_off(bridge);
 }
@@ -56,31 +56,32 @@ static bool is_shut(const struct bk_pci_function *bridge)
 	return (control(bridge) & CONTROL_RESET) || bk__pci_slot_link_down(bridge);
 }
 
-bool bk__bridge_forwards(const struct bk_pci_function *bridge)
+bool bk__pci_bridge_forwards(const struct bk_pci_function *bridge)
 {
-	return (bk__command(bridge) & BK__COMMAND_MASTER) && bk__pm_state(bridge) == 0 && !is_shut(bridge);
+	return (bk__pci_command(bridge) & BK__COMMAND_MASTER) && bk__pci_pm_state(bridge) == 0 &&
+	       !is_shut(bridge);
 }
 
-bool bk__bridge_vga(const struct bk_pci_function *bridge)
+bool bk__pci_bridge_vga(const struct bk_pci_function *bridge)
 {
 	return (control(bridge) & CONTROL_VGA) && !is_shut(bridge);
 }
 
 static uint64_t get(const struct bk_pci_function *bridge, unsigned offset, unsigned width)
 {
-	return bk__config_get(&bridge->config, offset, width);
+	return bk__pci_config_get(&bridge->config, offset, width);
 }
 
-struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned show)
+struct bk__pci_place bk__pci_bridge_place(const struct bk_pci_function *bridge, unsigned show)
 {
-	struct bk__place place = { .on = true };
+	struct bk__pci_place place = { .on = true };
 	uint16_t enable = BK__COMMAND_MEMORY;
 
 	switch (show) {
 	case BK__SHOW_VGA_ALIASES:
 		enable = BK__COMMAND_IO;
-		place = (struct bk__place){ .first = ALIAS, .last = UINT16_MAX };
-		place.on = bk__bridge_vga(bridge) && !(control(bridge) & CONTROL_VGA_16BIT);
+		place = (struct bk__pci_place){ .first = ALIAS, .last = UINT16_MAX };
+		place.on = bk__pci_bridge_vga(bridge) && !(control(bridge) & CONTROL_VGA_16BIT);
 		break;
 	case BK__SHOW_IO:
 	case BK__SHOW_IO_ISA:
@@ -113,25 +114,25 @@ struct bk__place bk__bridge_place(const struct bk_pci_function *bridge, unsigned
 		break;
 	}
 	}
-	if (place.last < place.first || is_shut(bridge) || (bk__command(bridge) & enable) != enable)
+	if (place.last < place.first || is_shut(bridge) || (bk__pci_command(bridge) & enable) != enable)
 		place.on = false;
 	if (place.last < place.first)
 		place.last = place.first;
 	return place;
 }
 
-bool bk__bridge_passes(unsigned show, unsigned number, struct bk__place *range)
+bool bk__pci_bridge_passes(unsigned show, unsigned number, struct bk__pci_place *range)
 {
 	uint64_t base;
 
 	if (show == BK__SHOW_IO_ISA) {
 		base = (uint64_t)number * ALIAS;
-		*range = (struct bk__place){ .first = base, .last = base + 0xff };
+		*range = (struct bk__pci_place){ .first = base, .last = base + 0xff };
 	} else {
 		bool color = number % 2;
 
 		base = (uint64_t)(number / 2 + 1) * ALIAS;
-		*range = (struct bk__place){
+		*range = (struct bk__pci_place){
 			.first = base + (color ? BK__VGA_COLOR : BK__VGA_MONO),
 			.last = base + (color ? BK__VGA_COLOR_LAST : BK__VGA_MONO_LAST),
 		};
@@ -146,7 +147,7 @@ int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_
 		if (desc->bars[i].kind != BK_PCI_BAR_NONE)
 			return bk_fail(err, EINVAL, "%s: BAR %u: a bridge has two",
 				       desc->name ? desc->name : "bridge", i);
-	return bk__function_create(host->desc.domain, host, desc, bridge, err);
+	return bk__pci_function_create(host->desc.domain, host, desc, bridge, err);
 }
 
 struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge)

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A bus: its three spaces, and who is on it. */
-#include "bus.h"
+#include "pci/bus.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge.h"
-#include "express.h"
-#include "function.h"
+#include "pci/bridge.h"
+#include "pci/express.h"
+#include "pci/function.h"
 
-struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name)
+struct bk_pci_bus *bk__pci_bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge,
+				      const char *name)
 {
 	struct bk_domain *domain = host->desc.domain;
 	struct bk_pci_bus *bus = calloc(1, sizeof(*bus));
@@ -32,11 +33,11 @@ struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_functi
 	bus->buses = bk_space_create(domain, text, (UINT64_C(256) << BK__BUS_SHIFT) - 1);
 	if (bus->memory && bus->io && bus->config && bus->buses)
 		return bus;
-	bk__bus_destroy(bus, NULL);
+	bk__pci_bus_destroy(bus, NULL);
 	return NULL;
 }
 
-int bk__bus_destroy(struct bk_pci_bus *bus, struct bk_space *config)
+int bk__pci_bus_destroy(struct bk_pci_bus *bus, struct bk_space *config)
 {
 	struct bk_space *all[] = { config,
 				   bus ? bus->buses : NULL,
@@ -74,10 +75,10 @@ static struct bk_space *filter(struct bk_pci_bus *bus, unsigned show, const char
 	struct bk_space *space = bk_space_create(domain, name, UINT32_MAX);
 	struct bk_update *update = space ? bk_update_begin(domain) : NULL;
 	struct bk_region *region;
-	struct bk__place range;
+	struct bk__pci_place range;
 	int error = update ? 0 : -ENOMEM;
 
-	for (unsigned i = 0; !error && bk__bridge_passes(show, i, &range); i++) {
+	for (unsigned i = 0; !error && bk__pci_bridge_passes(show, i, &range); i++) {
 		struct bk_region_desc desc = {
 			.name = name,
 			.first = range.first,
@@ -101,7 +102,7 @@ static struct bk_space *filter(struct bk_pci_bus *bus, unsigned show, const char
 	return NULL;
 }
 
-int bk__bus_filter(struct bk_pci_bus *bus, unsigned show)
+int bk__pci_bus_filter(struct bk_pci_bus *bus, unsigned show)
 {
 	struct bk_space **space = show == BK__SHOW_IO_ISA ? &bus->io_isa : &bus->io_vga;
 	char text[128];
@@ -114,7 +115,7 @@ int bk__bus_filter(struct bk_pci_bus *bus, unsigned show)
 	return *space ? 0 : -ENOMEM;
 }
 
-bool bk__bus_empty(const struct bk_pci_bus *bus)
+bool bk__pci_bus_empty(const struct bk_pci_bus *bus)
 {
 	for (unsigned i = 0; i < 256; i++)
 		if (bus->functions[i])
@@ -138,7 +139,7 @@ static int line_of(const struct bk_pci_function *function)
 	return bus ? (int)((slot + pin) % bus->host->desc.lines) : -1;
 }
 
-void bk__bus_lines(struct bk_pci_bus *bus)
+void bk__pci_bus_lines(struct bk_pci_bus *bus)
 {
 	for (unsigned i = 0; i < 256; i++) {
 		struct bk_pci_function *function = bus->functions[i];
@@ -146,9 +147,9 @@ void bk__bus_lines(struct bk_pci_bus *bus)
 		if (!function)
 			continue;
 		pthread_mutex_lock(&function->lock);
-		bk__intx_move(function, line_of(function));
+		bk__pci_intx_move(function, line_of(function));
 		if (function->secondary)
-			bk__bus_lines(function->secondary);
+			bk__pci_bus_lines(function->secondary);
 		pthread_mutex_unlock(&function->lock);
 	}
 }
@@ -190,7 +191,7 @@ static uint8_t way_of(const struct bk_pci_function *bridge)
 	const uint8_t above = bridge->bus ? atomic_load(&bridge->bus->way) : BK__PCI_WAY_EXTENDED;
 	uint8_t way = 0;
 
-	if (above & BK__PCI_WAY_FORWARDS && bk__bridge_forwards(bridge))
+	if (above & BK__PCI_WAY_FORWARDS && bk__pci_bridge_forwards(bridge))
 		way |= BK__PCI_WAY_FORWARDS;
 	if (above & BK__PCI_WAY_RETRY || bk__pci_express_shows_retry(bridge))
 		way |= BK__PCI_WAY_RETRY;
@@ -199,7 +200,7 @@ static uint8_t way_of(const struct bk_pci_function *bridge)
 	return way;
 }
 
-void bk__bus_forward(struct bk_pci_bus *bus)
+void bk__pci_bus_forward(struct bk_pci_bus *bus)
 {
 	const uint8_t way = way_of(bus->bridge);
 
@@ -212,18 +213,18 @@ void bk__bus_forward(struct bk_pci_bus *bus)
 			continue;
 		pthread_mutex_lock(&function->lock);
 		show_config(function);
-		bk__function_upstream(function);
+		bk__pci_function_upstream(function);
 		pthread_mutex_unlock(&function->lock);
 	}
 }
 
-bool bk__bus_stops(const struct bk_pci_function *function)
+bool bk__pci_bus_stops(const struct bk_pci_function *function)
 {
 	return function->bus ? !(atomic_load(&function->bus->way) & BK__PCI_WAY_FORWARDS)
 			     : function->detached;
 }
 
-bool bk__bus_shows_retry(const struct bk_pci_function *function)
+bool bk__pci_bus_shows_retry(const struct bk_pci_function *function)
 {
 	return function->bus && atomic_load(&function->bus->way) & BK__PCI_WAY_RETRY;
 }
@@ -247,7 +248,7 @@ static int show(struct bk_pci_function *function)
 	function->config_shown = config_size(function);
 	error = bk_update_add(update, function->bus->config, &config, &function->in_bus);
 	if (!error)
-		error = bk__map_add(function, update);
+		error = bk__pci_map_add(function, update);
 	if (!error)
 		return bk_update_commit(update);
 	bk_update_drop(update);
@@ -263,7 +264,7 @@ static int hide(struct bk_pci_function *function)
 		return -ENOMEM;
 	error = bk_update_remove(update, function->in_bus);
 	if (!error)
-		error = bk__map_remove(function, update);
+		error = bk__pci_map_remove(function, update);
 	if (!error)
 		return bk_update_commit(update);
 	bk_update_drop(update);
@@ -274,7 +275,7 @@ static void forget(struct bk_pci_function *function)
 {
 	function->bus = NULL;
 	function->in_bus = NULL;
-	bk__map_forget(function);
+	bk__pci_map_forget(function);
 }
 
 /* Who is on the bus changed, and the port above may have a slot. Host's lock. */
@@ -286,8 +287,8 @@ static void tell_slot(struct bk_pci_bus *bus)
 		return;
 	pthread_mutex_lock(&port->lock);
 	bk__pci_slot_changed(port);
-	bk__slot_settle(port);
-	bk__intx_settle(port);
+	bk__pci_slot_settle(port);
+	bk__pci_intx_settle(port);
 	pthread_mutex_unlock(&port->lock);
 }
 
@@ -317,10 +318,10 @@ int bk_pci_function_attach(struct bk_pci_function *function, struct bk_pci_bus *
 	function->detached = false;
 	bus->functions[devfn] = function;
 	atomic_fetch_add(&bus->in_slot[devfn >> 3], 1);
-	bk__intx_move(function, line_of(function));
-	bk__function_upstream(function);
+	bk__pci_intx_move(function, line_of(function));
+	bk__pci_function_upstream(function);
 	if (function->secondary)
-		bk__bus_lines(function->secondary);
+		bk__pci_bus_lines(function->secondary);
 out:
 	pthread_mutex_unlock(&function->lock);
 	if (!error)
@@ -337,14 +338,14 @@ static int detach(struct bk_pci_function *function)
 
 	if (error)
 		return error;
-	bk__intx_move(function, -1);
+	bk__pci_intx_move(function, -1);
 	bus->functions[function->devfn] = NULL;
 	atomic_fetch_sub(&bus->in_slot[function->devfn >> 3], 1);
 	forget(function);
 	function->detached = true;
-	bk__function_upstream(function);
+	bk__pci_function_upstream(function);
 	if (function->secondary)
-		bk__bus_lines(function->secondary);
+		bk__pci_bus_lines(function->secondary);
 	return 0;
 }
 

@@ -30,20 +30,21 @@ enum {
 };
 
 /* NULL when out of memory. */
-struct bk_pci_bus *bk__bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge, const char *name);
+struct bk_pci_bus *bk__pci_bus_create(struct bk_pci_host *host, struct bk_pci_function *bridge,
+				      const char *name);
 
 /* With `config`, the space of its bridge, if that is not NULL. -EBUSY if somebody else shows one of the
  * spaces or listens to it: nothing is destroyed then. NULL is fine. */
-int bk__bus_destroy(struct bk_pci_bus *bus, struct bk_space *config);
+int bk__pci_bus_destroy(struct bk_pci_bus *bus, struct bk_space *config);
 
 /* Makes one of these, for BK__SHOW_IO_ISA or BK__SHOW_VGA_ALIASES, if it is not there. 0 or -ENOMEM. */
-int bk__bus_filter(struct bk_pci_bus *bus, unsigned show);
+int bk__pci_bus_filter(struct bk_pci_bus *bus, unsigned show);
 
-bool bk__bus_empty(const struct bk_pci_bus *bus); /* host's lock */
+bool bk__pci_bus_empty(const struct bk_pci_bus *bus); /* host's lock */
 
 /* All functions on it and below are on the lines that they now are on. Host's lock, and the lock of the
  * bridge above. */
-void bk__bus_lines(struct bk_pci_bus *bus);
+void bk__pci_bus_lines(struct bk_pci_bus *bus);
 
 /* What the bridges between a bus and the host do, as their registers say. */
 enum {
@@ -54,13 +55,13 @@ enum {
 
 /* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,
  * and the bridge's. */
-void bk__bus_forward(struct bk_pci_bus *bus);
+void bk__pci_bus_forward(struct bk_pci_bus *bus);
 
 /* Does a bridge above stop what the function sends, or is it off its bus? Function's lock. */
-bool bk__bus_stops(const struct bk_pci_function *function);
+bool bk__pci_bus_stops(const struct bk_pci_function *function);
 
 /* Does a port above show that it is not ready? Function's lock. */
-bool bk__bus_shows_retry(const struct bk_pci_function *function);
+bool bk__pci_bus_shows_retry(const struct bk_pci_function *function);
 
 struct bk_pci_host {
 	struct bk_pci_host_desc desc;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Capabilities: who holds which bytes, and the two chains (PCI 3.0 6.7, PCIe 7.6.3), which may change while a
  * guest reads them. */
-#include "cap.h"
+#include "pci/cap.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "function.h"
+#include "pci/function.h"
 
 static bool one_of_a_kind(bool extended, uint16_t id)
 {
@@ -15,17 +15,17 @@ static bool one_of_a_kind(bool extended, uint16_t id)
 			     id == BK__CAP_MSIX || id == BK__CAP_AF);
 }
 
-static bool is_extended(const struct bk__capability *capability)
+static bool is_extended(const struct bk__pci_capability *capability)
 {
 	return capability->offset >= BK__EXTENDED;
 }
 
 /* The capability that holds one of these bytes, or NULL. */
-static const struct bk__capability *holder(const struct bk_pci_function *function, unsigned offset,
-					   unsigned size)
+static const struct bk__pci_capability *holder(const struct bk_pci_function *function, unsigned offset,
+					       unsigned size)
 {
 	for (unsigned i = 0; i < function->capability_count; i++) {
-		const struct bk__capability *other = &function->capabilities[i];
+		const struct bk__pci_capability *other = &function->capabilities[i];
 
 		if (offset < other->offset + other->size && other->offset < offset + size)
 			return other;
@@ -38,7 +38,7 @@ static int place(const struct bk_pci_function *function, bool extended, unsigned
 {
 	unsigned first = extended ? BK__EXTENDED : BK__HEADER_SIZE;
 	unsigned end = extended ? function->config.size : BK__EXTENDED;
-	const struct bk__capability *other;
+	const struct bk__pci_capability *other;
 
 	if (size < (extended ? 4 : 2) || size > end - first)
 		return -EINVAL;
@@ -55,29 +55,29 @@ static int place(const struct bk_pci_function *function, bool extended, unsigned
 	return -ENOSPC;
 }
 
-unsigned bk__capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width)
+unsigned bk__pci_capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width)
 {
 	unsigned bits = 0;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	for (unsigned i = 0; i < width; i++)
 		bits |= (unsigned)!!holder(function, offset + i, 1) << i;
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return bits;
 }
 
-bool bk__registers_take(struct bk_pci_function *function, unsigned offset, unsigned width)
+bool bk__pci_registers_take(struct bk_pci_function *function, unsigned offset, unsigned width)
 {
 	bool takes = false;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	for (unsigned i = offset; i < offset + width; i++)
 		takes |= function->config.writable[i] || function->config.w1c[i];
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return takes;
 }
 
-bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id)
+bool bk__pci_capability_has(const struct bk_pci_function *function, bool extended, uint16_t id)
 {
 	for (unsigned i = 0; i < function->capability_count; i++)
 		if (function->capabilities[i].id == id && is_extended(&function->capabilities[i]) == extended)
@@ -85,10 +85,10 @@ bool bk__capability_has(const struct bk_pci_function *function, bool extended, u
 	return false;
 }
 
-static int remember(struct bk_pci_function *function, const struct bk__capability *capability)
+static int remember(struct bk_pci_function *function, const struct bk__pci_capability *capability)
 {
 	unsigned i = function->capability_count;
-	struct bk__capability *more = realloc(function->capabilities, (i + 1) * sizeof(*more));
+	struct bk__pci_capability *more = realloc(function->capabilities, (i + 1) * sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
@@ -103,21 +103,22 @@ static int remember(struct bk_pci_function *function, const struct bk__capabilit
 /* Pointers in order of offsets, so that no chain can loop, also for who walks it while it changes. */
 static void link_standard(struct bk_pci_function *function)
 {
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 	unsigned pointer = BK__CAPABILITIES;
-	uint64_t status = bk__config_get(config, BK__STATUS, 1) & ~(uint64_t)BK__STATUS_CAPABILITIES;
+	uint64_t status = bk__pci_config_get(config, BK__STATUS, 1) & ~(uint64_t)BK__STATUS_CAPABILITIES;
 
 	for (unsigned i = 0; i < function->capability_count; i++) {
-		const struct bk__capability *capability = &function->capabilities[i];
+		const struct bk__pci_capability *capability = &function->capabilities[i];
 
 		if (is_extended(capability))
 			break;
-		bk__config_preset(config, pointer, 1, capability->offset);
+		bk__pci_config_preset(config, pointer, 1, capability->offset);
 		status |= BK__STATUS_CAPABILITIES;
 		pointer = capability->offset + 1;
 	}
-	bk__config_preset(config, pointer, 1, 0);
-	bk__config_preset(config, BK__STATUS, 1, status); /* the lower byte: nothing in it is the guest's */
+	bk__pci_config_preset(config, pointer, 1, 0);
+	bk__pci_config_preset(config, BK__STATUS, 1,
+			      status); /* the lower byte: nothing in it is the guest's */
 }
 
 /* The chain begins at BK__EXTENDED even if nothing is there: a header of id 0 leads on. */
@@ -131,27 +132,27 @@ static void link_extended(struct bk_pci_function *function)
 		if (!is_extended(&function->capabilities[i]))
 			continue;
 		if (offset != header)
-			bk__config_preset(&function->config, header + 2, 2,
-					  (bk__config_get(&function->config, header + 2, 2) & 0xf) |
-						  offset << 4);
+			bk__pci_config_preset(&function->config, header + 2, 2,
+					      (bk__pci_config_get(&function->config, header + 2, 2) & 0xf) |
+						      offset << 4);
 		header = offset;
 	}
-	bk__config_preset(&function->config, header + 2, 2,
-			  bk__config_get(&function->config, header + 2, 2) & 0xf);
+	bk__pci_config_preset(&function->config, header + 2, 2,
+			      bk__pci_config_get(&function->config, header + 2, 2) & 0xf);
 }
 
-int bk__capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
-		       unsigned offset, unsigned size, const void *bytes, const void *writable,
-		       const void *w1c)
+int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
+			   unsigned offset, unsigned size, const void *bytes, const void *writable,
+			   const void *w1c)
 {
-	struct bk__config *config = &function->config;
-	struct bk__capability capability = { .size = size, .id = id };
+	struct bk__pci_config *config = &function->config;
+	struct bk__pci_capability capability = { .size = size, .id = id };
 	unsigned header = extended ? 4 : 2;
 	int at, error;
 
 	if (extended && !function->desc.extended)
 		return -EINVAL;
-	if (one_of_a_kind(extended, id) && bk__capability_has(function, extended, id))
+	if (one_of_a_kind(extended, id) && bk__pci_capability_has(function, extended, id))
 		return -EEXIST;
 	at = place(function, extended, offset, size);
 	if (at < 0)
@@ -161,17 +162,18 @@ int bk__capability_add(struct bk_pci_function *function, bool extended, uint16_t
 	if (error)
 		return error;
 	for (unsigned i = header; i < size; i++) {
-		bk__config_preset(config, capability.offset + i, 1, bytes ? ((const uint8_t *)bytes)[i] : 0);
-		bk__config_allow(config, capability.offset + i, 1,
-				 writable ? ((const uint8_t *)writable)[i] : 0,
-				 w1c ? ((const uint8_t *)w1c)[i] : 0);
+		bk__pci_config_preset(config, capability.offset + i, 1,
+				      bytes ? ((const uint8_t *)bytes)[i] : 0);
+		bk__pci_config_allow(config, capability.offset + i, 1,
+				     writable ? ((const uint8_t *)writable)[i] : 0,
+				     w1c ? ((const uint8_t *)w1c)[i] : 0);
 	}
-	bk__config_allow(config, capability.offset, header, 0, 0);
+	bk__pci_config_allow(config, capability.offset, header, 0, 0);
 	if (extended) {
-		bk__config_preset(config, capability.offset, 4, id | (uint32_t)(version & 0xf) << 16);
+		bk__pci_config_preset(config, capability.offset, 4, id | (uint32_t)(version & 0xf) << 16);
 		link_extended(function);
 	} else {
-		bk__config_preset(config, capability.offset, 1, id);
+		bk__pci_config_preset(config, capability.offset, 1, id);
 		link_standard(function);
 	}
 	return at;
@@ -182,9 +184,9 @@ int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned
 {
 	int at;
 
-	bk__function_lock(function);
-	at = bk__capability_add(function, false, id, 0, offset, size, bytes, writable, w1c);
-	bk__function_unlock(function);
+	bk__pci_function_lock(function);
+	at = bk__pci_capability_add(function, false, id, 0, offset, size, bytes, writable, w1c);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
@@ -193,9 +195,9 @@ int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t v
 {
 	int at;
 
-	bk__function_lock(function);
-	at = bk__capability_add(function, true, id, version, offset, size, bytes, writable, w1c);
-	bk__function_unlock(function);
+	bk__pci_function_lock(function);
+	at = bk__pci_capability_add(function, true, id, version, offset, size, bytes, writable, w1c);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
@@ -209,18 +211,18 @@ static void forget(struct bk_pci_function *function, unsigned offset)
 	if (function->af == offset)
 		function->af = 0;
 	if (function->msi.offset == offset)
-		function->msi = (struct bk__msi){ 0 };
+		function->msi = (struct bk__pci_msi){ 0 };
 	if (function->msix.offset == offset) {
 		free(function->msix.table);
-		function->msix = (struct bk__msix){ 0 };
+		function->msix = (struct bk__pci_msix){ 0 };
 	}
 	if (function->resizable == offset)
-		bk__resize_forget(function);
+		bk__pci_resize_forget(function);
 }
 
 static int drop(struct bk_pci_function *function, unsigned offset)
 {
-	struct bk__capability *all = function->capabilities;
+	struct bk__pci_capability *all = function->capabilities;
 	unsigned at = 0, size;
 
 	while (at < function->capability_count && all[at].offset != offset)
@@ -234,13 +236,13 @@ static int drop(struct bk_pci_function *function, unsigned offset)
 	memmove(&all[at], &all[at + 1], (function->capability_count - at - 1) * sizeof(*all));
 	function->capability_count--;
 	for (unsigned i = offset; i < offset + size; i++) {
-		bk__config_preset(&function->config, i, 1, 0);
-		bk__config_allow(&function->config, i, 1, 0, 0);
+		bk__pci_config_preset(&function->config, i, 1, 0);
+		bk__pci_config_allow(&function->config, i, 1, 0, 0);
 	}
 	link_standard(function);
 	if (function->desc.extended)
 		link_extended(function);
-	bk__function_settle(function);
+	bk__pci_function_settle(function);
 	return 0;
 }
 
@@ -248,8 +250,8 @@ int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset)
 {
 	int error;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	error = drop(function, offset);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return error;
 }

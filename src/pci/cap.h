@@ -19,19 +19,19 @@ enum {
 	BK__EXTENDED_DVSEC = 0x23,
 };
 
-/* As bk_pci_capability_add and bk_pci_extended_add say, within bk__function_lock: what the caller does to it
- * before it unlocks, a guest sees at once with it. */
-int bk__capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
-		       unsigned offset, unsigned size, const void *bytes, const void *writable,
-		       const void *w1c);
+/* As bk_pci_capability_add and bk_pci_extended_add say, within bk__pci_function_lock: what the caller does to
+ * it before it unlocks, a guest sees at once with it. */
+int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
+			   unsigned offset, unsigned size, const void *bytes, const void *writable,
+			   const void *w1c);
 
 /* Which of these bytes of config space capabilities of the function have: bit i for byte i. Any thread, not
- * within bk__function_lock. */
-unsigned bk__capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width);
+ * within bk__pci_function_lock. */
+unsigned bk__pci_capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width);
 
-/* Has the model a bit in these bytes that a write changes? Any thread, not within bk__function_lock. */
-bool bk__registers_take(struct bk_pci_function *function, unsigned offset, unsigned width);
+/* Has the model a bit in these bytes that a write changes? Any thread, not within bk__pci_function_lock. */
+bool bk__pci_registers_take(struct bk_pci_function *function, unsigned offset, unsigned width);
 
-bool bk__capability_has(const struct bk_pci_function *function, bool extended, uint16_t id);
+bool bk__pci_capability_has(const struct bk_pci_function *function, bool extended, uint16_t id);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Config space as bytes with a write mask and a write-1-to-clear mask. */
-#include "config.h"
+#include "pci/config.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,13 +8,13 @@
 
 #include "base/bytes.h"
 
-int bk__config_init(struct bk__config *config, unsigned size)
+int bk__pci_config_init(struct bk__pci_config *config, unsigned size)
 {
 	uint8_t *bytes = calloc(4, size);
 
 	if (!bytes)
 		return -ENOMEM;
-	*config = (struct bk__config){
+	*config = (struct bk__pci_config){
 		.size = size,
 		.value = bytes,
 		.reset = bytes + size,
@@ -25,35 +25,35 @@ int bk__config_init(struct bk__config *config, unsigned size)
 	return 0;
 }
 
-void bk__config_free(struct bk__config *config)
+void bk__pci_config_free(struct bk__pci_config *config)
 {
 	free(config->value);
 }
 
-uint64_t bk__config_get(const struct bk__config *config, unsigned offset, unsigned width)
+uint64_t bk__pci_config_get(const struct bk__pci_config *config, unsigned offset, unsigned width)
 {
 	return bk__load(config->value + offset, width);
 }
 
-void bk__config_set(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
+void bk__pci_config_set(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value)
 {
 	bk__store(config->value + offset, width, value);
 }
 
-void bk__config_preset(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
+void bk__pci_config_preset(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value)
 {
 	bk__store(config->value + offset, width, value);
 	bk__store(config->reset + offset, width, value);
 }
 
-void bk__config_allow(struct bk__config *config, unsigned offset, unsigned width, uint64_t writable,
-		      uint64_t w1c)
+void bk__pci_config_allow(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t writable,
+			  uint64_t w1c)
 {
 	bk__store(config->writable + offset, width, writable);
 	bk__store(config->w1c + offset, width, w1c);
 }
 
-void bk__config_write(struct bk__config *config, unsigned offset, unsigned width, uint64_t value)
+void bk__pci_config_write(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value)
 {
 	for (unsigned i = offset; i < offset + width; i++, value >>= 8) {
 		uint8_t written = (uint8_t)value, writable = config->writable[i];
@@ -63,19 +63,19 @@ void bk__config_write(struct bk__config *config, unsigned offset, unsigned width
 	}
 }
 
-uint8_t bk__config_shown(const struct bk__config *config, unsigned offset)
+uint8_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset)
 {
 	if (offset >= BK__HEADER_SIZE)
 		return config->value[offset];
 	return (uint8_t)((config->value[offset] & config->shown[offset]) | config->fixed[offset]);
 }
 
-void bk__config_revert(struct bk__config *config, unsigned offset, unsigned width)
+void bk__pci_config_revert(struct bk__pci_config *config, unsigned offset, unsigned width)
 {
 	memcpy(config->value + offset, config->reset + offset, width);
 }
 
-void bk__config_reset(struct bk__config *config)
+void bk__pci_config_reset(struct bk__pci_config *config)
 {
-	bk__config_revert(config, 0, config->size);
+	bk__pci_config_revert(config, 0, config->size);
 }

@@ -48,37 +48,37 @@ enum {
  * read (a BAR keeps all that was written): `shown` bits of it are, and
  * `fixed` bits are read as one.
  */
-struct bk__config {
+struct bk__pci_config {
 	unsigned size; /* 256 or 4096 */
 	uint8_t *value, *reset, *writable, *w1c;
 	uint8_t shown[BK__HEADER_SIZE], fixed[BK__HEADER_SIZE];
 };
 
 /* -ENOMEM. Everything is zero, read-only, and shown. */
-int bk__config_init(struct bk__config *config, unsigned size);
-void bk__config_free(struct bk__config *config);
+int bk__pci_config_init(struct bk__pci_config *config, unsigned size);
+void bk__pci_config_free(struct bk__pci_config *config);
 
 /* The register at `offset`, `width` bytes (1 to 8) of it, as kept. */
-uint64_t bk__config_get(const struct bk__config *config, unsigned offset, unsigned width);
+uint64_t bk__pci_config_get(const struct bk__pci_config *config, unsigned offset, unsigned width);
 
 /* Changes the value. */
-void bk__config_set(struct bk__config *config, unsigned offset, unsigned width, uint64_t value);
+void bk__pci_config_set(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value);
 
 /* Changes the value and the reset value. */
-void bk__config_preset(struct bk__config *config, unsigned offset, unsigned width, uint64_t value);
+void bk__pci_config_preset(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value);
 
 /* Changes the masks. */
-void bk__config_allow(struct bk__config *config, unsigned offset, unsigned width, uint64_t writable,
-		      uint64_t w1c);
+void bk__pci_config_allow(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t writable,
+			  uint64_t w1c);
 
 /* A guest's write: each byte by its masks. */
-void bk__config_write(struct bk__config *config, unsigned offset, unsigned width, uint64_t value);
+void bk__pci_config_write(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value);
 
 /* What a guest reads in that byte. */
-uint8_t bk__config_shown(const struct bk__config *config, unsigned offset);
+uint8_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset);
 
 /* Those bytes to their reset values, or all. */
-void bk__config_revert(struct bk__config *config, unsigned offset, unsigned width);
-void bk__config_reset(struct bk__config *config);
+void bk__pci_config_revert(struct bk__pci_config *config, unsigned offset, unsigned width);
+void bk__pci_config_reset(struct bk__pci_config *config);
 
 #endif

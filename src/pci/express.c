@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* PCI Express capability (PCIe 7.5.3) and Advanced Features: what is writable, and what resets. */
-#include "express.h"
+#include "pci/express.h"
 
 #include <errno.h>
 
 #include "base/bytes.h"
-#include "bus.h"
-#include "cap.h"
-#include "function.h"
+#include "pci/bus.h"
+#include "pci/cap.h"
+#include "pci/function.h"
 
 enum { SIZE_LEAST = 0x0c }; /* of version 1, an integrated endpoint */
 
@@ -48,16 +48,16 @@ static void allow(struct bk_pci_function *function, const struct control *contro
 {
 	for (size_t i = 0; i < count; i++)
 		if (controls[i].offset + 2 <= size)
-			bk__config_allow(&function->config, function->express + controls[i].offset, 2,
-					 controls[i].writable, controls[i].w1c);
+			bk__pci_config_allow(&function->config, function->express + controls[i].offset, 2,
+					     controls[i].writable, controls[i].w1c);
 }
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 unsigned bk__pci_express_type(const struct bk_pci_function *function)
 {
-	return function->express ? bk__config_get(&function->config,
-						  function->express + BK__PCI_EXPRESS_CAPABILITIES, 1) >>
+	return function->express ? bk__pci_config_get(&function->config,
+						      function->express + BK__PCI_EXPRESS_CAPABILITIES, 1) >>
 					   4
 				 : BK__PCI_EXPRESS_NONE;
 }
@@ -85,28 +85,30 @@ unsigned bk__pci_express_size(const struct bk_pci_function *function)
 
 static int express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
 {
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 	unsigned capabilities, type;
 	int at;
 
 	if (size < SIZE_LEAST || size > BK__PCI_EXPRESS_SIZE || !bytes)
 		return -EINVAL;
-	at = bk__capability_add(function, false, BK__CAP_EXPRESS, 0, offset, size, bytes, NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__CAP_EXPRESS, 0, offset, size, bytes, NULL, NULL);
 	if (at < 0)
 		return at;
 	function->express = (unsigned)at;
-	capabilities = (unsigned)bk__config_get(config, function->express + BK__PCI_EXPRESS_CAPABILITIES, 2);
+	capabilities =
+		(unsigned)bk__pci_config_get(config, function->express + BK__PCI_EXPRESS_CAPABILITIES, 2);
 	type = bk__pci_express_type(function);
-	bk__config_preset(config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2,
-			  bk__config_get(config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2) &
-				  ~(uint64_t)INITIATE_FLR);
+	bk__pci_config_preset(
+		config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2,
+		bk__pci_config_get(config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2) &
+			~(uint64_t)INITIATE_FLR);
 	allow(function, every_function, COUNT(every_function), size);
 	if (capabilities & SLOT_IMPLEMENTED)
 		allow(function, of_slots, COUNT(of_slots), size);
 	if (type == BK__PCI_EXPRESS_ROOT_PORT || type == BK__PCI_EXPRESS_EVENT_COLLECTOR)
 		allow(function, of_roots, COUNT(of_roots), size);
 	if (function->secondary)
-		bk__bus_forward(function->secondary); /* it is another kind of bus now */
+		bk__pci_bus_forward(function->secondary); /* it is another kind of bus now */
 	return at;
 }
 
@@ -114,9 +116,9 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
 {
 	int at;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	at = express_add(function, offset, bytes, size);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
@@ -132,7 +134,8 @@ bool bk__pci_express_starts_reset(const struct bk_pci_function *function, unsign
 	return function->express &&
 	       sets(function->express + BK__PCI_EXPRESS_DEVICE_CONTROL + 1, INITIATE_FLR >> 8, offset, width,
 		    value) &&
-	       bk__config_get(&function->config, function->express + BK__PCI_EXPRESS_DEVICE_CAPABILITIES, 4) &
+	       bk__pci_config_get(&function->config, function->express + BK__PCI_EXPRESS_DEVICE_CAPABILITIES,
+				  4) &
 		       FLR_CAPABLE;
 }
 
@@ -142,8 +145,9 @@ bool bk__pci_express_shows_retry(const struct bk_pci_function *port)
 
 	return bk__pci_express_type(port) == BK__PCI_EXPRESS_ROOT_PORT &&
 	       bk__pci_express_size(port) >= BK__PCI_EXPRESS_ROOT_STATUS &&
-	       bk__config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CAPABILITIES, 1) & CAN_SHOW_RETRY &&
-	       bk__config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CONTROL, 1) & SHOW_RETRY;
+	       bk__pci_config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CAPABILITIES, 1) &
+		       CAN_SHOW_RETRY &&
+	       bk__pci_config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CONTROL, 1) & SHOW_RETRY;
 }
 
 /* Max_Payload_Size, and what belongs to the link; sticky is what chooses its speed, and tests it. */
@@ -168,9 +172,9 @@ void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *befor
 		const uint64_t left = registers[i].left;
 
 		if (registers[i].offset + 2 <= size && (registers[i].sticky || !sticky))
-			bk__config_set(&function->config, at, 2,
-				       (bk__config_get(&function->config, at, 2) & ~left) |
-					       (bk__load(before + at, 2) & left));
+			bk__pci_config_set(&function->config, at, 2,
+					   (bk__pci_config_get(&function->config, at, 2) & ~left) |
+						   (bk__load(before + at, 2) & left));
 	}
 }
 
@@ -185,7 +189,7 @@ enum {
 static int af_add(struct bk_pci_function *function, unsigned offset)
 {
 	static const uint8_t bytes[AF_SIZE] = { [AF_LENGTH] = AF_SIZE, [AF_CAPABILITIES] = 3 };
-	int at = bk__capability_add(function, false, BK__CAP_AF, 0, offset, AF_SIZE, bytes, NULL, NULL);
+	int at = bk__pci_capability_add(function, false, BK__CAP_AF, 0, offset, AF_SIZE, bytes, NULL, NULL);
 
 	if (at > 0)
 		function->af = (unsigned)at;
@@ -196,14 +200,14 @@ int bk_pci_af_add(struct bk_pci_function *function, unsigned offset)
 {
 	int at;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	at = af_add(function, offset);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
-bool bk__af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-			 uint64_t value)
+bool bk__pci_af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
+			     uint64_t value)
 {
 	return function->af && sets(function->af + AF_CONTROL, 1, offset, width, value);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which bytes of config space capabilities have: the sizes of the PCI specifications. */
-#include "extent.h"
+#include "pci/extent.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static unsigned extended(const uint8_t *cap, unsigned room)
 	}
 }
 
-unsigned bk__capability_length(const uint8_t *config, unsigned size, unsigned offset)
+unsigned bk__pci_capability_length(const uint8_t *config, unsigned size, unsigned offset)
 {
 	const unsigned end = offset < 0x100 ? 0x100 : size, room = offset < end ? end - offset : 0;
 	unsigned length;
@@ -121,7 +121,7 @@ static void extend(const uint8_t *config, unsigned size, unsigned first, unsigne
 		at -= 4;
 		if (owners[at] != at)
 			continue;
-		length = (bk__capability_length(config, size, at) + 3) & ~3u;
+		length = (bk__pci_capability_length(config, size, at) + 3) & ~3u;
 		if (!length) /* not known */
 			length = next - at;
 		for (unsigned i = at; i < at + length && i < end; i++)
@@ -131,7 +131,7 @@ static void extend(const uint8_t *config, unsigned size, unsigned first, unsigne
 	}
 }
 
-void bk__capability_owners(const uint8_t *config, unsigned size, uint16_t *owners)
+void bk__pci_capability_owners(const uint8_t *config, unsigned size, uint16_t *owners)
 {
 	memset(owners, 0, size * sizeof(*owners));
 	walk(config, 0x40, 0x100, owners);

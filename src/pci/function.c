@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A function from creation to destruction, and the handlers of its registers. */
-#include "function.h"
+#include "pci/function.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bar.h"
-#include "bus.h"
-#include "express.h"
-#include "reset.h"
+#include "pci/bar.h"
+#include "pci/bus.h"
+#include "pci/express.h"
+#include "pci/reset.h"
 
 /* ---- Registers --------------------------------------------------------- */
 
-void bk__function_upstream(struct bk_pci_function *function)
+void bk__pci_function_upstream(struct bk_pci_function *function)
 {
-	uint16_t command = bk__command(function);
+	uint16_t command = bk__pci_command(function);
 
-	if (bk__bus_stops(function) || bk__pm_state(function) != 0)
+	if (bk__pci_bus_stops(function) || bk__pci_pm_state(function) != 0)
 		command &= (uint16_t)~BK__COMMAND_MASTER;
 	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed)) {
-		bk__irq_settle(function);
+		bk__pci_irq_settle(function);
 		if (command != function->command) {
 			function->command = command;
 			if (function->desc.command)
@@ -29,27 +29,27 @@ void bk__function_upstream(struct bk_pci_function *function)
 		}
 	}
 	if (function->secondary)
-		bk__bus_forward(function->secondary);
+		bk__pci_bus_forward(function->secondary);
 }
 
-void bk__function_settle(struct bk_pci_function *function)
+void bk__pci_function_settle(struct bk_pci_function *function)
 {
-	bk__resize_settle(function);
-	bk__map_settle(function);
-	bk__function_upstream(function);
-	bk__slot_settle(function);
-	bk__intx_settle(function);
+	bk__pci_resize_settle(function);
+	bk__pci_map_settle(function);
+	bk__pci_function_upstream(function);
+	bk__pci_slot_settle(function);
+	bk__pci_intx_settle(function);
 }
 
 /* A bridge may have to reset what is below: who is there must not change meanwhile. */
-void bk__function_lock(struct bk_pci_function *function)
+void bk__pci_function_lock(struct bk_pci_function *function)
 {
 	if (function->secondary)
 		pthread_mutex_lock(&function->secondary->host->lock);
 	pthread_mutex_lock(&function->lock);
 }
 
-void bk__function_unlock(struct bk_pci_function *function)
+void bk__pci_function_unlock(struct bk_pci_function *function)
 {
 	struct bk_pci_bus *below = function->secondary;
 
@@ -62,7 +62,8 @@ void bk__function_unlock(struct bk_pci_function *function)
  * that says "not yet" (PCIe 2.3.2). */
 static uint64_t not_ready(const struct bk_pci_function *function, uint64_t offset, unsigned width)
 {
-	return offset == 0 && width >= 2 && bk__bus_shows_retry(function) ? ~UINT64_C(0xfffe) : UINT64_MAX;
+	return offset == 0 && width >= 2 && bk__pci_bus_shows_retry(function) ? ~UINT64_C(0xfffe)
+									      : UINT64_MAX;
 }
 
 static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
@@ -75,7 +76,7 @@ static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_
 		*value = not_ready(function, offset, width) & UINT64_MAX >> (64 - 8 * width);
 	else
 		for (unsigned i = 0; i < width; i++)
-			*value |= (uint64_t)bk__function_byte(function, (unsigned)offset + i) << 8 * i;
+			*value |= (uint64_t)bk__pci_function_byte(function, (unsigned)offset + i) << 8 * i;
 	pthread_mutex_unlock(&function->lock);
 	return 0;
 }
@@ -84,16 +85,16 @@ static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_
 static void write_locked(struct bk_pci_function *function, unsigned at, unsigned width, uint64_t value,
 			 struct bk__pci_resets *list)
 {
-	const unsigned old_state = bk__pm_state(function);
-	const bool resets = function->secondary && bk__bridge_resets(function);
+	const unsigned old_state = bk__pci_pm_state(function);
+	const bool resets = function->secondary && bk__pci_bridge_resets(function);
 
-	bk__config_write(&function->config, at, width, value);
+	bk__pci_config_write(&function->config, at, width, value);
 	if (bk__pci_express_starts_reset(function, at, width, value) ||
-	    bk__af_starts_reset(function, at, width, value) || bk__pm_written(function, old_state))
+	    bk__pci_af_starts_reset(function, at, width, value) || bk__pci_pm_written(function, old_state))
 		bk__pci_reset_begin(function, BK__PCI_RESET_FUNCTION, list);
 	else
-		bk__function_settle(function);
-	if (function->secondary && !resets && bk__bridge_resets(function))
+		bk__pci_function_settle(function);
+	if (function->secondary && !resets && bk__pci_bridge_resets(function))
 		bk__pci_reset_bus(function->secondary, BK__PCI_RESET_BUS, list);
 }
 
@@ -102,10 +103,10 @@ static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64
 	struct bk_pci_function *function = opaque;
 	struct bk__pci_resets list = { 0 };
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed))
 		write_locked(function, (unsigned)offset, width, value, &list);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return list.first ? bk__pci_reset_end(&list, function) : 0;
 }
 
@@ -127,7 +128,7 @@ static int check_bar(struct bk_domain *domain, const struct bk_pci_function_desc
 		snprintf(who, sizeof(who), "%s: ROM", desc->name);
 	else
 		snprintf(who, sizeof(who), "%s: BAR %u", desc->name, index);
-	error = bk__bar_check(bar, rom, who, err);
+	error = bk__pci_bar_check(bar, rom, who, err);
 	if (error)
 		return error;
 	if (bar->kind == BK_PCI_BAR_MEM64 &&
@@ -169,7 +170,7 @@ static void release(struct bk_pci_function *function)
 	pthread_mutex_destroy(&function->lock);
 	free(function->msix.table);
 	free(function->capabilities);
-	bk__config_free(&function->config);
+	bk__pci_config_free(&function->config);
 	free(function->name);
 	free(function);
 }
@@ -179,7 +180,7 @@ static int destroy_spaces(struct bk_pci_function *function)
 {
 	struct bk_pci_bus *below = function->secondary;
 	struct bk_pci_host *host = below ? below->host : NULL;
-	int error = bk__bus_destroy(below, function->space);
+	int error = bk__pci_bus_destroy(below, function->space);
 
 	if (!error && host)
 		atomic_fetch_sub(&host->bridges, 1);
@@ -213,9 +214,9 @@ static int show_registers(struct bk_pci_function *function)
 	return error;
 }
 
-int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
-			const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
-			struct bk_error *err)
+int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,
+			    const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
+			    struct bk_error *err)
 {
 	struct bk_pci_function_desc named = *desc;
 	struct bk_pci_function *created;
@@ -237,17 +238,17 @@ int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
 	created->bar_count = host ? 2 : BK_PCI_BARS;
 	created->rom_register = host ? BK__ROM_TYPE1 : BK__ROM_TYPE0;
 	created->line = -1;
-	error = created->name ? bk__config_init(&created->config, desc->extended ? 4096 : 256) : -ENOMEM;
+	error = created->name ? bk__pci_config_init(&created->config, desc->extended ? 4096 : 256) : -ENOMEM;
 	if (!error && host) {
-		created->secondary = bk__bus_create(host, created, named.name);
+		created->secondary = bk__pci_bus_create(host, created, named.name);
 		error = created->secondary ? 0 : -ENOMEM;
 		if (!error)
 			atomic_fetch_add(&host->bridges, 1);
 	}
 	if (!error) {
-		bk__header_fill(created);
+		bk__pci_header_fill(created);
 		if (host)
-			bk__bridge_fill(created);
+			bk__pci_bridge_fill(created);
 		error = show_registers(created);
 	}
 	if (error) {
@@ -262,16 +263,17 @@ int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err)
 {
-	return bk__function_create(domain, NULL, desc, function, err);
+	return bk__pci_function_create(domain, NULL, desc, function, err);
 }
 
 int bk_pci_function_destroy(struct bk_pci_function *function)
 {
 	int error;
 
-	bk__function_lock(function);
-	error = function->bus || (function->secondary && !bk__bus_empty(function->secondary)) ? -EBUSY : 0;
-	bk__function_unlock(function);
+	bk__pci_function_lock(function);
+	error = function->bus || (function->secondary && !bk__pci_bus_empty(function->secondary)) ? -EBUSY
+												  : 0;
+	bk__pci_function_unlock(function);
 	/* Waiting also tells a handler that it must not. */
 	if (!error)
 		error = bk_domain_synchronize(function->domain);
@@ -316,13 +318,13 @@ const char *bk_pci_function_name(const struct bk_pci_function *function)
 
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
-	struct bk__place place;
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	struct bk__pci_place place;
 
 	if (!bar)
 		return -EINVAL;
 	pthread_mutex_lock(&function->lock);
-	place = bk__map_wanted(function, index);
+	place = bk__pci_map_wanted(function, index);
 	*state = (struct bk_pci_bar_state){ .address = place.first, .size = bar->size, .decodes = place.on };
 	pthread_mutex_unlock(&function->lock);
 	return 0;
@@ -331,27 +333,27 @@ int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct
 int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
 			   const void *writable, const void *w1c, size_t count)
 {
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 
 	if (offset > config->size || count > config->size - offset)
 		return -EINVAL;
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	if (function->bus) {
-		bk__function_unlock(function);
+		bk__pci_function_unlock(function);
 		return -EBUSY;
 	}
 	for (size_t i = 0; i < count; i++) {
 		unsigned at = offset + (unsigned)i;
 
 		if (bytes)
-			bk__config_preset(config, at, 1, ((const uint8_t *)bytes)[i]);
+			bk__pci_config_preset(config, at, 1, ((const uint8_t *)bytes)[i]);
 		if (writable)
 			config->writable[at] = ((const uint8_t *)writable)[i];
 		if (w1c)
 			config->w1c[at] = ((const uint8_t *)w1c)[i];
 	}
-	function->command = bk__command(function);
-	bk__function_settle(function);
-	bk__function_unlock(function);
+	function->command = bk__pci_command(function);
+	bk__pci_function_settle(function);
+	bk__pci_function_unlock(function);
 	return 0;
 }

@@ -14,13 +14,13 @@
 
 #include <barkeep/pci.h>
 
-#include "config.h"
-#include "irq.h"
-#include "map.h"
-#include "slot.h"
+#include "pci/config.h"
+#include "pci/irq.h"
+#include "pci/map.h"
+#include "pci/slot.h"
 
 /* Which bytes of config space a capability holds. */
-struct bk__capability {
+struct bk__pci_capability {
 	unsigned offset, size;
 	uint16_t id;
 };
@@ -33,7 +33,7 @@ struct bk_pci_function {
 	unsigned bar_count;               /* registers: 6, or 2 of a bridge */
 	unsigned rom_register;            /* where it is in the header */
 	struct bk_pci_bus *secondary;     /* the bus below a bridge; NULL: not a bridge */
-	struct bk__config config;
+	struct bk__pci_config config;
 	struct bk_space *space; /* what shows the registers */
 
 	/* Where it is. Changes under the host's lock and this one. */
@@ -41,19 +41,19 @@ struct bk_pci_function {
 	uint8_t devfn;
 	struct bk_region *in_bus; /* config space, in the bus's ... */
 	unsigned config_shown;    /* ... and how many bytes of it */
-	struct bk__show shows[BK__SHOWS];
+	struct bk__pci_show shows[BK__SHOWS];
 	uint32_t shown; /* bit n: shows[n] can be on */
 	struct bk_ratelimit map_limit;
 
-	struct bk__capability *capabilities; /* by offset */
+	struct bk__pci_capability *capabilities; /* by offset */
 	unsigned capability_count;
 
 	unsigned pm, express, af, resizable; /* where the capability is, 0: nowhere */
 	bool no_soft_reset;
-	struct bk__msi msi;
-	struct bk__msix msix;
-	struct bk__irq irq;
-	struct bk__slot slot;
+	struct bk__pci_msi msi;
+	struct bk__pci_msix msix;
+	struct bk__pci_irq irq;
+	struct bk__pci_slot slot;
 
 	/* Its owner resets it: written with the function's lock held, read by anybody. Meanwhile registers
 	 * take nothing and show nothing, and the owner is told nothing. */
@@ -69,72 +69,72 @@ struct bk_pci_function {
 	uint16_t command;   /* as the owner was told */
 };
 
-static inline uint16_t bk__command(const struct bk_pci_function *function)
+static inline uint16_t bk__pci_command(const struct bk_pci_function *function)
 {
-	return (uint16_t)bk__config_get(&function->config, BK__COMMAND, 2);
+	return (uint16_t)bk__pci_config_get(&function->config, BK__COMMAND, 2);
 }
 
 /* The BAR (or BK_PCI_ROM), NULL: there is none. */
-const struct bk_pci_bar *bk__function_bar(const struct bk_pci_function *function, unsigned index);
+const struct bk_pci_bar *bk__pci_function_bar(const struct bk_pci_function *function, unsigned index);
 
 /* Its registers as written, the upper one in bits 63:32. */
-uint64_t bk__function_bar_raw(const struct bk_pci_function *function, unsigned index);
+uint64_t bk__pci_function_bar_raw(const struct bk_pci_function *function, unsigned index);
 
 /* The register of a BAR (or of BK_PCI_ROM). */
-unsigned bk__function_bar_register(const struct bk_pci_function *function, unsigned index);
+unsigned bk__pci_function_bar_register(const struct bk_pci_function *function, unsigned index);
 
 /* A BAR's size from now on, in what is read of its register and in what it takes. */
-void bk__function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size);
+void bk__pci_function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size);
 
 /* BARs have the sizes that the capability for it says. */
-void bk__resize_settle(struct bk_pci_function *function);
+void bk__pci_resize_settle(struct bk_pci_function *function);
 
 /* The capability is dropped: they have those that they had at reset. */
-void bk__resize_forget(struct bk_pci_function *function);
+void bk__pci_resize_forget(struct bk_pci_function *function);
 
 /* The read-only part of the header, and what is writable in it (PCI 3.0 6.1). */
-void bk__header_fill(struct bk_pci_function *function);
+void bk__pci_header_fill(struct bk_pci_function *function);
 
 /* The same for a bridge, over the above. */
-void bk__bridge_fill(struct bk_pci_function *function);
+void bk__pci_bridge_fill(struct bk_pci_function *function);
 
 /* Is the bus below held in reset? (Bridge Control, bit 6, or the link to a slot is disabled) */
-bool bk__bridge_resets(const struct bk_pci_function *function);
+bool bk__pci_bridge_resets(const struct bk_pci_function *function);
 
 /* Creates it, as a bridge of the host if `host` is not NULL. */
-int bk__function_create(struct bk_domain *domain, struct bk_pci_host *host,
-			const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
-			struct bk_error *err);
+int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,
+			    const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
+			    struct bk_error *err);
 
 /* A guest's view of one byte, with what is not kept in the registers. */
-uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset);
+uint8_t bk__pci_function_byte(struct bk_pci_function *function, unsigned offset);
 
 /* For changes of registers: the host's lock too, if it is a bridge. */
-void bk__function_lock(struct bk_pci_function *function);
-void bk__function_unlock(struct bk_pci_function *function);
+void bk__pci_function_lock(struct bk_pci_function *function);
+void bk__pci_function_unlock(struct bk_pci_function *function);
 
-void bk__function_settle(struct bk_pci_function *function);
+void bk__pci_function_settle(struct bk_pci_function *function);
 
 /* That part of it which depends on whether bridges above forward what the function sends. */
-void bk__function_upstream(struct bk_pci_function *function);
+void bk__pci_function_upstream(struct bk_pci_function *function);
 
 /* D0 to D3 (PM 3.2.4); 0 without the capability. */
-unsigned bk__pm_state(const struct bk_pci_function *function);
+unsigned bk__pci_pm_state(const struct bk_pci_function *function);
 
 /* After a write. True if it took the function from D3hot to D0 and resets it by that. */
-bool bk__pm_written(struct bk_pci_function *function, unsigned old_state);
+bool bk__pci_pm_written(struct bk_pci_function *function, unsigned old_state);
 
 /* What wakes the function stays over a reset: back from `before`, which is all of config space as it was. */
-void bk__pm_keep(struct bk_pci_function *function, const uint8_t *before);
+void bk__pci_pm_keep(struct bk_pci_function *function, const uint8_t *before);
 
 /* Does a write of these bytes start a reset? */
-bool bk__af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-			 uint64_t value);
+bool bk__pci_af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
+			     uint64_t value);
 
 /* The host's line follows the device's level, as far as the registers let it. */
-void bk__intx_settle(struct bk_pci_function *function);
+void bk__pci_intx_settle(struct bk_pci_function *function);
 
 /* The function is on another line (-1: none) from now on. */
-void bk__intx_move(struct bk_pci_function *function, int line);
+void bk__pci_intx_move(struct bk_pci_function *function, int line);
 
 #endif

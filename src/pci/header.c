@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The header (PCI 3.0 6.1): what is in it at reset, what is writable, what is computed when read. */
-#include "bar.h"
-#include "bus.h"
-#include "function.h"
+#include "pci/bar.h"
+#include "pci/bus.h"
+#include "pci/function.h"
 
-const struct bk_pci_bar *bk__function_bar(const struct bk_pci_function *function, unsigned index)
+const struct bk_pci_bar *bk__pci_function_bar(const struct bk_pci_function *function, unsigned index)
 {
 	const struct bk_pci_bar *bar;
 
@@ -14,7 +14,7 @@ const struct bk_pci_bar *bk__function_bar(const struct bk_pci_function *function
 	return bar->kind == BK_PCI_BAR_NONE ? NULL : bar;
 }
 
-unsigned bk__function_bar_register(const struct bk_pci_function *function, unsigned index)
+unsigned bk__pci_function_bar_register(const struct bk_pci_function *function, unsigned index)
 {
 	return index == BK_PCI_ROM ? function->rom_register : BK__BAR + 4 * index;
 }
@@ -24,23 +24,24 @@ static unsigned bar_width(const struct bk_pci_bar *bar)
 	return bar->kind == BK_PCI_BAR_MEM64 ? 8 : 4;
 }
 
-uint64_t bk__function_bar_raw(const struct bk_pci_function *function, unsigned index)
+uint64_t bk__pci_function_bar_raw(const struct bk_pci_function *function, unsigned index)
 {
-	return bk__config_get(&function->config, bk__function_bar_register(function, index),
-			      bar_width(bk__function_bar(function, index)));
+	return bk__pci_config_get(&function->config, bk__pci_function_bar_register(function, index),
+				  bar_width(bk__pci_function_bar(function, index)));
 }
 
 /* All that is written is kept; the size shows in what is read. */
 static void show_size(struct bk_pci_function *function, unsigned index)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
-	unsigned at = bk__function_bar_register(function, index);
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	unsigned at = bk__pci_function_bar_register(function, index);
 
 	for (unsigned i = 0; i < bar_width(bar); i++)
-		function->config.shown[at + i] = (uint8_t)(bk__bar_shown(bar, index == BK_PCI_ROM) >> 8 * i);
+		function->config.shown[at + i] =
+			(uint8_t)(bk__pci_bar_shown(bar, index == BK_PCI_ROM) >> 8 * i);
 }
 
-void bk__function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size)
+void bk__pci_function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size)
 {
 	if (function->desc.bars[index].size == size)
 		return;
@@ -50,46 +51,46 @@ void bk__function_bar_resize(struct bk_pci_function *function, unsigned index, u
 
 static void bar_fill(struct bk_pci_function *function, unsigned index)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
-	unsigned at = bk__function_bar_register(function, index);
-	struct bk__config *config = &function->config;
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	unsigned at = bk__pci_function_bar_register(function, index);
+	struct bk__pci_config *config = &function->config;
 	bool rom = index == BK_PCI_ROM;
 
 	if (!bar)
 		return;
-	bk__config_allow(config, at, bar_width(bar), UINT64_MAX, 0);
+	bk__pci_config_allow(config, at, bar_width(bar), UINT64_MAX, 0);
 	show_size(function, index);
-	config->fixed[at] = (uint8_t)bk__bar_type(bar, rom);
+	config->fixed[at] = (uint8_t)bk__pci_bar_type(bar, rom);
 }
 
-void bk__header_fill(struct bk_pci_function *function)
+void bk__pci_header_fill(struct bk_pci_function *function)
 {
 	const struct bk_pci_function_desc *desc = &function->desc;
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 
-	bk__config_preset(config, BK__VENDOR, 2, desc->vendor);
-	bk__config_preset(config, BK__DEVICE, 2, desc->device);
-	bk__config_allow(config, BK__COMMAND, 2,
-			 BK__COMMAND_IO | BK__COMMAND_MEMORY | BK__COMMAND_MASTER | BK__COMMAND_PARITY |
-				 BK__COMMAND_SERR | BK__COMMAND_INTX_DISABLE,
-			 0);
-	bk__config_allow(config, BK__STATUS, 2, 0, BK__STATUS_W1C);
-	bk__config_preset(config, BK__REVISION, 1, desc->revision);
-	bk__config_preset(config, BK__CLASS, 3, desc->class_code);
-	bk__config_allow(config, BK__CACHE_LINE, 1, 0xff, 0);
+	bk__pci_config_preset(config, BK__VENDOR, 2, desc->vendor);
+	bk__pci_config_preset(config, BK__DEVICE, 2, desc->device);
+	bk__pci_config_allow(config, BK__COMMAND, 2,
+			     BK__COMMAND_IO | BK__COMMAND_MEMORY | BK__COMMAND_MASTER | BK__COMMAND_PARITY |
+				     BK__COMMAND_SERR | BK__COMMAND_INTX_DISABLE,
+			     0);
+	bk__pci_config_allow(config, BK__STATUS, 2, 0, BK__STATUS_W1C);
+	bk__pci_config_preset(config, BK__REVISION, 1, desc->revision);
+	bk__pci_config_preset(config, BK__CLASS, 3, desc->class_code);
+	bk__pci_config_allow(config, BK__CACHE_LINE, 1, 0xff, 0);
 	if (!desc->extended) /* PCI Express has none (PCIe 7.5.1.1.7) */
-		bk__config_allow(config, BK__LATENCY, 1, 0xff, 0);
-	bk__config_preset(config, BK__SUBSYSTEM_VENDOR, 2, desc->subsystem_vendor);
-	bk__config_preset(config, BK__SUBSYSTEM, 2, desc->subsystem);
-	bk__config_allow(config, BK__IRQ_LINE, 1, 0xff, 0);
-	bk__config_preset(config, BK__IRQ_PIN, 1, desc->pin);
+		bk__pci_config_allow(config, BK__LATENCY, 1, 0xff, 0);
+	bk__pci_config_preset(config, BK__SUBSYSTEM_VENDOR, 2, desc->subsystem_vendor);
+	bk__pci_config_preset(config, BK__SUBSYSTEM, 2, desc->subsystem);
+	bk__pci_config_allow(config, BK__IRQ_LINE, 1, 0xff, 0);
+	bk__pci_config_preset(config, BK__IRQ_PIN, 1, desc->pin);
 	for (unsigned i = 0; i <= BK_PCI_ROM; i++)
 		bar_fill(function, i);
 }
 
-uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset)
+uint8_t bk__pci_function_byte(struct bk_pci_function *function, unsigned offset)
 {
-	uint8_t byte = bk__config_shown(&function->config, offset);
+	uint8_t byte = bk__pci_config_shown(&function->config, offset);
 	unsigned vector;
 
 	if (offset == BK__STATUS) {
@@ -97,12 +98,12 @@ uint8_t bk__function_byte(struct bk_pci_function *function, unsigned offset)
 	} else if (offset == BK__HEADER_TYPE) {
 		if (function->bus && atomic_load(&function->bus->in_slot[function->devfn >> 3]) > 1)
 			byte |= BK__MULTI_FUNCTION;
-	} else if (bk__msi_pending_byte(function, offset, &vector)) {
+	} else if (bk__pci_msi_pending_byte(function, offset, &vector)) {
 		byte = 0;
 		for (unsigned i = 0; i < 8; i++)
 			byte |= (uint8_t)((vector + i < function->msi.vectors &&
 					   function->irq.mode == BK_PCI_IRQ_MSI &&
-					   bk__irq_pending(function, vector + i))
+					   bk__pci_irq_pending(function, vector + i))
 					  << i);
 	}
 	return byte;

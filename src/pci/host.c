@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus.h"
-#include "config.h"
+#include "pci/bus.h"
+#include "pci/config.h"
 
 enum {
 	PORT_INDEX = 0xcf8,
@@ -275,7 +275,7 @@ static int show(struct bk_pci_host *host)
 /* Frees all but what still shows somewhere: 0 or -EBUSY, and may be tried again. */
 static int free_host(struct bk_pci_host *host)
 {
-	int error = bk__bus_destroy(host->root, NULL);
+	int error = bk__pci_bus_destroy(host->root, NULL);
 
 	if (error)
 		return error;
@@ -302,7 +302,7 @@ int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host *
 	pthread_mutex_init(&created->lock, NULL);
 	pthread_mutex_init(&created->intx_lock, NULL);
 	created->asserted = calloc(created->desc.lines, sizeof(*created->asserted));
-	created->root = bk__bus_create(created, NULL, "PCI root bus");
+	created->root = bk__pci_bus_create(created, NULL, "PCI root bus");
 	error = created->asserted && created->root ? show(created) : -ENOMEM;
 	if (error) {
 		free_host(created);
@@ -348,7 +348,7 @@ int bk_pci_host_destroy(struct bk_pci_host *host)
 	int error = bk_domain_synchronize(host->desc.domain);
 
 	pthread_mutex_lock(&host->lock);
-	if (!error && (!bk__bus_empty(host->root) || atomic_load(&host->bridges)))
+	if (!error && (!bk__pci_bus_empty(host->root) || atomic_load(&host->bridges)))
 		error = -EBUSY;
 	pthread_mutex_unlock(&host->lock);
 	if (error)

@@ -2,8 +2,8 @@
 /* INTx: the host's lines, on each of which the functions are or-ed (PCI 3.0 2.2.6). */
 #include <errno.h>
 
-#include "bus.h"
-#include "function.h"
+#include "pci/bus.h"
+#include "pci/function.h"
 
 static void drive(struct bk_pci_function *function, bool asserted)
 {
@@ -23,23 +23,23 @@ static void drive(struct bk_pci_function *function, bool asserted)
 	pthread_mutex_unlock(&host->intx_lock);
 }
 
-void bk__intx_settle(struct bk_pci_function *function)
+void bk__pci_intx_settle(struct bk_pci_function *function)
 {
 	bool asserted = function->intx_level && function->line >= 0 &&
-			function->irq.mode == BK_PCI_IRQ_INTX && bk__pm_state(function) == 0 &&
-			!(bk__command(function) & BK__COMMAND_INTX_DISABLE) &&
+			function->irq.mode == BK_PCI_IRQ_INTX && bk__pci_pm_state(function) == 0 &&
+			!(bk__pci_command(function) & BK__COMMAND_INTX_DISABLE) &&
 			!atomic_load(&function->in_reset);
 
 	if (asserted != function->intx_asserted)
 		drive(function, asserted);
 }
 
-void bk__intx_move(struct bk_pci_function *function, int line)
+void bk__pci_intx_move(struct bk_pci_function *function, int line)
 {
 	if (function->intx_asserted)
 		drive(function, false);
 	function->line = line;
-	bk__intx_settle(function);
+	bk__pci_intx_settle(function);
 }
 
 int bk_pci_function_line(struct bk_pci_function *function)
@@ -52,13 +52,13 @@ int bk_pci_function_line(struct bk_pci_function *function)
 	return line < 0 ? -ENOENT : line;
 }
 
-int bk_pci_function_intx(struct bk_pci_function *function, bool level)
+int bk_pci_function_set_intx(struct bk_pci_function *function, bool level)
 {
 	if (!function->desc.pin)
 		return -ENOENT;
 	pthread_mutex_lock(&function->lock);
 	function->intx_level = level;
-	bk__intx_settle(function);
+	bk__pci_intx_settle(function);
 	pthread_mutex_unlock(&function->lock);
 	return 0;
 }

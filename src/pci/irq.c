@@ -3,15 +3,15 @@
  * What the registers say about a function's interrupts, and who is told.
  * Where both MSI and MSI-X are enabled, which no driver may do, MSI-X is used.
  */
-#include "irq.h"
+#include "pci/irq.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "bus.h"
-#include "function.h"
+#include "pci/bus.h"
+#include "pci/function.h"
 
-static bool same(const struct bk__irq_registers *a, const struct bk__irq_registers *b)
+static bool same(const struct bk__pci_irq_registers *a, const struct bk__pci_irq_registers *b)
 {
 	return a->control == b->control && a->address == b->address && a->data == b->data &&
 	       a->mask == b->mask;
@@ -20,21 +20,21 @@ static bool same(const struct bk__irq_registers *a, const struct bk__irq_registe
 static bool message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
 {
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
-		return bk__msix_message(function, vector, message);
-	return bk__msi_message(function, vector, message);
+		return bk__pci_msix_message(function, vector, message);
+	return bk__pci_msi_message(function, vector, message);
 }
 
 static bool kept(const struct bk_pci_function *function, unsigned vector)
 {
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
-		return bk__bit(function->msix.pending, vector);
+		return bk__pci_bit(function->msix.pending, vector);
 	return function->msi.pending >> vector & 1;
 }
 
 static void keep(struct bk_pci_function *function, unsigned vector, bool pending)
 {
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
-		bk__bit_set(function->msix.pending, vector, pending);
+		bk__pci_bit_set(function->msix.pending, vector, pending);
 	else
 		function->msi.pending =
 			(function->msi.pending & ~(UINT32_C(1) << vector)) | (uint32_t)pending << vector;
@@ -43,13 +43,13 @@ static void keep(struct bk_pci_function *function, unsigned vector, bool pending
 /* Outside D0 nothing is sent (PM 5.4.1), and the bridges above have to forward what is. */
 static bool is_stopped(const struct bk_pci_function *function)
 {
-	return bk__bus_stops(function) || bk__pm_state(function) != 0;
+	return bk__pci_bus_stops(function) || bk__pci_pm_state(function) != 0;
 }
 
 /* A message is a memory write: only a bus master may make one (PCIe 7.5.1.1.3). */
 static bool can_send(const struct bk_pci_function *function)
 {
-	return function->bus && !is_stopped(function) && (bk__command(function) & BK__COMMAND_MASTER);
+	return function->bus && !is_stopped(function) && (bk__pci_command(function) & BK__COMMAND_MASTER);
 }
 
 static void send(struct bk_pci_function *function, const struct bk_pci_message *message)
@@ -60,24 +60,24 @@ static void send(struct bk_pci_function *function, const struct bk_pci_message *
 		host->msi(host->opaque, message);
 }
 
-bool bk__irq_pending(struct bk_pci_function *function, unsigned vector)
+bool bk__pci_irq_pending(struct bk_pci_function *function, unsigned vector)
 {
-	const struct bk__irq *irq = &function->irq;
+	const struct bk__pci_irq *irq = &function->irq;
 
 	if (!irq->ops)
 		return kept(function, vector);
-	return vector < irq->vectors && !bk__bit(irq->live, vector) && irq->ops->pending &&
+	return vector < irq->vectors && !bk__pci_bit(irq->live, vector) && irq->ops->pending &&
 	       irq->ops->pending(irq->opaque, vector);
 }
 
-void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bool changed)
+void bk__pci_irq_settle_vector(struct bk_pci_function *function, unsigned vector, bool changed)
 {
-	struct bk__irq *irq = &function->irq;
+	struct bk__pci_irq *irq = &function->irq;
 	struct bk_pci_message what;
-	bool was = bk__bit(irq->live, vector);
+	bool was = bk__pci_bit(irq->live, vector);
 	bool live = message(function, vector, &what) && !is_stopped(function);
 
-	bk__bit_set(irq->live, vector, live);
+	bk__pci_bit_set(irq->live, vector, live);
 	if (irq->ops) {
 		if (irq->ops->vector && (live != was || (live && changed)))
 			irq->ops->vector(irq->opaque, vector, live ? &what : NULL);
@@ -90,18 +90,18 @@ void bk__irq_settle_vector(struct bk_pci_function *function, unsigned vector, bo
 /* Tells the mode, if `fresh`, and then whatever differs from silence. */
 static void settle(struct bk_pci_function *function, bool fresh)
 {
-	struct bk__irq *irq = &function->irq;
-	unsigned msi = bk__msi_enabled(function), msix = bk__msix_enabled(function);
+	struct bk__pci_irq *irq = &function->irq;
+	unsigned msi = bk__pci_msi_enabled(function), msix = bk__pci_msix_enabled(function);
 	enum bk_pci_irq_mode mode = msix ? BK_PCI_IRQ_MSIX : msi ? BK_PCI_IRQ_MSI : BK_PCI_IRQ_INTX;
 	unsigned vectors = msix ? msix : msi;
-	struct bk__irq_registers seen = { 0 };
-	bool masked = bk__command(function) & BK__COMMAND_INTX_DISABLE, changed;
+	struct bk__pci_irq_registers seen = { 0 };
+	bool masked = bk__pci_command(function) & BK__COMMAND_INTX_DISABLE, changed;
 	bool sends = can_send(function), stopped = is_stopped(function);
 
 	if (mode == BK_PCI_IRQ_MSIX)
-		bk__msix_registers(function, &seen);
+		bk__pci_msix_registers(function, &seen);
 	else if (mode == BK_PCI_IRQ_MSI)
-		bk__msi_registers(function, &seen);
+		bk__pci_msi_registers(function, &seen);
 	function->msi.pending &= mode == BK_PCI_IRQ_MSI ? UINT32_MAX >> (BK__MSI_VECTORS - vectors) : 0;
 	changed = seen.address != irq->seen.address || seen.data != irq->seen.data;
 
@@ -119,7 +119,7 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	irq->stopped = stopped;
 	/* A host that cannot add vectors takes them all over for a higher one: let that be the first. */
 	for (unsigned i = 0; i < vectors; i++)
-		bk__irq_settle_vector(function, irq->ops ? vectors - 1 - i : i, changed);
+		bk__pci_irq_settle_vector(function, irq->ops ? vectors - 1 - i : i, changed);
 
 	if (fresh || masked != irq->intx_masked) {
 		irq->intx_masked = masked;
@@ -128,15 +128,15 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	}
 }
 
-void bk__irq_settle(struct bk_pci_function *function)
+void bk__pci_irq_settle(struct bk_pci_function *function)
 {
 	settle(function, false);
 }
 
-void bk__irq_reset(struct bk_pci_function *function)
+void bk__pci_irq_reset(struct bk_pci_function *function)
 {
 	function->msi.pending = 0;
-	bk__msix_reset(function);
+	bk__pci_msix_reset(function);
 }
 
 void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops, void *opaque)
@@ -148,7 +148,7 @@ void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_i
 	pthread_mutex_unlock(&function->lock);
 }
 
-int bk__irq_fire(struct bk_pci_function *function, unsigned vector)
+int bk__pci_irq_fire(struct bk_pci_function *function, unsigned vector)
 {
 	struct bk_pci_message what;
 
@@ -163,18 +163,18 @@ int bk__irq_fire(struct bk_pci_function *function, unsigned vector)
 	return 0;
 }
 
-void bk__irq_withdraw(struct bk_pci_function *function, unsigned vector)
+void bk__pci_irq_withdraw(struct bk_pci_function *function, unsigned vector)
 {
 	if (function->irq.mode != BK_PCI_IRQ_INTX && vector < function->irq.vectors)
 		keep(function, vector, false);
 }
 
-int bk_pci_function_msi(struct bk_pci_function *function, unsigned vector)
+int bk_pci_function_send_msi(struct bk_pci_function *function, unsigned vector)
 {
 	int error;
 
 	pthread_mutex_lock(&function->lock);
-	error = bk__irq_fire(function, vector);
+	error = bk__pci_irq_fire(function, vector);
 	pthread_mutex_unlock(&function->lock);
 	return error;
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The map as a pure function of the registers, applied as one update. */
-#include "map.h"
+#include "pci/map.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "bar.h"
-#include "bridge.h"
-#include "bus.h"
-#include "function.h"
+#include "pci/bar.h"
+#include "pci/bridge.h"
+#include "pci/bus.h"
+#include "pci/function.h"
 
 /* ---- What there is ----------------------------------------------------- */
 
 /* What shows of a bridge, or through it. */
-static struct bk__shown shown_of_bridge(const struct bk_pci_function *bridge, unsigned index)
+static struct bk__pci_shown shown_of_bridge(const struct bk_pci_function *bridge, unsigned index)
 {
 	struct bk_pci_bus *above = bridge->bus, *below = bridge->secondary;
 
@@ -23,40 +23,40 @@ static struct bk__shown shown_of_bridge(const struct bk_pci_function *bridge, un
 	case BK__SHOW_VGA_MEMORY:
 	case BK__SHOW_MEMORY:
 	case BK__SHOW_PREFETCHABLE:
-		return (struct bk__shown){ .in = above->memory, .below = below->memory, .same = true };
+		return (struct bk__pci_shown){ .in = above->memory, .below = below->memory, .same = true };
 	case BK__SHOW_VGA_MONO:
 	case BK__SHOW_VGA_COLOR:
 	case BK__SHOW_IO:
-		return (struct bk__shown){ .in = above->io, .below = below->io, .same = true };
+		return (struct bk__pci_shown){ .in = above->io, .below = below->io, .same = true };
 	case BK__SHOW_IO_ISA:
-		return (struct bk__shown){ .in = above->io, .below = below->io_isa, .same = true };
+		return (struct bk__pci_shown){ .in = above->io, .below = below->io_isa, .same = true };
 	case BK__SHOW_VGA_ALIASES:
-		return (struct bk__shown){ .in = above->io, .below = below->io_vga, .same = true };
+		return (struct bk__pci_shown){ .in = above->io, .below = below->io_vga, .same = true };
 	case BK__SHOW_BUSES:
-		return (struct bk__shown){ .in = above->buses, .below = below->buses, .same = true };
+		return (struct bk__pci_shown){ .in = above->buses, .below = below->buses, .same = true };
 	default:
-		return (struct bk__shown){ .in = below->buses,
-					   .below = below->config,
-					   .priority = BK__OWN_PRIORITY };
+		return (struct bk__pci_shown){ .in = below->buses,
+					       .below = below->config,
+					       .priority = BK__OWN_PRIORITY };
 	}
 }
 
 enum { PAGE_PRIORITY = -1 }; /* below all BARs and windows of the bus */
 
 /* The function is on a bus. */
-static struct bk__shown shown(const struct bk_pci_function *function, unsigned index)
+static struct bk__pci_shown shown(const struct bk_pci_function *function, unsigned index)
 {
 	struct bk_pci_bus *bus = function->bus;
-	const struct bk_pci_bar *bar = index <= BK_PCI_ROM ? bk__function_bar(function, index) : NULL;
+	const struct bk_pci_bar *bar = index <= BK_PCI_ROM ? bk__pci_function_bar(function, index) : NULL;
 
 	if (bar)
-		return (struct bk__shown){
+		return (struct bk__pci_shown){
 			.in = bar->kind == BK_PCI_BAR_IO ? bus->io : bus->memory,
 			.below = bar->space,
 		};
 	if (index >= BK__SHOW_PAGE) {
-		bar = bk__function_bar(function, index - BK__SHOW_PAGE);
-		return (struct bk__shown){
+		bar = bk__pci_function_bar(function, index - BK__SHOW_PAGE);
+		return (struct bk__pci_shown){
 			.in = bus->memory,
 			.below = bar && bar->page ? bar->space : NULL,
 			.priority = PAGE_PRIORITY,
@@ -66,17 +66,17 @@ static struct bk__shown shown(const struct bk_pci_function *function, unsigned i
 		return shown_of_bridge(function, index);
 	switch (index) {
 	case BK__SHOW_VGA_MEMORY:
-		return (struct bk__shown){ .in = bus->memory, .below = function->desc.vga_memory };
+		return (struct bk__pci_shown){ .in = bus->memory, .below = function->desc.vga_memory };
 	case BK__SHOW_VGA_MONO:
-		return (struct bk__shown){ .in = bus->io, .below = function->desc.vga_io };
+		return (struct bk__pci_shown){ .in = bus->io, .below = function->desc.vga_io };
 	case BK__SHOW_VGA_COLOR:
-		return (struct bk__shown){
+		return (struct bk__pci_shown){
 			.in = bus->io,
 			.below = function->desc.vga_io,
 			.below_first = BK__VGA_COLOR - BK__VGA_MONO,
 		};
 	default:
-		return (struct bk__shown){ 0 };
+		return (struct bk__pci_shown){ 0 };
 	}
 }
 
@@ -106,26 +106,26 @@ static void name(const struct bk_pci_function *function, unsigned index, char *t
 
 /* ---- Where the registers put it ---------------------------------------- */
 
-static struct bk__place bar_place(const struct bk_pci_function *function, unsigned index)
+static struct bk__pci_place bar_place(const struct bk_pci_function *function, unsigned index)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
 	bool address_zero = function->bus && function->bus->host->desc.address_zero;
-	struct bk__place place = { 0 };
+	struct bk__pci_place place = { 0 };
 	uint16_t enable;
 	uint64_t raw;
 
 	if (!bar)
 		return place;
-	raw = bk__function_bar_raw(function, index);
+	raw = bk__pci_function_bar_raw(function, index);
 	enable = bar->kind == BK_PCI_BAR_IO ? BK__COMMAND_IO : BK__COMMAND_MEMORY;
-	place.first = bk__bar_address(bar, raw);
+	place.first = bk__pci_bar_address(bar, raw);
 	place.last = place.first + (bar->size - 1);
-	place.on = (bk__command(function) & enable) &&
-		   bk__bar_decodes(bar, index == BK_PCI_ROM, raw, address_zero);
+	place.on = (bk__pci_command(function) & enable) &&
+		   bk__pci_bar_decodes(bar, index == BK_PCI_ROM, raw, address_zero);
 	return place;
 }
 
-static struct bk__place vga_place(const struct bk_pci_function *function, unsigned index)
+static struct bk__pci_place vga_place(const struct bk_pci_function *function, unsigned index)
 {
 	static const uint64_t ranges[][2] = {
 		{ BK__VGA_MEMORY, BK__VGA_MEMORY_LAST },
@@ -134,18 +134,19 @@ static struct bk__place vga_place(const struct bk_pci_function *function, unsign
 	};
 	uint16_t enable = index == BK__SHOW_VGA_MEMORY ? BK__COMMAND_MEMORY : BK__COMMAND_IO;
 
-	return (struct bk__place){
-		.on = (bk__command(function) & enable) && (!function->secondary || bk__bridge_vga(function)),
+	return (struct bk__pci_place){
+		.on = (bk__pci_command(function) & enable) &&
+		      (!function->secondary || bk__pci_bridge_vga(function)),
 		.first = ranges[index - BK__SHOW_VGA_MEMORY][0],
 		.last = ranges[index - BK__SHOW_VGA_MEMORY][1],
 	};
 }
 
 /* The page of a BAR that may share it. */
-static struct bk__place page_place(const struct bk_pci_function *function, unsigned index)
+static struct bk__pci_place page_place(const struct bk_pci_function *function, unsigned index)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
-	struct bk__place place = bar_place(function, index);
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	struct bk__pci_place place = bar_place(function, index);
 
 	place.on = place.on && bar->page && place.first % bar->page == 0;
 	if (place.on)
@@ -153,14 +154,14 @@ static struct bk__place page_place(const struct bk_pci_function *function, unsig
 	return place;
 }
 
-struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned index)
+struct bk__pci_place bk__pci_map_wanted(const struct bk_pci_function *function, unsigned index)
 {
-	struct bk__place place = index <= BK_PCI_ROM           ? bar_place(function, index)
-				 : index <= BK__SHOW_VGA_COLOR ? vga_place(function, index)
-				 : index >= BK__SHOW_PAGE      ? page_place(function, index - BK__SHOW_PAGE)
-							       : bk__bridge_place(function, index);
+	struct bk__pci_place place = index <= BK_PCI_ROM           ? bar_place(function, index)
+				     : index <= BK__SHOW_VGA_COLOR ? vga_place(function, index)
+				     : index >= BK__SHOW_PAGE ? page_place(function, index - BK__SHOW_PAGE)
+							      : bk__pci_bridge_place(function, index);
 
-	if (bk__pm_state(function) != 0)
+	if (bk__pci_pm_state(function) != 0)
 		place.on = false;
 	return place;
 }
@@ -176,18 +177,18 @@ static bool is_filter(const struct bk_pci_function *function, unsigned index)
 /* Appends that it shows, if there is such a thing. */
 static int add(struct bk_pci_function *function, unsigned index, struct bk_update *update)
 {
-	struct bk__show *show = &function->shows[index];
+	struct bk__pci_show *show = &function->shows[index];
 	uint32_t bit = UINT32_C(1) << index;
-	struct bk__shown what;
+	struct bk__pci_shown what;
 	char text[128];
 	struct bk_region_desc desc = { .name = text, .kind = BK_REGION_NESTED };
 	int error = 0;
 
-	show->now = bk__map_wanted(function, index);
+	show->now = bk__pci_map_wanted(function, index);
 	if (is_filter(function, index)) {
 		function->shown |= bit;
 		if (show->now.on)
-			error = bk__bus_filter(function->secondary, index);
+			error = bk__pci_bus_filter(function->secondary, index);
 	}
 	what = shown(function, index);
 	if (error || !what.below)
@@ -204,7 +205,7 @@ static int add(struct bk_pci_function *function, unsigned index, struct bk_updat
 	return bk_update_add(update, what.in, &desc, &show->region);
 }
 
-int bk__map_add(struct bk_pci_function *function, struct bk_update *update)
+int bk__pci_map_add(struct bk_pci_function *function, struct bk_update *update)
 {
 	for (unsigned i = 0; i < BK__SHOWS; i++) {
 		int error = add(function, i, update);
@@ -215,7 +216,7 @@ int bk__map_add(struct bk_pci_function *function, struct bk_update *update)
 	return 0;
 }
 
-int bk__map_remove(struct bk_pci_function *function, struct bk_update *update)
+int bk__pci_map_remove(struct bk_pci_function *function, struct bk_update *update)
 {
 	for (unsigned i = 0; i < BK__SHOWS; i++) {
 		int error =
@@ -227,13 +228,13 @@ int bk__map_remove(struct bk_pci_function *function, struct bk_update *update)
 	return 0;
 }
 
-void bk__map_forget(struct bk_pci_function *function)
+void bk__pci_map_forget(struct bk_pci_function *function)
 {
 	memset(function->shows, 0, sizeof(function->shows));
 	function->shown = 0;
 }
 
-static int move(struct bk_update *update, struct bk_region *region, bool same, const struct bk__place *to)
+static int move(struct bk_update *update, struct bk_region *region, bool same, const struct bk__pci_place *to)
 {
 	int error;
 
@@ -248,9 +249,9 @@ static int move(struct bk_update *update, struct bk_region *region, bool same, c
 
 /* Appends what takes the thing from where it is to `wanted`. */
 static int change(struct bk_pci_function *function, unsigned index, struct bk_update *update,
-		  const struct bk__place *wanted)
+		  const struct bk__pci_place *wanted)
 {
-	const struct bk__show *show = &function->shows[index];
+	const struct bk__pci_show *show = &function->shows[index];
 	int error = 0;
 
 	if (wanted->first != show->now.first || wanted->last != show->now.last)
@@ -267,9 +268,9 @@ static void failed(struct bk_pci_function *function, int error)
 		       strerror(-error));
 }
 
-void bk__map_settle(struct bk_pci_function *function)
+void bk__pci_map_settle(struct bk_pci_function *function)
 {
-	struct bk__show before[BK__SHOWS];
+	struct bk__pci_show before[BK__SHOWS];
 	struct bk_update *update = NULL;
 	int error = 0;
 
@@ -277,8 +278,8 @@ void bk__map_settle(struct bk_pci_function *function)
 		return;
 	for (uint32_t left = function->shown; left && !error; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
-		struct bk__show *show = &function->shows[i];
-		struct bk__place wanted = bk__map_wanted(function, i);
+		struct bk__pci_show *show = &function->shows[i];
+		struct bk__pci_place wanted = bk__pci_map_wanted(function, i);
 
 		if (!wanted.on) { /* what is off stays where it was */
 			wanted.first = show->now.first;

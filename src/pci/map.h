@@ -5,15 +5,15 @@
 
 #include <barkeep/pci.h>
 
-struct bk__place {
+struct bk__pci_place {
 	bool on;
 	uint64_t first, last;
 };
 
 /* One thing of a function that shows in a space of its bus. */
-struct bk__show {
+struct bk__pci_show {
 	struct bk_region *region; /* NULL: there is no such thing, or the function is on no bus */
-	struct bk__place now;     /* as committed */
+	struct bk__pci_place now; /* as committed */
 };
 
 /* What they are; BARs come first, by index. The number is part of the rank. */
@@ -42,7 +42,7 @@ enum {
 };
 
 /* What shows, and where: the addresses below are the same, or begin at `below_first`. */
-struct bk__shown {
+struct bk__pci_shown {
 	struct bk_space *in, *below; /* `below` NULL: there is no such thing */
 	bool same;
 	uint64_t below_first;
@@ -51,16 +51,16 @@ struct bk__shown {
 
 /* Adds all that the function shows to its bus's spaces, where the registers
  * put it. 0 or a negative errno of the update. */
-int bk__map_add(struct bk_pci_function *function, struct bk_update *update);
+int bk__pci_map_add(struct bk_pci_function *function, struct bk_update *update);
 
-/* Takes it away; when that is committed, bk__map_forget. */
-int bk__map_remove(struct bk_pci_function *function, struct bk_update *update);
-void bk__map_forget(struct bk_pci_function *function);
+/* Takes it away; when that is committed, bk__pci_map_forget. */
+int bk__pci_map_remove(struct bk_pci_function *function, struct bk_update *update);
+void bk__pci_map_forget(struct bk_pci_function *function);
 
 /* The map follows the registers, in one update if anything differs. */
-void bk__map_settle(struct bk_pci_function *function);
+void bk__pci_map_settle(struct bk_pci_function *function);
 
 /* The function's own decision, in addresses of its bus. */
-struct bk__place bk__map_wanted(const struct bk_pci_function *function, unsigned index);
+struct bk__pci_place bk__pci_map_wanted(const struct bk_pci_function *function, unsigned index);
 
 #endif

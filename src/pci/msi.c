@@ -2,8 +2,8 @@
 /* MSI (PCI 3.0 6.8.1): the capability, and what its registers say. */
 #include <errno.h>
 
-#include "cap.h"
-#include "function.h"
+#include "pci/cap.h"
+#include "pci/function.h"
 
 /* Message Control, at 2. */
 enum {
@@ -16,12 +16,12 @@ enum {
 
 enum { ADDRESS = 4 };
 
-static unsigned data_offset(const struct bk__msi *msi)
+static unsigned data_offset(const struct bk__pci_msi *msi)
 {
 	return msi->offset + (msi->address64 ? 12 : 8);
 }
 
-static unsigned mask_offset(const struct bk__msi *msi)
+static unsigned mask_offset(const struct bk__pci_msi *msi)
 {
 	return data_offset(msi) + 4;
 }
@@ -29,8 +29,8 @@ static unsigned mask_offset(const struct bk__msi *msi)
 static int msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
 		   bool maskable)
 {
-	struct bk__msi msi = { .vectors = vectors, .address64 = address64, .maskable = maskable };
-	struct bk__config *config = &function->config;
+	struct bk__pci_msi msi = { .vectors = vectors, .address64 = address64, .maskable = maskable };
+	struct bk__pci_config *config = &function->config;
 	unsigned size = (address64 ? 14 : 10) + (maskable ? 10 : 0), log = 0;
 	int at;
 
@@ -38,19 +38,20 @@ static int msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 		log++;
 	if (1u << log != vectors)
 		return -EINVAL;
-	at = bk__capability_add(function, false, BK__CAP_MSI, 0, offset, size, NULL, NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__CAP_MSI, 0, offset, size, NULL, NULL, NULL);
 	if (at < 0)
 		return at;
 	msi.offset = (unsigned)at;
-	bk__config_preset(config, msi.offset + 2, 2,
-			  log << CAPABLE_SHIFT | (address64 ? ADDRESS64 : 0u) | (maskable ? MASKABLE : 0u));
-	bk__config_allow(config, msi.offset + 2, 2, ENABLE | 7 << ENABLED_SHIFT, 0);
-	bk__config_allow(config, msi.offset + ADDRESS, 4, UINT32_MAX & ~3u, 0);
+	bk__pci_config_preset(config, msi.offset + 2, 2,
+			      log << CAPABLE_SHIFT | (address64 ? ADDRESS64 : 0u) |
+				      (maskable ? MASKABLE : 0u));
+	bk__pci_config_allow(config, msi.offset + 2, 2, ENABLE | 7 << ENABLED_SHIFT, 0);
+	bk__pci_config_allow(config, msi.offset + ADDRESS, 4, UINT32_MAX & ~3u, 0);
 	if (address64)
-		bk__config_allow(config, msi.offset + ADDRESS + 4, 4, UINT32_MAX, 0);
-	bk__config_allow(config, data_offset(&msi), 2, UINT16_MAX, 0);
+		bk__pci_config_allow(config, msi.offset + ADDRESS + 4, 4, UINT32_MAX, 0);
+	bk__pci_config_allow(config, data_offset(&msi), 2, UINT16_MAX, 0);
 	if (maskable)
-		bk__config_allow(config, mask_offset(&msi), 4, UINT32_MAX >> (32 - vectors), 0);
+		bk__pci_config_allow(config, mask_offset(&msi), 4, UINT32_MAX >> (32 - vectors), 0);
 	function->msi = msi;
 	return at;
 }
@@ -60,51 +61,52 @@ int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 {
 	int at;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	at = msi_add(function, offset, vectors, address64, maskable);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
-unsigned bk__msi_enabled(const struct bk_pci_function *function)
+unsigned bk__pci_msi_enabled(const struct bk_pci_function *function)
 {
-	const struct bk__msi *msi = &function->msi;
+	const struct bk__pci_msi *msi = &function->msi;
 	unsigned control, count;
 
 	if (!msi->offset)
 		return 0;
-	control = (unsigned)bk__config_get(&function->config, msi->offset + 2, 2);
+	control = (unsigned)bk__pci_config_get(&function->config, msi->offset + 2, 2);
 	if (!(control & ENABLE))
 		return 0;
 	count = 1u << (control >> ENABLED_SHIFT & 7);
 	return count < msi->vectors ? count : msi->vectors;
 }
 
-void bk__msi_registers(const struct bk_pci_function *function, struct bk__irq_registers *registers)
+void bk__pci_msi_registers(const struct bk_pci_function *function, struct bk__pci_irq_registers *registers)
 {
-	const struct bk__config *config = &function->config;
-	const struct bk__msi *msi = &function->msi;
+	const struct bk__pci_config *config = &function->config;
+	const struct bk__pci_msi *msi = &function->msi;
 
-	registers->control = (uint16_t)bk__config_get(config, msi->offset + 2, 2);
-	registers->address = bk__config_get(config, msi->offset + ADDRESS, msi->address64 ? 8 : 4);
-	registers->data = (uint32_t)bk__config_get(config, data_offset(msi), 2);
-	registers->mask = msi->maskable ? (uint32_t)bk__config_get(config, mask_offset(msi), 4) : 0;
+	registers->control = (uint16_t)bk__pci_config_get(config, msi->offset + 2, 2);
+	registers->address = bk__pci_config_get(config, msi->offset + ADDRESS, msi->address64 ? 8 : 4);
+	registers->data = (uint32_t)bk__pci_config_get(config, data_offset(msi), 2);
+	registers->mask = msi->maskable ? (uint32_t)bk__pci_config_get(config, mask_offset(msi), 4) : 0;
 }
 
-bool bk__msi_message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
+bool bk__pci_msi_message(const struct bk_pci_function *function, unsigned vector,
+			 struct bk_pci_message *message)
 {
-	struct bk__irq_registers registers;
+	struct bk__pci_irq_registers registers;
 
-	bk__msi_registers(function, &registers);
+	bk__pci_msi_registers(function, &registers);
 	message->address = registers.address;
 	/* The function owns as many low bits as it needs to tell its vectors apart. */
-	message->data = (registers.data & ~(bk__msi_enabled(function) - 1)) | vector;
+	message->data = (registers.data & ~(bk__pci_msi_enabled(function) - 1)) | vector;
 	return !(registers.mask >> vector & 1);
 }
 
-bool bk__msi_pending_byte(const struct bk_pci_function *function, unsigned offset, unsigned *vector)
+bool bk__pci_msi_pending_byte(const struct bk_pci_function *function, unsigned offset, unsigned *vector)
 {
-	const struct bk__msi *msi = &function->msi;
+	const struct bk__pci_msi *msi = &function->msi;
 	unsigned at = mask_offset(msi) + 4;
 
 	if (!msi->offset || !msi->maskable || offset < at || offset >= at + 4)

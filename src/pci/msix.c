@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "cap.h"
-#include "function.h"
+#include "pci/cap.h"
+#include "pci/function.h"
 
 /* Message Control, at 2. */
 enum {
@@ -34,7 +34,7 @@ static unsigned pba_size(unsigned vectors)
 /* The table or the PBA must be inside a memory BAR. */
 static bool fits(const struct bk_pci_function *function, unsigned index, uint32_t offset, uint64_t size)
 {
-	const struct bk_pci_bar *bar = index < BK_PCI_BARS ? bk__function_bar(function, index) : NULL;
+	const struct bk_pci_bar *bar = index < BK_PCI_BARS ? bk__pci_function_bar(function, index) : NULL;
 
 	return bar && bar->kind != BK_PCI_BAR_IO && !(offset & 7) && offset + size <= bar->size;
 }
@@ -42,7 +42,7 @@ static bool fits(const struct bk_pci_function *function, unsigned index, uint32_
 static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
 		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
 {
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 	uint8_t *table;
 	int at;
 
@@ -53,16 +53,16 @@ static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 	table = calloc(vectors, BK__MSIX_ENTRY);
 	if (!table)
 		return -ENOMEM;
-	at = bk__capability_add(function, false, BK__CAP_MSIX, 0, offset, 12, NULL, NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__CAP_MSIX, 0, offset, 12, NULL, NULL, NULL);
 	if (at < 0) {
 		free(table);
 		return at;
 	}
-	bk__config_preset(config, (unsigned)at + 2, 2, vectors - 1);
-	bk__config_allow(config, (unsigned)at + 2, 2, ENABLE | FUNCTION_MASK, 0);
-	bk__config_preset(config, (unsigned)at + 4, 4, table_offset | table_bar);
-	bk__config_preset(config, (unsigned)at + 8, 4, pba_offset | pba_bar);
-	function->msix = (struct bk__msix){
+	bk__pci_config_preset(config, (unsigned)at + 2, 2, vectors - 1);
+	bk__pci_config_allow(config, (unsigned)at + 2, 2, ENABLE | FUNCTION_MASK, 0);
+	bk__pci_config_preset(config, (unsigned)at + 4, 4, table_offset | table_bar);
+	bk__pci_config_preset(config, (unsigned)at + 8, 4, pba_offset | pba_bar);
+	function->msix = (struct bk__pci_msix){
 		.offset = (unsigned)at,
 		.vectors = vectors,
 		.table_bar = table_bar,
@@ -71,7 +71,7 @@ static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 		.pba_offset = pba_offset,
 		.table = table,
 	};
-	bk__msix_reset(function);
+	bk__pci_msix_reset(function);
 	return at;
 }
 
@@ -80,15 +80,15 @@ int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 {
 	int at;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	at = msix_add(function, offset, vectors, table_bar, table_offset, pba_bar, pba_offset);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
-void bk__msix_reset(struct bk_pci_function *function)
+void bk__pci_msix_reset(struct bk_pci_function *function)
 {
-	struct bk__msix *msix = &function->msix;
+	struct bk__pci_msix *msix = &function->msix;
 
 	memset(msix->pending, 0, sizeof(msix->pending));
 	if (!msix->table)
@@ -98,27 +98,28 @@ void bk__msix_reset(struct bk_pci_function *function)
 		msix->table[i * BK__MSIX_ENTRY + VECTOR_CONTROL] = MASKED;
 }
 
-void bk__msix_registers(const struct bk_pci_function *function, struct bk__irq_registers *registers)
+void bk__pci_msix_registers(const struct bk_pci_function *function, struct bk__pci_irq_registers *registers)
 {
-	registers->control = (uint16_t)bk__config_get(&function->config, function->msix.offset + 2, 2);
+	registers->control = (uint16_t)bk__pci_config_get(&function->config, function->msix.offset + 2, 2);
 }
 
-unsigned bk__msix_enabled(const struct bk_pci_function *function)
+unsigned bk__pci_msix_enabled(const struct bk_pci_function *function)
 {
-	struct bk__irq_registers registers;
+	struct bk__pci_irq_registers registers;
 
 	if (!function->msix.offset)
 		return 0;
-	bk__msix_registers(function, &registers);
+	bk__pci_msix_registers(function, &registers);
 	return registers.control & ENABLE ? function->msix.vectors : 0;
 }
 
-bool bk__msix_message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
+bool bk__pci_msix_message(const struct bk_pci_function *function, unsigned vector,
+			  struct bk_pci_message *message)
 {
 	const uint8_t *entry = function->msix.table + (size_t)vector * BK__MSIX_ENTRY;
-	struct bk__irq_registers registers;
+	struct bk__pci_irq_registers registers;
 
-	bk__msix_registers(function, &registers);
+	bk__pci_msix_registers(function, &registers);
 	message->address = bk__load(entry, 8);
 	message->data = (uint32_t)bk__load(entry + DATA, 4);
 	return !(registers.control & FUNCTION_MASK) && !(entry[VECTOR_CONTROL] & MASKED);
@@ -160,7 +161,7 @@ static void entry_write(struct bk_pci_function *function, unsigned vector, unsig
 		entry[i] = (uint8_t)value & writable;
 	}
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
-		bk__irq_settle_vector(function, vector, memcmp(old, entry, sizeof(old)) != 0);
+		bk__pci_irq_settle_vector(function, vector, memcmp(old, entry, sizeof(old)) != 0);
 }
 
 static int table_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
@@ -185,16 +186,16 @@ static int table_write(void *opaque, uint64_t offset, unsigned width, uint64_t v
 static int pba_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_pci_function *function = opaque;
-	const struct bk__irq *irq = &function->irq;
+	const struct bk__pci_irq *irq = &function->irq;
 
 	*value = 0;
 	pthread_mutex_lock(&function->lock);
 	for (unsigned i = 0; i < width * 8; i++) {
 		uint64_t vector = offset * 8 + i;
-		bool pending =
-			vector < function->msix.vectors &&
-			(irq->mode == BK_PCI_IRQ_MSIX ? bk__irq_pending(function, (unsigned)vector)
-						      : bk__bit(function->msix.pending, (unsigned)vector));
+		bool pending = vector < function->msix.vectors &&
+			       (irq->mode == BK_PCI_IRQ_MSIX
+					? bk__pci_irq_pending(function, (unsigned)vector)
+					: bk__pci_bit(function->msix.pending, (unsigned)vector));
 
 		*value |= (uint64_t)pending << i;
 	}
@@ -213,7 +214,7 @@ int bk_pci_msix_regions(struct bk_pci_function *function, struct bk_region_desc 
 {
 	static const struct bk_region_ops table_ops = { .read = table_read, .write = table_write };
 	static const struct bk_region_ops pba_ops = { .read = pba_read, .write = pba_write };
-	struct bk__msix msix;
+	struct bk__pci_msix msix;
 
 	pthread_mutex_lock(&function->lock);
 	msix = function->msix;

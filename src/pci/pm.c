@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Power management (PM 3.2): the state in PMCSR, which gates decoding. */
 #include "base/bytes.h"
-#include "cap.h"
-#include "function.h"
+#include "pci/cap.h"
+#include "pci/function.h"
 
 /* In PMC, at 2. */
 enum {
@@ -22,14 +22,14 @@ enum {
 
 static int pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
 {
-	int at = bk__capability_add(function, false, BK__CAP_PM, 0, offset, 8, NULL, NULL, NULL);
+	int at = bk__pci_capability_add(function, false, BK__CAP_PM, 0, offset, 8, NULL, NULL, NULL);
 
 	if (at < 0)
 		return at;
-	bk__config_preset(&function->config, (unsigned)at + 2, 2, pmc);
-	bk__config_preset(&function->config, (unsigned)at + 4, 2, no_soft_reset ? NO_SOFT_RESET : 0);
-	bk__config_allow(&function->config, (unsigned)at + 4, 2, STATE | (pmc & PMC_PME ? PME_ENABLE : 0),
-			 pmc & PMC_PME ? PME_STATUS : 0);
+	bk__pci_config_preset(&function->config, (unsigned)at + 2, 2, pmc);
+	bk__pci_config_preset(&function->config, (unsigned)at + 4, 2, no_soft_reset ? NO_SOFT_RESET : 0);
+	bk__pci_config_allow(&function->config, (unsigned)at + 4, 2, STATE | (pmc & PMC_PME ? PME_ENABLE : 0),
+			     pmc & PMC_PME ? PME_STATUS : 0);
 	function->pm = (unsigned)at;
 	function->no_soft_reset = no_soft_reset;
 	return at;
@@ -39,39 +39,39 @@ int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pm
 {
 	int at;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	at = pm_add(function, offset, pmc, no_soft_reset);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
-unsigned bk__pm_state(const struct bk_pci_function *function)
+unsigned bk__pci_pm_state(const struct bk_pci_function *function)
 {
 	return function->pm ? function->config.value[function->pm + 4] & STATE : 0;
 }
 
 /* What wakes it, if it can from D3cold, is sticky (PM 3.2.4). */
-void bk__pm_keep(struct bk_pci_function *function, const uint8_t *before)
+void bk__pci_pm_keep(struct bk_pci_function *function, const uint8_t *before)
 {
 	const unsigned at = function->pm + 4;
 
-	if (function->pm && bk__config_get(&function->config, function->pm + 2, 2) & PMC_PME_D3COLD)
-		bk__config_set(
-			&function->config, at, 2,
-			(bk__config_get(&function->config, at, 2) & ~(uint64_t)(PME_ENABLE | PME_STATUS)) |
-				(bk__load(before + at, 2) & (PME_ENABLE | PME_STATUS)));
+	if (function->pm && bk__pci_config_get(&function->config, function->pm + 2, 2) & PMC_PME_D3COLD)
+		bk__pci_config_set(&function->config, at, 2,
+				   (bk__pci_config_get(&function->config, at, 2) &
+				    ~(uint64_t)(PME_ENABLE | PME_STATUS)) |
+					   (bk__load(before + at, 2) & (PME_ENABLE | PME_STATUS)));
 }
 
-bool bk__pm_written(struct bk_pci_function *function, unsigned old_state)
+bool bk__pci_pm_written(struct bk_pci_function *function, unsigned old_state)
 {
-	unsigned state = bk__pm_state(function);
+	unsigned state = bk__pci_pm_state(function);
 	uint16_t pmc;
 
 	if (state == old_state)
 		return false;
 	/* A state that is not supported is not entered, the write completes (PM 3.2.4). To a higher state it
 	 * goes by D0 alone, and so out of D3hot (PM 5.4, figure 5-1). */
-	pmc = (uint16_t)bk__config_get(&function->config, function->pm + 2, 2);
+	pmc = (uint16_t)bk__pci_config_get(&function->config, function->pm + 2, 2);
 	if ((state == 1 && !(pmc & PMC_D1)) || (state == 2 && !(pmc & PMC_D2)) ||
 	    (state != 0 && state < old_state)) {
 		uint8_t *pmcsr = &function->config.value[function->pm + 4];

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A set of addresses as sorted ranges. */
-#include "ranges.h"
+#include "pci/ranges.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-void bk__ranges_free(struct bk__ranges *ranges)
+void bk__pci_ranges_free(struct bk__pci_ranges *ranges)
 {
 	free(ranges->at);
-	*ranges = (struct bk__ranges){ 0 };
+	*ranges = (struct bk__pci_ranges){ 0 };
 }
 
 /* Puts `count` (0 to 2) ranges in the place of [begin, end). */
-static int replace(struct bk__ranges *ranges, size_t begin, size_t end, const struct bk__free_range *with,
-		   size_t count)
+static int replace(struct bk__pci_ranges *ranges, size_t begin, size_t end,
+		   const struct bk__pci_free_range *with, size_t count)
 {
 	size_t total = ranges->count - (end - begin) + count;
 
 	if (total > ranges->capacity) {
 		size_t capacity = 2 * total + 6;
-		struct bk__free_range *at = realloc(ranges->at, capacity * sizeof(*at));
+		struct bk__pci_free_range *at = realloc(ranges->at, capacity * sizeof(*at));
 
 		if (!at)
 			return -ENOMEM;
@@ -36,9 +36,9 @@ static int replace(struct bk__ranges *ranges, size_t begin, size_t end, const st
 	return 0;
 }
 
-int bk__ranges_add(struct bk__ranges *ranges, uint64_t first, uint64_t last)
+int bk__pci_ranges_add(struct bk__pci_ranges *ranges, uint64_t first, uint64_t last)
 {
-	struct bk__free_range whole = { first, last };
+	struct bk__pci_free_range whole = { first, last };
 	size_t begin = 0, end;
 
 	/* Ranges that overlap or touch become one. */
@@ -54,35 +54,35 @@ int bk__ranges_add(struct bk__ranges *ranges, uint64_t first, uint64_t last)
 	return replace(ranges, begin, end, &whole, 1);
 }
 
-int bk__ranges_remove(struct bk__ranges *ranges, uint64_t first, uint64_t last)
+int bk__pci_ranges_remove(struct bk__pci_ranges *ranges, uint64_t first, uint64_t last)
 {
-	struct bk__free_range rest[2];
+	struct bk__pci_free_range rest[2];
 	size_t begin = 0, end, count = 0;
 
 	while (begin < ranges->count && ranges->at[begin].last < first)
 		begin++;
 	for (end = begin; end < ranges->count && ranges->at[end].first <= last; end++) {
 		if (ranges->at[end].first < first)
-			rest[count++] = (struct bk__free_range){ ranges->at[end].first, first - 1 };
+			rest[count++] = (struct bk__pci_free_range){ ranges->at[end].first, first - 1 };
 		if (ranges->at[end].last > last)
-			rest[count++] = (struct bk__free_range){ last + 1, ranges->at[end].last };
+			rest[count++] = (struct bk__pci_free_range){ last + 1, ranges->at[end].last };
 	}
 	return begin == end ? 0 : replace(ranges, begin, end, rest, count);
 }
 
-static bool clip(const struct bk__free_range *range, uint64_t least, uint64_t most,
-		 struct bk__free_range *clipped)
+static bool clip(const struct bk__pci_free_range *range, uint64_t least, uint64_t most,
+		 struct bk__pci_free_range *clipped)
 {
 	clipped->first = range->first > least ? range->first : least;
 	clipped->last = range->last < most ? range->last : most;
 	return clipped->first <= clipped->last;
 }
 
-bool bk__ranges_find(const struct bk__ranges *ranges, uint64_t size, uint64_t align, uint64_t least,
-		     uint64_t most, uint64_t *first)
+bool bk__pci_ranges_find(const struct bk__pci_ranges *ranges, uint64_t size, uint64_t align, uint64_t least,
+			 uint64_t most, uint64_t *first)
 {
 	for (size_t i = 0; i < ranges->count; i++) {
-		struct bk__free_range range;
+		struct bk__pci_free_range range;
 		uint64_t up;
 
 		if (!clip(&ranges->at[i], least, most, &range))
@@ -96,12 +96,12 @@ bool bk__ranges_find(const struct bk__ranges *ranges, uint64_t size, uint64_t al
 	return false;
 }
 
-uint64_t bk__ranges_longest(const struct bk__ranges *ranges, uint64_t least, uint64_t most)
+uint64_t bk__pci_ranges_longest(const struct bk__pci_ranges *ranges, uint64_t least, uint64_t most)
 {
 	uint64_t longest = 0;
 
 	for (size_t i = 0; i < ranges->count; i++) {
-		struct bk__free_range range;
+		struct bk__pci_free_range range;
 		uint64_t length;
 
 		if (!clip(&ranges->at[i], least, most, &range))

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Resets: what registers keep over one, and how long owners may take for theirs. */
-#include "reset.h"
+#include "pci/reset.h"
 
 #include <string.h>
 
-#include "bus.h"
-#include "cap.h"
-#include "express.h"
-#include "function.h"
+#include "pci/bus.h"
+#include "pci/cap.h"
+#include "pci/express.h"
+#include "pci/function.h"
 
 /* ---- What is left ------------------------------------------------------- */
 
@@ -27,7 +27,7 @@ enum {
 	PHYSICAL_32 = 0x2a,
 };
 
-static bool is_left(const struct bk__capability *capability, bool sticky)
+static bool is_left(const struct bk__pci_capability *capability, bool sticky)
 {
 	if (capability->offset < BK__EXTENDED)
 		return false;
@@ -50,23 +50,23 @@ static bool is_left(const struct bk__capability *capability, bool sticky)
 
 static void reset_registers(struct bk_pci_function *function, enum bk__pci_reset kind)
 {
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 	const bool sticky = kind == BK__PCI_RESET_BUS;
 	uint8_t before[CONFIG_MOST];
 
 	memcpy(before, config->value, config->size);
-	bk__config_reset(config);
+	bk__pci_config_reset(config);
 	if (kind == BK__PCI_RESET_POWER)
 		return;
 	for (unsigned i = 0; i < function->capability_count; i++) {
-		const struct bk__capability *capability = &function->capabilities[i];
+		const struct bk__pci_capability *capability = &function->capabilities[i];
 
 		if (is_left(capability, sticky))
 			memcpy(config->value + capability->offset, before + capability->offset,
 			       capability->size);
 	}
 	bk__pci_express_keep(function, before, sticky);
-	bk__pm_keep(function, before);
+	bk__pci_pm_keep(function, before);
 }
 
 /* ---- Begin and end ------------------------------------------------------- */
@@ -91,8 +91,8 @@ bool bk__pci_reset_begin(struct bk_pci_function *function, enum bk__pci_reset ki
 		return false;
 	function->intx_level = false;
 	reset_registers(function, kind);
-	bk__irq_reset(function);
-	bk__function_settle(function);
+	bk__pci_irq_reset(function);
+	bk__pci_function_settle(function);
 	if (function->secondary)
 		bk__pci_reset_bus(function->secondary, kind == BK__PCI_RESET_POWER ? kind : BK__PCI_RESET_BUS,
 				  list);
@@ -117,12 +117,12 @@ void bk__pci_reset_bus(struct bk_pci_bus *bus, enum bk__pci_reset kind, struct b
 /* Who waits for it may destroy it from then on. */
 static void end(struct bk_pci_function *function, int result)
 {
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	function->reset_result = result;
 	atomic_store(&function->in_reset, false);
-	bk__function_settle(function); /* what changed above it meanwhile */
+	bk__pci_function_settle(function); /* what changed above it meanwhile */
 	pthread_cond_broadcast(&function->reset_ended);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 }
 
 int bk__pci_reset_end(struct bk__pci_resets *list, const struct bk_pci_function *asked)
@@ -166,9 +166,9 @@ int bk_pci_function_reset(struct bk_pci_function *function)
 	struct bk__pci_resets list = { 0 };
 	bool began;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	began = bk__pci_reset_begin(function, BK__PCI_RESET_POWER, &list);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	if (began)
 		return bk__pci_reset_end(&list, function);
 	bk__pci_reset_wait(function);

@@ -22,7 +22,7 @@ struct bk__pci_resets {
 /*
  * Registers to their reset values, and settled; what is below a bridge, too. Who has a reset of its own is in
  * reset from now on and on the list. False: the function is in reset already, on another list. The function's
- * lock, as bk__function_lock takes it.
+ * lock, as bk__pci_function_lock takes it.
  */
 bool bk__pci_reset_begin(struct bk_pci_function *function, enum bk__pci_reset kind,
 			 struct bk__pci_resets *list);

@@ -2,8 +2,8 @@
 /* Resizable BARs (PCIe 7.8.6): the size of a BAR as one more thing that registers say. */
 #include <errno.h>
 
-#include "cap.h"
-#include "function.h"
+#include "pci/cap.h"
+#include "pci/function.h"
 
 /* For each BAR, from 4: the sizes it may have, and the control register. */
 enum {
@@ -28,7 +28,7 @@ static unsigned log2_of(uint64_t size)
 
 static bool fits(const struct bk_pci_function *function, const struct bk_pci_resizable *of)
 {
-	const struct bk_pci_bar *bar = of->bar < BK_PCI_BARS ? bk__function_bar(function, of->bar) : NULL;
+	const struct bk_pci_bar *bar = of->bar < BK_PCI_BARS ? bk__pci_function_bar(function, of->bar) : NULL;
 	uint64_t largest;
 
 	if (!bar || bar->kind == BK_PCI_BAR_IO || !(of->sizes & bar->size) ||
@@ -53,7 +53,7 @@ static unsigned size_bits(uint64_t sizes)
 static int resizable_add(struct bk_pci_function *function, unsigned offset,
 			 const struct bk_pci_resizable *bars, unsigned count)
 {
-	struct bk__config *config = &function->config;
+	struct bk__pci_config *config = &function->config;
 	unsigned seen = 0;
 	int at;
 
@@ -64,19 +64,19 @@ static int resizable_add(struct bk_pci_function *function, unsigned offset,
 	for (unsigned i = 0; i < count; seen |= 1u << bars[i++].bar)
 		if (!fits(function, &bars[i]) || seen >> bars[i].bar & 1)
 			return -EINVAL;
-	at = bk__capability_add(function, true, BK__EXTENDED_RESIZABLE, 1, offset, 4 + ENTRY * count, NULL,
-				NULL, NULL);
+	at = bk__pci_capability_add(function, true, BK__EXTENDED_RESIZABLE, 1, offset, 4 + ENTRY * count,
+				    NULL, NULL, NULL);
 	if (at < 0)
 		return at;
 	for (unsigned i = 0; i < count; i++) {
 		unsigned entry = (unsigned)at + 4 + ENTRY * i;
-		unsigned size = log2_of(bk__function_bar(function, bars[i].bar)->size) - LEAST;
+		unsigned size = log2_of(bk__pci_function_bar(function, bars[i].bar)->size) - LEAST;
 
-		bk__config_preset(config, entry, 4, bars[i].sizes >> LEAST << 4);
-		bk__config_preset(config, entry + CONTROL, 4,
-				  (bars[i].sizes >> UPPER) << 16 | size << SIZE_SHIFT |
-					  (i ? 0 : count << COUNT_SHIFT) | bars[i].bar);
-		bk__config_allow(config, entry + CONTROL + 1, 1, size_bits(bars[i].sizes), 0);
+		bk__pci_config_preset(config, entry, 4, bars[i].sizes >> LEAST << 4);
+		bk__pci_config_preset(config, entry + CONTROL, 4,
+				      (bars[i].sizes >> UPPER) << 16 | size << SIZE_SHIFT |
+					      (i ? 0 : count << COUNT_SHIFT) | bars[i].bar);
+		bk__pci_config_allow(config, entry + CONTROL + 1, 1, size_bits(bars[i].sizes), 0);
 	}
 	function->resizable = (unsigned)at;
 	return at;
@@ -87,9 +87,9 @@ int bk_pci_resizable_add(struct bk_pci_function *function, unsigned offset,
 {
 	int at;
 
-	bk__function_lock(function);
+	bk__pci_function_lock(function);
 	at = resizable_add(function, offset, bars, count);
-	bk__function_unlock(function);
+	bk__pci_function_unlock(function);
 	return at;
 }
 
@@ -113,26 +113,26 @@ static unsigned end(const struct bk_pci_function *function)
 	unsigned first = function->resizable + 4;
 
 	return first +
-	       ENTRY * ((unsigned)bk__config_get(&function->config, first + CONTROL, 1) >> COUNT_SHIFT);
+	       ENTRY * ((unsigned)bk__pci_config_get(&function->config, first + CONTROL, 1) >> COUNT_SHIFT);
 }
 
-void bk__resize_settle(struct bk_pci_function *function)
+void bk__pci_resize_settle(struct bk_pci_function *function)
 {
-	const struct bk__config *config = &function->config;
+	const struct bk__pci_config *config = &function->config;
 
 	if (!function->resizable)
 		return;
 	for (unsigned entry = function->resizable + 4; entry < end(function); entry += ENTRY) {
-		uint64_t control = bk__config_get(config, entry + CONTROL, 4);
+		uint64_t control = bk__pci_config_get(config, entry + CONTROL, 4);
 
-		bk__function_bar_resize(function, control & INDEX,
-					size_of(bk__config_get(config, entry, 4), control));
+		bk__pci_function_bar_resize(function, control & INDEX,
+					    size_of(bk__pci_config_get(config, entry, 4), control));
 	}
 }
 
-void bk__resize_forget(struct bk_pci_function *function)
+void bk__pci_resize_forget(struct bk_pci_function *function)
 {
-	bk__config_revert(&function->config, function->resizable, end(function) - function->resizable);
-	bk__resize_settle(function);
+	bk__pci_config_revert(&function->config, function->resizable, end(function) - function->resizable);
+	bk__pci_resize_settle(function);
 	function->resizable = 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Hot-plug slots (PCIe 6.7, 7.5.3.9-11): presence and link follow who is attached below a port. */
-#include "slot.h"
+#include "pci/slot.h"
 
 #include <errno.h>
 
-#include "bridge.h"
-#include "bus.h"
-#include "express.h"
-#include "function.h"
+#include "pci/bridge.h"
+#include "pci/bus.h"
+#include "pci/express.h"
+#include "pci/function.h"
 
 enum {
 	SLOT_IMPLEMENTED = 0x0100, /* in CAPABILITIES */
@@ -45,17 +45,17 @@ enum {
 
 static unsigned get(const struct bk_pci_function *port, unsigned offset)
 {
-	return (unsigned)bk__config_get(&port->config, port->express + offset, 2);
+	return (unsigned)bk__pci_config_get(&port->config, port->express + offset, 2);
 }
 
 static void set(struct bk_pci_function *port, unsigned offset, unsigned value)
 {
-	bk__config_set(&port->config, port->express + offset, 2, value);
+	bk__pci_config_set(&port->config, port->express + offset, 2, value);
 }
 
 static int slot_add(struct bk_pci_function *port, unsigned number)
 {
-	struct bk__config *config = &port->config;
+	struct bk__pci_config *config = &port->config;
 	const unsigned at = port->express;
 	unsigned capabilities, type;
 
@@ -70,20 +70,20 @@ static int slot_add(struct bk_pci_function *port, unsigned number)
 		return -EEXIST;
 	if (port->bus)
 		return -EBUSY;
-	bk__config_preset(config, at + BK__PCI_EXPRESS_CAPABILITIES, 2,
-			  (capabilities & ~(unsigned)MESSAGE_NUMBER) | SLOT_IMPLEMENTED);
-	bk__config_preset(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4,
-			  bk__config_get(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4) |
-				  LINK_ACTIVE_REPORTING);
-	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
-			  (uint64_t)number << NUMBER_SHIFT | NO_COMMAND_COMPLETED | HOT_PLUG_CAPABLE |
-				  HOT_PLUG_SURPRISE);
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_CAPABILITIES, 2,
+			      (capabilities & ~(unsigned)MESSAGE_NUMBER) | SLOT_IMPLEMENTED);
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4,
+			      bk__pci_config_get(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4) |
+				      LINK_ACTIVE_REPORTING);
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
+			      (uint64_t)number << NUMBER_SHIFT | NO_COMMAND_COMPLETED | HOT_PLUG_CAPABLE |
+				      HOT_PLUG_SURPRISE);
 	/* What is not there is read-only zero. */
-	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 4, 0);
-	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
-			 PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
-	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
-	port->slot = (struct bk__slot){
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 4, 0);
+	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
+			     PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
+	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
+	port->slot = (struct bk__pci_slot){
 		.there = true, .occupied = port->slot.occupied, .memory = ROOM, .prefetchable = ROOM
 	};
 	return 0;
@@ -93,9 +93,9 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
 {
 	int error;
 
-	bk__function_lock(port);
+	bk__pci_function_lock(port);
 	error = slot_add(port, number);
-	bk__function_unlock(port);
+	bk__pci_function_unlock(port);
 	return error;
 }
 
@@ -115,31 +115,31 @@ int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t pre
 {
 	int error;
 
-	bk__function_lock(port);
+	bk__pci_function_lock(port);
 	error = slot_room(port, memory, prefetchable);
-	bk__function_unlock(port);
+	bk__pci_function_unlock(port);
 	return error;
 }
 
 static int slot_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque)
 {
-	struct bk__config *config = &port->config;
+	struct bk__pci_config *config = &port->config;
 	const unsigned at = port->express;
 
 	if (!port->slot.there)
 		return -EINVAL;
 	if (port->bus)
 		return -EBUSY;
-	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
-			  bk__config_get(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4) |
-				  ATTENTION_BUTTON | POWER_CONTROLLER | POWER_INDICATOR);
-	bk__config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2, INDICATOR_ON);
-	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
-			 BUTTON_PRESSED | PRESENCE_CHANGED | INTERRUPT_ENABLE | INDICATOR | POWER_OFF |
-				 LINK_CHANGED_ENABLE,
-			 0);
-	bk__config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0,
-			 BUTTON_PRESSED | PRESENCE_CHANGED | LINK_CHANGED);
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
+			      bk__pci_config_get(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4) |
+				      ATTENTION_BUTTON | POWER_CONTROLLER | POWER_INDICATOR);
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2, INDICATOR_ON);
+	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
+			     BUTTON_PRESSED | PRESENCE_CHANGED | INTERRUPT_ENABLE | INDICATOR | POWER_OFF |
+				     LINK_CHANGED_ENABLE,
+			     0);
+	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0,
+			     BUTTON_PRESSED | PRESENCE_CHANGED | LINK_CHANGED);
 	port->slot.power = power;
 	port->slot.opaque = opaque;
 	port->slot.powered = true;
@@ -150,9 +150,9 @@ int bk_pci_slot_button(struct bk_pci_function *port, void (*power)(void *opaque,
 {
 	int error;
 
-	bk__function_lock(port);
+	bk__pci_function_lock(port);
 	error = slot_button(port, power, opaque);
-	bk__function_unlock(port);
+	bk__pci_function_unlock(port);
 	return error;
 }
 
@@ -165,9 +165,9 @@ bool bk_pci_slot_powered(struct bk_pci_function *port)
 {
 	bool powered;
 
-	bk__function_lock(port);
+	bk__pci_function_lock(port);
 	powered = !port->slot.there || is_powered(port);
-	bk__function_unlock(port);
+	bk__pci_function_unlock(port);
 	return powered;
 }
 
@@ -187,8 +187,8 @@ void bk__pci_slot_changed(struct bk_pci_function *port)
 	port->slot.occupied = port->secondary->functions[0] != NULL;
 	if (!port->slot.there)
 		return;
-	bk__map_settle(port);
-	bk__function_upstream(port);
+	bk__pci_map_settle(port);
+	bk__pci_function_upstream(port);
 }
 
 static unsigned least(unsigned a, unsigned b)
@@ -225,15 +225,15 @@ static void signal_events(struct bk_pci_function *port)
 
 	port->intx_level = wanted && !messages && port->desc.pin;
 	if (wanted && messages && !port->slot.signalled)
-		bk__irq_fire(port, 0);
+		bk__pci_irq_fire(port, 0);
 	else if (!wanted && port->slot.signalled)
-		bk__irq_withdraw(port, 0);
+		bk__pci_irq_withdraw(port, 0);
 	port->slot.signalled = wanted && messages;
 }
 
-void bk__slot_settle(struct bk_pci_function *port)
+void bk__pci_slot_settle(struct bk_pci_function *port)
 {
-	struct bk__slot *slot = &port->slot;
+	struct bk__pci_slot *slot = &port->slot;
 	const bool present = slot->occupied, link = !bk__pci_slot_link_down(port);
 	unsigned events = 0;
 
@@ -267,7 +267,7 @@ int bk_pci_slot_press(struct bk_pci_function *port)
 	unsigned control;
 	int error = 0;
 
-	bk__function_lock(port);
+	bk__pci_function_lock(port);
 	control = get(port, BK__PCI_EXPRESS_SLOT_CONTROL);
 	if (!port->slot.power)
 		error = -EINVAL;
@@ -278,8 +278,8 @@ int bk_pci_slot_press(struct bk_pci_function *port)
 	if (!error) {
 		set(port, BK__PCI_EXPRESS_SLOT_STATUS,
 		    get(port, BK__PCI_EXPRESS_SLOT_STATUS) | BUTTON_PRESSED);
-		bk__function_settle(port);
+		bk__pci_function_settle(port);
 	}
-	bk__function_unlock(port);
+	bk__pci_function_unlock(port);
 	return error;
 }

@@ -5,7 +5,7 @@
 
 #include <barkeep/pci.h>
 
-struct bk__slot {
+struct bk__pci_slot {
 	bool there;                           /* the port has one */
 	uint64_t memory, prefetchable;        /* room for a card to come, where there is some */
 	bool occupied;                        /* function 0 is there */
@@ -20,7 +20,7 @@ struct bk__slot {
 void bk__pci_slot_changed(struct bk_pci_function *port);
 
 /* Its registers and its interrupt agree again with who is attached below. Host's lock and the port's. */
-void bk__slot_settle(struct bk_pci_function *port);
+void bk__pci_slot_settle(struct bk_pci_function *port);
 
 /* Link Disable is set, or the slot's power is off. What is below is reset by either. */
 bool bk__pci_slot_cut_off(const struct bk_pci_function *port);

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "cap.h"
-#include "config.h"
-#include "function.h"
+#include "pci/cap.h"
+#include "pci/config.h"
+#include "pci/function.h"
 
 /* Adds `head` and then `size` bytes of the owner's, which end within `most` bytes. */
 static int add(struct bk_pci_function *function, bool extended, uint16_t id, unsigned offset,
@@ -27,9 +27,10 @@ static int add(struct bk_pci_function *function, bool extended, uint16_t id, uns
 		memcpy(all + head_size, bytes, size);
 	if (writable)
 		memcpy(all + most + head_size, writable, size);
-	bk__function_lock(function);
-	at = bk__capability_add(function, extended, id, 1, offset, head_size + size, all, all + most, NULL);
-	bk__function_unlock(function);
+	bk__pci_function_lock(function);
+	at = bk__pci_capability_add(function, extended, id, 1, offset, head_size + size, all, all + most,
+				    NULL);
+	bk__pci_function_unlock(function);
 	free(all);
 	return at;
 }
@@ -73,10 +74,10 @@ int bk_pci_serial_add(struct bk_pci_function *function, unsigned offset, uint64_
 	int at = -EEXIST;
 
 	bk__store(bytes + 4, 8, serial);
-	bk__function_lock(function);
-	if (!bk__capability_has(function, true, BK__EXTENDED_SERIAL))
-		at = bk__capability_add(function, true, BK__EXTENDED_SERIAL, 1, offset, sizeof(bytes), bytes,
-					NULL, NULL);
-	bk__function_unlock(function);
+	bk__pci_function_lock(function);
+	if (!bk__pci_capability_has(function, true, BK__EXTENDED_SERIAL))
+		at = bk__pci_capability_add(function, true, BK__EXTENDED_SERIAL, 1, offset, sizeof(bytes),
+					    bytes, NULL, NULL);
+	bk__pci_function_unlock(function);
 	return at;
 }

@@ -27,8 +27,8 @@
 static _Thread_local unsigned depth, turns;
 
 struct access {
-	struct bk__group *group;
-	struct bk__placed *placed; /* whose rule runs */
+	struct bk__quirk_group *group;
+	struct bk__quirk_placed *placed; /* whose rule runs */
 	bool write;
 	uint64_t offset;
 	unsigned width;
@@ -38,10 +38,10 @@ struct access {
 
 /* ---- Places ------------------------------------------------------------ */
 
-static int config_access(struct bk__stack *stack, bool write, uint64_t offset, unsigned width,
+static int config_access(struct bk__quirk_stack *stack, bool write, uint64_t offset, unsigned width,
 			 uint64_t *value)
 {
-	struct bk_space *space = bk_mediate_region(stack->mediate, BK_DEVICE_CONFIG);
+	struct bk_space *space = bk_mediator_space(stack->mediate, BK_DEVICE_CONFIG);
 	const uint64_t last = bk_space_last(space);
 
 	if (offset > last || width - 1 > last - offset)
@@ -50,64 +50,66 @@ static int config_access(struct bk__stack *stack, bool write, uint64_t offset, u
 		     : bk_space_read(space, offset, width, value);
 }
 
-static int place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t *value)
+static int place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		      uint64_t *value)
 {
 	const struct access *a = opaque;
-	struct bk__stack *stack = a->group->stack;
+	struct bk__quirk_stack *stack = a->group->stack;
 
 	switch (place) {
 	case BK__DEVICE:
-		return bk_mediate_below_read(stack->mediate, a->placed->region, a->offset, a->width, value);
+		return bk_mediator_below_read(stack->mediate, a->placed->region, a->offset, a->width, value);
 	case BK__CONFIG:
 		return config_access(stack, false, offset, width, value);
 	case BK__MSIX:
 		if (offset > stack->msix_size || width > stack->msix_size - offset)
 			return -EINVAL;
-		return bk_mediate_below_read(stack->mediate, stack->msix_bar, stack->msix_offset + offset,
-					     width, value);
+		return bk_mediator_below_read(stack->mediate, stack->msix_bar, stack->msix_offset + offset,
+					      width, value);
 	case BK__HOST:
-		return bk__device_place_read(stack->below, place, offset, width, value);
+		return bk__quirk_device_place_read(stack->below, place, offset, width, value);
 	default:
-		return bk_mediate_below_read(stack->mediate, place, offset, width, value);
+		return bk_mediator_below_read(stack->mediate, place, offset, width, value);
 	}
 }
 
-static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t value)
+static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		       uint64_t value)
 {
 	const struct access *a = opaque;
-	struct bk__stack *stack = a->group->stack;
+	struct bk__quirk_stack *stack = a->group->stack;
 
 	switch (place) {
 	case BK__DEVICE:
-		return bk_mediate_below_write(stack->mediate, a->placed->region, a->offset, a->width, value);
+		return bk_mediator_below_write(stack->mediate, a->placed->region, a->offset, a->width, value);
 	case BK__CONFIG:
 		return config_access(stack, true, offset, width, &value);
 	case BK__MSIX:
 		if (offset > stack->msix_size || width > stack->msix_size - offset)
 			return -EINVAL;
-		return bk_mediate_below_write(stack->mediate, stack->msix_bar, stack->msix_offset + offset,
-					      width, value);
+		return bk_mediator_below_write(stack->mediate, stack->msix_bar, stack->msix_offset + offset,
+					       width, value);
 	case BK__HOST:
-		return bk__device_place_write(stack->below, place, offset, width, value);
+		return bk__quirk_device_place_write(stack->below, place, offset, width, value);
 	default:
-		return bk_mediate_below_write(stack->mediate, place, offset, width, value);
+		return bk_mediator_below_write(stack->mediate, place, offset, width, value);
 	}
 }
 
 /* ---- One access -------------------------------------------------------- */
 
-static unsigned word_of(const struct bk__placed *placed)
+static unsigned word_of(const struct bk__quirk_placed *placed)
 {
 	const uint64_t length = placed->last - placed->first + 1;
 
 	return length == 1 || length == 2 || length == 4 || length == 8 ? (unsigned)length : 0;
 }
 
-static struct bk__run run_of(struct access *a)
+static struct bk__quirk_run run_of(struct access *a)
 {
-	struct bk__bound *bound = a->placed->bound;
+	struct bk__quirk_bound *bound = a->placed->bound;
 
-	return (struct bk__run){
+	return (struct bk__quirk_run){
 		.at = a->offset - a->placed->first,
 		.value = a->value,
 		.width = a->width,
@@ -123,7 +125,7 @@ static struct bk__run run_of(struct access *a)
 }
 
 /* A reset cannot take the lock: it may hold the function's. */
-static void refresh(struct bk__bound *bound)
+static void refresh(struct bk__quirk_bound *bound)
 {
 	if (bound->quirk->variable_count && __atomic_exchange_n(&bound->stale, false, __ATOMIC_ACQUIRE))
 		memcpy(bound->variables, bound->start, sizeof(bound->start));
@@ -139,25 +141,25 @@ static const char *region_name(unsigned region)
 
 static int without(struct access *a)
 {
-	struct bk_mediate *mediate = a->group->stack->mediate;
+	struct bk_mediator *mediate = a->group->stack->mediate;
 	const unsigned region = a->group->rules[0].region;
 
-	return a->write ? bk_mediate_below_write(mediate, region, a->offset, a->width, a->value)
-			: bk_mediate_below_read(mediate, region, a->offset, a->width, &a->value);
+	return a->write ? bk_mediator_below_write(mediate, region, a->offset, a->width, a->value)
+			: bk_mediator_below_read(mediate, region, a->offset, a->width, &a->value);
 }
 
-static int apply(struct access *a, struct bk__run *run)
+static int apply(struct access *a, struct bk__quirk_run *run)
 {
-	const struct bk__rule *rule = a->placed->rule;
+	const struct bk__quirk_rule *rule = a->placed->rule;
 	int r;
 
 	if (!rule->reads && !rule->writes) {
 		r = without(a);
 	} else if (a->write) {
-		bk__items_write(&rule->write, run);
+		bk__quirk_items_write(&rule->write, run);
 		r = run->error;
 	} else {
-		a->value = bk__items_read(&rule->read, run);
+		a->value = bk__quirk_items_read(&rule->read, run);
 		r = run->error;
 	}
 	if (rule->log)
@@ -170,15 +172,15 @@ static int apply(struct access *a, struct bk__run *run)
 }
 
 /* Does the rule answer this? Its condition may read, and so fail. */
-static bool holds(struct access *a, struct bk__run *run)
+static bool holds(struct access *a, struct bk__quirk_run *run)
 {
-	const struct bk__rule *rule = a->placed->rule;
+	const struct bk__quirk_rule *rule = a->placed->rule;
 
 	if (rule->width && rule->width != a->width)
 		return false;
 	if ((rule->reads || rule->writes) && !(a->write ? rule->writes : rule->reads))
 		return false;
-	return !rule->when || bk__item_number(rule->when, run);
+	return !rule->when || bk__quirk_item_number(rule->when, run);
 }
 
 static int access_whole(struct access *a);
@@ -211,7 +213,7 @@ static int access_whole(struct access *a)
 	bool partly = false;
 
 	for (unsigned i = 0; i < a->group->count; i++) {
-		struct bk__run run;
+		struct bk__quirk_run run;
 
 		a->placed = &a->group->rules[i];
 		if (a->offset > a->placed->last || last < a->placed->first)
@@ -232,7 +234,7 @@ static int access_whole(struct access *a)
 
 static int access_locked(struct access *a)
 {
-	struct bk__stack *stack = a->group->stack;
+	struct bk__quirk_stack *stack = a->group->stack;
 	int r;
 
 	if (!depth)
@@ -257,7 +259,7 @@ static int group_read(void *opaque, unsigned region, uint64_t offset, unsigned w
 
 	*value = a.value;
 	if (!r && a.lost && a.group->trap) /* not within bk_trap_add */
-		bk__trap_failed_in_part(a.group->trap);
+		bk__mediate_trap_failed_in_part(a.group->trap);
 	return r;
 }
 
@@ -277,23 +279,23 @@ static const struct bk_trap_ops accelerated_ops = { .read = group_read };
 
 /* ---- Placing ----------------------------------------------------------- */
 
-static int at_fault(const struct bk__placed *placed, struct bk_error *err, int code, const char *what)
+static int at_fault(const struct bk__quirk_placed *placed, struct bk_error *err, int code, const char *what)
 {
 	return bk_fail(err, -code, "%s: %s:%u: %s", placed->bound->stack->below->name,
 		       placed->bound->quirk->file, placed->rule->line, what);
 }
 
-static int place_rule(struct bk__placed *placed, struct bk_error *err)
+static int place_rule(struct bk__quirk_placed *placed, struct bk_error *err)
 {
-	struct bk__bound *bound = placed->bound;
-	struct bk__group none = { .stack = bound->stack };
+	struct bk__quirk_bound *bound = placed->bound;
+	struct bk__quirk_group none = { .stack = bound->stack };
 	struct access a = { .group = &none, .placed = placed, .width = 4 };
-	struct bk__run run = run_of(&a);
+	struct bk__quirk_run run = run_of(&a);
 	uint64_t length;
 
 	placed->region = placed->rule->region;
-	placed->first = bk__item_number(placed->rule->offset, &run);
-	length = bk__item_number(placed->rule->length, &run);
+	placed->first = bk__quirk_item_number(placed->rule->offset, &run);
+	length = bk__quirk_item_number(placed->rule->length, &run);
 	if (run.error)
 		return at_fault(placed, err, run.error, "where this trap is cannot be read");
 	if (!length || placed->first > UINT64_MAX - (length - 1))
@@ -304,7 +306,7 @@ static int place_rule(struct bk__placed *placed, struct bk_error *err)
 
 static int by_place(const void *a, const void *b)
 {
-	const struct bk__placed *x = a, *y = b;
+	const struct bk__quirk_placed *x = a, *y = b;
 
 	if (x->region != y->region)
 		return x->region < y->region ? -1 : 1;
@@ -315,12 +317,13 @@ static int by_place(const void *a, const void *b)
 
 static int by_order(const void *a, const void *b)
 {
-	const struct bk__placed *x = a, *y = b;
+	const struct bk__quirk_placed *x = a, *y = b;
 
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static int add_accelerated(struct bk__placed *placed, struct bk__group *group, struct bk_error *err)
+static int add_accelerated(struct bk__quirk_placed *placed, struct bk__quirk_group *group,
+			   struct bk_error *err)
 {
 	struct bk_error inner = { "" };
 	const struct bk_trap_desc desc = {
@@ -340,12 +343,12 @@ static int add_accelerated(struct bk__placed *placed, struct bk__group *group, s
 }
 
 /* One whose writes a rule before it may answer is asked in its turn. */
-static bool comes_first(const struct bk__group *group, unsigned index)
+static bool comes_first(const struct bk__quirk_group *group, unsigned index)
 {
-	const struct bk__placed *placed = &group->rules[index];
+	const struct bk__quirk_placed *placed = &group->rules[index];
 
 	for (unsigned i = 0; i < index; i++) {
-		const struct bk__placed *other = &group->rules[i];
+		const struct bk__quirk_placed *other = &group->rules[i];
 
 		if (other->first <= placed->last && placed->first <= other->last &&
 		    (other->rule->writes || !other->rule->reads))
@@ -354,7 +357,7 @@ static bool comes_first(const struct bk__group *group, unsigned index)
 	return true;
 }
 
-static int add_group(struct bk__group *group, uint64_t first, uint64_t last, struct bk_error *err)
+static int add_group(struct bk__quirk_group *group, uint64_t first, uint64_t last, struct bk_error *err)
 {
 	struct bk_error inner = { "" };
 	struct bk_trap_desc desc = {
@@ -381,7 +384,7 @@ static int add_group(struct bk__group *group, uint64_t first, uint64_t last, str
 }
 
 /* Groups of rules that overlap; those that only touch are apart. */
-static int add_groups(struct bk__stack *stack, unsigned count, struct bk_error *err)
+static int add_groups(struct bk__quirk_stack *stack, unsigned count, struct bk_error *err)
 {
 	unsigned groups = 0;
 	int r = 0;
@@ -395,7 +398,7 @@ static int add_groups(struct bk__stack *stack, unsigned count, struct bk_error *
 				     stack->rules[end].first <= last;
 		     end++)
 			last = stack->rules[end].last > last ? stack->rules[end].last : last;
-		stack->groups[groups] = (struct bk__group){
+		stack->groups[groups] = (struct bk__quirk_group){
 			.stack = stack,
 			.rules = stack->rules + from,
 			.count = end - from,
@@ -406,9 +409,9 @@ static int add_groups(struct bk__stack *stack, unsigned count, struct bk_error *
 }
 
 /* As the guest sees it: the table may be elsewhere than the device has it. */
-static void find_msix(struct bk__stack *stack, const uint8_t *config, unsigned size)
+static void find_msix(struct bk__quirk_stack *stack, const uint8_t *config, unsigned size)
 {
-	const unsigned cap = bk__find_cap(config, size, false, 0x11);
+	const unsigned cap = bk__quirk_find_cap(config, size, false, 0x11);
 	const uint64_t table = cap && cap <= 0xf4 ? bk__load(config + cap + 4, 4) : 0;
 
 	if (!cap || cap > 0xf4)
@@ -418,9 +421,9 @@ static void find_msix(struct bk__stack *stack, const uint8_t *config, unsigned s
 	stack->msix_size = (((unsigned)bk__load(config + cap + 2, 2) & 0x7ff) + 1) * 16;
 }
 
-static int read_guest(struct bk__stack *stack, struct bk_error *err)
+static int read_guest(struct bk__quirk_stack *stack, struct bk_error *err)
 {
-	struct bk_space *space = bk_mediate_region(stack->mediate, BK_DEVICE_CONFIG);
+	struct bk_space *space = bk_mediator_space(stack->mediate, BK_DEVICE_CONFIG);
 	uint8_t config[BK__CONFIG_SIZE];
 	const unsigned size = (unsigned)bk_space_last(space) + 1;
 	int r = bk_space_read_bytes(space, 0, config, size);
@@ -429,19 +432,19 @@ static int read_guest(struct bk__stack *stack, struct bk_error *err)
 		return bk_fail(err, -r, "%s: config space cannot be read: %s", stack->below->name,
 			       strerror(-r));
 	for (size_t i = 0; i < stack->count; i++)
-		bk__find_caps(stack->bound[i].quirk, config, size, stack->bound[i].guest_caps);
+		bk__quirk_find_caps(stack->bound[i].quirk, config, size, stack->bound[i].guest_caps);
 	find_msix(stack, config, size);
 	return 0;
 }
 
-int bk_quirk_attach(struct bk_mediate *mediate, struct bk_error *err)
+int bk_quirk_attach(struct bk_mediator *mediate, struct bk_error *err)
 {
-	struct bk__stack *stack = bk__stack_of(bk_mediate_below(mediate));
+	struct bk__quirk_stack *stack = bk__quirk_stack_of(bk_mediator_below(mediate));
 	unsigned count = 0;
 	int r;
 
 	if (!stack || stack->mediate)
-		return bk_fail(err, EINVAL, "%s: has no quirks to attach", bk_mediate_below(mediate)->name);
+		return bk_fail(err, EINVAL, "%s: has no quirks to attach", bk_mediator_below(mediate)->name);
 	stack->mediate = mediate;
 	r = read_guest(stack, err);
 	for (size_t i = 0; i < stack->count; i++)
@@ -455,7 +458,7 @@ int bk_quirk_attach(struct bk_mediate *mediate, struct bk_error *err)
 	count = 0;
 	for (size_t i = 0; i < stack->count; i++)
 		for (unsigned j = 0; j < stack->bound[i].quirk->rule_count && !r; j++, count++) {
-			struct bk__placed *placed = &stack->rules[count];
+			struct bk__quirk_placed *placed = &stack->rules[count];
 
 			placed->bound = &stack->bound[i];
 			placed->rule = &stack->bound[i].quirk->rules[j];

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 
 /* Chains may loop or lead anywhere: as many steps as there is room for capabilities. */
-unsigned bk__find_cap(const uint8_t *config, unsigned size, bool extended, unsigned id)
+unsigned bk__quirk_find_cap(const uint8_t *config, unsigned size, bool extended, unsigned id)
 {
 	unsigned offset = extended ? 0x100 : config[0x34] & ~3u;
 	unsigned left = extended ? (BK__CONFIG_SIZE - 0x100) / 4 : 48;
@@ -27,15 +27,17 @@ unsigned bk__find_cap(const uint8_t *config, unsigned size, bool extended, unsig
 	return 0;
 }
 
-void bk__find_caps(const struct bk_quirk *quirk, const uint8_t *config, unsigned size, uint16_t *offsets)
+void bk__quirk_find_caps(const struct bk_quirk *quirk, const uint8_t *config, unsigned size,
+			 uint16_t *offsets)
 {
 	for (unsigned i = 0; i < quirk->cap_count; i++)
-		offsets[i] = (uint16_t)bk__find_cap(config, size, quirk->caps[i].extended, quirk->caps[i].id);
+		offsets[i] = (uint16_t)bk__quirk_find_cap(config, size, quirk->caps[i].extended,
+							  quirk->caps[i].id);
 }
 
 /* Where a device has less than the 256 bytes that there are at least, the rest is 0. */
-int bk__read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], unsigned *size,
-		    struct bk_error *err)
+int bk__quirk_read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], unsigned *size,
+			  struct bk_error *err)
 {
 	struct bk_device_region region = { 0 };
 	int r = bk_device_region(device, BK_DEVICE_CONFIG, &region);
@@ -51,7 +53,7 @@ int bk__read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], u
 		     : 0;
 }
 
-int bk__read_sizes(struct bk_device *device, uint64_t sizes[BK__SIZE_COUNT], struct bk_error *err)
+int bk__quirk_read_sizes(struct bk_device *device, uint64_t sizes[BK__SIZE_COUNT], struct bk_error *err)
 {
 	for (unsigned i = 0; i < BK__SIZE_COUNT; i++) {
 		struct bk_device_region region = { 0 };
@@ -65,15 +67,15 @@ int bk__read_sizes(struct bk_device *device, uint64_t sizes[BK__SIZE_COUNT], str
 	return 0;
 }
 
-static int region_of(enum bk__place place)
+static int region_of(enum bk__quirk_place place)
 {
 	if (place == BK__HOST)
 		return BK_DEVICE_CONFIG;
 	return place <= BK__ROM ? (int)place : -1;
 }
 
-int bk__device_place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width,
-			  uint64_t *value)
+int bk__quirk_device_place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+				uint64_t *value)
 {
 	const int region = region_of(place);
 	uint8_t bytes[8] = { 0 };
@@ -83,8 +85,8 @@ int bk__device_place_read(void *opaque, enum bk__place place, uint64_t offset, u
 	return r < 0 ? r : 0;
 }
 
-int bk__device_place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width,
-			   uint64_t value)
+int bk__quirk_device_place_write(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+				 uint64_t value)
 {
 	const int region = region_of(place);
 	uint8_t bytes[8];

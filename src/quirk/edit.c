@@ -10,8 +10,8 @@
 #include "pci/extent.h"
 
 struct editing {
-	struct bk__bound *bound;
-	const struct bk__edit *edit;
+	struct bk__quirk_bound *bound;
+	const struct bk__quirk_edit *edit;
 	unsigned base, size; /* what `here` is */
 	bool command;        /* COMMAND was to be written */
 };
@@ -21,26 +21,28 @@ struct editing {
 #define COMMAND     0x04
 #define COMMAND_END 0x06
 
-static int place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t *value)
+static int place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		      uint64_t *value)
 {
 	struct editing *e = opaque;
-	struct bk__stack *stack = e->bound->stack;
+	struct bk__quirk_stack *stack = e->bound->stack;
 
 	if (place != BK__HERE)
-		return bk__device_place_read(stack->below, place, offset, width, value);
+		return bk__quirk_device_place_read(stack->below, place, offset, width, value);
 	if (offset > e->size || width > e->size - offset)
 		return -EINVAL;
 	*value = bk__load(stack->config + e->base + offset, width);
 	return 0;
 }
 
-static void put(struct bk__stack *stack, unsigned offset, unsigned width, uint64_t value)
+static void put(struct bk__quirk_stack *stack, unsigned offset, unsigned width, uint64_t value)
 {
 	bk__store(stack->config + offset, width, value);
 	memset(stack->mask + offset, 0xff, width);
 }
 
-static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t value)
+static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		       uint64_t value)
 {
 	struct editing *e = opaque; /* the only place that can be written */
 
@@ -57,13 +59,13 @@ static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsi
 /* ---- Chains ------------------------------------------------------------ */
 
 /* PCI 3.0 6.7: the pointer to the first is at 0x34, others are the second byte. PCIe 7.6.3: bits 31:20. */
-static unsigned next_of(const struct bk__stack *stack, unsigned offset, bool extended)
+static unsigned next_of(const struct bk__quirk_stack *stack, unsigned offset, bool extended)
 {
 	return extended ? (unsigned)bk__load(stack->config + offset + 2, 2) >> 4 & ~3u
 			: stack->config[offset] & ~3u;
 }
 
-static void set_next(struct bk__stack *stack, unsigned offset, bool extended, unsigned next)
+static void set_next(struct bk__quirk_stack *stack, unsigned offset, bool extended, unsigned next)
 {
 	if (extended)
 		put(stack, offset + 2, 2, (bk__load(stack->config + offset + 2, 2) & 0xf) | next << 4);
@@ -73,7 +75,7 @@ static void set_next(struct bk__stack *stack, unsigned offset, bool extended, un
 
 /* Where the pointer is that leads to `offset` (0: that ends the chain); 0: nowhere. For extended ones that is
  * the capability, for standard ones the byte. */
-static unsigned pointer_to(const struct bk__stack *stack, unsigned offset, bool extended)
+static unsigned pointer_to(const struct bk__quirk_stack *stack, unsigned offset, bool extended)
 {
 	unsigned at = extended ? 0x100 : 0x34;
 
@@ -90,7 +92,7 @@ static unsigned pointer_to(const struct bk__stack *stack, unsigned offset, bool 
 }
 
 /* A first header of all ones is one of none, as 0 is. */
-static bool any_extended(const struct bk__stack *stack)
+static bool any_extended(const struct bk__quirk_stack *stack)
 {
 	const uint64_t header = bk__load(stack->config + 0x100, 4);
 
@@ -99,7 +101,7 @@ static bool any_extended(const struct bk__stack *stack)
 
 /* Is there a capability in [offset, offset + size)? Of one whose length is not known only the start counts.
  */
-static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size, bool extended)
+static bool taken(const struct bk__quirk_stack *stack, unsigned offset, unsigned size, bool extended)
 {
 	unsigned at = extended ? 0x100 : stack->config[0x34] & ~3u;
 
@@ -108,7 +110,7 @@ static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size,
 	if (!extended && !(stack->config[6] & 0x10))
 		return false;
 	for (unsigned left = BK__CONFIG_SIZE / 4; left-- && at >= 0x40 && at + 4 <= stack->config_size;) {
-		unsigned length = bk__capability_length(stack->config, stack->config_size, at);
+		unsigned length = bk__pci_capability_length(stack->config, stack->config_size, at);
 
 		if (!length)
 			length = extended ? 4 : 2;
@@ -119,14 +121,14 @@ static bool taken(const struct bk__stack *stack, unsigned offset, unsigned size,
 	return false;
 }
 
-static int drop(struct bk__stack *stack, const struct bk__edit *edit)
+static int drop(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit)
 {
 	if (edit->extended && !edit->id)
 		return 0; /* the null capability: it only holds a pointer, and no guest is shown one */
 	/* A chain may lead to the same one again and again. */
 	for (unsigned left = BK__CONFIG_SIZE / 4; left; left--) {
-		const unsigned offset =
-			bk__find_cap(stack->config, stack->config_size, edit->extended, (unsigned)edit->id);
+		const unsigned offset = bk__quirk_find_cap(stack->config, stack->config_size, edit->extended,
+							   (unsigned)edit->id);
 		const unsigned pointer = offset ? pointer_to(stack, offset, edit->extended) : 0;
 
 		if (!offset)
@@ -145,7 +147,7 @@ static int drop(struct bk__stack *stack, const struct bk__edit *edit)
 	return -EINVAL;
 }
 
-static int link_in(struct bk__stack *stack, const struct bk__edit *edit, unsigned offset)
+static int link_in(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit, unsigned offset)
 {
 	unsigned last = 0;
 
@@ -173,14 +175,14 @@ static int link_in(struct bk__stack *stack, const struct bk__edit *edit, unsigne
 }
 
 /* The first of the places at which there is room. */
-static unsigned choose(struct editing *e, struct bk__run *run)
+static unsigned choose(struct editing *e, struct bk__quirk_run *run)
 {
-	const struct bk__edit *edit = e->edit;
-	const struct bk__stack *stack = e->bound->stack;
+	const struct bk__quirk_edit *edit = e->edit;
+	const struct bk__quirk_stack *stack = e->bound->stack;
 	const unsigned first = edit->extended ? 0x100 : 0x40, end = edit->extended ? stack->config_size : 256;
 
 	for (unsigned i = 0; i < edit->at.count; i++) {
-		const uint64_t at = bk__item_number(edit->at.list[i], run);
+		const uint64_t at = bk__quirk_item_number(edit->at.list[i], run);
 
 		if (run->error)
 			return 0;
@@ -206,10 +208,10 @@ static int broken(const struct editing *e, struct bk_error *err)
 
 static int edit_one(struct editing *e, struct bk_error *err)
 {
-	struct bk__bound *bound = e->bound;
-	struct bk__stack *stack = bound->stack;
-	const struct bk__edit *edit = e->edit;
-	struct bk__run run = {
+	struct bk__quirk_bound *bound = e->bound;
+	struct bk__quirk_stack *stack = bound->stack;
+	const struct bk__quirk_edit *edit = e->edit;
+	struct bk__quirk_run run = {
 		.width = 4,
 		.options = bound->options,
 		.caps = bound->host_caps,
@@ -221,12 +223,13 @@ static int edit_one(struct editing *e, struct bk_error *err)
 
 	e->size = stack->config_size;
 	if (edit->kind == BK__EDIT_BYTES && edit->id >= 0) {
-		e->base = bk__find_cap(stack->config, stack->config_size, edit->extended, (unsigned)edit->id);
+		e->base = bk__quirk_find_cap(stack->config, stack->config_size, edit->extended,
+					     (unsigned)edit->id);
 		e->size -= e->base;
 		if (!e->base)
 			return 0;
 	}
-	if (edit->when && !bk__item_number(edit->when, &run))
+	if (edit->when && !bk__quirk_item_number(edit->when, &run))
 		return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
 	if (edit->kind == BK__EDIT_DROP)
 		return drop(stack, edit) ? broken(e, err) : 0;
@@ -240,7 +243,7 @@ static int edit_one(struct editing *e, struct bk_error *err)
 		if (link_in(stack, edit, e->base))
 			return broken(e, err);
 	}
-	bk__items_write(&edit->set, &run);
+	bk__quirk_items_write(&edit->set, &run);
 	if (e->command)
 		return fail(e, err, run.error, "COMMAND (bytes 4 and 5) cannot be edited");
 	return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
@@ -257,7 +260,7 @@ static unsigned id_at(const uint8_t *config, unsigned offset)
  * lead to any more, must not become such: they are 0. Of one that is shown as another
  * nothing is written.
  */
-int bk__edit_guard(struct bk__stack *stack, const uint8_t *config)
+int bk__quirk_edit_guard(struct bk__quirk_stack *stack, const uint8_t *config)
 {
 	const unsigned size = stack->config_size;
 	uint16_t *before = malloc(2 * size * sizeof(*before)), *now;
@@ -265,8 +268,8 @@ int bk__edit_guard(struct bk__stack *stack, const uint8_t *config)
 	if (!before)
 		return -ENOMEM;
 	now = before + size;
-	bk__capability_owners(config, size, before);
-	bk__capability_owners(stack->config, size, now);
+	bk__pci_capability_owners(config, size, before);
+	bk__pci_capability_owners(stack->config, size, now);
 	for (unsigned i = 0x40; i < size; i++) {
 		if (!before[i] ||
 		    (now[i] == before[i] && id_at(stack->config, now[i]) == id_at(config, now[i])))
@@ -281,7 +284,7 @@ int bk__edit_guard(struct bk__stack *stack, const uint8_t *config)
 	return 0;
 }
 
-int bk__edit_config(struct bk__bound *bound, struct bk_error *err)
+int bk__quirk_edit_config(struct bk__quirk_bound *bound, struct bk_error *err)
 {
 	int r = 0;
 

@@ -21,7 +21,7 @@ static const struct {
 	{ "ptm", true, 0x1f },     { "dvsec", true, 0x23 },
 };
 
-int bk__cap_id(const char *name, size_t length, bool extended)
+int bk__quirk_cap_id(const char *name, size_t length, bool extended)
 {
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
 		if (caps[i].extended == extended && strlen(caps[i].name) == length &&
@@ -51,25 +51,27 @@ static uint64_t bits(uint64_t bytes)
 	return bytes < 8 ? 8 * bytes : 64;
 }
 
-static unsigned width_of(const struct bk__node *node, const struct bk__run *run)
+static unsigned width_of(const struct bk__quirk_node *node, const struct bk__quirk_run *run)
 {
 	return node->width ? node->width : run->width;
 }
 
-static uint64_t number(const struct bk__item *item, unsigned index, struct bk__run *run);
+static uint64_t number(const struct bk__quirk_item *item, unsigned index, struct bk__quirk_run *run);
 
-static uint64_t place_read(const struct bk__item *item, const struct bk__node *node, struct bk__run *run)
+static uint64_t place_read(const struct bk__quirk_item *item, const struct bk__quirk_node *node,
+			   struct bk__quirk_run *run)
 {
 	const uint64_t offset = node->index == BK__DEVICE ? 0 : number(item, node->left, run);
 	uint64_t value = 0;
-	int r = run->read(run->opaque, (enum bk__place)node->index, offset, width_of(node, run), &value);
+	int r = run->read(run->opaque, (enum bk__quirk_place)node->index, offset, width_of(node, run),
+			  &value);
 
 	if (r && !run->error)
 		run->error = r;
 	return low(r ? UINT64_MAX : value, width_of(node, run));
 }
 
-static uint64_t operation(enum bk__op op, uint64_t a, uint64_t b)
+static uint64_t operation(enum bk__quirk_op op, uint64_t a, uint64_t b)
 {
 	switch (op) {
 	case BK__OP_EQUAL:
@@ -104,12 +106,12 @@ static uint64_t operation(enum bk__op op, uint64_t a, uint64_t b)
 }
 
 /* Recursion is bounded by the number of nodes; each leads to earlier ones only. */
-static uint64_t number(const struct bk__item *item, unsigned index, struct bk__run *run)
+static uint64_t number(const struct bk__quirk_item *item, unsigned index, struct bk__quirk_run *run)
 {
-	const struct bk__node *node = &item->nodes[index];
+	const struct bk__quirk_node *node = &item->nodes[index];
 	uint64_t a;
 
-	switch ((enum bk__op)node->op) {
+	switch ((enum bk__quirk_op)node->op) {
 	case BK__OP_NUMBER:
 		return node->number;
 	case BK__OP_AT:
@@ -142,13 +144,14 @@ static uint64_t number(const struct bk__item *item, unsigned index, struct bk__r
 		return number(item, node->left, run) && number(item, node->right, run);
 	default:
 		a = number(item, node->left, run);
-		return operation((enum bk__op)node->op, a, number(item, node->right, run));
+		return operation((enum bk__quirk_op)node->op, a, number(item, node->right, run));
 	}
 }
 
-static void store(const struct bk__item *item, unsigned target, uint64_t value, struct bk__run *run)
+static void store(const struct bk__quirk_item *item, unsigned target, uint64_t value,
+		  struct bk__quirk_run *run)
 {
-	const struct bk__node *node = &item->nodes[target];
+	const struct bk__quirk_node *node = &item->nodes[target];
 	uint64_t offset = 0, mask;
 	int r;
 
@@ -164,16 +167,16 @@ static void store(const struct bk__item *item, unsigned target, uint64_t value, 
 			(run->variables[node->index] & ~mask) | (left(value, bits(offset)) & mask);
 		return;
 	}
-	r = run->write(run->opaque, (enum bk__place)node->index, offset, width_of(node, run),
+	r = run->write(run->opaque, (enum bk__quirk_place)node->index, offset, width_of(node, run),
 		       low(value, width_of(node, run)));
 	if (r && !run->error)
 		run->error = r;
 }
 
 /* A number or a variable alone is a register: an access to a part of it gets that part. */
-static uint64_t register_read(const struct bk__item *item, struct bk__run *run)
+static uint64_t register_read(const struct bk__quirk_item *item, struct bk__quirk_run *run)
 {
-	const struct bk__node *node = &item->nodes[item->value];
+	const struct bk__quirk_node *node = &item->nodes[item->value];
 	const unsigned word = run->word ? run->word : node->number >> 32 ? 8 : 4;
 	uint64_t value = 0;
 
@@ -184,9 +187,9 @@ static uint64_t register_read(const struct bk__item *item, struct bk__run *run)
 	return value;
 }
 
-static void register_write(const struct bk__item *item, struct bk__run *run)
+static void register_write(const struct bk__quirk_item *item, struct bk__quirk_run *run)
 {
-	const struct bk__node *node = &item->nodes[item->value];
+	const struct bk__quirk_node *node = &item->nodes[item->value];
 	const uint64_t mask = left(low(UINT64_MAX, run->width), bits(run->at));
 
 	if (node->op == BK__OP_VARIABLE)
@@ -194,17 +197,17 @@ static void register_write(const struct bk__item *item, struct bk__run *run)
 			(run->variables[node->index] & ~mask) | (left(run->value, bits(run->at)) & mask);
 }
 
-uint64_t bk__item_number(const struct bk__item *item, struct bk__run *run)
+uint64_t bk__quirk_item_number(const struct bk__quirk_item *item, struct bk__quirk_run *run)
 {
 	return item->kind == BK__ITEM_DROP ? 0 : number(item, item->value, run);
 }
 
-uint64_t bk__items_read(const struct bk__items *items, struct bk__run *run)
+uint64_t bk__quirk_items_read(const struct bk__quirk_items *items, struct bk__quirk_run *run)
 {
 	uint64_t value = low(UINT64_MAX, run->width);
 
 	for (unsigned i = 0; i < items->count; i++) {
-		const struct bk__item *item = items->list[i];
+		const struct bk__quirk_item *item = items->list[i];
 
 		if (item->kind == BK__ITEM_STORE)
 			store(item, item->target, number(item, item->value, run), run);
@@ -216,10 +219,10 @@ uint64_t bk__items_read(const struct bk__items *items, struct bk__run *run)
 	return low(value, run->width);
 }
 
-void bk__items_write(const struct bk__items *items, struct bk__run *run)
+void bk__quirk_items_write(const struct bk__quirk_items *items, struct bk__quirk_run *run)
 {
 	for (unsigned i = 0; i < items->count; i++) {
-		const struct bk__item *item = items->list[i];
+		const struct bk__quirk_item *item = items->list[i];
 
 		if (item->kind == BK__ITEM_STORE)
 			store(item, item->target, number(item, item->value, run), run);

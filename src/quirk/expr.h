@@ -20,7 +20,7 @@
 #define BK__OPTIONS    8
 #define BK__SIZE_COUNT 8 /* BARs, ROM, config space */
 
-enum bk__place {
+enum bk__quirk_place {
 	BK__BAR0, /* to BK__BAR0 + 5: registers of a BAR */
 	BK__ROM = 6,
 	BK__DEVICE, /* what the access would reach without this rule */
@@ -33,24 +33,24 @@ enum bk__place {
 #define BK__BARS (1u << 6 | ((1u << 6) - 1)) /* as a set: BARs and ROM */
 
 /* A capability that an item asks for, resolved once for each device. */
-struct bk__cap {
+struct bk__quirk_cap {
 	bool extended;
 	uint16_t id;
 };
 
 /* What an item may name. */
-struct bk__names {
-	unsigned places; /* a set of 1 << enum bk__place */
+struct bk__quirk_names {
+	unsigned places; /* a set of 1 << enum bk__quirk_place */
 	unsigned fixed;  /* those of them that cannot be written */
 	bool access;     /* `at` and `value` */
 	bool device;     /* there is one: cap, ecap and size */
 	const char *const *variables, *const *options;
 	unsigned variable_count, option_count;
-	struct bk__cap *caps; /* room for BK__CAPS; what an item asks for is added */
+	struct bk__quirk_cap *caps; /* room for BK__CAPS; what an item asks for is added */
 	unsigned *cap_count;
 };
 
-struct bk__node {
+struct bk__quirk_node {
 	uint8_t op;
 	uint8_t width; /* of a place: 0 is that of the access */
 	uint8_t left, right;
@@ -58,7 +58,7 @@ struct bk__node {
 	uint64_t number;
 };
 
-enum bk__item_kind {
+enum bk__quirk_item_kind {
 	BK__ITEM_VALUE,    /* an expression */
 	BK__ITEM_REGISTER, /* a number or a variable alone: bytes from the rule's start on */
 	BK__ITEM_PLACE,    /* a place alone: in a write, it gets the value written */
@@ -66,20 +66,20 @@ enum bk__item_kind {
 	BK__ITEM_DROP,     /* nothing */
 };
 
-struct bk__item {
-	enum bk__item_kind kind;
+struct bk__quirk_item {
+	enum bk__quirk_item_kind kind;
 	uint8_t target, value; /* nodes */
 	unsigned count;
-	struct bk__node nodes[];
+	struct bk__quirk_node nodes[];
 };
 
-struct bk__items {
-	const struct bk__item **list;
+struct bk__quirk_items {
+	const struct bk__quirk_item **list;
 	unsigned count;
 };
 
 /* What is wrong with an item, and at which byte of it. */
-struct bk__item_error {
+struct bk__quirk_item_error {
 	size_t at;
 	char text[160];
 };
@@ -88,26 +88,26 @@ struct bk__item_error {
  * Parses `length` bytes. The item is the caller's to free. -EINVAL with
  * `wrong`, or -ENOMEM.
  */
-int bk__item_parse(const char *text, size_t length, const struct bk__names *names, struct bk__item **item,
-		   struct bk__item_error *wrong);
+int bk__quirk_item_parse(const char *text, size_t length, const struct bk__quirk_names *names,
+			 struct bk__quirk_item **item, struct bk__quirk_item_error *wrong);
 
 /* Does it store somewhere, or nowhere? */
-bool bk__item_is_action(const struct bk__item *item);
+bool bk__quirk_item_is_action(const struct bk__quirk_item *item);
 
 /* Of a BK__ITEM_REGISTER: not a number? */
-bool bk__item_is_variable(const struct bk__item *item);
+bool bk__quirk_item_is_variable(const struct bk__quirk_item *item);
 
 /* The device, and nothing else? */
-bool bk__item_is_device(const struct bk__item *item);
+bool bk__quirk_item_is_device(const struct bk__quirk_item *item);
 
 /* Is it a word of the language, which no variable may be called? */
-bool bk__name_is_taken(const char *name);
+bool bk__quirk_name_is_taken(const char *name);
 
 /* The id of a standard or extended capability by its name; -1 if there is none. */
-int bk__cap_id(const char *name, size_t length, bool extended);
+int bk__quirk_cap_id(const char *name, size_t length, bool extended);
 
 /* One evaluation. */
-struct bk__run {
+struct bk__quirk_run {
 	uint64_t at, value; /* of the access: bytes from the rule's start, what was written */
 	unsigned width;     /* bytes */
 	unsigned word;      /* bytes of the register that the rule is for; 0: it is for more than one */
@@ -115,17 +115,19 @@ struct bk__run {
 	const uint64_t *options;
 	const uint16_t *caps;  /* offsets, 0: there is none */
 	const uint64_t *sizes; /* BK__SIZE_COUNT of them, in bytes */
-	int (*read)(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t *value);
-	int (*write)(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t value);
+	int (*read)(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		    uint64_t *value);
+	int (*write)(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		     uint64_t value);
 	void *opaque;
 	int error; /* the first that a place gave; such reads give all ones */
 };
 
 /* The item's number, for conditions and constants. */
-uint64_t bk__item_number(const struct bk__item *item, struct bk__run *run);
+uint64_t bk__quirk_item_number(const struct bk__quirk_item *item, struct bk__quirk_run *run);
 
 /* Does the items in order. A read gives the number of the last one that has one. */
-uint64_t bk__items_read(const struct bk__items *items, struct bk__run *run);
-void bk__items_write(const struct bk__items *items, struct bk__run *run);
+uint64_t bk__quirk_items_read(const struct bk__quirk_items *items, struct bk__quirk_run *run);
+void bk__quirk_items_write(const struct bk__quirk_items *items, struct bk__quirk_run *run);
 
 #endif

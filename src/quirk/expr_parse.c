@@ -13,11 +13,11 @@
 struct parser {
 	const char *text;
 	size_t length, at;
-	const struct bk__names *names;
-	struct bk__item_error *wrong;
+	const struct bk__quirk_names *names;
+	struct bk__quirk_item_error *wrong;
 	bool failed;
 	unsigned count, depth;
-	struct bk__node nodes[BK__NODES];
+	struct bk__quirk_node nodes[BK__NODES];
 };
 
 /* The first complaint stays. Returns a node, so that callers need not look. */
@@ -35,7 +35,7 @@ static unsigned wrong(struct parser *p, size_t at, const char *format, ...)
 	return 0;
 }
 
-static unsigned node(struct parser *p, struct bk__node what)
+static unsigned node(struct parser *p, struct bk__quirk_node what)
 {
 	if (p->count == BK__NODES)
 		return wrong(p, p->at, "this is too long: at most %u numbers, names and operators",
@@ -127,7 +127,7 @@ static unsigned number(struct parser *p)
 	}
 	if (is_letter(look(p, 0)))
 		return wrong(p, start, "this is no number");
-	return node(p, (struct bk__node){ .op = BK__OP_NUMBER, .number = value });
+	return node(p, (struct bk__quirk_node){ .op = BK__OP_NUMBER, .number = value });
 }
 
 /* ---- Names ------------------------------------------------------------- */
@@ -150,7 +150,7 @@ static unsigned in_parentheses(struct parser *p)
 static unsigned capability(struct parser *p, bool extended)
 {
 	size_t start, length;
-	struct bk__cap cap = { .extended = extended };
+	struct bk__quirk_cap cap = { .extended = extended };
 	unsigned i;
 
 	if (!accept(p, '('))
@@ -159,7 +159,7 @@ static unsigned capability(struct parser *p, bool extended)
 	start = p->at;
 	length = word_length(p);
 	if (length) {
-		int id = bk__cap_id(p->text + start, length, extended);
+		int id = bk__quirk_cap_id(p->text + start, length, extended);
 
 		if (id < 0)
 			return wrong(p, start, "\"%.*s\" is no %s capability that has a name; give its id",
@@ -187,7 +187,7 @@ static unsigned capability(struct parser *p, bool extended)
 		return wrong(p, start, "too many capabilities: at most %u in one quirk", BK__CAPS);
 	if (i == *p->names->cap_count)
 		p->names->caps[(*p->names->cap_count)++] = cap;
-	return node(p, (struct bk__node){ .op = BK__OP_CAP, .index = i });
+	return node(p, (struct bk__quirk_node){ .op = BK__OP_CAP, .index = i });
 }
 
 static const char *const place_names[BK__PLACES] = {
@@ -196,7 +196,7 @@ static const char *const place_names[BK__PLACES] = {
 
 static unsigned place(struct parser *p, unsigned index, size_t start)
 {
-	struct bk__node what = { .op = BK__OP_PLACE, .index = index };
+	struct bk__quirk_node what = { .op = BK__OP_PLACE, .index = index };
 
 	if (!(p->names->places >> index & 1))
 		return wrong(p, start, "%s cannot be used here", place_names[index]);
@@ -218,7 +218,7 @@ static unsigned place(struct parser *p, unsigned index, size_t start)
 
 static unsigned variable(struct parser *p, unsigned index)
 {
-	struct bk__node what = { .op = BK__OP_VARIABLE, .index = index };
+	struct bk__quirk_node what = { .op = BK__OP_VARIABLE, .index = index };
 
 	if (p->names->access && look(p, 0) == '(') {
 		what.op = BK__OP_BYTES;
@@ -235,7 +235,7 @@ static int among(const char *const *names, unsigned count, const char *text, siz
 	return -1;
 }
 
-bool bk__name_is_taken(const char *name)
+bool bk__quirk_name_is_taken(const char *name)
 {
 	static const char *const words[] = { "at", "value", "cap", "ecap", "size", "drop" };
 	const size_t length = strlen(name);
@@ -246,7 +246,7 @@ bool bk__name_is_taken(const char *name)
 
 static unsigned named(struct parser *p)
 {
-	const struct bk__names *names = p->names;
+	const struct bk__quirk_names *names = p->names;
 	const size_t start = p->at, length = word_length(p);
 	const char *text = p->text + start;
 	int index;
@@ -257,9 +257,10 @@ static unsigned named(struct parser *p)
 	if (names->device && (is("cap", text, length) || is("ecap", text, length)))
 		return capability(p, *text == 'e');
 	if (names->device && is("size", text, length))
-		return node(p, (struct bk__node){ .op = BK__OP_SIZE, .left = (uint8_t)in_parentheses(p) });
+		return node(p,
+			    (struct bk__quirk_node){ .op = BK__OP_SIZE, .left = (uint8_t)in_parentheses(p) });
 	if (names->access && (is("at", text, length) || is("value", text, length)))
-		return node(p, (struct bk__node){ .op = *text == 'a' ? BK__OP_AT : BK__OP_WRITTEN });
+		return node(p, (struct bk__quirk_node){ .op = *text == 'a' ? BK__OP_AT : BK__OP_WRITTEN });
 	index = among(place_names, BK__PLACES, text, length);
 	if (index >= 0)
 		return place(p, (unsigned)index, start);
@@ -268,7 +269,7 @@ static unsigned named(struct parser *p)
 		return variable(p, (unsigned)index);
 	index = among(names->options, names->option_count, text, length);
 	if (index >= 0)
-		return node(p, (struct bk__node){ .op = BK__OP_OPTION, .index = (unsigned)index });
+		return node(p, (struct bk__quirk_node){ .op = BK__OP_OPTION, .index = (unsigned)index });
 	return wrong(p, start, "there is nothing here with the name \"%.*s\"",
 		     (int)(length < 40 ? length : 40), text);
 }
@@ -279,7 +280,7 @@ static unsigned named(struct parser *p)
 static const struct {
 	const char *text;
 	unsigned precedence;
-	enum bk__op op;
+	enum bk__quirk_op op;
 } binaries[] = {
 	{ "||", 1, BK__OP_OR_ELSE }, { "&&", 2, BK__OP_AND_THEN }, { "==", 3, BK__OP_EQUAL },
 	{ "!=", 3, BK__OP_UNEQUAL }, { "<=", 3, BK__OP_AT_MOST },  { ">=", 3, BK__OP_AT_LEAST },
@@ -315,10 +316,10 @@ static unsigned unary(struct parser *p)
 	} else if (c == '~' || c == '!' || c == '-') {
 		p->at++;
 		inner = unary(p);
-		inner = node(p, (struct bk__node){ .op = c == '~'   ? BK__OP_INVERT
-							 : c == '!' ? BK__OP_NOT
-								    : BK__OP_NEGATE,
-						   .left = (uint8_t)inner });
+		inner = node(p, (struct bk__quirk_node){ .op = c == '~'   ? BK__OP_INVERT
+							       : c == '!' ? BK__OP_NOT
+									  : BK__OP_NEGATE,
+							 .left = (uint8_t)inner });
 	} else if (c == '(') {
 		inner = in_parentheses(p);
 	} else if (is_digit(c)) {
@@ -338,9 +339,9 @@ static unsigned expression(struct parser *p, unsigned lowest)
 	while (!p->failed && (i = binary(p)) >= 0 && binaries[i].precedence >= lowest) {
 		p->at += strlen(binaries[i].text);
 		right = expression(p, binaries[i].precedence + 1);
-		left = node(p, (struct bk__node){ .op = binaries[i].op,
-						  .left = (uint8_t)left,
-						  .right = (uint8_t)right });
+		left = node(p, (struct bk__quirk_node){ .op = binaries[i].op,
+							.left = (uint8_t)left,
+							.right = (uint8_t)right });
 	}
 	return left;
 }
@@ -349,12 +350,12 @@ static unsigned expression(struct parser *p, unsigned lowest)
 
 static bool can_be_stored(const struct parser *p, unsigned index)
 {
-	const enum bk__op op = p->nodes[index].op;
+	const enum bk__quirk_op op = p->nodes[index].op;
 
 	return op == BK__OP_PLACE || op == BK__OP_VARIABLE || op == BK__OP_BYTES;
 }
 
-static enum bk__item_kind item(struct parser *p, struct bk__item *out)
+static enum bk__quirk_item_kind item(struct parser *p, struct bk__quirk_item *out)
 {
 	unsigned left;
 
@@ -381,11 +382,11 @@ static enum bk__item_kind item(struct parser *p, struct bk__item *out)
 	return can_be_stored(p, left) ? BK__ITEM_PLACE : BK__ITEM_VALUE;
 }
 
-int bk__item_parse(const char *text, size_t length, const struct bk__names *names, struct bk__item **out,
-		   struct bk__item_error *error)
+int bk__quirk_item_parse(const char *text, size_t length, const struct bk__quirk_names *names,
+			 struct bk__quirk_item **out, struct bk__quirk_item_error *error)
 {
 	struct parser p = { .text = text, .length = length, .names = names, .wrong = error };
-	struct bk__item head = { 0 };
+	struct bk__quirk_item head = { 0 };
 
 	*out = NULL;
 	head.kind = item(&p, &head);
@@ -394,26 +395,26 @@ int bk__item_parse(const char *text, size_t length, const struct bk__names *name
 		wrong(&p, p.at, "from here on this is not understood");
 	if (p.failed)
 		return -EINVAL;
-	*out = malloc(sizeof(head) + p.count * sizeof(struct bk__node));
+	*out = malloc(sizeof(head) + p.count * sizeof(struct bk__quirk_node));
 	if (!*out)
 		return -ENOMEM;
 	**out = head;
 	(*out)->count = p.count;
-	memcpy((*out)->nodes, p.nodes, p.count * sizeof(struct bk__node));
+	memcpy((*out)->nodes, p.nodes, p.count * sizeof(struct bk__quirk_node));
 	return 0;
 }
 
-bool bk__item_is_action(const struct bk__item *item)
+bool bk__quirk_item_is_action(const struct bk__quirk_item *item)
 {
 	return item->kind == BK__ITEM_STORE || item->kind == BK__ITEM_DROP;
 }
 
-bool bk__item_is_variable(const struct bk__item *item)
+bool bk__quirk_item_is_variable(const struct bk__quirk_item *item)
 {
 	return item->nodes[item->value].op == BK__OP_VARIABLE;
 }
 
-bool bk__item_is_device(const struct bk__item *item)
+bool bk__quirk_item_is_device(const struct bk__quirk_item *item)
 {
 	return item->kind == BK__ITEM_PLACE && item->nodes[item->value].op == BK__OP_PLACE &&
 	       item->nodes[item->value].index == BK__DEVICE;

@@ -5,7 +5,7 @@
 
 #include "quirk/expr.h"
 
-enum bk__op {
+enum bk__quirk_op {
 	BK__OP_NUMBER,
 	BK__OP_AT,
 	BK__OP_WRITTEN,

@@ -9,7 +9,7 @@
 
 #define NAME_MAX_ 31
 
-int bk__load_text(struct bk__loader *loader, const char *text, const char **copy)
+int bk__quirk_load_text(struct bk__quirk_loader *loader, const char *text, const char **copy)
 {
 	char *kept = bk__quirk_alloc(loader->quirk, strlen(text) + 1);
 
@@ -21,19 +21,19 @@ int bk__load_text(struct bk__loader *loader, const char *text, const char **copy
 }
 
 /* For people, in one line: C0, DEL and C1, which is two bytes in UTF-8, would do things to a terminal. */
-static int load_about(struct bk__loader *loader, const struct bk__yaml_node *map, const char **about)
+static int load_about(struct bk__quirk_loader *loader, const struct bk__yaml_node *map, const char **about)
 {
 	const struct bk__yaml_node *node = bk__yaml_get(map, "about");
 
 	for (const unsigned char *c = (const unsigned char *)node->text; *c; c++)
 		if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
 			return BK__FAIL(node, "about is one line, without control characters");
-	return bk__load_text(loader, node->text, about);
+	return bk__quirk_load_text(loader, node->text, about);
 }
 
 /* ---- Items ------------------------------------------------------------- */
 
-static struct bk__names names_of(struct bk_quirk *quirk, enum bk__part part)
+static struct bk__quirk_names names_of(struct bk_quirk *quirk, enum bk__quirk_part part)
 {
 	static const unsigned places[] = {
 		[BK__PART_OPTION] = 0,
@@ -46,7 +46,7 @@ static struct bk__names names_of(struct bk_quirk *quirk, enum bk__part part)
 			BK__BARS | 1u << BK__DEVICE | 1u << BK__CONFIG | 1u << BK__HOST | 1u << BK__MSIX,
 		[BK__PART_RESET] = BK__BARS | 1u << BK__HOST,
 	};
-	struct bk__names names = {
+	struct bk__quirk_names names = {
 		.places = places[part],
 		.fixed = part == BK__PART_EDIT || part == BK__PART_ROM ? 1u << BK__HOST : 0,
 		.access = part == BK__PART_TRAP,
@@ -64,12 +64,12 @@ static struct bk__names names_of(struct bk_quirk *quirk, enum bk__part part)
 	return names;
 }
 
-int bk__load_part(struct bk__loader *loader, const struct bk__yaml_node *node, size_t from, size_t length,
-		  enum bk__part part, struct bk__item **item)
+int bk__quirk_load_part(struct bk__quirk_loader *loader, const struct bk__yaml_node *node, size_t from,
+			size_t length, enum bk__quirk_part part, struct bk__quirk_item **item)
 {
-	const struct bk__names names = names_of(loader->quirk, part);
-	struct bk__item_error wrong;
-	int r = bk__item_parse(node->text + from, length, &names, item, &wrong);
+	const struct bk__quirk_names names = names_of(loader->quirk, part);
+	struct bk__quirk_item_error wrong;
+	int r = bk__quirk_item_parse(node->text + from, length, &names, item, &wrong);
 
 	if (r == -EINVAL)
 		return bk__yaml_fail_inside(loader->yaml, node, from + wrong.at, loader->err, wrong.text);
@@ -77,31 +77,31 @@ int bk__load_part(struct bk__loader *loader, const struct bk__yaml_node *node, s
 	return *item ? 0 : bk__yaml_no_memory(loader->yaml, loader->err);
 }
 
-static int one_item(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		    struct bk__item **item)
+static int one_item(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+		    enum bk__quirk_part part, struct bk__quirk_item **item)
 {
 	if (node->kind != BK__YAML_SCALAR)
 		return BK__FAIL(node, "here must be an expression, not a %s",
 				node->kind == BK__YAML_MAP ? "map" : "list");
-	return bk__load_part(loader, node, 0, strlen(node->text), part, item);
+	return bk__quirk_load_part(loader, node, 0, strlen(node->text), part, item);
 }
 
-int bk__load_number(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		    struct bk__item **item)
+int bk__quirk_load_number(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			  enum bk__quirk_part part, struct bk__quirk_item **item)
 {
 	int r = one_item(loader, node, part, item);
 
-	if (!r && bk__item_is_action(*item))
+	if (!r && bk__quirk_item_is_action(*item))
 		return BK__FAIL(node, "here must be a number or a condition (to compare, write ==)");
 	return r;
 }
 
-int bk__load_items(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		   struct bk__items *items)
+int bk__quirk_load_items(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			 enum bk__quirk_part part, struct bk__quirk_items *items)
 {
 	const bool list = node->kind == BK__YAML_LIST;
 	const struct bk__yaml_node *child = list ? node->first : node;
-	struct bk__item **to;
+	struct bk__quirk_item **to;
 	int r = 0;
 
 	if (list && (!node->count || node->count > BK__QUIRK_ITEMS))
@@ -109,24 +109,24 @@ int bk__load_items(struct bk__loader *loader, const struct bk__yaml_node *node, 
 	to = bk__quirk_alloc(loader->quirk, BK__QUIRK_ITEMS * sizeof(*to));
 	if (!to)
 		return bk__yaml_no_memory(loader->yaml, loader->err);
-	items->list = (const struct bk__item **)to;
+	items->list = (const struct bk__quirk_item **)to;
 	for (items->count = 0; child && !r; child = list ? child->next : NULL)
 		r = one_item(loader, child, part, &to[items->count++]);
 	return r;
 }
 
-int bk__load_actions(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		     const char *what, struct bk__items *items)
+int bk__quirk_load_actions(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			   enum bk__quirk_part part, const char *what, struct bk__quirk_items *items)
 {
 	const struct bk__yaml_node *child = node->kind == BK__YAML_LIST ? node->first : node;
 	const bool sink = part == BK__PART_TRAP; /* a place alone gets the value written */
-	int r = bk__load_items(loader, node, part, items);
+	int r = bk__quirk_load_items(loader, node, part, items);
 
 	for (unsigned i = 0; !r && i < items->count; i++, child = child->next) {
-		const struct bk__item *item = items->list[i];
+		const struct bk__quirk_item *item = items->list[i];
 
-		if (bk__item_is_action(item) || (sink && item->kind == BK__ITEM_PLACE) ||
-		    (sink && item->kind == BK__ITEM_REGISTER && bk__item_is_variable(item)))
+		if (bk__quirk_item_is_action(item) || (sink && item->kind == BK__ITEM_PLACE) ||
+		    (sink && item->kind == BK__ITEM_REGISTER && bk__quirk_item_is_variable(item)))
 			continue;
 		return BK__FAIL(child, "%s this does nothing: write PLACE = VALUE", what);
 	}
@@ -135,7 +135,7 @@ int bk__load_actions(struct bk__loader *loader, const struct bk__yaml_node *node
 
 /* ---- Options and variables --------------------------------------------- */
 
-static int check_name(struct bk__loader *loader, const struct bk__yaml_node *key)
+static int check_name(struct bk__quirk_loader *loader, const struct bk__yaml_node *key)
 {
 	const struct bk_quirk *quirk = loader->quirk;
 	const char *name = key->text;
@@ -146,7 +146,7 @@ static int check_name(struct bk__loader *loader, const struct bk__yaml_node *key
 				"a name has small letters, digits and _, begins with a letter, and has at "
 				"most %d characters",
 				NAME_MAX_);
-	if (bk__name_is_taken(name))
+	if (bk__quirk_name_is_taken(name))
 		return BK__FAIL(key, "\"%s\" means something in expressions; choose another name", name);
 	for (unsigned i = 0; i < quirk->option_count; i++)
 		if (!strcmp(quirk->options[i].name, name))
@@ -160,7 +160,7 @@ struct option_fields {
 	const struct bk__yaml_node *valid;
 };
 
-static int load_option(struct bk__loader *loader, const struct bk__yaml_node *node)
+static int load_option(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	static const struct bk__yaml_field fields[] = {
 		{ "about", BK__YAML_TEXT, offsetof(struct option_fields, about), true, 1, 500, NULL },
@@ -170,7 +170,7 @@ static int load_option(struct bk__loader *loader, const struct bk__yaml_node *no
 		{ 0 },
 	};
 	struct bk_quirk *quirk = loader->quirk;
-	struct bk__option *option = &quirk->options[quirk->option_count];
+	struct bk__quirk_option *option = &quirk->options[quirk->option_count];
 	struct option_fields read = { 0 };
 	int r = check_name(loader, node->key);
 
@@ -179,7 +179,7 @@ static int load_option(struct bk__loader *loader, const struct bk__yaml_node *no
 	if (!r)
 		r = bk__yaml_read(loader->yaml, node, "an option", fields, &read, loader->err);
 	if (!r)
-		r = bk__load_text(loader, node->key->text, &option->name);
+		r = bk__quirk_load_text(loader, node->key->text, &option->name);
 	if (!r)
 		r = load_about(loader, node, &option->about);
 	if (r)
@@ -187,10 +187,10 @@ static int load_option(struct bk__loader *loader, const struct bk__yaml_node *no
 	option->has_default = bk__yaml_get(node, "default");
 	option->value = read.value;
 	quirk->option_names[quirk->option_count++] = option->name;
-	return read.valid ? bk__load_number(loader, read.valid, BK__PART_OPTION, &option->valid) : 0;
+	return read.valid ? bk__quirk_load_number(loader, read.valid, BK__PART_OPTION, &option->valid) : 0;
 }
 
-static int load_options(struct bk__loader *loader, const struct bk__yaml_node *node)
+static int load_options(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	int r = 0;
 
@@ -201,7 +201,7 @@ static int load_options(struct bk__loader *loader, const struct bk__yaml_node *n
 	return r;
 }
 
-static int load_variables(struct bk__loader *loader, const struct bk__yaml_node *node)
+static int load_variables(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	struct bk_quirk *quirk = loader->quirk;
 	int r = 0;
@@ -213,9 +213,9 @@ static int load_variables(struct bk__loader *loader, const struct bk__yaml_node 
 
 		r = check_name(loader, node->key);
 		if (!r)
-			r = bk__load_text(loader, node->key->text, &quirk->variables[i]);
+			r = bk__quirk_load_text(loader, node->key->text, &quirk->variables[i]);
 		if (!r)
-			r = bk__load_number(loader, node, BK__PART_START, &quirk->start[i]);
+			r = bk__quirk_load_number(loader, node, BK__PART_START, &quirk->start[i]);
 		quirk->variable_count += !r;
 	}
 	return r;
@@ -243,7 +243,7 @@ static const struct bk__yaml_field top_fields[] = {
 };
 #undef AT
 
-static int load_top(struct bk__loader *loader)
+static int load_top(struct bk__quirk_loader *loader)
 {
 	const struct bk__yaml_node *root = bk__yaml_root(loader->yaml);
 	struct top_fields top = { 0 };
@@ -259,7 +259,7 @@ static int load_top(struct bk__loader *loader)
 				"a quirk's name has small letters, digits and -");
 	if (!top.config && !top.rom && !top.traps && !top.reset)
 		return BK__FAIL(root, "this quirk does nothing: give it config, rom, traps or reset");
-	r = bk__load_text(loader, top.name, &loader->quirk->name);
+	r = bk__quirk_load_text(loader, top.name, &loader->quirk->name);
 	if (!r)
 		r = load_about(loader, root, &loader->quirk->about);
 	/* Names before those who use them. */
@@ -268,27 +268,29 @@ static int load_top(struct bk__loader *loader)
 	if (!r && top.variables)
 		r = load_variables(loader, top.variables);
 	if (!r)
-		r = bk__load_match(loader, top.match);
+		r = bk__quirk_load_match(loader, top.match);
 	if (!r && top.config)
-		r = bk__load_edits(loader, top.config);
+		r = bk__quirk_load_edits(loader, top.config);
 	if (!r && top.rom)
-		r = bk__load_rom(loader, top.rom);
+		r = bk__quirk_load_rom(loader, top.rom);
 	if (!r && top.traps)
-		r = bk__load_traps(loader, top.traps);
+		r = bk__quirk_load_traps(loader, top.traps);
 	if (!r && top.reset)
-		r = bk__load_reset(loader, top.reset);
+		r = bk__quirk_load_reset(loader, top.reset);
 	return r;
 }
 
 /* Takes the tree. */
 static int load(const char *name, struct bk__yaml *yaml, struct bk_quirk **out, struct bk_error *err)
 {
-	struct bk__loader loader = { .quirk = calloc(1, sizeof(*loader.quirk)), .yaml = yaml, .err = err };
+	struct bk__quirk_loader loader = { .quirk = calloc(1, sizeof(*loader.quirk)),
+					   .yaml = yaml,
+					   .err = err };
 	int r = loader.quirk ? 0 : bk__yaml_no_memory(yaml, err);
 
 	if (!r) {
 		loader.quirk->references = 1;
-		r = bk__load_text(&loader, name, &loader.quirk->file);
+		r = bk__quirk_load_text(&loader, name, &loader.quirk->file);
 	}
 	if (!r)
 		r = load_top(&loader);

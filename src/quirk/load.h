@@ -6,7 +6,7 @@
 #include "base/yaml.h"
 #include "quirk/quirk.h"
 
-struct bk__loader {
+struct bk__quirk_loader {
 	struct bk_quirk *quirk;
 	const struct bk__yaml *yaml;
 	struct bk_error *err;
@@ -16,7 +16,7 @@ struct bk__loader {
 #define BK__FAIL(node, ...) bk__yaml_fail(loader->yaml, node, loader->err, __VA_ARGS__)
 
 /* What an item of each part of a file may use. */
-enum bk__part {
+enum bk__quirk_part {
 	BK__PART_OPTION,
 	BK__PART_MATCH,
 	BK__PART_START,
@@ -28,23 +28,23 @@ enum bk__part {
 };
 
 /* All return 0, or a negative errno with the line. */
-int bk__load_text(struct bk__loader *loader, const char *text, const char **copy);
-int bk__load_number(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		    struct bk__item **item);
+int bk__quirk_load_text(struct bk__quirk_loader *loader, const char *text, const char **copy);
+int bk__quirk_load_number(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			  enum bk__quirk_part part, struct bk__quirk_item **item);
 /* `length` bytes of a scalar from `from` on. */
-int bk__load_part(struct bk__loader *loader, const struct bk__yaml_node *node, size_t from, size_t length,
-		  enum bk__part part, struct bk__item **item);
+int bk__quirk_load_part(struct bk__quirk_loader *loader, const struct bk__yaml_node *node, size_t from,
+			size_t length, enum bk__quirk_part part, struct bk__quirk_item **item);
 /* A scalar or a list of them. */
-int bk__load_items(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		   struct bk__items *items);
+int bk__quirk_load_items(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			 enum bk__quirk_part part, struct bk__quirk_items *items);
 /* The same, where each must do something; `what` is where. */
-int bk__load_actions(struct bk__loader *loader, const struct bk__yaml_node *node, enum bk__part part,
-		     const char *what, struct bk__items *items);
+int bk__quirk_load_actions(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			   enum bk__quirk_part part, const char *what, struct bk__quirk_items *items);
 
-int bk__load_match(struct bk__loader *loader, const struct bk__yaml_node *node);
-int bk__load_traps(struct bk__loader *loader, const struct bk__yaml_node *node);
-int bk__load_edits(struct bk__loader *loader, const struct bk__yaml_node *node);
-int bk__load_rom(struct bk__loader *loader, const struct bk__yaml_node *node);
-int bk__load_reset(struct bk__loader *loader, const struct bk__yaml_node *node);
+int bk__quirk_load_match(struct bk__quirk_loader *loader, const struct bk__yaml_node *node);
+int bk__quirk_load_traps(struct bk__quirk_loader *loader, const struct bk__yaml_node *node);
+int bk__quirk_load_edits(struct bk__quirk_loader *loader, const struct bk__yaml_node *node);
+int bk__quirk_load_rom(struct bk__quirk_loader *loader, const struct bk__yaml_node *node);
+int bk__quirk_load_reset(struct bk__quirk_loader *loader, const struct bk__yaml_node *node);
 
 #endif

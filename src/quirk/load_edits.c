@@ -15,7 +15,7 @@
 /* ---- Config space ------------------------------------------------------ */
 
 struct edit_fields {
-	const char *verb[3]; /* by enum bk__edit_kind */
+	const char *verb[3]; /* by enum bk__quirk_edit_kind */
 	bool extended;
 	uint64_t size, version;
 	const struct bk__yaml_node *at, *when, *set;
@@ -24,11 +24,12 @@ struct edit_fields {
 static const char *const verbs[] = { "insert", "drop", "edit" };
 
 /* A capability's name or id; for an edit also the header. */
-static int load_capability(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__edit *edit)
+static int load_capability(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			   struct bk__quirk_edit *edit)
 {
 	uint64_t id;
 
-	edit->id = bk__cap_id(node->text, strlen(node->text), edit->extended);
+	edit->id = bk__quirk_cap_id(node->text, strlen(node->text), edit->extended);
 	if (edit->id >= 0)
 		return 0;
 	if (edit->kind == BK__EDIT_BYTES && !strcmp(node->text, "header"))
@@ -41,7 +42,8 @@ static int load_capability(struct bk__loader *loader, const struct bk__yaml_node
 	return 0;
 }
 
-static int check_edit(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__edit *edit)
+static int check_edit(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+		      struct bk__quirk_edit *edit)
 {
 	static const struct {
 		const char *key;
@@ -75,7 +77,8 @@ static int check_edit(struct bk__loader *loader, const struct bk__yaml_node *nod
 	return 0;
 }
 
-static int load_edit(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__edit *edit)
+static int load_edit(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+		     struct bk__quirk_edit *edit)
 {
 #define AT(member) offsetof(struct edit_fields, member)
 	static const struct bk__yaml_field fields[] = {
@@ -101,7 +104,7 @@ static int load_edit(struct bk__loader *loader, const struct bk__yaml_node *node
 	for (unsigned i = 0; !r && i < 3; i++) {
 		if (!read.verb[i])
 			continue;
-		edit->kind = (enum bk__edit_kind)i;
+		edit->kind = (enum bk__quirk_edit_kind)i;
 		given++;
 	}
 	if (!r && given != 1)
@@ -115,15 +118,15 @@ static int load_edit(struct bk__loader *loader, const struct bk__yaml_node *node
 	if (!r)
 		r = check_edit(loader, node, edit);
 	if (!r && read.at)
-		r = bk__load_items(loader, read.at, BK__PART_EDIT, &edit->at);
+		r = bk__quirk_load_items(loader, read.at, BK__PART_EDIT, &edit->at);
 	if (!r && read.when)
-		r = bk__load_number(loader, read.when, BK__PART_EDIT, &edit->when);
+		r = bk__quirk_load_number(loader, read.when, BK__PART_EDIT, &edit->when);
 	if (!r && read.set)
-		r = bk__load_actions(loader, read.set, BK__PART_EDIT, "in an edit", &edit->set);
+		r = bk__quirk_load_actions(loader, read.set, BK__PART_EDIT, "in an edit", &edit->set);
 	return r;
 }
 
-int bk__load_edits(struct bk__loader *loader, const struct bk__yaml_node *node)
+int bk__quirk_load_edits(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	struct bk_quirk *quirk = loader->quirk;
 	int r = 0;
@@ -138,9 +141,10 @@ int bk__load_edits(struct bk__loader *loader, const struct bk__yaml_node *node)
 
 /* ---- ROM --------------------------------------------------------------- */
 
-static int read_image(struct bk__loader *loader, const struct bk__yaml_node *node, int fd, uint64_t size)
+static int read_image(struct bk__quirk_loader *loader, const struct bk__yaml_node *node, int fd,
+		      uint64_t size)
 {
-	struct bk__rom_edit *rom = loader->quirk->rom;
+	struct bk__quirk_rom_edit *rom = loader->quirk->rom;
 
 	rom->image = bk__quirk_alloc(loader->quirk, (size_t)size);
 	if (!rom->image)
@@ -158,7 +162,7 @@ static int read_image(struct bk__loader *loader, const struct bk__yaml_node *nod
 }
 
 /* Only a regular file in the directory of the quirk: who writes one must not get to read another. */
-static int load_image(struct bk__loader *loader, const struct bk__yaml_node *node)
+static int load_image(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	const char *file = loader->quirk->file, *name = node->text, *slash = strrchr(file, '/');
 	char path[4096];
@@ -192,7 +196,7 @@ struct rom_fields {
 	const struct bk__yaml_node *when, *set;
 };
 
-int bk__load_rom(struct bk__loader *loader, const struct bk__yaml_node *node)
+int bk__quirk_load_rom(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 #define AT(member) offsetof(struct rom_fields, member)
 	static const struct bk__yaml_field fields[] = {
@@ -220,9 +224,9 @@ int bk__load_rom(struct bk__loader *loader, const struct bk__yaml_node *node)
 	if (read.file)
 		r = load_image(loader, bk__yaml_get(node, "file"));
 	if (!r && read.when)
-		r = bk__load_number(loader, read.when, BK__PART_ROM, &quirk->rom->when);
+		r = bk__quirk_load_number(loader, read.when, BK__PART_ROM, &quirk->rom->when);
 	if (!r && read.set)
-		r = bk__load_actions(loader, read.set, BK__PART_ROM, "in an edit", &quirk->rom->set);
+		r = bk__quirk_load_actions(loader, read.set, BK__PART_ROM, "in an edit", &quirk->rom->set);
 	return r;
 }
 
@@ -234,7 +238,8 @@ struct step_fields {
 	bool go_on;
 };
 
-static int load_step_map(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__step *step)
+static int load_step_map(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+			 struct bk__quirk_step *step)
 {
 #define AT(member) offsetof(struct step_fields, member)
 	static const struct bk__yaml_field fields[] = {
@@ -272,14 +277,14 @@ static int load_step_map(struct bk__loader *loader, const struct bk__yaml_node *
 		return BK__FAIL(node, "this reset may take longer than %u microseconds in all",
 				BK__QUIRK_WAIT);
 	if (read.when)
-		r = bk__load_number(loader, read.when, BK__PART_RESET, &step->when);
+		r = bk__quirk_load_number(loader, read.when, BK__PART_RESET, &step->when);
 	if (!r && (read.require || read.poll))
-		r = bk__load_number(loader, read.require ? read.require : read.poll, BK__PART_RESET,
-				    &step->test);
-	return r ? r : read.what ? bk__load_items(loader, read.what, BK__PART_RESET, &step->what) : 0;
+		r = bk__quirk_load_number(loader, read.require ? read.require : read.poll, BK__PART_RESET,
+					  &step->test);
+	return r ? r : read.what ? bk__quirk_load_items(loader, read.what, BK__PART_RESET, &step->what) : 0;
 }
 
-int bk__load_reset(struct bk__loader *loader, const struct bk__yaml_node *node)
+int bk__quirk_load_reset(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	struct {
 		const struct bk__yaml_node *steps;
@@ -300,7 +305,7 @@ int bk__load_reset(struct bk__loader *loader, const struct bk__yaml_node *node)
 	if (!quirk->steps)
 		return bk__yaml_no_memory(loader->yaml, loader->err);
 	for (node = read.steps->first; node && !r; node = node->next) {
-		struct bk__step *step = &quirk->steps[quirk->step_count++];
+		struct bk__quirk_step *step = &quirk->steps[quirk->step_count++];
 
 		step->line = node->line;
 		if (node->kind == BK__YAML_MAP)
@@ -308,7 +313,7 @@ int bk__load_reset(struct bk__loader *loader, const struct bk__yaml_node *node)
 		else if (node->kind == BK__YAML_LIST)
 			r = BK__FAIL(node, "a step is an expression, or a map; several are do: [...]");
 		else /* a read is a step, too: it makes sure that a write has arrived */
-			r = bk__load_items(loader, node, BK__PART_RESET, &step->what);
+			r = bk__quirk_load_items(loader, node, BK__PART_RESET, &step->what);
 	}
 	return r;
 }

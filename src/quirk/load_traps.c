@@ -13,7 +13,7 @@
 
 static const char *const kinds[] = { "any", "io", "mem32", "mem64", "mem", NULL };
 
-static int load_bar(struct bk__loader *loader, const struct bk__yaml_node *node)
+static int load_bar(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	struct {
 		uint64_t index, least, most;
@@ -42,7 +42,7 @@ static int load_bar(struct bk__loader *loader, const struct bk__yaml_node *node)
 		return r;
 	if (bar.least > bar.most)
 		return BK__FAIL(bk__yaml_get(node, "max"), "max is less than min: no BAR would match");
-	loader->quirk->bars[loader->quirk->bar_count++] = (struct bk__bar_match){
+	loader->quirk->bars[loader->quirk->bar_count++] = (struct bk__quirk_bar_match){
 		.index = (unsigned)bar.index,
 		.kind = sets[bar.kind],
 		.least = bar.least,
@@ -52,8 +52,8 @@ static int load_bar(struct bk__loader *loader, const struct bk__yaml_node *node)
 }
 
 /* `0x5800` or `0x5800/0xff00`. */
-static int load_id(struct bk__loader *loader, const struct bk__yaml_node *node, uint64_t most,
-		   struct bk__id *id)
+static int load_id(struct bk__quirk_loader *loader, const struct bk__yaml_node *node, uint64_t most,
+		   struct bk__quirk_id *id)
 {
 	uint64_t value = 0, mask = most;
 	const char *end = node->kind == BK__YAML_SCALAR ? bk__base_number_take(node->text, &value) : NULL;
@@ -64,12 +64,12 @@ static int load_id(struct bk__loader *loader, const struct bk__yaml_node *node, 
 		return BK__FAIL(node, "here must be a number up to 0x%" PRIx64 ", or VALUE/MASK", most);
 	if (value & ~mask)
 		return BK__FAIL(node, "the value has bits that are not in its mask: it would match nothing");
-	*id = (struct bk__id){ (uint32_t)value, (uint32_t)mask };
+	*id = (struct bk__quirk_id){ (uint32_t)value, (uint32_t)mask };
 	return 0;
 }
 
-static int load_ids(struct bk__loader *loader, const struct bk__yaml_node *node, uint64_t most,
-		    struct bk__ids *ids)
+static int load_ids(struct bk__quirk_loader *loader, const struct bk__yaml_node *node, uint64_t most,
+		    struct bk__quirk_ids *ids)
 {
 	const bool list = node->kind == BK__YAML_LIST;
 	const unsigned count = list ? node->count : 1;
@@ -90,7 +90,7 @@ struct match_fields {
 	const struct bk__yaml_node *ids[BK__IDS], *bars, *when;
 };
 
-int bk__load_match(struct bk__loader *loader, const struct bk__yaml_node *node)
+int bk__quirk_load_match(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 #define ID(id) offsetof(struct match_fields, ids) + (id) * sizeof(node)
 	static const struct bk__yaml_field fields[] = {
@@ -120,7 +120,7 @@ int bk__load_match(struct bk__loader *loader, const struct bk__yaml_node *node)
 	for (node = match.bars ? match.bars->first : NULL; node && !r; node = node->next)
 		r = load_bar(loader, node);
 	if (!r && match.when)
-		r = bk__load_number(loader, match.when, BK__PART_MATCH, &loader->quirk->when);
+		r = bk__quirk_load_number(loader, match.when, BK__PART_MATCH, &loader->quirk->when);
 	return r;
 }
 
@@ -134,7 +134,8 @@ struct rule_fields {
 };
 
 /* REGION+OFFSET/LENGTH, of which OFFSET and LENGTH are expressions. */
-static int load_place(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__rule *rule)
+static int load_place(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+		      struct bk__quirk_rule *rule)
 {
 	static const char *const regions[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
 					       "bar5", "rom",  "config", "vga",  NULL };
@@ -149,24 +150,25 @@ static int load_place(struct bk__loader *loader, const struct bk__yaml_node *nod
 		return BK__FAIL(node,
 				"here must be REGION+OFFSET/LENGTH, as in bar0+0x88000/0x100, with bar0 to "
 				"bar5, rom, config or vga");
-	r = bk__load_part(loader, node, length + 1, (size_t)(slash - plus) - 1, BK__PART_PLACE,
-			  &rule->offset);
+	r = bk__quirk_load_part(loader, node, length + 1, (size_t)(slash - plus) - 1, BK__PART_PLACE,
+				&rule->offset);
 	if (!r)
-		r = bk__load_part(loader, node, (size_t)(slash - text) + 1, strlen(slash + 1), BK__PART_PLACE,
-				  &rule->length);
-	if (!r && (bk__item_is_action(rule->offset) || bk__item_is_action(rule->length)))
+		r = bk__quirk_load_part(loader, node, (size_t)(slash - text) + 1, strlen(slash + 1),
+					BK__PART_PLACE, &rule->length);
+	if (!r && (bk__quirk_item_is_action(rule->offset) || bk__quirk_item_is_action(rule->length)))
 		r = BK__FAIL(node, "OFFSET and LENGTH are numbers");
 	return r;
 }
 
 /* Then the write may be made by others, who know nothing of the rule. */
-static bool only_passes_on(const struct bk__rule *rule)
+static bool only_passes_on(const struct bk__quirk_rule *rule)
 {
 	return rule->region < BK_DEVICE_ROM && !rule->when && !rule->width && !rule->log &&
-	       rule->write.count == 1 && bk__item_is_device(rule->write.list[0]);
+	       rule->write.count == 1 && bk__quirk_item_is_device(rule->write.list[0]);
 }
 
-static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node, struct bk__rule *rule)
+static int load_rule(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
+		     struct bk__quirk_rule *rule)
 {
 #define AT(member) offsetof(struct rule_fields, member)
 	static const struct bk__yaml_field fields[] = {
@@ -201,15 +203,15 @@ static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node
 		return BK__FAIL(node, "this trap does nothing: give it read, write or log");
 	r = load_place(loader, bk__yaml_get(node, "at"), rule);
 	if (!r && read.when)
-		r = bk__load_number(loader, read.when, BK__PART_TRAP, &rule->when);
+		r = bk__quirk_load_number(loader, read.when, BK__PART_TRAP, &rule->when);
 	if (!r && read.read)
-		r = bk__load_items(loader, read.read, BK__PART_TRAP, &rule->read);
+		r = bk__quirk_load_items(loader, read.read, BK__PART_TRAP, &rule->read);
 	for (unsigned i = 0; i < rule->read.count && !r; i++)
-		gives |= !bk__item_is_action(rule->read.list[i]);
+		gives |= !bk__quirk_item_is_action(rule->read.list[i]);
 	if (!r && read.read && !gives)
 		r = BK__FAIL(read.read, "a read must give a number, as 0xffffffff or device do");
 	if (!r && read.write)
-		r = bk__load_actions(loader, read.write, BK__PART_TRAP, "in a write", &rule->write);
+		r = bk__quirk_load_actions(loader, read.write, BK__PART_TRAP, "in a write", &rule->write);
 	if (!r && rule->accelerate && !only_passes_on(rule))
 		r = BK__FAIL(
 			bk__yaml_get(node, "accelerate"),
@@ -218,7 +220,7 @@ static int load_rule(struct bk__loader *loader, const struct bk__yaml_node *node
 	return r;
 }
 
-int bk__load_traps(struct bk__loader *loader, const struct bk__yaml_node *node)
+int bk__quirk_load_traps(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
 	struct bk_quirk *quirk = loader->quirk;
 	int r = 0;

@@ -18,7 +18,7 @@ int bk__quirk_options(const struct bk_quirk *quirk, const struct bk_quirk_settin
 		      uint64_t options[BK__OPTIONS], struct bk_error *err)
 {
 	for (unsigned i = 0; i < quirk->option_count; i++) {
-		const struct bk__option *option = &quirk->options[i];
+		const struct bk__quirk_option *option = &quirk->options[i];
 		bool set = option->has_default;
 
 		options[i] = option->value;
@@ -35,9 +35,9 @@ int bk__quirk_options(const struct bk_quirk *quirk, const struct bk_quirk_settin
 		}
 	}
 	for (unsigned i = 0; i < quirk->option_count; i++) {
-		struct bk__run run = { .width = 8, .options = options };
+		struct bk__quirk_run run = { .width = 8, .options = options };
 
-		if (quirk->options[i].valid && !bk__item_number(quirk->options[i].valid, &run))
+		if (quirk->options[i].valid && !bk__quirk_item_number(quirk->options[i].valid, &run))
 			return bk_fail(err, EINVAL, "%s: the option %s cannot be 0x%" PRIx64 ": %s",
 				       quirk->name, quirk->options[i].name, options[i],
 				       quirk->options[i].about);
@@ -45,7 +45,7 @@ int bk__quirk_options(const struct bk_quirk *quirk, const struct bk_quirk_settin
 	return 1;
 }
 
-static bool among(const struct bk__ids *ids, uint32_t value)
+static bool among(const struct bk__quirk_ids *ids, uint32_t value)
 {
 	for (unsigned i = 0; i < ids->count; i++)
 		if ((value & ids->list[i].mask) == ids->list[i].value)
@@ -73,7 +73,7 @@ static const char *ids_differ(const struct bk_quirk *quirk, const uint8_t *confi
 	return NULL;
 }
 
-static bool bar_is(const struct bk__bar_match *bar, const uint8_t *config, const uint64_t *sizes)
+static bool bar_is(const struct bk__quirk_bar_match *bar, const uint8_t *config, const uint64_t *sizes)
 {
 	const unsigned low = config[0x10 + 4 * bar->index];
 	const enum bk_pci_bar_kind kind = low & 1          ? BK_PCI_BAR_IO
@@ -92,12 +92,12 @@ int bk_quirk_match(const struct bk_quirk *quirk, struct bk_device *device,
 	uint16_t caps[BK__CAPS];
 	unsigned size;
 	const char *why;
-	struct bk__run run = {
+	struct bk__quirk_run run = {
 		.width = 4,
 		.options = options,
 		.caps = caps,
 		.sizes = sizes,
-		.read = bk__device_place_read,
+		.read = bk__quirk_device_place_read,
 		.opaque = device,
 	};
 	int r = bk_device_read(device, BK_DEVICE_CONFIG, 0, config, 64);
@@ -107,7 +107,7 @@ int bk_quirk_match(const struct bk_quirk *quirk, struct bk_device *device,
 	why = ids_differ(quirk, config);
 	if (why)
 		return no(err, quirk, why);
-	r = bk__read_sizes(device, sizes, err);
+	r = bk__quirk_read_sizes(device, sizes, err);
 	if (r)
 		return r;
 	for (unsigned i = 0; i < quirk->bar_count; i++)
@@ -117,11 +117,11 @@ int bk_quirk_match(const struct bk_quirk *quirk, struct bk_device *device,
 	if (r <= 0 || !quirk->when)
 		return r;
 	/* All of config space only for those few that get so far. */
-	r = bk__read_config(device, config, &size, err);
+	r = bk__quirk_read_config(device, config, &size, err);
 	if (r)
 		return r;
-	bk__find_caps(quirk, config, size, caps);
-	if (!bk__item_number(quirk->when, &run) || run.error)
+	bk__quirk_find_caps(quirk, config, size, caps);
+	if (!bk__quirk_item_number(quirk->when, &run) || run.error)
 		return no(err, quirk, "its condition does not hold");
 	return 1;
 }

@@ -4,20 +4,20 @@
 
 #include <stdlib.h>
 
-struct bk__chunk {
-	struct bk__chunk *next;
+struct bk__quirk_chunk {
+	struct bk__quirk_chunk *next;
 	void *block;
 };
 
 void *bk__quirk_keep(struct bk_quirk *quirk, void *block)
 {
-	struct bk__chunk *chunk = block ? malloc(sizeof(*chunk)) : NULL;
+	struct bk__quirk_chunk *chunk = block ? malloc(sizeof(*chunk)) : NULL;
 
 	if (!chunk) {
 		free(block);
 		return NULL;
 	}
-	*chunk = (struct bk__chunk){ quirk->memory, block };
+	*chunk = (struct bk__quirk_chunk){ quirk->memory, block };
 	quirk->memory = chunk;
 	return block;
 }
@@ -35,7 +35,7 @@ struct bk_quirk *bk__quirk_hold(struct bk_quirk *quirk)
 
 void bk_quirk_free(struct bk_quirk *quirk)
 {
-	struct bk__chunk *chunk;
+	struct bk__quirk_chunk *chunk;
 
 	if (!quirk || __atomic_sub_fetch(&quirk->references, 1, __ATOMIC_ACQ_REL))
 		return;

@@ -22,11 +22,11 @@ static void sleep_for(uint64_t us)
 		;
 }
 
-static int poll(const struct bk__step *step, struct bk__run *run)
+static int poll(const struct bk__quirk_step *step, struct bk__quirk_run *run)
 {
 	const int64_t end = now() + (int64_t)step->wait;
 
-	while (!bk__item_number(step->test, run) && !run->error) {
+	while (!bk__quirk_item_number(step->test, run) && !run->error) {
 		const int64_t left = end - now();
 
 		if (left <= 0)
@@ -36,16 +36,16 @@ static int poll(const struct bk__step *step, struct bk__run *run)
 	return run->error;
 }
 
-static int do_step(const struct bk__step *step, struct bk__run *run)
+static int do_step(const struct bk__quirk_step *step, struct bk__quirk_run *run)
 {
-	if (step->when && !bk__item_number(step->when, run))
+	if (step->when && !bk__quirk_item_number(step->when, run))
 		return run->error;
 	switch (step->kind) {
 	case BK__STEP_DO:
-		bk__items_read(&step->what, run);
+		bk__quirk_items_read(&step->what, run);
 		return run->error;
 	case BK__STEP_REQUIRE:
-		return bk__item_number(step->test, run) ? run->error : -EIO;
+		return bk__quirk_item_number(step->test, run) ? run->error : -EIO;
 	case BK__STEP_DELAY:
 		sleep_for(step->wait);
 		return 0;
@@ -55,18 +55,18 @@ static int do_step(const struct bk__step *step, struct bk__run *run)
 	return 0;
 }
 
-int bk__reset_steps(struct bk__bound *bound)
+int bk__quirk_reset_steps(struct bk__quirk_bound *bound)
 {
 	const struct bk_quirk *quirk = bound->quirk;
 	uint64_t variables[BK__VARIABLES];
-	struct bk__run run = {
+	struct bk__quirk_run run = {
 		.width = 4,
 		.variables = variables,
 		.options = bound->options,
 		.caps = bound->host_caps,
 		.sizes = bound->stack->sizes,
-		.read = bk__device_place_read,
-		.write = bk__device_place_write,
+		.read = bk__quirk_device_place_read,
+		.write = bk__quirk_device_place_write,
 		.opaque = bound->stack->below,
 	};
 	static struct bk_ratelimit limit;

@@ -9,9 +9,9 @@
 
 #include "quirk/was_reset.h"
 
-static struct bk__stack *of(struct bk_device *device)
+static struct bk__quirk_stack *of(struct bk_device *device)
 {
-	return (struct bk__stack *)device; /* the first member */
+	return (struct bk__quirk_stack *)device; /* the first member */
 }
 
 static int face_info(struct bk_device *device, struct bk_device_info *info)
@@ -25,7 +25,7 @@ static int face_info(struct bk_device *device, struct bk_device_info *info)
 
 static int face_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
 {
-	const struct bk__stack *stack = of(device);
+	const struct bk__quirk_stack *stack = of(device);
 	int r = bk_device_region(stack->below, index, region);
 
 	if (r || index != BK_DEVICE_ROM || (!stack->rom && !stack->rom_hidden))
@@ -56,7 +56,7 @@ static bool inside(uint64_t offset, size_t count, uint64_t size)
 
 static int face_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
 {
-	const struct bk__stack *stack = of(device);
+	const struct bk__quirk_stack *stack = of(device);
 	uint8_t *bytes = data;
 	int r;
 
@@ -79,7 +79,7 @@ static int face_read(struct bk_device *device, unsigned region, uint64_t offset,
 static int face_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
 		      size_t count)
 {
-	const struct bk__stack *stack = of(device);
+	const struct bk__quirk_stack *stack = of(device);
 	const uint8_t *bytes = data;
 	int r = 0;
 
@@ -111,16 +111,16 @@ static int face_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size
 	return bk_device_dma_unmap(of(device)->below, iova, size);
 }
 
-static int reset(struct bk__stack *stack)
+static int reset(struct bk__quirk_stack *stack)
 {
 	int r = -EOPNOTSUPP;
 
 	if (!stack->script || (stack->below_resets && !stack->script->quirk->reset_always))
 		r = bk_device_reset(stack->below);
-	return r && stack->script ? bk__reset_steps(stack->script) : r;
+	return r && stack->script ? bk__quirk_reset_steps(stack->script) : r;
 }
 
-static void forget(struct bk__stack *stack)
+static void forget(struct bk__quirk_stack *stack)
 {
 	for (size_t i = 0; i < stack->count; i++)
 		__atomic_store_n(&stack->bound[i].stale, true, __ATOMIC_RELEASE);
@@ -128,7 +128,7 @@ static void forget(struct bk__stack *stack)
 
 static int face_reset(struct bk_device *device)
 {
-	struct bk__stack *stack = of(device);
+	struct bk__quirk_stack *stack = of(device);
 	int r = reset(stack);
 
 	forget(stack);
@@ -153,7 +153,7 @@ static int face_host_config(struct bk_device *device, void *data, size_t count)
 
 void bk__quirk_was_reset(struct bk_device *device)
 {
-	struct bk__stack *stack = bk__stack_of(device);
+	struct bk__quirk_stack *stack = bk__quirk_stack_of(device);
 
 	if (stack)
 		forget(stack);
@@ -162,7 +162,7 @@ void bk__quirk_was_reset(struct bk_device *device)
 static void face_describe(struct bk_device *device,
 			  void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {
-	const struct bk__stack *stack = of(device);
+	const struct bk__quirk_stack *stack = of(device);
 
 	bk_device_describe(stack->below, say, opaque);
 	for (size_t i = 0; i < stack->count; i++)
@@ -171,12 +171,12 @@ static void face_describe(struct bk_device *device,
 
 static void face_close(struct bk_device *device)
 {
-	struct bk__stack *stack = of(device);
+	struct bk__quirk_stack *stack = of(device);
 
 	/* A device that its host cannot reset, or not well, is left as its close would leave any other; one
 	 * that was only looked at is left alone. */
 	if (stack->script && stack->used && (!stack->below_resets || stack->script->quirk->reset_always))
-		bk__reset_steps(stack->script);
+		bk__quirk_reset_steps(stack->script);
 	bk_device_close(stack->below);
 	for (size_t i = 0; i < stack->count; i++)
 		bk_quirk_free(stack->bound[i].quirk);
@@ -206,27 +206,27 @@ static const struct bk_device_ops face_ops = {
 	.close = face_close,
 };
 
-struct bk__stack *bk__stack_of(struct bk_device *device)
+struct bk__quirk_stack *bk__quirk_stack_of(struct bk_device *device)
 {
 	return device->ops == &face_ops ? of(device) : NULL;
 }
 
 /* ---- Making one -------------------------------------------------------- */
 
-static int start_variables(struct bk__bound *bound, struct bk_error *err)
+static int start_variables(struct bk__quirk_bound *bound, struct bk_error *err)
 {
-	struct bk__stack *stack = bound->stack;
-	struct bk__run run = {
+	struct bk__quirk_stack *stack = bound->stack;
+	struct bk__quirk_run run = {
 		.width = 4,
 		.options = bound->options,
 		.caps = bound->host_caps,
 		.sizes = stack->sizes,
-		.read = bk__device_place_read,
+		.read = bk__quirk_device_place_read,
 		.opaque = stack->below,
 	};
 
 	for (unsigned i = 0; i < bound->quirk->variable_count; i++) {
-		bound->start[i] = bk__item_number(bound->quirk->start[i], &run);
+		bound->start[i] = bk__quirk_item_number(bound->quirk->start[i], &run);
 		if (run.error)
 			return bk_fail(err, -run.error, "%s: %s: where the variable %s starts: %s",
 				       stack->below->name, bound->quirk->file, bound->quirk->variables[i],
@@ -236,7 +236,7 @@ static int start_variables(struct bk__bound *bound, struct bk_error *err)
 	return 0;
 }
 
-static int build(struct bk__stack *stack, const struct bk_quirk_setting *settings, size_t setting_count,
+static int build(struct bk__quirk_stack *stack, const struct bk_quirk_setting *settings, size_t setting_count,
 		 struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
@@ -247,14 +247,14 @@ static int build(struct bk__stack *stack, const struct bk_quirk_setting *setting
 		return bk_fail(err, -r, "%s: the device does not describe itself: %s", stack->below->name,
 			       strerror(-r));
 	stack->below_resets = info.flags & BK_DEVICE_CAN_RESET;
-	r = bk__read_config(stack->below, stack->config, &stack->config_size, err);
+	r = bk__quirk_read_config(stack->below, stack->config, &stack->config_size, err);
 	memcpy(config, stack->config, sizeof(config));
 	if (!r)
-		r = bk__read_sizes(stack->below, stack->sizes, err);
+		r = bk__quirk_read_sizes(stack->below, stack->sizes, err);
 	for (size_t i = 0; i < stack->count && !r; i++) {
-		struct bk__bound *bound = &stack->bound[i];
+		struct bk__quirk_bound *bound = &stack->bound[i];
 
-		bk__find_caps(bound->quirk, stack->config, stack->config_size, bound->host_caps);
+		bk__quirk_find_caps(bound->quirk, stack->config, stack->config_size, bound->host_caps);
 		r = bk__quirk_options(bound->quirk, settings, setting_count, bound->options, err);
 		r = r < 0 ? r : r ? 0 : -EINVAL;
 		if (!r)
@@ -264,19 +264,19 @@ static int build(struct bk__stack *stack, const struct bk_quirk_setting *setting
 	}
 	/* The first one comes last, and so has its way. */
 	for (size_t i = stack->count; i-- && !r;) {
-		r = bk__edit_config(&stack->bound[i], err);
+		r = bk__quirk_edit_config(&stack->bound[i], err);
 		if (!r)
-			r = bk__edit_rom(&stack->bound[i], err);
+			r = bk__quirk_edit_rom(&stack->bound[i], err);
 	}
-	if (!r && bk__edit_guard(stack, config))
+	if (!r && bk__quirk_edit_guard(stack, config))
 		r = bk_fail(err, ENOMEM, "%s: out of memory", stack->below->name);
 	return r;
 }
 
 static int create(struct bk_device *below, struct bk_quirk *const *quirks, size_t count,
-		  struct bk__stack **out)
+		  struct bk__quirk_stack **out)
 {
-	struct bk__stack *stack = calloc(1, sizeof(*stack));
+	struct bk__quirk_stack *stack = calloc(1, sizeof(*stack));
 	pthread_mutexattr_t attributes;
 
 	if (stack)
@@ -293,7 +293,7 @@ static int create(struct bk_device *below, struct bk_quirk *const *quirks, size_
 	pthread_mutex_init(&stack->lock, &attributes);
 	pthread_mutexattr_destroy(&attributes);
 	for (stack->count = 0; stack->count < count; stack->count++)
-		stack->bound[stack->count] = (struct bk__bound){
+		stack->bound[stack->count] = (struct bk__quirk_bound){
 			.quirk = bk__quirk_hold(quirks[stack->count]),
 			.stack = stack,
 		};
@@ -305,7 +305,7 @@ int bk_quirk_stack(struct bk_device *below, struct bk_quirk *const *quirks, size
 		   const struct bk_quirk_setting *settings, size_t setting_count, struct bk_device **device,
 		   struct bk_error *err)
 {
-	struct bk__stack *stack = NULL;
+	struct bk__quirk_stack *stack = NULL;
 	int r;
 
 	*device = NULL;

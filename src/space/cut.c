@@ -3,7 +3,7 @@
  * An access that no handler takes whole: a walk over spans and gaps, which
  * cuts what a handler does not take, or what lies over an edge.
  */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,15 +18,16 @@ static void count(uint64_t *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-void bk__failed(struct bk_space *space, const struct bk__span *span, uint64_t address, bool write,
-		unsigned width, int error)
+void bk__space_failed(struct bk_space *space, const struct bk__space_span *span, uint64_t address, bool write,
+		      unsigned width, int error)
 {
 	uint64_t missed;
 
 	count(&space->errors);
-	count(&bk__rest(span)->region->errors);
+	count(&bk__space_rest(span)->region->errors);
 	if (space->on_error) {
-		space->on_error(space->on_error_opaque, bk__rest(span)->region, address, write, width, error);
+		space->on_error(space->on_error_opaque, bk__space_rest(span)->region, address, write, width,
+				error);
 	} else if (bk_ratelimit_ok(&space->log_limit, &missed)) {
 		char reason[80] = "";
 
@@ -35,8 +36,8 @@ void bk__failed(struct bk_space *space, const struct bk__span *span, uint64_t ad
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s of %u bytes at 0x%" PRIx64 " failed in region '%s': error %d %s (%" PRIu64
 		       " lines like this left out)",
-		       space->name, write ? "write" : "read", width, address, bk__rest(span)->region->name,
-		       -error, reason, missed);
+		       space->name, write ? "write" : "read", width, address,
+		       bk__space_rest(span)->region->name, -error, reason, missed);
 	}
 }
 
@@ -48,22 +49,22 @@ struct access {
 	int error; /* the first of a handler's */
 };
 
-static void call(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
+static void call(struct access *access, const struct bk__space_span *span, uint64_t address, uint8_t *data,
 		 unsigned width)
 {
 	uint64_t value = 0;
 	int error;
 
-	if (!bk__span_accepts(span, width))
+	if (!bk__space_span_accepts(span, width))
 		error = -EINVAL;
 	else if (access->write)
-		error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
-					      bk__load(data, width));
+		error = bk__space_rest(span)->write(span->opaque, bk__space_span_offset(span, address), width,
+						    bk__load(data, width));
 	else
-		error = span->read(span->opaque, bk__span_offset(span, address), width, &value);
-	if (bk__unlikely(error)) {
+		error = span->read(span->opaque, bk__space_span_offset(span, address), width, &value);
+	if (bk__space_unlikely(error)) {
 		value = UINT64_MAX;
-		bk__failed(access->space, span, address, access->write, width, error);
+		bk__space_failed(access->space, span, address, access->write, width, error);
 		if (!access->error)
 			access->error = error;
 	}
@@ -71,10 +72,10 @@ static void call(struct access *access, const struct bk__span *span, uint64_t ad
 		bk__store(data, width, value);
 }
 
-static void copy_plain(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
-		       size_t length)
+static void copy_plain(struct access *access, const struct bk__space_span *span, uint64_t address,
+		       uint8_t *data, size_t length)
 {
-	uint8_t *host = (uint8_t *)span->opaque + bk__span_offset(span, address);
+	uint8_t *host = (uint8_t *)span->opaque + bk__space_span_offset(span, address);
 
 	if (access->write)
 		memcpy(host, data, length);
@@ -83,15 +84,15 @@ static void copy_plain(struct access *access, const struct bk__span *span, uint6
 }
 
 /* `length` bytes that lie inside the span; `whole`: they are the whole access. */
-static void call_span(struct access *access, const struct bk__span *span, uint64_t address, uint8_t *data,
-		      size_t length, bool whole)
+static void call_span(struct access *access, const struct bk__space_span *span, uint64_t address,
+		      uint8_t *data, size_t length, bool whole)
 {
-	if (whole && bk__span_accepts(span, length)) {
+	if (whole && bk__space_span_accepts(span, length)) {
 		call(access, span, address, data, (unsigned)length);
 		return;
 	}
-	if (length > 8 && !bk__rest(span)->region->ops &&
-	    !(access->write && bk__rest(span)->write == bk__no_write)) {
+	if (length > 8 && !bk__space_rest(span)->region->ops &&
+	    !(access->write && bk__space_rest(span)->write == bk__space_no_write)) {
 		copy_plain(access, span, address, data, length);
 		return;
 	}
@@ -100,7 +101,7 @@ static void call_span(struct access *access, const struct bk__span *span, uint64
 
 		while (width > length || address % width)
 			width /= 2;
-		for (narrower = width; narrower && !bk__span_accepts(span, narrower);)
+		for (narrower = width; narrower && !bk__space_span_accepts(span, narrower);)
 			narrower /= 2;
 		if (narrower)
 			width = narrower;
@@ -120,21 +121,22 @@ static void unclaimed(struct access *access, uint8_t *data, size_t length)
 
 /* A read that is made once, at its own width, for all regions that yield to it. */
 struct whole {
-	const struct bk__span *by; /* NULL: there is none */
+	const struct bk__space_span *by; /* NULL: there is none */
 	uint8_t data[8];
 };
 
 /* The first span of the access whose region wants it whole, and that is not all of it. */
-static const struct bk__span *straddled(struct bk__cursor cursor, uint64_t address, size_t length)
+static const struct bk__space_span *straddled(struct bk__space_cursor cursor, uint64_t address, size_t length)
 {
-	const struct bk__span *span;
+	const struct bk__space_span *span;
 
-	for (; (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
-		const struct bk_region_ops *ops = bk__rest(span)->region->ops;
+	for (; (span = bk__space_cursor_span(&cursor)); bk__space_cursor_next(&cursor)) {
+		const struct bk_region_ops *ops = bk__space_rest(span)->region->ops;
 
-		if (bk__span_first(span) > address && bk__span_first(span) - address >= length)
+		if (bk__space_span_first(span) > address && bk__space_span_first(span) - address >= length)
 			break;
-		if (bk__span_first(span) <= address && bk__span_last(span) - address >= length - 1)
+		if (bk__space_span_first(span) <= address &&
+		    bk__space_span_last(span) - address >= length - 1)
 			break;
 		if (ops && ops->whole)
 			return span;
@@ -142,64 +144,65 @@ static const struct bk__span *straddled(struct bk__cursor cursor, uint64_t addre
 	return NULL;
 }
 
-static void read_whole(struct access *access, const struct bk__span *span, uint64_t address, unsigned length,
-		       struct whole *whole)
+static void read_whole(struct access *access, const struct bk__space_span *span, uint64_t address,
+		       unsigned length, struct whole *whole)
 {
 	uint64_t value = UINT64_MAX;
-	int error = bk__rest(span)->region->ops->whole(span->opaque, bk__span_offset(span, address), length,
-						       &value);
+	int error = bk__space_rest(span)->region->ops->whole(
+		span->opaque, bk__space_span_offset(span, address), length, &value);
 
 	if (error == -ERANGE)
 		return;
-	if (bk__unlikely(error)) {
+	if (bk__space_unlikely(error)) {
 		value = UINT64_MAX;
-		bk__failed(access->space, span, address, false, length, error);
+		bk__space_failed(access->space, span, address, false, length, error);
 		access->error = error;
 	}
 	bk__store(whole->data, 8, value);
 	whole->by = span;
 }
 
-static bool yields(const struct bk__span *span, const struct whole *whole)
+static bool yields(const struct bk__space_span *span, const struct whole *whole)
 {
-	return whole->by && bk__rest(span)->region->ops && bk__rest(span)->region->ops->yields &&
+	return whole->by && bk__space_rest(span)->region->ops && bk__space_rest(span)->region->ops->yields &&
 	       span->origin == whole->by->origin &&
-	       bk__rest(span)->region->space == bk__rest(whole->by)->region->space;
+	       bk__space_rest(span)->region->space == bk__space_rest(whole->by)->region->space;
 }
 
-int bk__cut(const struct bk__view *view, uint64_t address, uint8_t *data, size_t length, bool write)
+int bk__space_cut(const struct bk__space_view *view, uint64_t address, uint8_t *data, size_t length,
+		  bool write)
 {
 	struct access access = { .space = view->space, .write = write };
-	struct bk__cursor cursor = bk__view_find(view, address);
+	struct bk__space_cursor cursor = bk__space_view_find(view, address);
 	size_t done = 0;
 	struct whole whole = { NULL, { 0 } };
 
 	if (!write && (length == 2 || length == 4 || length == 8)) {
-		const struct bk__span *span = straddled(cursor, address, length);
+		const struct bk__space_span *span = straddled(cursor, address, length);
 
 		if (span)
 			read_whole(&access, span, address, (unsigned)length, &whole);
 	}
 	while (done < length) {
 		uint64_t at = address + done, left = length - done;
-		const struct bk__span *span = bk__cursor_span(&cursor);
+		const struct bk__space_span *span = bk__space_cursor_span(&cursor);
 
 		if (!span) { /* nobody from here on; past 2^64 - 1 there is no span either */
 			unclaimed(&access, data + done, left);
 			break;
 		}
-		if (bk__span_first(span) > at) {
-			if (left > bk__span_first(span) - at)
-				left = bk__span_first(span) - at;
+		if (bk__space_span_first(span) > at) {
+			if (left > bk__space_span_first(span) - at)
+				left = bk__space_span_first(span) - at;
 			unclaimed(&access, data + done, left);
 		} else {
-			if (left - 1 > bk__span_last(span) - at)
-				left = bk__span_last(span) - at + 1;
-			if (bk__unlikely(yields(span, &whole)))
+			if (left - 1 > bk__space_span_last(span) - at)
+				left = bk__space_span_last(span) - at + 1;
+			if (bk__space_unlikely(yields(span, &whole)))
 				memcpy(data + done, whole.data + done, left);
 			else
 				call_span(&access, span, at, data + done, left, left == length);
-			bk__cursor_next(&cursor);
+			bk__space_cursor_next(&cursor);
 		}
 		done += left;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a space looks like, for people and for programs. */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <inttypes.h>
 
@@ -20,7 +20,7 @@ static int put_region(void *opaque, struct bk_region *region);
 static void put_regions(struct bk__printer *p, struct bk_space *space)
 {
 	bk__put_list(p, "regions");
-	bk__regions_visit(space, 0, UINT64_MAX, put_region, p);
+	bk__space_regions_visit(space, 0, UINT64_MAX, put_region, p);
 	bk__put_list_end(p);
 }
 
@@ -60,7 +60,7 @@ static int put_region(void *opaque, struct bk_region *region)
 		fprintf(p->out,
 			", \"kind\": \"%s\", \"priority\": %d, \"rank\": \"0x%" PRIx64
 			"\", \"enabled\": %s, \"errors\": %" PRIu64,
-			bk__kind_names[region->kind], region->priority, region->rank,
+			bk__space_kind_names[region->kind], region->priority, region->rank,
 			region->enabled ? "true" : "false", errors);
 		if (region->nested)
 			put_nested(p, region);
@@ -70,7 +70,7 @@ static int put_region(void *opaque, struct bk_region *region)
 	}
 	bk__put_range(p, region->first, region->last);
 	fprintf(p->out, " %s %s, priority %d, rank 0x%" PRIx64 "%s", region->name,
-		bk__kind_names[region->kind], region->priority, region->rank,
+		bk__space_kind_names[region->kind], region->priority, region->rank,
 		region->enabled ? "" : ", disabled");
 	if (errors)
 		fprintf(p->out, ", %" PRIu64 " errors", errors);
@@ -83,13 +83,13 @@ static int put_region(void *opaque, struct bk_region *region)
 
 static void put_flat(struct bk__printer *p, const struct bk_space *space)
 {
-	struct bk__cursor cursor = bk__view_begin(space->view);
-	const struct bk__span *span;
+	struct bk__space_cursor cursor = bk__space_view_begin(space->view);
+	const struct bk__space_span *span;
 
-	for (; (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
+	for (; (span = bk__space_cursor_span(&cursor)); bk__space_cursor_next(&cursor)) {
 		struct bk_flat flat;
 
-		bk__span_flat(span, &flat);
+		bk__space_span_flat(span, &flat);
 		bk__put_next(p);
 		if (p->json)
 			fputs("{", p->out);
@@ -98,7 +98,7 @@ static void put_flat(struct bk__printer *p, const struct bk_space *space)
 			fputs(", ", p->out);
 			put_name(p, "region", flat.region->name);
 			fprintf(p->out, ", \"offset\": \"0x%" PRIx64 "\", \"kind\": \"%s\"}", flat.offset,
-				bk__kind_names[flat.region->kind]);
+				bk__space_kind_names[flat.region->kind]);
 		} else {
 			fprintf(p->out, " %s +0x%" PRIx64 "%s\n", flat.region->name, flat.offset,
 				flat.memory ? " mapped" : "");
@@ -106,11 +106,12 @@ static void put_flat(struct bk__printer *p, const struct bk_space *space)
 	}
 }
 
-static void put_shadow(struct bk__printer *p, const struct bk_space *space, const struct bk__item *loser,
-		       const struct bk__span *winner)
+static void put_shadow(struct bk__printer *p, const struct bk_space *space,
+		       const struct bk__space_item *loser, const struct bk__space_span *winner)
 {
-	uint64_t first = loser->first > bk__span_first(winner) ? loser->first : bk__span_first(winner);
-	uint64_t winner_last = bk__span_last(winner);
+	uint64_t first =
+		loser->first > bk__space_span_first(winner) ? loser->first : bk__space_span_first(winner);
+	uint64_t winner_last = bk__space_span_last(winner);
 	uint64_t last = loser->last < winner_last ? loser->last : winner_last;
 
 	bk__put_next(p);
@@ -123,11 +124,11 @@ static void put_shadow(struct bk__printer *p, const struct bk_space *space, cons
 		fputs(", ", p->out);
 		put_name(p, "region", loser->region->name);
 		fputs(", ", p->out);
-		put_name(p, "by", bk__rest(winner)->region->name);
+		put_name(p, "by", bk__space_rest(winner)->region->name);
 		fputs("}", p->out);
 	} else {
 		fprintf(p->out, " of %s: %s by %s\n", space->name, loser->region->name,
-			bk__rest(winner)->region->name);
+			bk__space_rest(winner)->region->name);
 	}
 }
 
@@ -145,22 +146,22 @@ static int put_nested_shadows(void *opaque, struct bk_region *region)
 
 static int put_shadows(struct bk__printer *p, struct bk_space *space)
 {
-	int error = bk__view_items(space, 0, space->last);
+	int error = bk__space_view_items(space, 0, space->last);
 
 	space->epoch = space->domain->epoch;
 	for (size_t i = 0; !error && i < space->domain->items.count; i++) {
-		const struct bk__item *item = &space->domain->items.at[i];
+		const struct bk__space_item *item = &space->domain->items.at[i];
 
-		struct bk__cursor cursor = bk__view_find(space->view, item->first);
-		const struct bk__span *span;
+		struct bk__space_cursor cursor = bk__space_view_find(space->view, item->first);
+		const struct bk__space_span *span;
 
-		for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= item->last;
-		     bk__cursor_next(&cursor)) {
-			if (bk__rest(span)->region != item->region || span->origin != item->origin)
+		for (; (span = bk__space_cursor_span(&cursor)) && bk__space_span_first(span) <= item->last;
+		     bk__space_cursor_next(&cursor)) {
+			if (bk__space_rest(span)->region != item->region || span->origin != item->origin)
 				put_shadow(p, space, item, span);
 		}
 	}
-	return error ? error : bk__regions_visit(space, 0, UINT64_MAX, put_nested_shadows, p);
+	return error ? error : bk__space_regions_visit(space, 0, UINT64_MAX, put_nested_shadows, p);
 }
 
 static int describe(struct bk_space *space, struct bk__printer *p)
@@ -203,10 +204,10 @@ int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format)
 
 	if (error)
 		return error;
-	p.error = bk__lock(space->domain);
+	p.error = bk__space_lock(space->domain);
 	if (!p.error) {
 		p.error = describe(space, &p);
-		bk__unlock(space->domain);
+		bk__space_unlock(space->domain);
 	}
 	return bk__printer_end(&p, out);
 }

@@ -5,7 +5,7 @@
  * An access of 1, 2, 4 or 8 bytes inside one span goes straight to its
  * handler. Every other one is cut, see cut.c.
  */
-#include "table.h"
+#include "space/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,12 +14,12 @@
 
 /* ---- Stand-ins for handlers ---- */
 
-int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+int bk__space_no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	return -EOPNOTSUPP;
 }
 
-int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+int bk__space_no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	return -EOPNOTSUPP;
 }
@@ -31,7 +31,7 @@ int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 #endif
 
 /* Memory is shared with the guest's other threads: an aligned access is one access. */
-int bk__plain_read(void *host, uint64_t offset, unsigned width, uint64_t *value)
+int bk__space_plain_read(void *host, uint64_t offset, unsigned width, uint64_t *value)
 {
 	uint8_t *at = (uint8_t *)host + offset;
 
@@ -48,7 +48,7 @@ int bk__plain_read(void *host, uint64_t offset, unsigned width, uint64_t *value)
 	return 0;
 }
 
-int bk__plain_write(void *host, uint64_t offset, unsigned width, uint64_t value)
+int bk__space_plain_write(void *host, uint64_t offset, unsigned width, uint64_t value)
 {
 	uint8_t *at = (uint8_t *)host + offset;
 
@@ -71,29 +71,29 @@ static const uint64_t masks[9] = {
 	0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, UINT64_MAX,
 };
 
-static __attribute__((noinline)) int slow_read(const struct bk__view *view, uint64_t address, unsigned width,
-					       uint64_t *value)
+static __attribute__((noinline)) int slow_read(const struct bk__space_view *view, uint64_t address,
+					       unsigned width, uint64_t *value)
 {
 	uint8_t data[8];
 	int error;
 
-	error = bk__cut(view, address, data, width, false);
+	error = bk__space_cut(view, address, data, width, false);
 	*value = bk__load(data, width);
 	return error;
 }
 
-static __attribute__((noinline)) int slow_write(const struct bk__view *view, uint64_t address, unsigned width,
-						uint64_t value)
+static __attribute__((noinline)) int slow_write(const struct bk__space_view *view, uint64_t address,
+						unsigned width, uint64_t value)
 {
 	uint8_t data[8];
 
 	bk__store(data, width, value);
-	return bk__cut(view, address, data, width, true);
+	return bk__space_cut(view, address, data, width, true);
 }
 
 /* Does an access, which does not begin before the span, lie in it, and does the handler take it at once? No
  * width is taken that is longer than all up to the end. */
-static inline bool takes(const struct bk__span *span, uint64_t offset, unsigned width)
+static inline bool takes(const struct bk__space_span *span, uint64_t offset, unsigned width)
 {
 	uint64_t takes = span->takes;
 
@@ -101,108 +101,109 @@ static inline bool takes(const struct bk__span *span, uint64_t offset, unsigned 
 }
 
 /* The same of any access and however large the span is. */
-static bool holds(const struct bk__span *span, uint64_t address, unsigned width)
+static bool holds(const struct bk__space_span *span, uint64_t address, unsigned width)
 {
-	const struct bk__rest *rest = bk__rest(span);
+	const struct bk__space_rest *rest = bk__space_rest(span);
 
-	return bk__span_accepts(span, width) && address - rest->first <= rest->length - (width - 1);
+	return bk__space_span_accepts(span, width) && address - rest->first <= rest->length - (width - 1);
 }
 
 /* The span that takes the access at once, if there is one. */
-static const struct bk__span *search(const struct bk__view *view, uint64_t address, unsigned width)
+static const struct bk__space_span *search(const struct bk__space_view *view, uint64_t address,
+					   unsigned width)
 {
-	const struct bk__span *span = bk__first_guess(view, address);
+	const struct bk__space_span *span = bk__space_first_guess(view, address);
 
 	if (!span)
-		span = bk__second_guess(view, address);
+		span = bk__space_second_guess(view, address);
 	if (!span) {
-		struct bk__cursor cursor = bk__view_find(view, address);
+		struct bk__space_cursor cursor = bk__space_view_find(view, address);
 
-		span = bk__cursor_span(&cursor);
+		span = bk__space_cursor_span(&cursor);
 	} else if (!span->read) {
-		span = bk__list_find(span, address);
+		span = bk__space_list_find(span, address);
 	}
 	return span && span->read && holds(span, address, width) ? span : NULL;
 }
 
 /* Inside a read section, like the next: all that can happen to a read. */
-static __attribute__((noinline)) int read_value(const struct bk__view *view, uint64_t address, unsigned width,
-						uint64_t *value)
+static __attribute__((noinline)) int read_value(const struct bk__space_view *view, uint64_t address,
+						unsigned width, uint64_t *value)
 {
-	const struct bk__span *span = search(view, address, width);
+	const struct bk__space_span *span = search(view, address, width);
 	int error;
 
 	if (!span)
 		return slow_read(view, address, width, value);
-	error = span->read(span->opaque, bk__span_offset(span, address), width, value);
+	error = span->read(span->opaque, bk__space_span_offset(span, address), width, value);
 	*value &= masks[width];
-	if (bk__unlikely(error)) {
+	if (bk__space_unlikely(error)) {
 		*value = masks[width];
-		bk__failed(view->space, span, address, false, width, error);
+		bk__space_failed(view->space, span, address, false, width, error);
 	}
 	return error;
 }
 
-static __attribute__((noinline)) int write_value(const struct bk__view *view, uint64_t address,
+static __attribute__((noinline)) int write_value(const struct bk__space_view *view, uint64_t address,
 						 unsigned width, uint64_t value)
 {
-	const struct bk__span *span = search(view, address, width);
+	const struct bk__space_span *span = search(view, address, width);
 	int error;
 
 	if (!span)
 		return slow_write(view, address, width, value);
-	error = bk__rest(span)->write(span->opaque, bk__span_offset(span, address), width,
-				      value & masks[width]);
-	if (bk__unlikely(error))
-		bk__failed(view->space, span, address, true, width, error);
+	error = bk__space_rest(span)->write(span->opaque, bk__space_span_offset(span, address), width,
+					    value & masks[width]);
+	if (bk__space_unlikely(error))
+		bk__space_failed(view->space, span, address, true, width, error);
 	return error;
 }
 
 /* ---- The entries ---- */
 
 /* The fast path's beginning: which view the thread reads is noted for those who free views. */
-static inline const struct bk__view *begin(struct bk_space *space, unsigned long *ctr)
+static inline const struct bk__space_view *begin(struct bk_space *space, unsigned long *ctr)
 {
-	const struct bk__view *view;
+	const struct bk__space_view *view;
 
-	bk__read_lock(ctr);
-	view = bk__subscribe(space->published);
+	bk__space_read_lock(ctr);
+	view = bk__space_subscribe(space->published);
 	bk__space_note(&bk__space_reader.view, view);
 	return view;
 }
 
 /* For all but the fast path: a read outside any other, or in a handler. */
 struct entry {
-	const struct bk__view *view;
+	const struct bk__space_view *view;
 	bool nested;
 };
 
 /* 0 or -ENOMEM. */
 static int enter(struct bk_space *space, struct entry *entry)
 {
-	int error = bk__reader_prepare(space->domain);
-	const struct bk__view *published;
+	int error = bk__space_reader_prepare(space->domain);
+	const struct bk__space_view *published;
 	const void **place = &bk__space_reader.view;
 
 	if (error)
 		return error;
-	entry->nested = bk__read_ongoing();
+	entry->nested = bk__space_read_ongoing();
 	if (entry->nested)
-		place = bk__nested_read_lock();
+		place = bk__space_nested_read_lock();
 	else
-		bk__heavy_read_lock();
-	published = bk__subscribe(space->published);
+		bk__space_heavy_read_lock();
+	published = bk__space_subscribe(space->published);
 	bk__space_note(place, published);
-	entry->view = bk__settled(published);
+	entry->view = bk__space_settled(published);
 	return 0;
 }
 
 static void leave(const struct entry *entry)
 {
 	if (entry->nested)
-		bk__nested_read_unlock();
+		bk__space_nested_read_unlock();
 	else
-		bk__heavy_read_unlock();
+		bk__space_heavy_read_unlock();
 }
 
 /* The ways off the fast path are calls in tail position, so that it need not
@@ -227,12 +228,12 @@ static __attribute__((noinline, cold)) int read_unready(struct bk_space *space, 
 	return error;
 }
 
-static __attribute__((noinline)) int read_unguessed(const struct bk__view *view, uint64_t address,
+static __attribute__((noinline)) int read_unguessed(const struct bk__space_view *view, uint64_t address,
 						    unsigned width, uint64_t *value)
 {
-	int error = read_value(bk__settled(view), address, width, value);
+	int error = read_value(bk__space_settled(view), address, width, value);
 
-	bk__read_unlock();
+	bk__space_read_unlock();
 	return error;
 }
 
@@ -245,25 +246,25 @@ struct kept {
 };
 
 /* What the outermost read of a thread is in. */
-static const struct bk__view *noted(void)
+static const struct bk__space_view *noted(void)
 {
 	return bk__space_reader.view;
 }
 
 static __attribute__((noinline, cold)) int read_failed(const volatile struct kept *kept, int error)
 {
-	const struct bk__view *view = noted();
+	const struct bk__space_view *view = noted();
 
 	*kept->value = masks[kept->width];
-	bk__failed(view->space, search(view, kept->address, kept->width), kept->address, false, kept->width,
-		   error);
-	bk__read_unlock();
+	bk__space_failed(view->space, search(view, kept->address, kept->width), kept->address, false,
+			 kept->width, error);
+	bk__space_read_unlock();
 	return error;
 }
 
 /* What a span answers that takes the access. Inside a read section, which this and the next two end. */
-static inline int read_taken(const struct bk__span *span, uint64_t address, uint64_t offset, unsigned width,
-			     uint64_t *value)
+static inline int read_taken(const struct bk__space_span *span, uint64_t address, uint64_t offset,
+			     unsigned width, uint64_t *value)
 {
 	volatile struct kept kept;
 	int error;
@@ -272,42 +273,43 @@ static inline int read_taken(const struct bk__span *span, uint64_t address, uint
 	kept.value = value;
 	kept.width = width;
 	error = span->read(span->opaque, offset, width, value);
-	if (bk__unlikely(error))
+	if (bk__space_unlikely(error))
 		return read_failed(&kept, error);
-	if (bk__unlikely(*kept.value > masks[kept.width]))
+	if (bk__space_unlikely(*kept.value > masks[kept.width]))
 		*kept.value &= masks[kept.width];
-	bk__read_unlock();
+	bk__space_read_unlock();
 	return 0;
 }
 
 /* The guess was wrong, or is a list. */
-static __attribute__((noinline)) int read_listed(const struct bk__view *view, const struct bk__span *span,
-						 uint64_t address, unsigned width, uint64_t *value)
+static __attribute__((noinline)) int read_listed(const struct bk__space_view *view,
+						 const struct bk__space_span *span, uint64_t address,
+						 unsigned width, uint64_t *value)
 {
 	uint64_t offset;
 
 	if (!span->read)
-		span = bk__list_find(span, address);
-	offset = bk__span_offset(span, address);
+		span = bk__space_list_find(span, address);
+	offset = bk__space_span_offset(span, address);
 	if (!takes(span, offset, width))
 		return read_unguessed(view, address, width, value);
 	return read_taken(span, address, offset, width, value);
 }
 
-static inline int read_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
-			       unsigned width, uint64_t *value)
+static inline int read_guessed(const struct bk__space_view *view, const struct bk__space_span *span,
+			       uint64_t address, unsigned width, uint64_t *value)
 {
-	uint64_t offset = bk__span_offset(span, address);
+	uint64_t offset = bk__space_span_offset(span, address);
 
-	if (bk__unlikely(!takes(span, offset, width)))
+	if (bk__space_unlikely(!takes(span, offset, width)))
 		return read_listed(view, span, address, width, value);
 	return read_taken(span, address, offset, width, value);
 }
 
-static __attribute__((noinline)) int read_beyond(const struct bk__view *view, uint64_t address,
+static __attribute__((noinline)) int read_beyond(const struct bk__space_view *view, uint64_t address,
 						 unsigned width, uint64_t *value)
 {
-	const struct bk__span *span = bk__second_guess(view, address);
+	const struct bk__space_span *span = bk__space_second_guess(view, address);
 
 	if (!span)
 		return read_unguessed(view, address, width, value);
@@ -320,16 +322,16 @@ static __attribute__((noinline)) int read_beyond(const struct bk__view *view, ui
 ALIGNED int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value)
 {
 	unsigned long *ctr = bk__space_reader.ctr;
-	const struct bk__view *view;
-	const struct bk__span *span;
+	const struct bk__space_view *view;
+	const struct bk__space_span *span;
 
-	if (bk__unlikely(width - 1 > 7))
+	if (bk__space_unlikely(width - 1 > 7))
 		return invalid();
-	if (!bk__ready(ctr))
+	if (!bk__space_ready(ctr))
 		return read_unready(space, address, width, value);
 	view = begin(space, ctr);
-	span = bk__first_guess(view, address);
-	if (bk__unlikely(!span))
+	span = bk__space_first_guess(view, address);
+	if (bk__space_unlikely(!span))
 		return read_beyond(view, address, width, value);
 	return read_guessed(view, span, address, width, value);
 }
@@ -347,67 +349,68 @@ static __attribute__((noinline, cold)) int write_unready(struct bk_space *space,
 	return error;
 }
 
-static __attribute__((noinline)) int write_unguessed(const struct bk__view *view, uint64_t address,
+static __attribute__((noinline)) int write_unguessed(const struct bk__space_view *view, uint64_t address,
 						     unsigned width, uint64_t value)
 {
-	int error = write_value(bk__settled(view), address, width, value);
+	int error = write_value(bk__space_settled(view), address, width, value);
 
-	bk__read_unlock();
+	bk__space_read_unlock();
 	return error;
 }
 
 static __attribute__((noinline, cold)) int write_failed(const volatile struct kept *kept, int error)
 {
-	const struct bk__view *view = noted();
+	const struct bk__space_view *view = noted();
 
-	bk__failed(view->space, search(view, kept->address, kept->width), kept->address, true, kept->width,
-		   error);
-	bk__read_unlock();
+	bk__space_failed(view->space, search(view, kept->address, kept->width), kept->address, true,
+			 kept->width, error);
+	bk__space_read_unlock();
 	return error;
 }
 
-static inline int write_taken(const struct bk__span *span, uint64_t address, uint64_t offset, unsigned width,
-			      uint64_t value)
+static inline int write_taken(const struct bk__space_span *span, uint64_t address, uint64_t offset,
+			      unsigned width, uint64_t value)
 {
 	volatile struct kept kept;
 	int error;
 
 	kept.address = address;
 	kept.width = width;
-	error = bk__rest(span)->write(span->opaque, offset, width, value & masks[width]);
-	if (bk__unlikely(error))
+	error = bk__space_rest(span)->write(span->opaque, offset, width, value & masks[width]);
+	if (bk__space_unlikely(error))
 		return write_failed(&kept, error);
-	bk__read_unlock();
+	bk__space_read_unlock();
 	return 0;
 }
 
-static __attribute__((noinline)) int write_listed(const struct bk__view *view, const struct bk__span *span,
-						  uint64_t address, unsigned width, uint64_t value)
+static __attribute__((noinline)) int write_listed(const struct bk__space_view *view,
+						  const struct bk__space_span *span, uint64_t address,
+						  unsigned width, uint64_t value)
 {
 	uint64_t offset;
 
 	if (!span->read)
-		span = bk__list_find(span, address);
-	offset = bk__span_offset(span, address);
+		span = bk__space_list_find(span, address);
+	offset = bk__space_span_offset(span, address);
 	if (!takes(span, offset, width))
 		return write_unguessed(view, address, width, value);
 	return write_taken(span, address, offset, width, value);
 }
 
-static inline int write_guessed(const struct bk__view *view, const struct bk__span *span, uint64_t address,
-				unsigned width, uint64_t value)
+static inline int write_guessed(const struct bk__space_view *view, const struct bk__space_span *span,
+				uint64_t address, unsigned width, uint64_t value)
 {
-	uint64_t offset = bk__span_offset(span, address);
+	uint64_t offset = bk__space_span_offset(span, address);
 
-	if (bk__unlikely(!takes(span, offset, width)))
+	if (bk__space_unlikely(!takes(span, offset, width)))
 		return write_listed(view, span, address, width, value);
 	return write_taken(span, address, offset, width, value);
 }
 
-static __attribute__((noinline)) int write_beyond(const struct bk__view *view, uint64_t address,
+static __attribute__((noinline)) int write_beyond(const struct bk__space_view *view, uint64_t address,
 						  unsigned width, uint64_t value)
 {
-	const struct bk__span *span = bk__second_guess(view, address);
+	const struct bk__space_span *span = bk__space_second_guess(view, address);
 
 	if (!span)
 		return write_unguessed(view, address, width, value);
@@ -417,16 +420,16 @@ static __attribute__((noinline)) int write_beyond(const struct bk__view *view, u
 ALIGNED int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value)
 {
 	unsigned long *ctr = bk__space_reader.ctr;
-	const struct bk__view *view;
-	const struct bk__span *span;
+	const struct bk__space_view *view;
+	const struct bk__space_span *span;
 
-	if (bk__unlikely(width - 1 > 7))
+	if (bk__space_unlikely(width - 1 > 7))
 		return invalid();
-	if (!bk__ready(ctr))
+	if (!bk__space_ready(ctr))
 		return write_unready(space, address, width, value);
 	view = begin(space, ctr);
-	span = bk__first_guess(view, address);
-	if (bk__unlikely(!span))
+	span = bk__space_first_guess(view, address);
+	if (bk__space_unlikely(!span))
 		return write_beyond(view, address, width, value);
 	return write_guessed(view, span, address, width, value);
 }
@@ -443,7 +446,7 @@ int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, si
 		memset(data, 0xff, length);
 		return error;
 	}
-	error = bk__cut(entry.view, address, data, length, false);
+	error = bk__space_cut(entry.view, address, data, length, false);
 	leave(&entry);
 	return error;
 }
@@ -459,7 +462,7 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 	if (error)
 		return error;
 	/* Only read: the access is a write. */
-	error = bk__cut(entry.view, address, (uint8_t *)data, length, true);
+	error = bk__space_cut(entry.view, address, (uint8_t *)data, length, true);
 	leave(&entry);
 	return error;
 }
@@ -467,18 +470,19 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 int bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		   bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
 {
-	const struct bk__span *span;
-	struct bk__cursor cursor;
+	const struct bk__space_span *span;
+	struct bk__space_cursor cursor;
 	struct entry entry;
 	int error = enter(space, &entry);
 
 	if (error)
 		return error;
-	cursor = bk__view_find(entry.view, first);
-	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
+	cursor = bk__space_view_find(entry.view, first);
+	for (; (span = bk__space_cursor_span(&cursor)) && bk__space_span_first(span) <= last;
+	     bk__space_cursor_next(&cursor)) {
 		struct bk_flat flat;
 
-		bk__span_flat(span, &flat);
+		bk__space_span_flat(span, &flat);
 		if (!visit(opaque, &flat))
 			break;
 	}

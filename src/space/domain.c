@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A domain: the commit lock, and what commits need. */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int bk__lock(struct bk_domain *domain)
+int bk__space_lock(struct bk_domain *domain)
 {
 	return -pthread_mutex_lock(&domain->commit_lock);
 }
 
-void bk__unlock(struct bk_domain *domain)
+void bk__space_unlock(struct bk_domain *domain)
 {
 	pthread_mutex_unlock(&domain->commit_lock);
 }
@@ -32,7 +32,7 @@ struct bk_domain *bk_domain_create(void)
 	pthread_mutex_init(&domain->commit_lock, &attributes);
 	pthread_mutexattr_destroy(&attributes);
 	bk__space_retired_init(domain);
-	if (bk__reader_init() || bk__reclaim_start(domain)) {
+	if (bk__space_reader_init() || bk__space_reclaim_start(domain)) {
 		pthread_mutex_destroy(&domain->commit_lock);
 		free(domain);
 		return NULL;
@@ -44,19 +44,19 @@ int bk_domain_destroy(struct bk_domain *domain)
 {
 	int error;
 
-	if (bk__read_ongoing() || bk__is_reclaimer(domain))
+	if (bk__space_read_ongoing() || bk__space_is_reclaimer(domain))
 		return -EDEADLK;
-	error = bk__lock(domain);
+	error = bk__space_lock(domain);
 	if (error)
 		return error;
 	if (domain->space_count)
 		error = -EBUSY;
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	if (error)
 		return error;
-	bk__reclaim_stop(domain);
+	bk__space_reclaim_stop(domain);
 	bk__space_retired_end(domain);
-	bk__store_destroy(domain);
+	bk__space_store_destroy(domain);
 	pthread_mutex_destroy(&domain->commit_lock);
 	free(domain->items.at);
 	free(domain->heap.at);

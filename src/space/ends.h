@@ -6,7 +6,7 @@
 #include <barkeep/space.h>
 
 /* Is this thread inside a dispatch, or in a `released`, so that it cannot wait for readers? */
-bool bk__must_not_wait(struct bk_domain *domain);
+bool bk__space_must_not_wait(struct bk_domain *domain);
 
 /* Does a region of a space show it, or somebody listen to it? Any thread; owners know that nobody begins to.
  */

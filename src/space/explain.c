@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Why an address is answered by whom it is: the spaces it leads through, and in each who wins and who loses.
  */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <inttypes.h>
 
@@ -21,7 +21,7 @@ static bool inner_address(const struct bk_region *region, uint64_t address, uint
 {
 	uint64_t first, last;
 
-	if (!bk__region_shows(region, &first, &last) || address - region->first > last - first)
+	if (!bk__space_region_shows(region, &first, &last) || address - region->first > last - first)
 		return false;
 	*inner = first + (address - region->first);
 	return true;
@@ -30,10 +30,10 @@ static bool inner_address(const struct bk_region *region, uint64_t address, uint
 /* Who answers an address of a space in the end, or NULL. */
 static const struct bk_region *answerer(const struct bk_space *space, uint64_t address)
 {
-	struct bk__cursor cursor = bk__view_find(space->view, address);
-	const struct bk__span *span = bk__cursor_span(&cursor);
+	struct bk__space_cursor cursor = bk__space_view_find(space->view, address);
+	const struct bk__space_span *span = bk__space_cursor_span(&cursor);
 
-	return span && bk__span_first(span) <= address ? bk__rest(span)->region : NULL;
+	return span && bk__space_span_first(span) <= address ? bk__space_rest(span)->region : NULL;
 }
 
 /* Who would answer the address if this region won, or NULL. */
@@ -90,7 +90,7 @@ static void put_region(void *opaque, struct bk_region *region)
 	if (!p->json) {
 		bk__put_range(p, region->first, region->last);
 		fprintf(p->out, " %s %s, priority %d, rank 0x%" PRIx64 ": %s, %s", region->name,
-			bk__kind_names[region->kind], region->priority, region->rank, verdict,
+			bk__space_kind_names[region->kind], region->priority, region->rank, verdict,
 			reason(level, region));
 		if (shown)
 			fprintf(p->out, "; shows %s at 0x%" PRIx64, region->nested->name, inner);
@@ -106,7 +106,8 @@ static void put_region(void *opaque, struct bk_region *region)
 	fprintf(p->out,
 		"\", \"kind\": \"%s\", \"priority\": %d, \"rank\": \"0x%" PRIx64
 		"\", \"verdict\": \"%s\", \"why\": \"%s\"",
-		bk__kind_names[region->kind], region->priority, region->rank, verdict, reason(level, region));
+		bk__space_kind_names[region->kind], region->priority, region->rank, verdict,
+		reason(level, region));
 	if (shown) {
 		fputs(", \"shows\": {\"space\": \"", p->out);
 		bk__put_text(p, region->nested->name);
@@ -124,7 +125,7 @@ static void put_level(struct level *level)
 {
 	struct bk__printer *p = level->printer;
 
-	bk__regions_visit_at(level->space, level->address, choose, level);
+	bk__space_regions_visit_at(level->space, level->address, choose, level);
 	bk__put_next(p);
 	if (p->json) {
 		fputs("{\"space\": \"", p->out);
@@ -135,7 +136,7 @@ static void put_level(struct level *level)
 			level->address > level->space->last ? ", beyond its last address" : "");
 	}
 	bk__put_list(p, "regions");
-	bk__regions_visit_at(level->space, level->address, put_region, level);
+	bk__space_regions_visit_at(level->space, level->address, put_region, level);
 	bk__put_list_end(p);
 	if (p->json)
 		fputs("}", p->out);
@@ -193,10 +194,10 @@ int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum b
 
 	if (error)
 		return error;
-	p.error = bk__lock(space->domain);
+	p.error = bk__space_lock(space->domain);
 	if (!p.error) {
 		explain(space, address, &p);
-		bk__unlock(space->domain);
+		bk__space_unlock(space->domain);
 	}
 	return bk__printer_end(&p, out);
 }

@@ -17,17 +17,18 @@
 
 #include <barkeep/space.h>
 
-#include "rcu.h"
-#include "tree.h"
+#include "space/rcu.h"
+#include "space/tree.h"
 
-#define bk__container(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+#define bk__space_container(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* ---- What readers see: immutable from publication until no reader is inside ---- */
 
 /* A range of a view, all of it answered by one region: what dispatch needs of it, in half a cache line. */
-struct bk__span {
+struct bk__space_span {
 	uint64_t origin; /* where the handler's offset 0 would be (modulo 2^64) */
-	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value); /* NULL: see bk__list */
+	int (*read)(void *opaque, uint64_t offset, unsigned width,
+		    uint64_t *value); /* NULL: see bk__space_list */
 	void *opaque;
 	/* For accesses that do not begin before the span. Bits 31:0: where it ends, as an offset that the
 	 * handler sees; what lies farther than 32 bits can say is for the slow path to find. Bit 32 + w: w
@@ -38,7 +39,7 @@ struct bk__span {
 enum { BK__TAKES_WIDTHS = 32 };
 
 /* The rest of it. */
-struct bk__rest {
+struct bk__space_rest {
 	uint64_t first;
 	uint64_t length; /* in bytes, less one */
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
@@ -49,15 +50,16 @@ struct bk__rest {
  * what dispatch needs. */
 enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 32 - 1 };
 
-struct bk__page {
-	struct bk__span spans[BK__PAGE_SPANS];
-	struct bk__rest *rests; /* of as many */
-	unsigned idle;          /* how many are free, while memory is given back */
+struct bk__space_page {
+	struct bk__space_span spans[BK__PAGE_SPANS];
+	struct bk__space_rest *rests; /* of as many */
+	unsigned idle;                /* how many are free, while memory is given back */
 };
 
-static inline struct bk__rest *bk__rest(const struct bk__span *span)
+static inline struct bk__space_rest *bk__space_rest(const struct bk__space_span *span)
 {
-	struct bk__page *page = (struct bk__page *)((uintptr_t)span & ~(uintptr_t)(BK__PAGE_SIZE - 1));
+	struct bk__space_page *page =
+		(struct bk__space_page *)((uintptr_t)span & ~(uintptr_t)(BK__PAGE_SIZE - 1));
 
 	return &page->rests[span - page->spans];
 }
@@ -66,53 +68,54 @@ static inline struct bk__rest *bk__rest(const struct bk__span *span)
  * The spans of a bucket (see table.h) that no row of slots can tell apart. Its
  * head takes the place of a span there, and takes no access.
  */
-struct bk__list {
-	struct bk__span head; /* no `read`; `origin`: how many; `opaque`: the row's only slot, for itself */
+struct bk__space_list {
+	struct bk__space_span
+		head; /* no `read`; `origin`: how many; `opaque`: the row's only slot, for itself */
 	/* In address order. The last one fills up the list to a power of two, which is the same for most:
 	 * searches of one length are those that a processor can foresee. */
-	struct bk__listed {
+	struct bk__space_listed {
 		uint64_t first;
-		struct bk__span *span;
+		struct bk__space_span *span;
 	} spans[];
 };
 
-extern struct bk__list bk__nobody; /* the empty one: nothing is in the bucket */
+extern struct bk__space_list bk__space_nobody; /* the empty one: nothing is in the bucket */
 
 enum { BK__LEAF_SPANS = 64 };
 
 /* Some spans of a view in address order, at least one and no more than domain->leaf_spans. */
-struct bk__leaf {
+struct bk__space_leaf {
 	size_t count;
 	uint64_t firsts[BK__LEAF_SPANS];
-	struct bk__span *spans[BK__LEAF_SPANS];
+	struct bk__space_span *spans[BK__LEAF_SPANS];
 };
 
 /* A range of addresses, divided into buckets of one size. */
-struct bk__window {
+struct bk__space_window {
 	uint64_t base;
 	unsigned shift; /* log2 of the size of a bucket */
 	size_t count;   /* of buckets */
 };
 
-struct bk__turn;
+struct bk__space_turn;
 
-struct bk__view {
-	struct bk__window windows[2];
-	struct bk_space *space;      /* a view or stand-in of one */
-	const struct bk__turn *turn; /* NULL, but for the stand-in of a view, see bk__settled */
-	size_t count;                /* of spans */
+struct bk__space_view {
+	struct bk__space_window windows[2];
+	struct bk_space *space;            /* a view or stand-in of one */
+	const struct bk__space_turn *turn; /* NULL, but for the stand-in of a view, see bk__space_settled */
+	size_t count;                      /* of spans */
 	size_t leaf_count;
-	uint64_t *firsts;         /* of the leaves */
-	struct bk__leaf **leaves; /* in address order */
+	uint64_t *firsts;               /* of the leaves */
+	struct bk__space_leaf **leaves; /* in address order */
 	/* Of the spans: how many begin in no window; both counts when the windows were chosen. */
 	size_t outside, built_outside, built_count;
 	uint64_t birth; /* the number of the commit that made it */
 	unsigned size_class;
-	struct bk__view *next; /* of those that one commit retired, or in the pool */
+	struct bk__space_view *next; /* of those that one commit retired, or in the pool */
 };
 
 /* Of the buckets of both windows, one after the other; see table.h. They lie behind the view. */
-static inline uint64_t *bk__entries(const struct bk__view *view)
+static inline uint64_t *bk__space_entries(const struct bk__space_view *view)
 {
 	return (uint64_t *)(view + 1);
 }
@@ -122,57 +125,57 @@ static inline uint64_t *bk__entries(const struct bk__view *view)
  * each space shows a stand-in, which is the old view before the turn and the
  * new one after it.
  */
-struct bk__turn {
+struct bk__space_turn {
 	bool done; /* atomic */
 	size_t count;
-	struct bk__turn *next; /* of those that wait together */
-	struct bk__stand_in {
-		struct bk__view view; /* empty windows: readers of it are on the slow path */
-		struct bk__view *old, *new;
+	struct bk__space_turn *next; /* of those that wait together */
+	struct bk__space_stand_in {
+		struct bk__space_view view; /* empty windows: readers of it are on the slow path */
+		struct bk__space_view *old, *new;
 	} stand_ins[];
 };
 
 /* The view that readers of this one shall see: itself, but for a stand-in. */
-static inline const struct bk__view *bk__settled(const struct bk__view *view)
+static inline const struct bk__space_view *bk__space_settled(const struct bk__space_view *view)
 {
-	const struct bk__stand_in *stand_in;
+	const struct bk__space_stand_in *stand_in;
 
-	if (bk__likely(!view->turn))
+	if (bk__space_likely(!view->turn))
 		return view;
-	stand_in = bk__container(view, const struct bk__stand_in, view);
-	return bk__subscribe(view->turn->done) ? stand_in->new : stand_in->old;
+	stand_in = bk__space_container(view, const struct bk__space_stand_in, view);
+	return bk__space_subscribe(view->turn->done) ? stand_in->new : stand_in->old;
 }
 
-static inline uint64_t bk__span_first(const struct bk__span *span)
+static inline uint64_t bk__space_span_first(const struct bk__space_span *span)
 {
-	return bk__rest(span)->first;
+	return bk__space_rest(span)->first;
 }
 
-static inline uint64_t bk__span_last(const struct bk__span *span)
+static inline uint64_t bk__space_span_last(const struct bk__space_span *span)
 {
-	return bk__span_first(span) + bk__rest(span)->length;
+	return bk__space_span_first(span) + bk__space_rest(span)->length;
 }
 
 /* What the handler sees as offset. */
-static inline uint64_t bk__span_offset(const struct bk__span *span, uint64_t address)
+static inline uint64_t bk__space_span_offset(const struct bk__space_span *span, uint64_t address)
 {
 	return address - span->origin;
 }
 
 /* A place among the spans of a view. */
-struct bk__cursor {
-	const struct bk__view *view;
+struct bk__space_cursor {
+	const struct bk__space_view *view;
 	size_t leaf, at;
 };
 
 /* NULL behind the last span. */
-static inline struct bk__span *bk__cursor_span(const struct bk__cursor *cursor)
+static inline struct bk__space_span *bk__space_cursor_span(const struct bk__space_cursor *cursor)
 {
 	return cursor->leaf < cursor->view->leaf_count ? cursor->view->leaves[cursor->leaf]->spans[cursor->at]
 						       : NULL;
 }
 
-static inline void bk__cursor_next(struct bk__cursor *cursor)
+static inline void bk__space_cursor_next(struct bk__space_cursor *cursor)
 {
 	if (++cursor->at == cursor->view->leaves[cursor->leaf]->count) {
 		cursor->leaf++;
@@ -181,15 +184,15 @@ static inline void bk__cursor_next(struct bk__cursor *cursor)
 }
 
 /* What the reclaim thread does when no reader is inside any more that was when it got this. */
-struct bk__grave {
-	struct bk__grave *next;
+struct bk__space_grave {
+	struct bk__space_grave *next;
 	struct bk_region *regions; /* to be released; linked by next_dead */
-	void (*bury)(struct bk_domain *domain, struct bk__grave *grave); /* afterwards; no lock held */
+	void (*bury)(struct bk_domain *domain, struct bk__space_grave *grave); /* afterwards; no lock held */
 };
 
 /* ---- What only the holder of the commit lock sees ---- */
 
-struct bk__range {
+struct bk__space_range {
 	uint64_t first, last;
 };
 
@@ -201,13 +204,14 @@ struct bk__range {
 	}
 
 /* Makes room for `more` elements. 0 or -ENOMEM. */
-#define bk__reserve(array, more) \
-	bk__grow((void **)&(array)->at, &(array)->capacity, (array)->count + (more), sizeof(*(array)->at))
-int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element);
+#define bk__space_reserve(array, more)                                                     \
+	bk__space_grow((void **)&(array)->at, &(array)->capacity, (array)->count + (more), \
+		       sizeof(*(array)->at))
+int bk__space_grow(void **at, size_t *capacity, size_t wanted, size_t element);
 
 struct bk_region {
-	struct bk__node by_place; /* key: first, id; knows the highest `last` below it */
-	struct bk__node by_order; /* key: priority downwards, rank, id */
+	struct bk__space_node by_place; /* key: first, id; knows the highest `last` below it */
+	struct bk__space_node by_order; /* key: priority downwards, rank, id */
 	uint64_t highest_last;
 	uint64_t id;
 
@@ -229,8 +233,8 @@ struct bk_region {
 
 	/* What spans of it are made from, with stand-ins for handlers that are missing. */
 	unsigned widths; /* that the handlers take: a set of BK_WIDTH_* */
-	struct bk__span answer;
-	struct bk__rest rest;
+	struct bk__space_span answer;
+	struct bk__space_rest rest;
 
 	struct bk_region *next_shown, **shown_link; /* nested: others that show the same space */
 	struct bk_region *next_dead;
@@ -239,9 +243,9 @@ struct bk_region {
 };
 
 /* Does the handler take so many bytes at once, and has the span as many? */
-static inline bool bk__span_accepts(const struct bk__span *span, size_t width)
+static inline bool bk__space_span_accepts(const struct bk__space_span *span, size_t width)
 {
-	const struct bk__rest *rest = bk__rest(span);
+	const struct bk__space_rest *rest = bk__space_rest(span);
 
 	return width - 1 < 8 && !(width & (width - 1)) && rest->region->widths & width &&
 	       rest->length >= width - 1;
@@ -249,14 +253,14 @@ static inline bool bk__span_accepts(const struct bk__span *span, size_t width)
 
 /* Some spans of the old view give way to others: `count` of space->stale from `at` on to `new_count` of
  * space->fresh from `new_at` on. Those that stay within are in both. */
-struct bk__patch {
-	struct bk__cursor from; /* in the old view: the first of them, or where the new ones go */
+struct bk__space_patch {
+	struct bk__space_cursor from; /* in the old view: the first of them, or where the new ones go */
 	size_t at, count, new_at, new_count;
 };
 
 /* The memory that a bucket's entry leads to: 2^log2_slots slots, or a list. */
-struct bk__row {
-	struct bk__span **slots;
+struct bk__space_row {
+	struct bk__space_span **slots;
 	unsigned log2_slots;
 	uint64_t first; /* address of the bucket */
 };
@@ -267,28 +271,28 @@ struct bk__space_retired {
 	uint64_t number; /* of the commit: views that were made by it, or later, have nothing of this */
 	size_t bytes;    /* about */
 	bool swept;      /* left of several, and not counted */
-	struct bk__view *views;
-	struct bk__turn *turns;
+	struct bk__space_view *views;
+	struct bk__space_turn *turns;
 	size_t span_count, leaf_count, row_count;
 	size_t held_spans, held_leaves, held_rows; /* at the end of the arrays, in a sweep */
-	struct bk__span **spans;
-	struct bk__leaf **leaves;
-	struct bk__row rows[];
+	struct bk__space_span **spans;
+	struct bk__space_leaf **leaves;
+	struct bk__space_row rows[];
 };
 
 struct bk_space {
-	struct bk__view *published; /* what readers see */
+	struct bk__space_view *published; /* what readers see */
 	struct bk_domain *domain;
 	uint64_t last;
 	char *name;
 	bk_error_fn *on_error;
 	void *on_error_opaque;
-	struct bk__view empty; /* without a span: the first view, and the last */
+	struct bk__space_view empty; /* without a span: the first view, and the last */
 
 	/* Commit lock; not in the line that readers read. */
-	struct bk__tree by_place __attribute__((aligned(64))), by_order;
-	struct bk__view *view;   /* the newest: published, or about to be */
-	struct bk_region *shown; /* the nested regions that show this space, of any space */
+	struct bk__space_tree by_place __attribute__((aligned(64))), by_order;
+	struct bk__space_view *view; /* the newest: published, or about to be */
+	struct bk_region *shown;     /* the nested regions that show this space, of any space */
 	struct bk_listener *listeners;
 	size_t region_count;
 	struct bk_space *next, **link; /* of the domain's spaces */
@@ -297,12 +301,12 @@ struct bk_space {
 	uint64_t epoch; /* domain->epoch if this commit has come by */
 	bool on_way;    /* while loops are looked for */
 	struct bk_space *next_affected;
-	BK__ARRAY(struct bk__range) dirty; /* addresses whose owner may change */
-	BK__ARRAY(struct bk__patch) patches;
-	BK__ARRAY(struct bk__span *) stale, fresh; /* the old and the new spans of all patches */
-	struct bk__view *old_view;                 /* NULL if the view stays */
+	BK__ARRAY(struct bk__space_range) dirty; /* addresses whose owner may change */
+	BK__ARRAY(struct bk__space_patch) patches;
+	BK__ARRAY(struct bk__space_span *) stale, fresh; /* the old and the new spans of all patches */
+	struct bk__space_view *old_view;                 /* NULL if the view stays */
 
-	struct bk__grave grave;
+	struct bk__space_grave grave;
 
 	/* Atomic; written by readers, hence in lines of their own. */
 	uint64_t unclaimed_reads __attribute__((aligned(64)));
@@ -321,7 +325,7 @@ struct bk_listener {
 };
 
 /* A range that some region of a space would answer if no other were there. */
-struct bk__item {
+struct bk__space_item {
 	uint64_t first, last;
 	uint64_t origin;          /* as in a span */
 	struct bk_region *region; /* who answers in the end, never a nested one */
@@ -330,7 +334,7 @@ struct bk__item {
 };
 
 /* A span to be. */
-struct bk__piece {
+struct bk__space_piece {
 	uint64_t first, last;
 	uint64_t origin;
 	struct bk_region *region;
@@ -339,7 +343,7 @@ struct bk__piece {
 enum { BK__POOL_CLASSES = 48, BK__ROW_CLASSES = 40 };
 
 /* Free objects of one size. */
-struct bk__pool {
+struct bk__space_pool {
 	void *free;   /* linked by their first word */
 	size_t bytes; /* that were added at last */
 };
@@ -358,26 +362,26 @@ struct bk_domain {
 	/* Scratch of the commit. */
 	struct bk_space *affected; /* children before parents */
 	bool listeners_gone;       /* some are */
-	BK__ARRAY(struct bk__item) items;
-	BK__ARRAY(struct bk__item *) heap;
-	BK__ARRAY(struct bk__piece) pieces;
-	BK__ARRAY(struct bk__span *) gathered; /* what new leaves are filled with */
-	BK__ARRAY(uint64_t) firsts;            /* of the spans of a view */
+	BK__ARRAY(struct bk__space_item) items;
+	BK__ARRAY(struct bk__space_item *) heap;
+	BK__ARRAY(struct bk__space_piece) pieces;
+	BK__ARRAY(struct bk__space_span *) gathered; /* what new leaves are filled with */
+	BK__ARRAY(uint64_t) firsts;                  /* of the spans of a view */
 	/* What this commit made, and what it made unreachable. */
-	BK__ARRAY(struct bk__span *) born, died;
-	BK__ARRAY(struct bk__leaf *) born_leaves, died_leaves;
-	BK__ARRAY(struct bk__row) born_rows, died_rows;
+	BK__ARRAY(struct bk__space_span *) born, died;
+	BK__ARRAY(struct bk__space_leaf *) born_leaves, died_leaves;
+	BK__ARRAY(struct bk__space_row) born_rows, died_rows;
 
 	/* Memory that commits need again and again, see store.c. */
-	struct bk__view *views[BK__POOL_CLASSES];
-	size_t view_bytes;           /* in there */
-	size_t store_bytes;          /* of views and chunks, used or free */
-	struct bk__span *free_spans; /* linked by `opaque` */
-	size_t page_count;           /* of pages that were added at last */
-	struct bk__pool leaves;
-	struct bk__pool rows[BK__ROW_CLASSES]; /* of 8 << class bytes */
-	struct bk__chunk *chunks;              /* what all these come from */
-	size_t chunk_bytes, chunk_left;        /* of the newest one; unused at its end */
+	struct bk__space_view *views[BK__POOL_CLASSES];
+	size_t view_bytes;                 /* in there */
+	size_t store_bytes;                /* of views and chunks, used or free */
+	struct bk__space_span *free_spans; /* linked by `opaque` */
+	size_t page_count;                 /* of pages that were added at last */
+	struct bk__space_pool leaves;
+	struct bk__space_pool rows[BK__ROW_CLASSES]; /* of 8 << class bytes */
+	struct bk__space_chunk *chunks;              /* what all these come from */
+	size_t chunk_bytes, chunk_left;              /* of the newest one; unused at its end */
 	char *chunk_at;
 
 	/* What waits for readers, and what is for the next commits to recycle: see retired.c. */
@@ -385,39 +389,39 @@ struct bk_domain {
 	size_t retired_count, retired_bytes; /* that wait, without what a sweep has left */
 	size_t look_count, look_bytes;       /* at which readers are looked at again */
 	uint64_t commits;
-	BK__ARRAY(const void *) seen;            /* what readers are in, of any domain */
-	BK__ARRAY(const struct bk__view *) held; /* those of our views that have retired parts */
+	BK__ARRAY(const void *) seen;                  /* what readers are in, of any domain */
+	BK__ARRAY(const struct bk__space_view *) held; /* those of our views that have retired parts */
 
 	/* Reclaim, see reclaim.c. */
 	pthread_mutex_t reclaim_lock; /* the innermost */
 	pthread_cond_t reclaim_wake, reclaim_done;
 	pthread_t reclaimer;
-	struct bk__grave *graves, **last_grave; /* that wait for readers */
-	size_t grave_count;                     /* not yet reclaimed */
-	uint64_t buried, dug;                   /* sequence numbers */
-	bool untidy;                            /* atomic: a commit has been made since bk__space_tidy */
+	struct bk__space_grave *graves, **last_grave; /* that wait for readers */
+	size_t grave_count;                           /* not yet reclaimed */
+	uint64_t buried, dug;                         /* sequence numbers */
+	bool untidy; /* atomic: a commit has been made since bk__space_tidy */
 	bool reclaim_now, reclaim_stop;
 };
 
 /* domain.c */
-int bk__lock(struct bk_domain *domain); /* the commit lock: 0, or -EDEADLK in a listener */
-void bk__unlock(struct bk_domain *domain);
+int bk__space_lock(struct bk_domain *domain); /* the commit lock: 0, or -EDEADLK in a listener */
+void bk__space_unlock(struct bk_domain *domain);
 
 /* store.c: all under the commit lock */
-struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes);
-void bk__view_free(struct bk_domain *domain, struct bk__view *view);
-struct bk__span *bk__span_alloc(struct bk_domain *domain);
-void bk__span_free(struct bk_domain *domain, struct bk__span *span);
-struct bk__leaf *bk__leaf_alloc(struct bk_domain *domain);
-void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf);
+struct bk__space_view *bk__space_view_alloc(struct bk_domain *domain, size_t bytes);
+void bk__space_view_free(struct bk_domain *domain, struct bk__space_view *view);
+struct bk__space_span *bk__space_span_alloc(struct bk_domain *domain);
+void bk__space_span_free(struct bk_domain *domain, struct bk__space_span *span);
+struct bk__space_leaf *bk__space_leaf_alloc(struct bk_domain *domain);
+void bk__space_leaf_free(struct bk_domain *domain, struct bk__space_leaf *leaf);
 /* 2^log2_slots slots that are to be filled. */
-struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots);
+struct bk__space_span **bk__space_slots_alloc(struct bk_domain *domain, unsigned log2_slots);
 /* A list of so many spans, a power of two, that are to be filled in. */
-struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count);
-void bk__row_free(struct bk_domain *domain, struct bk__row row); /* slots or list */
+struct bk__space_list *bk__space_list_alloc(struct bk_domain *domain, size_t count);
+void bk__space_row_free(struct bk_domain *domain, struct bk__space_row row); /* slots or list */
 /* Gives back memory that is free. */
-void bk__store_trim(struct bk_domain *domain);
-void bk__store_destroy(struct bk_domain *domain);
+void bk__space_store_trim(struct bk_domain *domain);
+void bk__space_store_destroy(struct bk_domain *domain);
 
 /* retired.c: all under the commit lock */
 void bk__space_retired_init(struct bk_domain *domain);
@@ -432,59 +436,62 @@ void bk__space_recycle(struct bk_domain *domain, bool all);
 bool bk__space_tidy(struct bk_domain *domain);
 
 /* reclaim.c */
-int bk__reclaim_start(struct bk_domain *domain);
-void bk__reclaim_stop(struct bk_domain *domain);
+int bk__space_reclaim_start(struct bk_domain *domain);
+void bk__space_reclaim_stop(struct bk_domain *domain);
 /* Releases and buries when no reader can be inside that is now. */
-void bk__dig(struct bk_domain *domain, struct bk__grave *grave);
+void bk__space_dig(struct bk_domain *domain, struct bk__space_grave *grave);
 /* Has the memory of commits tidied up in a while. Commit lock held. */
-void bk__reclaim_tidy(struct bk_domain *domain);
+void bk__space_reclaim_tidy(struct bk_domain *domain);
 /* Gives reclaim time to catch up, outside any read and never for long. */
-void bk__settle(struct bk_domain *domain);
+void bk__space_settle(struct bk_domain *domain);
 /* What must come before the read of a thread that is not BK__READER_READY. 0 or -ENOMEM. */
-int bk__reader_prepare(struct bk_domain *domain);
-bool bk__is_reclaimer(struct bk_domain *domain);
+int bk__space_reader_prepare(struct bk_domain *domain);
+bool bk__space_is_reclaimer(struct bk_domain *domain);
 
 /* region.c: under the commit lock */
-extern const struct bk__tree bk__tree_by_place, bk__tree_by_order;
-extern const char *const bk__kind_names[]; /* by enum bk_region_kind */
-int bk__region_create(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **region);
-void bk__region_link(struct bk_region *region);
-void bk__region_unlink(struct bk_region *region);
-void bk__region_release(struct bk_region *region); /* calls `released` and frees it; no lock held */
+extern const struct bk__space_tree bk__space_tree_by_place, bk__space_tree_by_order;
+extern const char *const bk__space_kind_names[]; /* by enum bk_region_kind */
+int bk__space_region_create(struct bk_space *space, const struct bk_region_desc *desc,
+			    struct bk_region **region);
+void bk__space_region_link(struct bk_region *region);
+void bk__space_region_unlink(struct bk_region *region);
+void bk__space_region_release(struct bk_region *region); /* calls `released` and frees it; no lock held */
 /* Another region of its space that has the same priority and rank, or NULL. */
-struct bk_region *bk__region_twin(const struct bk_region *region);
+struct bk_region *bk__space_region_twin(const struct bk_region *region);
 /* The part of the nested space that a nested region shows. False if none. */
-bool bk__region_shows(const struct bk_region *region, uint64_t *first, uint64_t *last);
+bool bk__space_region_shows(const struct bk_region *region, uint64_t *first, uint64_t *last);
 /* Calls `visit` for the regions that touch [first, last], by first address; stops at the first error. */
-int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t last,
-		      int (*visit)(void *opaque, struct bk_region *region), void *opaque);
+int bk__space_regions_visit(const struct bk_space *space, uint64_t first, uint64_t last,
+			    int (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
 /* Calls `visit` for the regions at an address, by precedence; slow if there are many anywhere. */
-void bk__regions_visit_at(const struct bk_space *space, uint64_t address,
-			  void (*visit)(void *opaque, struct bk_region *region), void *opaque);
+void bk__space_regions_visit_at(const struct bk_space *space, uint64_t address,
+				void (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
 /* view.c: under the commit lock, but for the first */
-struct bk__cursor bk__view_find(const struct bk__view *view,
-				uint64_t address); /* at the first span that ends at or after it */
-static inline struct bk__cursor bk__view_begin(const struct bk__view *view)
+struct bk__space_cursor
+bk__space_view_find(const struct bk__space_view *view,
+		    uint64_t address); /* at the first span that ends at or after it */
+static inline struct bk__space_cursor bk__space_view_begin(const struct bk__space_view *view)
 {
-	return (struct bk__cursor){ view, 0, 0 };
+	return (struct bk__space_cursor){ view, 0, 0 };
 }
 /* domain->items becomes what the regions would answer in [first, last], by first address. 0 or -ENOMEM. */
-int bk__view_items(struct bk_space *space, uint64_t first, uint64_t last);
+int bk__space_view_items(struct bk_space *space, uint64_t first, uint64_t last);
 /* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */
-int bk__view_update(struct bk_space *space);
+int bk__space_view_update(struct bk_space *space);
 /* The addresses that a patch is about. */
-struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__patch *patch);
+struct bk__space_range bk__space_patch_range(const struct bk_space *space,
+					     const struct bk__space_patch *patch);
 /* Frees all that the view is made of. */
-void bk__view_destroy(struct bk_domain *domain, struct bk__view *view);
-size_t bk__view_bytes(const struct bk__view *view); /* what it fills itself */
+void bk__space_view_destroy(struct bk_domain *domain, struct bk__space_view *view);
+size_t bk__space_view_bytes(const struct bk__space_view *view); /* what it fills itself */
 /* Is this, which need not be of the same space, a part of the view? */
-bool bk__view_has_span(const struct bk__view *view, const struct bk__span *span);
-bool bk__view_has_leaf(const struct bk__view *view, const struct bk__leaf *leaf);
-void bk__span_flat(const struct bk__span *span, struct bk_flat *flat);
+bool bk__space_view_has_span(const struct bk__space_view *view, const struct bk__space_span *span);
+bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf);
+void bk__space_span_flat(const struct bk__space_span *span, struct bk_flat *flat);
 /* Of `count` numbers in order, at least one: the place of the last that is no higher, or 0. */
-static inline size_t bk__search(const uint64_t *numbers, size_t count, uint64_t wanted)
+static inline size_t bk__space_search(const uint64_t *numbers, size_t count, uint64_t wanted)
 {
 	const uint64_t *base = numbers;
 
@@ -498,19 +505,20 @@ static inline size_t bk__search(const uint64_t *numbers, size_t count, uint64_t 
 }
 
 /* listener.c: under the commit lock */
-void bk__listeners_tell(struct bk_domain *domain);
+void bk__space_listeners_tell(struct bk_domain *domain);
 
 /* cut.c: inside a read */
 /* Any access of at least a byte. Returns the first error of a handler, or 0. */
-int bk__cut(const struct bk__view *view, uint64_t address, uint8_t *data, size_t length, bool write);
+int bk__space_cut(const struct bk__space_view *view, uint64_t address, uint8_t *data, size_t length,
+		  bool write);
 /* Counts and tells an error of a handler. */
-void bk__failed(struct bk_space *space, const struct bk__span *span, uint64_t address, bool write,
-		unsigned width, int error) __attribute__((cold));
+void bk__space_failed(struct bk_space *space, const struct bk__space_span *span, uint64_t address, bool write,
+		      unsigned width, int error) __attribute__((cold));
 
 /* dispatch.c */
-int bk__no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
-int bk__no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
-int bk__plain_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
-int bk__plain_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
+int bk__space_no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
+int bk__space_no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
+int bk__space_plain_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
+int bk__space_plain_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 
 #endif

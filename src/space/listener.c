@@ -1,36 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Listeners: the exact difference between a view and the one before. */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static bool wanted(const struct bk_listener *listener, const struct bk__span *span)
+static bool wanted(const struct bk_listener *listener, const struct bk__space_span *span)
 {
-	return !listener->ops->mapped_only || bk__rest(span)->region->kind == BK_REGION_MAPPED;
+	return !listener->ops->mapped_only || bk__space_rest(span)->region->kind == BK_REGION_MAPPED;
 }
 
 /* Within a patch a span that stays is the same object among the old and the new; both are in address order.
  */
 struct walk {
-	struct bk__span *const *old, *const *old_end, *const *new, *const *new_end;
+	struct bk__space_span *const *old, *const *old_end, *const *new, *const *new_end;
 };
 
-static struct walk walk_of(const struct bk_space *space, const struct bk__patch *patch)
+static struct walk walk_of(const struct bk_space *space, const struct bk__space_patch *patch)
 {
-	struct bk__span *const *old = space->stale.at + patch->at;
-	struct bk__span *const *new = space->fresh.at + patch->new_at;
+	struct bk__space_span *const *old = space->stale.at + patch->at;
+	struct bk__space_span *const *new = space->fresh.at + patch->new_at;
 
 	return (struct walk){ old, old + patch->count, new, new + patch->new_count };
 }
 
 /* The next span that is in one of the views only, and in which. */
-static const struct bk__span *next_change(struct walk *walk, bool *removed)
+static const struct bk__space_span *next_change(struct walk *walk, bool *removed)
 {
 	while (walk->old < walk->old_end && walk->new < walk->new_end && * walk->old == *walk->new)
 		walk->old++, walk->new ++;
 	if (walk->old < walk->old_end &&
-	    (walk->new == walk->new_end || bk__span_first(*walk->old) <= bk__span_first(*walk->new))) {
+	    (walk->new == walk->new_end ||
+	     bk__space_span_first(*walk->old) <= bk__space_span_first(*walk->new))) {
 		*removed = true;
 		return *walk->old++;
 	}
@@ -42,13 +43,13 @@ static const struct bk__span *next_change(struct walk *walk, bool *removed)
 static void look(struct bk_listener *listener, bool *overlap)
 {
 	const struct bk_space *space = listener->space;
-	const struct bk__span *last_of[2] = { NULL, NULL }; /* the latest added, removed */
+	const struct bk__space_span *last_of[2] = { NULL, NULL }; /* the latest added, removed */
 
 	*overlap = false;
 	listener->changed = false;
 	for (size_t i = 0; i < space->patches.count; i++) {
 		struct walk walk = walk_of(space, &space->patches.at[i]);
-		const struct bk__span *span;
+		const struct bk__space_span *span;
 		bool removed;
 
 		while ((span = next_change(&walk, &removed))) {
@@ -56,7 +57,8 @@ static void look(struct bk_listener *listener, bool *overlap)
 				continue;
 			listener->changed = true;
 			/* They come by first address, so only the latest of the others can reach this one. */
-			if (last_of[!removed] && bk__span_last(last_of[!removed]) >= bk__span_first(span))
+			if (last_of[!removed] &&
+			    bk__space_span_last(last_of[!removed]) >= bk__space_span_first(span))
 				*overlap = true;
 			last_of[removed] = span;
 		}
@@ -71,7 +73,7 @@ static void tell_changes(const struct bk_listener *listener, bool removals)
 
 	for (size_t i = 0; tell && i < space->patches.count; i++) {
 		struct walk walk = walk_of(space, &space->patches.at[i]);
-		const struct bk__span *span;
+		const struct bk__space_span *span;
 		bool removed;
 
 		while (!listener->gone && (span = next_change(&walk, &removed))) {
@@ -79,7 +81,7 @@ static void tell_changes(const struct bk_listener *listener, bool removals)
 
 			if (removed != removals || !wanted(listener, span))
 				continue;
-			bk__span_flat(span, &flat);
+			bk__space_span_flat(span, &flat);
 			tell(listener->opaque, &flat);
 		}
 	}
@@ -141,7 +143,7 @@ static void free_gone(struct bk_domain *domain)
 	}
 }
 
-void bk__listeners_tell(struct bk_domain *domain)
+void bk__space_listeners_tell(struct bk_domain *domain)
 {
 	for (enum phase phase = BEGIN; phase <= END; phase++) {
 		for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
@@ -156,16 +158,17 @@ void bk__listeners_tell(struct bk_domain *domain)
 static void tell_all(const struct bk_listener *listener,
 		     void (*tell)(void *opaque, const struct bk_flat *flat))
 {
-	struct bk__cursor cursor = bk__view_begin(listener->space->view);
-	const struct bk__span *span;
+	struct bk__space_cursor cursor = bk__space_view_begin(listener->space->view);
+	const struct bk__space_span *span;
 
 	begin(listener, false);
-	for (; tell && !listener->gone && (span = bk__cursor_span(&cursor)); bk__cursor_next(&cursor)) {
+	for (; tell && !listener->gone && (span = bk__space_cursor_span(&cursor));
+	     bk__space_cursor_next(&cursor)) {
 		struct bk_flat flat;
 
 		if (!wanted(listener, span))
 			continue;
-		bk__span_flat(span, &flat);
+		bk__space_span_flat(span, &flat);
 		tell(listener->opaque, &flat);
 	}
 	if (!listener->gone)
@@ -180,7 +183,7 @@ int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, v
 
 	if (!listener)
 		return -ENOMEM;
-	error = bk__lock(space->domain);
+	error = bk__space_lock(space->domain);
 	if (error) {
 		free(listener);
 		return error;
@@ -194,7 +197,7 @@ int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, v
 	*result = listener;
 	tell_all(listener, ops->added);
 	free_gone(space->domain);
-	bk__unlock(space->domain);
+	bk__space_unlock(space->domain);
 	return 0;
 }
 
@@ -203,7 +206,7 @@ void bk_listener_remove(struct bk_listener *listener)
 	struct bk_domain *domain = listener->space->domain;
 	struct bk_listener **link = &listener->space->listeners;
 
-	if (bk__lock(domain)) { /* in a listener, which may be this one */
+	if (bk__space_lock(domain)) { /* in a listener, which may be this one */
 		listener->gone = domain->listeners_gone = true;
 		return;
 	}
@@ -212,6 +215,6 @@ void bk_listener_remove(struct bk_listener *listener)
 	*link = listener->next;
 	tell_all(listener, listener->ops->removed);
 	free_gone(domain);
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	free(listener);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Registration of reader threads, on first use until the thread ends, and what they read now. */
-#include "rcu.h"
+#include "space/rcu.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 #include <barkeep/base.h>
 
-#include "urcu.h"
+#include "space/urcu.h"
 
 /* The inline forms store to these as liburcu's own do. */
 _Static_assert(sizeof(urcu_memb_gp.ctr) == sizeof(unsigned long) &&
@@ -25,7 +25,7 @@ __thread struct bk__space_reader bk__space_reader = { .ctr = &not_ready,
 						      .state = BK__READER_NEW };
 bool bk__space_fences;
 
-void bk__reader_set(enum bk__reader_state state)
+void bk__space_reader_set(enum bk__space_reader_state state)
 {
 	bk__space_reader.state = state;
 	bk__space_reader.ctr = state == BK__READER_READY ? &URCU_TLS(urcu_memb_reader).ctr : &not_ready;
@@ -57,7 +57,7 @@ static void thread_ends(void *opaque)
 		urcu_memb_unregister_thread();
 	forget(record);
 	bk__space_reader.record = NULL;
-	bk__reader_set(BK__READER_NEW);
+	bk__space_reader_set(BK__READER_NEW);
 }
 
 /* Makes every thread's memory accesses before this visible, and orders those after it. */
@@ -106,7 +106,7 @@ static void init(void)
 	bk__space_fences = !urcu_memb_has_sys_membarrier || membarrier(MEMBARRIER_REGISTER_EXPEDITED);
 	if (!registered)
 		bk__space_urcu_register();
-	if (!bk__read_ongoing() && !fits()) {
+	if (!bk__space_read_ongoing() && !fits()) {
 		bk_log(BK_LOG_ERROR,
 		       "the liburcu that is loaded is another one inside than the one that barkeep "
 		       "was built with; build barkeep again");
@@ -116,7 +116,7 @@ static void init(void)
 		bk__space_urcu_unregister();
 }
 
-int bk__reader_init(void)
+int bk__space_reader_init(void)
 {
 	pthread_once(&once, init);
 	return -init_error;
@@ -144,7 +144,7 @@ static int make_record(void)
 	return 0;
 }
 
-int bk__reader_register(void)
+int bk__space_reader_register(void)
 {
 	struct bk__space_record *record;
 
@@ -156,9 +156,9 @@ int bk__reader_register(void)
 		record->ours = true;
 	}
 	if (!record->ours)
-		bk__reader_set(BK__READER_FOREIGN);
+		bk__space_reader_set(BK__READER_FOREIGN);
 	else
-		bk__reader_set(bk__space_fences ? BK__READER_HEAVY : BK__READER_READY);
+		bk__space_reader_set(bk__space_fences ? BK__READER_HEAVY : BK__READER_READY);
 	return 0;
 }
 
@@ -209,11 +209,11 @@ int bk__space_readers(int (*visit)(void *opaque, const void *view), void *opaque
 	pthread_mutex_unlock(&records_lock);
 	if (!error)
 		error = force_barrier(); /* behind what they read before they left */
-	bk__tsan_acquire();
+	bk__space_tsan_acquire();
 	return error;
 }
 
-void bk__reader_wake(void)
+void bk__space_reader_wake(void)
 {
 	__atomic_store_n(&urcu_memb_gp.futex, 0, __ATOMIC_SEQ_CST);
 	futex_async(&urcu_memb_gp.futex, FUTEX_WAKE, 1, NULL, NULL, 0);

@@ -22,8 +22,8 @@
 #endif
 #include <urcu/urcu-memb.h>
 
-#define bk__likely(x)   __builtin_expect(!!(x), 1)
-#define bk__unlikely(x) __builtin_expect(!!(x), 0)
+#define bk__space_likely(x)   __builtin_expect(!!(x), 1)
+#define bk__space_unlikely(x) __builtin_expect(!!(x), 0)
 
 #if defined(__SANITIZE_THREAD__)
 #define BK__TSAN 1
@@ -38,15 +38,15 @@
  * before what follows it: say so, through the address of the grace period. */
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-#define bk__tsan_acquire() __tsan_acquire(&urcu_memb_gp)
-#define bk__tsan_release() __tsan_release(&urcu_memb_gp)
+#define bk__space_tsan_acquire() __tsan_acquire(&urcu_memb_gp)
+#define bk__space_tsan_release() __tsan_release(&urcu_memb_gp)
 #else
-#define bk__tsan_acquire() ((void)0)
-#define bk__tsan_release() ((void)0)
+#define bk__space_tsan_acquire() ((void)0)
+#define bk__space_tsan_release() ((void)0)
 #endif
 
 /* What a thread must do before its next outermost read, other than just read. */
-enum bk__reader_state {
+enum bk__space_reader_state {
 	BK__READER_READY = 0,   /* nothing */
 	BK__READER_NEW = 1,     /* register */
 	BK__READER_OWES = 2,    /* give reclaim a chance: it removed regions inside a read */
@@ -65,7 +65,7 @@ struct bk__space_reader {
 	 * not inside. Who frees views looks at it. */
 	const void *view;
 	struct bk__space_record *record; /* of the registered thread */
-	enum bk__reader_state state;
+	enum bk__space_reader_state state;
 };
 
 extern __thread struct bk__space_reader bk__space_reader;
@@ -83,15 +83,15 @@ struct bk__space_record {
 	const void *unseen;                        /* of those that are deeper */
 };
 
-void bk__reader_set(enum bk__reader_state state);
+void bk__space_reader_set(enum bk__space_reader_state state);
 
 /* Makes what registration needs; a domain cannot be created without it. 0 or a negative errno. */
-int bk__reader_init(void);
+int bk__space_reader_init(void);
 
 /* Registers the calling thread, unless it is; the state is READY, HEAVY or FOREIGN then.
  * -ENOMEM if there is no memory for that, or its end could not be noticed: a thread that ends registered
  * would haunt every grace period. */
-int bk__reader_register(void);
+int bk__space_reader_register(void);
 
 /* Is every thread's order of loads and stores forced by those who wait, or do readers fence for themselves?
  */
@@ -106,31 +106,31 @@ extern bool bk__space_fences;
 int bk__space_readers(int (*visit)(void *opaque, const void *view), void *opaque);
 
 /* Wakes the one that waits for readers. */
-void bk__reader_wake(void) __attribute__((cold));
+void bk__space_reader_wake(void) __attribute__((cold));
 
 /* Is the calling thread inside a read: in a handler, or in a read section of its owner's? */
-static inline bool bk__read_ongoing(void)
+static inline bool bk__space_read_ongoing(void)
 {
 	return urcu_memb_read_ongoing();
 }
 
-/* Is there nothing to do before the read but bk__read_lock? `ctr` is the thread's. */
-static inline bool bk__ready(const unsigned long *ctr)
+/* Is there nothing to do before the read but bk__space_read_lock? `ctr` is the thread's. */
+static inline bool bk__space_ready(const unsigned long *ctr)
 {
-	return bk__likely(!(*ctr & URCU_GP_CTR_NEST_MASK));
+	return bk__space_likely(!(*ctr & URCU_GP_CTR_NEST_MASK));
 }
 
 #ifdef BK__TSAN
-#define bk__futex() __atomic_load_n(&urcu_memb_gp.futex, __ATOMIC_RELAXED)
+#define bk__space_futex() __atomic_load_n(&urcu_memb_gp.futex, __ATOMIC_RELAXED)
 #else
-#define bk__futex() \
+#define bk__space_futex() \
 	urcu_memb_gp.futex /* behind a barrier, and so read here; a test of it in one instruction */
 #endif
 
-static inline void bk__wake_waiter(void)
+static inline void bk__space_wake_waiter(void)
 {
-	if (bk__unlikely(bk__futex() == -1))
-		bk__reader_wake();
+	if (bk__space_unlikely(bk__space_futex() == -1))
+		bk__space_reader_wake();
 }
 
 /* Notes which view a read has chosen. */
@@ -140,30 +140,30 @@ static inline void bk__space_note(const void **place, const void *view)
 }
 
 /*
- * The outermost read of a thread that is bk__ready(); within a read, nothing
+ * The outermost read of a thread that is bk__space_ready(); within a read, nothing
  * is needed. Of liburcu's read_lock and read_unlock these are the parts for
  * the outermost read on a system that has membarrier: what the thread writes
  * here may stay behind what it reads, since who waits for readers forces a
  * barrier upon all threads.
  */
-static inline void bk__read_lock(unsigned long *ctr)
+static inline void bk__space_read_lock(unsigned long *ctr)
 {
 	bk__space_note(&bk__space_reader.view, NULL);
 	_CMM_STORE_SHARED(*ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
 	cmm_barrier();
 }
 
-static inline void bk__read_unlock(void)
+static inline void bk__space_read_unlock(void)
 {
-	bk__tsan_release();
+	bk__space_tsan_release();
 	cmm_barrier();
 	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, 0); /* a commit may have set the state by now */
 	cmm_barrier();
-	bk__wake_waiter();
+	bk__space_wake_waiter();
 }
 
 /* The same for a registered thread on any system. */
-static inline void bk__heavy_read_lock(void)
+static inline void bk__space_heavy_read_lock(void)
 {
 	bk__space_note(&bk__space_reader.view, NULL);
 	_CMM_STORE_SHARED(URCU_TLS(urcu_memb_reader).ctr, _CMM_LOAD_SHARED(urcu_memb_gp.ctr));
@@ -172,9 +172,9 @@ static inline void bk__heavy_read_lock(void)
 	cmm_barrier();
 }
 
-static inline void bk__heavy_read_unlock(void)
+static inline void bk__space_heavy_read_unlock(void)
 {
-	bk__tsan_release();
+	bk__space_tsan_release();
 	if (bk__space_fences)
 		cmm_smp_mb();
 	cmm_barrier();
@@ -182,11 +182,11 @@ static inline void bk__heavy_read_unlock(void)
 	if (bk__space_fences)
 		cmm_smp_mb();
 	cmm_barrier();
-	bk__wake_waiter();
+	bk__space_wake_waiter();
 }
 
 /* A read in a handler. Returns where its view is to be noted. */
-static inline const void **bk__nested_read_lock(void)
+static inline const void **bk__space_nested_read_lock(void)
 {
 	struct bk__space_record *record = bk__space_reader.record;
 	unsigned depth = record->depth;
@@ -201,22 +201,22 @@ static inline const void **bk__nested_read_lock(void)
 	return place;
 }
 
-static inline void bk__nested_read_unlock(void)
+static inline void bk__space_nested_read_unlock(void)
 {
 	struct bk__space_record *record = bk__space_reader.record;
 
-	bk__tsan_release();
+	bk__space_tsan_release();
 	__atomic_store_n(&record->depth, record->depth - 1, __ATOMIC_RELEASE);
 }
 
 /* Waits until every read that is going on now has ended. Never inside a read. */
-static inline void bk__wait_for_readers(void)
+static inline void bk__space_wait_for_readers(void)
 {
 	urcu_memb_synchronize_rcu();
-	bk__tsan_acquire();
+	bk__space_tsan_acquire();
 }
 
-#define bk__publish(pointer, value) __atomic_store_n(&(pointer), (value), __ATOMIC_RELEASE)
-#define bk__subscribe(pointer)      __atomic_load_n(&(pointer), __ATOMIC_ACQUIRE)
+#define bk__space_publish(pointer, value) __atomic_store_n(&(pointer), (value), __ATOMIC_RELEASE)
+#define bk__space_subscribe(pointer)      __atomic_load_n(&(pointer), __ATOMIC_ACQUIRE)
 
 #endif

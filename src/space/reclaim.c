@@ -10,8 +10,8 @@
  * of views needs no wait, see retired.c; but when no commits come any more, the
  * thread takes care of the rest.
  */
-#include "ends.h"
-#include "internal.h"
+#include "space/ends.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -38,13 +38,13 @@ static struct timespec in(long ns)
 	return until;
 }
 
-static void release(struct bk_domain *domain, struct bk__grave *grave)
+static void release(struct bk_domain *domain, struct bk__space_grave *grave)
 {
 	while (grave->regions) {
 		struct bk_region *region = grave->regions;
 
 		grave->regions = region->next_dead;
-		bk__region_release(region);
+		bk__space_region_release(region);
 	}
 	grave->bury(domain, grave);
 }
@@ -52,16 +52,16 @@ static void release(struct bk_domain *domain, struct bk__grave *grave)
 /* Reclaim lock held, but not while it works. */
 static void reclaim_graves(struct bk_domain *domain)
 {
-	struct bk__grave *graves = domain->graves;
+	struct bk__space_grave *graves = domain->graves;
 	size_t count = domain->grave_count;
 	uint64_t dug = domain->dug;
 
 	domain->graves = NULL;
 	domain->last_grave = &domain->graves;
 	pthread_mutex_unlock(&domain->reclaim_lock);
-	bk__wait_for_readers();
+	bk__space_wait_for_readers();
 	while (graves) {
-		struct bk__grave *grave = graves;
+		struct bk__space_grave *grave = graves;
 
 		graves = grave->next;
 		release(domain, grave);
@@ -76,10 +76,10 @@ static void reclaim_graves(struct bk_domain *domain)
 static void tidy(struct bk_domain *domain)
 {
 	pthread_mutex_unlock(&domain->reclaim_lock);
-	bk__lock(domain);
+	bk__space_lock(domain);
 	if (bk__space_tidy(domain))
 		__atomic_store_n(&domain->untidy, false, __ATOMIC_RELAXED);
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	pthread_mutex_lock(&domain->reclaim_lock);
 }
 
@@ -110,7 +110,7 @@ static void *reclaim(void *opaque)
 	return NULL;
 }
 
-int bk__reclaim_start(struct bk_domain *domain)
+int bk__space_reclaim_start(struct bk_domain *domain)
 {
 	pthread_condattr_t attributes;
 	sigset_t all, before;
@@ -136,7 +136,7 @@ int bk__reclaim_start(struct bk_domain *domain)
 	return -error;
 }
 
-void bk__reclaim_stop(struct bk_domain *domain)
+void bk__space_reclaim_stop(struct bk_domain *domain)
 {
 	pthread_mutex_lock(&domain->reclaim_lock);
 	domain->reclaim_stop = true;
@@ -148,7 +148,7 @@ void bk__reclaim_stop(struct bk_domain *domain)
 	pthread_mutex_destroy(&domain->reclaim_lock);
 }
 
-void bk__dig(struct bk_domain *domain, struct bk__grave *grave)
+void bk__space_dig(struct bk_domain *domain, struct bk__space_grave *grave)
 {
 	pthread_mutex_lock(&domain->reclaim_lock);
 	grave->next = NULL;
@@ -160,7 +160,7 @@ void bk__dig(struct bk_domain *domain, struct bk__grave *grave)
 	pthread_cond_signal(&domain->reclaim_wake);
 }
 
-void bk__reclaim_tidy(struct bk_domain *domain)
+void bk__space_reclaim_tidy(struct bk_domain *domain)
 {
 	if (__atomic_load_n(&domain->untidy, __ATOMIC_RELAXED))
 		return;
@@ -170,15 +170,15 @@ void bk__reclaim_tidy(struct bk_domain *domain)
 	pthread_cond_signal(&domain->reclaim_wake);
 }
 
-bool bk__is_reclaimer(struct bk_domain *domain)
+bool bk__space_is_reclaimer(struct bk_domain *domain)
 {
 	return pthread_equal(pthread_self(), domain->reclaimer);
 }
 
-void bk__settle(struct bk_domain *domain)
+void bk__space_settle(struct bk_domain *domain)
 {
 	pthread_mutex_lock(&domain->reclaim_lock);
-	if (domain->grave_count > LIMIT_COUNT && !bk__is_reclaimer(domain)) {
+	if (domain->grave_count > LIMIT_COUNT && !bk__space_is_reclaimer(domain)) {
 		const struct timespec until = in(PATIENCE_NS);
 
 		pthread_cond_timedwait(&domain->reclaim_done, &domain->reclaim_lock, &until);
@@ -186,23 +186,23 @@ void bk__settle(struct bk_domain *domain)
 	pthread_mutex_unlock(&domain->reclaim_lock);
 }
 
-int bk__reader_prepare(struct bk_domain *domain)
+int bk__space_reader_prepare(struct bk_domain *domain)
 {
 	const struct bk__space_reader *reader = &bk__space_reader;
 
-	if (reader->state == BK__READER_OWES && !bk__read_ongoing()) {
-		bk__reader_set(BK__READER_NEW); /* which registration finds to be done */
-		bk__settle(domain);
+	if (reader->state == BK__READER_OWES && !bk__space_read_ongoing()) {
+		bk__space_reader_set(BK__READER_NEW); /* which registration finds to be done */
+		bk__space_settle(domain);
 	}
 	if (reader->state == BK__READER_NEW || !reader->record ||
 	    (reader->state == BK__READER_FOREIGN && !URCU_TLS(urcu_memb_reader).registered))
-		return bk__reader_register();
+		return bk__space_reader_register();
 	return 0;
 }
 
-bool bk__must_not_wait(struct bk_domain *domain)
+bool bk__space_must_not_wait(struct bk_domain *domain)
 {
-	return bk__read_ongoing() || bk__is_reclaimer(domain);
+	return bk__space_read_ongoing() || bk__space_is_reclaimer(domain);
 }
 
 int bk_domain_synchronize(struct bk_domain *domain)
@@ -210,18 +210,18 @@ int bk_domain_synchronize(struct bk_domain *domain)
 	uint64_t dug;
 	int error;
 
-	if (bk__must_not_wait(domain))
+	if (bk__space_must_not_wait(domain))
 		return -EDEADLK;
-	error = bk__lock(domain); /* in a listener */
+	error = bk__space_lock(domain); /* in a listener */
 	if (error)
 		return error;
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	pthread_mutex_lock(&domain->reclaim_lock);
 	for (dug = domain->dug; domain->buried < dug;)
 		pthread_cond_wait(&domain->reclaim_done, &domain->reclaim_lock);
 	pthread_mutex_unlock(&domain->reclaim_lock);
-	bk__lock(domain);
+	bk__space_lock(domain);
 	bk__space_tidy(domain);
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	return 0;
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Regions: what they are made from, the two trees that hold them, and their end. */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct bk_region *placed(const struct bk__node *node)
+static struct bk_region *placed(const struct bk__space_node *node)
 {
-	return bk__container(node, struct bk_region, by_place);
+	return bk__space_container(node, struct bk_region, by_place);
 }
 
-static struct bk_region *ordered(const struct bk__node *node)
+static struct bk_region *ordered(const struct bk__space_node *node)
 {
-	return bk__container(node, struct bk_region, by_order);
+	return bk__space_container(node, struct bk_region, by_order);
 }
 
 static int compare_id(const struct bk_region *a, const struct bk_region *b)
@@ -21,7 +21,7 @@ static int compare_id(const struct bk_region *a, const struct bk_region *b)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
-static int compare_place(const struct bk__node *left, const struct bk__node *right)
+static int compare_place(const struct bk__space_node *left, const struct bk__space_node *right)
 {
 	const struct bk_region *a = placed(left), *b = placed(right);
 
@@ -38,7 +38,7 @@ static int compare_rank(const struct bk_region *a, const struct bk_region *b)
 	return a->rank < b->rank ? -1 : a->rank > b->rank;
 }
 
-static int compare_order(const struct bk__node *left, const struct bk__node *right)
+static int compare_order(const struct bk__space_node *left, const struct bk__space_node *right)
 {
 	const struct bk_region *a = ordered(left), *b = ordered(right);
 	int order = compare_rank(a, b);
@@ -46,7 +46,7 @@ static int compare_order(const struct bk__node *left, const struct bk__node *rig
 	return order ? order : compare_id(a, b);
 }
 
-static void refresh_highest(struct bk__node *node)
+static void refresh_highest(struct bk__space_node *node)
 {
 	struct bk_region *region = placed(node);
 	uint64_t highest = region->last;
@@ -58,10 +58,11 @@ static void refresh_highest(struct bk__node *node)
 	region->highest_last = highest;
 }
 
-const struct bk__tree bk__tree_by_place = { .compare = compare_place, .refresh = refresh_highest };
-const struct bk__tree bk__tree_by_order = { .compare = compare_order };
+const struct bk__space_tree bk__space_tree_by_place = { .compare = compare_place,
+							.refresh = refresh_highest };
+const struct bk__space_tree bk__space_tree_by_order = { .compare = compare_order };
 
-const char *const bk__kind_names[] = {
+const char *const bk__space_kind_names[] = {
 	[BK_REGION_HANDLED] = "handled",
 	[BK_REGION_MAPPED] = "mapped",
 	[BK_REGION_NESTED] = "nested",
@@ -99,26 +100,27 @@ static uint64_t scatter(uint64_t x)
 /* What a span of this region does; its place is filled in when it gets one. */
 static void prepare_answer(struct bk_region *region)
 {
-	struct bk__span *answer = &region->answer;
+	struct bk__space_span *answer = &region->answer;
 	const struct bk_region_ops *ops = region->ops;
 
 	region->rest.region = region;
 	answer->opaque = region->opaque;
 	region->widths = ops && ops->widths ? ops->widths : BK_WIDTH_ALL;
 	if (ops) {
-		answer->read = ops->read ? ops->read : bk__no_read;
-		region->rest.write = ops->write ? ops->write : bk__no_write;
+		answer->read = ops->read ? ops->read : bk__space_no_read;
+		region->rest.write = ops->write ? ops->write : bk__space_no_write;
 	} else {
 		bool readonly = region->memory.attributes & BK_MEMORY_READONLY;
 
 		answer->opaque = region->memory.host;
-		answer->read = bk__plain_read;
-		region->rest.write = readonly ? bk__no_write : bk__plain_write;
+		answer->read = bk__space_plain_read;
+		region->rest.write = readonly ? bk__space_no_write : bk__space_plain_write;
 		region->base = 0;
 	}
 }
 
-int bk__region_create(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **result)
+int bk__space_region_create(struct bk_space *space, const struct bk_region_desc *desc,
+			    struct bk_region **result)
 {
 	const char *name = desc->name ? desc->name : "";
 	struct bk_region *region;
@@ -155,12 +157,12 @@ int bk__region_create(struct bk_space *space, const struct bk_region_desc *desc,
 	return 0;
 }
 
-void bk__region_link(struct bk_region *region)
+void bk__space_region_link(struct bk_region *region)
 {
 	struct bk_space *space = region->space;
 
-	bk__tree_insert(&space->by_place, &region->by_place);
-	bk__tree_insert(&space->by_order, &region->by_order);
+	bk__space_tree_insert(&space->by_place, &region->by_place);
+	bk__space_tree_insert(&space->by_order, &region->by_order);
 	space->region_count++;
 	if (region->nested) {
 		region->next_shown = region->nested->shown;
@@ -172,12 +174,12 @@ void bk__region_link(struct bk_region *region)
 	region->present = true;
 }
 
-void bk__region_unlink(struct bk_region *region)
+void bk__space_region_unlink(struct bk_region *region)
 {
 	struct bk_space *space = region->space;
 
-	bk__tree_remove(&space->by_place, &region->by_place);
-	bk__tree_remove(&space->by_order, &region->by_order);
+	bk__space_tree_remove(&space->by_place, &region->by_place);
+	bk__space_tree_remove(&space->by_order, &region->by_order);
 	space->region_count--;
 	if (region->nested) {
 		*region->shown_link = region->next_shown;
@@ -187,7 +189,7 @@ void bk__region_unlink(struct bk_region *region)
 	region->present = false;
 }
 
-void bk__region_release(struct bk_region *region)
+void bk__space_region_release(struct bk_region *region)
 {
 	if (region->ops && region->ops->released)
 		region->ops->released(region->opaque);
@@ -195,7 +197,7 @@ void bk__region_release(struct bk_region *region)
 }
 
 /* Nodes of equal priority and rank lie side by side, but in any shape. */
-static struct bk_region *twin_below(const struct bk__node *node, const struct bk_region *region)
+static struct bk_region *twin_below(const struct bk__space_node *node, const struct bk_region *region)
 {
 	while (node) {
 		int order = compare_rank(region, ordered(node));
@@ -210,12 +212,12 @@ static struct bk_region *twin_below(const struct bk__node *node, const struct bk
 	return NULL;
 }
 
-struct bk_region *bk__region_twin(const struct bk_region *region)
+struct bk_region *bk__space_region_twin(const struct bk_region *region)
 {
 	return twin_below(region->space->by_order.root, region);
 }
 
-bool bk__region_shows(const struct bk_region *region, uint64_t *first, uint64_t *last)
+bool bk__space_region_shows(const struct bk_region *region, uint64_t *first, uint64_t *last)
 {
 	*first = region->nested_first;
 	*last = *first + region->length; /* 2^64 - 1 at most, see check_result */
@@ -224,7 +226,7 @@ bool bk__region_shows(const struct bk_region *region, uint64_t *first, uint64_t 
 	return *first <= *last;
 }
 
-static int visit_below(const struct bk__node *node, uint64_t first, uint64_t last,
+static int visit_below(const struct bk__space_node *node, uint64_t first, uint64_t last,
 		       int (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
 	while (node && placed(node)->highest_last >= first) {
@@ -240,13 +242,13 @@ static int visit_below(const struct bk__node *node, uint64_t first, uint64_t las
 	return 0;
 }
 
-int bk__regions_visit(const struct bk_space *space, uint64_t first, uint64_t last,
-		      int (*visit)(void *opaque, struct bk_region *region), void *opaque)
+int bk__space_regions_visit(const struct bk_space *space, uint64_t first, uint64_t last,
+			    int (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
 	return visit_below(space->by_place.root, first, last, visit, opaque);
 }
 
-static void visit_in_order(const struct bk__node *node, uint64_t address,
+static void visit_in_order(const struct bk__space_node *node, uint64_t address,
 			   void (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
 	for (; node; node = node->right) {
@@ -258,8 +260,8 @@ static void visit_in_order(const struct bk__node *node, uint64_t address,
 	}
 }
 
-void bk__regions_visit_at(const struct bk_space *space, uint64_t address,
-			  void (*visit)(void *opaque, struct bk_region *region), void *opaque)
+void bk__space_regions_visit_at(const struct bk_space *space, uint64_t address,
+				void (*visit)(void *opaque, struct bk_region *region), void *opaque)
 {
 	visit_in_order(space->by_order.root, address, visit, opaque);
 }
@@ -285,7 +287,7 @@ int bk_region_retire(struct bk_region *region)
 	struct bk_update *update;
 	int error;
 
-	if (bk__read_ongoing() || bk__is_reclaimer(domain))
+	if (bk__space_read_ongoing() || bk__space_is_reclaimer(domain))
 		return -EDEADLK;
 	update = bk_update_begin(domain);
 	if (!update)

@@ -14,7 +14,7 @@
  * All of it under the commit lock. No reader is waited for, but in one case:
  * one that is between two loads, and so holds no lock and waits for nobody.
  */
-#include "table.h"
+#include "space/table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,20 +39,20 @@ struct bk__space_retired *bk__space_retired_create(size_t spans, size_t leaves, 
 	if (!retired)
 		return NULL;
 	*retired = (struct bk__space_retired){ 0 };
-	retired->spans = (struct bk__span **)(retired->rows + rows);
-	retired->leaves = (struct bk__leaf **)(retired->spans + spans);
+	retired->spans = (struct bk__space_span **)(retired->rows + rows);
+	retired->leaves = (struct bk__space_leaf **)(retired->spans + spans);
 	return retired;
 }
 
 static void set_bytes(struct bk__space_retired *retired)
 {
-	retired->bytes =
-		sizeof(*retired) +
-		retired->row_count * (sizeof(retired->rows[0]) + sizeof(struct bk__span *)) +
-		retired->span_count * (sizeof(void *) + sizeof(struct bk__span) + sizeof(struct bk__rest)) +
-		retired->leaf_count * (sizeof(void *) + sizeof(struct bk__leaf));
-	for (const struct bk__view *view = retired->views; view; view = view->next)
-		retired->bytes += bk__view_bytes(view);
+	retired->bytes = sizeof(*retired) +
+			 retired->row_count * (sizeof(retired->rows[0]) + sizeof(struct bk__space_span *)) +
+			 retired->span_count * (sizeof(void *) + sizeof(struct bk__space_span) +
+						sizeof(struct bk__space_rest)) +
+			 retired->leaf_count * (sizeof(void *) + sizeof(struct bk__space_leaf));
+	for (const struct bk__space_view *view = retired->views; view; view = view->next)
+		retired->bytes += bk__space_view_bytes(view);
 }
 
 static void queue(struct bk_domain *domain, struct bk__space_retired *retired)
@@ -82,19 +82,19 @@ static void set_free(struct bk_domain *domain)
 static void recycle(struct bk_domain *domain, struct bk__space_retired *retired)
 {
 	for (size_t i = 0; i < retired->row_count; i++)
-		bk__row_free(domain, retired->rows[i]);
+		bk__space_row_free(domain, retired->rows[i]);
 	for (size_t i = 0; i < retired->leaf_count; i++)
-		bk__leaf_free(domain, retired->leaves[i]);
+		bk__space_leaf_free(domain, retired->leaves[i]);
 	for (size_t i = 0; i < retired->span_count; i++)
-		bk__span_free(domain, retired->spans[i]);
+		bk__space_span_free(domain, retired->spans[i]);
 	while (retired->views) {
-		struct bk__view *view = retired->views;
+		struct bk__space_view *view = retired->views;
 
 		retired->views = view->next;
-		bk__view_free(domain, view);
+		bk__space_view_free(domain, view);
 	}
 	while (retired->turns) {
-		struct bk__turn *turn = retired->turns;
+		struct bk__space_turn *turn = retired->turns;
 
 		retired->turns = turn->next;
 		free(turn);
@@ -120,7 +120,7 @@ static int note_view(void *opaque, const void *view)
 {
 	struct bk_domain *domain = opaque;
 
-	if (bk__reserve(&domain->seen, 1))
+	if (bk__space_reserve(&domain->seen, 1))
 		return -ENOMEM;
 	domain->seen.at[domain->seen.count++] = view;
 	return 0;
@@ -136,7 +136,7 @@ static bool is_seen(const struct bk_domain *domain, const void *view)
 	return false;
 }
 
-static bool turn_is_seen(const struct bk_domain *domain, const struct bk__turn *turn)
+static bool turn_is_seen(const struct bk_domain *domain, const struct bk__space_turn *turn)
 {
 	for (size_t i = 0; i < turn->count; i++) {
 		if (is_seen(domain, &turn->stand_ins[i].view))
@@ -145,9 +145,9 @@ static bool turn_is_seen(const struct bk_domain *domain, const struct bk__turn *
 	return false;
 }
 
-static int hold(struct bk_domain *domain, const struct bk__view *view)
+static int hold(struct bk_domain *domain, const struct bk__space_view *view)
 {
-	if (bk__reserve(&domain->held, 1))
+	if (bk__space_reserve(&domain->held, 1))
 		return -ENOMEM;
 	domain->held.at[domain->held.count++] = view;
 	return 0;
@@ -163,13 +163,13 @@ static int find_held(struct bk_domain *domain)
 	if (error || !domain->seen.count)
 		return error;
 	for (const struct bk__space_retired *retired = domain->retired; retired; retired = retired->next) {
-		for (const struct bk__view *view = retired->views; view; view = view->next) {
+		for (const struct bk__space_view *view = retired->views; view; view = view->next) {
 			if (is_seen(domain, view) && hold(domain, view))
 				return -ENOMEM;
 		}
-		for (const struct bk__turn *turn = retired->turns; turn; turn = turn->next) {
+		for (const struct bk__space_turn *turn = retired->turns; turn; turn = turn->next) {
 			for (size_t i = 0; i < turn->count; i++) {
-				const struct bk__stand_in *stand_in = &turn->stand_ins[i];
+				const struct bk__space_stand_in *stand_in = &turn->stand_ins[i];
 
 				if (is_seen(domain, &stand_in->view) &&
 				    (hold(domain, stand_in->old) || hold(domain, stand_in->new)))
@@ -180,7 +180,7 @@ static int find_held(struct bk_domain *domain)
 	return 0;
 }
 
-static bool is_held(const struct bk_domain *domain, const struct bk__view *view)
+static bool is_held(const struct bk_domain *domain, const struct bk__space_view *view)
 {
 	for (size_t i = 0; i < domain->held.count; i++) {
 		if (domain->held.at[i] == view)
@@ -191,28 +191,28 @@ static bool is_held(const struct bk_domain *domain, const struct bk__view *view)
 
 /* ---- Object by object ---- */
 
-static bool span_is_held(const struct bk_domain *domain, const struct bk__span *span)
+static bool span_is_held(const struct bk_domain *domain, const struct bk__space_span *span)
 {
 	for (size_t i = 0; i < domain->held.count; i++) {
-		if (bk__view_has_span(domain->held.at[i], span))
+		if (bk__space_view_has_span(domain->held.at[i], span))
 			return true;
 	}
 	return false;
 }
 
-static bool leaf_is_held(const struct bk_domain *domain, const struct bk__leaf *leaf)
+static bool leaf_is_held(const struct bk_domain *domain, const struct bk__space_leaf *leaf)
 {
 	for (size_t i = 0; i < domain->held.count; i++) {
-		if (bk__view_has_leaf(domain->held.at[i], leaf))
+		if (bk__space_view_has_leaf(domain->held.at[i], leaf))
 			return true;
 	}
 	return false;
 }
 
-static bool row_is_held(const struct bk_domain *domain, const struct bk__row *row)
+static bool row_is_held(const struct bk_domain *domain, const struct bk__space_row *row)
 {
 	for (size_t i = 0; i < domain->held.count; i++) {
-		if (bk__table_has_row(domain->held.at[i], row))
+		if (bk__space_table_has_row(domain->held.at[i], row))
 			return true;
 	}
 	return false;
@@ -235,19 +235,20 @@ static bool row_is_held(const struct bk_domain *domain, const struct bk__row *ro
 
 static void part(const struct bk_domain *domain, struct bk__space_retired *retired)
 {
-	PART(struct bk__span *, domain, retired->spans, retired->span_count, retired->held_spans,
+	PART(struct bk__space_span *, domain, retired->spans, retired->span_count, retired->held_spans,
 	     span_is_held, );
-	PART(struct bk__leaf *, domain, retired->leaves, retired->leaf_count, retired->held_leaves,
+	PART(struct bk__space_leaf *, domain, retired->leaves, retired->leaf_count, retired->held_leaves,
 	     leaf_is_held, );
-	PART(struct bk__row, domain, retired->rows, retired->row_count, retired->held_rows, row_is_held, &);
+	PART(struct bk__space_row, domain, retired->rows, retired->row_count, retired->held_rows,
+	     row_is_held, &);
 }
 
 /* Moves what is held from the end of the arrays, and the views and turns that are. */
 static void move_held(const struct bk_domain *domain, struct bk__space_retired *from,
 		      struct bk__space_retired *to)
 {
-	struct bk__view **view = &from->views;
-	struct bk__turn **turn = &from->turns;
+	struct bk__space_view **view = &from->views;
+	struct bk__space_turn **turn = &from->turns;
 
 	from->span_count -= from->held_spans;
 	memcpy(to->spans + to->span_count, from->spans + from->span_count,
@@ -262,7 +263,7 @@ static void move_held(const struct bk_domain *domain, struct bk__space_retired *
 	       from->held_rows * sizeof(from->rows[0]));
 	to->row_count += from->held_rows;
 	while (*view) {
-		struct bk__view *at = *view;
+		struct bk__space_view *at = *view;
 
 		if (is_held(domain, at)) {
 			*view = at->next;
@@ -273,7 +274,7 @@ static void move_held(const struct bk_domain *domain, struct bk__space_retired *
 		}
 	}
 	while (*turn) {
-		struct bk__turn *at = *turn;
+		struct bk__space_turn *at = *turn;
 
 		if (turn_is_seen(domain, at)) {
 			*turn = at->next;
@@ -362,7 +363,7 @@ bool bk__space_tidy(struct bk_domain *domain)
 	if (domain->retired)
 		look_and_plan(domain, true);
 	bk__space_recycle(domain, true);
-	bk__store_trim(domain);
+	bk__space_store_trim(domain);
 	return !domain->retired;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Spaces: their birth, their end and their counters. */
-#include "ends.h"
-#include "internal.h"
+#include "space/ends.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,12 +18,12 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
 	memset(space, 0, sizeof(*space));
 	space->domain = domain;
 	space->last = last;
-	space->by_place = bk__tree_by_place;
-	space->by_order = bk__tree_by_order;
+	space->by_place = bk__space_tree_by_place;
+	space->by_order = bk__space_tree_by_order;
 	space->empty.space = space;
 	space->view = space->published = &space->empty;
 	space->name = strdup(name ? name : "");
-	if (!space->name || bk__lock(domain))
+	if (!space->name || bk__space_lock(domain))
 		goto out_of_memory;
 	space->next = domain->spaces;
 	space->link = &domain->spaces;
@@ -31,7 +31,7 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
 		space->next->link = &space->next;
 	domain->spaces = space;
 	domain->space_count++;
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	return space;
 
 out_of_memory:
@@ -40,13 +40,13 @@ out_of_memory:
 	return NULL;
 }
 
-static void bury_space(struct bk_domain *domain, struct bk__grave *grave)
+static void bury_space(struct bk_domain *domain, struct bk__space_grave *grave)
 {
-	struct bk_space *space = bk__container(grave, struct bk_space, grave);
+	struct bk_space *space = bk__space_container(grave, struct bk_space, grave);
 
-	bk__lock(domain);
-	bk__view_destroy(domain, space->view);
-	bk__unlock(domain);
+	bk__space_lock(domain);
+	bk__space_view_destroy(domain, space->view);
+	bk__space_unlock(domain);
 	free(space->dirty.at);
 	free(space->patches.at);
 	free(space->stale.at);
@@ -72,11 +72,12 @@ static bool is_busy(struct bk_space *const *spaces, size_t count, const struct b
 /* Commit lock. */
 static void destroy(struct bk_domain *domain, struct bk_space *space)
 {
-	bk__publish(space->published, &space->empty);
+	bk__space_publish(space->published, &space->empty);
 	while (space->by_place.root) {
-		struct bk_region *region = bk__container(space->by_place.root, struct bk_region, by_place);
+		struct bk_region *region =
+			bk__space_container(space->by_place.root, struct bk_region, by_place);
 
-		bk__region_unlink(region);
+		bk__space_region_unlink(region);
 		region->next_dead = space->grave.regions;
 		space->grave.regions = region;
 	}
@@ -85,13 +86,13 @@ static void destroy(struct bk_domain *domain, struct bk_space *space)
 		space->next->link = space->link;
 	domain->space_count--;
 	space->grave.bury = bury_space;
-	bk__dig(domain, &space->grave);
+	bk__space_dig(domain, &space->grave);
 }
 
 int bk_space_destroy_all(struct bk_space *const *spaces, size_t count)
 {
 	struct bk_domain *domain = count ? spaces[0]->domain : NULL;
-	int error = domain ? bk__lock(domain) : 0;
+	int error = domain ? bk__space_lock(domain) : 0;
 
 	if (error || !domain)
 		return error;
@@ -99,7 +100,7 @@ int bk_space_destroy_all(struct bk_space *const *spaces, size_t count)
 		error = is_busy(spaces, count, spaces[i]) ? -EBUSY : 0;
 	for (size_t i = 0; i < count && !error; i++)
 		destroy(domain, spaces[i]);
-	bk__unlock(domain);
+	bk__space_unlock(domain);
 	return error;
 }
 
@@ -112,9 +113,9 @@ bool bk__space_in_use(struct bk_space *space)
 {
 	bool used = true;
 
-	if (!bk__lock(space->domain)) {
+	if (!bk__space_lock(space->domain)) {
 		used = is_busy(NULL, 0, space);
-		bk__unlock(space->domain);
+		bk__space_unlock(space->domain);
 	}
 	return used;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of views and their parts, kept for the next commit: fresh pages would cost more than the commit. */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,27 +20,28 @@ enum {
 		<< 10, /* the first chunk of a domain; the next are four times as large, up to a huge page */
 	GROUP_LEAST = 512, /* bytes of a pool's first objects; the next are twice as many, up to that */
 	GROUP_MOST = 64 << 10,
-	PAGES_MOST = 64,                                                       /* pages of spans at once */
-	PAGE_BYTES = BK__PAGE_SIZE + BK__PAGE_SPANS * sizeof(struct bk__rest), /* of one, with the rests */
+	PAGES_MOST = 64, /* pages of spans at once */
+	PAGE_BYTES =
+		BK__PAGE_SIZE + BK__PAGE_SPANS * sizeof(struct bk__space_rest), /* of one, with the rests */
 };
 
 /* Memory for objects of all sizes. */
-struct bk__chunk {
-	struct bk__chunk *next;
+struct bk__space_chunk {
+	struct bk__space_chunk *next;
 	size_t size;
 	size_t given, idle; /* bytes: in objects, and in free ones while memory is given back */
 	char bytes[] __attribute__((aligned(64)));
 };
 
-_Static_assert(sizeof(struct bk__span) == 32, "two spans are a cache line");
-_Static_assert(sizeof(struct bk__page) <= BK__PAGE_SIZE &&
-		       BK__PAGE_SIZE - sizeof(struct bk__page) < sizeof(struct bk__span),
+_Static_assert(sizeof(struct bk__space_span) == 32, "two spans are a cache line");
+_Static_assert(sizeof(struct bk__space_page) <= BK__PAGE_SIZE &&
+		       BK__PAGE_SIZE - sizeof(struct bk__space_page) < sizeof(struct bk__space_span),
 	       "a page of spans is a page");
-_Static_assert(offsetof(struct bk__list, head) == 0, "a list can stand for its head");
+_Static_assert(offsetof(struct bk__space_list, head) == 0, "a list can stand for its head");
 
-struct bk__list bk__nobody = { .head = { .opaque = &bk__nobody.head } };
+struct bk__space_list bk__space_nobody = { .head = { .opaque = &bk__space_nobody.head } };
 
-int bk__grow(void **at, size_t *capacity, size_t wanted, size_t element)
+int bk__space_grow(void **at, size_t *capacity, size_t wanted, size_t element)
 {
 	size_t more = *capacity ? *capacity : 16;
 	void *new;
@@ -121,8 +122,8 @@ static void *carve(struct bk_domain *domain, size_t alignment, size_t bytes)
 
 	if (domain->chunk_left < skip + bytes) {
 		size_t wanted = domain->chunk_bytes ? domain->chunk_bytes * 4 : CHUNK_LEAST;
-		size_t least = sizeof(struct bk__chunk) + alignment + bytes;
-		struct bk__chunk *chunk;
+		size_t least = sizeof(struct bk__space_chunk) + alignment + bytes;
+		struct bk__space_chunk *chunk;
 
 		wanted = wanted < HUGE_PAGE ? wanted : HUGE_PAGE;
 		if (wanted < least) /* in whole huge pages, if it is so much */
@@ -151,28 +152,28 @@ static void *carve(struct bk_domain *domain, size_t alignment, size_t bytes)
 static int add_pages(struct bk_domain *domain)
 {
 	size_t count = domain->page_count ? domain->page_count * 2 : 1;
-	struct bk__rest *rests;
+	struct bk__space_rest *rests;
 	char *pages;
 
 	count = count < PAGES_MOST ? count : PAGES_MOST;
 	pages = carve(domain, BK__PAGE_SIZE, count * PAGE_BYTES);
 	if (!pages)
 		return -ENOMEM;
-	rests = (struct bk__rest *)(pages + count * BK__PAGE_SIZE);
+	rests = (struct bk__space_rest *)(pages + count * BK__PAGE_SIZE);
 	domain->page_count = count;
 	for (size_t p = count; p--;) {
-		struct bk__page *page = (struct bk__page *)(pages + p * BK__PAGE_SIZE);
+		struct bk__space_page *page = (struct bk__space_page *)(pages + p * BK__PAGE_SIZE);
 
 		page->rests = rests + p * BK__PAGE_SPANS;
 		for (size_t i = BK__PAGE_SPANS; i--;)
-			bk__span_free(domain, &page->spans[i]);
+			bk__space_span_free(domain, &page->spans[i]);
 	}
 	return 0;
 }
 
-struct bk__span *bk__span_alloc(struct bk_domain *domain)
+struct bk__space_span *bk__space_span_alloc(struct bk_domain *domain)
 {
-	struct bk__span *span;
+	struct bk__space_span *span;
 
 	if (!domain->free_spans && add_pages(domain))
 		return NULL;
@@ -181,7 +182,7 @@ struct bk__span *bk__span_alloc(struct bk_domain *domain)
 	return span;
 }
 
-void bk__span_free(struct bk_domain *domain, struct bk__span *span)
+void bk__space_span_free(struct bk_domain *domain, struct bk__space_span *span)
 {
 	span->opaque = domain->free_spans;
 	domain->free_spans = span;
@@ -189,13 +190,13 @@ void bk__span_free(struct bk_domain *domain, struct bk__span *span)
 
 /* ---- Leaves and rows, in pools ---- */
 
-static void pool_free(struct bk__pool *pool, void *object)
+static void pool_free(struct bk__space_pool *pool, void *object)
 {
 	memcpy(object, &pool->free, sizeof(pool->free));
 	pool->free = object;
 }
 
-static void *pool_alloc(struct bk_domain *domain, struct bk__pool *pool, size_t size)
+static void *pool_alloc(struct bk_domain *domain, struct bk__space_pool *pool, size_t size)
 {
 	void *object;
 
@@ -217,35 +218,36 @@ static void *pool_alloc(struct bk_domain *domain, struct bk__pool *pool, size_t 
 	return object;
 }
 
-struct bk__leaf *bk__leaf_alloc(struct bk_domain *domain)
+struct bk__space_leaf *bk__space_leaf_alloc(struct bk_domain *domain)
 {
-	return pool_alloc(domain, &domain->leaves, sizeof(struct bk__leaf));
+	return pool_alloc(domain, &domain->leaves, sizeof(struct bk__space_leaf));
 }
 
-void bk__leaf_free(struct bk_domain *domain, struct bk__leaf *leaf)
+void bk__space_leaf_free(struct bk_domain *domain, struct bk__space_leaf *leaf)
 {
 	pool_free(&domain->leaves, leaf);
 }
 
-struct bk__span **bk__slots_alloc(struct bk_domain *domain, unsigned log2_slots)
+struct bk__space_span **bk__space_slots_alloc(struct bk_domain *domain, unsigned log2_slots)
 {
-	return pool_alloc(domain, &domain->rows[log2_slots], sizeof(struct bk__span *) << log2_slots);
+	return pool_alloc(domain, &domain->rows[log2_slots], sizeof(struct bk__space_span *) << log2_slots);
 }
 
 /* The pool for a list: the smallest whose rows are as long as that. */
 static unsigned list_class(size_t count)
 {
-	size_t bytes = sizeof(struct bk__list) + count * sizeof(struct bk__listed);
+	size_t bytes = sizeof(struct bk__space_list) + count * sizeof(struct bk__space_listed);
 	unsigned class = 0;
 
-	while ((sizeof(struct bk__span *) << class) < bytes)
+	while ((sizeof(struct bk__space_span *) << class) < bytes)
 		class ++;
 	return class;
 }
 
-struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count)
+struct bk__space_list *bk__space_list_alloc(struct bk_domain *domain, size_t count)
 {
-	struct bk__list *list = (struct bk__list *)bk__slots_alloc(domain, list_class(count));
+	struct bk__space_list *list =
+		(struct bk__space_list *)bk__space_slots_alloc(domain, list_class(count));
 
 	if (list) {
 		memset(list, 0, sizeof(*list));
@@ -255,12 +257,12 @@ struct bk__list *bk__list_alloc(struct bk_domain *domain, size_t count)
 	return list;
 }
 
-void bk__row_free(struct bk_domain *domain, struct bk__row row)
+void bk__space_row_free(struct bk_domain *domain, struct bk__space_row row)
 {
 	if (row.log2_slots == 0 && !row.slots[0]->read) {
-		struct bk__list *list = (struct bk__list *)row.slots[0];
+		struct bk__space_list *list = (struct bk__space_list *)row.slots[0];
 
-		if (list != &bk__nobody)
+		if (list != &bk__space_nobody)
 			pool_free(&domain->rows[list_class((size_t)list->head.origin)], list);
 		return;
 	}
@@ -269,10 +271,10 @@ void bk__row_free(struct bk_domain *domain, struct bk__row row)
 
 /* ---- Views ---- */
 
-struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
+struct bk__space_view *bk__space_view_alloc(struct bk_domain *domain, size_t bytes)
 {
 	unsigned class = VIEW_LOWEST;
-	struct bk__view *view;
+	struct bk__space_view *view;
 
 	while ((size_t)1 << class < bytes)
 		class ++;
@@ -291,7 +293,7 @@ struct bk__view *bk__view_alloc(struct bk_domain *domain, size_t bytes)
 	return view;
 }
 
-void bk__view_free(struct bk_domain *domain, struct bk__view *view)
+void bk__space_view_free(struct bk_domain *domain, struct bk__space_view *view)
 {
 	if (!view->size_class) /* part of its space */
 		return;
@@ -311,7 +313,7 @@ static void free_views(struct bk_domain *domain, size_t most)
 		unsigned class = at - 1;
 
 		while (domain->views[class] && domain->view_bytes > most) {
-			struct bk__view *view = domain->views[class];
+			struct bk__space_view *view = domain->views[class];
 
 			domain->views[class] = view->next;
 			domain->view_bytes -= (size_t)1 << class;
@@ -323,9 +325,9 @@ static void free_views(struct bk_domain *domain, size_t most)
 /* ---- Giving back ---- */
 
 /* The chunk that an object is in. They are few: each is larger than all before, or a huge page. */
-static struct bk__chunk *chunk_of(const struct bk_domain *domain, const void *object)
+static struct bk__space_chunk *chunk_of(const struct bk_domain *domain, const void *object)
 {
-	struct bk__chunk *chunk = domain->chunks;
+	struct bk__space_chunk *chunk = domain->chunks;
 
 	while ((uintptr_t)object - (uintptr_t)chunk >= chunk->size)
 		chunk = chunk->next;
@@ -334,19 +336,19 @@ static struct bk__chunk *chunk_of(const struct bk_domain *domain, const void *ob
 
 static bool goes(const struct bk_domain *domain, const void *object)
 {
-	const struct bk__chunk *chunk = chunk_of(domain, object);
+	const struct bk__space_chunk *chunk = chunk_of(domain, object);
 
 	return chunk->idle == chunk->given;
 }
 
-static struct bk__page *page_of(const struct bk__span *span)
+static struct bk__space_page *page_of(const struct bk__space_span *span)
 {
-	return (struct bk__page *)((uintptr_t)span & ~(uintptr_t)(BK__PAGE_SIZE - 1));
+	return (struct bk__space_page *)((uintptr_t)span & ~(uintptr_t)(BK__PAGE_SIZE - 1));
 }
 
 static void count_spans(struct bk_domain *domain)
 {
-	struct bk__span *span;
+	struct bk__space_span *span;
 
 	for (span = domain->free_spans; span; span = span->opaque)
 		page_of(span)->idle = 0;
@@ -358,23 +360,23 @@ static void count_spans(struct bk_domain *domain)
 
 static void take_spans_out(struct bk_domain *domain)
 {
-	struct bk__span *span = domain->free_spans, *next;
+	struct bk__space_span *span = domain->free_spans, *next;
 
 	domain->free_spans = NULL;
 	for (; span; span = next) {
 		next = span->opaque;
 		if (!goes(domain, span))
-			bk__span_free(domain, span);
+			bk__space_span_free(domain, span);
 	}
 }
 
-static void count_pool(struct bk_domain *domain, struct bk__pool *pool, size_t size)
+static void count_pool(struct bk_domain *domain, struct bk__space_pool *pool, size_t size)
 {
 	for (void *object = pool->free; object; memcpy(&object, object, sizeof(object)))
 		chunk_of(domain, object)->idle += size;
 }
 
-static void take_pool_out(struct bk_domain *domain, struct bk__pool *pool)
+static void take_pool_out(struct bk_domain *domain, struct bk__space_pool *pool)
 {
 	void *object = pool->free, *next;
 
@@ -388,13 +390,13 @@ static void take_pool_out(struct bk_domain *domain, struct bk__pool *pool)
 
 static void free_idle_chunks(struct bk_domain *domain)
 {
-	struct bk__chunk **link = &domain->chunks;
+	struct bk__space_chunk **link = &domain->chunks;
 
 	/* What is left of the newest goes with it, and otherwise is used on. */
 	if (domain->chunks->idle == domain->chunks->given)
 		domain->chunk_left = 0;
 	while (*link) {
-		struct bk__chunk *chunk = *link;
+		struct bk__space_chunk *chunk = *link;
 
 		if (chunk->idle == chunk->given) {
 			*link = chunk->next;
@@ -405,21 +407,21 @@ static void free_idle_chunks(struct bk_domain *domain)
 	}
 }
 
-void bk__store_trim(struct bk_domain *domain)
+void bk__space_store_trim(struct bk_domain *domain)
 {
 	size_t bytes = 0;
 
 	free_views(domain, VIEW_IDLE);
-	for (struct bk__chunk *chunk = domain->chunks; chunk; chunk = chunk->next) {
+	for (struct bk__space_chunk *chunk = domain->chunks; chunk; chunk = chunk->next) {
 		chunk->idle = 0;
 		bytes += chunk->size;
 	}
 	if (bytes < IDLE_LEAST)
 		return;
 	count_spans(domain);
-	count_pool(domain, &domain->leaves, sizeof(struct bk__leaf));
+	count_pool(domain, &domain->leaves, sizeof(struct bk__space_leaf));
 	for (unsigned i = 0; i < BK__ROW_CLASSES; i++)
-		count_pool(domain, &domain->rows[i], sizeof(struct bk__span *) << i);
+		count_pool(domain, &domain->rows[i], sizeof(struct bk__space_span *) << i);
 	take_spans_out(domain);
 	take_pool_out(domain, &domain->leaves);
 	for (unsigned i = 0; i < BK__ROW_CLASSES; i++)
@@ -427,11 +429,11 @@ void bk__store_trim(struct bk_domain *domain)
 	free_idle_chunks(domain);
 }
 
-void bk__store_destroy(struct bk_domain *domain)
+void bk__space_store_destroy(struct bk_domain *domain)
 {
 	free_views(domain, 0);
 	while (domain->chunks) {
-		struct bk__chunk *chunk = domain->chunks;
+		struct bk__space_chunk *chunk = domain->chunks;
 
 		domain->chunks = chunk->next;
 		release(domain, chunk, chunk->size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Building the table of a view, and carrying it over from the view before. */
-#include "table.h"
+#include "space/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static size_t bucket_limit(size_t count)
 	return count / 2 + SPARE_BUCKETS;
 }
 
-static size_t entry_count(const struct bk__view *view)
+static size_t entry_count(const struct bk__space_view *view)
 {
 	return view->windows[0].count + view->windows[1].count;
 }
@@ -29,29 +29,29 @@ static size_t entry_limit(size_t count)
 	return bucket_limit(count) + SPARE_BUCKETS; /* of both windows */
 }
 
-size_t bk__table_room(size_t count, const struct bk__view *old)
+size_t bk__space_table_room(size_t count, const struct bk__space_view *old)
 {
 	size_t kept = entry_count(old), limit = entry_limit(count);
 
 	return kept > limit && kept <= limit * 2 ? kept : limit;
 }
 
-static uint64_t bucket_first(const struct bk__window *window, size_t bucket)
+static uint64_t bucket_first(const struct bk__space_window *window, size_t bucket)
 {
 	return window->base + ((uint64_t)bucket << window->shift);
 }
 
-static uint64_t bucket_mask(const struct bk__window *window)
+static uint64_t bucket_mask(const struct bk__space_window *window)
 {
 	return ((uint64_t)1 << window->shift) - 1;
 }
 
-static bool covers(const struct bk__window *window, uint64_t address)
+static bool covers(const struct bk__space_window *window, uint64_t address)
 {
 	return (address - window->base) >> window->shift < window->count;
 }
 
-static bool inside(const struct bk__view *view, uint64_t address)
+static bool inside(const struct bk__space_view *view, uint64_t address)
 {
 	return covers(&view->windows[0], address) || covers(&view->windows[1], address);
 }
@@ -73,85 +73,88 @@ static bool affordable(unsigned log2, size_t starts)
 	return log2 <= LOG2_SLOTS_MOST && (size_t)1 << log2 <= (limit > SLOTS_LEAST ? limit : SLOTS_LEAST);
 }
 
-static struct bk__row row_of(const struct bk__window *window, size_t bucket, uint64_t entry)
+static struct bk__space_row row_of(const struct bk__space_window *window, size_t bucket, uint64_t entry)
 {
 	unsigned shift = entry & BK__SHIFT_MASK;
 
-	return (struct bk__row){ bk__entry_slot(entry, (uint64_t)bucket << window->shift),
-				 window->shift - shift, bucket_first(window, bucket) };
+	return (struct bk__space_row){ bk__space_entry_slot(entry, (uint64_t)bucket << window->shift),
+				       window->shift - shift, bucket_first(window, bucket) };
 }
 
-static uint64_t entry_of(const struct bk__window *window, size_t bucket, struct bk__row row)
+static uint64_t entry_of(const struct bk__space_window *window, size_t bucket, struct bk__space_row row)
 {
 	unsigned shift = window->shift - row.log2_slots;
-	uint64_t before = ((uint64_t)bucket << row.log2_slots) * sizeof(struct bk__span *);
+	uint64_t before = ((uint64_t)bucket << row.log2_slots) * sizeof(struct bk__space_span *);
 
 	return ((uint64_t)(uintptr_t)row.slots - before) << BK__SHIFT_BITS | shift;
 }
 
-static int list_row(struct bk_domain *domain, struct bk__cursor cursor, size_t count, struct bk__row *row)
+static int list_row(struct bk_domain *domain, struct bk__space_cursor cursor, size_t count,
+		    struct bk__space_row *row)
 {
-	struct bk__list *list;
+	struct bk__space_list *list;
 	size_t room = LIST_LEAST;
 
 	while (room < count)
 		room *= 2;
-	list = bk__list_alloc(domain, room);
+	list = bk__space_list_alloc(domain, room);
 	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++, bk__cursor_next(&cursor)) {
-		list->spans[i].span = bk__cursor_span(&cursor);
-		list->spans[i].first = bk__span_first(list->spans[i].span);
+	for (size_t i = 0; i < count; i++, bk__space_cursor_next(&cursor)) {
+		list->spans[i].span = bk__space_cursor_span(&cursor);
+		list->spans[i].first = bk__space_span_first(list->spans[i].span);
 	}
 	for (size_t i = count; i < room; i++) {
 		list->spans[i] = list->spans[count - 1];
 		list->spans[i].first = UINT64_MAX;
 	}
-	*row = bk__list_row(list);
+	*row = bk__space_list_row(list);
 	return 0;
 }
 
-static int slots_row(struct bk_domain *domain, struct bk__cursor cursor, uint64_t first, unsigned slot_shift,
-		     unsigned log2, struct bk__row *row)
+static int slots_row(struct bk_domain *domain, struct bk__space_cursor cursor, uint64_t first,
+		     unsigned slot_shift, unsigned log2, struct bk__space_row *row)
 {
-	struct bk__span **slots = bk__slots_alloc(domain, log2), *span = bk__cursor_span(&cursor);
+	struct bk__space_span **slots = bk__space_slots_alloc(domain, log2),
+			      *span = bk__space_cursor_span(&cursor);
 
 	if (!slots)
 		return -ENOMEM;
 	for (size_t slot = 0; slot < (size_t)1 << log2; slot++) {
 		uint64_t from = first + ((uint64_t)slot << slot_shift);
 
-		while (span && bk__span_last(span) < from) {
-			bk__cursor_next(&cursor);
-			span = bk__cursor_span(&cursor);
+		while (span && bk__space_span_last(span) < from) {
+			bk__space_cursor_next(&cursor);
+			span = bk__space_cursor_span(&cursor);
 		}
-		slots[slot] = span && bk__span_first(span) <= from ? span : &bk__nobody.head;
+		slots[slot] = span && bk__space_span_first(span) <= from ? span : &bk__space_nobody.head;
 	}
-	*row = (struct bk__row){ slots, log2, first };
+	*row = (struct bk__space_row){ slots, log2, first };
 	return 0;
 }
 
 /* Gives a bucket the row that the leaves call for. 0 or -ENOMEM. */
-static int fill_bucket(struct bk_space *space, const struct bk__window *window, uint64_t *entries,
+static int fill_bucket(struct bk_space *space, const struct bk__space_window *window, uint64_t *entries,
 		       size_t bucket)
 {
 	struct bk_domain *domain = space->domain;
 	uint64_t first = bucket_first(window, bucket), last = first + bucket_mask(window), offsets = 0;
-	struct bk__cursor cursor = bk__view_find(space->view, first), begin = cursor;
+	struct bk__space_cursor cursor = bk__space_view_find(space->view, first), begin = cursor;
 	size_t count = 0, starts = 0;
-	struct bk__span *span;
-	struct bk__row row = bk__list_row(&bk__nobody);
+	struct bk__space_span *span;
+	struct bk__space_row row = bk__space_list_row(&bk__space_nobody);
 	unsigned log2;
 	int error = 0;
 
-	for (; (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= last; bk__cursor_next(&cursor)) {
+	for (; (span = bk__space_cursor_span(&cursor)) && bk__space_span_first(span) <= last;
+	     bk__space_cursor_next(&cursor)) {
 		count++;
-		if (bk__span_first(span) > first) {
-			offsets |= bk__span_first(span) - first;
+		if (bk__space_span_first(span) > first) {
+			offsets |= bk__space_span_first(span) - first;
 			starts++;
 		}
 	}
-	if (bk__reserve(&domain->born_rows, 1))
+	if (bk__space_reserve(&domain->born_rows, 1))
 		return -ENOMEM;
 	log2 = log2_slots(offsets, window->shift);
 	if (count && affordable(log2, starts))
@@ -165,14 +168,14 @@ static int fill_bucket(struct bk_space *space, const struct bk__window *window, 
 	return 0;
 }
 
-bool bk__table_has_row(const struct bk__view *view, const struct bk__row *row)
+bool bk__space_table_has_row(const struct bk__space_view *view, const struct bk__space_row *row)
 {
-	const uint64_t *entries = bk__entries(view);
+	const uint64_t *entries = bk__space_entries(view);
 
-	if (row->slots == (struct bk__span **)&bk__nobody.head.opaque)
+	if (row->slots == (struct bk__space_span **)&bk__space_nobody.head.opaque)
 		return false; /* a part of every view, and never freed */
 	for (unsigned w = 0; w < 2; w++) {
-		const struct bk__window *window = &view->windows[w];
+		const struct bk__space_window *window = &view->windows[w];
 		uint64_t bucket = (row->first - window->base) >> window->shift;
 
 		if (bucket < window->count && row_of(window, bucket, entries[bucket]).slots == row->slots)
@@ -182,10 +185,11 @@ bool bk__table_has_row(const struct bk__view *view, const struct bk__row *row)
 	return false;
 }
 
-void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
-		    struct bk_domain *domain)
+void bk__space_table_rows(const struct bk__space_view *view,
+			  void (*visit)(struct bk_domain *domain, struct bk__space_row row),
+			  struct bk_domain *domain)
 {
-	const uint64_t *entries = bk__entries(view);
+	const uint64_t *entries = bk__space_entries(view);
 
 	for (unsigned w = 0; w < 2; w++) {
 		for (size_t i = 0; i < view->windows[w].count; i++)
@@ -204,7 +208,7 @@ struct part {
 /* The first addresses of all spans of a view, and what is made of them. */
 struct plan {
 	const uint64_t *firsts;
-	const struct bk__view *view;
+	const struct bk__space_view *view;
 	struct part parts[2]; /* a window for each that has spans */
 	unsigned left_out;    /* twentieths of each part that may lie outside its window */
 };
@@ -228,15 +232,15 @@ static struct part part_of(const struct plan *plan, unsigned i)
 	return closest(plan->firsts, part, part.count - part.count * plan->left_out / 20);
 }
 
-static struct bk__window window_over(const struct plan *plan, struct part part)
+static struct bk__space_window window_over(const struct plan *plan, struct part part)
 {
 	uint64_t first = plan->firsts[part.at], last_first = plan->firsts[part.at + part.count - 1], last;
-	struct bk__cursor cursor = bk__view_find(plan->view, last_first);
-	const struct bk__span *end = bk__cursor_span(&cursor);
-	struct bk__window window = { 0 };
+	struct bk__space_cursor cursor = bk__space_view_find(plan->view, last_first);
+	const struct bk__space_span *end = bk__space_cursor_span(&cursor);
+	struct bk__space_window window = { 0 };
 
 	/* All of the last span, unless it alone would make the buckets too coarse. */
-	last = bk__rest(end)->length > last_first - first ? last_first : bk__span_last(end);
+	last = bk__space_rest(end)->length > last_first - first ? last_first : bk__space_span_last(end);
 	while ((last >> window.shift) - (first >> window.shift) >= bucket_limit(part.count))
 		window.shift++;
 	window.base = first >> window.shift << window.shift;
@@ -245,7 +249,7 @@ static struct bk__window window_over(const struct plan *plan, struct part part)
 }
 
 /* How many spans of a part no slots would tell apart. */
-static size_t crowded(const struct plan *plan, struct part part, const struct bk__window *window)
+static size_t crowded(const struct plan *plan, struct part part, const struct bk__space_window *window)
 {
 	size_t missed = 0, i = part.at;
 
@@ -274,14 +278,14 @@ static size_t missed_by(const struct plan *plan)
 
 	for (unsigned i = 0; i < 2 && plan->parts[i].count; i++) {
 		struct part part = part_of(plan, i);
-		struct bk__window window = window_over(plan, part);
+		struct bk__space_window window = window_over(plan, part);
 
 		missed += plan->parts[i].count - part.count + crowded(plan, part, &window);
 	}
 	return missed;
 }
 
-static void choose_windows(struct bk__view *view, const uint64_t *firsts)
+static void choose_windows(struct bk__space_view *view, const uint64_t *firsts)
 {
 	/* Spans that lie far from the others make the buckets coarse. If many do, the view is cut
 	 * at its widest gap; if few do, they are left out. */
@@ -308,7 +312,7 @@ static void choose_windows(struct bk__view *view, const uint64_t *firsts)
 		view->windows[i] = window_over(&best, part_of(&best, i));
 }
 
-static void no_windows(struct bk__view *view)
+static void no_windows(struct bk__space_view *view)
 {
 	memset(view->windows, 0, sizeof(view->windows));
 	view->outside = view->built_outside = view->count;
@@ -318,16 +322,16 @@ static void no_windows(struct bk__view *view)
 /* Makes the table of space->view, whose leaves are there. 0 or -ENOMEM. */
 static int build(struct bk_space *space)
 {
-	struct bk__view *view = space->view;
+	struct bk__space_view *view = space->view;
 	struct bk_domain *domain = space->domain;
-	uint64_t *entries = bk__entries(view);
+	uint64_t *entries = bk__space_entries(view);
 	size_t n = 0;
 
 	no_windows(view);
 	if (!view->count)
 		return 0;
 	domain->firsts.count = 0;
-	if (bk__reserve(&domain->firsts, view->count))
+	if (bk__space_reserve(&domain->firsts, view->count))
 		return -ENOMEM;
 	for (size_t i = 0; i < view->leaf_count; n += view->leaves[i++]->count)
 		memcpy(&domain->firsts.at[n], view->leaves[i]->firsts,
@@ -349,17 +353,18 @@ static int build(struct bk_space *space)
 
 /* ---- From the old view to the new ---- */
 
-static size_t count_outside(const struct bk__view *view, struct bk__span *const *spans, size_t count)
+static size_t count_outside(const struct bk__space_view *view, struct bk__space_span *const *spans,
+			    size_t count)
 {
 	size_t outside = 0;
 
 	for (size_t i = 0; i < count; i++)
-		outside += !inside(view, bk__span_first(spans[i]));
+		outside += !inside(view, bk__space_span_first(spans[i]));
 	return outside;
 }
 
 /* Are the windows of the old view good for the new one? */
-static bool windows_fit(const struct bk__view *view, const struct bk__view *old)
+static bool windows_fit(const struct bk__space_view *view, const struct bk__space_view *old)
 {
 	return entry_count(old) && entry_count(old) <= entry_limit(view->count) * 2 &&
 	       view->count <= old->built_count * 2 &&
@@ -367,7 +372,8 @@ static bool windows_fit(const struct bk__view *view, const struct bk__view *old)
 }
 
 /* Buckets that a range of addresses touches, [first, last]; none if first > last. */
-static void touched(const struct bk__window *window, struct bk__range range, size_t *first, size_t *last)
+static void touched(const struct bk__space_window *window, struct bk__space_range range, size_t *first,
+		    size_t *last)
 {
 	uint64_t end = window->count ? bucket_first(window, window->count - 1) + bucket_mask(window) : 0;
 
@@ -379,16 +385,17 @@ static void touched(const struct bk__window *window, struct bk__range range, siz
 	*last = range.last > end ? window->count - 1 : (size_t)((range.last - window->base) >> window->shift);
 }
 
-static int refill(struct bk_space *space, const struct bk__window *window, uint64_t *entries,
+static int refill(struct bk_space *space, const struct bk__space_window *window, uint64_t *entries,
 		  const uint64_t *old_entries)
 {
 	struct bk_domain *domain = space->domain;
 	size_t next = 0, first, last;
 
 	for (size_t i = 0; i < space->patches.count; i++) { /* in address order */
-		touched(window, bk__patch_range(space, &space->patches.at[i]), &first, &last);
+		touched(window, bk__space_patch_range(space, &space->patches.at[i]), &first, &last);
 		for (first = first > next ? first : next; first <= last; first++) {
-			if (bk__reserve(&domain->died_rows, 1) || fill_bucket(space, window, entries, first))
+			if (bk__space_reserve(&domain->died_rows, 1) ||
+			    fill_bucket(space, window, entries, first))
 				return -ENOMEM;
 			domain->died_rows.at[domain->died_rows.count++] =
 				row_of(window, first, old_entries[first]);
@@ -406,7 +413,7 @@ static size_t touched_count(const struct bk_space *space)
 
 	for (size_t i = 0; i < space->patches.count; i++) {
 		for (unsigned w = 0; w < 2; w++) {
-			touched(&space->view->windows[w], bk__patch_range(space, &space->patches.at[i]),
+			touched(&space->view->windows[w], bk__space_patch_range(space, &space->patches.at[i]),
 				&first, &last);
 			count += first <= last ? last - first + 1 : 0;
 		}
@@ -414,30 +421,31 @@ static size_t touched_count(const struct bk_space *space)
 	return count;
 }
 
-static void died(struct bk_domain *domain, struct bk__row row)
+static void died(struct bk_domain *domain, struct bk__space_row row)
 {
 	domain->died_rows.at[domain->died_rows.count++] = row;
 }
 
-int bk__table_patch(struct bk_space *space)
+int bk__space_table_patch(struct bk_space *space)
 {
-	struct bk__view *view = space->view;
-	const struct bk__view *old = space->old_view;
+	struct bk__space_view *view = space->view;
+	const struct bk__space_view *old = space->old_view;
 	size_t second = old->windows[0].count;
 
 	memcpy(view->windows, old->windows, sizeof(view->windows));
 	view->outside = old->outside + count_outside(view, space->fresh.at, space->fresh.count) -
 			count_outside(view, space->stale.at, space->stale.count);
 	if (!windows_fit(view, old) || touched_count(space) > entry_count(old) / 2) {
-		if (bk__reserve(&space->domain->died_rows, entry_count(old)) || build(space))
+		if (bk__space_reserve(&space->domain->died_rows, entry_count(old)) || build(space))
 			return -ENOMEM;
-		bk__table_rows(old, died, space->domain);
+		bk__space_table_rows(old, died, space->domain);
 		return 0;
 	}
 	view->built_count = old->built_count;
 	view->built_outside = old->built_outside;
-	memcpy(bk__entries(view), bk__entries(old), entry_count(old) * sizeof(uint64_t));
-	if (refill(space, &view->windows[0], bk__entries(view), bk__entries(old)))
+	memcpy(bk__space_entries(view), bk__space_entries(old), entry_count(old) * sizeof(uint64_t));
+	if (refill(space, &view->windows[0], bk__space_entries(view), bk__space_entries(old)))
 		return -ENOMEM;
-	return refill(space, &view->windows[1], bk__entries(view) + second, bk__entries(old) + second);
+	return refill(space, &view->windows[1], bk__space_entries(view) + second,
+		      bk__space_entries(old) + second);
 }

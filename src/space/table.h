@@ -17,7 +17,7 @@
 #ifndef BARKEEP_SPACE_TABLE_H
 #define BARKEEP_SPACE_TABLE_H
 
-#include "internal.h"
+#include "space/internal.h"
 
 /*
  * An entry is where the row would begin if slots of this size were laid out
@@ -26,17 +26,17 @@
  */
 enum { BK__SHIFT_BITS = 6, BK__SHIFT_MASK = (1 << BK__SHIFT_BITS) - 1 };
 
-static inline struct bk__span **bk__entry_slot(uint64_t entry, uint64_t distance)
+static inline struct bk__space_span **bk__space_entry_slot(uint64_t entry, uint64_t distance)
 {
 	int64_t base = (int64_t)entry >> BK__SHIFT_BITS;
-	uint64_t at = (distance >> (entry & BK__SHIFT_MASK)) * sizeof(struct bk__span *);
+	uint64_t at = (distance >> (entry & BK__SHIFT_MASK)) * sizeof(struct bk__space_span *);
 
-	return (struct bk__span **)(uintptr_t)((uint64_t)base + at);
+	return (struct bk__space_span **)(uintptr_t)((uint64_t)base + at);
 }
 
-static inline const struct bk__span *bk__slot_span(uint64_t entry, uint64_t distance)
+static inline const struct bk__space_span *bk__space_slot_span(uint64_t entry, uint64_t distance)
 {
-	const struct bk__span *span = *bk__entry_slot(entry, distance);
+	const struct bk__space_span *span = *bk__space_entry_slot(entry, distance);
 
 	if (!span)
 		__builtin_unreachable(); /* every slot names one */
@@ -44,49 +44,53 @@ static inline const struct bk__span *bk__slot_span(uint64_t entry, uint64_t dist
 }
 
 /* How many entries a view of so many spans needs room for, if it follows the old one. */
-size_t bk__table_room(size_t count, const struct bk__view *old);
+size_t bk__space_table_room(size_t count, const struct bk__space_view *old);
 /* Makes the table of space->view, whose leaves are there, out of that of the old view and the patches where
  * its windows are still good. 0 or -ENOMEM. */
-int bk__table_patch(struct bk_space *space);
+int bk__space_table_patch(struct bk_space *space);
 /* Is the row one of the view's? */
-bool bk__table_has_row(const struct bk__view *view, const struct bk__row *row);
+bool bk__space_table_has_row(const struct bk__space_view *view, const struct bk__space_row *row);
 /* Calls `visit` for each row of the view's table. */
-void bk__table_rows(const struct bk__view *view, void (*visit)(struct bk_domain *domain, struct bk__row row),
-		    struct bk_domain *domain);
+void bk__space_table_rows(const struct bk__space_view *view,
+			  void (*visit)(struct bk_domain *domain, struct bk__space_row row),
+			  struct bk_domain *domain);
 
 /* A span that begins at or below the address, but need not reach as far, or the head of a list; NULL outside
  * the first window. */
-static inline const struct bk__span *bk__first_guess(const struct bk__view *view, uint64_t address)
+static inline const struct bk__space_span *bk__space_first_guess(const struct bk__space_view *view,
+								 uint64_t address)
 {
-	const struct bk__window *window = &view->windows[0];
+	const struct bk__space_window *window = &view->windows[0];
 	uint64_t distance = address - window->base, bucket = distance >> window->shift;
 
-	if (bk__unlikely(bucket >= window->count))
+	if (bk__space_unlikely(bucket >= window->count))
 		return NULL;
-	return bk__slot_span(bk__entries(view)[bucket], distance);
+	return bk__space_slot_span(bk__space_entries(view)[bucket], distance);
 }
 
 /* The same for the second one. */
-static inline const struct bk__span *bk__second_guess(const struct bk__view *view, uint64_t address)
+static inline const struct bk__space_span *bk__space_second_guess(const struct bk__space_view *view,
+								  uint64_t address)
 {
-	const struct bk__window *window = &view->windows[1];
+	const struct bk__space_window *window = &view->windows[1];
 	uint64_t distance = address - window->base, bucket = distance >> window->shift;
 
-	if (bk__unlikely(bucket >= window->count))
+	if (bk__space_unlikely(bucket >= window->count))
 		return NULL;
-	return bk__slot_span(bk__entries(view)[view->windows[0].count + bucket], distance);
+	return bk__space_slot_span(bk__space_entries(view)[view->windows[0].count + bucket], distance);
 }
 
 /* The row of a bucket that has a list. */
-static inline struct bk__row bk__list_row(struct bk__list *list)
+static inline struct bk__space_row bk__space_list_row(struct bk__space_list *list)
 {
-	return (struct bk__row){ (struct bk__span **)&list->head.opaque, 0, 0 };
+	return (struct bk__space_row){ (struct bk__space_span **)&list->head.opaque, 0, 0 };
 }
 
 /* The span of a list that begins last at or below the address, or the head, which takes no access. */
-static inline const struct bk__span *bk__list_find(const struct bk__span *head, uint64_t address)
+static inline const struct bk__space_span *bk__space_list_find(const struct bk__space_span *head,
+							       uint64_t address)
 {
-	const struct bk__listed *at = ((const struct bk__list *)head)->spans;
+	const struct bk__space_listed *at = ((const struct bk__space_list *)head)->spans;
 
 	if (!head->origin || at->first > address)
 		return head;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A treap: a search tree by key, a heap by random weight; its depth is logarithmic. */
-#include "tree.h"
+#include "space/tree.h"
 
 #include <stddef.h>
 
-static void refresh(const struct bk__tree *tree, struct bk__node *node)
+static void refresh(const struct bk__space_tree *tree, struct bk__space_node *node)
 {
 	if (tree->refresh)
 		tree->refresh(node);
 }
 
 /* Cuts a subtree into the nodes before `key` and those after it. */
-static void split(const struct bk__tree *tree, struct bk__node *root, const struct bk__node *key,
-		  struct bk__node **before, struct bk__node **after)
+static void split(const struct bk__space_tree *tree, struct bk__space_node *root,
+		  const struct bk__space_node *key, struct bk__space_node **before,
+		  struct bk__space_node **after)
 {
 	if (!root) {
 		*before = *after = NULL;
@@ -27,7 +28,8 @@ static void split(const struct bk__tree *tree, struct bk__node *root, const stru
 	}
 }
 
-static struct bk__node *join(const struct bk__tree *tree, struct bk__node *left, struct bk__node *right)
+static struct bk__space_node *join(const struct bk__space_tree *tree, struct bk__space_node *left,
+				   struct bk__space_node *right)
 {
 	if (!left || !right)
 		return left ? left : right;
@@ -41,7 +43,8 @@ static struct bk__node *join(const struct bk__tree *tree, struct bk__node *left,
 	return right;
 }
 
-static struct bk__node *insert(const struct bk__tree *tree, struct bk__node *root, struct bk__node *node)
+static struct bk__space_node *insert(const struct bk__space_tree *tree, struct bk__space_node *root,
+				     struct bk__space_node *node)
 {
 	if (!root || node->weight > root->weight) {
 		split(tree, root, node, &node->left, &node->right);
@@ -56,7 +59,8 @@ static struct bk__node *insert(const struct bk__tree *tree, struct bk__node *roo
 	return root;
 }
 
-static struct bk__node *take_out(const struct bk__tree *tree, struct bk__node *root, struct bk__node *node)
+static struct bk__space_node *take_out(const struct bk__space_tree *tree, struct bk__space_node *root,
+				       struct bk__space_node *node)
 {
 	if (root == node)
 		return join(tree, node->left, node->right);
@@ -68,12 +72,12 @@ static struct bk__node *take_out(const struct bk__tree *tree, struct bk__node *r
 	return root;
 }
 
-void bk__tree_insert(struct bk__tree *tree, struct bk__node *node)
+void bk__space_tree_insert(struct bk__space_tree *tree, struct bk__space_node *node)
 {
 	tree->root = insert(tree, tree->root, node);
 }
 
-void bk__tree_remove(struct bk__tree *tree, struct bk__node *node)
+void bk__space_tree_remove(struct bk__space_tree *tree, struct bk__space_node *node)
 {
 	tree->root = take_out(tree, tree->root, node);
 }

@@ -8,7 +8,7 @@
  * step can be undone: applying a change exchanges what it holds with what the
  * region holds, and doing so again in reverse order restores everything.
  */
-#include "internal.h"
+#include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ struct change {
 	enum change_kind kind;
 	struct bk_region *region;
 	union {
-		struct bk__range range;
+		struct bk__space_range range;
 		uint64_t nested_first;
 		bool enabled;
 		struct {
@@ -50,7 +50,7 @@ static int append(struct bk_update *update, struct change change)
 {
 	if (change.region->space->domain != update->domain)
 		return -EXDEV;
-	if (bk__reserve(&update->changes, 1))
+	if (bk__space_reserve(&update->changes, 1))
 		return -ENOMEM;
 	update->changes.at[update->changes.count++] = change;
 	return 0;
@@ -64,7 +64,7 @@ int bk_update_add(struct bk_update *update, struct bk_space *space, const struct
 
 	if (space->domain != update->domain)
 		return -EXDEV;
-	error = bk__region_create(space, desc, &region);
+	error = bk__space_region_create(space, desc, &region);
 	if (error)
 		return error;
 	error = append(update, (struct change){ .kind = ADD, .region = region });
@@ -131,9 +131,9 @@ void bk_update_drop(struct bk_update *update)
 
 static int mark_dirty(struct bk_space *space, uint64_t first, uint64_t last)
 {
-	if (bk__reserve(&space->dirty, 1))
+	if (bk__space_reserve(&space->dirty, 1))
 		return -ENOMEM;
-	space->dirty.at[space->dirty.count++] = (struct bk__range){ first, last };
+	space->dirty.at[space->dirty.count++] = (struct bk__space_range){ first, last };
 	return 0;
 }
 
@@ -154,16 +154,16 @@ static void exchange(struct change *change, bool undo)
 	case ADD:
 	case REMOVE:
 		if ((change->kind == ADD) != undo)
-			bk__region_link(region);
+			bk__space_region_link(region);
 		else
-			bk__region_unlink(region);
+			bk__space_region_unlink(region);
 		break;
 	case MOVE:
-		bk__tree_remove(&space->by_place, &region->by_place);
+		bk__space_tree_remove(&space->by_place, &region->by_place);
 		EXCHANGE(uint64_t, region->first, change->range.first);
 		EXCHANGE(uint64_t, region->last, change->range.last);
 		__atomic_store_n(&region->length, region->last - region->first, __ATOMIC_RELAXED);
-		bk__tree_insert(&space->by_place, &region->by_place);
+		bk__space_tree_insert(&space->by_place, &region->by_place);
 		break;
 	case SHOW:
 		EXCHANGE(uint64_t, region->nested_first, change->nested_first);
@@ -172,10 +172,10 @@ static void exchange(struct change *change, bool undo)
 		EXCHANGE(bool, region->enabled, change->enabled);
 		break;
 	case ORDER:
-		bk__tree_remove(&space->by_order, &region->by_order);
+		bk__space_tree_remove(&space->by_order, &region->by_order);
 		EXCHANGE(int, region->priority, change->order.priority);
 		EXCHANGE(uint64_t, region->rank, change->order.rank);
-		bk__tree_insert(&space->by_order, &region->by_order);
+		bk__space_tree_insert(&space->by_order, &region->by_order);
 		break;
 	}
 }
@@ -262,7 +262,7 @@ static int check_result(const struct bk_update *update)
 
 		if (!region->present)
 			continue;
-		if ((change->kind == ADD || change->kind == ORDER) && bk__region_twin(region))
+		if ((change->kind == ADD || change->kind == ORDER) && bk__space_region_twin(region))
 			return -EEXIST;
 		if ((change->kind == MOVE || change->kind == SHOW) && region->nested &&
 		    region->length > UINT64_MAX - region->nested_first)
@@ -291,10 +291,10 @@ static int dirty_parents(const struct bk_space *space)
 	for (const struct bk_region *region = space->shown; region; region = region->next_shown) {
 		uint64_t first, last, up = region->first - region->nested_first;
 
-		if (!region->enabled || !bk__region_shows(region, &first, &last))
+		if (!region->enabled || !bk__space_region_shows(region, &first, &last))
 			continue;
 		for (size_t i = 0; i < space->patches.count; i++) {
-			struct bk__range range = bk__patch_range(space, &space->patches.at[i]);
+			struct bk__space_range range = bk__space_patch_range(space, &space->patches.at[i]);
 
 			if (range.first > last || range.last < first)
 				continue;
@@ -314,7 +314,7 @@ static int resolve_affected(struct bk_update *update)
 	for (size_t i = 0; i < update->changes.count; i++)
 		list_affected(update->changes.at[i].region->space);
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
-		if (space->dirty.count && (bk__view_update(space) || dirty_parents(space)))
+		if (space->dirty.count && (bk__space_view_update(space) || dirty_parents(space)))
 			return -ENOMEM;
 	}
 	return 0;
@@ -322,7 +322,7 @@ static int resolve_affected(struct bk_update *update)
 
 /* ---- Publishing ---- */
 
-static void bury(struct bk_domain *domain, struct bk__grave *grave)
+static void bury(struct bk_domain *domain, struct bk__space_grave *grave)
 {
 	free(grave);
 }
@@ -330,8 +330,8 @@ static void bury(struct bk_domain *domain, struct bk__grave *grave)
 /* What the commit leaves behind: what it took out of views, the turn that it needs, the regions removed. */
 struct left {
 	struct bk__space_retired *retired;
-	struct bk__turn *turn;
-	struct bk__grave *removed; /* NULL if there are none */
+	struct bk__space_turn *turn;
+	struct bk__space_grave *removed; /* NULL if there are none */
 };
 
 static void free_left(struct left *left)
@@ -363,9 +363,9 @@ static struct bk__space_retired *list_retired(const struct bk_domain *domain)
 }
 
 /* The turn that a commit of several new views takes; *needed: is it one? NULL if not, or if out of memory. */
-static struct bk__turn *prepare_turn(const struct bk_domain *domain, bool *needed)
+static struct bk__space_turn *prepare_turn(const struct bk_domain *domain, bool *needed)
 {
-	struct bk__turn *turn;
+	struct bk__space_turn *turn;
 	size_t count = 0;
 
 	for (const struct bk_space *space = domain->affected; space; space = space->next_affected)
@@ -379,11 +379,11 @@ static struct bk__turn *prepare_turn(const struct bk_domain *domain, bool *neede
 	turn->count = count;
 	count = 0;
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
-		struct bk__stand_in *stand_in = &turn->stand_ins[count];
+		struct bk__space_stand_in *stand_in = &turn->stand_ins[count];
 
 		if (!space->old_view)
 			continue;
-		*stand_in = (struct bk__stand_in){ .old = space->old_view, .new = space->view };
+		*stand_in = (struct bk__space_stand_in){ .old = space->old_view, .new = space->view };
 		stand_in->view.space = space;
 		stand_in->view.turn = turn;
 		count++;
@@ -392,19 +392,19 @@ static struct bk__turn *prepare_turn(const struct bk_domain *domain, bool *neede
 }
 
 /* Each space shows its stand-in, then all of them turn, then each shows its new view. */
-static void publish_views(struct bk_domain *domain, struct bk__turn *turn)
+static void publish_views(struct bk_domain *domain, struct bk__space_turn *turn)
 {
-	struct bk__stand_in *stand_in = turn ? turn->stand_ins : NULL;
+	struct bk__space_stand_in *stand_in = turn ? turn->stand_ins : NULL;
 
 	for (struct bk_space *space = domain->affected; turn && space; space = space->next_affected) {
 		if (space->old_view)
-			bk__publish(space->published, &(stand_in++)->view);
+			bk__space_publish(space->published, &(stand_in++)->view);
 	}
 	if (turn)
-		bk__publish(turn->done, true);
+		bk__space_publish(turn->done, true);
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		if (space->old_view)
-			bk__publish(space->published, space->view);
+			bk__space_publish(space->published, space->view);
 	}
 }
 
@@ -444,7 +444,7 @@ static void publish(struct bk_update *update, const struct left *left)
 	}
 	if (!left->removed)
 		return;
-	*left->removed = (struct bk__grave){ .bury = bury };
+	*left->removed = (struct bk__space_grave){ .bury = bury };
 	for (size_t i = update->changes.count; i--;) {
 		struct change *change = &update->changes.at[i];
 
@@ -476,7 +476,7 @@ static int commit(struct bk_update *update, size_t *applied, struct left *left)
 		return error;
 	}
 	publish(update, left);
-	bk__listeners_tell(domain);
+	bk__space_listeners_tell(domain);
 	return 0;
 }
 
@@ -485,17 +485,17 @@ static void undo(struct bk_update *update, size_t applied)
 	struct bk_domain *domain = update->domain;
 
 	for (size_t i = 0; i < domain->born_rows.count; i++)
-		bk__row_free(domain, domain->born_rows.at[i]);
+		bk__space_row_free(domain, domain->born_rows.at[i]);
 	for (size_t i = 0; i < domain->born_leaves.count; i++)
-		bk__leaf_free(domain, domain->born_leaves.at[i]);
+		bk__space_leaf_free(domain, domain->born_leaves.at[i]);
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		if (space->old_view) {
-			bk__view_free(domain, space->view);
+			bk__space_view_free(domain, space->view);
 			space->view = space->old_view;
 		}
 	}
 	for (size_t i = 0; i < domain->born.count; i++)
-		bk__span_free(domain, domain->born.at[i]);
+		bk__space_span_free(domain, domain->born.at[i]);
 	while (applied--)
 		exchange(&update->changes.at[applied], true);
 }
@@ -506,7 +506,7 @@ int bk_update_commit(struct bk_update *update)
 	struct left left = { 0 };
 	size_t applied = 0;
 	bool owes;
-	int error = bk__lock(domain);
+	int error = bk__space_lock(domain);
 
 	if (error) {
 		free_update(update, false);
@@ -531,15 +531,15 @@ int bk_update_commit(struct bk_update *update)
 	owes = !error && left.removed;
 	if (!error) {
 		bk__space_retire(domain, left.retired);
-		bk__reclaim_tidy(domain);
+		bk__space_reclaim_tidy(domain);
 	}
 	if (owes) /* regions that were removed may be gone from here on */
-		bk__dig(domain, left.removed);
-	bk__unlock(domain);
+		bk__space_dig(domain, left.removed);
+	bk__space_unlock(domain);
 	free_update(update, !error);
-	if (owes && bk__read_ongoing())
-		bk__reader_set(BK__READER_OWES);
+	if (owes && bk__space_read_ongoing())
+		bk__space_reader_set(BK__READER_OWES);
 	else if (owes)
-		bk__settle(domain);
+		bk__space_settle(domain);
 	return error;
 }

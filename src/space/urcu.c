@@ -6,7 +6,7 @@
 #undef _LGPL_SOURCE /* calls, not inline forms */
 #include <urcu/urcu-memb.h>
 
-#include "urcu.h"
+#include "space/urcu.h"
 
 void bk__space_urcu_register(void)
 {

@@ -11,40 +11,42 @@
  * them, and those that come out the same, are shared with the view before, and
  * so are leaves in which nothing changed.
  */
-#include "table.h"
+#include "space/table.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct bk__cursor bk__view_find(const struct bk__view *view, uint64_t address)
+struct bk__space_cursor bk__space_view_find(const struct bk__space_view *view, uint64_t address)
 {
-	struct bk__cursor cursor = bk__view_begin(view);
-	const struct bk__leaf *leaf;
+	struct bk__space_cursor cursor = bk__space_view_begin(view);
+	const struct bk__space_leaf *leaf;
 
 	if (!view->leaf_count)
 		return cursor;
 	/* The last span that begins at or below the address. */
-	cursor.leaf = bk__search(view->firsts, view->leaf_count, address);
+	cursor.leaf = bk__space_search(view->firsts, view->leaf_count, address);
 	leaf = view->leaves[cursor.leaf];
-	cursor.at = bk__search(leaf->firsts, leaf->count, address);
-	if (bk__span_last(leaf->spans[cursor.at]) < address)
-		bk__cursor_next(&cursor);
+	cursor.at = bk__space_search(leaf->firsts, leaf->count, address);
+	if (bk__space_span_last(leaf->spans[cursor.at]) < address)
+		bk__space_cursor_next(&cursor);
 	return cursor;
 }
 
-struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__patch *patch)
+struct bk__space_range bk__space_patch_range(const struct bk_space *space,
+					     const struct bk__space_patch *patch)
 {
-	struct bk__span *const *old = space->stale.at + patch->at, *const *new =
-									   space->fresh.at + patch->new_at;
-	struct bk__range range = { UINT64_MAX, 0 };
+	struct bk__space_span *const *old = space->stale.at + patch->at, *const *new = space->fresh.at +
+										       patch->new_at;
+	struct bk__space_range range = { UINT64_MAX, 0 };
 
 	if (patch->count) {
-		range.first = bk__span_first(old[0]);
-		range.last = bk__span_last(old[patch->count - 1]);
+		range.first = bk__space_span_first(old[0]);
+		range.last = bk__space_span_last(old[patch->count - 1]);
 	}
 	if (patch->new_count) {
-		uint64_t first = bk__span_first(new[0]), last = bk__span_last(new[patch->new_count - 1]);
+		uint64_t first = bk__space_span_first(new[0]),
+			 last = bk__space_span_last(new[patch->new_count - 1]);
 
 		range.first = first < range.first ? first : range.first;
 		range.last = last > range.last ? last : range.last;
@@ -52,50 +54,50 @@ struct bk__range bk__patch_range(const struct bk_space *space, const struct bk__
 	return range;
 }
 
-size_t bk__view_bytes(const struct bk__view *view)
+size_t bk__space_view_bytes(const struct bk__space_view *view)
 {
 	return sizeof(*view) + (view->windows[0].count + view->windows[1].count) * sizeof(uint64_t) +
 	       view->leaf_count * (sizeof(view->firsts[0]) + sizeof(view->leaves[0]));
 }
 
-bool bk__view_has_leaf(const struct bk__view *view, const struct bk__leaf *leaf)
+bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf)
 {
 	return view->leaf_count &&
-	       view->leaves[bk__search(view->firsts, view->leaf_count, leaf->firsts[0])] == leaf;
+	       view->leaves[bk__space_search(view->firsts, view->leaf_count, leaf->firsts[0])] == leaf;
 }
 
-bool bk__view_has_span(const struct bk__view *view, const struct bk__span *span)
+bool bk__space_view_has_span(const struct bk__space_view *view, const struct bk__space_span *span)
 {
-	uint64_t first = bk__span_first(span);
-	const struct bk__leaf *leaf;
+	uint64_t first = bk__space_span_first(span);
+	const struct bk__space_leaf *leaf;
 
 	if (!view->leaf_count)
 		return false;
-	leaf = view->leaves[bk__search(view->firsts, view->leaf_count, first)];
-	return leaf->spans[bk__search(leaf->firsts, leaf->count, first)] == span;
+	leaf = view->leaves[bk__space_search(view->firsts, view->leaf_count, first)];
+	return leaf->spans[bk__space_search(leaf->firsts, leaf->count, first)] == span;
 }
 
-void bk__view_destroy(struct bk_domain *domain, struct bk__view *view)
+void bk__space_view_destroy(struct bk_domain *domain, struct bk__space_view *view)
 {
-	bk__table_rows(view, bk__row_free, domain);
+	bk__space_table_rows(view, bk__space_row_free, domain);
 	for (size_t i = 0; i < view->leaf_count; i++) {
-		struct bk__leaf *leaf = view->leaves[i];
+		struct bk__space_leaf *leaf = view->leaves[i];
 
 		for (size_t j = 0; j < leaf->count; j++)
-			bk__span_free(domain, leaf->spans[j]);
-		bk__leaf_free(domain, leaf);
+			bk__space_span_free(domain, leaf->spans[j]);
+		bk__space_leaf_free(domain, leaf);
 	}
-	bk__view_free(domain, view);
+	bk__space_view_free(domain, view);
 }
 
-void bk__span_flat(const struct bk__span *span, struct bk_flat *flat)
+void bk__space_span_flat(const struct bk__space_span *span, struct bk_flat *flat)
 {
-	const struct bk_region *region = bk__rest(span)->region;
+	const struct bk_region *region = bk__space_rest(span)->region;
 
-	flat->first = bk__span_first(span);
-	flat->last = bk__span_last(span);
+	flat->first = bk__space_span_first(span);
+	flat->last = bk__space_span_last(span);
 	flat->region = region;
-	flat->offset = bk__span_offset(span, flat->first) - region->base;
+	flat->offset = bk__space_span_offset(span, flat->first) - region->base;
 	flat->memory = region->kind == BK_REGION_MAPPED ? &region->memory : NULL;
 }
 
@@ -107,12 +109,12 @@ struct collecting {
 	bool sorted;
 };
 
-static int add_item(struct collecting *in, const struct bk_region *region, const struct bk__item *item)
+static int add_item(struct collecting *in, const struct bk_region *region, const struct bk__space_item *item)
 {
 	struct bk_domain *domain = in->domain;
 	size_t count = domain->items.count;
 
-	if (bk__reserve(&domain->items, 1))
+	if (bk__space_reserve(&domain->items, 1))
 		return -ENOMEM;
 	if (count && domain->items.at[count - 1].first > item->first)
 		in->sorted = false;
@@ -129,19 +131,19 @@ static int collect(void *opaque, struct bk_region *region)
 	uint64_t first = region->first > in->first ? region->first : in->first;
 	uint64_t last = region->last < in->last ? region->last : in->last;
 	uint64_t inner_first, inner_last, up;
-	const struct bk__span *span;
-	struct bk__cursor cursor;
+	const struct bk__space_span *span;
+	struct bk__space_cursor cursor;
 
 	if (!region->enabled)
 		return 0;
 	if (!region->nested) {
-		struct bk__item item = {
+		struct bk__space_item item = {
 			.first = first, .last = last, .region = region, .origin = region->first - region->base
 		};
 
 		return add_item(in, region, &item);
 	}
-	if (!bk__region_shows(region, &inner_first, &inner_last) ||
+	if (!bk__space_region_shows(region, &inner_first, &inner_last) ||
 	    first - region->first > inner_last - inner_first)
 		return 0;
 	up = region->first - region->nested_first; /* address here = address there + up */
@@ -149,13 +151,18 @@ static int collect(void *opaque, struct bk_region *region)
 		inner_first = first - up;
 	if (inner_last - inner_first > last - (inner_first + up))
 		inner_last = last - up;
-	for (cursor = bk__view_find(region->nested->view, inner_first);
-	     (span = bk__cursor_span(&cursor)) && bk__span_first(span) <= inner_last;
-	     bk__cursor_next(&cursor)) {
-		struct bk__item item = { .region = bk__rest(span)->region, .origin = span->origin + up };
+	for (cursor = bk__space_view_find(region->nested->view, inner_first);
+	     (span = bk__space_cursor_span(&cursor)) && bk__space_span_first(span) <= inner_last;
+	     bk__space_cursor_next(&cursor)) {
+		struct bk__space_item item = { .region = bk__space_rest(span)->region,
+					       .origin = span->origin + up };
 
-		item.first = (bk__span_first(span) > inner_first ? bk__span_first(span) : inner_first) + up;
-		item.last = (bk__span_last(span) < inner_last ? bk__span_last(span) : inner_last) + up;
+		item.first = (bk__space_span_first(span) > inner_first ? bk__space_span_first(span)
+								       : inner_first) +
+			     up;
+		item.last =
+			(bk__space_span_last(span) < inner_last ? bk__space_span_last(span) : inner_last) +
+			up;
 		if (add_item(in, region, &item))
 			return -ENOMEM;
 	}
@@ -164,34 +171,34 @@ static int collect(void *opaque, struct bk_region *region)
 
 static int compare_first(const void *left, const void *right)
 {
-	const struct bk__item *a = left, *b = right;
+	const struct bk__space_item *a = left, *b = right;
 
 	return a->first < b->first ? -1 : a->first > b->first;
 }
 
-int bk__view_items(struct bk_space *space, uint64_t first, uint64_t last)
+int bk__space_view_items(struct bk_space *space, uint64_t first, uint64_t last)
 {
 	struct collecting in = { .domain = space->domain, .first = first, .last = last, .sorted = true };
 	int error;
 
 	space->domain->items.count = 0;
-	error = bk__regions_visit(space, first, last, collect, &in);
+	error = bk__space_regions_visit(space, first, last, collect, &in);
 	if (!error && !in.sorted)
-		qsort(space->domain->items.at, space->domain->items.count, sizeof(struct bk__item),
+		qsort(space->domain->items.at, space->domain->items.count, sizeof(struct bk__space_item),
 		      compare_first);
 	return error;
 }
 
 /* ---- Who wins: a sweep over the items with a heap of those that cover the place ---- */
 
-static bool beats(const struct bk__item *a, const struct bk__item *b)
+static bool beats(const struct bk__space_item *a, const struct bk__space_item *b)
 {
 	return a->priority != b->priority ? a->priority > b->priority : a->rank < b->rank;
 }
 
-static void heap_push(struct bk_domain *domain, struct bk__item *item)
+static void heap_push(struct bk_domain *domain, struct bk__space_item *item)
 {
-	struct bk__item **heap = domain->heap.at;
+	struct bk__space_item **heap = domain->heap.at;
 	size_t at = domain->heap.count++;
 
 	for (; at && beats(item, heap[(at - 1) / 2]); at = (at - 1) / 2)
@@ -201,7 +208,7 @@ static void heap_push(struct bk_domain *domain, struct bk__item *item)
 
 static void heap_pop(struct bk_domain *domain)
 {
-	struct bk__item **heap = domain->heap.at, *item = heap[--domain->heap.count];
+	struct bk__space_item **heap = domain->heap.at, *item = heap[--domain->heap.count];
 	size_t count = domain->heap.count, at = 0;
 
 	for (;;) {
@@ -222,34 +229,35 @@ static void heap_pop(struct bk_domain *domain)
 static int add_piece(struct bk_domain *domain, uint64_t first, uint64_t last, uint64_t origin,
 		     struct bk_region *region)
 {
-	struct bk__piece *before = domain->pieces.count ? &domain->pieces.at[domain->pieces.count - 1] : NULL;
+	struct bk__space_piece *before =
+		domain->pieces.count ? &domain->pieces.at[domain->pieces.count - 1] : NULL;
 
 	if (before && before->region == region && before->origin == origin && before->last + 1 == first) {
 		before->last = last;
 		return 0;
 	}
-	if (bk__reserve(&domain->pieces, 1))
+	if (bk__space_reserve(&domain->pieces, 1))
 		return -ENOMEM;
 	domain->pieces.at[domain->pieces.count++] =
-		(struct bk__piece){ .first = first, .last = last, .origin = origin, .region = region };
+		(struct bk__space_piece){ .first = first, .last = last, .origin = origin, .region = region };
 	return 0;
 }
 
 static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 {
 	struct bk_domain *domain = space->domain;
-	struct bk__item *item, *end;
+	struct bk__space_item *item, *end;
 	uint64_t at = first;
 
 	domain->heap.count = 0;
-	if (bk__view_items(space, first, last) || bk__reserve(&domain->heap, domain->items.count))
+	if (bk__space_view_items(space, first, last) || bk__space_reserve(&domain->heap, domain->items.count))
 		return -ENOMEM;
 	if (!domain->items.count)
 		return 0;
 	item = domain->items.at;
 	end = item + domain->items.count;
 	for (;;) {
-		const struct bk__item *winner;
+		const struct bk__space_item *winner;
 		uint64_t until;
 
 		while (domain->heap.count && domain->heap.at[0]->last < at)
@@ -280,19 +288,19 @@ static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 /* ---- From the old view to the new ---- */
 
 /* A part of a span that nothing has changed. */
-static int keep(struct bk_domain *domain, const struct bk__span *span, uint64_t first, uint64_t last)
+static int keep(struct bk_domain *domain, const struct bk__space_span *span, uint64_t first, uint64_t last)
 {
-	return add_piece(domain, first, last, span->origin, bk__rest(span)->region);
+	return add_piece(domain, first, last, span->origin, bk__space_rest(span)->region);
 }
 
-static bool same(const struct bk__span *span, const struct bk__piece *piece)
+static bool same(const struct bk__space_span *span, const struct bk__space_piece *piece)
 {
-	return bk__span_first(span) == piece->first && bk__span_last(span) == piece->last &&
-	       span->origin == piece->origin && bk__rest(span)->region == piece->region;
+	return bk__space_span_first(span) == piece->first && bk__space_span_last(span) == piece->last &&
+	       span->origin == piece->origin && bk__space_rest(span)->region == piece->region;
 }
 
-/* See bk__span. */
-static uint64_t takes(const struct bk__piece *piece)
+/* See bk__space_span. */
+static uint64_t takes(const struct bk__space_piece *piece)
 {
 	uint64_t start = piece->first - piece->origin, length = piece->last - piece->first;
 	uint64_t end = length < UINT32_MAX - start ? start + length + 1 : UINT32_MAX, widths = 0;
@@ -307,44 +315,45 @@ static uint64_t takes(const struct bk__piece *piece)
 	return widths << BK__TAKES_WIDTHS | end;
 }
 
-static struct bk__span *bear(struct bk_domain *domain, const struct bk__piece *piece)
+static struct bk__space_span *bear(struct bk_domain *domain, const struct bk__space_piece *piece)
 {
-	struct bk__span *span;
+	struct bk__space_span *span;
 
-	if (bk__reserve(&domain->born, 1))
+	if (bk__space_reserve(&domain->born, 1))
 		return NULL;
-	span = bk__span_alloc(domain);
+	span = bk__space_span_alloc(domain);
 	if (!span)
 		return NULL;
 	domain->born.at[domain->born.count++] = span;
 	*span = piece->region->answer;
 	span->origin = piece->origin;
 	span->takes = takes(piece);
-	*bk__rest(span) = piece->region->rest;
-	bk__rest(span)->first = piece->first;
-	bk__rest(span)->length = piece->last - piece->first;
+	*bk__space_rest(span) = piece->region->rest;
+	bk__space_rest(span)->first = piece->first;
+	bk__space_rest(span)->length = piece->last - piece->first;
 	return span;
 }
 
 /* The pieces replace the `count` spans from the cursor on: a patch, without what stays at its ends. */
-static int make_patch(struct bk_space *space, struct bk__cursor from, size_t count)
+static int make_patch(struct bk_space *space, struct bk__space_cursor from, size_t count)
 {
 	struct bk_domain *domain = space->domain;
-	const struct bk__piece *piece = domain->pieces.at, *piece_end = piece + domain->pieces.count;
-	struct bk__patch patch = { .at = space->stale.count, .new_at = space->fresh.count };
-	struct bk__span **old, **old_end;
+	const struct bk__space_piece *piece = domain->pieces.at, *piece_end = piece + domain->pieces.count;
+	struct bk__space_patch patch = { .at = space->stale.count, .new_at = space->fresh.count };
+	struct bk__space_span **old, **old_end;
 
-	for (; count && piece < piece_end && same(bk__cursor_span(&from), piece); count--, piece++)
-		bk__cursor_next(&from);
+	for (; count && piece < piece_end && same(bk__space_cursor_span(&from), piece); count--, piece++)
+		bk__space_cursor_next(&from);
 	patch.from = from;
 	/* One more, so that an empty array has a place. */
-	if (bk__reserve(&space->patches, 1) || bk__reserve(&space->stale, count + 1) ||
-	    bk__reserve(&space->fresh, (size_t)(piece_end - piece) + 1) || bk__reserve(&domain->died, count))
+	if (bk__space_reserve(&space->patches, 1) || bk__space_reserve(&space->stale, count + 1) ||
+	    bk__space_reserve(&space->fresh, (size_t)(piece_end - piece) + 1) ||
+	    bk__space_reserve(&domain->died, count))
 		return -ENOMEM;
 	if (!count && piece == piece_end)
 		return 0;
-	for (size_t i = 0; i < count; i++, bk__cursor_next(&from))
-		space->stale.at[patch.at + i] = bk__cursor_span(&from);
+	for (size_t i = 0; i < count; i++, bk__space_cursor_next(&from))
+		space->stale.at[patch.at + i] = bk__space_cursor_span(&from);
 	while (count && piece < piece_end && same(space->stale.at[patch.at + count - 1], piece_end - 1))
 		count--, piece_end--;
 	patch.count = count;
@@ -353,9 +362,9 @@ static int make_patch(struct bk_space *space, struct bk__cursor from, size_t cou
 	old = space->stale.at + patch.at;
 	old_end = old + count;
 	for (; piece < piece_end; piece++) {
-		struct bk__span *span;
+		struct bk__space_span *span;
 
-		while (old < old_end && bk__span_first(*old) < piece->first)
+		while (old < old_end && bk__space_span_first(*old) < piece->first)
 			domain->died.at[domain->died.count++] = *old++;
 		span = old < old_end && same(*old, piece) ? *old++ : bear(domain, piece);
 		if (!span)
@@ -370,14 +379,14 @@ static int make_patch(struct bk_space *space, struct bk__cursor from, size_t cou
 
 static int compare_ranges(const void *left, const void *right)
 {
-	const struct bk__range *a = left, *b = right;
+	const struct bk__space_range *a = left, *b = right;
 
 	return a->first < b->first ? -1 : a->first > b->first;
 }
 
 static void merge_dirty(struct bk_space *space)
 {
-	struct bk__range *range = space->dirty.at;
+	struct bk__space_range *range = space->dirty.at;
 	size_t kept = 0;
 
 	if (space->dirty.count > 1)
@@ -399,16 +408,18 @@ static void merge_dirty(struct bk_space *space)
 static int patch_at(struct bk_space *space, size_t *i)
 {
 	struct bk_domain *domain = space->domain;
-	const struct bk__range *dirty = space->dirty.at;
+	const struct bk__space_range *dirty = space->dirty.at;
 	uint64_t first = dirty[*i].first, last, from;
-	struct bk__cursor begin = bk__view_find(space->view, first ? first - 1 : 0), end = begin;
-	const struct bk__span *span = bk__cursor_span(&begin), *first_span = span, *last_span = NULL;
+	struct bk__space_cursor begin = bk__space_view_find(space->view, first ? first - 1 : 0), end = begin;
+	const struct bk__space_span *span = bk__space_cursor_span(&begin), *first_span = span,
+				    *last_span = NULL;
 	size_t count = 0;
 
 	domain->pieces.count = 0;
-	if (bk__reserve(&domain->pieces, 1)) /* so that it has a place, if only to say that there are none */
+	if (bk__space_reserve(&domain->pieces,
+			      1)) /* so that it has a place, if only to say that there are none */
 		return -ENOMEM;
-	from = span && bk__span_first(span) < first ? bk__span_first(span) : first;
+	from = span && bk__space_span_first(span) < first ? bk__space_span_first(span) : first;
 	do {
 		first = dirty[*i].first;
 		last = dirty[*i].last;
@@ -418,39 +429,40 @@ static int patch_at(struct bk_space *space, size_t *i)
 			return -ENOMEM;
 		from = last + 1;
 		/* Past those that begin by last + 1. */
-		for (; (span = bk__cursor_span(&end)) &&
-		       (last == UINT64_MAX || bk__span_first(span) <= last + 1);
+		for (; (span = bk__space_cursor_span(&end)) &&
+		       (last == UINT64_MAX || bk__space_span_first(span) <= last + 1);
 		     count++) {
 			last_span = span;
-			bk__cursor_next(&end);
+			bk__space_cursor_next(&end);
 		}
 		++*i;
 		/* Does the next range touch the last of them? */
-	} while (*i < space->dirty.count && last_span && bk__span_last(last_span) >= dirty[*i].first - 1);
-	if (last_span && bk__span_last(last_span) > last &&
-	    keep(domain, last_span, from, bk__span_last(last_span)))
+	} while (*i < space->dirty.count && last_span &&
+		 bk__space_span_last(last_span) >= dirty[*i].first - 1);
+	if (last_span && bk__space_span_last(last_span) > last &&
+	    keep(domain, last_span, from, bk__space_span_last(last_span)))
 		return -ENOMEM;
 	return make_patch(space, begin, count);
 }
 
 /* ---- Leaves ---- */
 
-static void append(struct bk__view *view, struct bk__leaf *leaf)
+static void append(struct bk__space_view *view, struct bk__space_leaf *leaf)
 {
 	view->firsts[view->leaf_count] = leaf->firsts[0];
 	view->leaves[view->leaf_count++] = leaf;
 }
 
 /* Puts what has been gathered into leaves of about the same size. */
-static int add_leaves(struct bk_domain *domain, struct bk__view *view)
+static int add_leaves(struct bk_domain *domain, struct bk__space_view *view)
 {
 	size_t count = domain->gathered.count, leaves = (count + domain->leaf_spans - 1) / domain->leaf_spans,
 	       at = 0;
 
-	if (bk__reserve(&domain->born_leaves, leaves))
+	if (bk__space_reserve(&domain->born_leaves, leaves))
 		return -ENOMEM;
 	for (; leaves; leaves--) {
-		struct bk__leaf *leaf = bk__leaf_alloc(domain);
+		struct bk__space_leaf *leaf = bk__space_leaf_alloc(domain);
 		size_t share = (count - at) / leaves;
 
 		if (!leaf)
@@ -459,7 +471,7 @@ static int add_leaves(struct bk_domain *domain, struct bk__view *view)
 		leaf->count = share;
 		for (size_t i = 0; i < share; i++) {
 			leaf->spans[i] = domain->gathered.at[at + i];
-			leaf->firsts[i] = bk__span_first(leaf->spans[i]);
+			leaf->firsts[i] = bk__space_span_first(leaf->spans[i]);
 		}
 		at += share;
 		append(view, leaf);
@@ -468,9 +480,9 @@ static int add_leaves(struct bk_domain *domain, struct bk__view *view)
 	return 0;
 }
 
-static int gather(struct bk_domain *domain, struct bk__span *const *spans, size_t count)
+static int gather(struct bk_domain *domain, struct bk__space_span *const *spans, size_t count)
 {
-	if (bk__reserve(&domain->gathered, count))
+	if (bk__space_reserve(&domain->gathered, count))
 		return -ENOMEM;
 	if (count)
 		memcpy(domain->gathered.at + domain->gathered.count, spans, count * sizeof(*spans));
@@ -480,15 +492,15 @@ static int gather(struct bk_domain *domain, struct bk__span *const *spans, size_
 
 /* Shares the old leaves that no patch touches. Those that one does are gathered with the patch, and so
  * are their neighbours behind them while it would make a small leaf. */
-static int make_leaves(struct bk_space *space, struct bk__view *view, const struct bk__view *old)
+static int make_leaves(struct bk_space *space, struct bk__space_view *view, const struct bk__space_view *old)
 {
 	struct bk_domain *domain = space->domain;
-	const struct bk__patch *patch = space->patches.at, *end = patch + space->patches.count;
+	const struct bk__space_patch *patch = space->patches.at, *end = patch + space->patches.count;
 	size_t skip = 0; /* spans of the patch before that are in the leaves to come */
 
 	domain->gathered.count = 0;
 	for (size_t i = 0; i < old->leaf_count; i++) {
-		struct bk__leaf *leaf = old->leaves[i];
+		struct bk__space_leaf *leaf = old->leaves[i];
 		size_t at = skip < leaf->count ? skip : leaf->count;
 		/* What comes behind all spans belongs to the last leaf. */
 		bool patched = patch < end && patch->from.leaf <= (i + 1 < old->leaf_count ? i : i + 1);
@@ -502,7 +514,7 @@ static int make_leaves(struct bk_space *space, struct bk__view *view, const stru
 			append(view, leaf);
 			continue;
 		}
-		if (bk__reserve(&domain->died_leaves, 1))
+		if (bk__space_reserve(&domain->died_leaves, 1))
 			return -ENOMEM;
 		domain->died_leaves.at[domain->died_leaves.count++] = leaf;
 		for (; patch < end && patch->from.leaf == i; patch++) {
@@ -525,9 +537,9 @@ static int make_leaves(struct bk_space *space, struct bk__view *view, const stru
 	return add_leaves(domain, view);
 }
 
-int bk__view_update(struct bk_space *space)
+int bk__space_view_update(struct bk_space *space)
 {
-	struct bk__view *old = space->view, *new;
+	struct bk__space_view *old = space->view, *new;
 	size_t count = old->count, leaves, entries;
 
 	merge_dirty(space);
@@ -541,9 +553,9 @@ int bk__view_update(struct bk_space *space)
 	/* A patch makes no more leaves than what is gathered for it fills, and one. */
 	leaves = old->leaf_count + space->fresh.count / (space->domain->leaf_spans / 2) +
 		 2 * space->patches.count + 1;
-	entries = bk__table_room(count, old);
-	new = bk__view_alloc(space->domain,
-			     sizeof(*new) + (entries + leaves) * sizeof(uint64_t) + leaves * sizeof(void *));
+	entries = bk__space_table_room(count, old);
+	new = bk__space_view_alloc(space->domain, sizeof(*new) + (entries + leaves) * sizeof(uint64_t) +
+							  leaves * sizeof(void *));
 	if (!new)
 		return -ENOMEM;
 	new->space = space;
@@ -551,11 +563,11 @@ int bk__view_update(struct bk_space *space)
 	new->birth = space->domain->commits;
 	new->count = count;
 	new->leaf_count = 0;
-	new->firsts = bk__entries(new) + entries;
-	new->leaves = (struct bk__leaf **)(new->firsts + leaves);
+	new->firsts = bk__space_entries(new) + entries;
+	new->leaves = (struct bk__space_leaf **)(new->firsts + leaves);
 	space->old_view = old;
 	space->view = new;
 	if (make_leaves(space, new, old))
 		return -ENOMEM;
-	return bk__table_patch(space);
+	return bk__space_table_patch(space);
 }

@@ -11,7 +11,7 @@
 static ssize_t bound(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t count,
 		     bool write)
 {
-	struct bk_space *space = bk_mediate_region(device->mediate, region);
+	struct bk_space *space = bk_mediator_space(device->mediate, region);
 	uint64_t left;
 
 	if (!space || (write && region == BK_DEVICE_ROM))
@@ -27,18 +27,18 @@ static ssize_t bound(struct bk__wrap_device *device, unsigned region, uint64_t o
 /* A ROM without traps is read in as few calls as the program makes. */
 static bool is_plain_rom(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t count)
 {
-	struct bk_device *below = bk_mediate_below(device->mediate);
+	struct bk_device *below = bk_mediator_below(device->mediate);
 	struct bk_device_region info;
 
 	return region == BK_DEVICE_ROM && count > 8 && !bk__wrap_is_trapped(device, region, offset, count) &&
 	       !bk_device_region(below, region, &info) &&
-	       info.size == bk_space_last(bk_mediate_region(device->mediate, region)) + 1;
+	       info.size == bk_space_last(bk_mediator_space(device->mediate, region)) + 1;
 }
 
 static ssize_t access_region(struct bk__wrap_device *device, unsigned region, uint64_t offset, void *in,
 			     const void *out, size_t count)
 {
-	struct bk_space *space = bk_mediate_region(device->mediate, region);
+	struct bk_space *space = bk_mediator_space(device->mediate, region);
 	const ssize_t bounded = bound(device, region, offset, count, out);
 	int error;
 
@@ -47,7 +47,7 @@ static ssize_t access_region(struct bk__wrap_device *device, unsigned region, ui
 	if (out)
 		error = bk_space_write_bytes(space, offset, out, (size_t)bounded);
 	else if (is_plain_rom(device, region, offset, (size_t)bounded))
-		error = bk_device_read(bk_mediate_below(device->mediate), region, offset, in,
+		error = bk_device_read(bk_mediator_below(device->mediate), region, offset, in,
 				       (size_t)bounded);
 	else
 		error = bk_space_read_bytes(space, offset, in, (size_t)bounded);

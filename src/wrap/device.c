@@ -109,7 +109,7 @@ static int mediate(struct bk__wrap_device *device, const char *name, struct bk_e
 		if (i == BK_DEVICE_CONFIG || opened.regions >> i & 1)
 			bk__wrap_device_mediates(device, i);
 	device->unmapped = opened.unmapped;
-	bk_mediate_stats(device->mediate, note_region, device);
+	bk_mediator_stats(device->mediate, note_region, device);
 	return 0;
 }
 
@@ -166,7 +166,7 @@ void bk__wrap_device_visit(void (*visit)(void *opaque, struct bk__wrap_device *d
 static void was_reset(void *opaque, struct bk__wrap_device *device)
 {
 	if (__atomic_load_n(&device->users, __ATOMIC_ACQUIRE))
-		bk__quirk_was_reset(bk_mediate_below(device->mediate));
+		bk__quirk_was_reset(bk_mediator_below(device->mediate));
 }
 
 void bk__wrap_devices_were_reset(void)

@@ -33,7 +33,7 @@ struct bk__wrap_device {
 	unsigned child;    /* which of the forks opened it */
 	uint64_t position; /* atomic: of read and write */
 
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	void *opaque; /* of whoever mediated it */
 	struct bk__wrap_file *file;
 	struct bk__wrap_device *next; /* of those that are open, under a lock */

@@ -65,7 +65,7 @@ static int get_info(struct bk__wrap_device *device, int fd, struct vfio_device_i
 	struct bk_device_info own;
 	const int result = bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, info);
 
-	if (!result && !bk_device_info(bk_mediate_device(device->mediate), &own) &&
+	if (!result && !bk_device_info(bk_mediator_device(device->mediate), &own) &&
 	    own.flags & BK_DEVICE_CAN_RESET)
 		info->flags |= VFIO_DEVICE_FLAGS_RESET;
 	return result;
@@ -73,7 +73,7 @@ static int get_info(struct bk__wrap_device *device, int fd, struct vfio_device_i
 
 static int reset(struct bk__wrap_device *device)
 {
-	const int error = bk_device_reset(bk_mediate_device(device->mediate));
+	const int error = bk_device_reset(bk_mediator_device(device->mediate));
 
 	if (!error)
 		return 0;

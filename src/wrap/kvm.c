@@ -252,7 +252,7 @@ static bool answer(const struct bk__wrap_file *vm, struct kvm_run *run)
 	if (run->exit_reason != KVM_EXIT_MMIO || run->mmio.len > sizeof(run->mmio.data) ||
 	    !find_place(vm, run->mmio.phys_addr, &place))
 		return false;
-	space = bk_mediate_region(place.device->mediate, place.region);
+	space = bk_mediator_space(place.device->mediate, place.region);
 	if (run->mmio.is_write)
 		bk_space_write_bytes(space, place.offset, run->mmio.data, run->mmio.len);
 	else

@@ -50,7 +50,7 @@ static bool visit_area(void *opaque, const struct bk_flat *flat)
 
 void bk__wrap_areas_find(struct bk__wrap_device *device, unsigned region, struct bk__wrap_areas *areas)
 {
-	struct bk_space *space = bk_mediate_region(device->mediate, region);
+	struct bk_space *space = bk_mediator_space(device->mediate, region);
 
 	*areas = (struct bk__wrap_areas){ .page = (uint64_t)sysconf(_SC_PAGESIZE) };
 	if (space && !bk__wrap_device_is_unmapped(device, region))
@@ -90,7 +90,7 @@ bool bk__wrap_is_trapped(struct bk__wrap_device *device, unsigned region, uint64
 {
 	struct trapped trapped = { .region = region, .offset = offset, .length = length };
 
-	bk_mediate_stats(device->mediate, visit_trap, &trapped);
+	bk_mediator_stats(device->mediate, visit_trap, &trapped);
 	return trapped.found;
 }
 
@@ -164,7 +164,7 @@ static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const st
 	static const struct bk__wrap_region none; /* only the guest has it */
 	const struct bk__wrap_region *region =
 		device->regions[index].answer ? &device->regions[index] : &none;
-	struct bk_space *space = bk_mediate_region(device->mediate, index);
+	struct bk_space *space = bk_mediator_space(device->mediate, index);
 	/* Each of the kernel's may be made longer by 7; 64 of them at most. */
 	uint8_t *answer = calloc(1, sizeof(struct vfio_region_info) + 2 * (size_t)region->answer_size +
 					    64 * 8 + sizeof(struct vfio_region_info_cap_sparse_mmap) +

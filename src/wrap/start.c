@@ -16,7 +16,7 @@ void bk__wrap_start(const struct bk__wrap_ops *ops)
 }
 
 struct way {
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	unsigned region;
 	uint64_t offset, length;
 	bool mapped;
@@ -33,7 +33,7 @@ static void visit(void *opaque, struct bk__wrap_device *device)
 		!bk__wrap_kvm_is_used() && bk__wrap_maps_have(device, way->region, way->offset, way->length);
 }
 
-int bk__wrap_make_way(struct bk_mediate *mediate, unsigned region, uint64_t offset, uint64_t length,
+int bk__wrap_make_way(struct bk_mediator *mediate, unsigned region, uint64_t offset, uint64_t length,
 		      struct bk_error *err)
 {
 	struct way way = { .mediate = mediate, .region = region, .offset = offset, .length = length };
@@ -46,11 +46,11 @@ int bk__wrap_make_way(struct bk_mediate *mediate, unsigned region, uint64_t offs
 	return bk_fail(err, EBUSY,
 		       "%s: the program has mapped a page of region %u at 0x%" PRIx64
 		       ", where a trap would not be seen: give the trap at the start (--device)",
-		       bk_mediate_below(mediate)->name, region, offset);
+		       bk_mediator_below(mediate)->name, region, offset);
 }
 
 struct found {
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	struct bk__wrap_device *device; /* entered */
 };
 
@@ -62,7 +62,7 @@ static void visit_changed(void *opaque, struct bk__wrap_device *device)
 		found->device = bk__wrap_device_enter(device->file);
 }
 
-void bk__wrap_traps_changed(struct bk_mediate *mediate)
+void bk__wrap_traps_changed(struct bk_mediator *mediate)
 {
 	struct found found = { .mediate = mediate };
 

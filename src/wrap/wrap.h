@@ -12,7 +12,7 @@
 #include <barkeep/mediate.h>
 
 struct bk__wrap_opened {
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	unsigned regions;  /* bit n: region n is not as the device's, whatever traps there are */
 	unsigned unmapped; /* bit n: region n is not to be offered for mapping */
 	void *opaque;      /* for `closed` */
@@ -42,10 +42,10 @@ extern const struct bk__wrap_ops *bk__wrap_ops;
  * a region? -EBUSY with a line if the program has mapped a page of it, and has no virtual machine of
  * KVM's from which it could be taken back.
  */
-int bk__wrap_make_way(struct bk_mediate *mediate, unsigned region, uint64_t offset, uint64_t length,
+int bk__wrap_make_way(struct bk_mediator *mediate, unsigned region, uint64_t offset, uint64_t length,
 		      struct bk_error *err);
 
 /* After a trap was added, replaced or removed: what of the device a guest has by KVM follows. */
-void bk__wrap_traps_changed(struct bk_mediate *mediate);
+void bk__wrap_traps_changed(struct bk_mediator *mediate);
 
 #endif

@@ -49,11 +49,11 @@ static int file_of(const void *bytes, size_t size, char name[32])
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bk_error err = { "" };
-	struct bk__boot *boot = NULL;
+	struct bk__monitor_boot *boot = NULL;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs = { 0 };
 	char kernel[32], initrd[32], append[APPEND_MAX + 1] = "";
-	struct bk__ram ram = { .fd = -1, .size = RAM, .low_size = RAM };
+	struct bk__monitor_ram ram = { .fd = -1, .size = RAM, .low_size = RAM };
 	int kernel_fd, initrd_fd, rc;
 
 	if (size < 2)
@@ -62,20 +62,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(append, 'a', (data[0] << 4) % APPEND_MAX);
 	kernel_fd = file_of(data + 2, size - 2, kernel);
 	initrd_fd = file_of(INITRD, sizeof(INITRD), initrd);
-	rc = bk__boot_open(kernel, data[1] & 1 ? initrd : NULL, append, &ram, &boot, &err);
+	rc = bk__monitor_boot_open(kernel, data[1] & 1 ? initrd : NULL, append, &ram, &boot, &err);
 	if (rc && (boot || !err.text[0] || strchr(err.text, '\n')))
 		abort();
 	if (!rc) {
 		/* The file shrinks between two starts. */
 		if (data[1] & 2 && ftruncate(kernel_fd, (off_t)(size - 2) / 2))
 			abort();
-		rc = bk__boot_load(boot, &ram, 0xe0000, &err);
+		rc = bk__monitor_boot_load(boot, &ram, 0xe0000, &err);
 		if (rc && (!(data[1] & 2) || !err.text[0]))
 			abort();
-		bk__boot_registers(boot, &regs, &sregs);
-		if (!rc && !bk__ram_at(&ram, regs.rip, 1))
+		bk__monitor_boot_registers(boot, &regs, &sregs);
+		if (!rc && !bk__monitor_ram_at(&ram, regs.rip, 1))
 			abort();
-		bk__boot_close(boot);
+		bk__monitor_boot_close(boot);
 	}
 	close(kernel_fd);
 	close(initrd_fd);

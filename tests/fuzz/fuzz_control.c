@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/control.h"
-#include "cli/device.h"
+#include "cli/device_option.h"
 #include "input.h"
 
 #define CLIENTS 3

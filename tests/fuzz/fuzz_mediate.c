@@ -70,11 +70,11 @@ static bool is_there(const struct fake *fake)
 	return false;
 }
 
-static struct bk_mediate_options choose(struct input *input)
+static struct bk_mediator_options choose(struct input *input)
 {
 	unsigned bits = (unsigned)take(input, 1);
 
-	return (struct bk_mediate_options){
+	return (struct bk_mediator_options){
 		.below_port = bits & 1,
 		.vga = bits & 2,
 		.share_page = bits & 4,
@@ -103,10 +103,10 @@ static void stop(void *opaque, void *handle)
 
 static const struct bk_accelerator_ops accelerator_ops = { start, stop };
 
-static void act(struct bk_mediate *mediate, struct input *input, struct bk_trap **traps, unsigned *count)
+static void act(struct bk_mediator *mediate, struct input *input, struct bk_trap **traps, unsigned *count)
 {
 	unsigned what = (unsigned)take(input, 1), region = (unsigned)take(input, 1) % 9;
-	struct bk_device *device = bk_mediate_device(mediate);
+	struct bk_device *device = bk_mediator_device(mediate);
 	struct bk_device_region info;
 	struct bk_trap_spec spec = { .region = region };
 	struct bk_trap *replaced = NULL;
@@ -180,8 +180,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int file = -1; /* what can be mapped of regions that say anything */
 	unsigned count = 0;
 	struct bk_domain *domain = bk_domain_create();
-	struct bk_mediate *mediate;
-	struct bk_mediate_options options;
+	struct bk_mediator *mediate;
+	struct bk_mediator_options options;
 	struct bk_error err = { "" };
 	struct fake fake;
 	unsigned running = 0;
@@ -196,14 +196,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	describe(&fake, &input);
 	options = choose(&input);
 	there = is_there(&fake);
-	if (!bk_mediate_create(domain, &fake.device, &options, &mediate, &err)) {
-		bk_mediate_accelerate(mediate, &accelerator_ops, &running);
+	if (!bk_mediator_create(domain, &fake.device, &options, &mediate, &err)) {
+		bk_mediator_accelerate(mediate, &accelerator_ops, &running);
 		for (unsigned i = 0; i < 200 && input.size; i++)
 			act(mediate, &input, traps, &count);
-		bk_mediate_accelerate(mediate, NULL, NULL);
+		bk_mediator_accelerate(mediate, NULL, NULL);
 		if (running)
 			abort();
-		if (bk_mediate_close(mediate))
+		if (bk_mediator_destroy(mediate))
 			abort();
 	} else if (!*err.text || strchr(err.text, '\n') || (there && !options.vga && !options.msix_move)) {
 		abort();

@@ -92,8 +92,8 @@ static void run(struct bk_quirk *quirk, struct input *input)
 {
 	struct bk_domain *domain = bk_domain_create();
 	struct bk_quirk_setting settings[8];
-	struct bk_mediate_options options = { 0 };
-	struct bk_mediate *mediate;
+	struct bk_mediator_options options = { 0 };
+	struct bk_mediator *mediate;
 	struct bk_device *device;
 	struct bk_error err = { "" };
 	struct fake fake;
@@ -111,12 +111,12 @@ static void run(struct bk_quirk *quirk, struct input *input)
 	if (bk_quirk_stack(&fake.device, &quirk, 1, settings, count, &device, &err)) {
 		if (!*err.text || strchr(err.text, '\n'))
 			abort();
-	} else if (!bk_mediate_create(domain, device, &options, &mediate, &err)) {
+	} else if (!bk_mediator_create(domain, device, &options, &mediate, &err)) {
 		if (bk_quirk_attach(mediate, &err) && (!*err.text || strchr(err.text, '\n')))
 			abort();
 		for (unsigned i = 0; i < 200 && input->size; i++)
-			act(bk_mediate_device(mediate), input);
-		bk_mediate_close(mediate);
+			act(bk_mediator_device(mediate), input);
+		bk_mediator_destroy(mediate);
 	}
 	if (!fake.closed || bk_domain_destroy(domain))
 		abort();

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void told(void *opaque, const struct bk__difference *difference)
+static void told(void *opaque, const struct bk__firmware_difference *difference)
 {
 	if (!*difference->why || strchr(difference->why, '\n'))
 		abort();
@@ -15,17 +15,17 @@ static void told(void *opaque, const struct bk__difference *difference)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct bk__replay_ops ops = { .difference = told };
-	struct bk__replay_counts counts;
+	static const struct bk__firmware_replay_ops ops = { .difference = told };
+	struct bk__firmware_replay_counts counts;
 	struct bk_error err = { "" };
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 	int error;
 
-	error = bk__trace_parse("t", data, size, &trace, &err);
+	error = bk__firmware_trace_parse("t", data, size, &trace, &err);
 	if (!error)
-		error = bk__replay("t", &trace, &ops, NULL, &counts, &err);
+		error = bk__firmware_replay("t", &trace, &ops, NULL, &counts, &err);
 	if (error && (strncmp(err.text, "t:", 2) || strchr(err.text, '\n')))
 		abort();
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	return 0;
 }

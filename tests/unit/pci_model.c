@@ -267,7 +267,7 @@ static void fire(struct machine *m, const struct model_op *op)
 			     "no such register");
 		reg_write(&m->registers, f, first[i][0], 1, first[i][1]);
 	}
-	if (bk_pci_function_msi(m->functions[f], 0) != (reg_fire(&m->registers, f) ? 0 : -EINVAL))
+	if (bk_pci_function_send_msi(m->functions[f], 0) != (reg_fire(&m->registers, f) ? 0 : -EINVAL))
 		machine_wrong(m, "a vector fired, or did not", f);
 }
 

@@ -23,7 +23,7 @@ struct fixture {
 	struct fake fake;
 	struct bk_domain *domain;
 	struct bk_device *stack; /* the device with its quirks; the mediator's, once there is one */
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 };
 
 static inline void quiet(void *opaque, enum bk_log_level level, const char *line)
@@ -56,7 +56,7 @@ static inline int teardown(void **state)
 	struct fixture *f = *state;
 
 	if (f->mediate)
-		bk_mediate_close(f->mediate);
+		bk_mediator_destroy(f->mediate);
 	else if (f->stack)
 		bk_device_close(f->stack);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
@@ -88,7 +88,7 @@ static inline int apply_all(struct fixture *f, const char *const *texts, unsigne
 	for (unsigned i = 0; i < count; i++)
 		bk_quirk_free(quirks[i]); /* the device keeps them */
 	if (!r)
-		r = bk_mediate_create(f->domain, device, NULL, &f->mediate, err);
+		r = bk_mediator_create(f->domain, device, NULL, &f->mediate, err);
 	return r ? r : bk_quirk_attach(f->mediate, err);
 }
 
@@ -106,7 +106,7 @@ static inline uint64_t rd(struct fixture *f, unsigned region, uint64_t offset, u
 	uint8_t bytes[8] = { 0 };
 	uint64_t value = 0;
 
-	bk_device_read(bk_mediate_device(f->mediate), region, offset, bytes, width);
+	bk_device_read(bk_mediator_device(f->mediate), region, offset, bytes, width);
 	for (unsigned i = 0; i < width; i++)
 		value |= (uint64_t)bytes[i] << 8 * i;
 	return value;
@@ -118,7 +118,7 @@ static inline void wr(struct fixture *f, unsigned region, uint64_t offset, unsig
 
 	for (unsigned i = 0; i < 8; i++)
 		bytes[i] = (uint8_t)(value >> 8 * i);
-	bk_device_write(bk_mediate_device(f->mediate), region, offset, bytes, width);
+	bk_device_write(bk_mediator_device(f->mediate), region, offset, bytes, width);
 }
 
 #define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

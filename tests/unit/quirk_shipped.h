@@ -93,11 +93,11 @@ static inline void stack(struct fixture *f, const char *name, const char *option
 
 static inline void apply_shipped(struct fixture *f, const char *name, const char *option, uint64_t value)
 {
-	struct bk_mediate_options options = { .vga = option && !strcmp(option, "vga") };
+	struct bk_mediator_options options = { .vga = option && !strcmp(option, "vga") };
 	struct bk_error err = { "" };
 
 	stack(f, name, option, value);
-	if (bk_mediate_create(f->domain, f->stack, &options, &f->mediate, &err) ||
+	if (bk_mediator_create(f->domain, f->stack, &options, &f->mediate, &err) ||
 	    bk_quirk_attach(f->mediate, &err))
 		fail_msg("%s", err.text);
 }

@@ -15,19 +15,19 @@
 #define MIB (UINT64_C(1) << 20)
 
 static uint8_t memory[2 * MIB];
-static const struct bk__ram ram = {
+static const struct bk__monitor_ram ram = {
 	.host = memory, .fd = -1, .size = sizeof(memory), .low_size = sizeof(memory)
 };
-static const struct bk__window window = { UINT64_C(0x1000000000), UINT64_C(0x7fffffffff) };
+static const struct bk__monitor_window window = { UINT64_C(0x1000000000), UINT64_C(0x7fffffffff) };
 
-static uint64_t build(unsigned cpus, struct bk__window mmio64)
+static uint64_t build(unsigned cpus, struct bk__monitor_window mmio64)
 {
-	struct bk__acpi_config config = { cpus, mmio64 };
+	struct bk__monitor_acpi_config config = { cpus, mmio64 };
 	struct bk_error err;
 	uint64_t rsdp;
 
 	memset(memory, 0xa5, sizeof(memory));
-	assert_int_equal(bk__acpi_build(&ram, &config, &rsdp, &err), 0);
+	assert_int_equal(bk__monitor_acpi_build(&ram, &config, &rsdp, &err), 0);
 	for (size_t i = 0; i < sizeof(memory); i++)
 		if (i < BK__ACPI_FIRST || i > BK__ACPI_LAST)
 			assert_int_equal(memory[i], 0xa5);
@@ -173,16 +173,16 @@ static void ecam(void **state)
 
 static void refused(void **state)
 {
-	struct bk__ram none = { .host = memory, .fd = -1, .size = 0x10000, .low_size = 0x10000 };
-	struct bk__acpi_config config = { 17, window };
+	struct bk__monitor_ram none = { .host = memory, .fd = -1, .size = 0x10000, .low_size = 0x10000 };
+	struct bk__monitor_acpi_config config = { 17, window };
 	struct bk_error err;
 	uint64_t rsdp;
 
-	assert_int_equal(bk__acpi_build(&ram, &config, &rsdp, &err), -EINVAL);
+	assert_int_equal(bk__monitor_acpi_build(&ram, &config, &rsdp, &err), -EINVAL);
 	config.cpus = 0;
-	assert_int_equal(bk__acpi_build(&ram, &config, &rsdp, &err), -EINVAL);
+	assert_int_equal(bk__monitor_acpi_build(&ram, &config, &rsdp, &err), -EINVAL);
 	config.cpus = 1;
-	assert_int_equal(bk__acpi_build(&none, &config, &rsdp, &err), -ENOMEM);
+	assert_int_equal(bk__monitor_acpi_build(&none, &config, &rsdp, &err), -ENOMEM);
 }
 
 /* ---- With the ACPI tools ----------------------------------------------- */
@@ -327,7 +327,7 @@ static struct crs host_bridge_crs(void)
 
 static void windows(void **state)
 {
-	const struct bk__window none = { 1, 0 };
+	const struct bk__monitor_window none = { 1, 0 };
 	struct crs crs;
 
 	save("DSDT", table(build(2, window), "DSDT"));

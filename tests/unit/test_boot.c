@@ -22,9 +22,9 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
-static struct bk__ram ram_of(uint64_t size)
+static struct bk__monitor_ram ram_of(uint64_t size)
 {
-	struct bk__ram ram = { .fd = -1, .size = size, .low_size = size };
+	struct bk__monitor_ram ram = { .fd = -1, .size = size, .low_size = size };
 
 	if (ram.low_size > BK__RAM_LOW_END)
 		ram.low_size = BK__RAM_LOW_END;
@@ -34,7 +34,7 @@ static struct bk__ram ram_of(uint64_t size)
 	return ram;
 }
 
-static void ram_free(struct bk__ram *ram)
+static void ram_free(struct bk__monitor_ram *ram)
 {
 	munmap(ram->host, ram->size);
 }
@@ -98,11 +98,11 @@ static struct bzimage good_bzimage(void)
 static void refused(const void *bytes, size_t count, uint64_t memory, int code, const char *why)
 {
 	struct file file = file_of(bytes, count);
-	struct bk__ram ram = ram_of(memory);
-	struct bk__boot *boot = NULL;
+	struct bk__monitor_ram ram = ram_of(memory);
+	struct bk__monitor_boot *boot = NULL;
 	struct bk_error err = { "" };
 
-	assert_int_equal(bk__boot_open(file.name, NULL, NULL, &ram, &boot, &err), -code);
+	assert_int_equal(bk__monitor_boot_open(file.name, NULL, NULL, &ram, &boot, &err), -code);
 	assert_null(boot);
 	assert_non_null(strstr(err.text, file.name));
 	if (!strstr(err.text, why))
@@ -116,24 +116,25 @@ static void bzimage_loads(void **state)
 {
 	struct bzimage image = good_bzimage();
 	struct file kernel = file_of(image.bytes, sizeof(image.bytes)), initrd;
-	struct bk__ram ram = ram_of(64 * MIB);
+	struct bk__monitor_ram ram = ram_of(64 * MIB);
 	uint8_t *bytes = ram.host, *disk = malloc(0x5001);
 	const struct boot_params *params = (const void *)(bytes + BK__BOOT_PARAMS);
-	struct bk__boot *boot;
+	struct bk__monitor_boot *boot;
 	struct bk_error err;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs = { .apic_base = 0xfee00900 };
 
 	memset(disk, 0x5a, 0x5001);
 	initrd = file_of(disk, 0x5001);
-	assert_int_equal(bk__boot_open(kernel.name, initrd.name, "console=ttyS0 x", &ram, &boot, &err), 0);
+	assert_int_equal(
+		bk__monitor_boot_open(kernel.name, initrd.name, "console=ttyS0 x", &ram, &boot, &err), 0);
 
 	/* Twice: a restart finds RAM as the last run left it. */
 	for (int run = 0; run < 2; run++) {
 		uint64_t at = 64 * MIB - 0x6000;
 
 		memset(bytes, 0xa5, 64 * MIB);
-		assert_int_equal(bk__boot_load(boot, &ram, 0xe0000, &err), 0);
+		assert_int_equal(bk__monitor_boot_load(boot, &ram, 0xe0000, &err), 0);
 		assert_memory_equal(bytes + PREF, image.bytes + SETUP, PAYLOAD);
 		assert_string_equal((char *)bytes + BK__BOOT_APPEND, "console=ttyS0 x");
 		assert_int_equal(params->hdr.cmd_line_ptr, BK__BOOT_APPEND);
@@ -149,7 +150,7 @@ static void bzimage_loads(void **state)
 	}
 
 	memset(&regs, 0xff, sizeof(regs));
-	bk__boot_registers(boot, &regs, &sregs);
+	bk__monitor_boot_registers(boot, &regs, &sregs);
 	assert_int_equal(regs.rip, PREF + 0x200);
 	assert_int_equal(regs.rsi, BK__BOOT_PARAMS);
 	assert_int_equal(regs.rflags, 2);
@@ -160,7 +161,7 @@ static void bzimage_loads(void **state)
 	assert_int_equal(sregs.efer, 0x500);
 	assert_int_equal(sregs.cr0 & 0x80000001, 0x80000001);
 	assert_int_equal(sregs.apic_base, 0xfee00900);
-	bk__boot_close(boot);
+	bk__monitor_boot_close(boot);
 	ram_free(&ram);
 	free(disk);
 	close(kernel.fd);
@@ -184,22 +185,22 @@ static void identity_map(void **state)
 {
 	struct bzimage image = good_bzimage();
 	struct file kernel = file_of(image.bytes, sizeof(image.bytes));
-	struct bk__ram ram = ram_of(64 * MIB);
-	struct bk__boot *boot;
+	struct bk__monitor_ram ram = ram_of(64 * MIB);
+	struct bk__monitor_boot *boot;
 	struct bk_error err;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs = { 0 };
 	uint64_t code;
 
-	assert_int_equal(bk__boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
-	assert_int_equal(bk__boot_load(boot, &ram, 0, &err), 0);
-	bk__boot_registers(boot, &regs, &sregs);
+	assert_int_equal(bk__monitor_boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
+	assert_int_equal(bk__monitor_boot_load(boot, &ram, 0, &err), 0);
+	bk__monitor_boot_registers(boot, &regs, &sregs);
 	for (uint64_t address = 0x123; address < 4 * GIB; address += 2 * MIB)
 		assert_int_equal(walk(ram.host, sregs.cr3, address), address);
 	memcpy(&code, (uint8_t *)ram.host + sregs.gdt.base + sregs.cs.selector, 8);
 	assert_int_equal(code, 0x00af9b000000ffff);
 	assert_true(sregs.tr.selector + 16u <= sregs.gdt.limit + 1u);
-	bk__boot_close(boot);
+	bk__monitor_boot_close(boot);
 	ram_free(&ram);
 	close(kernel.fd);
 }
@@ -241,19 +242,19 @@ static void short_header(void **state)
 {
 	struct bzimage image = good_bzimage();
 	struct file kernel;
-	struct bk__ram ram = ram_of(64 * MIB);
+	struct bk__monitor_ram ram = ram_of(64 * MIB);
 	const struct boot_params *params = (const void *)((uint8_t *)ram.host + BK__BOOT_PARAMS);
-	struct bk__boot *boot;
+	struct bk__monitor_boot *boot;
 	struct bk_error err;
 
 	header_of(&image)->jump = 0x62eb;
 	memset(image.bytes + 0x264, 0xcc, 0x10);
 	kernel = file_of(image.bytes, sizeof(image.bytes));
-	assert_int_equal(bk__boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
-	assert_int_equal(bk__boot_load(boot, &ram, 0, &err), 0);
+	assert_int_equal(bk__monitor_boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
+	assert_int_equal(bk__monitor_boot_load(boot, &ram, 0, &err), 0);
 	assert_int_equal(params->hdr.init_size, 8 * MIB);
 	assert_int_equal(params->hdr.handover_offset, 0);
-	bk__boot_close(boot);
+	bk__monitor_boot_close(boot);
 	ram_free(&ram);
 	close(kernel.fd);
 }
@@ -265,18 +266,18 @@ static int open_with(uint64_t memory, uint64_t initrd_size, uint32_t addr_max, c
 {
 	struct bzimage image = good_bzimage();
 	struct file kernel, initrd = file_of("", 0);
-	struct bk__ram ram = ram_of(memory);
-	struct bk__boot *boot;
+	struct bk__monitor_ram ram = ram_of(memory);
+	struct bk__monitor_boot *boot;
 	int rc;
 
 	header_of(&image)->initrd_addr_max = addr_max;
 	kernel = file_of(image.bytes, sizeof(image.bytes));
 	assert_int_equal(ftruncate(initrd.fd, (off_t)initrd_size), 0);
-	rc = bk__boot_open(kernel.name, initrd.name, append, &ram, &boot, err);
+	rc = bk__monitor_boot_open(kernel.name, initrd.name, append, &ram, &boot, err);
 	if (!rc) {
-		rc = bk__boot_load(boot, &ram, 0, err);
+		rc = bk__monitor_boot_load(boot, &ram, 0, err);
 		*at = ((struct boot_params *)((uint8_t *)ram.host + BK__BOOT_PARAMS))->hdr.ramdisk_image;
-		bk__boot_close(boot);
+		bk__monitor_boot_close(boot);
 	}
 	ram_free(&ram);
 	close(kernel.fd);
@@ -323,18 +324,19 @@ static void append_checked(void **state)
 static void no_file(void **state)
 {
 	char fifo[] = "/tmp/barkeep-boot-XXXXXX";
-	struct bk__ram ram = ram_of(64 * MIB);
-	struct bk__boot *boot;
+	struct bk__monitor_ram ram = ram_of(64 * MIB);
+	struct bk__monitor_boot *boot;
 	struct bk_error err;
 
-	assert_int_equal(bk__boot_open("/nonexistent/vmlinuz", NULL, NULL, &ram, &boot, &err), -ENOENT);
+	assert_int_equal(bk__monitor_boot_open("/nonexistent/vmlinuz", NULL, NULL, &ram, &boot, &err),
+			 -ENOENT);
 	assert_non_null(strstr(err.text, "/nonexistent/vmlinuz: No such file"));
-	assert_int_equal(bk__boot_open("/", NULL, NULL, &ram, &boot, &err), -EINVAL);
+	assert_int_equal(bk__monitor_boot_open("/", NULL, NULL, &ram, &boot, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "not a regular file"));
 	assert_non_null(mkdtemp(fifo));
 	assert_int_equal(rmdir(fifo), 0);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	assert_int_equal(bk__boot_open(fifo, NULL, NULL, &ram, &boot, &err), -EINVAL);
+	assert_int_equal(bk__monitor_boot_open(fifo, NULL, NULL, &ram, &boot, &err), -EINVAL);
 	unlink(fifo);
 	ram_free(&ram);
 }
@@ -344,15 +346,15 @@ static void shrunk_file(void **state)
 {
 	struct bzimage image = good_bzimage();
 	struct file kernel = file_of(image.bytes, sizeof(image.bytes));
-	struct bk__ram ram = ram_of(64 * MIB);
-	struct bk__boot *boot;
+	struct bk__monitor_ram ram = ram_of(64 * MIB);
+	struct bk__monitor_boot *boot;
 	struct bk_error err = { "" };
 
-	assert_int_equal(bk__boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
+	assert_int_equal(bk__monitor_boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
 	assert_int_equal(ftruncate(kernel.fd, SETUP + 100), 0);
-	assert_int_equal(bk__boot_load(boot, &ram, 0, &err), -EIO);
+	assert_int_equal(bk__monitor_boot_load(boot, &ram, 0, &err), -EIO);
 	assert_non_null(strstr(err.text, "shrunk"));
-	bk__boot_close(boot);
+	bk__monitor_boot_close(boot);
 	ram_free(&ram);
 	close(kernel.fd);
 }
@@ -368,17 +370,17 @@ static void assert_memory_map(uint64_t moved)
 	};
 	struct bzimage image = good_bzimage();
 	struct file kernel = file_of(image.bytes, sizeof(image.bytes));
-	struct bk__ram ram = ram_of(5 * GIB);
+	struct bk__monitor_ram ram = ram_of(5 * GIB);
 	const struct boot_params *params = (const void *)((uint8_t *)ram.host + BK__BOOT_PARAMS);
-	struct bk__boot *boot;
+	struct bk__monitor_boot *boot;
 	struct bk_error err;
 
 	ram.moved = moved;
-	assert_int_equal(bk__boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
-	assert_int_equal(bk__boot_load(boot, &ram, 0, &err), 0);
+	assert_int_equal(bk__monitor_boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
+	assert_int_equal(bk__monitor_boot_load(boot, &ram, 0, &err), 0);
 	assert_int_equal(params->e820_entries, 6);
 	assert_memory_equal(params->e820_table, want, sizeof(want));
-	bk__boot_close(boot);
+	bk__monitor_boot_close(boot);
 	ram_free(&ram);
 	close(kernel.fd);
 }
@@ -449,19 +451,19 @@ static void pvh_loads(void **state)
 {
 	struct elf elf = good_elf();
 	struct file kernel = file_of(&elf, sizeof(elf)), initrd = file_of("disk", 4);
-	struct bk__ram ram = ram_of(64 * MIB);
+	struct bk__monitor_ram ram = ram_of(64 * MIB);
 	uint8_t *bytes = ram.host;
 	const uint32_t *start = (const void *)(bytes + BK__BOOT_PARAMS);
 	const uint64_t *start64 = (const void *)(bytes + BK__BOOT_PARAMS), *module, *range;
-	struct bk__boot *boot;
+	struct bk__monitor_boot *boot;
 	struct bk_error err;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs = { .efer = 0xffff, .cr4 = 0xffff };
 
-	assert_int_equal(bk__boot_open(kernel.name, initrd.name, "quiet", &ram, &boot, &err), 0);
+	assert_int_equal(bk__monitor_boot_open(kernel.name, initrd.name, "quiet", &ram, &boot, &err), 0);
 	for (int run = 0; run < 2; run++) {
 		memset(bytes, 0xa5, 64 * MIB);
-		assert_int_equal(bk__boot_load(boot, &ram, 0xe0000, &err), 0);
+		assert_int_equal(bk__monitor_boot_load(boot, &ram, 0xe0000, &err), 0);
 		assert_memory_equal(bytes + PREF, elf.text, sizeof(elf.text));
 		assert_memory_equal(bytes + PREF + 0x1000, elf.data, sizeof(elf.data));
 		for (size_t i = PREF + sizeof(elf.text); i < PREF + 0x1000; i++)
@@ -488,7 +490,7 @@ static void pvh_loads(void **state)
 	assert_int_equal(range[3 * 3], 0xe0000000);
 	assert_int_equal(range[3 * 3 + 2], 2);
 
-	bk__boot_registers(boot, &regs, &sregs);
+	bk__monitor_boot_registers(boot, &regs, &sregs);
 	assert_int_equal(regs.rip, PREF + 0x40);
 	assert_int_equal(regs.rbx, BK__BOOT_PARAMS);
 	assert_int_equal(sregs.cr0 & 0x80000001, 1);
@@ -496,7 +498,7 @@ static void pvh_loads(void **state)
 	assert_int_equal(sregs.efer, 0);
 	assert_true(sregs.cs.db && !sregs.cs.l);
 	assert_int_equal(sregs.tr.limit, 0x67);
-	bk__boot_close(boot);
+	bk__monitor_boot_close(boot);
 	ram_free(&ram);
 	close(kernel.fd);
 	close(initrd.fd);

@@ -6,7 +6,7 @@
 
 struct stage {
 	struct world *world;
-	struct bk__buses *buses;
+	struct bk__monitor_buses *buses;
 };
 
 static int setup(void **state)
@@ -14,7 +14,7 @@ static int setup(void **state)
 	static struct stage stage;
 
 	stage.world = world_create(NULL);
-	stage.buses = bk__buses_create(stage.world->host, "the host bridge", NULL, NULL);
+	stage.buses = bk__monitor_buses_create(stage.world->host, "the host bridge", NULL, NULL);
 	assert_non_null(stage.buses);
 	*state = &stage;
 	return 0;
@@ -24,18 +24,21 @@ static int teardown(void **state)
 {
 	struct stage *stage = *state;
 
-	bk__buses_destroy(stage->buses);
+	bk__monitor_buses_destroy(stage->buses);
 	world_destroy(stage->world);
 	return 0;
 }
 
 static struct bk_error err;
 
-static int add(struct stage *stage, const char *name, enum bk__bus_kind kind, const char *bus, int slot)
+static int add(struct stage *stage, const char *name, enum bk__monitor_bus_kind kind, const char *bus,
+	       int slot)
 {
-	const struct bk__bridge_config config = { .name = name, .kind = kind, .bus = bus, .slot = slot };
+	const struct bk__monitor_bridge_config config = {
+		.name = name, .kind = kind, .bus = bus, .slot = slot
+	};
 
-	return bk__buses_bridge(stage->buses, &config, &err);
+	return bk__monitor_buses_bridge(stage->buses, &config, &err);
 }
 
 static uint64_t get(struct stage *stage, unsigned bus, unsigned slot, unsigned offset, unsigned width)
@@ -81,17 +84,17 @@ static void a_root_port(void **state)
 	assert_int_equal(get(stage, 0, 1, express + 0x1e, 2), 1); /* CRS Software Visibility */
 	assert_int_equal(get(stage, 0, 1, express + 0x14, 4), 1 << 19 | 0x40073);
 	assert_int_equal(get(stage, 0, 2, express + 0x14, 4), 2 << 19 | 0x40073);
-	assert_int_equal(bk__buses_find(stage->buses, "rp2", &err)->kind, BK__BUS_PORT);
+	assert_int_equal(bk__monitor_buses_find(stage->buses, "rp2", &err)->kind, BK__BUS_PORT);
 }
 
 static void room_in_a_slot(void **state)
 {
 	struct stage *stage = *state;
-	const struct bk__bridge_config config = {
+	const struct bk__monitor_bridge_config config = {
 		.name = "rp", .kind = BK__BUS_PORT, .slot = 1, .prefetchable = UINT64_C(16) << 20
 	};
 
-	assert_int_equal(bk__buses_bridge(stage->buses, &config, &err), 0);
+	assert_int_equal(bk__monitor_buses_bridge(stage->buses, &config, &err), 0);
 	assert_int_equal(bk_pci_host_assign(stage->world->host, 0x1000, fail_line, NULL), 0);
 	assert_int_equal(get(stage, 0, 1, 0x20, 4), 0x80108000);
 	assert_int_equal(get(stage, 0, 1, 0x24, 4), 0x00f10001);
@@ -100,7 +103,7 @@ static void room_in_a_slot(void **state)
 static void bridges_behind_each_other(void **state)
 {
 	struct stage *stage = *state;
-	struct bk__jobs jobs;
+	struct bk__monitor_jobs jobs;
 	unsigned express;
 
 	assert_int_equal(add(stage, "rp", BK__BUS_PORT, NULL, 3), 0);
@@ -123,9 +126,9 @@ static void bridges_behind_each_other(void **state)
 	assert_int_equal(capability(stage, 0, 0x1f, 0x10), 0);
 	assert_int_not_equal(capability(stage, 0, 0x1f, 0x01), 0);
 	/* A reset takes all of them back. */
-	bk__jobs_begin(&jobs, -1);
-	bk__buses_reset(stage->buses, &jobs);
-	bk__jobs_end(&jobs);
+	bk__monitor_jobs_begin(&jobs, -1);
+	bk__monitor_buses_reset(stage->buses, &jobs);
+	bk__monitor_jobs_end(&jobs);
 	assert_int_equal(get(stage, 0, 3, 0x18, 4), 0);
 	assert_int_equal(get(stage, 0, 0x1f, 0x18, 4), 0);
 }
@@ -148,32 +151,33 @@ static void wrong_names_and_kinds(void **state)
 static void places_are_taken_once(void **state)
 {
 	struct stage *stage = *state;
-	struct bk__bus *root = bk__buses_find(stage->buses, NULL, &err), *port, *pci;
+	struct bk__monitor_bus *root = bk__monitor_buses_find(stage->buses, NULL, &err), *port, *pci;
 
-	assert_int_equal(bk__bus_take(root, 0, 0, "card", &err), -EEXIST);
+	assert_int_equal(bk__monitor_bus_take(root, 0, 0, "card", &err), -EEXIST);
 	assert_non_null(strstr(err.text, "host bridge"));
-	assert_int_equal(bk__bus_take(root, -1, 0, "card", &err), BK_PCI_DEVFN(1, 0));
-	assert_int_equal(bk__bus_take(root, 1, 0, "other", &err), -EEXIST);
+	assert_int_equal(bk__monitor_bus_take(root, -1, 0, "card", &err), BK_PCI_DEVFN(1, 0));
+	assert_int_equal(bk__monitor_bus_take(root, 1, 0, "other", &err), -EEXIST);
 	assert_non_null(strstr(err.text, "01.0"));
 	assert_non_null(strstr(err.text, "card"));
-	assert_int_equal(bk__bus_take(root, 1, 1, "other", &err), BK_PCI_DEVFN(1, 1));
-	bk__bus_leave(root, BK_PCI_DEVFN(1, 0));
-	assert_int_equal(bk__bus_take(root, -1, 0, "third", &err), BK_PCI_DEVFN(2, 0)); /* 01.1 is there */
+	assert_int_equal(bk__monitor_bus_take(root, 1, 1, "other", &err), BK_PCI_DEVFN(1, 1));
+	bk__monitor_bus_leave(root, BK_PCI_DEVFN(1, 0));
+	assert_int_equal(bk__monitor_bus_take(root, -1, 0, "third", &err),
+			 BK_PCI_DEVFN(2, 0)); /* 01.1 is there */
 
 	assert_int_equal(add(stage, "rp", BK__BUS_PORT, NULL, 1), 0);
-	port = bk__buses_find(stage->buses, "rp", &err);
-	assert_int_equal(bk__bus_take(port, 1, 0, "card", &err), -EINVAL);
+	port = bk__monitor_buses_find(stage->buses, "rp", &err);
+	assert_int_equal(bk__monitor_bus_take(port, 1, 0, "card", &err), -EINVAL);
 	assert_non_null(strstr(err.text, "slot 00"));
-	assert_int_equal(bk__bus_take(port, -1, 0, "card", &err), 0);
-	assert_int_equal(bk__bus_take(port, -1, 0, "other", &err), -ENOSPC);
-	assert_int_equal(bk__bus_take(port, 0, 7, "other", &err), 7);
+	assert_int_equal(bk__monitor_bus_take(port, -1, 0, "card", &err), 0);
+	assert_int_equal(bk__monitor_bus_take(port, -1, 0, "other", &err), -ENOSPC);
+	assert_int_equal(bk__monitor_bus_take(port, 0, 7, "other", &err), 7);
 	assert_int_equal(add(stage, "behind", BK__BUS_PCI, "rp", -1), -ENOSPC);
 
 	assert_int_equal(add(stage, "pci", BK__BUS_PCI, NULL, -1), 0);
-	pci = bk__buses_find(stage->buses, "pci", &err);
+	pci = bk__monitor_buses_find(stage->buses, "pci", &err);
 	for (int slot = 0; slot < 32; slot++)
-		assert_int_equal(bk__bus_take(pci, -1, 0, "card", &err), BK_PCI_DEVFN(slot, 0));
-	assert_int_equal(bk__bus_take(pci, -1, 0, "card", &err), -ENOSPC);
+		assert_int_equal(bk__monitor_bus_take(pci, -1, 0, "card", &err), BK_PCI_DEVFN(slot, 0));
+	assert_int_equal(bk__monitor_bus_take(pci, -1, 0, "card", &err), -ENOSPC);
 }
 
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

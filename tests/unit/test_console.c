@@ -74,15 +74,15 @@ static void on_escape(void *opaque)
 	pthread_mutex_unlock(&guest.lock);
 }
 
-static const struct bk__console_ops ops = { on_room, on_input, on_escape };
+static const struct bk__monitor_console_ops ops = { on_room, on_input, on_escape };
 
-static void make_room(struct bk__console *console, size_t room)
+static void make_room(struct bk__monitor_console *console, size_t room)
 {
 	pthread_mutex_lock(&guest.lock);
 	guest.room = room;
 	pthread_mutex_unlock(&guest.lock);
 	if (console)
-		bk__console_poke(console);
+		bk__monitor_console_poke(console);
 }
 
 /* The guest has taken `count` bytes, or will in time. */
@@ -127,7 +127,7 @@ static int fresh_guest(void **state)
 
 static void input_in_order(void **state)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	uint8_t bytes[50000];
 	int in[2];
@@ -138,7 +138,7 @@ static void input_in_order(void **state)
 	bytes[1] = 'x';
 	assert_int_equal(pipe(in), 0);
 	make_room(NULL, 0);
-	assert_int_equal(bk__console_open(in[0], -1, -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(in[0], -1, -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(write(in[1], bytes, sizeof(bytes)), sizeof(bytes));
 	close(in[1]);
 	for (size_t at = 0; at < sizeof(bytes); at += 1000) {
@@ -147,7 +147,7 @@ static void input_in_order(void **state)
 	}
 	assert_int_equal(guest.escapes, 0);
 	assert_memory_equal(guest.bytes, bytes, sizeof(bytes));
-	bk__console_close(console);
+	bk__monitor_console_close(console);
 	close(in[0]);
 }
 
@@ -173,17 +173,18 @@ static void end_of_input(void **state)
 	close(in[1]);
 	for (int i = 0; i < 4; i++) {
 		int ends[] = { in[0], null, -1, unreadable };
-		struct bk__console *console;
+		struct bk__monitor_console *console;
 		struct bk_error err;
 
 		assert_int_equal(pipe(out), 0);
-		assert_int_equal(bk__console_open(ends[i], out[1], -1, &ops, NULL, &console, &err), 0);
+		assert_int_equal(bk__monitor_console_open(ends[i], out[1], -1, &ops, NULL, &console, &err),
+				 0);
 		if (i == 0)
 			assert_true(taken(2));
 		assert_true(cpu_while_idle() < 0.05);
-		bk__console_output(console, 'o');
-		bk__console_output(console, 'k');
-		bk__console_close(console);
+		bk__monitor_console_output(console, 'o');
+		bk__monitor_console_output(console, 'k');
+		bk__monitor_console_close(console);
 		assert_int_equal(read(out[0], text, 2), 2);
 		assert_memory_equal(text, "ok", 2);
 		close(out[0]);
@@ -196,16 +197,16 @@ static void end_of_input(void **state)
 
 static void shared_flags_stay(void **state)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	int in[2], out[2];
 
 	assert_int_equal(pipe(in), 0);
 	assert_int_equal(pipe(out), 0);
-	assert_int_equal(bk__console_open(in[0], out[1], -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(in[0], out[1], -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(fcntl(in[0], F_GETFL) & O_NONBLOCK, 0);
 	assert_int_equal(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
-	bk__console_close(console);
+	bk__monitor_console_close(console);
 	for (int i = 0; i < 2; i++) {
 		close(in[i]);
 		close(out[i]);
@@ -216,17 +217,17 @@ static void shared_flags_stay(void **state)
 static void regular_files(void **state)
 {
 	char name[] = "/tmp/barkeep-console-XXXXXX", text[16] = "";
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	int fd = mkstemp(name), append = open(name, O_WRONLY | O_APPEND);
 
 	assert_int_equal(write(fd, "skip:data", 9), 9);
 	assert_int_equal(lseek(fd, 5, SEEK_SET), 5);
-	assert_int_equal(bk__console_open(fd, append, -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(fd, append, -1, &ops, NULL, &console, &err), 0);
 	assert_true(taken(4));
 	assert_memory_equal(guest.bytes, "data", 4);
-	bk__console_output(console, '!');
-	bk__console_close(console);
+	bk__monitor_console_output(console, '!');
+	bk__monitor_console_close(console);
 	assert_int_equal(pread(fd, text, sizeof(text), 0), 10);
 	assert_string_equal(text, "skip:data!");
 	close(fd);
@@ -251,18 +252,18 @@ static void *slow_reader(void *opaque)
 
 static void output_flushed(void **state)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	pthread_t thread;
 	void *wrong;
 	int out[2];
 
 	assert_int_equal(pipe(out), 0);
-	assert_int_equal(bk__console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(pthread_create(&thread, NULL, slow_reader, &out[0]), 0);
 	for (unsigned i = 0; i < 200000; i++)
-		bk__console_output(console, (uint8_t)i);
-	bk__console_close(console);
+		bk__monitor_console_output(console, (uint8_t)i);
+	bk__monitor_console_close(console);
 	close(out[1]);
 	pthread_join(thread, &wrong);
 	assert_null(wrong);
@@ -272,16 +273,16 @@ static void output_flushed(void **state)
 /* Nobody reads: the wait is bounded, once, not for each byte. */
 static void output_stuck(void **state)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	double before = seconds(CLOCK_MONOTONIC);
 	int out[2];
 
 	assert_int_equal(pipe(out), 0);
-	assert_int_equal(bk__console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
 	for (unsigned i = 0; i < 200000; i++)
-		bk__console_output(console, 'x');
-	bk__console_close(console);
+		bk__monitor_console_output(console, 'x');
+	bk__monitor_console_close(console);
 	assert_true(seconds(CLOCK_MONOTONIC) - before < 5);
 	close(out[0]);
 	close(out[1]);
@@ -296,17 +297,17 @@ static void on_line(void *opaque, enum bk_log_level level, const char *line)
 /* Said once, since nothing else shows it. */
 static void output_to_a_full_disk(void **state)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	unsigned lines = 0;
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
 
 	assert_true(full >= 0);
 	bk_log_set(on_line, &lines);
-	assert_int_equal(bk__console_open(-1, full, -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(-1, full, -1, &ops, NULL, &console, &err), 0);
 	for (unsigned i = 0; i < 100000; i++)
-		bk__console_output(console, 'x');
-	bk__console_close(console);
+		bk__monitor_console_output(console, 'x');
+	bk__monitor_console_close(console);
 	bk_log_set(NULL, NULL);
 	assert_int_equal(lines, 1);
 	close(full);
@@ -315,17 +316,17 @@ static void output_to_a_full_disk(void **state)
 /* The reader has gone: output is dropped, and SIGPIPE (which would end this test) does not come. */
 static void output_closed(void **state)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	int out[2];
 
 	assert_int_equal(pipe(out), 0);
 	close(out[0]);
-	assert_int_equal(bk__console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(-1, out[1], -1, &ops, NULL, &console, &err), 0);
 	for (unsigned i = 0; i < 200000; i++)
-		bk__console_output(console, 'x');
+		bk__monitor_console_output(console, 'x');
 	assert_true(cpu_while_idle() < 0.05);
-	bk__console_close(console);
+	bk__monitor_console_close(console);
 	close(out[1]);
 }
 
@@ -391,26 +392,26 @@ static void given_back(const struct pty *pty)
 static void terminal_and_close(void **state)
 {
 	struct pty pty = open_pty();
-	struct bk__console *console, *second;
+	struct bk__monitor_console *console, *second;
 	struct bk_error err;
 	char text[8];
 
-	assert_int_equal(bk__console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
 	assert_true(is_raw(&pty));
 	assert_int_equal(write(pty.master, "\x03\x1a\r", 3), 3);
 	assert_true(taken(3));
 	assert_memory_equal(guest.bytes, "\x03\x1a\r", 3);
-	bk__console_output(console, '\n');
+	bk__monitor_console_output(console, '\n');
 	assert_int_equal(read(pty.master, text, sizeof(text)), 1);
 	assert_int_equal(text[0], '\n');
-	assert_int_equal(bk__console_open(pty.slave, -1, -1, &ops, NULL, &second, &err), -EBUSY);
+	assert_int_equal(bk__monitor_console_open(pty.slave, -1, -1, &ops, NULL, &second, &err), -EBUSY);
 	assert_true(is_raw(&pty));
-	bk__console_close(console);
+	bk__monitor_console_close(console);
 	given_back(&pty);
 	/* And once more, now that it is free. */
-	assert_int_equal(bk__console_open(pty.slave, -1, -1, &ops, NULL, &second, &err), 0);
+	assert_int_equal(bk__monitor_console_open(pty.slave, -1, -1, &ops, NULL, &second, &err), 0);
 	assert_true(is_raw(&pty));
-	bk__console_close(second);
+	bk__monitor_console_close(second);
 	given_back(&pty);
 	close_pty(&pty);
 }
@@ -418,11 +419,11 @@ static void terminal_and_close(void **state)
 static void escape_key(void **state)
 {
 	struct pty pty = open_pty();
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 	char text[128] = "";
 
-	assert_int_equal(bk__console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
 	assert_int_equal(write(pty.master, "a\x01\x01x\x01", 5), 5);
 	assert_true(taken(3));
 	assert_memory_equal(guest.bytes, "a\x01x", 3);
@@ -436,7 +437,7 @@ static void escape_key(void **state)
 	assert_int_equal(write(pty.master, "typed ahead\x01x", 13), 13);
 	assert_true(escaped());
 	assert_int_equal(guest.count, 4);
-	bk__console_close(console);
+	bk__monitor_console_close(console);
 	given_back(&pty);
 	close_pty(&pty);
 }
@@ -445,15 +446,15 @@ static void escape_key(void **state)
 static void hangup(void **state)
 {
 	struct pty pty = open_pty();
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 	struct bk_error err;
 
-	assert_int_equal(bk__console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
+	assert_int_equal(bk__monitor_console_open(pty.slave, pty.slave, -1, &ops, NULL, &console, &err), 0);
 	close(pty.master);
 	nap();
 	assert_true(cpu_while_idle() < 0.05);
-	bk__console_output(console, 'x');
-	bk__console_close(console);
+	bk__monitor_console_output(console, 'x');
+	bk__monitor_console_close(console);
 	close(pty.slave);
 }
 
@@ -477,11 +478,11 @@ static pid_t child(struct pty *pty, void (*body)(struct pty *pty))
 	return pid;
 }
 
-static struct bk__console *console_of(struct pty *pty)
+static struct bk__monitor_console *console_of(struct pty *pty)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 
-	if (bk__console_open(pty->slave, pty->slave, -1, &ops, NULL, &console, NULL))
+	if (bk__monitor_console_open(pty->slave, pty->slave, -1, &ops, NULL, &console, NULL))
 		_exit(98);
 	return console;
 }
@@ -558,7 +559,7 @@ static void on_term(int number)
 
 static void handles_term(struct pty *pty)
 {
-	struct bk__console *console;
+	struct bk__monitor_console *console;
 
 	signal(SIGTERM, on_term);
 	console = console_of(pty);
@@ -566,7 +567,7 @@ static void handles_term(struct pty *pty)
 		nap();
 	if (signal(SIGTERM, SIG_DFL) != on_term)
 		_exit(1);
-	bk__console_close(console);
+	bk__monitor_console_close(console);
 	_exit(signal(SIGINT, SIG_IGN) == SIG_DFL && signal(SIGTSTP, SIG_IGN) == SIG_DFL ? 5 : 2);
 }
 

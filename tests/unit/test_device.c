@@ -217,7 +217,7 @@ static void addresses_take_the_form_of_sysfs(void **state)
 	char address[BK__PCI_ADDRESS];
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		assert_int_equal(bk__pci_address(forms[i][0], address), 0);
+		assert_int_equal(bk__device_pci_address(forms[i][0], address), 0);
 		assert_string_equal(address, forms[i][1]);
 	}
 }
@@ -363,16 +363,16 @@ static void what_a_back_lacks_is_not_supported(void **state)
 
 /* ---- The table of DMA maps ---------------------------------------------- */
 
-static int add(struct bk__dma_table *table, uint64_t iova, uint64_t size)
+static int add(struct bk__device_dma_table *table, uint64_t iova, uint64_t size)
 {
-	return bk__dma_table_add(table, &(struct bk_device_dma){ .iova = iova, .size = size });
+	return bk__device_dma_table_add(table, &(struct bk_device_dma){ .iova = iova, .size = size });
 }
 
 static void maps_stay_disjoint(void **state)
 {
-	struct bk__dma_table table = { 0 };
+	struct bk__device_dma_table table = { 0 };
 
-	assert_null(bk__dma_table_find(&table, 0, 0x1000));
+	assert_null(bk__device_dma_table_find(&table, 0, 0x1000));
 	assert_int_equal(add(&table, 0x2000, 0x2000), 0);
 	assert_int_equal(add(&table, 0x1000, 0x1000), 0);
 	assert_int_equal(add(&table, 0x4000, 0x1000), 0);
@@ -383,20 +383,20 @@ static void maps_stay_disjoint(void **state)
 	assert_int_equal(add(&table, UINT64_MAX - 0xfff, 0x1001), -EINVAL);
 	assert_int_equal(add(&table, UINT64_MAX - 0xfff, 0x1000), 0);
 	assert_int_equal(add(&table, UINT64_MAX, 1), -EEXIST);
-	assert_null(bk__dma_table_find(&table, 0x2000, 0x1000));
-	assert_non_null(bk__dma_table_find(&table, UINT64_MAX - 0xfff, 0x1000));
-	bk__dma_table_remove(&table, bk__dma_table_find(&table, 0x2000, 0x2000));
+	assert_null(bk__device_dma_table_find(&table, 0x2000, 0x1000));
+	assert_non_null(bk__device_dma_table_find(&table, UINT64_MAX - 0xfff, 0x1000));
+	bk__device_dma_table_remove(&table, bk__device_dma_table_find(&table, 0x2000, 0x2000));
 	assert_int_equal(add(&table, 0x3000, 0x1000), 0);
 	assert_int_equal(table.count, 4);
 	for (unsigned i = 1; i < table.count; i++)
 		assert_true(table.maps[i].dma.iova >
 			    table.maps[i - 1].dma.iova + (table.maps[i - 1].dma.size - 1));
-	bk__dma_table_free(&table);
+	bk__device_dma_table_free(&table);
 }
 
 static void many_maps_agree_with_a_bitmap(void **state)
 {
-	struct bk__dma_table table = { 0 };
+	struct bk__device_dma_table table = { 0 };
 	unsigned char used[256] = { 0 };
 	unsigned seed = 1;
 
@@ -412,14 +412,15 @@ static void many_maps_agree_with_a_bitmap(void **state)
 		if (!taken) {
 			memset(used + first, 0xff, size);
 		} else if (round % 3) {
-			struct bk__dma_map *map = &table.maps[seed % table.count];
+			struct bk__device_dma_map *map = &table.maps[seed % table.count];
 
 			memset(used + map->dma.iova, 0, map->dma.size);
-			assert_ptr_equal(bk__dma_table_find(&table, map->dma.iova, map->dma.size), map);
-			bk__dma_table_remove(&table, map);
+			assert_ptr_equal(bk__device_dma_table_find(&table, map->dma.iova, map->dma.size),
+					 map);
+			bk__device_dma_table_remove(&table, map);
 		}
 	}
-	bk__dma_table_free(&table);
+	bk__device_dma_table_free(&table);
 }
 
 #define HOST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

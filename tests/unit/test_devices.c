@@ -29,7 +29,7 @@ static int groups[4];   /* that KVM was told of */
 static unsigned group_count;
 static bool refuse_device;
 
-int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
+int bk__monitor_vm_ioctl(const struct bk__monitor_vm *vm, unsigned long request, void *argument)
 {
 	const struct kvm_irqfd *irqfd = argument;
 	struct kvm_create_device *device = argument;
@@ -45,12 +45,12 @@ int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
 	return 0;
 }
 
-int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
+int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	return -ENODEV;
 }
 
-void bk__vm_close(struct bk__vm *vm)
+void bk__monitor_vm_close(struct bk__monitor_vm *vm)
 {
 }
 
@@ -98,7 +98,7 @@ struct card {
 	bool dma_fails;
 	unsigned masters; /* unmapped while it was a bus master */
 	bool irqs;        /* some are on */
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 };
 
 static int map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
@@ -130,14 +130,14 @@ static int set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq
 
 struct stage {
 	struct world *world;
-	struct bk__devices devices;
-	struct bk__events events;
+	struct bk__monitor_devices devices;
+	struct bk__monitor_events events;
 	struct bk_region *ram;
 	uint8_t *host;
 	struct card cards[2];
 };
 
-static const struct bk__vm vm = { .kvm = -1, .fd = -1, .routes = 4096 };
+static const struct bk__monitor_vm vm = { .kvm = -1, .fd = -1, .routes = 4096 };
 static struct bk_error err;
 
 static void card_open(struct stage *stage, struct card *card, const char *name)
@@ -155,14 +155,14 @@ static void card_open(struct stage *stage, struct card *card, const char *name)
 	card->maps = card->masters = 0;
 	card->dma_fails = card->irqs = false;
 	assert_int_equal(
-		bk_mediate_create(stage->world->domain, &card->fake.device, NULL, &card->mediate, &err), 0);
+		bk_mediator_create(stage->world->domain, &card->fake.device, NULL, &card->mediate, &err), 0);
 }
 
 static int setup(void **state)
 {
 	static struct stage stage;
-	const struct bk__bridge_config port = { .name = "rp", .kind = BK__BUS_PORT, .slot = PORT };
-	const struct bk__bridge_config pci = { .name = "old", .kind = BK__BUS_PCI, .slot = 2 };
+	const struct bk__monitor_bridge_config port = { .name = "rp", .kind = BK__BUS_PORT, .slot = PORT };
+	const struct bk__monitor_bridge_config pci = { .name = "old", .kind = BK__BUS_PCI, .slot = 2 };
 	struct bk_update *update;
 
 	memset(&stage, 0, sizeof(stage));
@@ -184,11 +184,11 @@ static int setup(void **state)
 		0);
 	assert_int_equal(bk_update_commit(update), 0);
 	stage.devices.events = &stage.events;
-	stage.devices.buses = bk__buses_create(stage.world->host, "the host bridge", NULL, NULL);
-	assert_int_equal(bk__gsi_create(&vm, &stage.devices.gsis, &err), 0);
-	assert_int_equal(bk__iommu_create(stage.world->memory, false, &stage.devices.iommu, &err), 0);
-	assert_int_equal(bk__buses_bridge(stage.devices.buses, &port, &err), 0);
-	assert_int_equal(bk__buses_bridge(stage.devices.buses, &pci, &err), 0);
+	stage.devices.buses = bk__monitor_buses_create(stage.world->host, "the host bridge", NULL, NULL);
+	assert_int_equal(bk__monitor_gsi_create(&vm, &stage.devices.gsis, &err), 0);
+	assert_int_equal(bk__monitor_iommu_create(stage.world->memory, false, &stage.devices.iommu, &err), 0);
+	assert_int_equal(bk__monitor_buses_bridge(stage.devices.buses, &port, &err), 0);
+	assert_int_equal(bk__monitor_buses_bridge(stage.devices.buses, &pci, &err), 0);
 	assert_int_equal(bk_pci_host_assign(stage.world->host, PAGE, NULL, NULL), 0);
 	config_write(stage.world, BK_PCI_DEVFN(PORT, 0), 4, 2, 7); /* a bus master for those behind it, too */
 	*state = &stage;
@@ -199,10 +199,10 @@ static int teardown(void **state)
 {
 	struct stage *stage = *state;
 
-	bk__devices_close(&stage->devices);
-	bk__buses_destroy(stage->devices.buses);
-	bk__iommu_destroy(stage->devices.iommu);
-	bk__gsi_destroy(stage->devices.gsis);
+	bk__monitor_devices_close(&stage->devices);
+	bk__monitor_buses_destroy(stage->devices.buses);
+	bk__monitor_iommu_destroy(stage->devices.iommu);
+	bk__monitor_gsi_destroy(stage->devices.gsis);
 	bk_region_retire(stage->ram);
 	world_destroy(stage->world);
 	free(stage->host);
@@ -213,7 +213,7 @@ static int attach(struct stage *stage, struct card *card, const char *bus, int s
 {
 	const struct bk__monitor_place place = { bus, slot, 0 };
 
-	return bk__devices_attach(&stage->devices, card->mediate, &place, &err);
+	return bk__monitor_devices_attach(&stage->devices, card->mediate, &place, &err);
 }
 
 /* Config space behind the root port, which has bus number 1. */
@@ -272,7 +272,7 @@ static void a_device_comes_and_goes(void **state)
 		assert_int_equal(joined, 1);
 		assert_int_equal(fake_get(&card->fake, 4, 2) & 4, 4);
 
-		assert_int_equal(bk__devices_detach(&stage->devices, card->mediate, &err), 0);
+		assert_int_equal(bk__monitor_devices_detach(&stage->devices, card->mediate, &err), 0);
 		assert_true(card->fake.closed);
 		assert_int_equal(slot_status(stage), CHANGED);
 		assert_int_equal(get(stage, 0, 4), 0xffffffff);
@@ -290,16 +290,16 @@ static void only_what_is_in_a_slot_can_be_taken(void **state)
 	struct stage *stage = *state;
 
 	card_open(stage, &stage->cards[0], "first");
-	assert_int_equal(bk__devices_detach(&stage->devices, stage->cards[0].mediate, &err), -ENOENT);
+	assert_int_equal(bk__monitor_devices_detach(&stage->devices, stage->cards[0].mediate, &err), -ENOENT);
 	assert_int_equal(attach(stage, &stage->cards[0], NULL, 5), 0);
-	assert_int_equal(bk__devices_detach(&stage->devices, stage->cards[0].mediate, &err), -EPERM);
+	assert_int_equal(bk__monitor_devices_detach(&stage->devices, stage->cards[0].mediate, &err), -EPERM);
 	assert_non_null(strstr(err.text, "slot"));
 	assert_int_equal(config_read(stage->world, BK_PCI_DEVFN(5, 0), 0, 4), 0x56781234);
 
 	card_open(stage, &stage->cards[1], "second");
 	assert_int_equal(attach(stage, &stage->cards[1], "old", 3), 0);
-	assert_int_equal(bk__devices_detach(&stage->devices, stage->cards[1].mediate, &err), -EPERM);
-	bk__devices_close(&stage->devices);
+	assert_int_equal(bk__monitor_devices_detach(&stage->devices, stage->cards[1].mediate, &err), -EPERM);
+	bk__monitor_devices_close(&stage->devices);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_true(stage->cards[i].fake.closed);
 		fake_done(&stage->cards[i].fake);
@@ -325,8 +325,8 @@ static void what_cannot_be_attached_stays_the_callers(void **state)
 	assert_non_null(strstr(err.text, "second"));
 	assert_int_equal(first->maps, 0);
 	assert_false(first->fake.closed);
-	bk_mediate_close(first->mediate);
-	bk__devices_close(&stage->devices);
+	bk_mediator_destroy(first->mediate);
+	bk__monitor_devices_close(&stage->devices);
 	fake_done(&first->fake);
 	fake_done(&second->fake);
 }
@@ -334,22 +334,22 @@ static void what_cannot_be_attached_stays_the_callers(void **state)
 static void a_reset_reaches_each_device_once(void **state)
 {
 	struct stage *stage = *state;
-	struct bk__jobs jobs;
+	struct bk__monitor_jobs jobs;
 
 	card_open(stage, &stage->cards[0], "on the root bus");
 	card_open(stage, &stage->cards[1], "behind the port");
 	assert_int_equal(attach(stage, &stage->cards[0], NULL, -1), 0);
 	assert_int_equal(attach(stage, &stage->cards[1], "rp", -1), 0);
 	slot_status(stage);
-	bk__jobs_begin(&jobs, -1);
-	bk__devices_reset(&stage->devices, &jobs);
-	bk__jobs_end(&jobs);
+	bk__monitor_jobs_begin(&jobs, -1);
+	bk__monitor_devices_reset(&stage->devices, &jobs);
+	bk__monitor_jobs_end(&jobs);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(stage->cards[i].fake.resets, 1);
 	assert_int_equal(config_read(stage->world, BK_PCI_DEVFN(PORT, 0), 0x18, 4), 0);
 	assert_int_equal(slot_status(stage), PRESENT);
-	bk__devices_renew(&stage->devices);
-	bk__devices_close(&stage->devices);
+	bk__monitor_devices_renew(&stage->devices);
+	bk__monitor_devices_close(&stage->devices);
 	for (unsigned i = 0; i < 2; i++)
 		fake_done(&stage->cards[i].fake);
 }
@@ -365,31 +365,31 @@ static bool told_of(int fd)
 static void kvm_knows_the_groups_there_are(void **state)
 {
 	int fds[3][2], now[2];
-	struct bk__groups *known;
+	struct bk__monitor_groups *known;
 
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(pipe(fds[i]), 0);
-	known = bk__groups_create(&vm);
+	known = bk__monitor_groups_create(&vm);
 	assert_non_null(known);
 	now[0] = fds[0][0];
 	now[1] = fds[1][0];
-	bk__groups_set(known, now, 2);
-	bk__groups_set(known, now, 2);
+	bk__monitor_groups_set(known, now, 2);
+	bk__monitor_groups_set(known, now, 2);
 	assert_int_equal(group_count, 2);
 	assert_true(told_of(fds[0][0]) && told_of(fds[1][0]));
 
 	/* The first is closed by the time that KVM is told so, and its number is another's. */
 	close(fds[0][0]);
-	bk__groups_set(known, now + 1, 1);
+	bk__monitor_groups_set(known, now + 1, 1);
 	assert_int_equal(group_count, 1);
 	assert_int_equal(dup2(fds[2][0], now[0]), now[0]);
-	bk__groups_set(known, now, 2);
+	bk__monitor_groups_set(known, now, 2);
 	assert_int_equal(group_count, 2);
 	assert_true(told_of(fds[2][0]) && told_of(fds[1][0]));
-	bk__groups_set(known, NULL, 0);
+	bk__monitor_groups_set(known, NULL, 0);
 	assert_int_equal(group_count, 0);
-	bk__groups_set(known, now, 2);
-	bk__groups_destroy(known);
+	bk__monitor_groups_set(known, now, 2);
+	bk__monitor_groups_destroy(known);
 	assert_int_equal(group_count, 0);
 	close(now[0]);
 	for (unsigned i = 0; i < 3; i++) {
@@ -398,7 +398,7 @@ static void kvm_knows_the_groups_there_are(void **state)
 			close(fds[i][0]);
 	}
 	refuse_device = true;
-	assert_null(bk__groups_create(&vm));
+	assert_null(bk__monitor_groups_create(&vm));
 }
 
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

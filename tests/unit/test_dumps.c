@@ -21,7 +21,7 @@ static void keep(void *opaque, enum bk_log_level level, const char *line)
 struct machine {
 	struct bk_device_context *context;
 	struct bk_domain *domain;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 };
 
 static int setup(void **state)
@@ -43,7 +43,7 @@ static int teardown(void **state)
 
 	bk_log_set(NULL, NULL);
 	if (machine->mediate)
-		bk_mediate_close(machine->mediate);
+		bk_mediator_destroy(machine->mediate);
 	assert_int_equal(bk_domain_destroy(machine->domain), 0);
 	bk_device_context_destroy(machine->context);
 	return 0;
@@ -78,7 +78,7 @@ static void show(struct machine *machine, const char *file, const char *quirk_na
 			fail_msg("%s", err.text);
 		bk_quirk_free(quirk);
 	}
-	if (bk_mediate_create(machine->domain, device, NULL, &machine->mediate, &err) ||
+	if (bk_mediator_create(machine->domain, device, NULL, &machine->mediate, &err) ||
 	    (quirk_name && bk_quirk_attach(machine->mediate, &err)))
 		fail_msg("%s", err.text);
 }
@@ -87,7 +87,7 @@ static unsigned config(struct machine *machine, unsigned offset, unsigned width)
 {
 	uint64_t value = 0;
 
-	bk_space_read(bk_mediate_region(machine->mediate, BK_DEVICE_CONFIG), offset, width, &value);
+	bk_space_read(bk_mediator_space(machine->mediate, BK_DEVICE_CONFIG), offset, width, &value);
 	return (unsigned)value;
 }
 
@@ -132,8 +132,8 @@ static void ide_in_compatibility_mode(void **state)
 	assert_logged("bar3 is not shown: it has 0x1 bytes");
 	assert_null(strstr(logged, "bar0"));
 	assert_null(strstr(logged, "bar4"));
-	assert_non_null(bk_mediate_region(machine->mediate, 0));
-	assert_null(bk_mediate_region(machine->mediate, 1));
+	assert_non_null(bk_mediator_space(machine->mediate, 0));
+	assert_null(bk_mediator_space(machine->mediate, 1));
 	assert_int_equal(config(machine, 0x20, 4) & 3, 1);
 }
 
@@ -146,7 +146,7 @@ static void a_pba_inside_the_last_entry_of_the_table(void **state)
 	assert_logged("PBA (0x20f8 of bar0) reaches into the table (0x2000)");
 	assert_capabilities(machine, "01 11 10");
 	/* The table answers whole: its last vector can be unmasked. */
-	assert_int_equal(bk_space_read(bk_mediate_region(machine->mediate, 0), 0x20fc, 4, &value), 0);
+	assert_int_equal(bk_space_read(bk_mediator_space(machine->mediate, 0), 0x20fc, 4, &value), 0);
 	assert_int_equal(value, 1);
 }
 
@@ -190,7 +190,7 @@ static void a_compute_board_has_the_mirror_of_its_generation(void **state)
 	show(machine, "nvidia-h100.txt", "nvidia-ep-mirror");
 	assert_string_equal(logged, "");
 	assert_capabilities(machine, "01 05 10 09 11");
-	assert_int_equal(bk_space_read(bk_mediate_region(machine->mediate, 0), 0x92000, 4, &value), 0);
+	assert_int_equal(bk_space_read(bk_mediator_space(machine->mediate, 0), 0x92000, 4, &value), 0);
 	assert_int_equal(value, 0x233010de);
 }
 

@@ -18,11 +18,11 @@
 static void refused(const char *text, size_t size, const char *wanted)
 {
 	struct bk_error err = { { 0 } };
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 
-	if (!bk__trace_parse("t", text, size, &trace, &err))
+	if (!bk__firmware_trace_parse("t", text, size, &trace, &err))
 		fail_msg("taken: %.*s", (int)size, text);
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	if (!strstr(err.text, wanted))
 		fail_msg("said: %s, wanted: %s", err.text, wanted);
 }
@@ -143,21 +143,21 @@ static uint8_t *pack(const char *text, size_t *size)
 static void xz(void **state)
 {
 	struct bk_error err = { { 0 } };
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 	size_t size;
 	uint8_t *packed = pack(ENDPOINT "ecam r 0x8000 4 0x10001af4", &size);
 
-	assert_int_equal(bk__trace_parse("t", packed, size, &trace, &err), 0);
+	assert_int_equal(bk__firmware_trace_parse("t", packed, size, &trace, &err), 0);
 	assert_int_equal(trace.function_count, 1);
 	assert_int_equal(trace.step_count, 1);
 	assert_int_equal(trace.steps[0].value, 0x10001af4);
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	for (size_t cut = 6; cut < size; cut++)
 		refused((char *)packed, cut, " and on: the .xz data ends too early");
 	for (size_t i = 6; i < size; i++) {
 		packed[i] ^= 0x40;
-		assert_true(bk__trace_parse("t", packed, size, &trace, &err) < 0);
-		bk__trace_free(&trace);
+		assert_true(bk__firmware_trace_parse("t", packed, size, &trace, &err) < 0);
+		bk__firmware_trace_free(&trace);
 		packed[i] ^= 0x40;
 	}
 	free(packed);
@@ -174,7 +174,7 @@ static void xz_of_another_kind(void **state)
 {
 	enum { FLAGS = 6, BLOCK = 12 };
 	struct bk_error err = { { 0 } };
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 	uint8_t *packed;
 	unsigned at, end;
 	uint32_t crc;
@@ -213,8 +213,8 @@ static void xz_of_another_kind(void **state)
 	memcpy(packed + size, packed, size);
 	refused((char *)packed, 2 * size, "t:2: 01.0 is there already");
 	free(packed);
-	assert_int_equal(bk__trace_parse("t", ENDPOINT, strlen(ENDPOINT) - 1, &trace, &err), 0);
-	bk__trace_free(&trace);
+	assert_int_equal(bk__firmware_trace_parse("t", ENDPOINT, strlen(ENDPOINT) - 1, &trace, &err), 0);
+	bk__firmware_trace_free(&trace);
 }
 
 static void more_bytes_than_a_trace_can_need(void **state)
@@ -231,13 +231,13 @@ static void more_bytes_than_a_trace_can_need(void **state)
 static void files_that_cannot_be_read(void **state)
 {
 	struct bk_error err = { { 0 } };
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 	char path[64];
 	FILE *file;
 
-	assert_int_equal(bk__trace_load("/nowhere/at.all", &trace, &err), -ENOENT);
+	assert_int_equal(bk__firmware_trace_load("/nowhere/at.all", &trace, &err), -ENOENT);
 	assert_string_equal(err.text, "/nowhere/at.all: No such file or directory");
-	assert_int_equal(bk__trace_load("/", &trace, &err), -EIO);
+	assert_int_equal(bk__firmware_trace_load("/", &trace, &err), -EIO);
 	assert_string_equal(err.text, "/: cannot be read: Is a directory");
 	/* One that is longer than what is read at once. */
 	file = tmpfile();
@@ -247,11 +247,11 @@ static void files_that_cannot_be_read(void **state)
 	fputs(ENDPOINT, file);
 	fflush(file);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(file));
-	assert_int_equal(bk__trace_load(path, &trace, &err), 0);
+	assert_int_equal(bk__firmware_trace_load(path, &trace, &err), 0);
 	assert_int_equal(trace.functions[0].line, 5001);
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	fclose(file);
-	assert_int_equal(bk__trace_load("/dev/null", &trace, &err), -EINVAL);
+	assert_int_equal(bk__firmware_trace_load("/dev/null", &trace, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "no `dev` line"));
 }
 
@@ -259,11 +259,11 @@ static void files_that_cannot_be_read(void **state)
 
 struct seen {
 	unsigned count, steps, looked_at;
-	struct bk__difference last;
+	struct bk__firmware_difference last;
 	char path[128], why[512];
 };
 
-static void told(void *opaque, const struct bk__difference *difference)
+static void told(void *opaque, const struct bk__firmware_difference *difference)
 {
 	struct seen *seen = opaque;
 
@@ -273,7 +273,8 @@ static void told(void *opaque, const struct bk__difference *difference)
 	snprintf(seen->why, sizeof(seen->why), "%s", difference->why);
 }
 
-static void stepped(void *opaque, struct bk__machine *machine, const struct bk__step *access)
+static void stepped(void *opaque, struct bk__firmware_machine *machine,
+		    const struct bk__firmware_step *access)
 {
 	struct seen *seen = opaque;
 
@@ -281,18 +282,18 @@ static void stepped(void *opaque, struct bk__machine *machine, const struct bk__
 	seen->looked_at += machine->changed_count;
 }
 
-static struct bk__trace trace;
+static struct bk__firmware_trace trace;
 
-static struct bk__replay_counts replay(const char *text, struct seen *seen)
+static struct bk__firmware_replay_counts replay(const char *text, struct seen *seen)
 {
-	static const struct bk__replay_ops ops = { .difference = told, .step = stepped };
-	struct bk__replay_counts counts;
+	static const struct bk__firmware_replay_ops ops = { .difference = told, .step = stepped };
+	struct bk__firmware_replay_counts counts;
 	struct bk_error err;
 
 	*seen = (struct seen){ 0 };
-	bk__trace_free(&trace);
-	if (bk__trace_parse("t", text, strlen(text), &trace, &err) ||
-	    bk__replay("t", &trace, &ops, seen, &counts, &err))
+	bk__firmware_trace_free(&trace);
+	if (bk__firmware_trace_parse("t", text, strlen(text), &trace, &err) ||
+	    bk__firmware_replay("t", &trace, &ops, seen, &counts, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(counts.differences, seen->count);
 	return counts;
@@ -300,14 +301,14 @@ static struct bk__replay_counts replay(const char *text, struct seen *seen)
 
 static void not_replayed(const char *text, const char *wanted)
 {
-	static const struct bk__replay_ops ops = { .difference = told };
-	struct bk__replay_counts counts;
+	static const struct bk__firmware_replay_ops ops = { .difference = told };
+	struct bk__firmware_replay_counts counts;
 	struct bk_error err = { { 0 } };
 	struct seen seen = { 0 };
 
-	bk__trace_free(&trace);
-	assert_int_equal(bk__trace_parse("t", text, strlen(text), &trace, &err), 0);
-	assert_true(bk__replay("t", &trace, &ops, &seen, &counts, &err) < 0);
+	bk__firmware_trace_free(&trace);
+	assert_int_equal(bk__firmware_trace_parse("t", text, strlen(text), &trace, &err), 0);
+	assert_true(bk__firmware_replay("t", &trace, &ops, &seen, &counts, &err) < 0);
 	if (!strstr(err.text, wanted))
 		fail_msg("said: %s, wanted: %s", err.text, wanted);
 }
@@ -330,7 +331,7 @@ static void impossible_hierarchies(void **state)
 static void what_agrees(void **state)
 {
 	struct seen seen;
-	struct bk__replay_counts counts = replay(
+	struct bk__firmware_replay_counts counts = replay(
 		PROGRAM "map 00:01.0 0 0xc000 0x20 x\necam r 0x8010 4 0xc001\necam r 0x10000 2 0xffff\n"
 			"cf8 w 0xcf8 4 0x80000810\ncf8 w 0xcfb 1 0x0\ncfc r 0xcfd 1 0xc0\n",
 		&seen);
@@ -451,7 +452,7 @@ static void reasons(void **state)
 static void steps_as_text(void **state)
 {
 	static const struct {
-		struct bk__step step;
+		struct bk__firmware_step step;
 		const char *text;
 	} steps[] = {
 		{ { .kind = BK__STEP_CF8, .address = 0xcf8, .value = 1, .width = 4 }, "cf8 r 0xcf8 4 0x1" },
@@ -462,7 +463,7 @@ static void steps_as_text(void **state)
 	char text[64];
 
 	for (unsigned i = 0; i < 3; i++) {
-		bk__step_text(&steps[i].step, text, sizeof(text));
+		bk__firmware_step_text(&steps[i].step, text, sizeof(text));
 		assert_string_equal(text, steps[i].text);
 	}
 }
@@ -515,7 +516,7 @@ static void probes_are_excused_but_not_at_the_end(void **state)
 	TWO_BARS "ecam w 0x8004 2 0x2\necam w 0x8024 4 0xffffffff\nmap 00:01.0 4 0xffffffff00000000 0x4000 " \
 		 "x\n"
 	struct seen seen;
-	struct bk__replay_counts counts =
+	struct bk__firmware_replay_counts counts =
 		replay(PROBE "ecam w 0x8024 4 0x0\nunmap 00:01.0 4 0xffffffff00000000 0x4000 x\n", &seen);
 
 	assert_int_equal(seen.count, 0);
@@ -529,7 +530,7 @@ static void probes_are_excused_but_not_at_the_end(void **state)
 static void power_states_are_excused(void **state)
 {
 	struct seen seen;
-	struct bk__replay_counts counts =
+	struct bk__firmware_replay_counts counts =
 		replay(TWO_BARS "ecam r 0x8034 1 0x40\necam r 0x8040 4 0x00030001\necam w 0x8010 4 0xc000\n"
 				"ecam w 0x8004 2 0x1\nmap 00:01.0 0 0xc000 0x20 x\n"
 				"ecam w 0x8044 2 0x3\necam r 0x8010 4 0xc001\necam w 0x8044 2 0x0\n"
@@ -607,7 +608,7 @@ static char *crowd(size_t more, char **end)
 /* A packed file can hold millions of writes to one of a thousand functions. */
 static void a_write_makes_nobody_look_at_other_functions(void **state)
 {
-	struct bk__replay_counts counts;
+	struct bk__firmware_replay_counts counts;
 	struct seen seen;
 	char *at, *text = crowd(3 * 100 * 40, &at);
 
@@ -627,7 +628,7 @@ static void a_write_makes_nobody_look_at_other_functions(void **state)
 static void writes_to_bridges_are_bounded_by_what_is_below(void **state)
 {
 	const unsigned most = BK__FIRMWARE_WORK / 255;
-	struct bk__replay_counts counts;
+	struct bk__firmware_replay_counts counts;
 	struct seen seen;
 	char *at, *last, wanted[64], *text = crowd((most + 2) * 20, &at);
 
@@ -645,8 +646,8 @@ static void writes_to_bridges_are_bounded_by_what_is_below(void **state)
 
 static void a_thousand_differences_are_told_and_all_are_counted(void **state)
 {
-	static const struct bk__replay_ops ops = { .difference = told };
-	struct bk__replay_counts counts;
+	static const struct bk__firmware_replay_ops ops = { .difference = told };
+	struct bk__firmware_replay_counts counts;
 	struct bk_error err;
 	struct seen seen = { 0 };
 	char *text = malloc(2 * BK__FIRMWARE_TOLD * 40 + 100), *at = text;
@@ -654,9 +655,9 @@ static void a_thousand_differences_are_told_and_all_are_counted(void **state)
 	at += sprintf(at, ENDPOINT "bar 01.0 0 mem32 0x1000\necam w 0x8004 1 0x2\n");
 	for (unsigned i = 0; i < BK__FIRMWARE_TOLD; i++)
 		at += sprintf(at, "ecam r 0x8000 1 0x0\necam w 0x8010 4 0x%x000\n", i + 1);
-	bk__trace_free(&trace);
-	assert_int_equal(bk__trace_parse("t", text, strlen(text), &trace, &err), 0);
-	assert_int_equal(bk__replay("t", &trace, &ops, &seen, &counts, &err), 0);
+	bk__firmware_trace_free(&trace);
+	assert_int_equal(bk__firmware_trace_parse("t", text, strlen(text), &trace, &err), 0);
+	assert_int_equal(bk__firmware_replay("t", &trace, &ops, &seen, &counts, &err), 0);
 	assert_int_equal(counts.differences, 2 * BK__FIRMWARE_TOLD);
 	assert_int_equal(seen.count, BK__FIRMWARE_TOLD);
 	free(text);
@@ -679,7 +680,7 @@ static void one_number_for_two_buses(void **state)
 
 static int end(void **state)
 {
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	return 0;
 }
 

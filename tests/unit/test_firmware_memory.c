@@ -35,7 +35,7 @@ static void swallow(void *opaque, enum bk_log_level level, const char *line)
 {
 }
 
-static void told(void *opaque, const struct bk__difference *difference)
+static void told(void *opaque, const struct bk__firmware_difference *difference)
 {
 	++*(unsigned *)opaque;
 }
@@ -71,17 +71,17 @@ static size_t write_file(const char *path, bool packed)
 /* 0, or the error with its line. */
 static int run(const char *path, unsigned *differences)
 {
-	static const struct bk__replay_ops ops = { .difference = told };
-	struct bk__replay_counts counts;
+	static const struct bk__firmware_replay_ops ops = { .difference = told };
+	struct bk__firmware_replay_counts counts;
 	struct bk_error err = { { 0 } };
-	struct bk__trace trace;
-	int error = bk__trace_load(path, &trace, &err);
+	struct bk__firmware_trace trace;
+	int error = bk__firmware_trace_load(path, &trace, &err);
 
 	*differences = 0;
 	if (!error)
-		error = bk__replay(path, &trace, &ops, differences, &counts, &err);
+		error = bk__firmware_replay(path, &trace, &ops, differences, &counts, &err);
 	left = -1;
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	if (error) {
 		assert_int_equal(error, -ENOMEM);
 		assert_memory_equal(err.text, path, strlen(path));

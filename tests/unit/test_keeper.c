@@ -30,11 +30,11 @@ static void go_raw_and_die(int slave)
 	struct termios original, raw;
 	struct bk_error err;
 
-	if (bk__keeper_start(slave, &err) || tcgetattr(slave, &original))
+	if (bk__monitor_keeper_start(slave, &err) || tcgetattr(slave, &original))
 		_exit(1);
 	raw = original;
 	cfmakeraw(&raw);
-	bk__keeper_note(&original);
+	bk__monitor_keeper_note(&original);
 	signal(SIGTTOU, SIG_IGN);
 	if (tcsetattr(slave, TCSANOW, &raw))
 		_exit(1);

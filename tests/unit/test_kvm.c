@@ -25,7 +25,7 @@
 #include "monitor/events.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
-#include "monitor/irq.h"
+#include "monitor/interrupts.h"
 #include "monitor/slots.h"
 
 #define PAGE  UINT64_C(0x1000)
@@ -95,7 +95,7 @@ static int set_irqfd(const struct kvm_irqfd *irqfd)
 	return 0;
 }
 
-int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
+int bk__monitor_vm_ioctl(const struct bk__monitor_vm *vm, unsigned long request, void *argument)
 {
 	const struct kvm_irq_routing *table = argument;
 
@@ -114,16 +114,18 @@ int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
 	}
 }
 
-int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
+int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	return -ENODEV;
 }
 
-void bk__vm_close(struct bk__vm *vm)
+void bk__monitor_vm_close(struct bk__monitor_vm *vm)
 {
 }
 
-static const struct bk__vm vm = { .kvm = -1, .fd = -1, .slots = SLOTS, .routes = 4096, .readonly = true };
+static const struct bk__monitor_vm vm = {
+	.kvm = -1, .fd = -1, .slots = SLOTS, .routes = 4096, .readonly = true
+};
 
 static unsigned used_slots(void)
 {
@@ -164,12 +166,14 @@ static void on_lost(void *opaque, const char *line)
 	kvm.lost++;
 }
 
-static const struct bk__slots_ops slots_ops = { .hold = on_hold, .release = on_release, .lost = on_lost };
+static const struct bk__monitor_slots_ops slots_ops = { .hold = on_hold,
+							.release = on_release,
+							.lost = on_lost };
 
 struct world {
 	struct bk_domain *domain;
 	struct bk_space *memory;
-	struct bk__slots *slots;
+	struct bk__monitor_slots *slots;
 	uint8_t *host; /* 16 pages */
 };
 
@@ -223,12 +227,13 @@ static void open_world(struct world *world)
 	world->memory = bk_space_create(world->domain, "memory", UINT64_MAX);
 	world->host = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(world->host, MAP_FAILED);
-	assert_int_equal(bk__slots_create(&vm, world->memory, &slots_ops, NULL, &world->slots, &err), 0);
+	assert_int_equal(bk__monitor_slots_create(&vm, world->memory, &slots_ops, NULL, &world->slots, &err),
+			 0);
 }
 
 static void close_world(struct world *world)
 {
-	bk__slots_destroy(world->slots);
+	bk__monitor_slots_destroy(world->slots);
 	assert_int_equal(used_slots(), 0);
 	assert_int_equal(kvm.holds, kvm.released);
 	assert_int_equal(bk_space_destroy(world->memory), 0);
@@ -239,7 +244,7 @@ static void close_world(struct world *world)
 static void slots_follow_the_space(void **state)
 {
 	struct world world;
-	struct bk__slots_stats stats;
+	struct bk__monitor_slots_stats stats;
 	struct bk_region *ram, *bar;
 
 	open_world(&world);
@@ -249,8 +254,8 @@ static void slots_follow_the_space(void **state)
 	assert_int_equal(slot_at(0)->memory_size, 4 * PAGE);
 	assert_int_equal(slot_at(0x100000)->userspace_addr, (uintptr_t)world.host + 8 * PAGE);
 	assert_int_equal(slot_at(0x100000)->flags, 0);
-	assert_true(bk__slots_covers(world.slots, 0x100000 + 2 * PAGE - 1));
-	assert_false(bk__slots_covers(world.slots, 0x100000 + 2 * PAGE));
+	assert_true(bk__monitor_slots_covers(world.slots, 0x100000 + 2 * PAGE - 1));
+	assert_false(bk__monitor_slots_covers(world.slots, 0x100000 + 2 * PAGE));
 
 	/* A move touches the slot that moves and no other, and needs no hold: the places are apart. */
 	kvm.changes = 0;
@@ -263,7 +268,7 @@ static void slots_follow_the_space(void **state)
 	/* Under RAM it is nowhere, and nobody is told to map anything. */
 	move(&world, bar, PAGE, 2 * PAGE);
 	assert_int_equal(used_slots(), 1);
-	bk__slots_stats(world.slots, &stats);
+	bk__monitor_slots_stats(world.slots, &stats);
 	assert_int_equal(stats.used, 1);
 	assert_int_equal(stats.unmappable, 0);
 	bk_region_retire(bar);
@@ -293,7 +298,7 @@ static void vcpus_are_held_where_old_and_new_overlap(void **state)
 static void what_cannot_be_mapped_is_counted_and_left_to_exits(void **state)
 {
 	struct world world;
-	struct bk__slots_stats stats;
+	struct bk__monitor_slots_stats stats;
 	struct bk_region *odd, *small, *refused, *readonly;
 
 	open_world(&world);
@@ -301,7 +306,7 @@ static void what_cannot_be_mapped_is_counted_and_left_to_exits(void **state)
 	small = add(&world, 0x200000, 0x80, 0, 0, BK_MEMORY_DEVICE);
 	kvm.refuse = true;
 	refused = add(&world, 0x300000, 3 * PAGE, 0, 0, BK_MEMORY_DEVICE);
-	bk__slots_stats(world.slots, &stats);
+	bk__monitor_slots_stats(world.slots, &stats);
 	assert_int_equal(stats.used, 0);
 	assert_int_equal(stats.unmappable, 2 + 1 + 3);
 	readonly = add(&world, 0x400000, PAGE, 4 * PAGE, 0, BK_MEMORY_DEVICE | BK_MEMORY_READONLY);
@@ -311,7 +316,7 @@ static void what_cannot_be_mapped_is_counted_and_left_to_exits(void **state)
 	assert_non_null(slot_at(0x500000));
 	bk_region_retire(odd);
 	bk_region_retire(small);
-	bk__slots_stats(world.slots, &stats);
+	bk__monitor_slots_stats(world.slots, &stats);
 	assert_int_equal(stats.unmappable, 0);
 	bk_region_retire(refused);
 	bk_region_retire(readonly);
@@ -321,7 +326,7 @@ static void what_cannot_be_mapped_is_counted_and_left_to_exits(void **state)
 static void slot_numbers_are_recycled_and_may_run_out(void **state)
 {
 	struct world world;
-	struct bk__slots_stats stats;
+	struct bk__monitor_slots_stats stats;
 	struct bk_region *regions[SLOTS + 1];
 
 	open_world(&world);
@@ -329,7 +334,7 @@ static void slot_numbers_are_recycled_and_may_run_out(void **state)
 		for (unsigned i = 0; i <= SLOTS; i++)
 			regions[i] = add(&world, i * 0x10000, PAGE, i * PAGE, 0, BK_MEMORY_DEVICE);
 		assert_int_equal(used_slots(), SLOTS);
-		bk__slots_stats(world.slots, &stats);
+		bk__monitor_slots_stats(world.slots, &stats);
 		assert_int_equal(stats.used, SLOTS);
 		assert_int_equal(stats.unmappable, 1);
 		for (unsigned i = 0; i <= SLOTS; i++)
@@ -342,22 +347,22 @@ static void slot_numbers_are_recycled_and_may_run_out(void **state)
 static void a_slot_whose_page_the_host_took_away_is_given_up(void **state)
 {
 	struct world world;
-	struct bk__slots_stats stats;
+	struct bk__monitor_slots_stats stats;
 	struct bk_region *ram, *bar;
 
 	open_world(&world);
 	ram = add(&world, 0, 4 * PAGE, 0, 1, BK_MEMORY_RAM);
 	bar = add(&world, 0x100000, 2 * PAGE, 8 * PAGE, 0, BK_MEMORY_DEVICE);
-	assert_false(bk__slots_revoke(world.slots, 0x300000));
-	assert_false(bk__slots_revoke(world.slots, PAGE)); /* without RAM there is no guest */
-	assert_true(bk__slots_revoke(world.slots, 0x101004));
-	assert_false(bk__slots_revoke(world.slots, 0x101004));
+	assert_false(bk__monitor_slots_revoke(world.slots, 0x300000));
+	assert_false(bk__monitor_slots_revoke(world.slots, PAGE)); /* without RAM there is no guest */
+	assert_true(bk__monitor_slots_revoke(world.slots, 0x101004));
+	assert_false(bk__monitor_slots_revoke(world.slots, 0x101004));
 	assert_null(slot_at(0x100000));
-	bk__slots_stats(world.slots, &stats);
+	bk__monitor_slots_stats(world.slots, &stats);
 	assert_int_equal(stats.unmappable, 2);
 	move(&world, bar, 0x200000, 2 * PAGE); /* another chance */
 	assert_non_null(slot_at(0x200000));
-	bk__slots_stats(world.slots, &stats);
+	bk__monitor_slots_stats(world.slots, &stats);
 	assert_int_equal(stats.unmappable, 0);
 	bk_region_retire(bar);
 	bk_region_retire(ram);
@@ -501,8 +506,8 @@ struct irqs {
 	struct bk_space *bar;
 	struct bk_pci_function *function;
 	struct bk_region *table;
-	struct bk__gsi *gsis;
-	struct bk__irq *irq;
+	struct bk__monitor_gsi *gsis;
+	struct bk__monitor_irq *irq;
 };
 
 static void open_irqs(struct irqs *irqs)
@@ -536,17 +541,18 @@ static void open_irqs(struct irqs *irqs)
 	assert_int_equal(bk_update_add(update, irqs->bar, &pba, &region), 0);
 	assert_int_equal(bk_update_commit(update), 0);
 	assert_int_equal(bk_pci_function_attach(irqs->function, bk_pci_host_bus(irqs->host), DEVFN), 0);
-	assert_int_equal(bk__gsi_create(&vm, &irqs->gsis, &err), 0);
-	assert_int_equal(bk__irq_create(irqs->gsis, &pass.device, irqs->function, &irqs->irq, &err), 0);
+	assert_int_equal(bk__monitor_gsi_create(&vm, &irqs->gsis, &err), 0);
+	assert_int_equal(bk__monitor_irq_create(irqs->gsis, &pass.device, irqs->function, &irqs->irq, &err),
+			 0);
 }
 
 static void close_irqs(struct irqs *irqs)
 {
-	bk__irq_destroy(irqs->irq);
+	bk__monitor_irq_destroy(irqs->irq);
 	assert_int_equal(kvm.joined_count, 0);
 	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++)
 		assert_false(pass.is_on[i]);
-	bk__gsi_destroy(irqs->gsis);
+	bk__monitor_gsi_destroy(irqs->gsis);
 	bk_pci_function_detach(irqs->function);
 	assert_int_equal(bk_pci_function_destroy(irqs->function), 0);
 	assert_int_equal(bk_space_destroy(irqs->bar), 0);
@@ -753,7 +759,7 @@ static void a_reset_of_the_chips_forgets_an_interrupt_in_service(void **state)
 	open_irqs(&irqs);
 	pass.masked = true; /* it has fired, and masked itself */
 	bk_pci_function_reset(irqs.function);
-	bk__irq_renew(irqs.irq);
+	bk__monitor_irq_renew(irqs.irq);
 	assert_false(pass.masked);
 	assert_true(pass.is_on[BK_DEVICE_INTX]);
 	assert_true(is_joined(pass.fds[BK_DEVICE_INTX][0], &gsi));
@@ -762,7 +768,7 @@ static void a_reset_of_the_chips_forgets_an_interrupt_in_service(void **state)
 
 	/* Masked by the guest it stays masked, whatever was reset. */
 	config_write(&irqs, COMMAND, 2, 0x400);
-	bk__irq_renew(irqs.irq);
+	bk__monitor_irq_renew(irqs.irq);
 	assert_true(pass.masked);
 	assert_int_equal(kvm.joined_count, 0);
 	close_irqs(&irqs);
@@ -778,13 +784,13 @@ static void on_line(void *opaque, enum bk_log_level level, const char *line)
 
 static bool give_back(void *opaque, struct bk_device *device)
 {
-	bk__events_remove(opaque, device);
+	bk__monitor_events_remove(opaque, device);
 	return true;
 }
 
 static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state)
 {
-	struct bk__events events = { 0 };
+	struct bk__monitor_events events = { 0 };
 	struct bk_error err = { "" };
 	const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	unsigned lines = 0;
@@ -792,22 +798,22 @@ static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state
 	memset(&pass, 0, sizeof(pass));
 	pass.device.ops = &pass_ops;
 	strcpy(pass.device.name, "pass");
-	bk__events_add(&events, &pass.device);
+	bk__monitor_events_add(&events, &pass.device);
 	assert_true(pass.is_on[BK_DEVICE_ERR] && pass.is_on[BK_DEVICE_REQ]);
 
 	fire(wake);
-	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), 0);
 	assert_int_equal(read(wake, &(uint64_t){ 0 }, 8), -1); /* nothing left in it */
 
 	bk_log_set(on_line, &lines);
 	fire(pass.fds[BK_DEVICE_ERR][0]);
 	fire(wake);
-	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), 0);
 	bk_log_set(NULL, NULL);
 	assert_int_equal(lines, 1);
 
 	fire(pass.fds[BK_DEVICE_REQ][0]);
-	assert_int_equal(bk__events_wait(&events, wake, &err), -ENODEV);
+	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), -ENODEV);
 	assert_non_null(strstr(err.text, "pass: the host wants the device back"));
 
 	/* Who can give it back does, and the wait goes on. */
@@ -815,11 +821,11 @@ static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state
 	events.opaque = &events;
 	fire(pass.fds[BK_DEVICE_REQ][0]);
 	fire(wake);
-	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), 0);
 	assert_int_equal(events.count, 0);
 	assert_false(pass.is_on[BK_DEVICE_ERR] || pass.is_on[BK_DEVICE_REQ]);
 	fire(wake);
-	assert_int_equal(bk__events_wait(&events, wake, &err), 0);
+	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), 0);
 	close(wake);
 }
 
@@ -829,7 +835,7 @@ static void devices_reach_ram_and_follow_it(void **state)
 {
 	for (int peers = 0; peers < 2; peers++) {
 		struct world world;
-		struct bk__iommu *iommu;
+		struct bk__monitor_iommu *iommu;
 		struct bk_region *ram, *bar;
 		struct bk_error err;
 
@@ -837,9 +843,9 @@ static void devices_reach_ram_and_follow_it(void **state)
 		memset(&pass, 0, sizeof(pass));
 		pass.device.ops = &pass_ops;
 		ram = add(&world, 0x10000, 4 * PAGE, 0, 1, BK_MEMORY_RAM);
-		assert_int_equal(bk__iommu_create(world.memory, peers, &iommu, &err), 0);
+		assert_int_equal(bk__monitor_iommu_create(world.memory, peers, &iommu, &err), 0);
 		pass.busy = 2; /* pages in use by somebody for a moment */
-		assert_int_equal(bk__iommu_add(iommu, &pass.device, &err), 0);
+		assert_int_equal(bk__monitor_iommu_add(iommu, &pass.device, &err), 0);
 		assert_int_equal(pass.map_count, 1);
 		assert_int_equal(pass.maps[0].iova, 0x10000);
 		assert_int_equal(pass.maps[0].size, 4 * PAGE);
@@ -852,9 +858,9 @@ static void devices_reach_ram_and_follow_it(void **state)
 		assert_int_equal(pass.map_count, 1 + peers);
 		if (peers)
 			assert_int_equal(pass.maps[1].iova, 0x200000);
-		bk__iommu_remove(iommu, &pass.device);
+		bk__monitor_iommu_remove(iommu, &pass.device);
 		assert_int_equal(pass.map_count, 0);
-		bk__iommu_destroy(iommu);
+		bk__monitor_iommu_destroy(iommu);
 		bk_region_retire(bar);
 		bk_region_retire(ram);
 		close_world(&world);
@@ -864,7 +870,7 @@ static void devices_reach_ram_and_follow_it(void **state)
 static void a_device_that_cannot_have_all_ram_gets_none(void **state)
 {
 	struct world world;
-	struct bk__iommu *iommu;
+	struct bk__monitor_iommu *iommu;
 	struct bk_region *regions[5];
 	struct bk_error err = { "" };
 
@@ -873,11 +879,11 @@ static void a_device_that_cannot_have_all_ram_gets_none(void **state)
 	pass.device.ops = &pass_ops;
 	for (unsigned i = 0; i < 5; i++) /* one more than the device takes */
 		regions[i] = add(&world, i * 0x10000, PAGE, i * PAGE, 1, BK_MEMORY_RAM);
-	assert_int_equal(bk__iommu_create(world.memory, false, &iommu, &err), 0);
-	assert_int_equal(bk__iommu_add(iommu, &pass.device, &err), -ENOMEM);
+	assert_int_equal(bk__monitor_iommu_create(world.memory, false, &iommu, &err), 0);
+	assert_int_equal(bk__monitor_iommu_add(iommu, &pass.device, &err), -ENOMEM);
 	assert_string_equal(err.text, "no room");
 	assert_int_equal(pass.map_count, 0);
-	bk__iommu_destroy(iommu);
+	bk__monitor_iommu_destroy(iommu);
 	for (unsigned i = 0; i < 5; i++)
 		bk_region_retire(regions[i]);
 	close_world(&world);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "fake_device.h"
-#include "monitor/accelerate.h"
+#include "monitor/ioeventfd.h"
 
 #define BAR 0xd0000000
 
@@ -33,7 +33,7 @@ static struct {
 	int error;
 } device;
 
-int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
+int bk__monitor_vm_ioctl(const struct bk__monitor_vm *vm, unsigned long request, void *argument)
 {
 	const struct kvm_ioeventfd *arg = argument;
 
@@ -57,12 +57,12 @@ int bk__vm_ioctl(const struct bk__vm *vm, unsigned long request, void *argument)
 	return 0;
 }
 
-int bk__vm_open(struct bk__vm *vm, struct bk_error *err)
+int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	return -ENODEV;
 }
 
-void bk__vm_close(struct bk__vm *vm)
+void bk__monitor_vm_close(struct bk__monitor_vm *vm)
 {
 }
 
@@ -95,16 +95,16 @@ struct world {
 	struct bk_domain *domain;
 	struct bk_space *memory;
 	struct bk_pci_host *host;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	struct bk_trap *trap;
-	struct bk__accelerator *accelerator;
+	struct bk__monitor_accelerator *accelerator;
 };
 
-static const struct bk__vm vm = { .kvm = -1, .fd = -1 };
+static const struct bk__monitor_vm vm = { .kvm = -1, .fd = -1 };
 
 static void config(struct world *w, unsigned offset, unsigned width, uint64_t value)
 {
-	bk_space_write(bk_mediate_region(w->mediate, BK_DEVICE_CONFIG), offset, width, value);
+	bk_space_write(bk_mediator_space(w->mediate, BK_DEVICE_CONFIG), offset, width, value);
 }
 
 static void write_times(struct world *w, uint64_t address, unsigned times)
@@ -138,23 +138,23 @@ static void open_world(struct world *w)
 						  .last = 0xefffffff,
 						  .bus_first = 0xc0000000 };
 	assert_int_equal(bk_pci_host_create(&desc, &w->host, NULL), 0);
-	assert_int_equal(bk_mediate_create(w->domain, &w->fake.device, NULL, &w->mediate, NULL), 0);
-	assert_int_equal(bk_pci_function_attach(bk_mediate_function(w->mediate), bk_pci_host_bus(w->host), 8),
-			 0);
+	assert_int_equal(bk_mediator_create(w->domain, &w->fake.device, NULL, &w->mediate, NULL), 0);
+	assert_int_equal(
+		bk_pci_function_attach(bk_mediator_function(w->mediate), bk_pci_host_bus(w->host), 8), 0);
 	assert_int_equal(bk_trap_add(w->mediate, &trap, &w->trap, NULL), 0);
 	config(w, 0x10, 4, BAR);
 	config(w, 4, 2, 2);
-	w->accelerator = bk__accelerator_create(&vm, w->memory, w->mediate);
+	w->accelerator = bk__monitor_accelerator_create(&vm, w->memory, w->mediate);
 	assert_non_null(w->accelerator);
 }
 
 static void close_world(struct world *w)
 {
-	bk__accelerator_destroy(w->accelerator);
+	bk__monitor_accelerator_destroy(w->accelerator);
 	assert_false(kvm.on);
 	assert_int_equal(device.fd, -1);
-	bk_pci_function_detach(bk_mediate_function(w->mediate));
-	bk_mediate_close(w->mediate);
+	bk_pci_function_detach(bk_mediator_function(w->mediate));
+	bk_mediator_destroy(w->mediate);
 	assert_int_equal(bk_pci_host_destroy(w->host), 0);
 	assert_int_equal(bk_space_destroy(w->memory), 0);
 	assert_int_equal(bk_domain_destroy(w->domain), 0);
@@ -242,7 +242,7 @@ static void a_reset_undoes_it(void **state)
 	open_world(&w);
 	write_times(&w, BAR + 0x1008, 10);
 	assert_true(kvm.on);
-	assert_int_equal(bk_pci_function_reset(bk_mediate_function(w.mediate)), 0);
+	assert_int_equal(bk_pci_function_reset(bk_mediator_function(w.mediate)), 0);
 	assert_false(kvm.on);
 	assert_int_equal(device.fd, -1);
 	close_world(&w);
@@ -280,9 +280,9 @@ static void writes_that_do_not_come_through_memory_are_left(void **state)
 	open_world(&w);
 	config(&w, 4, 2, 0);
 	for (unsigned i = 0; i < 30; i++)
-		bk_space_write(bk_mediate_region(w.mediate, 0), 0x1008, 4, 0x55);
+		bk_space_write(bk_mediator_space(w.mediate, 0), 0x1008, 4, 0x55);
 	assert_false(kvm.on);
-	bk_mediate_stats(w.mediate, count_accelerated, &accelerated);
+	bk_mediator_stats(w.mediate, count_accelerated, &accelerated);
 	assert_int_equal(accelerated, 0);
 	assert_int_equal(device.fd, -1);
 	close_world(&w);

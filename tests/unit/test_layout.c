@@ -94,17 +94,17 @@ static void ram_that_fits_nowhere_has_a_line(void **state)
 
 static void ram_is_found_where_it_was_moved(void **state)
 {
-	const struct bk__ram ram = {
+	const struct bk__monitor_ram ram = {
 		.host = (void *)0x1000, .size = 5 * GIB, .low_size = 3 * GIB, .moved = TIB - BK__RAM_HIGH
 	};
 
 	(void)state;
-	assert_ptr_equal(bk__ram_at(&ram, TIB, 1), (uint8_t *)0x1000 + 3 * GIB);
-	assert_ptr_equal(bk__ram_at(&ram, TIB + 2 * GIB - 8, 8), (uint8_t *)0x1000 + 5 * GIB - 8);
-	assert_null(bk__ram_at(&ram, TIB + 2 * GIB - 8, 9));
-	assert_null(bk__ram_at(&ram, BK__RAM_HIGH, 1));
-	assert_null(bk__ram_at(&ram, TIB - 1, 2));
-	assert_null(bk__ram_at(&ram, 3 * GIB - 1, 2));
+	assert_ptr_equal(bk__monitor_ram_at(&ram, TIB, 1), (uint8_t *)0x1000 + 3 * GIB);
+	assert_ptr_equal(bk__monitor_ram_at(&ram, TIB + 2 * GIB - 8, 8), (uint8_t *)0x1000 + 5 * GIB - 8);
+	assert_null(bk__monitor_ram_at(&ram, TIB + 2 * GIB - 8, 9));
+	assert_null(bk__monitor_ram_at(&ram, BK__RAM_HIGH, 1));
+	assert_null(bk__monitor_ram_at(&ram, TIB - 1, 2));
+	assert_null(bk__monitor_ram_at(&ram, 3 * GIB - 1, 2));
 }
 
 static bool allowed(const struct bk_device_iova_range *ranges, unsigned count, uint64_t first, uint64_t last)

@@ -16,8 +16,8 @@
 struct fixture {
 	struct fake fake;
 	struct bk_domain *domain;
-	struct bk_mediate *mediate;
-	struct bk_mediate_options options;
+	struct bk_mediator *mediate;
+	struct bk_mediator_options options;
 	struct bk_error err;
 };
 
@@ -40,7 +40,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	fake_done(&f->fake);
 	free(f);
@@ -51,7 +51,7 @@ static int teardown(void **state)
 static int create(struct fixture *f)
 {
 	f->err.text[0] = 0;
-	return bk_mediate_create(f->domain, &f->fake.device, &f->options, &f->mediate, &f->err);
+	return bk_mediator_create(f->domain, &f->fake.device, &f->options, &f->mediate, &f->err);
 }
 
 static void open_(struct fixture *f)
@@ -64,13 +64,13 @@ static uint64_t cfg(struct fixture *f, unsigned offset, unsigned width)
 {
 	uint64_t value = 0;
 
-	bk_space_read(bk_mediate_region(f->mediate, BK_DEVICE_CONFIG), offset, width, &value);
+	bk_space_read(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG), offset, width, &value);
 	return value;
 }
 
 static void cfg_write(struct fixture *f, unsigned offset, unsigned width, uint64_t value)
 {
-	bk_space_write(bk_mediate_region(f->mediate, BK_DEVICE_CONFIG), offset, width, value);
+	bk_space_write(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG), offset, width, value);
 }
 
 static void cap_list(struct fixture *f, unsigned first)
@@ -174,7 +174,7 @@ static void live_registers_of_a_dead_device_read_all_ones(void **state)
 	assert_int_equal(cfg(f, 0, 4), 0x56781234);
 	cfg_write(f, 4, 2, 4);
 	assert_int_equal(cfg(f, 4, 2), 4);
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->mediate = NULL;
 
 	assert_int_equal(create(f), -EIO);
@@ -190,7 +190,7 @@ static void F29_a_reset_of_the_function_resets_the_device(void **state)
 	open_(f);
 	cfg_write(f, 4, 2, 6);
 	cfg_write(f, 0x10, 4, 0xfe000000);
-	assert_int_equal(bk_pci_function_reset(bk_mediate_function(f->mediate)), 0);
+	assert_int_equal(bk_pci_function_reset(bk_mediator_function(f->mediate)), 0);
 	assert_int_equal(f->fake.resets, 1);
 	assert_int_equal(cfg(f, 4, 2), 0);
 	assert_int_equal(cfg(f, 0x10, 4), 0);
@@ -198,7 +198,7 @@ static void F29_a_reset_of_the_function_resets_the_device(void **state)
 
 	f->fake.reset_result = -EOPNOTSUPP;
 	cfg_write(f, 4, 2, 6);
-	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), -EOPNOTSUPP);
+	assert_int_equal(bk_device_reset(bk_mediator_device(f->mediate)), -EOPNOTSUPP);
 	assert_int_equal(cfg(f, 4, 2), 0);
 	assert_int_equal(fake_get(&f->fake, 4, 2), 2);
 	assert_int_equal(f->fake.resets, 2);
@@ -576,12 +576,12 @@ static void what_is_in_no_capability_is_the_devices(void **state)
 	cfg_write(f, 0x67, 2, 0x5566);
 	assert_int_equal(f->fake.config_writes, 3);
 	assert_int_equal(fake_get(&f->fake, 0x67, 2), 0x5500 | filler(0x67));
-	assert_int_equal(bk_mediate_below_write(f->mediate, BK_DEVICE_CONFIG, 0x80, 8, 0x123456789abcdef0),
+	assert_int_equal(bk_mediator_below_write(f->mediate, BK_DEVICE_CONFIG, 0x80, 8, 0x123456789abcdef0),
 			 0);
 	assert_int_equal(fake_get(&f->fake, 0x80, 8), 0x123456789abcdef0);
 	/* One that was not there. */
-	assert_int_equal(bk_pci_vendor_add(bk_mediate_function(f->mediate), 0x40, "abcde", "\0\xff\0\0\0", 5),
-			 0x40);
+	assert_int_equal(
+		bk_pci_vendor_add(bk_mediator_function(f->mediate), 0x40, "abcde", "\0\xff\0\0\0", 5), 0x40);
 	assert_int_equal(cfg(f, 0x43, 4), 0x64636261);
 	cfg_write(f, 0x44, 4, 0);
 	assert_int_equal(cfg(f, 0x43, 4), 0x64630061);
@@ -643,7 +643,7 @@ static void hostile_capabilities_leave_nothing_free(void **state)
 	write_every_byte(f, nowhere, of_the_last_vendor);
 	for (unsigned i = 0x10c; i < 0x140; i += 4)
 		assert_int_equal(cfg(f, i, 4), 0);
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->mediate = NULL;
 
 	fake_put(&f->fake, 0x40, 4, 0x00088009);
@@ -676,9 +676,9 @@ static void a_conventional_device_has_256_bytes(void **state)
 
 	f->fake.regions[BK_DEVICE_CONFIG].size = 256;
 	open_(f);
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), BK_DEVICE_CONFIG, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), BK_DEVICE_CONFIG, &region), 0);
 	assert_int_equal(region.size, 256);
-	assert_int_equal(bk_space_last(bk_mediate_region(f->mediate, BK_DEVICE_CONFIG)), 255);
+	assert_int_equal(bk_space_last(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG)), 255);
 }
 
 /* ---- ROM --------------------------------------------------------------- */
@@ -694,7 +694,7 @@ static void the_rom_is_the_devices_the_users_or_none(void **state)
 	f->fake.bytes[BK_DEVICE_ROM] = malloc(0x1000);
 	memset(f->fake.bytes[BK_DEVICE_ROM], 0x5a, 0x1000);
 	open_(f);
-	rom = bk_mediate_region(f->mediate, BK_DEVICE_ROM);
+	rom = bk_mediator_space(f->mediate, BK_DEVICE_ROM);
 	assert_int_equal(bk_space_last(rom), 0xfff);
 	f->fake.accesses = 0;
 	bk_space_read(rom, 0xffc, 4, &value);
@@ -705,16 +705,16 @@ static void the_rom_is_the_devices_the_users_or_none(void **state)
 	assert_int_equal(f->fake.accesses, 0); /* it was read at create */
 	cfg_write(f, 0x30, 4, 0xfffff800);
 	assert_int_equal(cfg(f, 0x30, 4), 0xfffff000);
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 
 	f->options.rom_image = "\x55\xaa\x01";
 	f->options.rom_size = 3;
 	open_(f);
-	rom = bk_mediate_region(f->mediate, BK_DEVICE_ROM);
+	rom = bk_mediator_space(f->mediate, BK_DEVICE_ROM);
 	assert_int_equal(bk_space_last(rom), 0x7ff);
 	bk_space_read(rom, 0, 4, &value);
 	assert_int_equal(value, 0xff01aa55);
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 
 	f->options.rom_size = (16 << 20) + 1;
 	assert_int_equal(create(f), -EINVAL);
@@ -722,15 +722,15 @@ static void the_rom_is_the_devices_the_users_or_none(void **state)
 
 	f->options.rom_off = true;
 	open_(f);
-	assert_null(bk_mediate_region(f->mediate, BK_DEVICE_ROM));
+	assert_null(bk_mediator_space(f->mediate, BK_DEVICE_ROM));
 	cfg_write(f, 0x30, 4, 0xffffffff);
 	assert_int_equal(cfg(f, 0x30, 4), 0);
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 
 	memset(&f->options, 0, sizeof(f->options));
 	f->fake.fail = EIO; /* no chip behind the register */
 	open_(f);
-	assert_null(bk_mediate_region(f->mediate, BK_DEVICE_ROM));
+	assert_null(bk_mediator_space(f->mediate, BK_DEVICE_ROM));
 }
 
 /* ---- Nobody there, and chains ------------------------------------------ */
@@ -786,7 +786,7 @@ static void chains_that_loop_or_leave_are_cut(void **state)
 	for (unsigned at = 0x100; at; at = (unsigned)cfg(f, at, 4) >> 20)
 		assert_true(++count <= 960);
 	assert_int_equal(count, 2);
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->mediate = NULL;
 
 	fake_put(&f->fake, 0x34, 1, 0x3c); /* into the header */
@@ -826,7 +826,7 @@ static void noise_in_config_space_refuses_no_device(void **state)
 			cfg(f, i, 4);
 		for (unsigned i = 0; i < 4096; i += 4)
 			cfg_write(f, i, 4, seed >> i % 32);
-		bk_mediate_close(f->mediate);
+		bk_mediator_destroy(f->mediate);
 		f->mediate = NULL;
 	}
 }
@@ -867,7 +867,7 @@ static void as_a_device_its_regions_are_the_spaces(void **state)
 
 	fake_bar(&f->fake, 0, 0, 0x10000, true);
 	open_(f);
-	device = bk_mediate_device(f->mediate);
+	device = bk_mediator_device(f->mediate);
 	assert_string_equal(device->name, "fake");
 	assert_int_equal(bk_device_info(device, &info), 0);
 	assert_int_equal(info.regions, BK_DEVICE_REGIONS);
@@ -933,7 +933,7 @@ static void of_many_areas_the_largest_are_told(void **state)
 
 		assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
 	}
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &region), 0);
 	assert_int_equal(region.area_count, BK_DEVICE_AREAS);
 	for (uint64_t i = 0; i < BK_DEVICE_AREAS; i++) {
 		uint64_t n = 31 - BK_DEVICE_AREAS + i; /* the hole before it */
@@ -959,7 +959,7 @@ static void of_many_areas_the_smallest_are_left_out(void **state)
 		desc.offset = (1023 - i * (i + 1)) * 4096;
 		assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
 	}
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &region), 0);
 	assert_int_equal(region.area_count, BK_DEVICE_AREAS);
 	for (uint64_t i = 0; i < BK_DEVICE_AREAS; i++) {
 		uint64_t n = 30 - i; /* the hole behind it */
@@ -976,7 +976,7 @@ static void mediators_stack(void **state)
 {
 	struct fixture *f = *state;
 	struct bk_trap_desc desc = { .offset = 0x1000, .length = 4, .ops = &zero_ops };
-	struct bk_mediate *upper;
+	struct bk_mediator *upper;
 	struct bk_trap *trap;
 	struct bk_device_region region;
 	struct bk_error err;
@@ -988,22 +988,22 @@ static void mediators_stack(void **state)
 	fake_put(&f->fake, 0x94, 4, 0x12345678);
 	open_(f);
 	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
-	if (bk_mediate_create(f->domain, bk_mediate_device(f->mediate), NULL, &upper, &err))
+	if (bk_mediator_create(f->domain, bk_mediator_device(f->mediate), NULL, &upper, &err))
 		fail_msg("%s", err.text);
 	desc.offset = 0x2000;
 	assert_int_equal(bk_trap_add(upper, &desc, &trap, NULL), 0);
-	assert_int_equal(bk_device_region(bk_mediate_device(upper), 0, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(upper), 0, &region), 0);
 	assert_int_equal(region.area_count, 2);
 	assert_int_equal(region.areas[1].offset, 0x3000);
 	for (uint64_t at = 0; at < 0x10000; at += 0x800) {
-		assert_int_equal(bk_space_read(bk_mediate_region(upper, 0), at, 4, &value), 0);
+		assert_int_equal(bk_space_read(bk_mediator_space(upper, 0), at, 4, &value), 0);
 		assert_int_equal(value, at == 0x1000 || at == 0x2000 ? 0 : fake_pattern(at, 4));
 	}
-	assert_int_equal(bk_space_read(bk_mediate_region(upper, BK_DEVICE_CONFIG), 0x94, 4, &value), 0);
+	assert_int_equal(bk_space_read(bk_mediator_space(upper, BK_DEVICE_CONFIG), 0x94, 4, &value), 0);
 	assert_int_equal(value, 0x12345678);
-	bk_space_write(bk_mediate_region(upper, BK_DEVICE_CONFIG), 4, 2, 4);
+	bk_space_write(bk_mediator_space(upper, BK_DEVICE_CONFIG), 4, 2, 4);
 	assert_int_equal(fake_get(&f->fake, 4, 2), 6);
-	bk_mediate_close(upper);
+	bk_mediator_destroy(upper);
 	assert_true(f->fake.closed);
 	f->mediate = NULL;
 }
@@ -1036,21 +1036,21 @@ static void areas_that_make_no_sense_are_not_mapped(void **state)
 	region->areas[4] = (struct bk_device_area){ 0x10000, 0x1000 };
 	region->areas[5] = (struct bk_device_area){ UINT64_MAX, UINT64_MAX };
 	open_(f);
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &face), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &face), 0);
 	assert_int_equal(face.area_count, 2);
 	assert_int_equal(face.areas[0].offset, 0x1000);
 	assert_int_equal(face.areas[0].size, 0x1000);
 	assert_int_equal(face.areas[1].offset, 0x8000);
 	assert_int_equal(face.areas[1].size, 0x8000);
-	bk_space_visit(bk_mediate_region(f->mediate, 0), 0, 0xffff, is_the_devices, &f->fake);
+	bk_space_visit(bk_mediator_space(f->mediate, 0), 0, 0xffff, is_the_devices, &f->fake);
 	for (uint64_t at = 0; at < 0x10000; at += 0x800) {
 		uint64_t value;
 
-		bk_space_read(bk_mediate_region(f->mediate, 0), at, 4, &value);
+		bk_space_read(bk_mediator_space(f->mediate, 0), at, 4, &value);
 		assert_int_equal(value, fake_pattern(at, 4));
 	}
 	f->fake.accesses = 0;
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->mediate = NULL;
 
 	/* A file that cannot be mapped: the device answers all the same. */
@@ -1059,9 +1059,9 @@ static void areas_that_make_no_sense_are_not_mapped(void **state)
 	fd = region->fd;
 	region->fd = 1000;
 	open_(f);
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &face), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &face), 0);
 	assert_int_equal(face.area_count, 0);
-	assert_int_equal(bk_space_read(bk_mediate_region(f->mediate, 0), 0x20, 4, &(uint64_t){ 0 }), 0);
+	assert_int_equal(bk_space_read(bk_mediator_space(f->mediate, 0), 0x20, 4, &(uint64_t){ 0 }), 0);
 	assert_int_equal(f->fake.accesses, 1);
 	region->fd = fd;
 }

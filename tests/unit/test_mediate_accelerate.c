@@ -74,7 +74,7 @@ static unsigned accelerated(struct fixture *f)
 {
 	unsigned sum = 0;
 
-	bk_mediate_stats(f->mediate, sum_accelerated, &sum);
+	bk_mediator_stats(f->mediate, sum_accelerated, &sum);
 	return sum;
 }
 
@@ -83,7 +83,7 @@ static void the_tenth_write_on_end_is_the_last(void **state)
 	struct fixture *f = *state;
 	struct accelerator a = { .starts = 0 };
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	add_through(f, 2, 0x5008, 0x10);
 	write_times(f, 2, 0x500c, 4, 0x1234, BK_ACCELERATE_AFTER - 1);
 	assert_int_equal(a.starts, 0);
@@ -100,7 +100,7 @@ static void the_tenth_write_on_end_is_the_last(void **state)
 	write_times(f, 2, 0x500c, 4, 0x1234, 50);
 	assert_int_equal(f->fake.accesses, BK_ACCELERATE_AFTER + 50);
 	assert_int_equal(a.starts, 1);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 	assert_int_equal(a.stops, 1);
 	assert_int_equal(accelerated(f), 0);
 	write_times(f, 2, 0x5008, 4, 7, 20);
@@ -112,7 +112,7 @@ static void writes_that_differ_do_not_count(void **state)
 	struct fixture *f = *state;
 	struct accelerator a = { .starts = 0 };
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	add_through(f, 2, 0x5008, 0x10);
 	for (unsigned i = 0; i < 100; i++) {
 		wr(f, 2, 0x5008, 4, i % 2);         /* another value */
@@ -126,7 +126,7 @@ static void writes_that_differ_do_not_count(void **state)
 	assert_int_equal(a.starts, 1);
 	assert_int_equal(a.started[0].offset, 0x5008);
 	assert_int_equal(a.started[0].value, 0x11111111);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 }
 
 static void there_are_ten_at_most(void **state)
@@ -135,7 +135,7 @@ static void there_are_ten_at_most(void **state)
 	struct accelerator a = { .starts = 0 };
 	struct bk_trap *trap;
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	trap = add_through(f, 2, 0x5000, 0x100);
 	add_through(f, 0, 0x100, 0x100);
 	for (unsigned i = 0; i < 16; i++)
@@ -151,7 +151,7 @@ static void there_are_ten_at_most(void **state)
 	write_times(f, 0, 0x1f0, 4, 98, 1);
 	write_times(f, 0, 0x1f0, 4, 99, 12);
 	assert_int_equal(a.running, 6);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 	assert_int_equal(a.running, 0);
 }
 
@@ -160,18 +160,18 @@ static void a_reset_ends_all(void **state)
 	struct fixture *f = *state;
 	struct accelerator a = { .starts = 0 };
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	add_through(f, 2, 0x5000, 0x100);
 	write_times(f, 2, 0x5000, 4, 1, 10);
 	assert_int_equal(a.running, 1);
-	assert_int_equal(bk_pci_function_reset(bk_mediate_function(f->mediate)), 0);
+	assert_int_equal(bk_pci_function_reset(bk_mediator_function(f->mediate)), 0);
 	assert_int_equal(a.running, 0);
 	/* It has to come ten times again. */
 	write_times(f, 2, 0x5000, 4, 1, 9);
 	assert_int_equal(a.running, 0);
 	write_times(f, 2, 0x5000, 4, 1, 1);
 	assert_int_equal(a.running, 1);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 }
 
 /* Writes that came before there was one, or when there was another, do not keep a register from it. */
@@ -182,16 +182,16 @@ static void a_new_accelerator_counts_anew(void **state)
 
 	add_through(f, 2, 0x5000, 0x100);
 	write_times(f, 2, 0x5000, 4, 1, 50);
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	write_times(f, 2, 0x5000, 4, 1, 9);
 	assert_int_equal(a.running, 0);
 	write_times(f, 2, 0x5000, 4, 1, 1);
 	assert_int_equal(a.running, 1);
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &b);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &b);
 	assert_int_equal(a.running, 0);
 	write_times(f, 2, 0x5000, 4, 1, 10);
 	assert_int_equal(b.running, 1);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 }
 
 static void a_replaced_trap_starts_anew(void **state)
@@ -203,7 +203,7 @@ static void a_replaced_trap_starts_anew(void **state)
 	};
 	struct bk_trap *trap, *next;
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	trap = add_through(f, 2, 0x5000, 0x100);
 	write_times(f, 2, 0x5000, 4, 1, 10);
 	assert_int_equal(bk_trap_replace(trap, &desc, &next, NULL), 0);
@@ -211,7 +211,7 @@ static void a_replaced_trap_starts_anew(void **state)
 	/* And this one did not ask for it. */
 	write_times(f, 2, 0x5000, 4, 1, 20);
 	assert_int_equal(a.starts, 1);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 }
 
 static void what_is_not_the_devices_goes_on_as_before(void **state)
@@ -225,7 +225,7 @@ static void what_is_not_the_devices_goes_on_as_before(void **state)
 					     .ops = &through_ops };
 	struct bk_trap *trap;
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	add_through(f, 0, TABLE, 16); /* the MSI-X table is the function's */
 	write_times(f, 0, TABLE, 4, 0xfee00000, 20);
 	assert_int_equal(bk_trap_add(f->mediate, &config, &trap, NULL), 0);
@@ -241,7 +241,7 @@ static void what_is_not_the_devices_goes_on_as_before(void **state)
 	write_times(f, 2, 0x5000, 4, 2, 30);
 	assert_int_equal(a.starts, 1);
 	assert_int_equal(accelerated(f), 0);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 	assert_int_equal(a.stops, 0);
 }
 
@@ -257,12 +257,12 @@ static void a_user_asks_for_it_with_a_log(void **state)
 	assert_int_equal(bk_trap_parse("bar2+0x40/4:log:overlay:accelerate", &spec, NULL), 0);
 	assert_true(spec.accelerate && spec.overlay);
 	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	write_times(f, 2, 0x40, 4, 1, 10);
 	assert_int_equal(a.running, 1);
 	assert_int_equal(bk_trap_parse("bar2+0x40/4:const=1:accelerate", &spec, NULL), -EINVAL);
 	assert_int_equal(bk_trap_parse("bar2+0x40/4:mirror:accelerate", &spec, NULL), -EINVAL);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 }
 
 struct writer {
@@ -287,7 +287,7 @@ static void nothing_is_left_running(void **state)
 	struct writer w = { .f = f };
 	pthread_t thread[2];
 
-	bk_mediate_accelerate(f->mediate, &accelerator_ops, &a);
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, write_on, &w), 0);
 	for (unsigned i = 0; i < 300; i++) {
@@ -296,14 +296,14 @@ static void nothing_is_left_running(void **state)
 		for (volatile unsigned wait = 0; wait < 20000;)
 			wait = wait + 1;
 		if (i % 3 == 0)
-			assert_int_equal(bk_pci_function_reset(bk_mediate_function(f->mediate)), 0);
+			assert_int_equal(bk_pci_function_reset(bk_mediator_function(f->mediate)), 0);
 		bk_trap_remove(trap);
 		assert_int_equal(accelerated(f), 0);
 	}
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 	assert_int_equal(a.running, 0);
 }
 

@@ -110,7 +110,7 @@ static unsigned trap_count(struct fixture *f)
 {
 	unsigned count = 0;
 
-	bk_mediate_stats(f->mediate, count_traps, &count);
+	bk_mediator_stats(f->mediate, count_traps, &count);
 	return count;
 }
 
@@ -227,7 +227,7 @@ static struct bk_trap_stats page_stats(struct fixture *f, unsigned region, uint6
 {
 	struct find find = { .region = region, .offset = offset };
 
-	bk_mediate_page_stats(f->mediate, find_page_stats, &find);
+	bk_mediator_page_stats(f->mediate, find_page_stats, &find);
 	assert_int_equal(find.found, 1);
 	return find.stats;
 }
@@ -236,7 +236,7 @@ static bool has_page(struct fixture *f, unsigned region, uint64_t offset)
 {
 	struct find find = { .region = region, .offset = offset };
 
-	bk_mediate_page_stats(f->mediate, find_page_stats, &find);
+	bk_mediator_page_stats(f->mediate, find_page_stats, &find);
 	return find.found;
 }
 
@@ -247,17 +247,17 @@ static void the_last_value_of_a_trap_is_kept(void **state)
 	struct find find = { .name = "recorder" };
 
 	add(f, &r, 0, 0x100, 8, 0);
-	bk_mediate_stats(f->mediate, find_trap, &find);
+	bk_mediator_stats(f->mediate, find_trap, &find);
 	assert_int_equal(find.stats.last, 0);
 	wr(f, 0, 0x100, 8, 0x1122334455667788);
-	bk_mediate_stats(f->mediate, find_trap, &find);
+	bk_mediator_stats(f->mediate, find_trap, &find);
 	assert_int_equal(find.stats.last, 0x1122334455667788);
 	rd(f, 0, 0x106, 1);
-	bk_mediate_stats(f->mediate, find_trap, &find);
+	bk_mediator_stats(f->mediate, find_trap, &find);
 	assert_int_equal(find.stats.last, 0x22);
 	r.error = -EIO;
 	wr(f, 0, 0x100, 4, 7);
-	bk_mediate_stats(f->mediate, find_trap, &find);
+	bk_mediator_stats(f->mediate, find_trap, &find);
 	assert_int_equal(find.stats.last, 0x22);
 	assert_int_equal(find.stats.errors, 1);
 }
@@ -398,7 +398,7 @@ static void F30_mapped_pages_come_back_when_traps_go(void **state)
 		for (unsigned i = 0; i < 8; i++)
 			bk_trap_remove(traps[(i * 3 + round) % 8]);
 		whole.ranges = 0;
-		bk_space_visit(bk_mediate_region(f->mediate, 2), 0, UINT64_MAX, collect, &whole);
+		bk_space_visit(bk_mediator_space(f->mediate, 2), 0, UINT64_MAX, collect, &whole);
 		assert_int_equal(whole.ranges, 1);
 		assert_int_equal(whole.first, 0);
 		assert_int_equal(whole.last, 0xfffff);
@@ -469,8 +469,8 @@ static void no_access_of_any_thread_goes_uncounted(void **state)
 			assert_int_equal(pthread_create(&thread[i], NULL, access_and_end, f), 0);
 		for (unsigned i = 0; i < COUNTING; i++)
 			pthread_join(thread[i], NULL);
-		bk_mediate_stats(f->mediate, sum_of_traps, &counted);
-		bk_mediate_page_stats(f->mediate, sum_of_pages, &counted);
+		bk_mediator_stats(f->mediate, sum_of_traps, &counted);
+		bk_mediator_page_stats(f->mediate, sum_of_pages, &counted);
 		assert_int_equal(counted.reads, expected);
 		assert_int_equal(counted.writes, expected);
 		assert_int_equal(counted.beside, expected);

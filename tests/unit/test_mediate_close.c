@@ -46,9 +46,9 @@ static void a_mediator_that_somebody_listens_to_is_refused_and_whole(void **stat
 		struct bk_listener *listener;
 
 		assert_int_equal(
-			bk_listener_add(bk_mediate_region(f->mediate, regions[i]), &nothing, NULL, &listener),
+			bk_listener_add(bk_mediator_space(f->mediate, regions[i]), &nothing, NULL, &listener),
 			0);
-		assert_int_equal(bk_mediate_close(f->mediate), -EBUSY);
+		assert_int_equal(bk_mediator_destroy(f->mediate), -EBUSY);
 		is_whole(f);
 		bk_listener_remove(listener);
 	}
@@ -76,15 +76,15 @@ static void a_mediator_on_a_bus_is_refused_and_whole(void **state)
 	struct fixture *f = *state;
 	struct bk_space *memory = bk_space_create(f->domain, "memory", UINT64_MAX);
 	struct bk_pci_host *host = host_of(f, memory);
-	struct bk_pci_function *function = bk_mediate_function(f->mediate);
+	struct bk_pci_function *function = bk_mediator_function(f->mediate);
 	uint64_t value;
 
 	assert_int_equal(bk_pci_function_attach(function, bk_pci_host_bus(host), 8), 0);
-	assert_int_equal(bk_mediate_close(f->mediate), -EBUSY);
+	assert_int_equal(bk_mediator_destroy(f->mediate), -EBUSY);
 	is_whole(f);
 	wr(f, BK_DEVICE_CONFIG, 0x14, 4, 0x80000000);
 	wr(f, BK_DEVICE_CONFIG, 4, 2, 2);
-	assert_int_equal(bk_mediate_close(f->mediate), -EBUSY);
+	assert_int_equal(bk_mediator_destroy(f->mediate), -EBUSY);
 	assert_int_equal(bk_space_read(memory, 0x80000100, 4, &value), 0);
 	assert_int_equal(value, fake_pattern(0x100, 4));
 	bk_pci_function_detach(function);
@@ -95,7 +95,7 @@ static void a_mediator_on_a_bus_is_refused_and_whole(void **state)
 
 static int close_in_handler(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
-	*value = (uint64_t)-bk_mediate_close(((struct fixture *)opaque)->mediate);
+	*value = (uint64_t)-bk_mediator_destroy(((struct fixture *)opaque)->mediate);
 	return 0;
 }
 
@@ -125,7 +125,7 @@ static int stay(void *opaque, unsigned region, uint64_t offset, unsigned width, 
 	static const struct bk_trap_ops passing;
 	const struct bk_trap_desc desc = { .region = 1, .offset = 0x40, .length = 4, .ops = &passing };
 	struct inside *inside = opaque;
-	struct bk_mediate *m = inside->f->mediate;
+	struct bk_mediator *m = inside->f->mediate;
 	struct bk_trap *trap;
 	int r;
 
@@ -135,8 +135,8 @@ static int stay(void *opaque, unsigned region, uint64_t offset, unsigned width, 
 		bk_trap_remove(trap);
 	assert_int_equal(r, -ESHUTDOWN);
 	bk_trap_remove(inside->trap);
-	bk_mediate_below_read(m, 1, 0x100, 4, &inside->device);
-	bk_space_read(bk_mediate_region(m, BK_DEVICE_CONFIG), 0, 4, &inside->config);
+	bk_mediator_below_read(m, 1, 0x100, 4, &inside->device);
+	bk_space_read(bk_mediator_space(m, BK_DEVICE_CONFIG), 0, 4, &inside->config);
 	*value = 1;
 	return 0;
 }
@@ -168,7 +168,7 @@ static void F43_a_handler_that_is_inside_while_it_is_closed_goes_on(void **state
 	assert_int_equal(pthread_create(&thread, NULL, enter, &inside), 0);
 	while (!__atomic_load_n(&inside.entered, __ATOMIC_ACQUIRE))
 		;
-	assert_int_equal(bk_mediate_close(f->mediate), 0);
+	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
 	f->mediate = NULL;
 	pthread_join(thread, NULL);
 	assert_int_equal(inside.device, fake_pattern(0x100, 4));
@@ -181,7 +181,7 @@ static void F43_a_handler_that_is_inside_while_it_is_closed_goes_on(void **state
 static void a_page_of_which_the_traps_are_gone_leaves_nothing(void **state)
 {
 	struct fixture *f = *state;
-	const struct bk__region *region = &f->mediate->regions[1];
+	const struct bk__mediate_region *region = &f->mediate->regions[1];
 	static struct recorder r;
 
 	for (unsigned page = 0; page < 0x400; page++) {
@@ -240,7 +240,7 @@ static void an_access_over_the_edge_of_a_page_counts_in_both(void **state)
 	rd(f, 1, 0x1ffc, 8);
 	rd(f, 1, 0x2ffc, 8); /* of which the second has no trap */
 	rd(f, 1, 0x0ffc, 8); /* of which the first has none */
-	bk_mediate_page_stats(f->mediate, note_page, &pages);
+	bk_mediator_page_stats(f->mediate, note_page, &pages);
 	assert_int_equal(pages.reads[0], 0);
 	assert_int_equal(pages.reads[1], 2);
 	assert_int_equal(pages.reads[2], 2);
@@ -253,7 +253,7 @@ static void pages_that_share_a_chain_are_told_apart(void **state)
 	struct fixture *f = *state;
 	static struct recorder r;
 	struct bk_trap *traps[3];
-	struct bk__region *region = &f->mediate->regions[1];
+	struct bk__mediate_region *region = &f->mediate->regions[1];
 
 	traps[0] = add(f, &r, 1, 0x1008, 4, 0);
 	bk_trap_remove(traps[0]);
@@ -269,7 +269,7 @@ static void pages_that_share_a_chain_are_told_apart(void **state)
 	{
 		struct in_pages pages = { { 0 } };
 
-		bk_mediate_page_stats(f->mediate, note_page, &pages);
+		bk_mediator_page_stats(f->mediate, note_page, &pages);
 		assert_int_equal(pages.reads[1], 2);
 		assert_int_equal(pages.reads[2], 0);
 		assert_int_equal(pages.reads[3], 3);

@@ -43,7 +43,7 @@ static int end(void **state)
 {
 	struct fixture *f = *state;
 
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	free(f->fake.host_config);
 	fake_done(&f->fake);
@@ -56,7 +56,7 @@ static void create_over(struct fixture *f, struct bk_device *below)
 {
 	struct bk_error err;
 
-	if (bk_mediate_create(f->domain, below, NULL, &f->mediate, &err))
+	if (bk_mediator_create(f->domain, below, NULL, &f->mediate, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -92,7 +92,7 @@ static uint64_t lost(struct fixture *f)
 {
 	uint64_t count = UINT64_MAX;
 
-	bk_mediate_stats(f->mediate, find_lost, &count);
+	bk_mediator_stats(f->mediate, find_lost, &count);
 	return count;
 }
 
@@ -139,7 +139,7 @@ static void F40_writes_in_a_vendors_capability_reach_the_device(void **state)
 	unsigned at;
 
 	create_over(f, sim);
-	assert_int_equal(bk_mediate_capability(f->mediate, false, 9, &at), 0);
+	assert_int_equal(bk_mediator_capability(f->mediate, false, 9, &at), 0);
 	cfg_write(f, at + 12, 4, 0xcafe0001);
 	cfg_write(f, at + 16, 2, 0x1234);
 	assert_int_equal(get(sim, BK_DEVICE_CONFIG, at + 12, 4), 0xcafe0001);
@@ -255,7 +255,7 @@ static void where_the_host_says_nothing_the_worst_is_assumed(void **state)
 		reaches(f, 0x108, 4, 0x11223344 + i);
 		reaches(f, 0xf0, 4, 0x11223344 + i);
 		reaches_nobody(f, 0x200, 4);
-		bk_mediate_close(f->mediate);
+		bk_mediator_destroy(f->mediate);
 		f->mediate = NULL;
 	}
 }

@@ -13,7 +13,7 @@
 
 #include "trap_kit.h"
 
-static struct bk_mediate_options options;
+static struct bk_mediator_options options;
 
 static int setup_filter(void **state)
 {
@@ -23,21 +23,21 @@ static int setup_filter(void **state)
 	if (setup(state))
 		return -1;
 	f = *state;
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->fake.closed = false;
 	f->fake.config_writes = 0;
 	f->fake.accesses = 0;
-	options = (struct bk_mediate_options){ .filter = true };
-	return bk_mediate_create(f->domain, &f->fake.device, &options, &f->mediate, &err);
+	options = (struct bk_mediator_options){ .filter = true };
+	return bk_mediator_create(f->domain, &f->fake.device, &options, &f->mediate, &err);
 }
 
-static void again_with(struct fixture *f, const struct bk_mediate_options *with)
+static void again_with(struct fixture *f, const struct bk_mediator_options *with)
 {
 	struct bk_error err;
 
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->fake.closed = false;
-	if (bk_mediate_create(f->domain, &f->fake.device, with, &f->mediate, &err))
+	if (bk_mediator_create(f->domain, &f->fake.device, with, &f->mediate, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -55,7 +55,7 @@ static void making_one_changes_nothing_in_the_device(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_null(bk_mediate_function(f->mediate));
+	assert_null(bk_mediator_function(f->mediate));
 	assert_int_equal(f->fake.config_writes, 0);
 	assert_int_equal(f->fake.accesses, 0);
 }
@@ -89,7 +89,7 @@ static void a_trap_takes_its_page_out_of_the_areas(void **state)
 	struct bk_device_region region;
 
 	mirror(f, "bar2+0xf00/0x100:mirror");
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 2, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 2, &region), 0);
 	assert_int_equal(region.area_count, 1);
 	assert_int_equal(region.areas[0].offset, 0x1000);
 	assert_int_equal(region.areas[0].size, 0xff000);
@@ -98,13 +98,13 @@ static void a_trap_takes_its_page_out_of_the_areas(void **state)
 static void a_moved_msix_table_is_in_its_registers(void **state)
 {
 	struct fixture *f = *state;
-	const struct bk_mediate_options moved = { .filter = true, .msix_move = true, .msix_bar = 1 };
+	const struct bk_mediator_options moved = { .filter = true, .msix_move = true, .msix_bar = 1 };
 	struct bk_device_region region;
 
 	again_with(f, &moved);
 	assert_int_equal(rd(f, 7, 0x74, 4), 0x400001);
 	assert_int_equal(rd(f, 7, 0x78, 4), 0x400081);
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 1, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 1, &region), 0);
 	assert_int_equal(region.size, 0x800000);
 	wr(f, 7, 0x14, 4, 0xffffffff);
 	assert_int_equal(rd(f, 7, 0x14, 4), 0xff800008);
@@ -117,7 +117,7 @@ static void a_given_rom_is_read_and_sized(void **state)
 {
 	struct fixture *f = *state;
 	static const uint8_t image[3000] = { 0x55, 0xaa };
-	const struct bk_mediate_options rom = { .filter = true, .rom_image = image, .rom_size = 3000 };
+	const struct bk_mediator_options rom = { .filter = true, .rom_image = image, .rom_size = 3000 };
 
 	wr(f, 7, 0x30, 4, 0xfffff800);
 	assert_int_equal(rd(f, 7, 0x30, 4), 0); /* no ROM, whatever the device's register does */
@@ -132,9 +132,9 @@ static void capabilities_are_found_in_the_devices_own_chain(void **state)
 	struct fixture *f = *state;
 	unsigned at;
 
-	assert_int_equal(bk_mediate_capability(f->mediate, false, 0x11, &at), 0);
+	assert_int_equal(bk_mediator_capability(f->mediate, false, 0x11, &at), 0);
 	assert_int_equal(at, 0x70);
-	assert_int_equal(bk_mediate_capability(f->mediate, false, 0x05, &at), -ENOENT);
+	assert_int_equal(bk_mediator_capability(f->mediate, false, 0x05, &at), -ENOENT);
 }
 
 static void a_reset_is_the_devices_alone(void **state)
@@ -142,7 +142,7 @@ static void a_reset_is_the_devices_alone(void **state)
 	struct fixture *f = *state;
 
 	f->fake.config_writes = 0;
-	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), 0);
+	assert_int_equal(bk_device_reset(bk_mediator_device(f->mediate)), 0);
 	assert_int_equal(f->fake.resets, 1);
 	assert_int_equal(f->fake.config_writes, 0);
 }

@@ -23,7 +23,7 @@ struct guest {
 	struct bk_domain *domain;
 	struct bk_space *memory, *ports;
 	struct bk_pci_host *host;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 };
 
 static void quiet(void *opaque, enum bk_log_level level, const char *line)
@@ -60,8 +60,8 @@ static int teardown(void **state)
 {
 	struct guest *g = *state;
 
-	bk_pci_function_detach(bk_mediate_function(g->mediate));
-	bk_mediate_close(g->mediate);
+	bk_pci_function_detach(bk_mediator_function(g->mediate));
+	bk_mediator_destroy(g->mediate);
 	assert_int_equal(bk_pci_host_destroy(g->host), 0);
 	assert_int_equal(bk_space_destroy(g->memory), 0);
 	assert_int_equal(bk_space_destroy(g->ports), 0);
@@ -71,20 +71,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void plug_with(struct guest *g, struct bk_device *device, const struct bk_mediate_options *options,
+static void plug_with(struct guest *g, struct bk_device *device, const struct bk_mediator_options *options,
 		      const char *trap_text)
 {
 	struct bk_trap_spec spec;
 	struct bk_trap *trap;
 	struct bk_error err;
 
-	if (bk_mediate_create(g->domain, device, options, &g->mediate, &err))
+	if (bk_mediator_create(g->domain, device, options, &g->mediate, &err))
 		fail_msg("%s", err.text);
 	if (trap_text &&
 	    (bk_trap_parse(trap_text, &spec, &err) || bk_trap_add_spec(g->mediate, &spec, &trap, &err)))
 		fail_msg("%s", err.text);
 	assert_int_equal(
-		bk_pci_function_attach(bk_mediate_function(g->mediate), bk_pci_host_bus(g->host), DEVFN), 0);
+		bk_pci_function_attach(bk_mediator_function(g->mediate), bk_pci_host_bus(g->host), DEVFN), 0);
 	assert_int_equal(bk_pci_host_assign(g->host, 4096, NULL, NULL), 0);
 }
 
@@ -120,7 +120,7 @@ static uint64_t bar(struct guest *g, unsigned index)
 {
 	struct bk_pci_bar_state bar;
 
-	assert_int_equal(bk_pci_function_bar(bk_mediate_function(g->mediate), index, &bar), 0);
+	assert_int_equal(bk_pci_function_bar(bk_mediator_function(g->mediate), index, &bar), 0);
 	return bar.address;
 }
 
@@ -248,7 +248,7 @@ static void F29_decode_off_reset_and_d3_under_a_mapped_bar(void **state)
 
 	wr(g, at + 0x24, 4, 0x00110022);
 	assert_int_equal(rd(g, at + 0x24, 4), 0x00110022);
-	assert_int_equal(bk_pci_function_reset(bk_mediate_function(g->mediate)), 0);
+	assert_int_equal(bk_pci_function_reset(bk_mediator_function(g->mediate)), 0);
 	assert_int_equal(rd(g, at, 4), 0xffffffff);
 	assert_int_equal(rd(g, ecam(4), 2), 0);
 	assert_int_equal(get(sim, BK_DEVICE_CONFIG, 4, 2) & 7, 2);
@@ -327,8 +327,8 @@ static void mapped_pages_of_a_bar_reach_the_guests_view(void **state)
 	bk_space_visit(g->memory, pages.base, pages.base + 0x3fff, note_pages, &pages);
 	assert_int_equal(pages.mapped, 0xa);
 
-	bk_pci_function_detach(bk_mediate_function(g->mediate));
-	bk_mediate_close(g->mediate);
+	bk_pci_function_detach(bk_mediator_function(g->mediate));
+	bk_mediator_destroy(g->mediate);
 	assert_true(fake->closed);
 	fake_done(fake);
 	free(fake);
@@ -348,8 +348,8 @@ static void the_device_is_a_bus_master_if_bridges_are(void **state)
 
 	fake_init(fake);
 	fake_bar(fake, 0, 0, 0x1000, true);
-	assert_int_equal(bk_mediate_create(g->domain, &fake->device, NULL, &g->mediate, &err), 0);
-	function = bk_mediate_function(g->mediate);
+	assert_int_equal(bk_mediator_create(g->domain, &fake->device, NULL, &g->mediate, &err), 0);
+	function = bk_mediator_function(g->mediate);
 	assert_int_equal(bk_pci_bridge_create(g->host, &desc, &bridge, &err), 0);
 	assert_int_equal(bk_pci_function_attach(function, bk_pci_bridge_bus(bridge), 0), 0);
 	assert_int_equal(bk_pci_function_attach(bridge, bk_pci_host_bus(g->host), DEVFN), 0);
@@ -371,7 +371,7 @@ static void the_device_is_a_bus_master_if_bridges_are(void **state)
 	bk_pci_function_detach(function);
 	bk_pci_function_detach(bridge);
 	assert_int_equal(bk_pci_function_destroy(bridge), 0);
-	bk_mediate_close(g->mediate);
+	bk_mediator_destroy(g->mediate);
 	fake_done(fake);
 	free(fake);
 	plug(g, open_example("edu.yaml"), NULL);
@@ -395,7 +395,7 @@ static bool page_is_mapped(struct guest *g, uint64_t address)
 /* F16: a BAR of 256 bytes that may share its page is mapped while it starts one and is alone in it. */
 static void F16_a_bar_that_shares_its_page(void **state)
 {
-	const struct bk_mediate_options options = { .share_page = true };
+	const struct bk_mediator_options options = { .share_page = true };
 	struct guest *g = *state;
 	struct fake *fake = calloc(1, sizeof(*fake));
 	struct bk_device_region region;
@@ -467,13 +467,13 @@ static void F16_a_bar_that_shares_its_page(void **state)
 	wr(g, ecam(4), 2, 0);
 	assert_int_equal(rd(g, 0xd0005000, 4), 0xffffffff);
 	assert_false(page_is_mapped(g, 0xd0005000));
-	assert_int_equal(bk_device_region(bk_mediate_device(g->mediate), 0, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(g->mediate), 0, &region), 0);
 	assert_int_equal(region.size, 256);
 	assert_int_equal(region.area_count, 1);
 	assert_int_equal(region.areas[0].size, 256);
 
-	bk_pci_function_detach(bk_mediate_function(g->mediate));
-	bk_mediate_close(g->mediate);
+	bk_pci_function_detach(bk_mediator_function(g->mediate));
+	bk_mediator_destroy(g->mediate);
 	assert_true(fake->closed);
 	fake_done(fake);
 	free(fake);
@@ -487,7 +487,7 @@ static void F16_a_bar_that_may_not_share_its_page(void **state)
 	struct fake *fake = calloc(1, sizeof(*fake));
 
 	for (unsigned asked = 0; asked < 2; asked++) {
-		const struct bk_mediate_options options = { .share_page = asked };
+		const struct bk_mediator_options options = { .share_page = asked };
 
 		fake_init(fake);
 		fake_bar(fake, 0, 0, 256, true);
@@ -496,8 +496,8 @@ static void F16_a_bar_that_may_not_share_its_page(void **state)
 		plug_with(g, &fake->device, &options, NULL);
 		assert_false(page_is_mapped(g, bar(g, 0)));
 		assert_int_equal(rd(g, bar(g, 0), 4), fake_pattern(0, 4));
-		bk_pci_function_detach(bk_mediate_function(g->mediate));
-		bk_mediate_close(g->mediate);
+		bk_pci_function_detach(bk_mediator_function(g->mediate));
+		bk_mediator_destroy(g->mediate);
 		fake_done(fake);
 	}
 	free(fake);

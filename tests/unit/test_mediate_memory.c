@@ -68,11 +68,11 @@ static void describe(struct fake *fake)
 	fake_put(fake, 0x100, 4, 0x00010003);
 }
 
-static uint64_t bar0(struct bk_mediate *mediate, uint64_t offset)
+static uint64_t bar0(struct bk_mediator *mediate, uint64_t offset)
 {
 	uint64_t value;
 
-	bk_space_read(bk_mediate_region(mediate, 0), offset, 4, &value);
+	bk_space_read(bk_mediator_space(mediate, 0), offset, 4, &value);
 	return value;
 }
 
@@ -88,7 +88,7 @@ static int zero_read(void *opaque, unsigned region, uint64_t offset, unsigned wi
 }
 
 /* Puts another trap, over the edge of two other pages, in its place. */
-static int replace(struct bk_mediate *mediate, struct bk_trap **trap)
+static int replace(struct bk_mediator *mediate, struct bk_trap **trap)
 {
 	static const struct bk_trap_ops ops = { .read = zero_read };
 	struct bk_trap_desc desc = { .offset = 0x8ffc, .length = 8, .ops = &ops };
@@ -97,9 +97,9 @@ static int replace(struct bk_mediate *mediate, struct bk_trap **trap)
 	unsigned before = 0, after = 0;
 	int r;
 
-	bk_mediate_page_stats(mediate, count_pages, &before);
+	bk_mediator_page_stats(mediate, count_pages, &before);
 	r = bk_trap_replace(*trap, &desc, &next, &err);
-	bk_mediate_page_stats(mediate, count_pages, &after);
+	bk_mediator_page_stats(mediate, count_pages, &after);
 	if (r) {
 		assert_int_equal(r, -ENOMEM);
 		assert_null(next);
@@ -117,7 +117,7 @@ static int replace(struct bk_mediate *mediate, struct bk_trap **trap)
 }
 
 /* Adds a trap, replaces it and takes it away. False if an allocation failed. */
-static bool trap(struct bk_mediate *mediate)
+static bool trap(struct bk_mediator *mediate)
 {
 	unsigned before = 0, after = 0;
 	struct bk_trap_spec spec = {
@@ -128,7 +128,7 @@ static bool trap(struct bk_mediate *mediate)
 	bool replaced, failed_before, waits;
 	int r;
 
-	bk_mediate_page_stats(mediate, count_pages, &before);
+	bk_mediator_page_stats(mediate, count_pages, &before);
 	r = bk_trap_add_spec(mediate, &spec, &trap, &err);
 	if (r) {
 		assert_int_equal(r, -ENOMEM);
@@ -144,13 +144,13 @@ static bool trap(struct bk_mediate *mediate)
 	waits = failed && !failed_before;
 	assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
 	assert_int_equal(bar0(mediate, 0x9000), fake_pattern(0x9000, 4));
-	bk_mediate_page_stats(mediate, count_pages, &after);
+	bk_mediator_page_stats(mediate, count_pages, &after);
 	assert_int_equal(after, before + (waits ? replaced ? 2 : 1 : 0));
 	if (waits) {
 		assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, &err), 0);
 		bk_trap_remove(trap);
 		after = 0;
-		bk_mediate_page_stats(mediate, count_pages, &after);
+		bk_mediator_page_stats(mediate, count_pages, &after);
 		assert_int_equal(after, before);
 	}
 	return replaced && !waits;
@@ -163,7 +163,7 @@ static void each_allocation_may_fail(void **state)
 	bk_log_set(quiet, NULL);
 	for (unsigned n = 1; !whole; n++) {
 		struct bk_domain *domain = bk_domain_create();
-		struct bk_mediate *mediate = NULL;
+		struct bk_mediator *mediate = NULL;
 		struct bk_error err = { "" };
 		struct fake fake;
 		int r;
@@ -172,7 +172,7 @@ static void each_allocation_may_fail(void **state)
 		assert_in_range(n, 1, 5000);
 		failed = mapping_failed = false;
 		until_failure = n;
-		r = bk_mediate_create(domain, &fake.device, NULL, &mediate, &err);
+		r = bk_mediator_create(domain, &fake.device, NULL, &mediate, &err);
 		if (r) {
 			until_failure = 0;
 			assert_true(failed && !mapping_failed);
@@ -184,7 +184,7 @@ static void each_allocation_may_fail(void **state)
 			whole = trap(mediate) && !failed;
 			until_failure = 0;
 			assert_int_equal(bar0(mediate, 0x9000), fake_pattern(0x9000, 4));
-			bk_mediate_close(mediate);
+			bk_mediator_destroy(mediate);
 		}
 		assert_true(fake.closed);
 		assert_int_equal(bk_domain_destroy(domain), 0);
@@ -202,14 +202,14 @@ static void closing_needs_no_memory(void **state)
 	bk_log_set(quiet, NULL);
 	for (unsigned n = 1; reached; n++) {
 		struct bk_domain *domain = bk_domain_create();
-		struct bk_mediate *mediate = NULL;
+		struct bk_mediator *mediate = NULL;
 		struct fake fake;
 
 		describe(&fake);
-		assert_int_equal(bk_mediate_create(domain, &fake.device, NULL, &mediate, NULL), 0);
+		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &mediate, NULL), 0);
 		failed = false;
 		until_failure = n;
-		bk_mediate_close(mediate);
+		bk_mediator_destroy(mediate);
 		until_failure = 0;
 		reached = failed;
 		assert_true(fake.closed);
@@ -236,21 +236,22 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 	bk_log_set(quiet, NULL);
 	for (unsigned n = 1; reached; n++) {
 		struct bk_domain *domain = bk_domain_create();
-		struct bk_mediate *lower, *upper;
+		struct bk_mediator *lower, *upper;
 		struct bk_trap *trap, *again;
 		struct fake fake;
 		bool mapped = false;
 		int r;
 
 		describe(&fake);
-		assert_int_equal(bk_mediate_create(domain, &fake.device, NULL, &lower, NULL), 0);
-		assert_int_equal(bk_mediate_create(domain, bk_mediate_device(lower), NULL, &upper, NULL), 0);
+		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &lower, NULL), 0);
+		assert_int_equal(bk_mediator_create(domain, bk_mediator_device(lower), NULL, &upper, NULL),
+				 0);
 		failed = false;
 		until_failure = n;
 		r = bk_trap_add_spec(lower, &spec, &trap, NULL);
 		until_failure = 0;
 		reached = failed;
-		bk_space_visit(bk_mediate_region(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
+		bk_space_visit(bk_mediator_space(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
 		assert_int_equal(bar0(upper, 0x1040), r ? fake_pattern(0x1040, 4) : 0x1234);
 		if (r)
 			assert_int_equal(r, -ENOMEM);
@@ -269,9 +270,9 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 		assert_int_equal(bk_trap_add_spec(lower, &spec, &again, NULL), 0);
 		bk_trap_remove(again);
 		mapped = false;
-		bk_space_visit(bk_mediate_region(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
+		bk_space_visit(bk_mediator_space(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
 		assert_true(mapped);
-		assert_int_equal(bk_mediate_close(upper), 0);
+		assert_int_equal(bk_mediator_destroy(upper), 0);
 		assert_int_equal(bk_domain_destroy(domain), 0);
 		fake_done(&fake);
 	}

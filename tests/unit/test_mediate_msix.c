@@ -31,14 +31,14 @@ static void describe(struct fixture *f)
 
 static int move(struct fixture *f, unsigned bar, struct bk_error *err)
 {
-	const struct bk_mediate_options options = { .msix_move = true, .msix_bar = bar };
+	const struct bk_mediator_options options = { .msix_move = true, .msix_bar = bar };
 
-	return bk_mediate_create(f->domain, &f->fake.device, &options, &f->mediate, err);
+	return bk_mediator_create(f->domain, &f->fake.device, &options, &f->mediate, err);
 }
 
 static void finish(struct fixture *f)
 {
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	assert_true(f->fake.closed);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	fake_done(&f->fake);
@@ -84,7 +84,7 @@ static unsigned pages(struct fixture *f)
 {
 	unsigned count = 0;
 
-	bk_mediate_page_stats(f->mediate, count_pages, &count);
+	bk_mediator_page_stats(f->mediate, count_pages, &count);
 	return count;
 }
 
@@ -105,7 +105,7 @@ static void a_new_bar_of_32_bits_where_the_next_is_taken(void **state)
 	assert_int_equal(rd(&f, 1, 0x88, 8), UINT64_MAX);
 	wr(&f, 1, 0xffc, 4, 0);
 	assert_int_equal(f.fake.accesses, 2);
-	assert_int_equal(bk_device_region(bk_mediate_device(f.mediate), 1, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f.mediate), 1, &region), 0);
 	assert_int_equal(region.size, 0x1000);
 	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE);
 	assert_int_equal(region.fd, -1);
@@ -168,19 +168,20 @@ static void a_bar_is_doubled(void **state)
 	{
 		uint64_t value;
 
-		assert_int_equal(bk_mediate_below_read(f.mediate, 0, 0xfffc, 8, &value), 0);
+		assert_int_equal(bk_mediator_below_read(f.mediate, 0, 0xfffc, 8, &value), 0);
 		assert_int_equal(value, fake_pattern(0xfffc, 4) | 0xfee0200000000000);
-		assert_int_equal(bk_mediate_below_read(f.mediate, 0, 0x1fffc, 4, &value), 0);
+		assert_int_equal(bk_mediator_below_read(f.mediate, 0, 0x1fffc, 4, &value), 0);
 		assert_int_equal(value, 0xffffffff);
-		assert_int_equal(bk_mediate_below_write(f.mediate, 0, 0xfffc, 8, 0x12345678ull << 32 | 7), 0);
+		assert_int_equal(bk_mediator_below_write(f.mediate, 0, 0xfffc, 8, 0x12345678ull << 32 | 7),
+				 0);
 		assert_int_equal(rd(&f, 0, 0xfffc, 4), 7);
 		assert_int_equal(rd(&f, 0, 0x10000, 4), 0x12345678);
 		f.fake.fail = EIO; /* of the device, which is not to lose what is the table's */
-		assert_int_equal(bk_mediate_below_write(f.mediate, 0, 0xfffc, 8, 0x9abcdef0ull << 32), -EIO);
+		assert_int_equal(bk_mediator_below_write(f.mediate, 0, 0xfffc, 8, 0x9abcdef0ull << 32), -EIO);
 		f.fake.fail = 0;
 		assert_int_equal(rd(&f, 0, 0x10000, 4), 0x9abcdef0);
 	}
-	assert_int_equal(bk_device_region(bk_mediate_device(f.mediate), 0, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f.mediate), 0, &region), 0);
 	assert_int_equal(region.size, 0x20000);
 	assert_int_equal(region.area_count, 1);
 	assert_int_equal(region.areas[0].size, 0x10000);
@@ -229,12 +230,12 @@ static const char shared_page[] = HEAD "bars:\n"
 /* A guest reads every register of 4 bytes but the device's table: how many of those exit? */
 static unsigned exits(bool moved)
 {
-	const struct bk_mediate_options options = { .msix_move = moved, .msix_bar = 4 };
+	const struct bk_mediator_options options = { .msix_move = moved, .msix_bar = 4 };
 	struct fixture f = { .domain = bk_domain_create() };
 	struct bk_error err;
 	unsigned count = 0;
 
-	if (bk_mediate_create(f.domain, open_text(shared_page), &options, &f.mediate, &err))
+	if (bk_mediator_create(f.domain, open_text(shared_page), &options, &f.mediate, &err))
 		fail_msg("%s", err.text);
 	for (uint64_t at = 0; at < 0x4000; at += 4) {
 		if (at >= 0x2800 && at < 0x2a08)
@@ -244,7 +245,7 @@ static unsigned exits(bool moved)
 		assert_int_equal(rd(&f, 0, at, 4), 0);
 		count++;
 	}
-	bk_mediate_close(f.mediate);
+	bk_mediator_destroy(f.mediate);
 	assert_int_equal(bk_domain_destroy(f.domain), 0);
 	return count;
 }

@@ -39,7 +39,7 @@ static void create_over(struct fixture *f, struct bk_device *below)
 	struct bk_error err;
 
 	memset(&told, 0, sizeof(told));
-	if (bk_mediate_create(f->domain, below, NULL, &f->mediate, &err))
+	if (bk_mediator_create(f->domain, below, NULL, &f->mediate, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -63,7 +63,7 @@ static int end(void **state)
 {
 	struct fixture *f = *state;
 
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	fake_done(&f->fake);
 	free(f);
@@ -74,7 +74,7 @@ static int end(void **state)
 /* And once more, with other statements. */
 static void again(struct fixture *f)
 {
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	f->mediate = NULL;
 	fake_done(&f->fake);
 	fake_init(&f->fake);
@@ -104,8 +104,8 @@ static void absent(struct fixture *f, unsigned bar)
 	struct bk_device_region region;
 
 	assert_int_equal(sized(f, bar), 0);
-	assert_null(bk_mediate_region(f->mediate, bar));
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), bar, &region), 0);
+	assert_null(bk_mediator_space(f->mediate, bar));
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), bar, &region), 0);
 	assert_int_equal(region.size, 0);
 }
 
@@ -212,7 +212,7 @@ static void a_bar_in_the_upper_half_of_another_is_left_out(void **state)
 	one_line("bar4 is not shown: bar3 is 64-bit");
 	assert_int_equal(sized(f, 3), 0xffffc004);
 	assert_int_equal(sized(f, 4), 0xffffffff);
-	assert_null(bk_mediate_region(f->mediate, 4));
+	assert_null(bk_mediator_space(f->mediate, 4));
 }
 
 /* ---- The header -------------------------------------------------------- */
@@ -253,7 +253,7 @@ static void a_config_space_of_less_than_256_bytes_is_zero_beyond(void **state)
 	assert_int_equal(told.lines, 2);
 	assert_non_null(strstr(told.text, "fake: a config space of 128 bytes"));
 	assert_non_null(strstr(told.text, "leads to 0x90"));
-	assert_int_equal(bk_space_last(bk_mediate_region(f->mediate, BK_DEVICE_CONFIG)), 0xff);
+	assert_int_equal(bk_space_last(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG)), 0xff);
 	assert_int_equal(cfg(f, 0x70, 4), 0x12345678);
 	for (unsigned i = 0x80; i < 0x100; i += 4) {
 		assert_int_equal(cfg(f, i, 4), 0);
@@ -267,7 +267,7 @@ static unsigned find_cap(struct fixture *f, unsigned id)
 {
 	unsigned at;
 
-	return bk_mediate_capability(f->mediate, false, id, &at) ? 0 : at;
+	return bk_mediator_capability(f->mediate, false, id, &at) ? 0 : at;
 }
 
 static void describe_msix(struct fixture *f, unsigned vectors, uint32_t table, uint32_t pba)

@@ -31,7 +31,7 @@ static void traps_are_placed_by_capability(void **state)
 	unsigned at = 0;
 
 	r.region = BK_DEVICE_CONFIG;
-	assert_int_equal(bk_mediate_capability(f->mediate, false, 0x11, &at), 0);
+	assert_int_equal(bk_mediator_capability(f->mediate, false, 0x11, &at), 0);
 	assert_int_equal(at, 0x70);
 	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, &err), 0);
 	rd(f, BK_DEVICE_CONFIG, 0x72, 2);
@@ -63,7 +63,7 @@ static int setup_extended(void **state)
 	f->domain = bk_domain_create();
 	bk_log_set(quiet, NULL);
 	*state = f;
-	return bk_mediate_create(f->domain, &f->fake.device, NULL, &f->mediate, NULL);
+	return bk_mediator_create(f->domain, &f->fake.device, NULL, &f->mediate, NULL);
 }
 
 static void traps_are_placed_by_extended_capability(void **state)
@@ -74,10 +74,10 @@ static void traps_are_placed_by_extended_capability(void **state)
 	struct bk_error err;
 	unsigned at = 0;
 
-	assert_int_equal(bk_mediate_capability(f->mediate, true, 0x18, &at), 0);
+	assert_int_equal(bk_mediator_capability(f->mediate, true, 0x18, &at), 0);
 	assert_int_equal(at, 0x140);
-	assert_int_equal(bk_mediate_capability(f->mediate, true, 0x19, &at), -ENOENT);
-	assert_int_equal(bk_mediate_capability(f->mediate, false, 0x11, &at), -ENOENT);
+	assert_int_equal(bk_mediator_capability(f->mediate, true, 0x19, &at), -ENOENT);
+	assert_int_equal(bk_mediator_capability(f->mediate, false, 0x11, &at), -ENOENT);
 	/* The constant's bytes count from the trap's start, wherever that is. */
 	assert_int_equal(bk_trap_parse("ext:0x18+6/2:const=0xabcd", &spec, &err), 0);
 	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, &err), 0);
@@ -204,7 +204,7 @@ static void an_overlay_gives_its_neighbours_their_own(void **state)
 	assert_int_equal(called(&plain), 1);
 	/* 3, 5, 6 and 7 bytes are no width that a device knows. */
 	f->fake.accesses = 0;
-	assert_int_equal(bk_space_read_bytes(bk_mediate_region(f->mediate, 0), 0x103, bytes, 6), 0);
+	assert_int_equal(bk_space_read_bytes(bk_mediator_space(f->mediate, 0), 0x103, bytes, 6), 0);
 	assert_int_equal(f->fake.accesses, 3); /* 0x103, 0x106 in 2, 0x108 */
 	assert_int_equal(bytes[1], 0xaa);
 	assert_int_equal(bytes[3], fake_pattern(0x106, 1));
@@ -215,7 +215,7 @@ static void an_overlay_gives_its_neighbours_their_own(void **state)
 	/* At the ends of the BAR. */
 	add_overlay(f, &plain, 2, 0xffffe, 2);
 	assert_int_equal(rd(f, 2, 0xffffc, 4), (fake_pattern(0xffffc, 4) & 0xffff) | 0xbbbb0000);
-	assert_int_equal(bk_space_read_bytes(bk_mediate_region(f->mediate, 2), 0xffffc, bytes, 4), 0);
+	assert_int_equal(bk_space_read_bytes(bk_mediator_space(f->mediate, 2), 0xffffc, bytes, 4), 0);
 	assert_int_equal(rd(f, 2, 0xffffc, 8), (fake_pattern(0xffffc, 4) & 0xffff) | 0xffffffffbbbb0000);
 }
 
@@ -224,7 +224,7 @@ static void F27_a_wide_read_that_fails_gives_all_ones(void **state)
 {
 	struct fixture *f = *state;
 	static struct recorder r;
-	struct bk_space *space = bk_mediate_region(f->mediate, 2);
+	struct bk_space *space = bk_mediator_space(f->mediate, 2);
 	uint64_t value;
 
 	memset(r.bytes, 0xaa, sizeof(r.bytes));
@@ -242,7 +242,7 @@ static void F27_a_wide_read_that_fails_gives_all_ones(void **state)
 
 static int create_vga(struct fixture *f, unsigned class_code, bool has, struct bk_error *err)
 {
-	struct bk_mediate_options options = { .vga = true };
+	struct bk_mediator_options options = { .vga = true };
 
 	fake_init(&f->fake);
 	fake_put(&f->fake, 8, 4, class_code << 8);
@@ -255,12 +255,12 @@ static int create_vga(struct fixture *f, unsigned class_code, bool has, struct b
 	}
 	f->domain = bk_domain_create();
 	bk_log_set(quiet, NULL);
-	return bk_mediate_create(f->domain, &f->fake.device, &options, &f->mediate, err);
+	return bk_mediator_create(f->domain, &f->fake.device, &options, &f->mediate, err);
 }
 
 static void destroy_vga(struct fixture *f)
 {
-	bk_mediate_close(f->mediate);
+	bk_mediator_destroy(f->mediate);
 	assert_true(f->fake.closed);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	free(f->fake.bytes[BK_DEVICE_VGA]);
@@ -300,7 +300,7 @@ static void vga_ranges_carry_traps(void **state)
 	assert_int_equal(bk_trap_parse("vga+0xa0000/0x20000:log", &spec, &err), 0);
 	assert_int_equal(bk_trap_add_spec(f.mediate, &spec, &trap, &err), 0);
 
-	assert_int_equal(bk_device_region(bk_mediate_device(f.mediate), BK_DEVICE_VGA, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f.mediate), BK_DEVICE_VGA, &region), 0);
 	assert_int_equal(region.size, 0xc0000);
 	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE);
 	destroy_vga(&f);
@@ -329,11 +329,12 @@ static void vga_ranges_show_on_the_bus(void **state)
 	desc.windows[1] =
 		(struct bk_pci_window){ .kind = BK_PCI_WINDOW_IO, .space = ports, .first = 0, .last = 0xcf7 };
 	assert_int_equal(bk_pci_host_create(&desc, &host, &err), 0);
-	assert_int_equal(bk_pci_function_attach(bk_mediate_function(f.mediate), bk_pci_host_bus(host), 8), 0);
+	assert_int_equal(bk_pci_function_attach(bk_mediator_function(f.mediate), bk_pci_host_bus(host), 8),
+			 0);
 
 	bk_space_read(ports, 0x3c3, 1, &value);
 	assert_int_equal(value, 0xff);
-	bk_space_write(bk_pci_function_config(bk_mediate_function(f.mediate)), 4, 2, 3);
+	bk_space_write(bk_pci_function_config(bk_mediator_function(f.mediate)), 4, 2, 3);
 	bk_space_read(ports, 0x3c3, 1, &value);
 	assert_int_equal(value, fake_pattern(0x3c3, 1));
 	bk_space_read(ports, 0x3b4, 2, &value);
@@ -345,7 +346,7 @@ static void vga_ranges_show_on_the_bus(void **state)
 	bk_space_read(memory, 0xb8000, 4, &value);
 	assert_int_equal(value, 0x5a5a5a5a);
 
-	bk_pci_function_detach(bk_mediate_function(f.mediate));
+	bk_pci_function_detach(bk_mediator_function(f.mediate));
 	assert_int_equal(bk_pci_host_destroy(host), 0);
 	assert_int_equal(bk_space_destroy(memory), 0);
 	assert_int_equal(bk_space_destroy(ports), 0);

@@ -17,12 +17,12 @@ struct stack {
 	struct fixture top;
 };
 
-static struct bk_mediate *over(struct fixture *f, struct bk_mediate *below)
+static struct bk_mediator *over(struct fixture *f, struct bk_mediator *below)
 {
-	struct bk_mediate *m;
+	struct bk_mediator *m;
 	struct bk_error err;
 
-	if (bk_mediate_create(f->domain, bk_mediate_device(below), NULL, &m, &err))
+	if (bk_mediator_create(f->domain, bk_mediator_device(below), NULL, &m, &err))
 		fail_msg("%s", err.text);
 	return m;
 }
@@ -46,7 +46,7 @@ static int end(void **state)
 	void *fixture = s->f;
 
 	if (s->top.mediate) { /* closes those below it */
-		assert_int_equal(bk_mediate_close(s->top.mediate), 0);
+		assert_int_equal(bk_mediator_destroy(s->top.mediate), 0);
 		s->f->mediate = NULL;
 	}
 	free(s);
@@ -204,7 +204,7 @@ static void count_area(void *opaque, const struct bk_device_area *area)
 static void a_watcher_is_asked_before_and_told_after(void **state)
 {
 	struct stack *s = *state;
-	struct bk_device *device = bk_mediate_device(s->f->mediate);
+	struct bk_device *device = bk_mediator_device(s->f->mediate);
 	struct watching w = { 0 }, other = { 0 };
 	static struct recorder r;
 	struct bk_trap_desc desc = {
@@ -247,10 +247,10 @@ static void closing_ends_the_watch(void **state)
 	struct bk_listener *listener;
 	static const struct bk_listener_ops nothing;
 	static struct recorder r;
-	struct bk_mediate *m = over(s->f, s->f->mediate);
+	struct bk_mediator *m = over(s->f, s->f->mediate);
 
-	assert_int_equal(bk_listener_add(bk_mediate_region(m, 1), &nothing, NULL, &listener), 0);
-	assert_int_equal(bk_mediate_close(m), -EBUSY); /* and so still is told */
+	assert_int_equal(bk_listener_add(bk_mediator_space(m, 1), &nothing, NULL, &listener), 0);
+	assert_int_equal(bk_mediator_destroy(m), -EBUSY); /* and so still is told */
 	s->top.mediate = m;
 	bk_trap_remove(add(s->f, &r, 1, 0x2000, 4, 0));
 	add(s->f, &r, 1, 0x2000, 4, 0);

@@ -236,7 +236,7 @@ static void F24_a_thousand_traps_in_one_bar(void **state)
 		assert_int_equal(rd(f, 2, at + 4, 4), fake_pattern(at + 4, 4));
 		assert_int_equal(called(&r[i]), 1);
 	}
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 2, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 2, &region), 0);
 	assert_int_equal(region.area_count, 1); /* pages 250 to 255 */
 	assert_int_equal(region.areas[0].offset, 250 * 4096);
 	assert_int_equal(region.areas[0].size, 6 * 4096);
@@ -272,7 +272,7 @@ static void F24_a_thousand_trapped_pages_in_one_bar(void **state)
 		assert_int_equal(rd(f, 1, (uint64_t)i * 4096 + 4088, 8), fake_pattern(i * 4096 + 4088, 4));
 		assert_int_equal(called(&r[i]), 1);
 	}
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 1, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 1, &region), 0);
 	assert_int_equal(region.area_count, 1);
 	assert_int_equal(region.areas[0].offset, 1000 * 4096);
 	assert_int_equal(region.areas[0].size, 24 * 4096);
@@ -287,7 +287,7 @@ static void a_bar_without_a_whole_page_is_not_mappable(void **state)
 
 	for (uint64_t page = 0; page < 0x10000; page += 4096)
 		add(f, &r, 0, page + 0x800, 1, 0);
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 0, &region), 0);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &region), 0);
 	assert_int_equal(region.area_count, 0);
 	assert_int_equal(region.flags & BK_DEVICE_MMAP, 0);
 	assert_int_equal(region.fd, -1);
@@ -316,7 +316,7 @@ static struct bk_trap_stats stats_of(struct fixture *f, unsigned region, const c
 {
 	struct find_stats find = { .name = name, .region = region };
 
-	bk_mediate_stats(f->mediate, find_stats, &find);
+	bk_mediator_stats(f->mediate, find_stats, &find);
 	assert_true(find.found);
 	return find.stats;
 }
@@ -346,18 +346,18 @@ static void F27_a_handlers_error_reads_all_ones_is_counted_and_told(void **state
 	struct bk_trap_stats stats;
 	uint64_t value;
 
-	bk_space_on_error(bk_mediate_region(f->mediate, 0), tell, &told);
+	bk_space_on_error(bk_mediator_space(f->mediate, 0), tell, &told);
 	add(f, &r, 0, 0x104, 4, 0);
 	for (unsigned w = 1; w <= 4; w *= 2) {
 		value = 0;
-		assert_int_equal(bk_space_read(bk_mediate_region(f->mediate, 0), 0x104, w, &value), -EIO);
+		assert_int_equal(bk_space_read(bk_mediator_space(f->mediate, 0), 0x104, w, &value), -EIO);
 		assert_int_equal(value, ones(w));
 	}
 	assert_int_equal(told.count, 3);
 	assert_int_equal(told.error, -EIO);
 	/* The neighbour's half of a cut access is whole. */
 	assert_int_equal(rd(f, 0, 0x100, 8), fake_pattern(0x100, 4) | 0xffffffff00000000);
-	assert_int_equal(bk_space_write(bk_mediate_region(f->mediate, 0), 0x104, 4, 5), -EIO);
+	assert_int_equal(bk_space_write(bk_mediator_space(f->mediate, 0), 0x104, 4, 5), -EIO);
 	assert_int_equal(told.count, 5);
 	assert_int_equal(told.address, 0x104);
 	assert_int_equal(told.width, 4);
@@ -381,7 +381,7 @@ static void count_twins(void *opaque, const struct bk_trap_stats *stats)
 }
 
 struct looking {
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 	_Atomic bool stop;
 	unsigned twins;
 };
@@ -391,7 +391,7 @@ static void *look(void *opaque)
 	struct looking *looking = opaque;
 
 	while (!looking->stop)
-		bk_mediate_stats(looking->mediate, count_twins, &looking->twins);
+		bk_mediator_stats(looking->mediate, count_twins, &looking->twins);
 	return NULL;
 }
 
@@ -413,7 +413,7 @@ static void a_refused_trap_may_be_looked_at(void **state)
 	looking.stop = true;
 	pthread_join(thread, NULL);
 	looking.twins = 0;
-	bk_mediate_stats(f->mediate, count_twins, &looking.twins);
+	bk_mediator_stats(f->mediate, count_twins, &looking.twins);
 	assert_int_equal(looking.twins, 0);
 }
 
@@ -624,32 +624,32 @@ static void what_is_below_can_be_called(void **state)
 
 	add(f, &r, 0, 0x100, 8, 0);
 	f->fake.accesses = 0;
-	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0x100, 8, &value), 0);
+	assert_int_equal(bk_mediator_below_read(f->mediate, 0, 0x100, 8, &value), 0);
 	assert_int_equal(value, fake_pattern(0x100, 8));
 	assert_int_equal(f->fake.accesses, 1);
 	assert_int_equal(f->fake.access[0].count, 8);
-	assert_int_equal(bk_mediate_below_write(f->mediate, 0, 0x100, 8, 5), 0);
+	assert_int_equal(bk_mediator_below_write(f->mediate, 0, 0x100, 8, 5), 0);
 	assert_int_equal(f->fake.accesses, 2);
 	assert_int_equal(f->fake.access[1].count, 8);
 	assert_int_equal(called(&r), 0);
 	assert_int_equal(stats_of(f, 0, NULL).reads, 0); /* only what a guest did is counted */
 
-	assert_int_equal(bk_mediate_below_read(f->mediate, BK_DEVICE_CONFIG, 0, 8, &value), 0);
+	assert_int_equal(bk_mediator_below_read(f->mediate, BK_DEVICE_CONFIG, 0, 8, &value), 0);
 	assert_int_equal((uint32_t)value, 0x56781234);
 	assert_int_equal(value >> 48, 0x0010); /* STATUS: capabilities */
-	assert_int_equal(bk_mediate_below_write(f->mediate, BK_DEVICE_CONFIG, 0x10, 8, 0xd0000000fe000000),
+	assert_int_equal(bk_mediator_below_write(f->mediate, BK_DEVICE_CONFIG, 0x10, 8, 0xd0000000fe000000),
 			 0);
-	assert_int_equal(bk_mediate_below_read(f->mediate, BK_DEVICE_CONFIG, 0x10, 8, &value), 0);
+	assert_int_equal(bk_mediator_below_read(f->mediate, BK_DEVICE_CONFIG, 0x10, 8, &value), 0);
 	assert_int_equal(value, 0xd0000008fe000000);
 
-	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0, 3, &value), -EINVAL);
-	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0, 0, &value), -EINVAL);
-	assert_int_equal(bk_mediate_below_read(f->mediate, 0, 0xfffd, 4, &value), -EINVAL);
-	assert_int_equal(bk_mediate_below_read(f->mediate, 3, 0, 4, &value), -EINVAL);
-	assert_int_equal(bk_mediate_below_read(f->mediate, BK_DEVICE_ROM, 0, 4, &value), -EINVAL);
-	assert_int_equal(bk_mediate_below_write(f->mediate, BK_DEVICE_CONFIG, 4096, 1, 0), -EINVAL);
-	assert_int_equal(bk_mediate_below_write(f->mediate, 0, UINT64_MAX, 1, 0), -EINVAL);
-	assert_true(bk_mediate_below_read(f->mediate, 99, 0, 4, &value) < 0);
+	assert_int_equal(bk_mediator_below_read(f->mediate, 0, 0, 3, &value), -EINVAL);
+	assert_int_equal(bk_mediator_below_read(f->mediate, 0, 0, 0, &value), -EINVAL);
+	assert_int_equal(bk_mediator_below_read(f->mediate, 0, 0xfffd, 4, &value), -EINVAL);
+	assert_int_equal(bk_mediator_below_read(f->mediate, 3, 0, 4, &value), -EINVAL);
+	assert_int_equal(bk_mediator_below_read(f->mediate, BK_DEVICE_ROM, 0, 4, &value), -EINVAL);
+	assert_int_equal(bk_mediator_below_write(f->mediate, BK_DEVICE_CONFIG, 4096, 1, 0), -EINVAL);
+	assert_int_equal(bk_mediator_below_write(f->mediate, 0, UINT64_MAX, 1, 0), -EINVAL);
+	assert_true(bk_mediator_below_read(f->mediate, 99, 0, 4, &value) < 0);
 }
 
 static void widths_of_a_trap_cut_its_accesses(void **state)
@@ -782,7 +782,7 @@ static void stats_name_every_trap_in_order(void **state)
 	rd(f, BK_DEVICE_CONFIG, 0, 4);
 	assert_int_equal(stats_of(f, BK_DEVICE_CONFIG, NULL).reads, 1);
 	bk_trap_remove(trap);
-	bk_mediate_stats(f->mediate, find_stats, &gone);
+	bk_mediator_stats(f->mediate, find_stats, &gone);
 	assert_false(gone.found);
 }
 
@@ -818,7 +818,7 @@ static void mapped_pages_are_the_devices_memory(void **state)
 	assert_true(page_is_mapped(f, 2, 0x4000));
 	assert_true(page_is_mapped(f, 2, 0x6000));
 	assert_true(page_is_mapped(f, 2, 0xff000));
-	bk_space_visit(bk_mediate_region(f->mediate, 2), 0, UINT64_MAX, same_memory, &f->fake);
+	bk_space_visit(bk_mediator_space(f->mediate, 2), 0, UINT64_MAX, same_memory, &f->fake);
 }
 
 static bool none_mapped(void *opaque, const struct bk_flat *flat)
@@ -832,9 +832,9 @@ static void a_bar_smaller_than_a_page_is_not_mapped(void **state)
 	struct fixture *f = *state;
 	struct bk_device_region region;
 
-	bk_space_visit(bk_mediate_region(f->mediate, 5), 0, UINT64_MAX, none_mapped, NULL);
-	bk_space_visit(bk_mediate_region(f->mediate, 4), 0, UINT64_MAX, none_mapped, NULL);
-	assert_int_equal(bk_device_region(bk_mediate_device(f->mediate), 5, &region), 0);
+	bk_space_visit(bk_mediator_space(f->mediate, 5), 0, UINT64_MAX, none_mapped, NULL);
+	bk_space_visit(bk_mediator_space(f->mediate, 4), 0, UINT64_MAX, none_mapped, NULL);
+	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 5, &region), 0);
 	assert_int_equal(region.area_count, 0);
 	assert_int_equal(region.size, 256);
 	assert_int_equal(rd(f, 5, 0xfe, 2), fake_pattern(0xfe, 2));
@@ -930,7 +930,7 @@ static void a_log_over_the_msix_table_leaves_it_in_place(void **state)
 	/* Over the edge, each part is its owner's. */
 	wr(f, 0, TABLE - 2, 4, 0x10047777);
 	assert_int_equal(rd(f, 0, TABLE - 2, 4), 0x10047777);
-	assert_int_equal(bk_mediate_below_read(f->mediate, 0, TABLE - 4, 8, &value), 0);
+	assert_int_equal(bk_mediator_below_read(f->mediate, 0, TABLE - 4, 8, &value), 0);
 	assert_int_equal(value, 0xfee0100477770000 | fake_pattern(TABLE - 4, 2));
 	assert_int_equal(f->fake.access[0].offset, TABLE - 2);
 	assert_int_equal(f->fake.access[0].count, 2);

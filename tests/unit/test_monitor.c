@@ -20,17 +20,17 @@
 
 /* ---- Pages ------------------------------------------------------------- */
 
-static struct bk__pages fit(uint64_t first, uint64_t last, uint64_t offset, uint64_t host)
+static struct bk__monitor_pages fit(uint64_t first, uint64_t last, uint64_t offset, uint64_t host)
 {
 	const struct bk_memory memory = { .host = (void *)(uintptr_t)host, .fd = -1 };
 	const struct bk_flat flat = { .first = first, .last = last, .offset = offset, .memory = &memory };
 
-	return bk__pages_fit(&flat);
+	return bk__monitor_pages_fit(&flat);
 }
 
 static void whole_pages_fit(void **state)
 {
-	const struct bk__pages pages = fit(0x10000, 0x13fff, 0x1000, 0x700000);
+	const struct bk__monitor_pages pages = fit(0x10000, 0x13fff, 0x1000, 0x700000);
 
 	assert_int_equal(pages.gpa, 0x10000);
 	assert_int_equal(pages.size, 0x4000);
@@ -41,7 +41,7 @@ static void whole_pages_fit(void **state)
 
 static void edges_are_rounded_inward(void **state)
 {
-	const struct bk__pages pages = fit(0x10f00, 0x130ff, 0xf00, 0x700000);
+	const struct bk__monitor_pages pages = fit(0x10f00, 0x130ff, 0xf00, 0x700000);
 
 	assert_int_equal(pages.gpa, 0x11000);
 	assert_int_equal(pages.size, 0x2000);
@@ -52,7 +52,7 @@ static void edges_are_rounded_inward(void **state)
 
 static void pages_that_do_not_line_up_are_left_out(void **state)
 {
-	struct bk__pages pages = fit(0x10000, 0x13fff, 0x800, 0x700000);
+	struct bk__monitor_pages pages = fit(0x10000, 0x13fff, 0x800, 0x700000);
 
 	assert_int_equal(pages.size, 0);
 	assert_int_equal(pages.left_out, 4);
@@ -66,7 +66,7 @@ static void pages_that_do_not_line_up_are_left_out(void **state)
 
 static void a_range_may_end_at_the_top(void **state)
 {
-	struct bk__pages pages = fit(UINT64_MAX - 0x1fff, UINT64_MAX, 0, 0x700000);
+	struct bk__monitor_pages pages = fit(UINT64_MAX - 0x1fff, UINT64_MAX, 0, 0x700000);
 
 	assert_int_equal(pages.gpa, UINT64_MAX - 0x1fff);
 	assert_int_equal(pages.size, 0x2000);
@@ -80,12 +80,12 @@ static void a_range_may_end_at_the_top(void **state)
 
 static void routes_keep_the_pins_of_the_chips(void **state)
 {
-	struct bk__routes routes;
+	struct bk__monitor_routes routes;
 	struct kvm_irq_routing *table;
 	unsigned pins[KVM_NR_IRQCHIPS][24] = { { 0 } };
 
-	bk__routes_init(&routes, 4096);
-	table = bk__routes_table(&routes);
+	bk__monitor_routes_init(&routes, 4096);
+	table = bk__monitor_routes_table(&routes);
 	assert_int_equal(table->nr, 16 + 24);
 	for (unsigned i = 0; i < table->nr; i++) {
 		const struct kvm_irq_routing_entry *entry = &table->entries[i];
@@ -103,21 +103,21 @@ static void routes_keep_the_pins_of_the_chips(void **state)
 		assert_int_equal(pins[KVM_IRQCHIP_PIC_SLAVE][i], i < 8);
 	}
 	free(table);
-	bk__routes_done(&routes);
+	bk__monitor_routes_done(&routes);
 }
 
 static void routes_hold_messages_until_given_back(void **state)
 {
 	const struct bk_pci_message message = { .address = UINT64_C(0x1fee01000), .data = 0x4021 };
-	struct bk__routes routes;
+	struct bk__monitor_routes routes;
 	struct kvm_irq_routing *table;
 
-	bk__routes_init(&routes, 4096);
+	bk__monitor_routes_init(&routes, 4096);
 	for (int i = 0; i < 40; i++)
-		assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + i);
+		assert_int_equal(bk__monitor_routes_take(&routes), BK__GSI_PINS + i);
 	routes.messages[7].routed = true;
 	routes.messages[7].message = message;
-	table = bk__routes_table(&routes);
+	table = bk__monitor_routes_table(&routes);
 	assert_int_equal(table->nr, 41); /* without a message there is no entry */
 	assert_int_equal(table->entries[40].gsi, BK__GSI_PINS + 7);
 	assert_int_equal(table->entries[40].type, KVM_IRQ_ROUTING_MSI);
@@ -126,26 +126,26 @@ static void routes_hold_messages_until_given_back(void **state)
 	assert_int_equal(table->entries[40].u.msi.data, 0x4021);
 	free(table);
 
-	bk__routes_give(&routes, BK__GSI_PINS + 7);
-	table = bk__routes_table(&routes);
+	bk__monitor_routes_give(&routes, BK__GSI_PINS + 7);
+	table = bk__monitor_routes_table(&routes);
 	assert_int_equal(table->nr, 40);
 	free(table);
-	assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + 7);
-	assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + 40);
-	bk__routes_done(&routes);
+	assert_int_equal(bk__monitor_routes_take(&routes), BK__GSI_PINS + 7);
+	assert_int_equal(bk__monitor_routes_take(&routes), BK__GSI_PINS + 40);
+	bk__monitor_routes_done(&routes);
 }
 
 static void routes_end_at_the_limit(void **state)
 {
-	struct bk__routes routes;
+	struct bk__monitor_routes routes;
 
-	bk__routes_init(&routes, 40 + 3);
+	bk__monitor_routes_init(&routes, 40 + 3);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + i);
-	assert_int_equal(bk__routes_take(&routes), -ENOSPC);
-	bk__routes_give(&routes, BK__GSI_PINS + 1);
-	assert_int_equal(bk__routes_take(&routes), BK__GSI_PINS + 1);
-	bk__routes_done(&routes);
+		assert_int_equal(bk__monitor_routes_take(&routes), BK__GSI_PINS + i);
+	assert_int_equal(bk__monitor_routes_take(&routes), -ENOSPC);
+	bk__monitor_routes_give(&routes, BK__GSI_PINS + 1);
+	assert_int_equal(bk__monitor_routes_take(&routes), BK__GSI_PINS + 1);
+	bk__monitor_routes_done(&routes);
 }
 
 /* ---- CPUID ------------------------------------------------------------- */
@@ -192,7 +192,7 @@ static void cpuid_tells_each_vcpu_its_apic_id(void **state)
 	struct kvm_cpuid2 *cpuid = sample_cpuid();
 
 	for (unsigned id = 0; id < 6; id++) { /* again and again on the result */
-		bk__cpuid_fix(cpuid, id, 6, true);
+		bk__monitor_cpuid_fix(cpuid, id, 6, true);
 		assert_int_equal(leaf(cpuid, 1, 0)->ebx, id << 24 | 6 << 16 | 0x0800);
 		assert_int_equal(leaf(cpuid, 0xb, 0)->edx, id);
 		assert_int_equal(leaf(cpuid, 0xb, 0)->ebx, 1);
@@ -215,7 +215,7 @@ static void cpuid_has_what_only_we_can_say(void **state)
 	struct kvm_cpuid2 *cpuid = sample_cpuid();
 	uint32_t features;
 
-	bk__cpuid_fix(cpuid, 0, 1, true);
+	bk__monitor_cpuid_fix(cpuid, 0, 1, true);
 	features = leaf(cpuid, 1, 0)->ecx;
 	assert_true(features & 1u << 24);  /* TSC deadline */
 	assert_true(features & 1u << 31);  /* hypervisor */
@@ -224,9 +224,9 @@ static void cpuid_has_what_only_we_can_say(void **state)
 	assert_false(features & 1u << 27); /* OSXSAVE */
 	assert_false(leaf(cpuid, 0x80000001, 0)->ecx & 1u << 2);
 	assert_int_equal(leaf(cpuid, 0xd, 0)->ecx, 0x340);
-	bk__cpuid_fix(cpuid, 0, 1, false);
+	bk__monitor_cpuid_fix(cpuid, 0, 1, false);
 	assert_false(leaf(cpuid, 1, 0)->ecx & 1u << 24);
-	assert_int_equal(bk__cpuid_physical_bits(cpuid), 48);
+	assert_int_equal(bk__monitor_cpuid_physical_bits(cpuid), 48);
 	free(cpuid);
 }
 
@@ -286,8 +286,9 @@ static void operands_of_instructions(void **state)
 		uint64_t linear = 0;
 
 		print_message("%s\n", cases[i].text);
-		assert_int_equal(bk__fault_operand(cases[i].bytes, cases[i].count, &regs, &sregs, &linear),
-				 cases[i].linear != 0);
+		assert_int_equal(
+			bk__monitor_fault_operand(cases[i].bytes, cases[i].count, &regs, &sregs, &linear),
+			cases[i].linear != 0);
 		assert_int_equal(linear, cases[i].linear);
 	}
 }
@@ -302,15 +303,15 @@ static void operands_outside_long_mode(void **state)
 	const uint8_t lds[] = { 0xc5, 0x06 }, vex[] = { 0xc5, 0xfe, 0x6f, 0x00 };
 	uint64_t linear;
 
-	assert_true(bk__fault_operand(absolute, sizeof(absolute), &regs, &flat, &linear));
+	assert_true(bk__monitor_fault_operand(absolute, sizeof(absolute), &regs, &flat, &linear));
 	assert_int_equal(linear, 0x10100);
-	assert_true(bk__fault_operand(stack, sizeof(stack), &regs, &flat, &linear));
+	assert_true(bk__monitor_fault_operand(stack, sizeof(stack), &regs, &flat, &linear));
 	assert_int_equal(linear, 0x27ffc);
-	assert_true(bk__fault_operand(lds, sizeof(lds), &regs, &flat, &linear));
+	assert_true(bk__monitor_fault_operand(lds, sizeof(lds), &regs, &flat, &linear));
 	assert_int_equal(linear, 0xf000);
-	assert_true(bk__fault_operand(vex, sizeof(vex), &regs, &flat, &linear));
+	assert_true(bk__monitor_fault_operand(vex, sizeof(vex), &regs, &flat, &linear));
 	assert_int_equal(linear, 0x11000);
-	assert_false(bk__fault_operand(absolute, sizeof(absolute), &regs, &real, &linear));
+	assert_false(bk__monitor_fault_operand(absolute, sizeof(absolute), &regs, &real, &linear));
 }
 
 /* Whatever the bytes are, the decoder reads no more than it is given. */
@@ -328,7 +329,7 @@ static void operands_of_garbage(void **state)
 			random = random * 1664525 + 1013904223;
 			bytes[j] = (uint8_t)(random >> 24);
 		}
-		bk__fault_operand(bytes, count, &regs, &sregs, &linear);
+		bk__monitor_fault_operand(bytes, count, &regs, &sregs, &linear);
 		free(bytes);
 	}
 }
@@ -336,7 +337,7 @@ static void operands_of_garbage(void **state)
 static void addresses_through_page_tables(void **state)
 {
 	uint64_t *tables = calloc(6, 4096);
-	const struct bk__ram ram = { .host = tables, .size = 6 * 4096, .low_size = 6 * 4096 };
+	const struct bk__monitor_ram ram = { .host = tables, .size = 6 * 4096, .low_size = 6 * 4096 };
 	struct kvm_sregs sregs = { .cr0 = UINT64_C(1) << 31, .cr3 = 0x1000, .efer = 1 << 10 };
 	const uint64_t user = 7, no_execute = UINT64_C(1) << 63, linear = UINT64_C(0xffff812345678abc);
 	uint64_t gpa;
@@ -347,24 +348,24 @@ static void addresses_through_page_tables(void **state)
 	tables[1536 + (linear >> 21 & 511)] = 0x4000 | user;
 	tables[2048 + (linear >> 12 & 511)] = UINT64_C(0xc5000000) | user | no_execute;
 	tables[2560 + (linear >> 48 & 511)] = 0x1000 | user;
-	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_true(bk__monitor_fault_walk(&ram, &sregs, linear, &gpa));
 	assert_int_equal(gpa, 0xc5000abc);
-	assert_false(bk__fault_walk(&ram, &sregs, linear + 4096, &gpa)); /* not present */
+	assert_false(bk__monitor_fault_walk(&ram, &sregs, linear + 4096, &gpa)); /* not present */
 	sregs.cr3 = 0x5000;
 	sregs.cr4 = 1 << 12;
-	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_true(bk__monitor_fault_walk(&ram, &sregs, linear, &gpa));
 	assert_int_equal(gpa, 0xc5000abc);
 
 	tables[1536 + (linear >> 21 & 511)] = UINT64_C(0xc6000000) | user | 0x80; /* 2 MiB */
-	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_true(bk__monitor_fault_walk(&ram, &sregs, linear, &gpa));
 	assert_int_equal(gpa, 0xc6078abc);
 	tables[1024 + (linear >> 30 & 511)] = UINT64_C(0xc0000000) | user | 0x80; /* 1 GiB */
-	assert_true(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_true(bk__monitor_fault_walk(&ram, &sregs, linear, &gpa));
 	assert_int_equal(gpa, 0xc5678abc);
 	tables[1024 + (linear >> 30 & 511)] = UINT64_C(0xc0000000) | user; /* a table outside of RAM */
-	assert_false(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_false(bk__monitor_fault_walk(&ram, &sregs, linear, &gpa));
 	sregs.cr0 = 0;
-	assert_false(bk__fault_walk(&ram, &sregs, linear, &gpa));
+	assert_false(bk__monitor_fault_walk(&ram, &sregs, linear, &gpa));
 	free(tables);
 }
 

@@ -9,7 +9,7 @@
 
 /* ---- Ranges ------------------------------------------------------------ */
 
-static void assert_ranges(const struct bk__ranges *ranges, size_t count, ...)
+static void assert_ranges(const struct bk__pci_ranges *ranges, size_t count, ...)
 {
 	va_list args;
 
@@ -26,47 +26,48 @@ static void assert_ranges(const struct bk__ranges *ranges, size_t count, ...)
 
 static void ranges_join_and_split(void **state)
 {
-	struct bk__ranges ranges = { 0 };
+	struct bk__pci_ranges ranges = { 0 };
 	uint64_t first;
 
-	assert_int_equal(bk__ranges_add(&ranges, 0x100, 0x1ff), 0);
-	assert_int_equal(bk__ranges_add(&ranges, 0x300, 0x3ff), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, 0x100, 0x1ff), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, 0x300, 0x3ff), 0);
 	assert_ranges(&ranges, 2, U(0x100), U(0x1ff), U(0x300), U(0x3ff));
-	assert_int_equal(bk__ranges_add(&ranges, 0x200, 0x27f), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, 0x200, 0x27f), 0);
 	assert_ranges(&ranges, 2, U(0x100), U(0x27f), U(0x300), U(0x3ff));
-	assert_int_equal(bk__ranges_add(&ranges, 0x280, 0x2ff), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, 0x280, 0x2ff), 0);
 	assert_ranges(&ranges, 1, U(0x100), U(0x3ff));
-	assert_int_equal(bk__ranges_add(&ranges, UINT64_MAX, UINT64_MAX), 0);
-	assert_int_equal(bk__ranges_add(&ranges, 0, 0), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, UINT64_MAX, UINT64_MAX), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, 0, 0), 0);
 	assert_ranges(&ranges, 3, U(0), U(0), U(0x100), U(0x3ff), UINT64_MAX, UINT64_MAX);
-	assert_int_equal(bk__ranges_remove(&ranges, 0x180, 0x1ff), 0);
-	assert_int_equal(bk__ranges_remove(&ranges, 0x80, 0x10f), 0);
+	assert_int_equal(bk__pci_ranges_remove(&ranges, 0x180, 0x1ff), 0);
+	assert_int_equal(bk__pci_ranges_remove(&ranges, 0x80, 0x10f), 0);
 	assert_ranges(&ranges, 4, U(0), U(0), U(0x110), U(0x17f), U(0x200), U(0x3ff), UINT64_MAX, UINT64_MAX);
-	assert_true(bk__ranges_find(&ranges, 0x100, 0x100, 0, UINT64_MAX, &first));
+	assert_true(bk__pci_ranges_find(&ranges, 0x100, 0x100, 0, UINT64_MAX, &first));
 	assert_int_equal(first, 0x200);
-	assert_true(bk__ranges_find(&ranges, 0x10, 0x10, 0x210, UINT64_MAX, &first));
+	assert_true(bk__pci_ranges_find(&ranges, 0x10, 0x10, 0x210, UINT64_MAX, &first));
 	assert_int_equal(first, 0x210);
-	assert_true(bk__ranges_find(&ranges, 0x40, 0x40, 0, UINT64_MAX, &first));
+	assert_true(bk__pci_ranges_find(&ranges, 0x40, 0x40, 0, UINT64_MAX, &first));
 	assert_int_equal(first, 0x140);
-	assert_false(bk__ranges_find(&ranges, 0x200, 0x200, 0, 0x3fe, &first));
-	assert_false(bk__ranges_find(&ranges, 0x400, 0x400, 0, UINT64_MAX, &first));
-	assert_int_equal(bk__ranges_longest(&ranges, 0, UINT64_MAX), 0x200);
-	assert_int_equal(bk__ranges_longest(&ranges, 0, 0x1ff), 0x70);
-	assert_int_equal(bk__ranges_remove(&ranges, 1, UINT64_MAX), 0);
+	assert_false(bk__pci_ranges_find(&ranges, 0x200, 0x200, 0, 0x3fe, &first));
+	assert_false(bk__pci_ranges_find(&ranges, 0x400, 0x400, 0, UINT64_MAX, &first));
+	assert_int_equal(bk__pci_ranges_longest(&ranges, 0, UINT64_MAX), 0x200);
+	assert_int_equal(bk__pci_ranges_longest(&ranges, 0, 0x1ff), 0x70);
+	assert_int_equal(bk__pci_ranges_remove(&ranges, 1, UINT64_MAX), 0);
 	assert_ranges(&ranges, 1, U(0), U(0));
-	assert_int_equal(bk__ranges_remove(&ranges, 0, 0), 0);
+	assert_int_equal(bk__pci_ranges_remove(&ranges, 0, 0), 0);
 	assert_ranges(&ranges, 0);
-	assert_int_equal(bk__ranges_longest(&ranges, 0, UINT64_MAX), 0);
-	assert_int_equal(bk__ranges_add(&ranges, 0, UINT64_MAX), 0);
-	assert_int_equal(bk__ranges_longest(&ranges, 0, UINT64_MAX), UINT64_MAX);
-	assert_true(bk__ranges_find(&ranges, UINT64_C(1) << 63, UINT64_C(1) << 63, 1, UINT64_MAX, &first));
+	assert_int_equal(bk__pci_ranges_longest(&ranges, 0, UINT64_MAX), 0);
+	assert_int_equal(bk__pci_ranges_add(&ranges, 0, UINT64_MAX), 0);
+	assert_int_equal(bk__pci_ranges_longest(&ranges, 0, UINT64_MAX), UINT64_MAX);
+	assert_true(
+		bk__pci_ranges_find(&ranges, UINT64_C(1) << 63, UINT64_C(1) << 63, 1, UINT64_MAX, &first));
 	assert_true(first == UINT64_C(1) << 63);
-	bk__ranges_free(&ranges);
+	bk__pci_ranges_free(&ranges);
 }
 
 static void ranges_agree_with_a_bitmap(void **state)
 {
-	struct bk__ranges ranges = { 0 };
+	struct bk__pci_ranges ranges = { 0 };
 	uint8_t map[256] = { 0 };
 
 	srand(1);
@@ -75,8 +76,8 @@ static void ranges_agree_with_a_bitmap(void **state)
 		bool add = rand() % 2;
 		size_t at = 0;
 
-		assert_int_equal(add ? bk__ranges_add(&ranges, first, last)
-				     : bk__ranges_remove(&ranges, first, last),
+		assert_int_equal(add ? bk__pci_ranges_add(&ranges, first, last)
+				     : bk__pci_ranges_remove(&ranges, first, last),
 				 0);
 		memset(map + first, add, last - first + 1);
 		for (unsigned i = 0; i < 256; i++) {
@@ -90,7 +91,7 @@ static void ranges_agree_with_a_bitmap(void **state)
 		}
 		assert_int_equal(at, ranges.count);
 	}
-	bk__ranges_free(&ranges);
+	bk__pci_ranges_free(&ranges);
 }
 
 /* ---- Assignment -------------------------------------------------------- */

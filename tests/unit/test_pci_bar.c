@@ -77,12 +77,12 @@ static void rule(void **state)
 					       : cases[i].bar == 'h' ? &huge
 								     : &rom;
 
-		if (bk__bar_decodes(bar, bar == &rom, cases[i].raw, false) != cases[i].decodes)
+		if (bk__pci_bar_decodes(bar, bar == &rom, cases[i].raw, false) != cases[i].decodes)
 			fail_msg("%c at %#llx", cases[i].bar, (unsigned long long)cases[i].raw);
 	}
-	assert_true(bk__bar_decodes(&small, false, 0, true));
-	assert_true(bk__bar_decodes(&rom, true, 1, true));
-	assert_false(bk__bar_decodes(&rom, true, 0, true));
+	assert_true(bk__pci_bar_decodes(&small, false, 0, true));
+	assert_true(bk__pci_bar_decodes(&rom, true, 1, true));
+	assert_false(bk__pci_bar_decodes(&rom, true, 0, true));
 }
 
 /* ---- What is read back ------------------------------------------------- */

@@ -265,7 +265,7 @@ static void bridges_below_bridges(void **state)
 	assert_memory(world, 0x90000000, WHO(3, 0));
 
 	/* The whole branch is pulled, and comes back in another slot. */
-	bk_pci_function_intx(part.function, true);
+	bk_pci_function_set_intx(part.function, true);
 	assert_true(world->lines[1]);
 	bk_pci_function_detach(outer.function);
 	assert_false(world->lines[1]);
@@ -467,14 +467,14 @@ static void what_is_below_sends_through_bus_masters_only(void **state)
 	put(world, 2, 0, 4, 2, 4);
 	assert_int_equal(part.command, 0); /* its owner must not let it reach memory */
 	assert_int_equal(get(world, 2, 0, 4, 2), 4);
-	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 	put(world, 0, PORT, 4, 2, 4);
 	assert_int_equal(world->message_count, 0);
 	assert_int_equal(part.command, 0);
 	put(world, 1, slot, 4, 2, 4); /* the last one: what waited is sent */
 	assert_int_equal(world->message_count, 1);
 	assert_int_equal(part.command, 4);
-	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 	assert_int_equal(world->message_count, 2);
 
 	/* Every way to shut one of them. */
@@ -490,7 +490,7 @@ static void what_is_below_sends_through_bus_masters_only(void **state)
 		else
 			bk_pci_function_detach(inner.function);
 		assert_int_equal(part.command, 0);
-		assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 		assert_int_equal(world->message_count, 2 + how);
 		if (how == 0)
 			put(world, 0, PORT, 4, 2, 4);

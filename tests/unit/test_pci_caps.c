@@ -119,10 +119,10 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_memory(world, 0x90000000, WHO(1, 2));
 
 	config_write(world, DEVFN, 0x52, 2, 1);
-	assert_int_equal(bk_pci_function_msi(f, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 0), 0);
 	assert_int_equal(world->message_count, 1);
 	assert_int_equal(bk_pci_capability_drop(f, 0x50), 0);
-	assert_int_equal(bk_pci_function_msi(f, 0), -EINVAL);
+	assert_int_equal(bk_pci_function_send_msi(f, 0), -EINVAL);
 	assert_config(world, DEVFN, 0x34, 1, 0x80);
 
 	assert_int_equal(bk_pci_msix_regions(f, &table, &pba), 0);
@@ -133,10 +133,10 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	config_write(world, DEVFN, 0xa2, 2, 0x8000);
 	assert_int_equal(bk_space_write(world->memory, 0x90000000, 4, 0xfee00000), 0);
 	assert_int_equal(bk_space_write(world->memory, 0x9000000c, 4, 0), 0);
-	assert_int_equal(bk_pci_function_msi(f, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 0), 0);
 	assert_int_equal(world->message_count, 2);
 	assert_int_equal(bk_pci_capability_drop(f, 0xa0), 0);
-	assert_int_equal(bk_pci_function_msi(f, 0), -EINVAL);
+	assert_int_equal(bk_pci_function_send_msi(f, 0), -EINVAL);
 	assert_int_equal(bk_space_read(world->memory, 0x90000000, 4, &value), -ERANGE);
 	assert_int_equal(value, 0xffffffff);
 	assert_int_equal(bk_pci_msix_regions(f, &table, &pba), -ENOENT);

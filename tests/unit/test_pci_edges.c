@@ -260,13 +260,13 @@ static void owners_that_want_to_know_nothing(void **state)
 	assert_int_equal(bk_pci_msi_add(function, 0x40, 2, false, true), 0x40);
 	assert_int_equal(bk_pci_function_attach(function, world->bus, DEVFN), 0);
 	assert_int_equal(bk_pci_function_line(function), 1);
-	assert_int_equal(bk_pci_function_intx(function, true), 0);
+	assert_int_equal(bk_pci_function_set_intx(function, true), 0);
 	assert_config(world, DEVFN, 6, 1, 0x18);
-	assert_int_equal(bk_pci_function_intx(function, false), 0);
+	assert_int_equal(bk_pci_function_set_intx(function, false), 0);
 	config_write(world, DEVFN, 4, 2, 4);
 	config_write(world, DEVFN, 0x42, 2, 1);
-	assert_int_equal(bk_pci_function_msi(function, 0), 0);
-	assert_int_equal(bk_pci_function_msi(function, 1), -EINVAL);
+	assert_int_equal(bk_pci_function_send_msi(function, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(function, 1), -EINVAL);
 	/* The same with its interrupts from outside. */
 	bk_pci_function_irq(function, &deaf, NULL);
 	config_write(world, DEVFN, 0x4c, 1, 1);
@@ -274,7 +274,7 @@ static void owners_that_want_to_know_nothing(void **state)
 	config_write(world, DEVFN, 0x4c, 1, 0);
 	config_write(world, DEVFN, 4, 2, 0x404);
 	config_write(world, DEVFN, 0x42, 2, 0);
-	assert_int_equal(bk_pci_function_msi(function, 0), -EPERM);
+	assert_int_equal(bk_pci_function_send_msi(function, 0), -EPERM);
 	assert_int_equal(bk_pci_function_reset(function), 0);
 	assert_config(world, DEVFN, 4, 2, 0);
 	assert_int_equal(bk_pci_function_detach(function), 0);

@@ -51,7 +51,7 @@ static void msi_of_every_layout(void **state)
 		part_attach(world, &part, DEVFN);
 		config(world, 4, 2, 4);
 		assert_config(world, DEVFN, at + 2, 2, 3 << 1 | wide << 7 | maskable << 8);
-		assert_int_equal(bk_pci_function_msi(part.function, 0), -EINVAL);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 0), -EINVAL);
 		config(world, at + 4, 4, 0xfee01007);
 		if (wide)
 			config(world, at + 8, 4, 0x12);
@@ -59,18 +59,18 @@ static void msi_of_every_layout(void **state)
 		assert_config(world, DEVFN, at + 4, 4, 0xfee01004);
 		config(world, at + 2, 2, 0xffff); /* enables 128, which are 8 */
 		assert_config(world, DEVFN, at + 2, 2, 0x71 | 3 << 1 | wide << 7 | maskable << 8);
-		assert_int_equal(bk_pci_function_msi(part.function, 8), -EINVAL);
-		assert_int_equal(bk_pci_function_msi(part.function, 5), 0);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 8), -EINVAL);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 5), 0);
 		assert_message(world, 0, wide ? UINT64_C(0x12fee01004) : 0xfee01004, 0xabcd);
 		config(world, at + 2, 2, 0x11); /* two vectors */
-		assert_int_equal(bk_pci_function_msi(part.function, 2), -EINVAL);
-		assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 2), -EINVAL);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 		assert_message(world, 1, wide ? UINT64_C(0x12fee01004) : 0xfee01004, 0xabce);
 		if (maskable) {
 			config(world, at + mask, 4, 0xffffffff);
 			assert_config(world, DEVFN, at + mask, 4, 0xff);
-			assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
-			assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
+			assert_int_equal(bk_pci_function_send_msi(part.function, 1), 0);
+			assert_int_equal(bk_pci_function_send_msi(part.function, 1), 0);
 			assert_int_equal(world->message_count, 2);
 			assert_config(world, DEVFN, at + mask + 4, 4, 2);
 			config(world, at + mask + 4, 4, 0); /* read only */
@@ -86,8 +86,8 @@ static void msi_of_every_layout(void **state)
 			unsigned sent = world->message_count;
 
 			config(world, at + mask, 1, 0xff);
-			assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
-			assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
+			assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
+			assert_int_equal(bk_pci_function_send_msi(part.function, 1), 0);
 			config(world, at + 2, 2, 0x01); /* one vector */
 			config(world, at + 2, 2, 0x11);
 			assert_config(world, DEVFN, at + mask + 4, 4, 1);
@@ -98,7 +98,7 @@ static void msi_of_every_layout(void **state)
 			assert_int_equal(world->message_count, sent);
 		}
 		config(world, at + 2, 2, 0);
-		assert_int_equal(bk_pci_function_msi(part.function, 0), -EINVAL);
+		assert_int_equal(bk_pci_function_send_msi(part.function, 0), -EINVAL);
 		part_destroy(&part);
 	}
 }
@@ -171,16 +171,16 @@ static void msix_table_and_masks(void **state)
 	assert_int_equal(get(world, TABLE + 12, 4), 1);
 	assert_int_equal(get(world, TABLE + 69 * 16 + 8, 8), UINT64_C(1) << 32);
 	assert_int_equal(get(world, TABLE + 70 * 16, 1), WHO(1, 0));
-	assert_int_equal(bk_pci_function_msi(f, 0), -EINVAL); /* not enabled */
+	assert_int_equal(bk_pci_function_send_msi(f, 0), -EINVAL); /* not enabled */
 
 	put(world, TABLE + 3 * 16, 8, UINT64_C(0x00000001fee00003));
 	put(world, TABLE + 3 * 16 + 8, 4, 0x41);
 	assert_int_equal(get(world, TABLE + 3 * 16, 8), UINT64_C(0x00000001fee00000));
 	config(world, msix.at + 2, 2, 0x8000);
 	assert_config(world, DEVFN, msix.at + 2, 2, 0x8045);
-	assert_int_equal(bk_pci_function_msi(f, 70), -EINVAL);
-	assert_int_equal(bk_pci_function_msi(f, 3), 0);
-	assert_int_equal(bk_pci_function_msi(f, 69), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 70), -EINVAL);
+	assert_int_equal(bk_pci_function_send_msi(f, 3), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 69), 0);
 	assert_int_equal(world->message_count, 0);
 	assert_int_equal(get(world, PBA, 8), 8);
 	assert_int_equal(get(world, PBA + 8, 8), 0x20);
@@ -193,12 +193,12 @@ static void msix_table_and_masks(void **state)
 	assert_int_equal(world->message_count, 1);
 	assert_message(world, 0, UINT64_C(0x1fee00000), 0x41);
 	assert_int_equal(get(world, PBA, 8), 0);
-	assert_int_equal(bk_pci_function_msi(f, 3), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 3), 0);
 	assert_int_equal(world->message_count, 2);
 
 	/* Function mask. */
 	config(world, msix.at + 3, 1, 0xc0);
-	assert_int_equal(bk_pci_function_msi(f, 3), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 3), 0);
 	put(world, TABLE + 3 * 16 + 8, 4, 0x42);
 	assert_int_equal(world->message_count, 2);
 	assert_int_equal(get(world, PBA, 1), 8);
@@ -208,7 +208,7 @@ static void msix_table_and_masks(void **state)
 
 	/* Pending over a time when it is not enabled. */
 	config(world, msix.at + 3, 1, 0xc0);
-	assert_int_equal(bk_pci_function_msi(f, 3), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 3), 0);
 	config(world, msix.at + 3, 1, 0);
 	assert_int_equal(get(world, PBA, 1), 8);
 	assert_int_equal(world->message_count, 3);
@@ -216,7 +216,7 @@ static void msix_table_and_masks(void **state)
 	assert_int_equal(world->message_count, 4);
 
 	/* A reset takes all of it away. */
-	assert_int_equal(bk_pci_function_msi(f, 69), 0);
+	assert_int_equal(bk_pci_function_send_msi(f, 69), 0);
 	bk_pci_function_reset(f);
 	config(world, BAR(0), 4, TABLE);
 	config(world, 4, 2, 6);
@@ -345,7 +345,7 @@ static void owner_is_told_what_msix_registers_say(void **state)
 	put(world, TABLE + 16 + 8, 8, 0x31);
 	bk_pci_function_irq(f, &ops, NULL);
 	assert_told("intx 0;mask 0;");
-	assert_int_equal(bk_pci_function_msi(f, 0), -EPERM);
+	assert_int_equal(bk_pci_function_send_msi(f, 0), -EPERM);
 	config(world, 4, 2, 0x406);
 	assert_told("mask 1;");
 	config(world, msix.at + 2, 2, 0xc000);
@@ -424,7 +424,7 @@ static void pending_is_sent_once_on_a_bus(void **state)
 	assert_int_equal(bk_pci_function_write(part.function, 4, 2, 4), 0);
 	assert_int_equal(bk_pci_function_write(part.function, at + 4, 4, 0xfee00000), 0);
 	assert_int_equal(bk_pci_function_write(part.function, at + 2, 2, 1), 0);
-	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 	assert_int_equal(world->message_count, 0);
 	part_attach(world, &part, DEVFN);
 	assert_int_equal(world->message_count, 1);
@@ -444,8 +444,8 @@ static void only_a_bus_master_in_d0_interrupts(void **state)
 	part_attach(world, &part, DEVFN);
 	config(world, msi + 4, 4, 0xfee00000);
 	config(world, msi + 2, 2, 0x11);
-	assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
-	assert_int_equal(bk_pci_function_msi(part.function, 1), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 1), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 1), 0);
 	assert_int_equal(world->message_count, 0);
 	assert_config(world, DEVFN, msi + 16, 4, 2);
 	config(world, 4, 2, 2);
@@ -454,11 +454,11 @@ static void only_a_bus_master_in_d0_interrupts(void **state)
 	assert_int_equal(world->message_count, 1); /* once, and not lost */
 	assert_message(world, 0, 0xfee00000, 1);
 	assert_config(world, DEVFN, msi + 16, 4, 0);
-	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 	assert_int_equal(world->message_count, 2);
 
 	config(world, pm + 4, 2, 3);
-	assert_int_equal(bk_pci_function_msi(part.function, 0), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 0), 0);
 	assert_int_equal(world->message_count, 2);
 	config(world, msi + 12, 4, 1); /* masked meanwhile */
 	config(world, pm + 4, 2, 0);
@@ -467,7 +467,7 @@ static void only_a_bus_master_in_d0_interrupts(void **state)
 	assert_int_equal(world->message_count, 3);
 
 	config(world, msi + 2, 2, 0);
-	assert_int_equal(bk_pci_function_intx(part.function, true), 0);
+	assert_int_equal(bk_pci_function_set_intx(part.function, true), 0);
 	assert_true(world->lines[3]);
 	config(world, pm + 4, 2, 3);
 	assert_false(world->lines[3]);
@@ -498,14 +498,14 @@ static void intx_lines_are_shared_and_gated(void **state)
 	assert_int_equal(bk_pci_function_line(a.function), 2);
 	assert_int_equal(bk_pci_function_line(b.function), 2);
 	assert_int_equal(bk_pci_function_line(c.function), -ENOENT);
-	assert_int_equal(bk_pci_function_intx(c.function, true), -ENOENT);
+	assert_int_equal(bk_pci_function_set_intx(c.function, true), -ENOENT);
 
-	assert_int_equal(bk_pci_function_intx(a.function, true), 0);
+	assert_int_equal(bk_pci_function_set_intx(a.function, true), 0);
 	assert_true(world->lines[2]);
 	assert_config(world, a.devfn, 6, 2, 0x18);
-	bk_pci_function_intx(b.function, true);
-	bk_pci_function_intx(b.function, true);
-	bk_pci_function_intx(a.function, false);
+	bk_pci_function_set_intx(b.function, true);
+	bk_pci_function_set_intx(b.function, true);
+	bk_pci_function_set_intx(a.function, false);
 	assert_true(world->lines[2]);
 	assert_config(world, a.devfn, 6, 2, 0x10);
 	config_write(world, b.devfn, 4, 2, 0x400);
@@ -517,7 +517,7 @@ static void intx_lines_are_shared_and_gated(void **state)
 	assert_false(world->lines[2]);
 	assert_config(world, b.devfn, 6, 2, 0);
 
-	bk_pci_function_intx(a.function, true);
+	bk_pci_function_set_intx(a.function, true);
 	config_write(world, a.devfn, msi + 2, 2, 1); /* MSI instead */
 	assert_false(world->lines[2]);
 	config_write(world, a.devfn, msi + 2, 2, 0);

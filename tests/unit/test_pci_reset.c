@@ -251,8 +251,8 @@ static void a_reset_of_minutes_stops_nobody_else(void **state)
 	assert_int_equal(below_write(stage, 0, 4, 2, 4), 0);
 	assert_int_equal(below_write(stage, 0, MSI + 2, 2, 1), 0);
 	assert_int_equal(below_write(stage, 0, FLR, 1, 0x80), 0);
-	assert_int_equal(bk_pci_function_msi(card->function, 0), -EPERM);
-	assert_int_equal(bk_pci_function_intx(card->function, true), 0);
+	assert_int_equal(bk_pci_function_send_msi(card->function, 0), -EPERM);
+	assert_int_equal(bk_pci_function_set_intx(card->function, true), 0);
 	/* Others: on its bus, on the bus above, the port, the whole. */
 	assert_int_equal(below_write(stage, 1, 4, 2, 4), 0);
 	assert_int_equal(stage->cards[1].command, 4);
@@ -284,7 +284,7 @@ static void a_reset_of_minutes_stops_nobody_else(void **state)
 	/* The level that rose meanwhile is there now. */
 	assert_int_equal(below_read(stage, 0, 6, 1) & 8, 8);
 	assert_true(stage->world->lines[1]);
-	assert_int_equal(bk_pci_function_intx(card->function, false), 0);
+	assert_int_equal(bk_pci_function_set_intx(card->function, false), 0);
 	assert_int_equal(below_write(stage, 0, 4, 2, 4), 0);
 	assert_int_equal(card->command, 4);
 }

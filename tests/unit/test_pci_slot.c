@@ -391,7 +391,7 @@ static void the_next_card_finds_the_place_clean(void **state)
 		card_put(stage, BAR(0), 4, WINDOW);
 		card_put(stage, 4, 2, 2);
 		assert_memory(world, WINDOW, WHO(2, 0));
-		assert_int_equal(bk_pci_function_intx(stage->card.function, true), 0);
+		assert_int_equal(bk_pci_function_set_intx(stage->card.function, true), 0);
 		assert_true(world->lines[2]); /* swizzled: device 0 below slot 2 */
 		bk_pci_function_detach(stage->card.function);
 		assert_false(world->lines[2]);

@@ -173,8 +173,8 @@ static void *owner_plugs(void *opaque)
 	while (!atomic_load(&storm->stop)) {
 		struct part *part = &storm->parts[roll(&seed, 2)];
 
-		bk_pci_function_msi(part->function, roll(&seed, 2));
-		bk_pci_function_intx(part->function, roll(&seed, 2));
+		bk_pci_function_send_msi(part->function, roll(&seed, 2));
+		bk_pci_function_set_intx(part->function, roll(&seed, 2));
 		switch (roll(&seed, 3)) {
 		case 0:
 			bk_pci_function_reset(part->function);
@@ -373,7 +373,7 @@ static void a_message_waits_for_the_bridge(void **state)
 	for (unsigned round = 0; round < 1000; round++) {
 		bk_pci_function_write(branch.bridge.function, 4, 1, 0);
 		assert_int_equal(pthread_create(&thread, NULL, open_bridge, &branch), 0);
-		assert_int_equal(bk_pci_function_msi(branch.part.function, 0), 0);
+		assert_int_equal(bk_pci_function_send_msi(branch.part.function, 0), 0);
 		pthread_join(thread, NULL);
 		assert_int_equal(world->message_count, round + 1);
 	}

@@ -12,7 +12,7 @@
 
 #include "firmware/replay.h"
 
-static void difference(void *opaque, const struct bk__difference *difference)
+static void difference(void *opaque, const struct bk__firmware_difference *difference)
 {
 	fail_msg("line %u: %s: %s", difference->access ? difference->access->line : 0,
 		 difference->path ? difference->path : "nobody", difference->why);
@@ -38,20 +38,21 @@ enum { TRACES_COUNT = sizeof(traces) / sizeof(traces[0]) };
 
 static void play(void **state)
 {
-	static const struct bk__replay_ops ops = { .difference = difference };
+	static const struct bk__firmware_replay_ops ops = { .difference = difference };
 	size_t number = (size_t)(uintptr_t)*state;
-	struct bk__replay_counts counts;
-	struct bk__trace trace;
+	struct bk__firmware_replay_counts counts;
+	struct bk__firmware_trace trace;
 	struct bk_error err;
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s.trace.xz", TRACES, traces[number].name);
-	if (bk__trace_load(path, &trace, &err) || bk__replay(path, &trace, &ops, NULL, &counts, &err))
+	if (bk__firmware_trace_load(path, &trace, &err) ||
+	    bk__firmware_replay(path, &trace, &ops, NULL, &counts, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(counts.differences, 0);
 	assert_true(counts.bytes >= traces[number].bytes);
 	assert_int_equal(counts.events, traces[number].events);
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 }
 
 int main(void)

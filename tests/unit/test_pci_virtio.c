@@ -125,14 +125,14 @@ static void end(struct guest *guest)
 /* Every write of U-Boot to the two, with its addresses moved to this machine's windows. */
 static void firmware(struct guest *guest)
 {
-	struct bk__trace trace;
+	struct bk__firmware_trace trace;
 	struct bk_error err;
 	unsigned done = 0;
 
-	if (bk__trace_load(TRACES "/uboot-arm64.trace.xz", &trace, &err))
+	if (bk__firmware_trace_load(TRACES "/uboot-arm64.trace.xz", &trace, &err))
 		fail_msg("%s", err.text);
 	for (size_t s = 0; s < trace.step_count; s++) {
-		const struct bk__step *step = &trace.steps[s];
+		const struct bk__firmware_step *step = &trace.steps[s];
 		unsigned i = (step->address >> 12 & 0xff) == devfns[NET] ? NET : BLK, offset;
 		uint32_t value = (uint32_t)step->value;
 
@@ -152,7 +152,7 @@ static void firmware(struct guest *guest)
 		}
 	}
 	assert_int_equal(done, 28);
-	bk__trace_free(&trace);
+	bk__firmware_trace_free(&trace);
 	assert_range(guest, 0, 0x40, WHO(NET, 0));
 	assert_range(guest, 0x40, 0x80, NOBODY);
 	assert_range(guest, 0x80, 0x100, WHO(BLK, 0));

@@ -71,7 +71,7 @@ static void intel_bdsm(void **state)
 	     { 'r', 0, 0x1080c4, 4, fake_pattern(0x1080c4, 4) }, { 'R', 0, 0x1080c4, 4, 0 });
 	assert_int_equal(fake_get(&f->fake, 0x5c, 4), 0xcb800001);
 	/* A reset starts it again. */
-	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), 0);
+	assert_int_equal(bk_device_reset(bk_mediator_device(f->mediate)), 0);
 	PLAY(f, { 'r', CONFIG, 0x5c, 4, 0 });
 }
 
@@ -223,7 +223,7 @@ static void realtek_back_door(void **state)
 static void the_table_may_have_been_moved(void **state)
 {
 	struct fixture *f = *state;
-	const struct bk_mediate_options options = { .msix_move = true, .msix_bar = 0 };
+	const struct bk_mediator_options options = { .msix_move = true, .msix_bar = 0 };
 	struct bk_error err = { "" };
 
 	ids(f, 0x10ec, 0x8168, 0x020000);
@@ -232,7 +232,7 @@ static void the_table_may_have_been_moved(void **state)
 	fake_msix(&f->fake, 0xb0, 0, 4, 4, 0x804);
 	fake_put(&f->fake, 0x34, 1, 0xb0);
 	stack(f, "realtek-8168", NULL, 0);
-	if (bk_mediate_create(f->domain, f->stack, &options, &f->mediate, &err) ||
+	if (bk_mediator_create(f->domain, f->stack, &options, &f->mediate, &err) ||
 	    bk_quirk_attach(f->mediate, &err))
 		fail_msg("%s", err.text);
 	PLAY(f, { 'w', 2, 0x70, 4, 0xfee00398 }, { 'W', 2, 0x70, 4, 0xfee00398 },
@@ -262,20 +262,20 @@ static void broadcom_rom_is_hidden(void **state)
 	ids(f, 0x14e4, 0x168e, 0x020000);
 	bar(f, ROM, 0, 0x800);
 	apply_shipped(f, "broadcom-57810-rom", NULL, 0);
-	assert_null(bk_mediate_region(f->mediate, ROM));
+	assert_null(bk_mediator_space(f->mediate, ROM));
 	PLAY(f, { 'w', CONFIG, 0x30, 4, 0xfffff800 }, { 'r', CONFIG, 0x30, 4, 0 });
 }
 
 static void an_image_of_the_users_is_shown(void **state)
 {
 	struct fixture *f = *state;
-	const struct bk_mediate_options options = { .rom_image = "image", .rom_size = 5 };
+	const struct bk_mediator_options options = { .rom_image = "image", .rom_size = 5 };
 	struct bk_error err = { "" };
 
 	ids(f, 0x14e4, 0x168e, 0x020000);
 	bar(f, ROM, 0, 0x800);
 	stack(f, "broadcom-57810-rom", NULL, 0);
-	assert_int_equal(bk_mediate_create(f->domain, f->stack, &options, &f->mediate, &err), 0);
+	assert_int_equal(bk_mediator_create(f->domain, f->stack, &options, &f->mediate, &err), 0);
 	assert_int_equal(rd(f, ROM, 0, 4), 0x67616d69);
 }
 

@@ -101,13 +101,13 @@ static void a_device_says_which_quirks_it_has(void **state)
 	unsigned facts = 0;
 
 	apply(f, HEAD "traps: [{at: bar0+0/4, read: 1}]\n");
-	bk_device_describe(bk_mediate_below(f->mediate), note_fact, &facts);
+	bk_device_describe(bk_mediator_below(f->mediate), note_fact, &facts);
 	assert_int_equal(facts, 11);
 	/* What is not its business goes to the device below, which has none of these. */
-	assert_int_equal(bk_device_set_irqs(bk_mediate_below(f->mediate), BK_DEVICE_MSI,
+	assert_int_equal(bk_device_set_irqs(bk_mediator_below(f->mediate), BK_DEVICE_MSI,
 					    BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL),
 			 -EOPNOTSUPP);
-	assert_int_equal(bk_device_dma_unmap(bk_mediate_below(f->mediate), 0, 4096), -EOPNOTSUPP);
+	assert_int_equal(bk_device_dma_unmap(bk_mediator_below(f->mediate), 0, 4096), -EOPNOTSUPP);
 }
 
 static void too_many_quirks(void **state)
@@ -577,7 +577,7 @@ static void a_rom_from_a_file(void **state)
 	rmdir(dir);
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
 	bk_quirk_free(quirk);
-	assert_int_equal(bk_mediate_create(f->domain, device, NULL, &f->mediate, NULL), 0);
+	assert_int_equal(bk_mediator_create(f->domain, device, NULL, &f->mediate, NULL), 0);
 	assert_int_equal(rd(f, ROM, 0, 4) & 0xffffff, 0x636255);
 	assert_int_equal(rd(f, ROM, 3, 1), 0x100 - ((0x55 + 'b' + 'c' + 'e' + 'f') & 0xff));
 	assert_int_equal(rd(f, ROM, 6, 1), 0xff);
@@ -595,7 +595,7 @@ static bool rom_is_shown(void **state, const char *first, const char *second)
 	fake_bar(&f->fake, ROM, 0, 0x800, false);
 	if (apply_all(f, texts, 2, &err))
 		fail_msg("%s", err.text);
-	shown = bk_mediate_region(f->mediate, ROM);
+	shown = bk_mediator_space(f->mediate, ROM);
 	teardown(state);
 	return shown;
 }
@@ -689,7 +689,7 @@ static void what_is_no_stack_has_no_quirks(void **state)
 	struct fixture *f = *state;
 	struct bk_error err = { "" };
 
-	assert_int_equal(bk_mediate_create(f->domain, &f->fake.device, NULL, &f->mediate, NULL), 0);
+	assert_int_equal(bk_mediator_create(f->domain, &f->fake.device, NULL, &f->mediate, NULL), 0);
 	assert_int_equal(bk_quirk_attach(f->mediate, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "no quirks"));
 }

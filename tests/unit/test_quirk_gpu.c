@@ -100,7 +100,7 @@ static int accelerate(void *opaque, const struct bk_accelerated *what, void **ha
 	assert_int_equal(what->offset, 0x88704);
 	assert_int_equal(what->width, 4);
 	assert_int_equal(what->value, 0);
-	assert_int_equal(bk_device_ioeventfd(bk_mediate_below(f->mediate), 0, 0x88704, 4, 0, 17), 0);
+	assert_int_equal(bk_device_ioeventfd(bk_mediator_below(f->mediate), 0, 0x88704, 4, 0, 17), 0);
 	asked++;
 	return 0;
 }
@@ -122,7 +122,7 @@ static void the_same_write_ten_times_is_the_kernels(void **state)
 	capability(f, 0x60, 0x05);
 	fake_put(&f->fake, 0x62, 2, 0x0080);
 	apply_shipped(f, "nvidia-bar0-mirror", NULL, 0);
-	bk_mediate_accelerate(f->mediate, &ops, f);
+	bk_mediator_accelerate(f->mediate, &ops, f);
 	for (unsigned i = 0; i < 9; i++)
 		PLAY(f, { 'w', 0, 0x88704, 4, 0 }, { 'W', 0, 0x88704, 4, 0 });
 	PLAY(f, { 'r', 0, 0x88704, 4, 0xa1a1a1a1 }, { 'R', 0, 0x88704, 4, 0 });
@@ -133,9 +133,9 @@ static void the_same_write_ten_times_is_the_kernels(void **state)
 	for (unsigned i = 0; i < 20; i++)
 		PLAY(f, { 'w', 0, 0x88710, 4, 0 });
 	assert_int_equal(asked, 1);
-	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), 0);
+	assert_int_equal(bk_device_reset(bk_mediator_device(f->mediate)), 0);
 	assert_int_equal(asked, 0);
-	bk_mediate_close(f->mediate); /* while the table of calls is there */
+	bk_mediator_destroy(f->mediate); /* while the table of calls is there */
 	f->mediate = NULL;
 	f->stack = NULL;
 }

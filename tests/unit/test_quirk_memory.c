@@ -40,7 +40,7 @@ static void quiet(void *opaque, enum bk_log_level level, const char *line)
 }
 
 static int put_on(struct bk_quirk *quirk, struct fake *fake, struct bk_domain *domain,
-		  struct bk_mediate **mediate, struct bk_error *err)
+		  struct bk_mediator **mediate, struct bk_error *err)
 {
 	struct bk_device *device;
 	int r = bk_quirk_match(quirk, &fake->device, NULL, 0, err);
@@ -49,7 +49,7 @@ static int put_on(struct bk_quirk *quirk, struct fake *fake, struct bk_domain *d
 		return r;
 	r = bk_quirk_stack(&fake->device, &quirk, 1, NULL, 0, &device, err);
 	if (!r)
-		r = bk_mediate_create(domain, device, NULL, mediate, err);
+		r = bk_mediator_create(domain, device, NULL, mediate, err);
 	return r ? r : bk_quirk_attach(*mediate, err);
 }
 
@@ -60,7 +60,7 @@ static void each_allocation_fails_in_turn(void **state)
 	bk_log_set(quiet, NULL);
 	for (unsigned n = 1;; n++) {
 		struct bk_domain *domain = bk_domain_create();
-		struct bk_mediate *mediate = NULL;
+		struct bk_mediator *mediate = NULL;
 		struct bk_quirk *quirk;
 		struct bk_error err = { "" };
 		struct fake fake;
@@ -82,10 +82,10 @@ static void each_allocation_fails_in_turn(void **state)
 		if (!r && !failed) {
 			uint64_t value;
 
-			bk_space_read(bk_mediate_region(mediate, 0), 0, 4, &value);
+			bk_space_read(bk_mediator_space(mediate, 0), 0, 4, &value);
 			assert_int_equal(value, 0x56781234);
 		}
-		bk_mediate_close(mediate);
+		bk_mediator_destroy(mediate);
 		bk_quirk_free(quirk);
 		assert_int_equal(bk_domain_destroy(domain), 0);
 		fake_done(&fake);

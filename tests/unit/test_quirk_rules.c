@@ -113,7 +113,7 @@ static void registers_that_are_kept_and_cleared(void **state)
 	wr(f, 0, 0x10, 2, 0x1000);
 	assert_int_equal(rd(f, 0, 0, 4), 0x11aa1001);
 	assert_int_equal(f->fake.accesses, 0);
-	assert_int_equal(bk_device_reset(bk_mediate_device(f->mediate)), 0);
+	assert_int_equal(bk_device_reset(bk_mediator_device(f->mediate)), 0);
 	assert_int_equal(rd(f, 0, 0, 4), 0x11223344);
 }
 
@@ -303,11 +303,11 @@ static void a_read_that_fails_in_part_is_counted(void **state)
 		      "  - {at: bar0+6/2, read: bar3(0)}\n"
 		      "  - {at: bar0+0/8, write: drop}\n");
 	assert_int_equal(rd(f, 0, 0, 8), 0xffff000000000000 | (fake_pattern(2, 4) << 16) | 0xff01);
-	bk_mediate_stats(f->mediate, sum_errors, &errors);
+	bk_mediator_stats(f->mediate, sum_errors, &errors);
 	assert_int_equal(errors, 1);
 	assert_int_equal(rd(f, 0, 6, 2), 0xffff);
 	errors = 0;
-	bk_mediate_stats(f->mediate, sum_errors, &errors);
+	bk_mediator_stats(f->mediate, sum_errors, &errors);
 	assert_int_equal(errors, 2);
 }
 
@@ -326,11 +326,11 @@ static unsigned started_by_writes(struct fixture *f, uint64_t offset, unsigned w
 	static const struct bk_accelerator_ops ops = { start, stop };
 	unsigned started = 0;
 
-	bk_mediate_accelerate(f->mediate, &ops, &started);
+	bk_mediator_accelerate(f->mediate, &ops, &started);
 	f->fake.accesses = 0;
 	for (unsigned i = 0; i < 20; i++)
 		wr(f, 0, offset, width, 1);
-	bk_mediate_accelerate(f->mediate, NULL, NULL);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
 	return started;
 }
 
@@ -494,7 +494,7 @@ static void what_fails_in_a_rule_is_counted_once(void **state)
 	wr(f, 0, 4, 4, 0x55);
 	assert_int_equal(rd(f, 0, 8, 4), 7);
 	rd(f, 0, 12, 4);
-	bk_mediate_stats(f->mediate, sum_errors, &errors);
+	bk_mediator_stats(f->mediate, sum_errors, &errors);
 	assert_int_equal(errors, 2);
 	assert_int_equal(f->fake.bytes[0][0x100],
 			 0x55); /* one that fails is no reason for the next not to be */
@@ -570,7 +570,7 @@ static void *many_accesses(void *opaque)
 		if (rd(f, 0, 0x10, 8) >> 32 != rd(f, 0, 0x20, 4))
 			__atomic_fetch_add(&f->fake.irqs[0].count, 1000, __ATOMIC_RELAXED);
 		if (i % 100 == 0)
-			bk_device_reset(bk_mediate_device(f->mediate));
+			bk_device_reset(bk_mediator_device(f->mediate));
 	}
 	return NULL;
 }
@@ -593,7 +593,7 @@ static void one_access_at_a_time(void **state)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(f->fake.irqs[0].count, before);
 	/* After a reset it counts from 0 again, and loses none. */
-	bk_device_reset(bk_mediate_device(f->mediate));
+	bk_device_reset(bk_mediator_device(f->mediate));
 	for (unsigned i = 0; i < 10; i++)
 		wr(f, 0, 0, 4, 2);
 	assert_int_equal(rd(f, 0, 0x30, 4), 20);

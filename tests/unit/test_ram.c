@@ -143,23 +143,23 @@ static void preallocated_memory_counts_for_this_process(void **state)
 {
 	const uint64_t before = shared_kib();
 	struct bk_error err = { { 0 } };
-	struct bk__ram ram;
+	struct bk__monitor_ram ram;
 
-	assert_int_equal(bk__ram_open(&ram, 64 * MIB, false, false, &err), 0);
+	assert_int_equal(bk__monitor_ram_open(&ram, 64 * MIB, false, false, &err), 0);
 	assert_true(shared_kib() < before + 64 * 1024);
-	bk__ram_close(&ram);
-	assert_int_equal(bk__ram_open(&ram, 64 * MIB, false, true, &err), 0);
+	bk__monitor_ram_close(&ram);
+	assert_int_equal(bk__monitor_ram_open(&ram, 64 * MIB, false, true, &err), 0);
 	assert_true(shared_kib() >= before + 64 * 1024);
-	bk__ram_close(&ram);
+	bk__monitor_ram_close(&ram);
 }
 
 static void more_than_the_host_has_is_refused_at_once(void **state)
 {
 	const uint64_t before = shared_kib();
 	struct bk_error err = { { 0 } };
-	struct bk__ram ram;
+	struct bk__monitor_ram ram;
 
-	assert_int_equal(bk__ram_open(&ram, UINT64_C(1) << 44, false, true, &err), -ENOMEM);
+	assert_int_equal(bk__monitor_ram_open(&ram, UINT64_C(1) << 44, false, true, &err), -ENOMEM);
 	assert_non_null(strstr(err.text, "16777216 MiB cannot be taken"));
 	assert_null(strchr(err.text, '\n'));
 	assert_int_equal(ram.fd, -1);

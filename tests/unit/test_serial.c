@@ -18,7 +18,7 @@ enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR, FCR = IIR };
 struct machine {
 	struct bk_domain *domain;
 	struct bk_space *ports;
-	struct bk__serial *serial;
+	struct bk__monitor_serial *serial;
 	char output[256];
 	size_t outputs;
 	bool level, inside, bad;
@@ -49,7 +49,7 @@ static void on_room(void *opaque)
 	((struct machine *)opaque)->rooms++;
 }
 
-static const struct bk__serial_ops ops = { .irq = on_irq, .output = on_output, .room = on_room };
+static const struct bk__monitor_serial_ops ops = { .irq = on_irq, .output = on_output, .room = on_room };
 
 static void out(struct machine *machine, unsigned reg, unsigned value)
 {
@@ -66,7 +66,7 @@ static unsigned in(struct machine *machine, unsigned reg)
 
 static size_t feed(struct machine *machine, const char *text)
 {
-	return bk__serial_input(machine->serial, (const uint8_t *)text, strlen(text));
+	return bk__monitor_serial_input(machine->serial, (const uint8_t *)text, strlen(text));
 }
 
 static int setup(void **state)
@@ -76,14 +76,14 @@ static int setup(void **state)
 	machine->domain = bk_domain_create();
 	machine->ports = bk_space_create(machine->domain, "ports", UINT32_MAX);
 	*state = machine;
-	return bk__serial_create(machine->ports, BK__PORT_COM1, &ops, machine, &machine->serial);
+	return bk__monitor_serial_create(machine->ports, BK__PORT_COM1, &ops, machine, &machine->serial);
 }
 
 static int teardown(void **state)
 {
 	struct machine *machine = *state;
 
-	bk__serial_destroy(machine->serial);
+	bk__monitor_serial_destroy(machine->serial);
 	if (bk_space_destroy(machine->ports) || bk_domain_destroy(machine->domain) || machine->bad)
 		return -1;
 	free(machine);
@@ -181,9 +181,9 @@ static void receiver_fifo(void **state)
 	out(m, IER, 1);
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
 		out(m, FCR, levels[i].fcr | 2);
-		assert_int_equal(bk__serial_room(m->serial), 16);
+		assert_int_equal(bk__monitor_serial_room(m->serial), 16);
 		assert_int_equal(feed(m, "0123456789abcdefXYZ"), 16);
-		assert_int_equal(bk__serial_room(m->serial), 0);
+		assert_int_equal(bk__monitor_serial_room(m->serial), 0);
 		assert_int_equal(feed(m, "X"), 0);
 		for (unsigned left = 16; left; left--) {
 			assert_true(m->level);
@@ -276,7 +276,7 @@ static void gate(void **state)
 	assert_true(m->level);
 	out(m, MCR, 0x18);
 	assert_false(m->level);
-	assert_int_equal(bk__serial_room(m->serial), 0);
+	assert_int_equal(bk__monitor_serial_room(m->serial), 0);
 	assert_int_equal(feed(m, "y"), 0);
 	out(m, MCR, 0x08);
 	assert_true(m->level);
@@ -316,9 +316,9 @@ static void reset(void **state)
 	out(m, IER, 0x0f);
 	feed(m, "abc");
 	assert_true(m->level);
-	bk__serial_reset(m->serial);
+	bk__monitor_serial_reset(m->serial);
 	assert_false(m->level);
-	assert_int_equal(bk__serial_room(m->serial), 1);
+	assert_int_equal(bk__monitor_serial_room(m->serial), 1);
 	assert_int_equal(in(m, IER), 0);
 	assert_int_equal(in(m, IIR), 1);
 	assert_int_equal(in(m, MCR), 0);
@@ -329,13 +329,13 @@ static void reset(void **state)
 static void second_at_the_same_ports(void **state)
 {
 	struct machine *m = *state;
-	struct bk__serial *other;
+	struct bk__monitor_serial *other;
 	uint64_t value;
 
-	assert_int_equal(bk__serial_create(m->ports, BK__PORT_COM1, &ops, m, &other), -EEXIST);
-	assert_int_equal(bk__serial_create(m->ports, UINT32_MAX, &ops, m, &other), -EINVAL);
-	assert_int_equal(bk__serial_create(m->ports, 0x2f8, &ops, m, &other), 0);
-	bk__serial_destroy(other);
+	assert_int_equal(bk__monitor_serial_create(m->ports, BK__PORT_COM1, &ops, m, &other), -EEXIST);
+	assert_int_equal(bk__monitor_serial_create(m->ports, UINT32_MAX, &ops, m, &other), -EINVAL);
+	assert_int_equal(bk__monitor_serial_create(m->ports, 0x2f8, &ops, m, &other), 0);
+	bk__monitor_serial_destroy(other);
 	bk_space_read(m->ports, 0x2f8 + SCR, 1, &value);
 	assert_int_equal(value, 0xff);
 	assert_int_equal(in(m, SCR), 0);
@@ -357,7 +357,7 @@ static void *type(void *opaque)
 	for (unsigned sent = 0; sent < BYTES;) {
 		uint8_t byte = (uint8_t)sent;
 
-		if (bk__serial_input(typist->machine->serial, &byte, 1))
+		if (bk__monitor_serial_input(typist->machine->serial, &byte, 1))
 			sent++;
 		else
 			sched_yield();

@@ -76,16 +76,16 @@ static bool fails_inside(void)
 		return fails_inside() ? failure : __real_##name(__VA_ARGS__); \
 	}
 
-FAILING_INSIDE(int, bk__grow, (void **at, size_t *capacity, size_t wanted, size_t element), -ENOMEM, at,
+FAILING_INSIDE(int, bk__space_grow, (void **at, size_t *capacity, size_t wanted, size_t element), -ENOMEM, at,
 	       capacity, wanted, element)
-FAILING_INSIDE(struct bk__view *, bk__view_alloc, (struct bk_domain * domain, size_t bytes), NULL, domain,
-	       bytes)
-FAILING_INSIDE(struct bk__span *, bk__span_alloc, (struct bk_domain * domain), NULL, domain)
-FAILING_INSIDE(struct bk__leaf *, bk__leaf_alloc, (struct bk_domain * domain), NULL, domain)
-FAILING_INSIDE(struct bk__span **, bk__slots_alloc, (struct bk_domain * domain, unsigned log2_slots), NULL,
-	       domain, log2_slots)
-FAILING_INSIDE(struct bk__list *, bk__list_alloc, (struct bk_domain * domain, size_t count), NULL, domain,
-	       count)
+FAILING_INSIDE(struct bk__space_view *, bk__space_view_alloc, (struct bk_domain * domain, size_t bytes), NULL,
+	       domain, bytes)
+FAILING_INSIDE(struct bk__space_span *, bk__space_span_alloc, (struct bk_domain * domain), NULL, domain)
+FAILING_INSIDE(struct bk__space_leaf *, bk__space_leaf_alloc, (struct bk_domain * domain), NULL, domain)
+FAILING_INSIDE(struct bk__space_span **, bk__space_slots_alloc,
+	       (struct bk_domain * domain, unsigned log2_slots), NULL, domain, log2_slots)
+FAILING_INSIDE(struct bk__space_list *, bk__space_list_alloc, (struct bk_domain * domain, size_t count), NULL,
+	       domain, count)
 FAILING_INSIDE(struct bk__space_retired *, bk__space_retired_create,
 	       (size_t spans, size_t leaves, size_t rows), NULL, spans, leaves, rows)
 FAILING_INSIDE(void *, mmap, (void *at, size_t length, int protection, int flags, int fd, off_t offset),
@@ -393,8 +393,8 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	struct bk_space *spaces[2] = { bk_space_create(domain, "a", UINT64_MAX),
 				       bk_space_create(domain, "b", 0xffff) };
 	struct bk_region *regions[200], *window = nest(spaces[0], spaces[1], 0x100000, 0x10ffff, 0, 0, 1000);
-	const struct bk__view *view;
-	const struct bk__turn *turn;
+	const struct bk__space_view *view;
+	const struct bk__space_turn *turn;
 	char before[4096], after[4096];
 	unsigned commits = 0, errors = 0;
 
@@ -428,7 +428,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	 */
 	move(regions[1], domain, 0xf000, 0xf0ff);
 	pthread_mutex_lock(&domain->commit_lock);
-	turn = bk__container(domain->last_retired, struct bk__space_retired, next)->turns;
+	turn = bk__space_container(domain->last_retired, struct bk__space_retired, next)->turns;
 	assert_non_null(turn);
 	bk__space_reader.record->nested[0] = &turn->stand_ins[0].view;
 	bk__space_reader.record->depth = 1;
@@ -442,13 +442,14 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	pthread_mutex_unlock(&domain->commit_lock);
 	snprintf(after, sizeof(after), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
 	assert_string_equal(before, after);
-	for (struct bk__cursor at = bk__view_begin(view); bk__cursor_span(&at); bk__cursor_next(&at)) {
-		const struct bk__span *span = bk__cursor_span(&at);
+	for (struct bk__space_cursor at = bk__space_view_begin(view); bk__space_cursor_span(&at);
+	     bk__space_cursor_next(&at)) {
+		const struct bk__space_span *span = bk__space_cursor_span(&at);
 
 		/* As it was made: each has its place by its id. */
-		if (bk__rest(span)->region->space == spaces[0])
+		if (bk__space_rest(span)->region->space == spaces[0])
 			assert_true(((struct device *)span->opaque - d) * 0x100 ==
-				    (ptrdiff_t)bk__rest(span)->first);
+				    (ptrdiff_t)bk__space_rest(span)->first);
 	}
 	urcu_memb_read_unlock();
 	assert_int_equal(bk_domain_synchronize(domain), 0);
@@ -587,30 +588,30 @@ static void a_description_without_memory_says_so(void **state)
 static void large_objects_are_the_systems(void **state)
 {
 	struct bk_domain *domain = bk_domain_create();
-	struct bk__view *views[40];
+	struct bk__space_view *views[40];
 	size_t before = domain->store_bytes;
 
-	assert_non_null(bk__list_alloc(domain, 1 << 12));
-	assert_non_null(bk__list_alloc(domain, 1 << 18));
+	assert_non_null(bk__space_list_alloc(domain, 1 << 12));
+	assert_non_null(bk__space_list_alloc(domain, 1 << 18));
 	domain->chunk_left = 0;
 	__atomic_store_n(&countdown, 1, __ATOMIC_RELAXED); /* the call, then mmap */
-	assert_null(bk__list_alloc(domain, 1 << 10));
+	assert_null(bk__space_list_alloc(domain, 1 << 10));
 	__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 	for (size_t bytes = 600 << 10; bytes <= 4 << 20; bytes *= 2) {
 		__atomic_store_n(&countdown, 1, __ATOMIC_RELAXED); /* the call, then mmap */
-		assert_null(bk__view_alloc(domain, bytes));
+		assert_null(bk__space_view_alloc(domain, bytes));
 		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 	}
 	for (unsigned i = 0; i < 40; i++) {
-		views[i] = bk__view_alloc(domain, (i % 4 + 1) << 20);
+		views[i] = bk__space_view_alloc(domain, (i % 4 + 1) << 20);
 		assert_non_null(views[i]);
 		assert_int_equal((uintptr_t)views[i] % (2 << 20), 0);
 	}
 	assert_true(domain->store_bytes > before + (80 << 20));
 	for (unsigned i = 0; i < 40; i++)
-		bk__view_free(domain, views[i]);
+		bk__space_view_free(domain, views[i]);
 	assert_in_range(domain->view_bytes, 32 << 20, 64 << 20);
-	bk__store_trim(domain);
+	bk__space_store_trim(domain);
 	assert_int_equal(domain->view_bytes, 0);
 	assert_int_equal(bk_domain_destroy(domain), 0);
 }

@@ -343,15 +343,15 @@ static size_t turns(void)
 	size_t count = 0;
 
 	for (const struct bk__space_retired *retired = domain->retired; retired; retired = retired->next) {
-		for (const struct bk__turn *turn = retired->turns; turn; turn = turn->next)
+		for (const struct bk__space_turn *turn = retired->turns; turn; turn = turn->next)
 			count++;
 	}
 	return count;
 }
 
-static struct bk__view *stand_in_of(const struct bk_space *of)
+static struct bk__space_view *stand_in_of(const struct bk_space *of)
 {
-	struct bk__turn *turn = domain->retired->turns;
+	struct bk__space_turn *turn = domain->retired->turns;
 
 	for (size_t i = 0; i < turn->count; i++) {
 		if (turn->stand_ins[i].view.space == of)
@@ -366,7 +366,7 @@ static void F44_a_reader_of_a_stand_in_keeps_both_its_views(void **state)
 	struct bk_space *bus = bk_space_create(domain, "bus", 0xfff);
 	struct bk_region *window = nest(space, bus, 0x1000, 0x1fff, 0, 0, 0);
 	struct bk_region *r = add(bus, &d, 0, 0xff, 0, 0), *other = add(space, &e, 0x8000, 0x80ff, 0, 1);
-	const struct bk__stand_in *stand_in;
+	const struct bk__space_stand_in *stand_in;
 
 	read_at(space, 0, 1);
 	assert_int_equal(bk_domain_synchronize(domain), 0);
@@ -377,9 +377,9 @@ static void F44_a_reader_of_a_stand_in_keeps_both_its_views(void **state)
 	assert_int_equal(domain->retired->turns->count, 2);
 	stand_in = &domain->retired->turns->stand_ins[1];
 	be_in(&stand_in->view);
-	assert_ptr_equal(bk__settled(&stand_in->view), stand_in->new);
+	assert_ptr_equal(bk__space_settled(&stand_in->view), stand_in->new);
 	domain->retired->turns->done = false;
-	assert_ptr_equal(bk__settled(&stand_in->view), stand_in->old);
+	assert_ptr_equal(bk__space_settled(&stand_in->view), stand_in->old);
 	/* A read that comes across it sees the one or the other. */
 	bus->published = stand_in_of(bus);
 	assert_int_equal(at(bus, 0), 0);
@@ -495,14 +495,14 @@ static void reads_in_handlers_are_noted_as_deep_as_they_go(void **state)
 static void what_has_no_spans_has_none_of_them(void **state)
 {
 	static struct device d = { .id = 0 };
-	const struct bk__view *view, *empty = &space->empty;
+	const struct bk__space_view *view, *empty = &space->empty;
 
 	add(space, &d, 0, 0xff, 0, 0);
 	view = space->view;
-	assert_true(bk__view_has_leaf(view, view->leaves[0]));
-	assert_true(bk__view_has_span(view, view->leaves[0]->spans[0]));
-	assert_false(bk__view_has_leaf(empty, view->leaves[0]));
-	assert_false(bk__view_has_span(empty, view->leaves[0]->spans[0]));
+	assert_true(bk__space_view_has_leaf(view, view->leaves[0]));
+	assert_true(bk__space_view_has_span(view, view->leaves[0]->spans[0]));
+	assert_false(bk__space_view_has_leaf(empty, view->leaves[0]));
+	assert_false(bk__space_view_has_span(empty, view->leaves[0]->spans[0]));
 }
 
 /* `released` is called on the thread that waits for readers, which must not wait for itself. */

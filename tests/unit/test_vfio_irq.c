@@ -145,7 +145,7 @@ static void on_log(void *opaque, enum bk_log_level level, const char *text)
 	snprintf(line, sizeof(line), "%s", text);
 }
 
-static struct bk__vfio vfio;
+static struct bk__device_vfio vfio;
 
 static struct bk_device *open_device(bool fixed, unsigned has)
 {

@@ -15,7 +15,7 @@
 struct fixture {
 	struct fake fake;
 	struct bk_domain *domain;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 };
 
 #define TABLE 0x2010
@@ -40,7 +40,7 @@ static inline int setup(void **state)
 	fake_put(&f->fake, 0x34, 1, 0x70);
 	f->domain = bk_domain_create();
 	bk_log_set(quiet, NULL);
-	if (bk_mediate_create(f->domain, &f->fake.device, NULL, &f->mediate, &err)) {
+	if (bk_mediator_create(f->domain, &f->fake.device, NULL, &f->mediate, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		return -1;
 	}
@@ -52,7 +52,7 @@ static inline int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(bk_mediate_close(f->mediate), 0);
+	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
 	assert_true(f->fake.closed);
 	assert_int_equal(bk_domain_destroy(f->domain), 0);
 	fake_done(&f->fake);
@@ -145,13 +145,13 @@ static inline uint64_t rd(struct fixture *f, unsigned region, uint64_t offset, u
 {
 	uint64_t value = 0;
 
-	bk_space_read(bk_mediate_region(f->mediate, region), offset, width, &value);
+	bk_space_read(bk_mediator_space(f->mediate, region), offset, width, &value);
 	return value;
 }
 
 static inline void wr(struct fixture *f, unsigned region, uint64_t offset, unsigned width, uint64_t value)
 {
-	bk_space_write(bk_mediate_region(f->mediate, region), offset, width, value);
+	bk_space_write(bk_mediator_space(f->mediate, region), offset, width, value);
 }
 
 static inline uint64_t ones(unsigned width)
@@ -177,7 +177,7 @@ static inline bool page_is_mapped(struct fixture *f, unsigned region, uint64_t p
 {
 	struct find_page find = { page, page + 4095, false };
 
-	bk_space_visit(bk_mediate_region(f->mediate, region), page, page + 4095, find_page, &find);
+	bk_space_visit(bk_mediator_space(f->mediate, region), page, page + 4095, find_page, &find);
 	return find.mapped;
 }
 

@@ -26,10 +26,10 @@
 /* What the next device that is opened gets, and what became of it. */
 struct kit {
 	const char *traps[8]; /* as users write them; NULL ends them */
-	struct bk_mediate_options options;
+	struct bk_mediator_options options;
 	unsigned regions, unmapped;
 	int refuse; /* errno of mediating, or 0 */
-	struct bk_mediate *last;
+	struct bk_mediator *last;
 	unsigned opened, closed;
 	char name[64];   /* that the last one was opened by */
 	char line[1200]; /* that was logged last */
@@ -40,8 +40,8 @@ static struct kit kit;
 static inline int kit_mediate(const char *name, struct bk_device *below, struct bk_domain *domain,
 			      struct bk__wrap_opened *opened, struct bk_error *err)
 {
-	struct bk_mediate_options options = kit.options;
-	struct bk_mediate *mediate;
+	struct bk_mediator_options options = kit.options;
+	struct bk_mediator *mediate;
 	int error;
 
 	if (strcmp(kit.name, name)) /* several threads may open the same */
@@ -51,7 +51,7 @@ static inline int kit_mediate(const char *name, struct bk_device *below, struct 
 		bk_device_close(below);
 		return bk_fail(err, kit.refuse, "refused by the test");
 	}
-	error = bk_mediate_create(domain, below, &options, &mediate, err);
+	error = bk_mediator_create(domain, below, &options, &mediate, err);
 	if (error)
 		return error;
 	for (unsigned i = 0; kit.traps[i]; i++) {
@@ -72,7 +72,7 @@ static inline int kit_mediate(const char *name, struct bk_device *below, struct 
 static inline void kit_closed(void *opaque)
 {
 	__atomic_fetch_add(&kit.closed, 1, __ATOMIC_RELAXED);
-	bk_mediate_close(opaque);
+	bk_mediator_destroy(opaque);
 }
 
 static inline void kit_log(void *opaque, enum bk_log_level level, const char *line)

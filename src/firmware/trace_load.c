@@ -16,7 +16,7 @@ enum { XZ_MEMORY = 128 << 20, BLOCK = 1 << 16 };
 #define MOST_BYTES ((uint64_t)BK__TRACE_STEPS * 64)
 
 struct source {
-	struct bk__trace *trace;
+	struct bk__firmware_trace *trace;
 	const char *name;
 	uint32_t line; /* that is being collected */
 	uint64_t bytes;
@@ -32,7 +32,8 @@ static int end_line(struct source *source)
 {
 	source->text[source->length] = 0;
 	source->length = 0;
-	return bk__trace_add_line(source->trace, source->name, source->line++, source->text, source->err);
+	return bk__firmware_trace_add_line(source->trace, source->name, source->line++, source->text,
+					   source->err);
 }
 
 static int take_text(struct source *source, const uint8_t *bytes, size_t size)
@@ -123,21 +124,21 @@ static int finish(struct source *source, int error)
 	return error;
 }
 
-static struct source start(const char *name, struct bk__trace *trace, struct bk_error *err)
+static struct source start(const char *name, struct bk__firmware_trace *trace, struct bk_error *err)
 {
-	*trace = (struct bk__trace){ 0 };
+	*trace = (struct bk__firmware_trace){ 0 };
 	return (struct source){ .trace = trace, .name = name, .line = 1, .err = err, .xz = LZMA_STREAM_INIT };
 }
 
-int bk__trace_parse(const char *name, const void *bytes, size_t size, struct bk__trace *trace,
-		    struct bk_error *err)
+int bk__firmware_trace_parse(const char *name, const void *bytes, size_t size,
+			     struct bk__firmware_trace *trace, struct bk_error *err)
 {
 	struct source source = start(name, trace, err);
 
 	return finish(&source, take(&source, bytes, size));
 }
 
-int bk__trace_load(const char *path, struct bk__trace *trace, struct bk_error *err)
+int bk__firmware_trace_load(const char *path, struct bk__firmware_trace *trace, struct bk_error *err)
 {
 	struct source source = start(path, trace, err);
 	FILE *file = fopen(path, "rb");

@@ -8,7 +8,7 @@
 struct cli_bridge {
 	char *name;
 	char *bus; /* of the bridge above, or NULL */
-	enum bk__bus_kind kind;
+	enum bk__monitor_bus_kind kind;
 	int slot; /* -1: any */
 	unsigned function;
 	uint64_t memory, prefetchable; /* room for a device to come; 0: not said */

@@ -33,7 +33,7 @@
 
 /* All ones: nothing is there, or a virtual function whose device is in trouble, of which the host still knows
  * the ids. */
-static bool answers(const struct bk_mediate *m)
+static bool answers(const struct bk_mediator *m)
 {
 	if (bk__load(m->config + VENDOR, 2) == 0xffff)
 		return false;
@@ -43,7 +43,7 @@ static bool answers(const struct bk_mediate *m)
 	return false;
 }
 
-int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
+int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err)
 {
 	uint64_t size = m->regions[BK_DEVICE_CONFIG].info.size;
 	int r;
@@ -73,17 +73,17 @@ int bk__mediate_config_load(struct bk_mediate *m, struct bk_error *err)
 }
 
 /* Bit i for byte i that is the device's own. A capability may have been added since. */
-static unsigned own(struct bk_mediate *m, uint64_t offset, unsigned width)
+static unsigned own(struct bk_mediator *m, uint64_t offset, unsigned width)
 {
 	unsigned bits = 0;
 
 	for (unsigned i = 0; i < width; i++)
 		bits |= (unsigned)m->free[offset + i] << i;
-	return bits ? bits & ~bk__capability_holds(m->function, (unsigned)offset, width) : 0;
+	return bits ? bits & ~bk__pci_capability_holds(m->function, (unsigned)offset, width) : 0;
 }
 
 /* Bit i for byte i of which something is written to the device. */
-static unsigned passed(struct bk_mediate *m, uint64_t offset, unsigned width)
+static unsigned passed(struct bk_mediator *m, uint64_t offset, unsigned width)
 {
 	unsigned bits = 0, free = 0;
 
@@ -94,7 +94,7 @@ static unsigned passed(struct bk_mediate *m, uint64_t offset, unsigned width)
 	return bits & free ? bits & (~free | own(m, offset, width)) : bits;
 }
 
-int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t *value)
+int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
 {
 	uint64_t live, device;
 	unsigned bits;
@@ -122,7 +122,7 @@ int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned widt
 		live |= bits >> i & 1 ? (uint64_t)0xff << 8 * i : 0;
 	if (r || !live)
 		return r;
-	r = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, &device);
+	r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, offset, width, &device);
 	if (!r)
 		*value = (*value & ~live) | (device & live);
 	return r;
@@ -130,13 +130,13 @@ int bk__mediate_config_read(struct bk_mediate *m, uint64_t offset, unsigned widt
 
 /* Registers of the model that the device gets as they stand after the write: a reset may have come with it.
  */
-static bool is_modelled(const struct bk_mediate *m, uint64_t at)
+static bool is_modelled(const struct bk_mediator *m, uint64_t at)
 {
 	return (m->control[0] && at - m->control[0] < 2) || (m->control[1] && at - m->control[1] < 2);
 }
 
 /* Passes one write on, with those bits that are not the guest's as the device has them. */
-static int write_whole(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+static int write_whole(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const uint64_t mask = bk__load(m->passed + offset, width);
 	uint64_t there = 0;
@@ -148,14 +148,15 @@ static int write_whole(struct bk_mediate *m, uint64_t offset, unsigned width, ui
 			return 0; /* of which the value says nothing */
 	}
 	if (!r && mask != UINT64_MAX >> (64 - 8 * width))
-		r = bk__device_read(m, BK_DEVICE_CONFIG, offset, width, &there);
+		r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, offset, width, &there);
 	if (!r)
-		r = bk__device_write(m, BK_DEVICE_CONFIG, offset, width, (value & mask) | (there & ~mask));
+		r = bk__mediate_device_write(m, BK_DEVICE_CONFIG, offset, width,
+					     (value & mask) | (there & ~mask));
 	return r;
 }
 
 /* Writes those bytes of which the bit is set, at the guest's width where that is all. */
-static int write_passed(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value, unsigned bits)
+static int write_passed(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value, unsigned bits)
 {
 	const unsigned half = width / 2;
 	int r, other;
@@ -170,18 +171,19 @@ static int write_passed(struct bk_mediate *m, uint64_t offset, unsigned width, u
 }
 
 /* By bytes: a neighbour of a byte that clears bits is none of the guest's business. */
-static int write_clears(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t clear)
+static int write_clears(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t clear)
 {
 	int r = 0;
 
 	for (unsigned i = 0; !r && i < width; i++)
 		if (clear >> 8 * i & 0xff)
-			r = bk__device_write(m, BK_DEVICE_CONFIG, offset + i, 1, clear >> 8 * i & 0xff);
+			r = bk__mediate_device_write(m, BK_DEVICE_CONFIG, offset + i, 1,
+						     clear >> 8 * i & 0xff);
 	return r;
 }
 
 /* Nobody took it: said once for each register. In the header that is how a driver sees what is there. */
-static void count_lost(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+static void count_lost(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const uint64_t at = offset & ~(uint64_t)3;
 	const uint32_t bit = 1u << at / 4 % 32;
@@ -196,7 +198,7 @@ static void count_lost(struct bk_mediate *m, uint64_t offset, unsigned width, ui
 		       m->below->name, offset, (int)(2 * width), value);
 }
 
-int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned width, uint64_t value)
+int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	unsigned bits;
 	uint64_t clears;
@@ -218,9 +220,9 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
 	r = write_clears(m, offset, width, value & clears);
 	if (!r)
 		r = write_passed(m, offset, width, value, bits);
-	if (!r && bk__vpd_reads(m, offset, width, value))
-		return bk__vpd_request(m, offset, value);
-	if (!bits && !clears && !bk__registers_take(m->function, (unsigned)offset, width))
+	if (!r && bk__mediate_vpd_reads(m, offset, width, value))
+		return bk__mediate_vpd_request(m, offset, value);
+	if (!bits && !clears && !bk__pci_registers_take(m->function, (unsigned)offset, width))
 		count_lost(m, offset, width, value);
 	return r;
 }
@@ -230,13 +232,13 @@ int bk__mediate_config_write(struct bk_mediate *m, uint64_t offset, unsigned wid
  * open, whatever the guest does: mappings of its BARs would raise SIGBUS
  * otherwise. The guest's bits drive only its map.
  */
-int bk__mediate_command(struct bk_mediate *m)
+int bk__mediate_command(struct bk_mediator *m)
 {
 	uint64_t now, wanted;
-	int r = bk__device_read(m, BK_DEVICE_CONFIG, COMMAND, 2, &now);
+	int r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, COMMAND, 2, &now);
 
 	if (r)
 		return r;
 	wanted = (now & ~(uint64_t)COMMAND_MASTER) | m->decode | (m->command & COMMAND_MASTER);
-	return wanted == now ? 0 : bk__device_write(m, BK_DEVICE_CONFIG, COMMAND, 2, wanted);
+	return wanted == now ? 0 : bk__mediate_device_write(m, BK_DEVICE_CONFIG, COMMAND, 2, wanted);
 }

@@ -10,21 +10,23 @@
 
 #define CHUNK 65536
 
-static int place_read(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t *value)
+static int place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		      uint64_t *value)
 {
-	const struct bk__stack *stack = opaque;
+	const struct bk__quirk_stack *stack = opaque;
 
 	if (place != BK__ROM)
-		return bk__device_place_read(stack->below, place, offset, width, value);
+		return bk__quirk_device_place_read(stack->below, place, offset, width, value);
 	if (offset > stack->rom_size || width > stack->rom_size - offset)
 		return -EINVAL;
 	*value = bk__load(stack->rom + offset, width);
 	return 0;
 }
 
-static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsigned width, uint64_t value)
+static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
+		       uint64_t value)
 {
-	const struct bk__stack *stack = opaque; /* the only place that can be written */
+	const struct bk__quirk_stack *stack = opaque; /* the only place that can be written */
 
 	if (offset > stack->rom_size || width > stack->rom_size - offset)
 		return -EINVAL;
@@ -33,7 +35,7 @@ static int place_write(void *opaque, enum bk__place place, uint64_t offset, unsi
 }
 
 /* False: there is none that can be read, which is common. */
-static bool load_own(struct bk__stack *stack)
+static bool load_own(struct bk__quirk_stack *stack)
 {
 	const uint64_t size = stack->sizes[BK__ROM];
 
@@ -53,7 +55,7 @@ static bool load_own(struct bk__stack *stack)
 }
 
 /* PCI 3.0 6.3.1.2: byte 2 of an image is its length in units of 512 bytes; the sum of its bytes is 0. */
-static void make_sum(struct bk__stack *stack, unsigned at)
+static void make_sum(struct bk__quirk_stack *stack, unsigned at)
 {
 	uint64_t length = stack->rom_size > 2 ? (uint64_t)stack->rom[2] * 512 : 0;
 	uint8_t sum = 0;
@@ -68,11 +70,11 @@ static void make_sum(struct bk__stack *stack, unsigned at)
 	stack->rom[at] = (uint8_t)-sum;
 }
 
-int bk__edit_rom(struct bk__bound *bound, struct bk_error *err)
+int bk__quirk_edit_rom(struct bk__quirk_bound *bound, struct bk_error *err)
 {
-	const struct bk__rom_edit *rom = bound->quirk->rom;
-	struct bk__stack *stack = bound->stack;
-	struct bk__run run = {
+	const struct bk__quirk_rom_edit *rom = bound->quirk->rom;
+	struct bk__quirk_stack *stack = bound->stack;
+	struct bk__quirk_run run = {
 		.width = 4,
 		.options = bound->options,
 		.caps = bound->host_caps,
@@ -101,10 +103,10 @@ int bk__edit_rom(struct bk__bound *bound, struct bk_error *err)
 		return 0;
 	}
 	/* An image in which what should be read is not there is not the one that was meant. */
-	if (rom->when && (!bk__item_number(rom->when, &run) || run.error))
+	if (rom->when && (!bk__quirk_item_number(rom->when, &run) || run.error))
 		return 0;
 	stack->rom_hidden = false;
-	bk__items_write(&rom->set, &run);
+	bk__quirk_items_write(&rom->set, &run);
 	if (run.error)
 		return bk_fail(err, -run.error, "%s: %s: an edit of the ROM is outside its %llu bytes",
 			       stack->below->name, bound->quirk->file, (unsigned long long)stack->rom_size);

@@ -5,7 +5,7 @@
 
 #include <barkeep/mediate.h>
 
-#include "cli/quirks.h"
+#include "cli/quirk_choice.h"
 
 /* A trap of the user's; `trap` is NULL before the device is open. */
 struct cli_trap {
@@ -34,9 +34,9 @@ struct cli_device {
 	struct cli_quirks chosen; /* once opened: those that it got */
 	struct cli_trap *traps;   /* see below */
 	size_t trap_count;
-	struct bk_mediate *mediate; /* once opened */
-	bool attached;              /* a monitor owns the mediator now */
-	bool leaving;               /* and closes it at this moment: it is not to be used */
+	struct bk_mediator *mediate; /* once opened */
+	bool attached;               /* a monitor owns the mediator now */
+	bool leaving;                /* and closes it at this moment: it is not to be used */
 };
 
 /*

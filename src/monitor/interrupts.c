@@ -9,7 +9,7 @@
  * has the vector unmasked, the eventfd is joined to a GSI of KVM; while it is
  * masked it is not, and what the eventfd counts is the pending bit.
  */
-#include "monitor/irq.h"
+#include "monitor/interrupts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -31,8 +31,8 @@ struct vector {
 };
 
 /* Changed with the function's lock held only. */
-struct bk__irq {
-	struct bk__gsi *gsis;
+struct bk__monitor_irq {
+	struct bk__monitor_gsi *gsis;
 	struct bk_device *device;
 	struct bk_pci_function *function;
 	int line; /* GSI of the pin, or -1 */
@@ -45,7 +45,7 @@ struct bk__irq {
 	struct bk_ratelimit limit;
 };
 
-static void complain(struct bk__irq *irq, const char *what, int error)
+static void complain(struct bk__monitor_irq *irq, const char *what, int error)
 {
 	bk_log_limited(&irq->limit, BK_LOG_WARNING, "%s: %s: %s", irq->device->name, what, strerror(-error));
 }
@@ -67,9 +67,9 @@ static bool drain(int fd)
 
 /* KVM delivers what the eventfd held when it is joined, but does not take it out of the counter. What comes
  * later it takes out itself, so draining afterwards loses nothing. */
-static void join(struct bk__irq *irq, struct vector *vector)
+static void join(struct bk__monitor_irq *irq, struct vector *vector)
 {
-	const int error = bk__gsi_join(irq->gsis, (unsigned)vector->gsi, vector->fd, irq->resample);
+	const int error = bk__monitor_gsi_join(irq->gsis, (unsigned)vector->gsi, vector->fd, irq->resample);
 
 	if (error) {
 		complain(irq, "an interrupt stays silent", error);
@@ -80,14 +80,14 @@ static void join(struct bk__irq *irq, struct vector *vector)
 }
 
 /* What the device fires from now on is only counted. */
-static void part(struct bk__irq *irq, struct vector *vector)
+static void part(struct bk__monitor_irq *irq, struct vector *vector)
 {
 	if (vector->joined)
-		bk__gsi_part(irq->gsis, (unsigned)vector->gsi, vector->fd);
+		bk__monitor_gsi_part(irq->gsis, (unsigned)vector->gsi, vector->fd);
 	vector->joined = false;
 }
 
-static void switch_off(struct bk__irq *irq)
+static void switch_off(struct bk__monitor_irq *irq)
 {
 	if (irq->count)
 		bk_device_set_irqs(irq->device, device_index(irq->mode), BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL);
@@ -96,7 +96,7 @@ static void switch_off(struct bk__irq *irq)
 
 		part(irq, vector);
 		if (vector->gsi >= BK__GSI_PINS)
-			bk__gsi_give(irq->gsis, (unsigned)vector->gsi);
+			bk__monitor_gsi_give(irq->gsis, (unsigned)vector->gsi);
 		if (vector->fd >= 0)
 			close(vector->fd);
 	}
@@ -108,7 +108,7 @@ static void switch_off(struct bk__irq *irq)
 	irq->resample = -1;
 }
 
-static int make_vectors(struct bk__irq *irq, unsigned count)
+static int make_vectors(struct bk__monitor_irq *irq, unsigned count)
 {
 	irq->vectors = calloc(count, sizeof(*irq->vectors));
 	if (!irq->vectors)
@@ -128,7 +128,7 @@ static int make_fd(struct vector *vector)
 
 /* Interrupt Disable takes the function off the line (PCI 3.0 6.2.2): without the irqfd the line falls, and
  * the guest's end of interrupt does not unmask the device behind its back. */
-static void intx_connect(struct bk__irq *irq, bool connected)
+static void intx_connect(struct bk__monitor_irq *irq, bool connected)
 {
 	struct vector *vector = irq->vectors;
 	const enum bk_device_irq_action action = connected ? BK_DEVICE_IRQ_UNMASK : BK_DEVICE_IRQ_MASK;
@@ -146,7 +146,7 @@ static void intx_connect(struct bk__irq *irq, bool connected)
 		part(irq, vector);
 }
 
-static void switch_on_intx(struct bk__irq *irq)
+static void switch_on_intx(struct bk__monitor_irq *irq)
 {
 	struct bk_device_irq info = { 0 };
 	int error;
@@ -178,7 +178,7 @@ static void switch_on_intx(struct bk__irq *irq)
 }
 
 /* All that the guest enables: a device with fewer would send them as others. */
-static int give_messages(struct bk__irq *irq)
+static int give_messages(struct bk__monitor_irq *irq)
 {
 	unsigned count = 0;
 	int fds[MESSAGES], error = 0;
@@ -197,7 +197,7 @@ static int give_messages(struct bk__irq *irq)
 	return error;
 }
 
-static void switch_on_vectors(struct bk__irq *irq, unsigned count)
+static void switch_on_vectors(struct bk__monitor_irq *irq, unsigned count)
 {
 	const bool msi = irq->mode == BK_PCI_IRQ_MSI;
 	const unsigned most = msi ? MESSAGES : VECTORS;
@@ -223,7 +223,7 @@ static void switch_on_vectors(struct bk__irq *irq, unsigned count)
 
 static void on_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
 {
-	struct bk__irq *irq = opaque;
+	struct bk__monitor_irq *irq = opaque;
 
 	switch_off(irq);
 	irq->mode = mode;
@@ -233,7 +233,7 @@ static void on_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
 		switch_on_vectors(irq, vectors);
 }
 
-static int give(struct bk__irq *irq, unsigned index)
+static int give(struct bk__monitor_irq *irq, unsigned index)
 {
 	struct vector *vector = &irq->vectors[index];
 	int error = vector->given ? 0 : make_fd(vector);
@@ -244,14 +244,14 @@ static int give(struct bk__irq *irq, unsigned index)
 	if (!error) {
 		vector->given = true;
 		if (vector->gsi < 0)
-			vector->gsi = error = bk__gsi_take(irq->gsis);
+			vector->gsi = error = bk__monitor_gsi_take(irq->gsis);
 	}
 	return error < 0 ? error : 0;
 }
 
 static void on_vector(void *opaque, unsigned index, const struct bk_pci_message *message)
 {
-	struct bk__irq *irq = opaque;
+	struct bk__monitor_irq *irq = opaque;
 	struct vector *vector;
 	int error;
 
@@ -264,7 +264,7 @@ static void on_vector(void *opaque, unsigned index, const struct bk_pci_message 
 	}
 	error = give(irq, index);
 	if (!error)
-		error = bk__gsi_route(irq->gsis, (unsigned)vector->gsi, message);
+		error = bk__monitor_gsi_route(irq->gsis, (unsigned)vector->gsi, message);
 	if (error < 0)
 		complain(irq, "an interrupt stays silent", error);
 	else if (!vector->joined)
@@ -273,7 +273,7 @@ static void on_vector(void *opaque, unsigned index, const struct bk_pci_message 
 
 static bool on_pending(void *opaque, unsigned index)
 {
-	struct bk__irq *irq = opaque;
+	struct bk__monitor_irq *irq = opaque;
 	struct pollfd poll_fd = { .events = POLLIN };
 
 	if (irq->mode == BK_PCI_IRQ_INTX || index >= irq->count || irq->vectors[index].joined ||
@@ -285,7 +285,7 @@ static bool on_pending(void *opaque, unsigned index)
 
 static void on_intx_mask(void *opaque, bool masked)
 {
-	struct bk__irq *irq = opaque;
+	struct bk__monitor_irq *irq = opaque;
 
 	if (irq->intx_masked == masked)
 		return;
@@ -301,10 +301,11 @@ static const struct bk_pci_irq_ops irq_ops = {
 	.intx_mask = on_intx_mask,
 };
 
-int bk__irq_create(struct bk__gsi *gsis, struct bk_device *device, struct bk_pci_function *function,
-		   struct bk__irq **out, struct bk_error *err)
+int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *device,
+			   struct bk_pci_function *function, struct bk__monitor_irq **out,
+			   struct bk_error *err)
 {
-	struct bk__irq *irq = calloc(1, sizeof(*irq));
+	struct bk__monitor_irq *irq = calloc(1, sizeof(*irq));
 	const int line = bk_pci_function_line(function);
 
 	if (!irq)
@@ -319,12 +320,12 @@ int bk__irq_create(struct bk__gsi *gsis, struct bk_device *device, struct bk_pci
 	return 0;
 }
 
-void bk__irq_renew(struct bk__irq *irq)
+void bk__monitor_irq_renew(struct bk__monitor_irq *irq)
 {
 	bk_pci_function_irq(irq->function, &irq_ops, irq);
 }
 
-void bk__irq_destroy(struct bk__irq *irq)
+void bk__monitor_irq_destroy(struct bk__monitor_irq *irq)
 {
 	if (!irq)
 		return;

@@ -47,7 +47,7 @@ static uint64_t power_of_two(uint64_t size)
 }
 
 /* Where the register says what no register can, as kernels take it. */
-static enum bk_pci_bar_kind bar_kind(struct bk_mediate *m, unsigned index, unsigned low)
+static enum bk_pci_bar_kind bar_kind(struct bk_mediator *m, unsigned index, unsigned low)
 {
 	const char *why;
 
@@ -69,7 +69,7 @@ static enum bk_pci_bar_kind bar_kind(struct bk_mediate *m, unsigned index, unsig
  * some of one byte (its ports are the chipset's). One that is no power of two
  * is shown with the next one; what the device has not got of it is all ones.
  */
-static void bar_describe(struct bk_mediate *m, unsigned index, struct bk_pci_bar bars[BK_PCI_BARS])
+static void bar_describe(struct bk_mediator *m, unsigned index, struct bk_pci_bar bars[BK_PCI_BARS])
 {
 	const uint64_t size = m->regions[index].info.size;
 	unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
@@ -103,7 +103,7 @@ static void bar_describe(struct bk_mediate *m, unsigned index, struct bk_pci_bar
 
 static void on_command(void *opaque, uint16_t command)
 {
-	struct bk_mediate *m = opaque;
+	struct bk_mediator *m = opaque;
 	static struct bk_ratelimit limit;
 	int r;
 
@@ -116,10 +116,10 @@ static void on_command(void *opaque, uint16_t command)
 
 static int on_reset(void *opaque)
 {
-	struct bk_mediate *m = opaque;
+	struct bk_mediator *m = opaque;
 	int r, restored;
 
-	bk__accelerate_reset(m);
+	bk__mediate_accelerate_reset(m);
 	r = bk_device_reset(m->below);
 
 	if (r == -EOPNOTSUPP && !m->reset_told) {
@@ -132,7 +132,7 @@ static int on_reset(void *opaque)
 	return r ? r : restored;
 }
 
-static int function_create(struct bk_mediate *m, struct bk_pci_function_desc *desc, struct bk_error *err)
+static int function_create(struct bk_mediator *m, struct bk_pci_function_desc *desc, struct bk_error *err)
 {
 	const uint8_t *config = m->config;
 	struct bk_device_irq intx;
@@ -163,7 +163,8 @@ static int function_create(struct bk_mediate *m, struct bk_pci_function_desc *de
 	return r ? bk_fail(err, -r, "%s: %s", m->below->name, strerror(-r)) : 0;
 }
 
-int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *options, struct bk_error *err)
+int bk__mediate_function(struct bk_mediator *m, const struct bk_mediator_options *options,
+			 struct bk_error *err)
 {
 	struct bk_pci_function_desc desc = { 0 };
 	int r;
@@ -179,7 +180,7 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 			m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
 	}
 	if (options->msix_move) {
-		r = bk__msix_move(m, options->msix_bar, desc.bars, err);
+		r = bk__mediate_msix_move(m, options->msix_bar, desc.bars, err);
 		if (r)
 			return r;
 	}
@@ -196,8 +197,8 @@ int bk__mediate_function(struct bk_mediate *m, const struct bk_mediate_options *
 		if (desc.bars[i].kind == BK_PCI_BAR_NONE)
 			continue;
 		if (options->share_page)
-			desc.bars[i].page = bk__bar_page(m, i, &desc.bars[i]);
-		r = bk__bar_build(m, i, &desc.bars[i], err);
+			desc.bars[i].page = bk__mediate_bar_page(m, i, &desc.bars[i]);
+		r = bk__mediate_bar_build(m, i, &desc.bars[i], err);
 		if (r)
 			return r;
 	}

@@ -3,22 +3,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "bar.h"
+#include "pci/bar.h"
 #include "base/printer.h"
-#include "bridge.h"
-#include "bus.h"
-#include "function.h"
-#include "ranges.h"
+#include "pci/bridge.h"
+#include "pci/bus.h"
+#include "pci/function.h"
+#include "pci/ranges.h"
 
 /* Addresses of a bus that can be reached from outside. */
 struct reach {
-	struct bk__ranges memory, io;
+	struct bk__pci_ranges memory, io;
 };
 
 static void free_reach(struct reach *reach)
 {
-	bk__ranges_free(&reach->memory);
-	bk__ranges_free(&reach->io);
+	bk__pci_ranges_free(&reach->memory);
+	bk__pci_ranges_free(&reach->io);
 }
 
 /* In JSON an object with a range, left open. */
@@ -38,14 +38,14 @@ static void put_list(struct bk__printer *p, const char *key)
 }
 
 /* What of [first, last] is in no window, one line each. */
-static void put_unreachable(struct bk__printer *p, const struct bk__ranges *reach, uint64_t first,
+static void put_unreachable(struct bk__printer *p, const struct bk__pci_ranges *reach, uint64_t first,
 			    uint64_t last)
 {
-	struct bk__ranges rest = { 0 };
+	struct bk__pci_ranges rest = { 0 };
 
-	p->error = bk__ranges_add(&rest, first, last);
+	p->error = bk__pci_ranges_add(&rest, first, last);
 	for (size_t i = 0; i < reach->count && !p->error; i++)
-		p->error = bk__ranges_remove(&rest, reach->at[i].first, reach->at[i].last);
+		p->error = bk__pci_ranges_remove(&rest, reach->at[i].first, reach->at[i].last);
 	put_list(p, "unreachable");
 	for (size_t i = 0; i < rest.count && !p->error; i++) {
 		bk__put_next(p);
@@ -53,15 +53,15 @@ static void put_unreachable(struct bk__printer *p, const struct bk__ranges *reac
 		fputs(p->json ? "}" : " is in no window\n", p->out);
 	}
 	bk__put_list_end(p);
-	bk__ranges_free(&rest);
+	bk__pci_ranges_free(&rest);
 }
 
 static void put_bar(struct bk__printer *p, const struct bk_pci_function *function, unsigned index,
 		    const struct reach *reach)
 {
-	const struct bk_pci_bar *bar = bk__function_bar(function, index);
-	struct bk__place place = bk__map_wanted(function, index);
-	const char *kind = bk__bar_kind(bar, index == BK_PCI_ROM);
+	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	struct bk__pci_place place = bk__pci_map_wanted(function, index);
+	const char *kind = bk__pci_bar_kind(bar, index == BK_PCI_ROM);
 
 	bk__put_next(p);
 	if (p->json) {
@@ -82,8 +82,8 @@ static void put_bar(struct bk__printer *p, const struct bk_pci_function *functio
 }
 
 /* What of `above` a window lets through. */
-static int add_window(struct bk__ranges *below, const struct bk__ranges *above,
-		      const struct bk__place *window)
+static int add_window(struct bk__pci_ranges *below, const struct bk__pci_ranges *above,
+		      const struct bk__pci_place *window)
 {
 	int error = 0;
 
@@ -92,19 +92,19 @@ static int add_window(struct bk__ranges *below, const struct bk__ranges *above,
 		uint64_t last = above->at[i].last < window->last ? above->at[i].last : window->last;
 
 		if (first <= last)
-			error = bk__ranges_add(below, first, last);
+			error = bk__pci_ranges_add(below, first, last);
 	}
 	return error;
 }
 
 /* The same, for one that lets only some ranges through. */
-static int add_filtered(struct bk__ranges *below, const struct bk__ranges *above,
-			const struct bk__place *window, unsigned show)
+static int add_filtered(struct bk__pci_ranges *below, const struct bk__pci_ranges *above,
+			const struct bk__pci_place *window, unsigned show)
 {
-	struct bk__place range;
+	struct bk__pci_place range;
 	int error = 0;
 
-	for (unsigned i = 0; !error && bk__bridge_passes(show, i, &range); i++) {
+	for (unsigned i = 0; !error && bk__pci_bridge_passes(show, i, &range); i++) {
 		range.on = range.first <= window->last && range.last >= window->first;
 		if (range.first < window->first)
 			range.first = window->first;
@@ -135,7 +135,7 @@ static void put_windows(struct bk__printer *p, const struct bk_pci_function *bri
 
 	put_list(p, "windows");
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]) && !p->error; i++) {
-		struct bk__place place = bk__map_wanted(bridge, windows[i].show);
+		struct bk__pci_place place = bk__pci_map_wanted(bridge, windows[i].show);
 
 		if (!place.on)
 			continue;
@@ -175,11 +175,11 @@ static void put_function(struct bk__printer *p, struct bk_pci_function *function
 		function->desc.vendor, function->desc.device);
 	put_list(p, "bars");
 	for (unsigned i = 0; i <= BK_PCI_ROM && !p->error; i++)
-		if (bk__function_bar(function, i))
+		if (bk__pci_function_bar(function, i))
 			put_bar(p, function, i, reach);
 	bk__put_list_end(p);
 	if (function->secondary) {
-		secondary = (unsigned)bk__config_get(&function->config, BK__BRIDGE_SECONDARY, 1);
+		secondary = (unsigned)bk__pci_config_get(&function->config, BK__BRIDGE_SECONDARY, 1);
 		put_windows(p, function, reach, &below);
 	}
 	pthread_mutex_unlock(&function->lock);
@@ -213,9 +213,9 @@ int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format for
 	for (unsigned i = 0; i < host->desc.window_count && !p.error; i++) {
 		const struct bk_pci_window *window = &host->desc.windows[i];
 
-		p.error =
-			bk__ranges_add(window->kind == BK_PCI_WINDOW_IO ? &reach.io : &reach.memory,
-				       window->bus_first, window->bus_first + (window->last - window->first));
+		p.error = bk__pci_ranges_add(window->kind == BK_PCI_WINDOW_IO ? &reach.io : &reach.memory,
+					     window->bus_first,
+					     window->bus_first + (window->last - window->first));
 	}
 	if (!p.error) {
 		fprintf(p.out, p.json ? "{\"bus\": \"%02x\"" : "bus %02x\n", host->desc.bus_first);

@@ -8,7 +8,7 @@
 
 #define LARGEST_PAGE ((uint64_t)1 << 30)
 
-void *bk__map(int fd, uint64_t offset, uint64_t size, bool writable)
+void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable)
 {
 	uint64_t align = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint8_t *reserved, *host;
@@ -39,7 +39,7 @@ void *bk__map(int fd, uint64_t offset, uint64_t size, bool writable)
 	return host;
 }
 
-void bk__unmap(void *host, uint64_t size)
+void bk__mediate_unmap(void *host, uint64_t size)
 {
 	munmap(host, size);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the quirks that a device gets. */
-#include "cli/quirks.h"
+#include "cli/quirk_choice.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Takes `--bridge NAME[,key=value]...` apart, and finds the order in which bridges can be made. */
-#include "cli/bridge.h"
+#include "cli/bridge_option.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -13,7 +13,7 @@
 static const struct bk_trap_ops msix_ops;
 
 /* Of a PBA that reaches into the table, what is not in it. */
-static void clip_pba(struct bk_mediate *m)
+static void clip_pba(struct bk_mediator *m)
 {
 	struct bk_region_desc *table = &m->msix[0], *pba = &m->msix[1];
 
@@ -33,7 +33,7 @@ static void clip_pba(struct bk_mediate *m)
 	}
 }
 
-int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
+int bk__mediate_msix_traps(struct bk_mediator *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
 {
 	static const char *const names[] = { "msix-table", "msix-pba" };
 	struct bk_trap *trap;
@@ -52,7 +52,7 @@ int bk__msix_traps(struct bk_mediate *m, unsigned table_bar, unsigned pba_bar, s
 			.ops = &msix_ops,
 		};
 
-		r = bk__trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, &trap, err);
+		r = bk__mediate_trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, &trap, err);
 	}
 	return r == -ENOENT ? 0 : r;
 }
@@ -75,7 +75,7 @@ static uint64_t room_for(unsigned vectors)
 	return size;
 }
 
-static int make_bar(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS], uint64_t room,
+static int make_bar(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS], uint64_t room,
 		    struct bk_error *err)
 {
 	bool wide = bar < 5 && bars[bar + 1].kind == BK_PCI_BAR_NONE;
@@ -90,7 +90,7 @@ static int make_bar(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[B
 	return 0;
 }
 
-static int grow_bar(struct bk_mediate *m, unsigned bar, struct bk_pci_bar *to, uint64_t room,
+static int grow_bar(struct bk_mediator *m, unsigned bar, struct bk_pci_bar *to, uint64_t room,
 		    struct bk_error *err)
 {
 	uint64_t half = to->size < room ? room : to->size;
@@ -110,10 +110,10 @@ static int grow_bar(struct bk_mediate *m, unsigned bar, struct bk_pci_bar *to, u
 	return 0;
 }
 
-int bk__msix_move(struct bk_mediate *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
-		  struct bk_error *err)
+int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
+			  struct bk_error *err)
 {
-	unsigned at = bk__capability_below(m, CAP_MSIX), vectors;
+	unsigned at = bk__mediate_capability_below(m, CAP_MSIX), vectors;
 	struct bk_device_irq irq;
 	int r;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Takes `--device SPEC[,key=value]...` apart and opens what it names. */
-#include "cli/device.h"
+#include "cli/device_option.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -207,13 +207,13 @@ int cli_device_prepare(struct cli_device *device, struct bk_error *err)
 int cli_device_mediate(struct cli_device *device, struct bk_device *below, struct bk_domain *domain,
 		       struct bk_error *err)
 {
-	struct bk_mediate_options options = { .rom_off = device->rom_off,
-					      .below_port = device->below_port,
-					      .vga = device->vga,
-					      .msix_move = device->msix_move,
-					      .msix_bar = device->msix_bar,
-					      .share_page = device->share_page,
-					      .filter = device->filter };
+	struct bk_mediator_options options = { .rom_off = device->rom_off,
+					       .below_port = device->below_port,
+					       .vga = device->vga,
+					       .msix_move = device->msix_move,
+					       .msix_bar = device->msix_bar,
+					       .share_page = device->share_page,
+					       .filter = device->filter };
 	int r = read_rom(device, err);
 
 	if (r) {
@@ -225,7 +225,7 @@ int cli_device_mediate(struct cli_device *device, struct bk_device *below, struc
 	options.rom_size = device->rom_size;
 	r = cli_quirks_stack(&device->quirks, &below, &device->chosen, err);
 	if (!r)
-		r = bk_mediate_create(domain, below, &options, &device->mediate, err);
+		r = bk_mediator_create(domain, below, &options, &device->mediate, err);
 	if (!r && device->chosen.count)
 		r = bk_quirk_attach(device->mediate, err);
 	if (!r)
@@ -247,7 +247,7 @@ int cli_device_open(struct cli_device *device, struct bk_device_context *context
 void cli_device_close(struct cli_device *device)
 {
 	if (device->mediate && !device->attached)
-		bk_mediate_close(device->mediate);
+		bk_mediator_destroy(device->mediate);
 	free(device->spec);
 	free(device->name);
 	free(device->bus);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds the hierarchy of a trace; what its registers held at the start is learnt from what was read first.
  */
-#include "firmware/machine.h"
+#include "firmware/model.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +16,8 @@ enum { EXPRESS_SIZE = 12 }; /* up to Device Control, which has Initiate FLR */
 
 /* ---- Who is where ------------------------------------------------------ */
 
-int64_t bk__machine_target(const struct bk__machine *machine, const struct bk__step *access)
+int64_t bk__firmware_machine_target(const struct bk__firmware_machine *machine,
+				    const struct bk__firmware_step *access)
 {
 	if (access->kind == BK__STEP_ECAM)
 		return (int64_t)(access->address & BK__MACHINE_CONFIG_MASK);
@@ -26,17 +27,18 @@ int64_t bk__machine_target(const struct bk__machine *machine, const struct bk__s
 			 (access->address & 3));
 }
 
-void bk__machine_follow_index(struct bk__machine *machine, const struct bk__step *access)
+void bk__firmware_machine_follow_index(struct bk__firmware_machine *machine,
+				       const struct bk__firmware_step *access)
 {
 	if (access->kind == BK__STEP_CF8 && access->write && access->width == 4)
 		machine->index = (uint32_t)access->value;
 }
 
 /* The bridge on the bus `from` through which bus number `bus` is reached, NULL: none. */
-static const struct bk__machine_function *bridge_to(const struct bk__firmware_bus *from, uint8_t bus)
+static const struct bk__firmware_machine_function *bridge_to(const struct bk__firmware_bus *from, uint8_t bus)
 {
 	for (unsigned i = 0; i < from->bridge_count; i++) {
-		const struct bk__machine_function *bridge = from->at[from->bridges[i]];
+		const struct bk__firmware_machine_function *bridge = from->at[from->bridges[i]];
 
 		if (bridge->secondary && bus >= bridge->secondary && bus <= bridge->subordinate)
 			return bridge;
@@ -44,13 +46,14 @@ static const struct bk__machine_function *bridge_to(const struct bk__firmware_bu
 	return NULL;
 }
 
-struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t bus, uint8_t devfn)
+struct bk__firmware_machine_function *bk__firmware_machine_at(struct bk__firmware_machine *machine,
+							      uint8_t bus, uint8_t devfn)
 {
 	const struct bk__firmware_bus *at = machine->root;
 	uint8_t number = 0;
 
 	while (bus != number) {
-		const struct bk__machine_function *bridge = bridge_to(at, bus);
+		const struct bk__firmware_machine_function *bridge = bridge_to(at, bus);
 
 		if (!bridge)
 			return NULL;
@@ -60,32 +63,32 @@ struct bk__machine_function *bk__machine_at(struct bk__machine *machine, uint8_t
 	return at->at[devfn];
 }
 
-void bk__firmware_changed(struct bk__machine_function *function)
+void bk__firmware_changed(struct bk__firmware_machine_function *function)
 {
-	struct bk__machine *machine = function->machine;
+	struct bk__firmware_machine *machine = function->machine;
 
 	if (!function->changed)
 		machine->changed[machine->changed_count++] = function;
 	function->changed = true;
 }
 
-static int out_of_memory(const struct bk__machine *machine, struct bk_error *err)
+static int out_of_memory(const struct bk__firmware_machine *machine, struct bk_error *err)
 {
 	return bk_fail(err, ENOMEM, "%s: out of memory", machine->name);
 }
 
 /* Puts every function on its bus: an access must not cost more the more functions there are. */
-static int arrange(struct bk__machine *machine, struct bk_error *err)
+static int arrange(struct bk__firmware_machine *machine, struct bk_error *err)
 {
-	const struct bk__trace *trace = machine->trace;
+	const struct bk__firmware_trace *trace = machine->trace;
 
 	machine->root = calloc(1, sizeof(*machine->root));
-	machine->changed = calloc(trace->function_count + 1, sizeof(struct bk__machine_function *));
+	machine->changed = calloc(trace->function_count + 1, sizeof(struct bk__firmware_machine_function *));
 	if (!machine->root || !machine->changed)
 		return out_of_memory(machine, err);
 	for (unsigned i = 0; i < trace->function_count; i++) {
-		struct bk__machine_function *function = &machine->functions[i];
-		const struct bk__trace_function *desc = function->desc;
+		struct bk__firmware_machine_function *function = &machine->functions[i];
+		const struct bk__firmware_trace_function *desc = function->desc;
 		struct bk__firmware_bus *bus =
 			desc->parent < 0 ? machine->root : machine->functions[desc->parent].bus;
 
@@ -112,7 +115,7 @@ static int arrange(struct bk__machine *machine, struct bk_error *err)
 
 /* ---- What registers held at the start ---------------------------------- */
 
-bool bk__machine_compared(const struct bk__trace_function *function, unsigned offset)
+bool bk__firmware_machine_compared(const struct bk__firmware_trace_function *function, unsigned offset)
 {
 	if (offset <= BK__COMMAND || (offset >= BK__BAR && offset < BK__BRIDGE_PRIMARY))
 		return true;
@@ -126,24 +129,24 @@ bool bk__machine_compared(const struct bk__trace_function *function, unsigned of
 }
 
 /* COMMAND, the interrupt line, and a bridge's windows, numbers and control. BARs are 0 at reset. */
-static bool preset(const struct bk__trace_function *function, unsigned offset)
+static bool preset(const struct bk__firmware_trace_function *function, unsigned offset)
 {
 	unsigned rom = function->bridge ? BK__ROM_TYPE1 : BK__ROM_TYPE0;
 	bool bar = offset >= BK__BAR && offset < (function->bridge ? BK__BRIDGE_PRIMARY : 0x28);
 
-	return bk__machine_compared(function, offset) && !bar && !(offset >= rom && offset < rom + 4) &&
-	       offset >= BK__COMMAND;
+	return bk__firmware_machine_compared(function, offset) && !bar &&
+	       !(offset >= rom && offset < rom + 4) && offset >= BK__COMMAND;
 }
 
-static void learn(struct bk__machine *machine, const struct bk__step *access)
+static void learn(struct bk__firmware_machine *machine, const struct bk__firmware_step *access)
 {
-	int64_t place = bk__machine_target(machine, access);
-	struct bk__machine_function *function;
+	int64_t place = bk__firmware_machine_target(machine, access);
+	struct bk__firmware_machine_function *function;
 
-	bk__machine_follow_index(machine, access);
+	bk__firmware_machine_follow_index(machine, access);
 	if (place < 0)
 		return;
-	function = bk__machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
+	function = bk__firmware_machine_at(machine, (uint8_t)(place >> 20), (uint8_t)(place >> 12));
 	for (unsigned i = 0; function && i < access->width; i++) {
 		unsigned offset = (unsigned)(place & 0xfff) + i;
 		uint8_t byte = (uint8_t)(access->value >> 8 * i);
@@ -162,7 +165,7 @@ static void learn(struct bk__machine *machine, const struct bk__step *access)
 }
 
 /* PCI 3.0 6.7: the chain, as far as the guest read it before it wrote to it. */
-static void find_capabilities(struct bk__machine_function *function)
+static void find_capabilities(struct bk__firmware_machine_function *function)
 {
 	unsigned at = function->known[BK__CAPABILITIES] ? function->first[BK__CAPABILITIES] & 0xfc : 0;
 
@@ -176,14 +179,14 @@ static void find_capabilities(struct bk__machine_function *function)
 	}
 }
 
-static void learn_all(struct bk__machine *machine)
+static void learn_all(struct bk__firmware_machine *machine)
 {
 	for (size_t i = 0; i < machine->trace->step_count; i++)
-		if (bk__step_is_access(&machine->trace->steps[i]))
+		if (bk__firmware_step_is_access(&machine->trace->steps[i]))
 			learn(machine, &machine->trace->steps[i]);
 	machine->index = 0;
 	for (unsigned i = 0; i < machine->trace->function_count; i++) {
-		struct bk__machine_function *function = &machine->functions[i];
+		struct bk__firmware_machine_function *function = &machine->functions[i];
 
 		find_capabilities(function);
 		memset(function->written, 0, sizeof(function->written));
@@ -193,12 +196,12 @@ static void learn_all(struct bk__machine *machine)
 
 /* ---- The model --------------------------------------------------------- */
 
-static int fail_at(const struct bk__machine *machine, uint32_t line, int error, struct bk_error *err)
+static int fail_at(const struct bk__firmware_machine *machine, uint32_t line, int error, struct bk_error *err)
 {
 	return bk_fail(err, -error, "%s:%" PRIu32 ": %s", machine->name, line, strerror(-error));
 }
 
-static int create_host(struct bk__machine *machine, struct bk_error *err)
+static int create_host(struct bk__firmware_machine *machine, struct bk_error *err)
 {
 	struct bk_pci_host_desc desc = { .window_count = 2, .bus_last = 255 };
 	struct bk_error why = { { 0 } };
@@ -224,7 +227,7 @@ static int create_host(struct bk__machine *machine, struct bk_error *err)
 
 /* Registers as the guest found them, the power state, which gates decoding (the other machine keeps registers
  * in D3), and what can start a reset. */
-static int preset_registers(struct bk__machine_function *function)
+static int preset_registers(struct bk__firmware_machine_function *function)
 {
 	uint8_t pmc[2];
 	int at = 0;
@@ -255,10 +258,10 @@ static int on_reset(void *opaque)
 	return 0;
 }
 
-static int create_function(struct bk__machine *machine, unsigned number, struct bk_error *err)
+static int create_function(struct bk__firmware_machine *machine, unsigned number, struct bk_error *err)
 {
-	struct bk__machine_function *function = &machine->functions[number];
-	const struct bk__trace_function *from = function->desc;
+	struct bk__firmware_machine_function *function = &machine->functions[number];
+	const struct bk__firmware_trace_function *from = function->desc;
 	struct bk_pci_function_desc desc = {
 		.name = from->path,
 		.vendor = from->vendor,
@@ -295,12 +298,12 @@ static int create_function(struct bk__machine *machine, unsigned number, struct 
 	return error ? fail_at(machine, from->line, error, err) : 0;
 }
 
-int bk__machine_create(const char *name, const struct bk__trace *trace, struct bk__machine *machine,
-		       struct bk_error *err)
+int bk__firmware_machine_create(const char *name, const struct bk__firmware_trace *trace,
+				struct bk__firmware_machine *machine, struct bk_error *err)
 {
 	int error;
 
-	*machine = (struct bk__machine){ .trace = trace, .name = name };
+	*machine = (struct bk__firmware_machine){ .trace = trace, .name = name };
 	machine->functions = calloc(trace->function_count + 1u, sizeof(*machine->functions));
 	if (!machine->functions)
 		return out_of_memory(machine, err);
@@ -322,12 +325,12 @@ static void note(int *first, int error)
 		*first = error;
 }
 
-int bk__machine_destroy(struct bk__machine *machine)
+int bk__firmware_machine_destroy(struct bk__firmware_machine *machine)
 {
 	int error = 0;
 
 	for (unsigned i = machine->functions ? machine->trace->function_count : 0; i--;) {
-		struct bk__machine_function *function = &machine->functions[i];
+		struct bk__firmware_machine_function *function = &machine->functions[i];
 
 		if (function->function) {
 			/* What the first try gave back may do for a second one. */
@@ -351,6 +354,6 @@ int bk__machine_destroy(struct bk__machine *machine)
 	free(machine->changed);
 	free(machine->root);
 	free(machine->functions);
-	*machine = (struct bk__machine){ 0 };
+	*machine = (struct bk__firmware_machine){ 0 };
 	return error;
 }

@@ -7,13 +7,14 @@
 
 #include "monitor/vm.h"
 
-struct bk__accelerator;
+struct bk__monitor_accelerator;
 
 /* From now on; `memory` is the guest's. NULL when out of memory. */
-struct bk__accelerator *bk__accelerator_create(const struct bk__vm *vm, struct bk_space *memory,
-					       struct bk_mediate *mediate);
+struct bk__monitor_accelerator *bk__monitor_accelerator_create(const struct bk__monitor_vm *vm,
+							       struct bk_space *memory,
+							       struct bk_mediator *mediate);
 
 /* None any more. Before the mediator is closed; NULL is fine. */
-void bk__accelerator_destroy(struct bk__accelerator *accelerator);
+void bk__monitor_accelerator_destroy(struct bk__monitor_accelerator *accelerator);
 
 #endif

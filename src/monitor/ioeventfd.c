@@ -4,7 +4,7 @@
  * when the guest makes that write, and whoever has the device makes it when
  * the eventfd is written. The place in the guest follows its view.
  */
-#include "monitor/accelerate.h"
+#include "monitor/ioeventfd.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -13,15 +13,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct bk__accelerator {
-	const struct bk__vm *vm;
+struct bk__monitor_accelerator {
+	const struct bk__monitor_vm *vm;
 	struct bk_space *memory;
-	struct bk_mediate *mediate;
+	struct bk_mediator *mediate;
 };
 
 /* One write. */
 struct accelerated {
-	struct bk__accelerator *of;
+	struct bk__monitor_accelerator *of;
 	struct bk_accelerated what;
 	int fd;
 	struct bk_listener *listener;
@@ -41,7 +41,7 @@ static int assign(struct accelerated *a, uint64_t gpa, bool on)
 		.fd = a->fd,
 		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
-	const int r = bk__vm_ioctl(a->of->vm, KVM_IOEVENTFD, &arg);
+	const int r = bk__monitor_vm_ioctl(a->of->vm, KVM_IOEVENTFD, &arg);
 
 	return r < 0 ? r : 0;
 }
@@ -84,12 +84,12 @@ static const struct bk_listener_ops listener_ops = { .removed = on_removed, .add
 
 static void stop(void *opaque, void *handle)
 {
-	struct bk__accelerator *accelerator = opaque;
+	struct bk__monitor_accelerator *accelerator = opaque;
 	struct accelerated *a = handle;
 
 	if (a->listener)
 		bk_listener_remove(a->listener);
-	bk_device_ioeventfd(bk_mediate_below(accelerator->mediate), a->what.bar, a->what.offset,
+	bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), a->what.bar, a->what.offset,
 			    a->what.width, a->what.value, -1);
 	close(a->fd);
 	free(a);
@@ -97,7 +97,7 @@ static void stop(void *opaque, void *handle)
 
 static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 {
-	struct bk__accelerator *accelerator = opaque;
+	struct bk__monitor_accelerator *accelerator = opaque;
 	struct accelerated *a = calloc(1, sizeof(*a));
 	int r;
 
@@ -111,7 +111,7 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 		free(a);
 		return r;
 	}
-	r = bk_device_ioeventfd(bk_mediate_below(accelerator->mediate), what->bar, what->offset, what->width,
+	r = bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), what->bar, what->offset, what->width,
 				what->value, a->fd);
 	if (r) {
 		close(a->fd);
@@ -132,21 +132,22 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 
 static const struct bk_accelerator_ops accelerator_ops = { .start = start, .stop = stop };
 
-struct bk__accelerator *bk__accelerator_create(const struct bk__vm *vm, struct bk_space *memory,
-					       struct bk_mediate *mediate)
+struct bk__monitor_accelerator *bk__monitor_accelerator_create(const struct bk__monitor_vm *vm,
+							       struct bk_space *memory,
+							       struct bk_mediator *mediate)
 {
-	struct bk__accelerator *accelerator = calloc(1, sizeof(*accelerator));
+	struct bk__monitor_accelerator *accelerator = calloc(1, sizeof(*accelerator));
 
 	if (!accelerator)
 		return NULL;
-	*accelerator = (struct bk__accelerator){ vm, memory, mediate };
-	bk_mediate_accelerate(mediate, &accelerator_ops, accelerator);
+	*accelerator = (struct bk__monitor_accelerator){ vm, memory, mediate };
+	bk_mediator_accelerate(mediate, &accelerator_ops, accelerator);
 	return accelerator;
 }
 
-void bk__accelerator_destroy(struct bk__accelerator *accelerator)
+void bk__monitor_accelerator_destroy(struct bk__monitor_accelerator *accelerator)
 {
 	if (accelerator)
-		bk_mediate_accelerate(accelerator->mediate, NULL, NULL);
+		bk_mediator_accelerate(accelerator->mediate, NULL, NULL);
 	free(accelerator);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/device.h"
+#include "cli/device_option.h"
 #include "cli/pages.h"
 
 static const char help[] =
@@ -91,13 +91,13 @@ static void print_pages(void *opaque, const struct cli_pages *run)
 		cli_pages_traps(opaque, run, print_trap, NULL);
 }
 
-static void print_picture(struct bk_mediate *mediate)
+static void print_picture(struct bk_mediator *mediate)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	puts("\nregions, and who answers in their pages");
 	for (unsigned i = 0; i <= BK_DEVICE_VGA; i++) {
-		struct bk_space *space = bk_mediate_region(mediate, i);
+		struct bk_space *space = bk_mediator_space(mediate, i);
 
 		if (!space)
 			continue;
@@ -128,7 +128,7 @@ static void print_others(const struct cli_device *device)
 	for (size_t i = 0; i < all.count; i++) {
 		if (is_chosen(&device->chosen, all.list[i]))
 			continue;
-		if (bk_quirk_match(all.list[i], bk_mediate_below(device->mediate), device->quirks.settings,
+		if (bk_quirk_match(all.list[i], bk_mediator_below(device->mediate), device->quirks.settings,
 				   device->quirks.setting_count, &err) == 1)
 			bk_fail(&err, 0, "%s: not asked for", bk_quirk_name(all.list[i]));
 		printf("  %s\n", err.text);

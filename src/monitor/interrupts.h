@@ -8,20 +8,21 @@
 
 #include "monitor/gsi.h"
 
-struct bk__irq;
+struct bk__monitor_irq;
 
 /* Follows what the registers of `function`, which is on its bus, say about the interrupts of `device`. */
-int bk__irq_create(struct bk__gsi *gsis, struct bk_device *device, struct bk_pci_function *function,
-		   struct bk__irq **irq, struct bk_error *err);
+int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *device,
+			   struct bk_pci_function *function, struct bk__monitor_irq **irq,
+			   struct bk_error *err);
 
 /*
  * After KVM's chips were reset: an interrupt in service is forgotten, so that its end, which unmasks the
  * device, never comes. The device is told anew where its interrupts go, and one that still asserts its pin
  * says so again.
  */
-void bk__irq_renew(struct bk__irq *irq);
+void bk__monitor_irq_renew(struct bk__monitor_irq *irq);
 
 /* Silences the device. Before the function leaves its bus. */
-void bk__irq_destroy(struct bk__irq *irq);
+void bk__monitor_irq_destroy(struct bk__monitor_irq *irq);
 
 #endif
