@@ -58,7 +58,7 @@ void bk_log_set(bk_log_fn *fn, void *opaque);
 void bk_log(enum bk_log_level level, const char *format, ...) BK_PRINTF(2, 3);
 
 /*
- * A token bucket for lines that a guest can cause: `burst` lines at once, then
+ * A token bucket for lines that a guest can cause: ten lines at once, then
  * one a second. Zero-initialise it; share it freely between threads.
  */
 struct bk_ratelimit {
