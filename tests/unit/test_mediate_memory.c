@@ -58,6 +58,8 @@ static void describe(struct fake *fake)
 	fake->regions[0].areas[0].size = 0x4000;
 	fake->regions[0].areas[1] = (struct bk_device_area){ 0x8000, 0x8000 };
 	fake->regions[BK_DEVICE_ROM].size = 0x1000;
+	fake->regions[BK_DEVICE_VGA].size = 0xc0000;
+	fake_put(fake, 0x09, 3, 0x030000);
 	fake_put(fake, 0x34, 1, 0x50);
 	fake_put(fake, 0x50, 4, 0x00886005); /* MSI */
 	fake_put(fake, 0x60, 4, 0x00107009); /* vendor specific */
@@ -156,7 +158,7 @@ static bool trap(struct bk_mediator *mediate)
 	return replaced && !waits;
 }
 
-static void each_allocation_may_fail(void **state)
+static void each_allocation_fails_with(const struct bk_mediator_options *options)
 {
 	bool whole = false;
 
@@ -172,7 +174,7 @@ static void each_allocation_may_fail(void **state)
 		assert_in_range(n, 1, 5000);
 		failed = mapping_failed = false;
 		until_failure = n;
-		r = bk_mediator_create(domain, &fake.device, NULL, &mediate, &err);
+		r = bk_mediator_create(domain, &fake.device, options, &mediate, &err);
 		if (r) {
 			until_failure = 0;
 			assert_true(failed && !mapping_failed);
@@ -192,6 +194,30 @@ static void each_allocation_may_fail(void **state)
 		assert_true(whole || failed);
 	}
 	bk_log_set(NULL, NULL);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+	each_allocation_fails_with(NULL);
+}
+
+static void each_allocation_may_fail_with_vga_and_a_moved_table(void **state)
+{
+	each_allocation_fails_with(
+		&(struct bk_mediator_options){ .vga = true, .msix_move = true, .msix_bar = 2 });
+}
+
+static void each_allocation_may_fail_in_filter_mode(void **state)
+{
+	each_allocation_fails_with(&(struct bk_mediator_options){ .filter = true });
+}
+
+static void each_allocation_may_fail_in_filter_mode_with_a_given_rom(void **state)
+{
+	static const uint8_t image[3000] = { 0x55, 0xaa };
+
+	each_allocation_fails_with(&(struct bk_mediator_options){
+		.filter = true, .rom_image = image, .rom_size = sizeof(image) });
 }
 
 /* However little there is, closing works. */
@@ -283,6 +309,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_allocation_may_fail),
+		cmocka_unit_test(each_allocation_may_fail_with_vga_and_a_moved_table),
+		cmocka_unit_test(each_allocation_may_fail_in_filter_mode),
+		cmocka_unit_test(each_allocation_may_fail_in_filter_mode_with_a_given_rom),
 		cmocka_unit_test(closing_needs_no_memory),
 		cmocka_unit_test(a_trap_below_is_refused_or_not_passed_by),
 	};
