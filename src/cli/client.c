@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cli/control.h"
+#include "cli/commands.h"
 
 static const char help[] =
 	"usage: barkeep control PATH COMMAND [ARGUMENT]...\n"
@@ -163,7 +163,7 @@ int cli_control(int argc, char **argv)
 		return cli_usage("control", "there is no option `%s`", argv[1]);
 	if (argc < 3)
 		return cli_usage("control", "give a PATH and a COMMAND");
-	command = cli_command_find(argv[2]);
+	command = cli_command_find(cli_commands, argv[2]);
 	if (!command)
 		return cli_usage("control", "there is no command `%s`", argv[2]);
 	request = json_object_new_object();

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/control.h"
+#include "cli/commands.h"
 #include "cli/run.h"
 
 static void put(json_object *o, const char *key, uint64_t value)

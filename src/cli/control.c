@@ -35,6 +35,7 @@ struct client {
 };
 
 struct cli_control {
+	const struct cli_command *commands;
 	struct run *run;
 	struct cli_socket socket;
 	int poll;
@@ -45,9 +46,9 @@ struct cli_control {
 
 /* ---- Commands ---------------------------------------------------------- */
 
-const struct cli_command *cli_command_find(const char *name)
+const struct cli_command *cli_command_find(const struct cli_command *commands, const char *name)
 {
-	for (const struct cli_command *command = cli_commands; command->name; command++)
+	for (const struct cli_command *command = commands; command->name; command++)
 		if (!strcmp(command->name, name))
 			return command;
 	return NULL;
@@ -124,7 +125,7 @@ static int execute(struct cli_control *control, json_object *request, json_objec
 	name = text_of(request, "command", err);
 	if (!name)
 		return -EINVAL;
-	command = cli_command_find(name);
+	command = cli_command_find(control->commands, name);
 	if (!command)
 		return bk_fail(err, ENOENT, "there is no command \"%.64s\"", name);
 	if (check_keys(request, command, err))
@@ -462,13 +463,15 @@ static int listen_at(struct cli_control *control, const char *path, struct bk_er
 	return 0;
 }
 
-int cli_control_open(const char *path, struct run *run, struct cli_control **out, struct bk_error *err)
+int cli_control_open(const char *path, const struct cli_command *commands, struct run *run,
+		     struct cli_control **out, struct bk_error *err)
 {
 	struct cli_control *control = calloc(1, sizeof(*control));
 	int error;
 
 	if (!control)
 		return bk_fail(err, ENOMEM, "--control: out of memory");
+	control->commands = commands;
 	control->run = run;
 	control->poll = control->spare = control->retry = control->socket.fd = control->socket.directory = -1;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)

@@ -27,20 +27,19 @@ struct cli_command {
 	int (*execute)(struct run *run, const char *const *values, json_object *answer, struct bk_error *err);
 };
 
-/* All of them; a row without a name ends them. (commands.c) */
-extern const struct cli_command cli_commands[];
-
 /* How an argument is called in a request; and is it an option? */
 const char *cli_argument_key(const char *argument);
 bool cli_argument_is_option(const char *argument);
 
-/* NULL if there is none of that name. */
-const struct cli_command *cli_command_find(const char *name);
+/* NULL if there is none of that name; a row without a name ends `commands`. */
+const struct cli_command *cli_command_find(const struct cli_command *commands, const char *name);
 
 struct cli_control;
 
-/* Listens at `path`, for its owner alone. A socket there that nobody listens on is replaced. */
-int cli_control_open(const char *path, struct run *run, struct cli_control **control, struct bk_error *err);
+/* Listens at `path`, for its owner alone. A socket there that nobody listens on is replaced. `run` is what
+ * commands get. */
+int cli_control_open(const char *path, const struct cli_command *commands, struct run *run,
+		     struct cli_control **control, struct bk_error *err);
 
 /* Can be read when there is something to serve; then cli_control_serve, which never waits for a client. */
 int cli_control_fd(const struct cli_control *control);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "cli/control.h"
+#include "cli/commands.h"
 #include "cli/stats.h"
 #include "cli/wrapped.h"
 #include "wrap/file.h"
@@ -91,7 +91,7 @@ static void start_control(void)
 
 	if (!settings.control || control)
 		return;
-	if (cli_control_open(settings.control, &run, &control, &err)) {
+	if (cli_control_open(settings.control, cli_commands, &run, &control, &err)) {
 		bk_log(BK_LOG_ERROR, "%s: there is no control socket", err.text);
 		return;
 	}

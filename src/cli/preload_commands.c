@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/control.h"
+#include "cli/commands.h"
 #include "cli/pages.h"
 #include "cli/preload.h"
 #include "wrap/wrap.h"

@@ -23,7 +23,7 @@ struct run {
 	struct cli_background background;
 	struct cli_pidfile own_pidfile;
 	int log_fd; /* -1: standard error */
-	struct bk__monitor_monitor *monitor;
+	struct bk__monitor *monitor;
 	struct bk_device_context *context;
 };
 
@@ -35,6 +35,9 @@ void cli_run_drop(struct run *run, size_t index);
 
 /* Opens a device and puts it in its place. A line says why not. */
 int cli_run_attach(struct run *run, struct cli_device *device, struct bk_error *err);
+
+/* From now on a device leaves its slot when its host wants it back, or the guest lets it go. */
+void cli_run_listen(struct run *run);
 
 /* Function 0 of the card in the slot of a root port; NULL: there is none. */
 struct cli_device *cli_run_card(struct run *run, const char *bus);

@@ -45,13 +45,19 @@ struct call {
 			0              \
 		}                      \
 	}
-#define ONLY(name, index, value)                                          \
-	{                                                                 \
-		SCMP_SYS(name), true, SCMP_CMP(index, SCMP_CMP_EQ, value) \
+#define ONLY(name, index, value)                                              \
+	{                                                                     \
+		SCMP_SYS(name), true,                                         \
+		{                                                             \
+			.arg = (index), .op = SCMP_CMP_EQ, .datum_a = (value) \
+		}                                                             \
 	}
-#define MASKED(name, index, mask, value)                                               \
-	{                                                                              \
-		SCMP_SYS(name), true, SCMP_CMP(index, SCMP_CMP_MASKED_EQ, mask, value) \
+#define MASKED(name, index, mask, value)                                                                \
+	{                                                                                               \
+		SCMP_SYS(name), true,                                                                   \
+		{                                                                                       \
+			.arg = (index), .op = SCMP_CMP_MASKED_EQ, .datum_a = (mask), .datum_b = (value) \
+		}                                                                                       \
 	}
 #define END                \
 	{                  \
@@ -305,7 +311,9 @@ static int restrict_calls(const struct kind *kind)
 	/* No thread sends signals but to its own process. */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-					 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+					 (struct scmp_arg_cmp){ .arg = 0,
+								.op = SCMP_CMP_EQ,
+								.datum_a = (scmp_datum_t)getpid() });
 	if (!error)
 		error = seccomp_load(filter);
 	if (filter)

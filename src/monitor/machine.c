@@ -38,7 +38,7 @@
 /* What the guest asks for, or comes to. */
 enum event { EVENT_NONE, EVENT_POWEROFF, EVENT_ERROR, EVENT_TRIPLE, EVENT_RESET };
 
-struct bk__monitor_monitor {
+struct bk__monitor {
 	struct bk__monitor_config config;
 	struct bk__monitor_vm vm;
 	struct bk__monitor_ram ram;
@@ -80,7 +80,7 @@ struct bk__monitor_monitor {
 /* ---- Requests ---------------------------------------------------------- */
 
 /* Async-signal-safe. */
-static void wake(struct bk__monitor_monitor *monitor)
+static void wake(struct bk__monitor *monitor)
 {
 	const uint64_t one = 1;
 	const int error = errno;
@@ -91,7 +91,7 @@ static void wake(struct bk__monitor_monitor *monitor)
 	errno = error;
 }
 
-static bool tell(struct bk__monitor_monitor *monitor, enum event event)
+static bool tell(struct bk__monitor *monitor, enum event event)
 {
 	unsigned none = EVENT_NONE;
 	const bool first = atomic_compare_exchange_strong(&monitor->event, &none, event);
@@ -119,7 +119,7 @@ static void on_escape(void *opaque)
 /* Under locks of the function that is written. */
 static void on_slot_off(void *opaque)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	atomic_store(&monitor->slot_off, true);
 	wake(monitor);
@@ -133,7 +133,7 @@ static const struct bk__monitor_platform_ops platform_ops = {
 
 static void on_stopped(void *opaque, unsigned vcpu, const char *error)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	if (tell(monitor, error ? EVENT_ERROR : EVENT_TRIPLE) && error)
 		snprintf(monitor->error.text, sizeof(monitor->error.text), "vCPU %u: %s", vcpu, error);
@@ -141,14 +141,14 @@ static void on_stopped(void *opaque, unsigned vcpu, const char *error)
 
 static bool on_mapped(void *opaque, uint64_t gpa)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	return bk__monitor_slots_covers(monitor->slots, gpa);
 }
 
 static bool on_revoke(void *opaque, uint64_t gpa)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	return bk__monitor_slots_revoke(monitor->slots, gpa);
 }
@@ -159,21 +159,21 @@ static const struct bk__monitor_vcpus_ops vcpus_ops = { .stopped = on_stopped,
 
 static void on_hold(void *opaque)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	bk__monitor_vcpus_hold(monitor->vcpus);
 }
 
 static void on_release(void *opaque)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	bk__monitor_vcpus_release(monitor->vcpus);
 }
 
 static void on_lost(void *opaque, const char *line)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 
 	bk_fail(&monitor->lost_line, ENOMEM, "%s", line);
 	atomic_store(&monitor->lost, true);
@@ -186,7 +186,7 @@ static const struct bk__monitor_slots_ops slots_ops = { .hold = on_hold,
 
 /* ---- Making it --------------------------------------------------------- */
 
-static int create_spaces(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int create_spaces(struct bk__monitor *monitor, struct bk_error *err)
 {
 	monitor->domain = bk_domain_create();
 	if (monitor->domain) {
@@ -196,7 +196,7 @@ static int create_spaces(struct bk__monitor_monitor *monitor, struct bk_error *e
 	return monitor->memory && monitor->ports ? 0 : bk_fail(err, ENOMEM, "address spaces: out of memory");
 }
 
-static int create_vcpus(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int create_vcpus(struct bk__monitor *monitor, struct bk_error *err)
 {
 	struct bk__monitor_vcpus_config config = {
 		.vm = &monitor->vm,
@@ -216,7 +216,7 @@ static int create_vcpus(struct bk__monitor_monitor *monitor, struct bk_error *er
 				      monitor->config.cpus, &monitor->state, err);
 }
 
-static int create_platform(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 {
 	struct bk__monitor_platform_config config = {
 		.memory = monitor->memory,
@@ -232,7 +232,7 @@ static int create_platform(struct bk__monitor_monitor *monitor, struct bk_error 
 }
 
 /* Serves who asks for something while the jobs are under way. No device comes or goes meanwhile: `why`. */
-static int serve_meanwhile(struct bk__monitor_monitor *monitor, struct bk__monitor_jobs *jobs,
+static int serve_meanwhile(struct bk__monitor *monitor, struct bk__monitor_jobs *jobs,
 			   const char *why, struct bk_error *err)
 {
 	int error;
@@ -250,7 +250,7 @@ static int serve_meanwhile(struct bk__monitor_monitor *monitor, struct bk__monit
 /* Of devices that leave. When the run has ended nobody asks for anything. */
 static void on_meanwhile(void *opaque, void (*work)(void *), void *work_opaque)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 	struct bk__monitor_jobs jobs;
 	struct bk_error err;
 
@@ -264,7 +264,7 @@ static void on_meanwhile(void *opaque, void (*work)(void *), void *work_opaque)
 		bk_log(BK_LOG_ERROR, "%s", err.text);
 }
 
-static int create_buses(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 {
 	monitor->buses = bk__monitor_buses_create(bk__monitor_platform_host(monitor->platform),
 						  "the host bridge", on_slot_off, monitor);
@@ -284,7 +284,7 @@ static int create_buses(struct bk__monitor_monitor *monitor, struct bk_error *er
 }
 
 /* RAM at addresses that the CPU has not, or that devices cannot reach, would be no RAM. */
-static int lay_out(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int lay_out(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_config *config = &monitor->config;
 	struct bk__monitor_layout layout;
@@ -300,7 +300,7 @@ static int lay_out(struct bk__monitor_monitor *monitor, struct bk_error *err)
 	return 0;
 }
 
-static int create(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int create(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_config *config = &monitor->config;
 	int error;
@@ -338,10 +338,10 @@ static int create(struct bk__monitor_monitor *monitor, struct bk_error *err)
 	return error;
 }
 
-int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor_monitor **out,
+int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor **out,
 		       struct bk_error *err)
 {
-	struct bk__monitor_monitor *monitor;
+	struct bk__monitor *monitor;
 	int error;
 
 	if (config->cpus < 1 || config->cpus > CPUS)
@@ -364,35 +364,35 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 	return 0;
 }
 
-struct bk_domain *bk__monitor_domain(struct bk__monitor_monitor *monitor)
+struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor)
 {
 	return monitor->domain;
 }
 
-struct bk_space *bk__monitor_memory(struct bk__monitor_monitor *monitor)
+struct bk_space *bk__monitor_memory(struct bk__monitor *monitor)
 {
 	return monitor->memory;
 }
 
-struct bk_space *bk__monitor_ports(struct bk__monitor_monitor *monitor)
+struct bk_space *bk__monitor_ports(struct bk__monitor *monitor)
 {
 	return monitor->ports;
 }
 
-struct bk_pci_host *bk__monitor_host(struct bk__monitor_monitor *monitor)
+struct bk_pci_host *bk__monitor_host(struct bk__monitor *monitor)
 {
 	return bk__monitor_platform_host(monitor->platform);
 }
 
 /* ---- Devices ----------------------------------------------------------- */
 
-int bk__monitor_bridge(struct bk__monitor_monitor *monitor, const struct bk__monitor_bridge_config *config,
+int bk__monitor_bridge(struct bk__monitor *monitor, const struct bk__monitor_bridge_config *config,
 		       struct bk_error *err)
 {
 	return bk__monitor_buses_bridge(monitor->buses, config, err);
 }
 
-int bk__monitor_bus(struct bk__monitor_monitor *monitor, const char *name, enum bk__monitor_bus_kind *kind,
+int bk__monitor_bus(struct bk__monitor *monitor, const char *name, enum bk__monitor_bus_kind *kind,
 		    struct bk_error *err)
 {
 	const struct bk__monitor_bus *bus = bk__monitor_buses_find(monitor->buses, name, err);
@@ -403,23 +403,23 @@ int bk__monitor_bus(struct bk__monitor_monitor *monitor, const char *name, enum 
 	return 0;
 }
 
-int bk__monitor_attach(struct bk__monitor_monitor *monitor, struct bk_mediator *mediate,
+int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediator *mediate,
 		       const struct bk__monitor_place *place, struct bk_error *err)
 {
 	return bk__monitor_devices_attach(&monitor->devices, mediate, place, err);
 }
 
-int bk__monitor_busy(const struct bk__monitor_monitor *monitor, struct bk_error *err)
+int bk__monitor_busy(const struct bk__monitor *monitor, struct bk_error *err)
 {
 	return bk__monitor_devices_busy(&monitor->devices, err);
 }
 
-int bk__monitor_detach(struct bk__monitor_monitor *monitor, struct bk_mediator *mediate, struct bk_error *err)
+int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediator *mediate, struct bk_error *err)
 {
 	return bk__monitor_devices_detach(&monitor->devices, mediate, err);
 }
 
-void bk__monitor_groups(struct bk__monitor_monitor *monitor, const int *fds, unsigned count)
+void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count)
 {
 	if (count && !monitor->groups)
 		monitor->groups = bk__monitor_groups_create(&monitor->vm);
@@ -427,14 +427,14 @@ void bk__monitor_groups(struct bk__monitor_monitor *monitor, const int *fds, uns
 		bk__monitor_groups_set(monitor->groups, fds, count);
 }
 
-void bk__monitor_watch(struct bk__monitor_monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque)
+void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque)
 {
 	monitor->events.watch = (struct bk__monitor_watch){ fd, ready, opaque };
 }
 
 static bool on_wanted(void *opaque, struct bk_device *device)
 {
-	struct bk__monitor_monitor *monitor = opaque;
+	struct bk__monitor *monitor = opaque;
 	struct bk_mediator *mediate = bk__monitor_devices_find(&monitor->devices, device);
 
 	/* None leaves while one is reset; this one is not asked for twice. */
@@ -442,7 +442,7 @@ static bool on_wanted(void *opaque, struct bk_device *device)
 	return mediate && monitor->wanted(monitor->wanted_opaque, mediate);
 }
 
-void bk__monitor_wanted(struct bk__monitor_monitor *monitor,
+void bk__monitor_wanted(struct bk__monitor *monitor,
 			bool (*wanted)(void *opaque, struct bk_mediator *mediate), void *opaque)
 {
 	monitor->wanted = wanted;
@@ -451,12 +451,12 @@ void bk__monitor_wanted(struct bk__monitor_monitor *monitor,
 	monitor->events.opaque = monitor;
 }
 
-int bk__monitor_ask(struct bk__monitor_monitor *monitor, struct bk_mediator *mediate, struct bk_error *err)
+int bk__monitor_ask(struct bk__monitor *monitor, struct bk_mediator *mediate, struct bk_error *err)
 {
 	return bk__monitor_devices_ask(&monitor->devices, mediate, err);
 }
 
-void bk__monitor_let_go(struct bk__monitor_monitor *monitor,
+void bk__monitor_let_go(struct bk__monitor *monitor,
 			void (*gone)(void *opaque, struct bk_mediator *mediate), void *opaque)
 {
 	monitor->gone = gone;
@@ -465,7 +465,7 @@ void bk__monitor_let_go(struct bk__monitor_monitor *monitor,
 
 /* What the guest was asked for and has switched off leaves its slot. Switching off resets it, and it can
  * leave when that is over. */
-static void let_go(struct bk__monitor_monitor *monitor)
+static void let_go(struct bk__monitor *monitor)
 {
 	struct bk_mediator *mediate, *last = NULL;
 
@@ -493,7 +493,7 @@ static void report_bar(void *opaque, const char *line)
 }
 
 /* Firmware's work: addresses, tables, kernel, and the first vCPU at its entry. */
-static int load(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int load(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_acpi_config acpi = { .cpus = monitor->config.cpus,
 						      .mmio64 = monitor->mmio64 };
@@ -526,7 +526,7 @@ static void park_vcpus(void *opaque)
 }
 
 /* One of them may be in a reset of a device, or in another access that takes its time. */
-static int park(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int park(struct bk__monitor *monitor, struct bk_error *err)
 {
 	struct bk__monitor_jobs jobs;
 
@@ -536,7 +536,7 @@ static int park(struct bk__monitor_monitor *monitor, struct bk_error *err)
 }
 
 /* A reset of the whole machine, in place: memory keeps what it holds. vCPUs are parked. */
-static int reset(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static int reset(struct bk__monitor *monitor, struct bk_error *err)
 {
 	struct bk__monitor_jobs jobs;
 	int error;
@@ -554,7 +554,7 @@ static int reset(struct bk__monitor_monitor *monitor, struct bk_error *err)
 	return load(monitor, err);
 }
 
-static bool is_lost(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static bool is_lost(struct bk__monitor *monitor, struct bk_error *err)
 {
 	if (!atomic_load(&monitor->lost))
 		return false;
@@ -564,7 +564,7 @@ static bool is_lost(struct bk__monitor_monitor *monitor, struct bk_error *err)
 
 /* Serves requests until one of them ends the run. vCPUs run when it starts, and are parked when it returns.
  */
-static enum bk__monitor_end serve(struct bk__monitor_monitor *monitor, struct bk_error *err)
+static enum bk__monitor_end serve(struct bk__monitor *monitor, struct bk_error *err)
 {
 	for (;;) {
 		if (bk__monitor_events_wait(&monitor->events, monitor->wake, err)) {
@@ -604,7 +604,7 @@ static enum bk__monitor_end serve(struct bk__monitor_monitor *monitor, struct bk
 	}
 }
 
-enum bk__monitor_end bk__monitor_run(struct bk__monitor_monitor *monitor, struct bk_error *err)
+enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err)
 {
 	enum bk__monitor_end end = BK__END_ERROR;
 
@@ -625,7 +625,7 @@ enum bk__monitor_end bk__monitor_run(struct bk__monitor_monitor *monitor, struct
 	return end;
 }
 
-int bk__monitor_pause(struct bk__monitor_monitor *monitor, struct bk_error *err)
+int bk__monitor_pause(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const char *resetting = bk__monitor_devices_in_reset(&monitor->devices);
 
@@ -638,7 +638,7 @@ int bk__monitor_pause(struct bk__monitor_monitor *monitor, struct bk_error *err)
 	return 0;
 }
 
-void bk__monitor_resume(struct bk__monitor_monitor *monitor)
+void bk__monitor_resume(struct bk__monitor *monitor)
 {
 	const int *fds = bk__monitor_vcpus_fds(monitor->vcpus);
 
@@ -652,28 +652,28 @@ void bk__monitor_resume(struct bk__monitor_monitor *monitor)
 	bk__monitor_vcpus_release(monitor->vcpus);
 }
 
-bool bk__monitor_paused(const struct bk__monitor_monitor *monitor)
+bool bk__monitor_paused(const struct bk__monitor *monitor)
 {
 	return monitor->paused;
 }
 
-void bk__monitor_reset(struct bk__monitor_monitor *monitor)
+void bk__monitor_reset(struct bk__monitor *monitor)
 {
 	tell(monitor, EVENT_RESET);
 }
 
-bool bk__monitor_button(struct bk__monitor_monitor *monitor)
+bool bk__monitor_button(struct bk__monitor *monitor)
 {
 	return bk__monitor_platform_button(monitor->platform);
 }
 
-void bk__monitor_stop(struct bk__monitor_monitor *monitor)
+void bk__monitor_stop(struct bk__monitor *monitor)
 {
 	atomic_store(&monitor->stop, true);
 	wake(monitor);
 }
 
-void bk__monitor_stats(struct bk__monitor_monitor *monitor, struct bk__monitor_stats *stats)
+void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats)
 {
 	struct bk__monitor_vcpus_stats vcpus;
 	struct bk__monitor_slots_stats slots;
@@ -689,7 +689,7 @@ void bk__monitor_stats(struct bk__monitor_monitor *monitor, struct bk__monitor_s
 	};
 }
 
-void bk__monitor_destroy(struct bk__monitor_monitor *monitor)
+void bk__monitor_destroy(struct bk__monitor *monitor)
 {
 	/* No thread of the guest is left when the rest goes. The slots' listener may still hold vCPUs
 	 * out of the guest while devices leave, hence they are freed after it. */

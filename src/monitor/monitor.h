@@ -8,7 +8,7 @@
 
 #include <barkeep/mediate.h>
 
-struct bk__monitor_monitor;
+struct bk__monitor;
 
 struct bk__monitor_config {
 	const char *kernel; /* bzImage, or ELF with a PVH note */
@@ -38,11 +38,11 @@ enum bk__monitor_end {
 };
 
 /* Opens KVM, makes RAM, platform and host bridge, loads kernel and initrd. */
-int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor_monitor **monitor,
+int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monitor **monitor,
 		       struct bk_error *err);
 
 /* The domain of all the guest's spaces: what bk_mediator_create needs. */
-struct bk_domain *bk__monitor_domain(struct bk__monitor_monitor *monitor);
+struct bk_domain *bk__monitor_domain(struct bk__monitor *monitor);
 
 /* What is above a bus. */
 enum bk__monitor_bus_kind {
@@ -64,11 +64,11 @@ struct bk__monitor_bridge_config {
  * Makes a bridge; the one above must be there. -ENOENT, -EEXIST (the name, or the place), -EINVAL, -ENOSPC or
  * -ENOMEM with a line. Before the guest runs.
  */
-int bk__monitor_bridge(struct bk__monitor_monitor *monitor, const struct bk__monitor_bridge_config *config,
+int bk__monitor_bridge(struct bk__monitor *monitor, const struct bk__monitor_bridge_config *config,
 		       struct bk_error *err);
 
 /* What kind of bus is below the bridge of that name (NULL: the root bus). -ENOENT with a line. */
-int bk__monitor_bus(struct bk__monitor_monitor *monitor, const char *name, enum bk__monitor_bus_kind *kind,
+int bk__monitor_bus(struct bk__monitor *monitor, const char *name, enum bk__monitor_bus_kind *kind,
 		    struct bk_error *err);
 
 struct bk__monitor_place {
@@ -82,19 +82,19 @@ struct bk__monitor_place {
  * a root port. On success the monitor owns the mediator and closes it when it is destroyed; on
  * failure it stays the caller's.
  */
-int bk__monitor_attach(struct bk__monitor_monitor *monitor, struct bk_mediator *mediate,
+int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediator *mediate,
 		       const struct bk__monitor_place *place, struct bk_error *err);
 
 /* -EBUSY with a line while devices can neither come nor go: the guest is reset, or one is being given back.
  * Requests are served then; open no device. */
-int bk__monitor_busy(const struct bk__monitor_monitor *monitor, struct bk_error *err);
+int bk__monitor_busy(const struct bk__monitor *monitor, struct bk_error *err);
 
 /*
  * Takes a device out of its slot, tells the guest, and closes the mediator. -EPERM with a line if it is in
  * none. To be called while the guest runs, by the thread that runs it (bk__monitor_watch), as is
  * bk__monitor_attach then.
  */
-int bk__monitor_detach(struct bk__monitor_monitor *monitor, struct bk_mediator *mediate,
+int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediator *mediate,
 		       struct bk_error *err);
 
 /*
@@ -102,48 +102,48 @@ int bk__monitor_detach(struct bk__monitor_monitor *monitor, struct bk_mediator *
  * bk__monitor_let_go says so. 0; 1: the guest has switched the slot off already, so that it may be detached;
  * -EPERM, -EAGAIN, -EALREADY or -EBUSY with a line. While the guest runs, by the thread that runs it.
  */
-int bk__monitor_ask(struct bk__monitor_monitor *monitor, struct bk_mediator *mediate, struct bk_error *err);
+int bk__monitor_ask(struct bk__monitor *monitor, struct bk_mediator *mediate, struct bk_error *err);
 
 /* `gone` is called for each device that the guest was asked for and has let go, by the thread that runs the
  * guest: it is to detach it. */
-void bk__monitor_let_go(struct bk__monitor_monitor *monitor,
+void bk__monitor_let_go(struct bk__monitor *monitor,
 			void (*gone)(void *opaque, struct bk_mediator *mediate), void *opaque);
 
 /* The VFIO groups of all devices (bk_device_context_groups), for KVM. After each change. */
-void bk__monitor_groups(struct bk__monitor_monitor *monitor, const int *fds, unsigned count);
+void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count);
 
 /* While the guest runs `ready` is called when `fd` can be read, by the thread that runs it. */
-void bk__monitor_watch(struct bk__monitor_monitor *monitor, int fd, void (*ready)(void *opaque),
+void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque),
 		       void *opaque);
 
 /*
  * When the host wants a device back, `wanted` is asked, by the thread that runs the guest: true if it has
  * detached it. Without it, or when it has not, the run ends.
  */
-void bk__monitor_wanted(struct bk__monitor_monitor *monitor,
+void bk__monitor_wanted(struct bk__monitor *monitor,
 			bool (*wanted)(void *opaque, struct bk_mediator *mediate), void *opaque);
 
 /* Assigns addresses, runs the guest to its end. A guest's reset restarts it in
  * place unless no_reboot. */
-enum bk__monitor_end bk__monitor_run(struct bk__monitor_monitor *monitor, struct bk_error *err);
+enum bk__monitor_end bk__monitor_run(struct bk__monitor *monitor, struct bk_error *err);
 
 /*
  * While the guest runs, by the thread that runs it (bk__monitor_watch). A guest that is paused executes
  * nothing and sees nothing; devices that are passed through go on, and their interrupts wait. It may be reset
  * meanwhile, and stays paused. -EBUSY with a line while a device is in reset.
  */
-int bk__monitor_pause(struct bk__monitor_monitor *monitor, struct bk_error *err);
-void bk__monitor_resume(struct bk__monitor_monitor *monitor);
-bool bk__monitor_paused(const struct bk__monitor_monitor *monitor);
+int bk__monitor_pause(struct bk__monitor *monitor, struct bk_error *err);
+void bk__monitor_resume(struct bk__monitor *monitor);
+bool bk__monitor_paused(const struct bk__monitor *monitor);
 
 /* Resets the guest soon, as it could itself (which ends the run with no_reboot). Any thread. */
-void bk__monitor_reset(struct bk__monitor_monitor *monitor);
+void bk__monitor_reset(struct bk__monitor *monitor);
 
 /* Presses the power button; false if the guest does not listen to it. Any thread. */
-bool bk__monitor_button(struct bk__monitor_monitor *monitor);
+bool bk__monitor_button(struct bk__monitor *monitor);
 
 /* Ends the run soon. From any thread or signal handler. */
-void bk__monitor_stop(struct bk__monitor_monitor *monitor);
+void bk__monitor_stop(struct bk__monitor *monitor);
 
 /* Exits that were served: for `run --stats`. */
 struct bk__monitor_stats {
@@ -151,11 +151,11 @@ struct bk__monitor_stats {
 	uint64_t mapped_exits;         /* found a mapped page without a memslot (F37 and races) */
 	uint64_t memslots, unmappable; /* now; pages that could not get a memslot */
 };
-void bk__monitor_stats(struct bk__monitor_monitor *monitor, struct bk__monitor_stats *stats);
-struct bk_space *bk__monitor_memory(struct bk__monitor_monitor *monitor);
-struct bk_space *bk__monitor_ports(struct bk__monitor_monitor *monitor);
-struct bk_pci_host *bk__monitor_host(struct bk__monitor_monitor *monitor);
+void bk__monitor_stats(struct bk__monitor *monitor, struct bk__monitor_stats *stats);
+struct bk_space *bk__monitor_memory(struct bk__monitor *monitor);
+struct bk_space *bk__monitor_ports(struct bk__monitor *monitor);
+struct bk_pci_host *bk__monitor_host(struct bk__monitor *monitor);
 
-void bk__monitor_destroy(struct bk__monitor_monitor *monitor);
+void bk__monitor_destroy(struct bk__monitor *monitor);
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cli/control.h"
+#include "cli/commands.h"
 #include "cli/device_option.h"
 #include "input.h"
 
@@ -84,7 +84,7 @@ static void open_control(void)
 	struct bk_error err;
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/fuzz_control.%d", (int)getpid());
-	if (cli_control_open(address.sun_path, NULL, &control, &err))
+	if (cli_control_open(address.sun_path, cli_commands, NULL, &control, &err))
 		abort();
 	atexit(close_control);
 }

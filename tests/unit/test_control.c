@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/control.h"
+#include "cli/commands.h"
 #include "cli/socket.h"
 #include "failing.h"
 
@@ -81,7 +81,7 @@ static int setup(void **state)
 {
 	run.calls = 0;
 	snprintf(path, sizeof(path), "/tmp/test_control.%d", (int)getpid());
-	return cli_control_open(path, &run, &control, &err);
+	return cli_control_open(path, cli_commands, &run, &control, &err);
 }
 
 static int teardown(void **state)
@@ -367,7 +367,7 @@ static void the_socket_is_the_owners(void **state)
 
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
-	assert_int_equal(cli_control_open(path, &run, &second, &err), -EADDRINUSE);
+	assert_int_equal(cli_control_open(path, cli_commands, &run, &second, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.text, path));
 	fd = client(); /* nothing happened to the first */
 	assert_answer(fd, "{\"command\":\"refuse\"}", "{\"error\":\"not \\\"now\\\"?\"}");
@@ -376,7 +376,7 @@ static void the_socket_is_the_owners(void **state)
 	/* What is no socket stays. */
 	snprintf(other, sizeof(other), "%s.file", path);
 	close(open(other, O_CREAT | O_WRONLY, 0600));
-	assert_int_equal(cli_control_open(other, &run, &second, &err), -EADDRINUSE);
+	assert_int_equal(cli_control_open(other, cli_commands, &run, &second, &err), -EADDRINUSE);
 	assert_int_equal(unlink(other), 0);
 	/* A socket whose owner died is replaced. */
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -387,15 +387,15 @@ static void the_socket_is_the_owners(void **state)
 		assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	}
 	close(fd);
-	assert_int_equal(cli_control_open(other, &run, &second, &err), 0);
+	assert_int_equal(cli_control_open(other, cli_commands, &run, &second, &err), 0);
 	cli_control_close(second);
 	assert_int_equal(access(other, F_OK), -1);
 
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = 0;
-	assert_int_equal(cli_control_open(name, &run, &second, &err), -ENAMETOOLONG);
-	assert_int_equal(cli_control_open("", &run, &second, &err), -ENAMETOOLONG);
-	assert_int_equal(cli_control_open("/none/there", &run, &second, &err), -ENOENT);
+	assert_int_equal(cli_control_open(name, cli_commands, &run, &second, &err), -ENAMETOOLONG);
+	assert_int_equal(cli_control_open("", cli_commands, &run, &second, &err), -ENAMETOOLONG);
+	assert_int_equal(cli_control_open("/none/there", cli_commands, &run, &second, &err), -ENOENT);
 }
 
 /* A run ends whose path somebody has removed, and another run has taken since. */
@@ -408,7 +408,7 @@ static void the_end_of_one_leaves_the_path_of_another(void **state)
 	(void)state;
 	assert_int_equal(stat(path, &first), 0);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(cli_control_open(path, &run, &other, &err), 0);
+	assert_int_equal(cli_control_open(path, cli_commands, &run, &other, &err), 0);
 	assert_int_equal(stat(path, &first), 0);
 	cli_control_close(control);
 	control = other;
