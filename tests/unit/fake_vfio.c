@@ -134,7 +134,10 @@ static int get_region_info(struct vfio_region_info *info)
 {
 	static const unsigned flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	struct {
-		struct vfio_region_info_cap_sparse_mmap head;
+		struct {
+			struct vfio_info_cap_header header;
+			uint32_t nr_areas, reserved;
+		} head; /* vfio_region_info_cap_sparse_mmap without its array */
 		struct vfio_region_sparse_mmap_area areas[2];
 	} sparse = { { { VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0 }, 2, 0 },
 		     { { 0, 0x4000 }, { 0x8000, 0x8000 } } };

@@ -141,7 +141,10 @@ static void what_the_kernel_says_of_ranges_is_read_within_its_bounds(void **stat
 {
 	struct {
 		struct vfio_iommu_type1_info info;
-		struct vfio_iommu_type1_info_cap_iova_range ranges;
+		struct {
+			struct vfio_info_cap_header header;
+			uint32_t nr_iovas, reserved;
+		} ranges; /* vfio_iommu_type1_info_cap_iova_range without its array */
 		struct vfio_iova_range list[2];
 	} answer = { 0 };
 	struct bk_device_iova_range got[2] = { { 0 } };
