@@ -76,14 +76,15 @@ static void on_line(void *opaque, enum bk_log_level level, const char *line)
 	pthread_mutex_unlock(&writer.lock);
 }
 
+/* With half of the queue free, so that there is room for it. */
 static void tell_lost(void)
 {
 	char line[128];
 
 	snprintf(line, sizeof(line),
 		 "%" PRIu64 " log lines are lost: they came faster than they could be written", writer.lost);
-	if (put_line(line))
-		writer.lost = 0;
+	(void)put_line(line);
+	writer.lost = 0;
 }
 
 /* ---- The thread -------------------------------------------------------- */
@@ -227,9 +228,10 @@ int bk__base_log_start(int fd)
 	return 0;
 }
 
+/* Lines are lost only while the queue is more than half full. */
 static bool is_idle(void)
 {
-	return writer.ended || (!writer.count && !writer.lost && !writer.writing);
+	return !writer.count && !writer.writing;
 }
 
 /* With the lock held. */
@@ -266,7 +268,7 @@ void bk__base_log_stop(void)
 	struct timespec until;
 	bool ended;
 
-	if (!writer.running)
+	if (!writer.running || writer.closing) /* or its thread did not end, and is left alone */
 		return;
 	pthread_mutex_lock(&writer.lock);
 	drain();

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,54 @@
 #include <cmocka.h>
 
 #include "base/log_writer.h"
+
+/* ---- What the system does -------------------------------------------------- */
+
+static _Atomic unsigned interrupted, full; /* so many writes fail */
+static _Atomic bool stuck, no_thread, impatient;
+static sem_t in_write, go_on;
+
+ssize_t __real_write(int fd, const void *bytes, size_t count);
+ssize_t __wrap_write(int fd, const void *bytes, size_t count);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *opaque);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *opaque);
+int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until);
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t count)
+{
+	if (interrupted) {
+		interrupted--;
+		errno = EINTR;
+		return -1;
+	}
+	if (full) {
+		full--;
+		errno = EAGAIN;
+		return -1;
+	}
+	if (stuck) {
+		sem_post(&in_write);
+		sem_wait(&go_on);
+	}
+	return __real_write(fd, bytes, count);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *opaque)
+{
+	return no_thread ? EAGAIN : __real_pthread_create(thread, attributes, run, opaque);
+}
+
+/* The time is over at once for who is impatient. */
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock, const struct timespec *until)
+{
+	return impatient ? ETIMEDOUT : __real_pthread_cond_timedwait(cond, lock, until);
+}
+
+/* ---- Tests ------------------------------------------------------------------ */
 
 static void open_pipe(int ends[2])
 {
@@ -155,7 +204,7 @@ static void closed_pipe_is_no_end(void **state)
 	close(ends[1]);
 }
 
-static void terminal_gets_whole_lines(int raw)
+static void terminal_gets_whole_lines(tcflag_t output)
 {
 	const int master = posix_openpt(O_RDWR | O_NOCTTY);
 	const char wanted[] = "barkeep: one\r\nbarkeep: two\r\n";
@@ -169,9 +218,7 @@ static void terminal_gets_whole_lines(int raw)
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);
 	assert_int_equal(tcgetattr(slave, &mode), 0);
-	mode.c_oflag |= OPOST | ONLCR;
-	if (raw)
-		cfmakeraw(&mode);
+	mode.c_oflag = output;
 	assert_int_equal(tcsetattr(slave, TCSANOW, &mode), 0);
 	assert_int_equal(bk__base_log_start(slave), 0);
 	bk_log(BK_LOG_ERROR, "one");
@@ -192,13 +239,91 @@ static void terminal_gets_whole_lines(int raw)
 static void raw_terminal_lines_have_a_carriage_return(void **state)
 {
 	(void)state;
-	terminal_gets_whole_lines(true);
+	terminal_gets_whole_lines(ONLCR); /* which means nothing without OPOST */
+}
+
+static void a_terminal_that_adds_no_carriage_return_is_as_a_raw_one(void **state)
+{
+	(void)state;
+	terminal_gets_whole_lines(OPOST);
 }
 
 static void cooked_terminal_lines_have_one_only(void **state)
 {
 	(void)state;
-	terminal_gets_whole_lines(false);
+	terminal_gets_whole_lines(OPOST | ONLCR);
+}
+
+static void an_interrupted_write_loses_nothing(void **state)
+{
+	int ends[2];
+	char *text;
+
+	(void)state;
+	open_pipe(ends);
+	interrupted = 2;
+	full = 2;
+	assert_int_equal(bk__base_log_start(ends[1]), 0);
+	bk_log(BK_LOG_ERROR, "whole");
+	flush();
+	bk__base_log_stop();
+	assert_int_equal(interrupted + full, 0);
+	close(ends[1]);
+	text = read_all(ends[0]);
+	assert_string_equal(text, "barkeep: whole\n");
+	free(text);
+	close(ends[0]);
+}
+
+static void keep(void *opaque, enum bk_log_level level, const char *line)
+{
+	(void)level;
+	snprintf(opaque, 32, "%s", line);
+}
+
+static void without_a_thread_lines_go_where_they_went(void **state)
+{
+	char kept[32] = "";
+
+	(void)state;
+	bk_log_set(keep, kept);
+	no_thread = true;
+	assert_int_equal(bk__base_log_start(STDERR_FILENO), -EAGAIN);
+	no_thread = false;
+	bk_log(BK_LOG_ERROR, "as before");
+	assert_string_equal(kept, "as before");
+	assert_true(bk__base_log_flush());
+	bk__base_log_stop(); /* it has none, and takes nothing away */
+	bk_log(BK_LOG_ERROR, "again");
+	assert_string_equal(kept, "again");
+	bk_log_set(NULL, NULL);
+}
+
+/* The last test: a process has one log, and this one's thread is never joined. */
+static void a_thread_that_hangs_in_a_write_is_left_alone(void **state)
+{
+	static const char line[] = "barkeep: late\n";
+	char text[sizeof(line)] = "";
+	int ends[2];
+
+	(void)state;
+	open_pipe(ends);
+	assert_int_equal(sem_init(&in_write, 0, 0) | sem_init(&go_on, 0, 0), 0);
+	stuck = true;
+	assert_int_equal(bk__base_log_start(ends[1]), 0);
+	bk_log(BK_LOG_ERROR, "late");
+	sem_wait(&in_write);
+	impatient = true;
+	assert_false(bk__base_log_flush());
+	bk__base_log_stop();
+	bk__base_log_stop();                                   /* it is not detached twice */
+	assert_int_equal(bk__base_log_start(ends[1]), -EBUSY); /* the queue is still its own */
+	assert_false(bk__base_log_flush());
+	impatient = stuck = false;
+	sem_post(&go_on);
+	flush();
+	assert_int_equal(read(ends[0], text, sizeof(text)), sizeof(line) - 1);
+	assert_string_equal(text, line);
 }
 
 int main(void)
@@ -209,7 +334,11 @@ int main(void)
 		cmocka_unit_test(stuck_pipe_does_not_hold_up_the_end),
 		cmocka_unit_test(closed_pipe_is_no_end),
 		cmocka_unit_test(raw_terminal_lines_have_a_carriage_return),
+		cmocka_unit_test(a_terminal_that_adds_no_carriage_return_is_as_a_raw_one),
 		cmocka_unit_test(cooked_terminal_lines_have_one_only),
+		cmocka_unit_test(an_interrupted_write_loses_nothing),
+		cmocka_unit_test(without_a_thread_lines_go_where_they_went),
+		cmocka_unit_test(a_thread_that_hangs_in_a_write_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

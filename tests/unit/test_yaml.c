@@ -15,7 +15,7 @@
 #include "base/yaml.h"
 
 struct thing {
-	uint64_t number, size;
+	uint64_t number, size, few, bit;
 	bool flag;
 	const char *text;
 	unsigned choice;
@@ -28,6 +28,8 @@ static const char *const choices[] = { "red", "green", NULL };
 static const struct bk__yaml_field fields[] = {
 	{ "number", BK__YAML_NUMBER, AT(number), true, 1, UINT64_MAX, NULL },
 	{ "size", BK__YAML_SIZE, AT(size), false, 0, UINT64_MAX, NULL },
+	{ "few", BK__YAML_NUMBER, AT(few), false, 0x10, 0x20, NULL },
+	{ "bit", BK__YAML_NUMBER, AT(bit), false, 0, 7, NULL },
 	{ "flag", BK__YAML_BOOL, AT(flag), false, 0, 0, NULL },
 	{ "text", BK__YAML_TEXT, AT(text), false, 2, 4, NULL },
 	{ "choice", BK__YAML_CHOICE, AT(choice), false, 0, 0, choices },
@@ -102,6 +104,9 @@ static void values_of_the_wrong_type_are_refused(void **state)
 		{ "size: K", "1:7: size must be" },
 		{ "size: 1KK", "1:7: size must be" },
 		{ "size: 16777216T", "1:7: size must be" },
+		{ "few: 15", "1:6: few must be a number from 0x10 to 0x20, not \"15\"" },
+		{ "few: 33", "1:6: few must be a number from 0x10 to 0x20, not \"33\"" },
+		{ "bit: 8", "1:6: bit must be a number from 0 to 7, not \"8\"" },
 		{ "flag: yes", "1:7: flag must be true or false, not \"yes\"" },
 		{ "flag: {}", "1:7: flag must be true or false, not \"a map\"" },
 		{ "text: a", "1:7: text must be a text of 2 to 4 bytes, not \"a\"" },
@@ -129,6 +134,48 @@ static void values_of_the_wrong_type_are_refused(void **state)
 				 -EINVAL);
 		err.text[strlen(expected)] = 0;
 		assert_string_equal(err.text, expected);
+		bk__yaml_free(yaml);
+	}
+}
+
+static void false_is_a_value(void **state)
+{
+	struct bk__yaml *yaml = parse("number: 1\nflag: false\n");
+	struct thing thing = { .flag = true };
+
+	assert_int_equal(bk__yaml_read(yaml, bk__yaml_root(yaml), "a thing", fields, &thing, NULL), 0);
+	assert_false(thing.flag);
+	bk__yaml_free(yaml);
+}
+
+/* Where something is wrong inside a text: its place in the file, or, where that cannot be told, what is
+ * there.
+ */
+static void errors_inside_a_text_say_where(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t at;
+		const char *error;
+	} cases[] = {
+		{ "a + b", 2, "x.yaml:1:3: odd" },
+		{ "'a + b'", 2, "x.yaml:1:4: odd" },
+		{ "\u00fc + b", 3, "x.yaml:1:3: odd" },
+		{ "\"a\\x2b b\"", 1, "x.yaml:1:1: odd, at \"+ b\"" },
+		{ "\"a\\x2b\"", 2, "x.yaml:1:1: odd, at the end of this" },
+		{ "\"\\x2b234567890123456789012345678901234567890123456789\"", 0,
+		  "x.yaml:1:1: odd, at \"+234567890123456789012345678901234567890\"" },
+		{ "\"\\x2b234567890123456789012345678901234567890\u00fc\u00fc\"", 1,
+		  "x.yaml:1:1: odd, at \"234567890123456789012345678901234567890\"" },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bk__yaml *yaml = parse(cases[i].text);
+		struct bk_error err = { "" };
+
+		assert_int_equal(bk__yaml_fail_inside(yaml, bk__yaml_root(yaml), cases[i].at, &err, "odd"),
+				 -EINVAL);
+		assert_string_equal(err.text, cases[i].error);
 		bk__yaml_free(yaml);
 	}
 }
@@ -252,6 +299,8 @@ int main(void)
 		cmocka_unit_test(values_are_stored_by_type),
 		cmocka_unit_test(what_is_absent_keeps_its_default),
 		cmocka_unit_test(values_of_the_wrong_type_are_refused),
+		cmocka_unit_test(false_is_a_value),
+		cmocka_unit_test(errors_inside_a_text_say_where),
 		cmocka_unit_test(syntax_is_checked),
 		cmocka_unit_test(size_is_bounded),
 		cmocka_unit_test(errors_are_one_line),
