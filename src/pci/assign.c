@@ -589,7 +589,7 @@ unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 		report_line(opaque,
 			    "there is less room for cards to come than the hot-plug slots should have");
 	if (root && (!job.room || job.failed || job.unnumbered)) {
-		job.room = false;
+		job.room = job.room && !job.failed; /* whom no bus number is left for gains nothing by it */
 		job.report = report_line;
 		error = place_hierarchy(&job, root);
 	}

@@ -525,6 +525,83 @@ static void what_no_window_can_hold_is_left_out(void **state)
 	part_destroy(&bridge);
 }
 
+static void tune_low_ports(struct bk_pci_host_desc *desc)
+{
+	desc->windows[2].first = desc->windows[2].bus_first = 0x500;
+	desc->windows[2].last = 0xfff;
+}
+
+/* The fixed ports of a PC are left alone only where there are others. */
+static void low_ports_are_given_where_there_are_no_others(void **state)
+{
+	struct world *world = world_create(tune_low_ports);
+	struct part part;
+
+	part_create(world, &part, 1, (struct bk_pci_function_desc){ .bars = { IO_BAR(0x100) } });
+	part_attach(world, &part, 8);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+	assert_int_equal(at(&part, 0).address, 0x500);
+	assert_port(world, 0x5ff, WHO(1, 0));
+	part_destroy(&part);
+	world_destroy(world);
+}
+
+static void tune_no_io(struct bk_pci_host_desc *desc)
+{
+	desc->windows[0].last = desc->windows[0].first + 0xfffff; /* 1 MiB */
+	desc->window_count = 1;
+}
+
+/* A bridge lets others through even if nothing of its own has a place. */
+static void a_bridge_whose_bars_do_not_fit_still_passes_on(void **state)
+{
+	struct world *world = world_create(tune_no_io);
+	struct bk_pci_function_desc small = { .bars = { MEM32_BAR(0x1000) } };
+	struct part bridge, part;
+
+	part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ .bars = { IO_BAR(0x20) } }, true);
+	part_create(world, &part, 2, small);
+	part_attach(world, &bridge, 8);
+	attach_below(&bridge, &part, 0);
+	lines[0] = 0;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 1);
+	assert_string_equal(lines, "00:01.0 f1: BAR 0 (I/O) does not fit: needs 0x20 bytes, the longest free "
+				   "range has 0\n");
+	assert_config(world, 8, 4, 2, 2); /* memory for the window, no I/O for the BAR */
+	assert_reached(world, &part, &small);
+	part_destroy(&part);
+	part_destroy(&bridge);
+	world_destroy(world);
+}
+
+static void windows_without_a_place_are_reported(void **state)
+{
+	struct world *world = world_create(tune_no_io);
+	struct part bridge, part, large;
+
+	part_create(world, &large, 1, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x100000) } });
+	part_create_in(world, &bridge, 2, (struct bk_pci_function_desc){ 0 }, true);
+	part_create(world, &part, 3,
+		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000), IO_BAR(0x20) } });
+	part_attach(world, &large, 8);
+	part_attach(world, &bridge, 16);
+	attach_below(&bridge, &part, 0);
+	lines[0] = 0;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 2);
+	assert_string_equal(
+		lines,
+		"00:02.0 f2: memory window does not fit: needs 0x100000 bytes, the longest free range has 0\n"
+		"00:02.0 f2: I/O window does not fit: needs 0x1000 bytes, the longest free range has 0\n"
+		"01:00.0 f3: BAR 0 (32-bit memory) does not fit: needs 0x1000 bytes, the longest free range "
+		"has 0\n"
+		"01:00.0 f3: BAR 1 (I/O) does not fit: needs 0x20 bytes, the longest free range has 0\n");
+	assert_config(world, 16, 4, 2, 0);
+	part_destroy(&part);
+	part_destroy(&bridge);
+	part_destroy(&large);
+	world_destroy(world);
+}
+
 /* The same size and slot: by function, then by BAR. */
 static void equals_go_by_place(void **state)
 {
@@ -558,6 +635,9 @@ int main(void)
 		cmocka_unit_test(behind_bridges_what_fits_gets_an_address),
 		cmocka_unit_test(windows_of_old_are_given_to_nobody),
 		WORLD_TEST(what_no_window_can_hold_is_left_out),
+		cmocka_unit_test(low_ports_are_given_where_there_are_no_others),
+		cmocka_unit_test(a_bridge_whose_bars_do_not_fit_still_passes_on),
+		cmocka_unit_test(windows_without_a_place_are_reported),
 		WORLD_TEST(equals_go_by_place),
 		cmocka_unit_test(random_trees_are_reached),
 	};

@@ -79,6 +79,8 @@ static void what_is_no_rom_is_told(void **state)
 	refuse(0, nothing);
 	refuse(1, nothing);
 	refuse(sizeof(file), nothing);
+	file[0] = 0x55; /* half of it */
+	refuse(sizeof(file), nothing);
 	bk__store(file, 2, 0xaa55);
 	refuse(2, nothing); /* no room for a header */
 	refuse(0x1a,

@@ -568,6 +568,72 @@ static int setup_button(void **state)
 	return 0;
 }
 
+static void two_buses(struct bk_pci_host_desc *desc)
+{
+	desc->bus_last = 1;
+}
+
+static void no_number(void *opaque, const char *line)
+{
+	(void)opaque;
+	assert_string_equal(line, "00:05.0 f2: no bus number is left for the bus below: the last is 1");
+	lines++;
+}
+
+/* Bus numbers that run out have nothing to do with room. */
+static void without_bus_numbers_for_all_a_slot_keeps_its_room(void **state)
+{
+	struct world *world = world_create(two_buses);
+	struct part port, plain;
+
+	(void)state;
+	part_create_in(world, &port, 1, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_express_add(port.function, EXPRESS, root_port, 60), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(port.function, NUMBER), 0);
+	part_create_in(world, &plain, 2, (struct bk_pci_function_desc){ 0 }, true);
+	part_attach(world, &port, PORT);
+	part_attach(world, &plain, BK_PCI_DEVFN(5, 0));
+	lines = 0;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, no_number, NULL), 0);
+	assert_int_equal(lines, 1);
+	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80108000); /* 2 MiB */
+	part_destroy(&plain);
+	part_destroy(&port);
+	world_destroy(world);
+}
+
+static void a_slot_below_a_switch_has_room(void **state)
+{
+	static const uint8_t upstream[60] = { [2] = 0x52, [0x0c] = 0x05, [0x0d] = 0x01 },
+			     downstream[60] = { [2] = 0x62, [0x0c] = 0x05, [0x0d] = 0x01 };
+	static const uint8_t *const kinds[] = { root_port, upstream, downstream };
+	struct world *world = world_create(NULL);
+	struct part ports[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		part_create_in(world, &ports[i], i + 1, (struct bk_pci_function_desc){ .extended = true },
+			       true);
+		assert_int_equal(bk_pci_express_add(ports[i].function, EXPRESS, kinds[i], 60), EXPRESS);
+	}
+	assert_int_equal(bk_pci_slot_add(ports[2].function, NUMBER), 0);
+	for (unsigned i = 3; --i;)
+		assert_int_equal(bk_pci_function_attach(ports[i].function,
+							bk_pci_bridge_bus(ports[i - 1].function), 0),
+				 0);
+	part_attach(world, &ports[0], PORT);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t window;
+
+		assert_int_equal(bk_pci_function_read(ports[i].function, 0x20, 4, &window), 0);
+		assert_int_equal(window, 0x80108000);
+	}
+	for (unsigned i = 3; i--;)
+		part_destroy(&ports[i]);
+	world_destroy(world);
+}
+
 static void a_slot_without_a_button_has_nothing_to_press(void **state)
 {
 	struct stage *stage = *state;
@@ -578,6 +644,7 @@ static void a_slot_without_a_button_has_nothing_to_press(void **state)
 	assert_int_equal(get(stage, SLTCTL), PDC | HPIE | DLLSCE);
 	assert_int_equal(bk_pci_slot_button(stage->port.function, on_power, NULL), -EBUSY); /* too late */
 	assert_int_equal(bk_pci_slot_button(stage->card.function, on_power, NULL), -EINVAL);
+	assert_true(bk_pci_slot_powered(stage->card.function)); /* no slot could switch it off */
 }
 
 static void the_button_is_an_event_for_who_listens(void **state)
@@ -674,6 +741,8 @@ int main(void)
 		STAGE_TEST(an_empty_slot_has_room),
 		cmocka_unit_test(as_much_room_as_is_asked_for),
 		cmocka_unit_test(what_is_there_comes_before_what_may_come),
+		cmocka_unit_test(without_bus_numbers_for_all_a_slot_keeps_its_room),
+		cmocka_unit_test(a_slot_below_a_switch_has_room),
 		STAGE_TEST(a_slot_without_a_button_has_nothing_to_press),
 		cmocka_unit_test_setup_teardown(the_button_is_an_event_for_who_listens, setup_button,
 						teardown),
