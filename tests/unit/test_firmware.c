@@ -524,6 +524,10 @@ static void probes_are_excused_but_not_at_the_end(void **state)
 	replay(PROBE, &seen);
 	assert_int_equal(seen.count, 1);
 	assert_non_null(strstr(seen.why, "a size probe"));
+	/* One that never ended: nothing but the excuse is another one. */
+	counts = replay(PROBE "ecam w 0x803c 1 0x1\n", &seen);
+	assert_int_equal(counts.excused, 1);
+	assert_int_equal(seen.count, 1);
 }
 
 /* The trace shows a PM capability: in D3 the model decodes nothing, whatever the other machine does. */

@@ -31,6 +31,27 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
 	return fails() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
 }
 
+static bool stubborn; /* what is destroyed says that it is in use */
+
+int __real_bk_space_destroy(struct bk_space *space);
+int __wrap_bk_space_destroy(struct bk_space *space);
+int __real_bk_domain_destroy(struct bk_domain *domain);
+int __wrap_bk_domain_destroy(struct bk_domain *domain);
+
+int __wrap_bk_space_destroy(struct bk_space *space)
+{
+	const int error = __real_bk_space_destroy(space);
+
+	return stubborn ? -EBUSY : error;
+}
+
+int __wrap_bk_domain_destroy(struct bk_domain *domain)
+{
+	const int error = __real_bk_domain_destroy(domain);
+
+	return stubborn ? -EPERM : error;
+}
+
 static void swallow(void *opaque, enum bk_log_level level, const char *line)
 {
 }
@@ -121,10 +142,36 @@ static void every_allocation_fails_in_turn(void **state)
 	unlink(path);
 }
 
+/* Its first error is told: those behind it follow from it. */
+static void a_model_that_stays_is_an_error(void **state)
+{
+	static const struct bk__firmware_replay_ops ops = { .difference = told };
+	char path[] = "/tmp/barkeep-trace-XXXXXX", wanted[200];
+	struct bk__firmware_replay_counts counts;
+	struct bk_error err = { { 0 } };
+	struct bk__firmware_trace trace;
+	unsigned differences = 0;
+	const int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	close(fd);
+	write_file(path, false);
+	assert_int_equal(bk__firmware_trace_load(path, &trace, &err), 0);
+	stubborn = true;
+	assert_int_equal(bk__firmware_replay(path, &trace, &ops, &differences, &counts, &err), -EBUSY);
+	stubborn = false;
+	snprintf(wanted, sizeof(wanted), "%s: the model cannot be taken down: %s", path, strerror(EBUSY));
+	assert_string_equal(err.text, wanted);
+	assert_int_equal(differences, 1);
+	bk__firmware_trace_free(&trace);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_fails_in_turn),
+		cmocka_unit_test(a_model_that_stays_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

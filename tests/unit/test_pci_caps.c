@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "pci/cap.h"
+
 #define DEVFN BK_PCI_DEVFN(3, 0)
 
 static int setup(void **state)
@@ -66,6 +68,31 @@ static void vendors_and_the_serial_number(void **state)
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 }); /* no extended space */
 	assert_int_equal(bk_pci_serial_add(part.function, 0, 1), -EINVAL);
 	assert_int_equal(bk_pci_dvsec_add(part.function, 0, 1, 1, 1, NULL, NULL, 4), -EINVAL);
+	part_destroy(&part);
+}
+
+/* What rooms above ask: which bytes the model has, and which it takes writes of. */
+static void bytes_that_are_held_and_bytes_that_take_writes(void **state)
+{
+	static const uint8_t bytes[6] = { 0 }, writable[6] = { [3] = 0x10 }, w1c[6] = { [4] = 0x01 };
+	struct world *world = *state;
+	struct part part;
+	struct bk_pci_function *f;
+
+	part_create(world, &part, 1, express);
+	f = part.function;
+	assert_int_equal(bk_pci_capability_add(f, 0x77, 0x40, 6, bytes, writable, w1c), 0x40);
+	assert_int_equal(bk__pci_capability_holds(f, 0x3e, 4), 0xc);
+	assert_int_equal(bk__pci_capability_holds(f, 0x40, 4), 0xf);
+	assert_int_equal(bk__pci_capability_holds(f, 0x44, 4), 0x3);
+	assert_int_equal(bk__pci_capability_holds(f, 0x46, 2), 0);
+	assert_false(bk__pci_registers_take(f, 0x40, 2)); /* the header of a capability */
+	assert_false(bk__pci_registers_take(f, 0x42, 1));
+	assert_true(bk__pci_registers_take(f, 0x43, 1));
+	assert_true(bk__pci_registers_take(f, 0x44, 1)); /* a write of ones clears something */
+	assert_false(bk__pci_registers_take(f, 0x45, 3));
+	assert_true(bk__pci_registers_take(f, 0x40, 8));
+	assert_true(bk__pci_registers_take(f, BAR(0), 4));
 	part_destroy(&part);
 }
 
@@ -431,6 +458,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(vendors_and_the_serial_number),
+		WORLD_TEST(bytes_that_are_held_and_bytes_that_take_writes),
 		WORLD_TEST(added_and_dropped_while_a_guest_looks),
 		WORLD_TEST(what_a_slot_needs_stays),
 		WORLD_TEST(extended_ones_too),

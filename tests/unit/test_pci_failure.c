@@ -2,7 +2,7 @@
 /* Updates that cannot be made: the map stays, is tried again, and nothing else is lost. */
 #include "pci_world.h"
 
-static unsigned begin_fails, commit_fails;
+static unsigned begin_fails, commit_fails, visit_fails;
 
 struct bk_update *__real_bk_update_begin(struct bk_domain *domain);
 struct bk_update *__wrap_bk_update_begin(struct bk_domain *domain);
@@ -26,6 +26,21 @@ int __wrap_bk_update_commit(struct bk_update *update)
 		return -ENOMEM;
 	}
 	return __real_bk_update_commit(update);
+}
+
+int __real_bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+			  bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
+int __wrap_bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+			  bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
+
+int __wrap_bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
+			  bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque)
+{
+	if (visit_fails) {
+		visit_fails--;
+		return -ENOMEM;
+	}
+	return __real_bk_space_visit(space, first, last, visit, opaque);
 }
 
 static void swallow(void *opaque, enum bk_log_level level, const char *line)
@@ -226,6 +241,34 @@ static void creation_fails_whole(void **state)
 	assert_int_equal(bk_domain_destroy(domain), 0); /* nothing was left in it */
 }
 
+static void no_memory(void *opaque, const char *line)
+{
+	assert_string_equal(line, "no BAR has an address: out of memory");
+	++*(unsigned *)opaque;
+}
+
+/* What nobody could look at is not taken to be free. */
+static void without_a_look_at_what_is_there_nothing_has_an_address(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct bk_pci_bar_state bar;
+	struct part part;
+	unsigned lines = 0;
+
+	part_create(world, &part, 1, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000) } });
+	part_attach(world, &part, 8);
+	visit_fails = 1;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, no_memory, &lines), 1);
+	assert_int_equal(lines, 1);
+	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
+	assert_false(bar.decodes);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, no_memory, &lines), 0);
+	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
+	assert_memory(world, bar.address, WHO(1, 0));
+	part_destroy(&part);
+	world_destroy(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +277,7 @@ int main(void)
 		cmocka_unit_test(a_host_that_is_not_destroyed_takes_nobody),
 		cmocka_unit_test(windows_with_holes_are_tried_again),
 		cmocka_unit_test(creation_fails_whole),
+		cmocka_unit_test(without_a_look_at_what_is_there_nothing_has_an_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A life of a host, a bridge and a function, with each allocation failing in turn. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include <barkeep/pci.h>
 
 #include "failing.h"
+#include "pci_world.h"
 
 /* Of this thread alone: the one that reclaims allocates nothing that may fail. */
 static __thread long left = -1; /* allocations until one fails; -1: none does */
@@ -223,10 +215,188 @@ static void every_allocation_fails_in_turn(void **state)
 	}
 }
 
+/* ---- A crowded machine ---------------------------------------------------- */
+
+static void attach_below(struct part *bridge, struct part *part, uint8_t devfn)
+{
+	part->devfn = devfn;
+	assert_int_equal(bk_pci_function_attach(part->function, bk_pci_bridge_bus(bridge->function), devfn),
+			 0);
+}
+
+/* A card with ports behind two bridges, the outer one of which lets only some of them through: what is
+ * reachable is in many pieces. */
+static void a_description_without_memory_is_none(void **state)
+{
+	const struct bk_pci_function_desc bridge = { 0 }, desc = { .bars = { IO_BAR(0x4000), IO_BAR(0x10),
+									     MEM32_BAR(0x1000) } };
+	struct world *world = world_create(NULL);
+	struct part outer, inner, card;
+	FILE *out = fopen("/dev/null", "w");
+
+	assert_non_null(out);
+	part_create_in(world, &outer, 1, bridge, true);
+	part_create_in(world, &inner, 2, bridge, true);
+	part_create(world, &card, 3, desc);
+	attach_below(&inner, &card, 0);
+	attach_below(&outer, &inner, 0);
+	part_attach(world, &outer, 8);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_int_equal(bk_pci_function_write(outer.function, 0x3e, 2, 4), 0); /* ISA Enable */
+	for (unsigned format = 0; format < 2; format++) {
+		unsigned failures = 0;
+
+		for (bool done = false; !done;) {
+			int error;
+
+			left = failures;
+			error = bk_pci_host_describe(world->host, out,
+						     format ? BK_FORMAT_JSON : BK_FORMAT_TEXT);
+			done = left >= 0;
+			left = -1;
+			assert_int_equal(error, done ? 0 : -ENOMEM);
+			failures += !done;
+		}
+		assert_true(failures > 5);
+	}
+	fclose(out);
+	part_destroy(&card);
+	part_destroy(&inner);
+	part_destroy(&outer);
+	world_destroy(world);
+}
+
+/* Whatever fails, what is assigned next has all that `wanted` fail without. */
+static void assign_fails_in_turn(struct world *world, unsigned wanted)
+{
+	unsigned failures = 0;
+	bool done = false;
+
+	for (long n = 0; !done; n++) {
+		unsigned failed;
+
+		left = n;
+		failed = bk_pci_host_assign(world->host, 0x1000, NULL, NULL);
+		done = left >= 0;
+		left = -1;
+		assert_true(failed >= wanted);
+		failures += failed > wanted;
+		assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), wanted);
+	}
+	assert_true(failures > 1);
+}
+
+/* The more others are there, the more pieces what is free is in. */
+static void addresses_among_others_without_memory(void **state)
+{
+	struct bk_region_desc other = { .name = "other", .kind = BK_REGION_HANDLED, .ops = &ops };
+	struct world *world = world_create(NULL);
+	struct part part;
+
+	part_create(world, &part, 1, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x10000) } });
+	part_attach(world, &part, 8);
+	for (unsigned i = 0; i < 10; i++) {
+		struct bk_update *update = bk_update_begin(world->domain);
+		struct bk_region *region;
+
+		other.rank = i;
+		other.first = WINDOW_FIRST + i * 0x20000;
+		other.last = other.first + 0xfff;
+		assert_int_equal(bk_update_add(update, world->memory, &other, &region), 0);
+		assert_int_equal(bk_update_commit(update), 0);
+		assign_fails_in_turn(world, 0);
+		assert_memory(world, WINDOW_FIRST + 0x10000, WHO(1, 0));
+	}
+	part_destroy(&part);
+	world_destroy(world);
+}
+
+static void tune_small(struct bk_pci_host_desc *desc)
+{
+	desc->windows[0].last = desc->windows[0].first + 0x3fffff; /* 4 MiB */
+	desc->windows[1] = desc->windows[2];
+	desc->window_count = 2;
+}
+
+/* A window is made smaller until it has a place. */
+static void addresses_where_not_all_fit_without_memory(void **state)
+{
+	struct world *world = world_create(tune_small);
+	struct part bridge, large, small;
+
+	part_create_in(world, &bridge, 1, (struct bk_pci_function_desc){ 0 }, true);
+	part_create(world, &large, 2, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x400000) } });
+	part_create(world, &small, 3, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x100000) } });
+	attach_below(&bridge, &large, 0);
+	attach_below(&bridge, &small, 8);
+	part_attach(world, &bridge, 8);
+	assign_fails_in_turn(world, 1);
+	assert_memory(world, WINDOW_FIRST, WHO(3, 0));
+	part_destroy(&small);
+	part_destroy(&large);
+	part_destroy(&bridge);
+	world_destroy(world);
+}
+
+/* A bridge shows a lot: it goes with all of it, or stays with all of it. */
+static void a_bridge_that_cannot_be_detached_stays(void **state)
+{
+	struct world *world = world_create(NULL);
+	struct part bridge, card;
+	unsigned failures = 0;
+	bool done = false;
+
+	part_create_in(world, &bridge, 1,
+		       (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000), MEM32_BAR(0x1000) } },
+		       true);
+	part_create(world, &card, 2, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000) } });
+	attach_below(&bridge, &card, 0);
+	part_attach(world, &bridge, 8);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_int_equal(bk_pci_function_write(bridge.function, 0x1c, 2, 0xf010), 0);
+	assert_int_equal(bk_pci_function_write(bridge.function, 4, 2, 3), 0);
+	assert_int_equal(bk_pci_function_write(bridge.function, 0x3e, 2, 0xc), 0); /* VGA and ISA Enable */
+	while (!done) {
+		struct bk_pci_bar_state bar;
+		int error;
+
+		assert_int_equal(bk_pci_function_bar(card.function, 0, &bar), 0);
+		assert_memory(world, bar.address, WHO(2, 0));
+		left = failures;
+		error = bk_pci_function_detach(bridge.function);
+		done = left >= 0;
+		left = -1;
+		assert_int_equal(error, done ? 0 : -ENOMEM);
+		failures += !done;
+	}
+	assert_true(failures > 1);
+	part_destroy(&card);
+	part_destroy(&bridge);
+	world_destroy(world);
+}
+
+static int quiet(void **state)
+{
+	bk_log_set(swallow, NULL);
+	return 0;
+}
+
+static int loud(void **state)
+{
+	bk_log_set(NULL, NULL);
+	return 0;
+}
+
+#define QUIET_TEST(name) cmocka_unit_test_setup_teardown(name, quiet, loud)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_fails_in_turn),
+		QUIET_TEST(a_description_without_memory_is_none),
+		QUIET_TEST(addresses_among_others_without_memory),
+		QUIET_TEST(addresses_where_not_all_fit_without_memory),
+		QUIET_TEST(a_bridge_that_cannot_be_detached_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
