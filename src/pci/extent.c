@@ -124,7 +124,7 @@ static void extend(const uint8_t *config, unsigned size, unsigned first, unsigne
 		length = (bk__pci_capability_length(config, size, at) + 3) & ~3u;
 		if (!length) /* not known */
 			length = next - at;
-		for (unsigned i = at; i < at + length && i < end; i++)
+		for (unsigned i = at; i < at + length; i++)
 			if (!owners[i])
 				owners[i] = (uint16_t)at;
 		next = at;

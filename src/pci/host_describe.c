@@ -73,7 +73,7 @@ static void put_bar(struct bk__printer *p, const struct bk_pci_function *functio
 		put_range(p, place.first, place.last);
 		fputs(place.on ? "\n" : ", off\n", p->out);
 	}
-	if (place.on && !p->error)
+	if (place.on)
 		put_unreachable(p, bar->kind == BK_PCI_BAR_IO ? &reach->io : &reach->memory, place.first,
 				place.last);
 	if (p->json)

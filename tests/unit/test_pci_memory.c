@@ -300,7 +300,7 @@ static void addresses_among_others_without_memory(void **state)
 		struct bk_region *region;
 
 		other.rank = i;
-		other.first = WINDOW_FIRST + i * 0x20000;
+		other.first = WINDOW_FIRST + i * 0x40000;
 		other.last = other.first + 0xfff;
 		assert_int_equal(bk_update_add(update, world->memory, &other, &region), 0);
 		assert_int_equal(bk_update_commit(update), 0);

@@ -568,6 +568,26 @@ static int setup_button(void **state)
 	return 0;
 }
 
+/* An empty slot that cannot have its room has none: that is told, too. */
+static void an_empty_slot_without_room_is_told_of(void **state)
+{
+	struct world *world = world_create(one_mib);
+	struct part port;
+
+	(void)state;
+	part_create_in(world, &port, 1, (struct bk_pci_function_desc){ 0 }, true);
+	assert_int_equal(bk_pci_express_add(port.function, EXPRESS, root_port, 60), EXPRESS);
+	assert_int_equal(bk_pci_slot_add(port.function, NUMBER), 0);
+	part_attach(world, &port, PORT);
+	lines = 0;
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, less_room, NULL), 0);
+	assert_int_equal(lines, 1);
+	assert_config(world, PORT, 0x20, 4, 0x0000fff0); /* closed */
+	assert_config(world, PORT, 0x1c, 2, 0x1010);     /* ports are enough for all */
+	part_destroy(&port);
+	world_destroy(world);
+}
+
 static void two_buses(struct bk_pci_host_desc *desc)
 {
 	desc->bus_last = 1;
@@ -741,6 +761,7 @@ int main(void)
 		STAGE_TEST(an_empty_slot_has_room),
 		cmocka_unit_test(as_much_room_as_is_asked_for),
 		cmocka_unit_test(what_is_there_comes_before_what_may_come),
+		cmocka_unit_test(an_empty_slot_without_room_is_told_of),
 		cmocka_unit_test(without_bus_numbers_for_all_a_slot_keeps_its_room),
 		cmocka_unit_test(a_slot_below_a_switch_has_room),
 		STAGE_TEST(a_slot_without_a_button_has_nothing_to_press),
