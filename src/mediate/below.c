@@ -307,7 +307,7 @@ static int map_areas(struct bk_mediator *m, unsigned bar, uint64_t shared)
 	const uint64_t page = bk__mediate_page_size(), size = shared ? shared : region->info.size;
 	uint64_t from = 0;
 
-	for (unsigned i = 0; i < region->info.area_count && i < BK_DEVICE_AREAS; i++) {
+	for (unsigned i = 0; i < region->info.area_count; i++) {
 		const struct bk_device_area *area = &region->info.areas[i];
 		uint64_t first, end;
 		int r;

@@ -597,8 +597,6 @@ int bk__mediate_capabilities(struct bk_mediator *m, struct bk_error *err)
 	return r == -ENOMEM ? bk_fail(err, ENOMEM, "%s: capabilities: out of memory", m->below->name) : r;
 }
 
-/* The registers of the guest's chain, which the model keeps in order and without loops; the bound says so
- * twice. */
 /* Config space as the guest sees it, without live bits and traps. */
 static int shown(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
 {
@@ -606,17 +604,27 @@ static int shown(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_
 			 : bk_pci_function_read(m->function, (unsigned)offset, width, value);
 }
 
+/* Where the guest's chain starts; 0: there is none. */
+static uint64_t chain_start(struct bk_mediator *m, bool extended)
+{
+	uint64_t status, at;
+
+	if (extended)
+		return m->config_size > EXTENDED ? EXTENDED : 0;
+	if (shown(m, STATUS, 2, &status) || !(status & STATUS_CAP_LIST) || shown(m, CAP_POINTER, 1, &at))
+		return 0;
+	return at;
+}
+
+/* The model's chain is in order and without loops. In filter mode it is the device's, which may lead
+ * anywhere. */
 int bk_mediator_capability(struct bk_mediator *m, bool extended, unsigned id, unsigned *offset)
 {
-	uint64_t at = extended ? 0x100 : 0, header;
-	int r = extended ? 0 : shown(m, CAP_POINTER, 1, &at);
+	uint64_t at = chain_start(m, extended), header;
 
-	if (extended && m->config_size <= 0x100)
-		return -ENOENT;
-	for (unsigned left = BK__CONFIG_MAX / 4; !r && at && left--;) {
+	for (unsigned left = BK__CONFIG_MAX / 4; left && at >= (extended ? EXTENDED : 0x40); left--) {
 		at &= ~(uint64_t)3;
-		r = shown(m, at, 4, &header);
-		if (r || !header || header == UINT32_MAX)
+		if (shown(m, at, 4, &header) || !header || header == UINT32_MAX)
 			break;
 		if ((header & (extended ? 0xffff : 0xff)) == id) {
 			*offset = (unsigned)at;

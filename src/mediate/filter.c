@@ -136,13 +136,12 @@ static void add_msix(struct bk_mediator *m)
 static struct bk_pci_bar describe_bar(const struct bk_mediator *m, unsigned index)
 {
 	const unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
+	const bool wide = (low & BAR_TYPE) == BAR_TYPE_64 && index < BK_PCI_BARS - 1;
 	struct bk_pci_bar bar = { .size = m->regions[index].info.size };
 
 	if (!bar.size)
 		return bar;
-	bar.kind = low & BAR_IO                      ? BK_PCI_BAR_IO
-		   : (low & BAR_TYPE) == BAR_TYPE_64 ? BK_PCI_BAR_MEM64
-						     : BK_PCI_BAR_MEM32;
+	bar.kind = low & BAR_IO ? BK_PCI_BAR_IO : wide ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
 	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BAR_PREFETCHABLE;
 	return bar;
 }

@@ -122,11 +122,10 @@ static int remove_old(struct bk__mediate_region *region, struct bk_update *updat
 }
 
 /* On failure regions of the update that were not committed are gone with it, but for what they hold. */
-static void drop_new(struct bk__mediate_region *region, struct ranges *wanted)
+static void drop_new(struct ranges *wanted)
 {
 	for (size_t i = 0; i < wanted->count; i++)
-		if (wanted->at[i].place && !find(region->holes, region->hole_count, &wanted->at[i]))
-			free(wanted->at[i].place);
+		free(wanted->at[i].place); /* NULL: it was there before */
 }
 
 static int apply(struct bk_mediator *m, unsigned index, struct ranges *wanted)
@@ -142,7 +141,7 @@ static int apply(struct bk_mediator *m, unsigned index, struct ranges *wanted)
 	else if (update)
 		bk_update_drop(update);
 	if (r) {
-		drop_new(region, wanted);
+		drop_new(wanted);
 		return r;
 	}
 	free(region->holes);

@@ -34,8 +34,7 @@ void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable)
 	}
 	if (host > reserved)
 		munmap(reserved, (size_t)(host - reserved));
-	if (host + size < reserved + size + align)
-		munmap(host + size, (size_t)(reserved + align - host));
+	munmap(host + size, (size_t)(reserved + align - host)); /* at least a page: `align` is not all used */
 	return host;
 }
 

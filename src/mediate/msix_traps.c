@@ -93,11 +93,13 @@ static int make_bar(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[
 static int grow_bar(struct bk_mediator *m, unsigned bar, struct bk_pci_bar *to, uint64_t room,
 		    struct bk_error *err)
 {
-	uint64_t half = to->size < room ? room : to->size;
+	uint64_t half = room;
 
 	if (to->kind == BK_PCI_BAR_IO)
 		return bk_fail(err, EINVAL, "%s: msix: bar%u is an I/O BAR: the table needs memory",
 			       m->below->name, bar);
+	while (half < to->size && half <= UINT32_MAX) /* a BAR's register says a power of two */
+		half <<= 1;
 	/* A capability has 32 bits for the offset of the table, whatever the BAR. */
 	if (to->size > (to->kind == BK_PCI_BAR_MEM32 ? BAR32_MOST : BAR64_MOST) || half > UINT32_MAX)
 		return bk_fail(err, EINVAL,

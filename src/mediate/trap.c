@@ -145,17 +145,16 @@ static void link_trap(struct bk_mediator *m, struct bk_trap *trap)
 	m->trap_count++;
 }
 
+/* It is in the list. */
 static void unlink_trap(struct bk_mediator *m, struct bk_trap *trap)
 {
 	size_t at = position(m, trap);
 
 	/* One that is about to be refused may stand beside its equal. */
-	while (at < m->trap_count && m->traps[at] != trap)
+	while (m->traps[at] != trap)
 		at++;
-	if (at < m->trap_count) {
-		m->trap_count--;
-		memmove(m->traps + at, m->traps + at + 1, (m->trap_count - at) * sizeof(struct bk_trap *));
-	}
+	m->trap_count--;
+	memmove(m->traps + at, m->traps + at + 1, (m->trap_count - at) * sizeof(struct bk_trap *));
 }
 
 /* ---- Add, replace and remove ------------------------------------------- */

@@ -20,6 +20,7 @@ int __real_posix_memalign(void **memory, size_t alignment, size_t size);
 void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 
 static unsigned until_failure; /* 0: none */
 static bool failed, mapping_failed;
@@ -44,6 +45,12 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
 	mapping_failed = true;
 	errno = ENOMEM;
 	return MAP_FAILED;
+}
+
+/* The same under the name that it has where off_t is asked to have 64 bits. */
+void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	return __wrap_mmap(address, size, protection, flags, fd, offset);
 }
 
 static void quiet(void *opaque, enum bk_log_level level, const char *line)
@@ -113,7 +120,8 @@ static int replace(struct bk_mediator *mediate, struct bk_trap **trap)
 	}
 	assert_int_equal(bar0(mediate, 0x40), fake_pattern(0x40, 4));
 	assert_int_equal(bar0(mediate, 0x9000), 0);
-	assert_int_equal(after, before + 1);
+	if (!mapping_failed) /* what is not mapped exits anyway, and has no page that is counted */
+		assert_int_equal(after, before + 1);
 	*trap = next;
 	return 0;
 }
@@ -245,6 +253,108 @@ static void closing_needs_no_memory(void **state)
 	bk_log_set(NULL, NULL);
 }
 
+/* A trap that went without memory passes all on until there is some, and nothing is added before. */
+static void a_trap_that_went_without_memory_is_taken_away_before_all_else(void **state)
+{
+	const struct bk_trap_spec spec = {
+		.offset = 0x1040, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
+	};
+	bool reached = true;
+
+	bk_log_set(quiet, NULL);
+	for (unsigned n = 1; reached; n++) {
+		struct bk_domain *domain = bk_domain_create();
+		struct bk_mediator *mediate;
+		struct bk_trap *trap;
+		struct fake fake;
+		unsigned pages = 0;
+		int r;
+
+		describe(&fake);
+		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &mediate, NULL), 0);
+		assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, NULL), 0);
+		failed = false;
+		until_failure = 1;
+		bk_trap_remove(trap);
+		assert_true(failed);
+		assert_int_equal(bar0(mediate, 0x1040), fake_pattern(0x1040, 4));
+		failed = false;
+		until_failure = n;
+		r = bk_trap_add_spec(mediate, &spec, &trap, NULL);
+		until_failure = 0;
+		reached = failed;
+		assert_int_equal(r, failed ? -ENOMEM : 0);
+		assert_int_equal(bar0(mediate, 0x1040), r ? fake_pattern(0x1040, 4) : 0x1234);
+		if (r) { /* and one that goes then waits, too, or takes it along */
+			struct bk_trap *other;
+
+			assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, NULL), 0);
+			until_failure = 1;
+			bk_trap_remove(trap);
+			until_failure = 0;
+			assert_int_equal(bk_trap_add_spec(mediate, &spec, &other, NULL), 0);
+			until_failure = 1;
+			bk_trap_remove(other);
+			until_failure = 0;
+			assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, NULL), 0);
+		}
+		bk_trap_remove(trap);
+		bk_mediator_page_stats(mediate, count_pages, &pages);
+		assert_int_equal(pages, 2); /* those of the MSI-X table and PBA */
+		assert_int_equal(bk_mediator_destroy(mediate), 0);
+		assert_int_equal(bk_domain_destroy(domain), 0);
+		fake_done(&fake);
+	}
+	bk_log_set(NULL, NULL);
+}
+
+/* What of the device below has traps when another mediator is put over it: as many holes as there are pages.
+ */
+static void a_mediator_over_traps_is_whole_or_not_there(void **state)
+{
+	bool reached = true;
+
+	bk_log_set(quiet, NULL);
+	for (unsigned n = 1; reached; n++) {
+		struct bk_domain *domain = bk_domain_create();
+		struct bk_mediator *lower, *upper = NULL;
+		struct bk_error err = { "" };
+		struct fake fake;
+		int r;
+
+		describe(&fake);
+		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &lower, NULL), 0);
+		for (unsigned i = 0; i < 2; i++) {
+			const struct bk_trap_spec spec = { .offset = 0x1040 + 0x8000 * i,
+							   .length = 4,
+							   .verb = BK_TRAP_CONSTANT,
+							   .value = 0x1234,
+							   .width = 4 };
+			struct bk_trap *trap;
+
+			assert_int_equal(bk_trap_add_spec(lower, &spec, &trap, NULL), 0);
+		}
+		failed = mapping_failed = false;
+		until_failure = n;
+		r = bk_mediator_create(domain, bk_mediator_device(lower), NULL, &upper, &err);
+		until_failure = 0;
+		reached = failed;
+		if (r) {
+			assert_int_equal(r, -ENOMEM);
+			assert_int_not_equal(err.text[0], 0);
+		} else {
+			assert_true(!failed || mapping_failed);
+			assert_int_equal(bar0(upper, 0x1040), 0x1234);
+			assert_int_equal(bar0(upper, 0x9040), 0x1234);
+			assert_int_equal(bk_mediator_destroy(upper), 0);
+		}
+		assert_true(fake.closed);
+		assert_int_equal(bk_domain_destroy(domain), 0);
+		fake_done(&fake);
+	}
+	bk_log_set(NULL, NULL);
+}
+
 static bool is_mapped(void *opaque, const struct bk_flat *flat)
 {
 	*(bool *)opaque |= flat->memory && flat->first <= 0x1000 && flat->last >= 0x1fff;
@@ -313,6 +423,8 @@ int main(void)
 		cmocka_unit_test(each_allocation_may_fail_in_filter_mode),
 		cmocka_unit_test(each_allocation_may_fail_in_filter_mode_with_a_given_rom),
 		cmocka_unit_test(closing_needs_no_memory),
+		cmocka_unit_test(a_trap_that_went_without_memory_is_taken_away_before_all_else),
+		cmocka_unit_test(a_mediator_over_traps_is_whole_or_not_there),
 		cmocka_unit_test(a_trap_below_is_refused_or_not_passed_by),
 	};
 
