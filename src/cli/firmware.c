@@ -15,11 +15,11 @@
 static const char help[] =
 	"usage: barkeep firmware check [--json | --verbose] FILE.trace[.xz]\n"
 	"\n"
-	"Builds the PCI hierarchy of a recorded firmware trace, does every config access again,\n"
-	"and tells each difference: in what the guest read, and in where the BARs then were.\n"
+	"Builds the PCI hierarchy of a recorded firmware trace, repeats every config access, and\n"
+	"prints each difference in what the guest read and in where the BARs then were.\n"
 	"\n"
-	"  --json     one JSON object instead of lines\n"
-	"  --verbose  also each access, and the map wherever it changed\n"
+	"  --json     print one JSON object instead of lines\n"
+	"  --verbose  also print each access, and the map wherever it changed\n"
 	"  --help\n"
 	"\n"
 	"Exit status: 0 no difference, 1 a difference or an error, 2 wrong arguments.\n";
