@@ -213,6 +213,22 @@ int bk_trap_replace(struct bk_trap *old, const struct bk_trap_desc *desc, struct
  * follow with a later change. Any thread, any handler. */
 void bk_trap_remove(struct bk_trap *trap);
 
+/*
+ * The trap over the MSI-X PBA keeps its page, and the registers in it, from
+ * being mapped. It is needed only while a vector is pending that the guest
+ * masks, which the device does not know; else the device's own PBA says the
+ * same. Whoever sees vectors become pending (bk_pci_irq_ops) may take the trap
+ * away with false and bring it back with true; it is there at first. Its
+ * counters start at zero each time. An access that exits for another reason
+ * always finds the function's bits. -ENOTSUP: the page would not be mapped in
+ * any case, since the device does not let it, the MSI-X table is in it, a trap
+ * of lower priority reaches over the PBA, or there is no PBA; all stays as it
+ * is. True gives errors of bk_trap_add, too, and the trap is not there then.
+ * Any thread, any handler, with the function's lock held or not; one call at a
+ * time.
+ */
+int bk_mediator_trap_pba(struct bk_mediator *mediate, bool trap);
+
 /* ---- Ready-made traps -------------------------------------------------- */
 
 enum bk_trap_verb {

@@ -117,6 +117,7 @@ struct bk_mediator {
 	uint32_t msix_table, msix_pba;
 	struct bk_region_desc msix[2]; /* table and PBA, as the function answers them; fixed after create */
 	unsigned msix_bar[2];
+	struct bk_trap *pba; /* NULL: bk_mediator_trap_pba took it away, or there never was one */
 	unsigned vpd;        /* where the capability is, 0: nowhere */
 	unsigned control[2]; /* Device Control and Device Control 2, which the model keeps for the device; or
 				0 */

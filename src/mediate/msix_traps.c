@@ -33,28 +33,86 @@ static void clip_pba(struct bk_mediator *m)
 	}
 }
 
+/* The table, 0, or the PBA, 1. */
+static int place(struct bk_mediator *m, unsigned which, const char *name, struct bk_trap **trap,
+		 struct bk_error *err)
+{
+	const struct bk_region_desc *msix = &m->msix[which];
+	const struct bk_trap_desc desc = {
+		.region = m->msix_bar[which],
+		.offset = msix->first,
+		.length = msix->last - msix->first + 1,
+		.name = name,
+		.ops = &msix_ops,
+	};
+
+	return bk__mediate_trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, trap, err);
+}
+
 int bk__mediate_msix_traps(struct bk_mediator *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
 {
-	static const char *const names[] = { "msix-table", "msix-pba" };
-	struct bk_trap *trap;
+	struct bk_trap *table;
 	int r = bk_pci_msix_regions(m->function, &m->msix[0], &m->msix[1]);
 
 	m->msix_bar[0] = table_bar;
 	m->msix_bar[1] = pba_bar;
 	if (!r)
 		clip_pba(m);
-	for (unsigned i = 0; !r && i < 2 && m->msix[i].ops; i++) {
-		const struct bk_trap_desc desc = {
-			.region = m->msix_bar[i],
-			.offset = m->msix[i].first,
-			.length = m->msix[i].last - m->msix[i].first + 1,
-			.name = names[i],
-			.ops = &msix_ops,
-		};
-
-		r = bk__mediate_trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, &trap, err);
-	}
+	if (!r)
+		r = place(m, 0, "msix-table", &table, err);
+	if (!r && m->msix[1].ops)
+		r = place(m, 1, "msix-pba", &m->pba, err);
 	return r == -ENOENT ? 0 : r;
+}
+
+/* All pages of the PBA are the device's to map, and the table is in none of them. */
+static bool pba_can_be_mapped(const struct bk_mediator *m)
+{
+	const struct bk_region_desc *table = &m->msix[0], *pba = &m->msix[1];
+	const uint64_t in_page = m->page_size - 1, first = pba->first & ~in_page, last = pba->last | in_page;
+	const struct bk__mediate_region *region = &m->regions[m->msix_bar[1]];
+
+	if (!pba->ops || (m->msix_bar[0] == m->msix_bar[1] && table->first <= last && table->last >= first))
+		return false;
+	for (unsigned i = 0; i < region->area_count; i++) {
+		const struct bk__mediate_place *area = region->areas[i];
+
+		if (area->first <= first && last - area->first < area->size)
+			return true;
+	}
+	return false;
+}
+
+/* A trap of lower priority, as a quirk's, has its registers back where the PBA's trap is not. */
+static bool pba_is_over_a_trap(struct bk_mediator *m)
+{
+	const struct bk_region_desc *pba = &m->msix[1];
+	bool over = false;
+
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < m->trap_count && !over; i++) {
+		const struct bk_trap *trap = m->traps[i];
+
+		over = trap->region == m->msix_bar[1] && trap->priority < BK__PRIORITY_BUILTIN &&
+		       trap->offset <= pba->last && trap->offset + trap->length > pba->first;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return over;
+}
+
+int bk_mediator_trap_pba(struct bk_mediator *m, bool trap)
+{
+	struct bk_error err;
+
+	if (!pba_can_be_mapped(m) || (!trap && pba_is_over_a_trap(m)))
+		return -ENOTSUP;
+	if (trap && !m->pba)
+		return place(m, 1, "msix-pba", &m->pba, &err);
+	if (!trap && m->pba) {
+		bk_trap_remove(m->pba);
+		m->pba = NULL;
+	}
+	return 0;
 }
 
 /* ---- Another place for them -------------------------------------------- */

@@ -292,6 +292,80 @@ static void what_cannot_hold_the_table_is_refused_with_a_line(void **state)
 	refused(&f, 1, "no MSI-X table");
 }
 
+/* Everyone who exits is told by the function, and who does not by the device. */
+static void the_pba_has_its_trap_while_it_is_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	static struct recorder r;
+	struct bk_trap *trap;
+	uint64_t value;
+
+	assert_false(page_is_mapped(f, 0, PBA));
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, true), 0); /* as it is */
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(bk_mediator_trap_pba(f->mediate, false), 0);
+		assert_int_equal(bk_mediator_trap_pba(f->mediate, false), 0);
+		assert_true(page_is_mapped(f, 0, PBA));
+		assert_false(page_is_mapped(f, 0, TABLE & ~0xfffull));
+		assert_int_equal(bk_mediator_below_read(f->mediate, 0, PBA, 8, &value), 0);
+		assert_int_equal(value, 0);
+		assert_int_equal(bk_mediator_trap_pba(f->mediate, true), 0);
+		assert_false(page_is_mapped(f, 0, PBA));
+		assert_int_equal(rd(f, 0, PBA, 8), 0);
+	}
+
+	/* Somebody else's trap in its page. */
+	trap = add(f, &r, 0, PBA + 0x100, 4, 0);
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, false), 0);
+	assert_false(page_is_mapped(f, 0, PBA));
+	assert_int_equal(rd(f, 0, PBA, 8), 0);
+	assert_int_equal(rd(f, 0, PBA + 8, 8), fake_pattern(PBA + 8, 8));
+	bk_trap_remove(trap);
+	assert_true(page_is_mapped(f, 0, PBA));
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, true), 0);
+
+	/* One that is below it never answers there, as a quirk's. */
+	trap = add(f, &r, 0, PBA & ~0xfffull, 0x1000, -2);
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, false), -ENOTSUP);
+	assert_int_equal(rd(f, 0, PBA, 8), 0);
+	assert_int_equal(called(&r), 0);
+	bk_trap_remove(trap);
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, false), 0);
+	assert_true(page_is_mapped(f, 0, PBA));
+}
+
+/* The table is in its page; its BAR is not the device's; the device cannot be mapped; there is none. */
+static void a_pba_whose_page_exits_all_the_same_keeps_its_trap(void **state)
+{
+	static struct fixture f;
+	struct bk_error err;
+
+	describe(&f);
+	fake_put(&f.fake, CAP + 8, 4, 0x2800);
+	assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), 0);
+	assert_int_equal(bk_mediator_trap_pba(f.mediate, false), -ENOTSUP);
+	assert_int_equal(rd(&f, 0, 0x2800, 8), 0);
+	finish(&f);
+
+	describe(&f);
+	assert_int_equal(move(&f, 1, &err), 0);
+	assert_int_equal(bk_mediator_trap_pba(f.mediate, false), -ENOTSUP);
+	finish(&f);
+
+	describe(&f);
+	fake_put(&f.fake, CAP + 8, 4, 0x0005);
+	assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), 0);
+	assert_int_equal(bk_mediator_trap_pba(f.mediate, false), -ENOTSUP);
+	finish(&f);
+
+	describe(&f);
+	fake_put(&f.fake, 0x34, 1, 0);
+	assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), 0);
+	assert_int_equal(bk_mediator_trap_pba(f.mediate, false), -ENOTSUP);
+	assert_int_equal(bk_mediator_trap_pba(f.mediate, true), -ENOTSUP);
+	finish(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +376,8 @@ int main(void)
 		cmocka_unit_test(a_table_that_makes_no_sense_may_be_moved),
 		cmocka_unit_test(F26_registers_that_shared_a_page_with_the_table_exit_no_more),
 		cmocka_unit_test(what_cannot_hold_the_table_is_refused_with_a_line),
+		cmocka_unit_test_setup_teardown(the_pba_has_its_trap_while_it_is_asked_for, setup, teardown),
+		cmocka_unit_test(a_pba_whose_page_exits_all_the_same_keeps_its_trap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

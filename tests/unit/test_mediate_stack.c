@@ -170,6 +170,27 @@ static void a_trap_that_is_refused_leaves_all_mapped(void **state)
 	assert_true(maps(s, 0x2000));
 }
 
+/* What stands above has a function of its own, and maps no page that the one below keeps for itself. */
+static void each_has_a_pba_of_its_own(void **state)
+{
+	struct stack *s = *state;
+
+	s->top.mediate = over(s->f, s->f->mediate);
+	assert_int_equal(bk_mediator_trap_pba(s->top.mediate, false), 0);
+	assert_false(page_is_mapped(&s->top, 0, PBA));
+	assert_int_equal(rd(&s->top, 0, PBA, 8), 0);
+	assert_int_equal(bk_mediator_trap_pba(s->f->mediate, false), 0);
+	assert_true(page_is_mapped(&s->top, 0, PBA));
+	assert_int_equal(bk_mediator_trap_pba(s->top.mediate, true), 0);
+	assert_false(page_is_mapped(&s->top, 0, PBA));
+	assert_int_equal(rd(&s->top, 0, PBA, 8), 0);
+	assert_int_equal(bk_mediator_trap_pba(s->top.mediate, false), 0);
+	assert_true(page_is_mapped(&s->top, 0, PBA));
+	assert_int_equal(bk_mediator_trap_pba(s->f->mediate, true), 0);
+	assert_false(page_is_mapped(&s->top, 0, PBA));
+	assert_int_equal(rd(&s->top, 0, PBA, 8), 0);
+}
+
 /* ---- Another who stands above ------------------------------------------- */
 
 struct watching {
@@ -269,6 +290,7 @@ int main(void)
 		STACK(pages_that_traps_share_come_back_with_the_last),
 		STACK(a_trap_that_is_replaced_elsewhere_moves_its_page),
 		STACK(a_trap_that_is_refused_leaves_all_mapped),
+		STACK(each_has_a_pba_of_its_own),
 		STACK(a_watcher_is_asked_before_and_told_after),
 		STACK(closing_ends_the_watch),
 	};
