@@ -136,6 +136,7 @@ static const struct call devices[] = {
 	ALL(fsync),
 	ONLY(fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), /* memory of a sim that is reset */
 	ALL(eventfd2),
+	ALL(epoll_ctl), /* masked vectors */
 	ALL(fcntl),
 	ALL(sendmsg),
 	ALL(recvmsg),
@@ -156,9 +157,11 @@ static const struct call devices[] = {
 
 /* The end of a run: the keeper of the terminal, the files of sockets and of the process number. */
 static const struct call ending[] = {
-	ALL(wait4),     ALL(epoll_wait), ALL(epoll_pwait), ALL(epoll_ctl), ALL(newfstatat),   ALL(fstat),
-	ALL(unlinkat),  ALL(getuid),     ALL(geteuid),     ALL(munlock),   ALL(memfd_create), ALL(ftruncate),
-	ALL(fallocate), ALL(dup),        ALL(dup2),        ALL(dup3),      ALL(unlink),       END,
+	ALL(wait4),   ALL(epoll_wait),   ALL(epoll_pwait), ALL(newfstatat),
+	ALL(fstat),   ALL(unlinkat),     ALL(getuid),      ALL(geteuid),
+	ALL(munlock), ALL(memfd_create), ALL(ftruncate),   ALL(fallocate),
+	ALL(dup),     ALL(dup2),         ALL(dup3),        ALL(unlink),
+	END,
 };
 
 /* Clients of the control socket, and devices that they put in. */

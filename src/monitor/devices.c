@@ -13,6 +13,7 @@
 struct bk__monitor_device {
 	struct bk__monitor_device *next;
 	struct bk_mediator *mediate;
+	struct bk__monitor_pba *pba; /* NULL: its trap stays */
 	struct bk__monitor_irq *irq;
 	struct bk__monitor_accelerator *accelerator; /* NULL: there was no memory, and it goes without */
 	struct bk__monitor_bus *bus;
@@ -33,8 +34,10 @@ static int wire(struct bk__monitor_devices *devices, struct bk__monitor_device *
 		return bk_fail(err, -error, "%s: slot %02x.%x: %s", below->name, device->devfn >> 3,
 			       device->devfn & 7, strerror(-error));
 	}
-	error = bk__monitor_irq_create(devices->gsis, below, function, &device->irq, err);
+	device->pba = bk__monitor_pba_create(devices->events, device->mediate);
+	error = bk__monitor_irq_create(devices->gsis, below, function, device->pba, &device->irq, err);
 	if (error) {
+		bk__monitor_pba_destroy(device->pba);
 		bk_pci_function_detach(function);
 		bk__monitor_iommu_remove(devices->iommu, below);
 	}
@@ -97,6 +100,7 @@ static void close_device(struct bk__monitor_devices *devices, struct bk__monitor
 	bk__monitor_events_remove(devices->events, below);
 	bk__monitor_accelerator_destroy(device->accelerator);
 	bk__monitor_irq_destroy(device->irq);
+	bk__monitor_pba_destroy(device->pba);
 	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */
 	bk__monitor_iommu_remove(devices->iommu, below);
 	bk__monitor_bus_leave(device->bus, device->devfn);

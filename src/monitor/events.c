@@ -19,7 +19,9 @@ static void listen_to(struct bk__monitor_events *events, struct bk_device *devic
 
 	if (events->count == BK__EVENTS_MAX || bk_device_irq(device, index, &irq) || !irq.count)
 		return;
-	*event = (struct bk__monitor_event){ device, index, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*event = (struct bk__monitor_event){ .device = device,
+					     .index = index,
+					     .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	error = event->fd < 0 ? -errno
 			      : bk_device_set_irqs(device, index, BK_DEVICE_IRQ_TRIGGER, 0, 1, &event->fd);
 	if (!error) {
@@ -51,6 +53,23 @@ void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_devi
 	}
 }
 
+bool bk__monitor_events_poll(struct bk__monitor_events *events, int fd, void (*ready)(void *opaque),
+			     void *opaque)
+{
+	if (events->count == BK__EVENTS_MAX)
+		return false;
+	events->entries[events->count++] =
+		(struct bk__monitor_event){ .fd = fd, .ready = ready, .opaque = opaque };
+	return true;
+}
+
+void bk__monitor_events_ignore(struct bk__monitor_events *events, int fd)
+{
+	for (unsigned i = events->count; i-- > 0;)
+		if (events->entries[i].fd == fd)
+			events->entries[i] = events->entries[--events->count];
+}
+
 static bool taken(int fd)
 {
 	uint64_t count;
@@ -66,7 +85,7 @@ static int serve_devices(struct bk__monitor_events *events, struct bk_error *err
 	for (unsigned i = 0; i < events->count; i++) {
 		const struct bk__monitor_event *event = &events->entries[i];
 
-		if (!taken(event->fd))
+		if (event->ready || !taken(event->fd))
 			continue;
 		if (event->index == BK_DEVICE_REQ) {
 			if (events->wanted && events->wanted(events->opaque, event->device)) {
@@ -86,6 +105,14 @@ static int serve_devices(struct bk__monitor_events *events, struct bk_error *err
 	return 0;
 }
 
+/* Before devices are served, which may leave. */
+static void serve_polled(const struct bk__monitor_events *events, const struct pollfd *fds)
+{
+	for (unsigned i = 0; i < events->count; i++)
+		if (events->entries[i].ready && fds[i].revents)
+			events->entries[i].ready(events->entries[i].opaque);
+}
+
 int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct bk_error *err)
 {
 	struct pollfd fds[2 + BK__EVENTS_MAX];
@@ -96,15 +123,19 @@ int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct 
 		fds[0] = (struct pollfd){ .fd = wake, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = events->watch.ready ? events->watch.fd : -1,
 					  .events = POLLIN };
-		for (unsigned i = 0; i < events->count; i++)
-			fds[2 + i] = (struct pollfd){ .fd = events->quiet ? -1 : events->entries[i].fd,
+		for (unsigned i = 0; i < events->count; i++) {
+			const struct bk__monitor_event *event = &events->entries[i];
+
+			fds[2 + i] = (struct pollfd){ .fd = events->quiet && !event->ready ? -1 : event->fd,
 						      .events = POLLIN };
+		}
 		ready = poll(fds, 2 + events->count, events->impatient ? SOON_MS : -1);
 		if (ready < 0) {
 			if (errno == EINTR)
 				continue;
 			return bk_fail(err, errno, "poll: %s", strerror(errno));
 		}
+		serve_polled(events, fds + 2);
 		error = events->quiet ? 0 : serve_devices(events, err);
 		if (error)
 			return error;

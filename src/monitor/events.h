@@ -6,7 +6,7 @@
 
 #include <barkeep/device.h>
 
-#define BK__EVENTS_MAX 512 /* two a device; those of more devices are not heard */
+#define BK__EVENTS_MAX 768 /* three a device; those of more devices are not heard */
 
 /* Something else that is waited for. */
 struct bk__monitor_watch {
@@ -30,6 +30,8 @@ struct bk__monitor_events {
 		struct bk_device *device;
 		unsigned index; /* BK_DEVICE_ERR or BK_DEVICE_REQ */
 		int fd;
+		void (*ready)(void *opaque); /* NULL: the fd is the device's, and `index` says what for */
+		void *opaque;
 	} entries[BK__EVENTS_MAX];
 };
 
@@ -38,6 +40,14 @@ void bk__monitor_events_add(struct bk__monitor_events *events, struct bk_device 
 
 /* Before the device is closed. */
 void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_device *device);
+
+/* Calls `ready` on the owner's thread when the fd can be read, even while it is quiet; it must not add or
+ * remove anything. False: there are too many. */
+bool bk__monitor_events_poll(struct bk__monitor_events *events, int fd, void (*ready)(void *opaque),
+			     void *opaque);
+
+/* That again, before the fd is closed. */
+void bk__monitor_events_ignore(struct bk__monitor_events *events, int fd);
 
 /*
  * Waits until the eventfd `wake` is written, and empties it, or for a moment if it is impatient. An error of

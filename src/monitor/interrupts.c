@@ -7,7 +7,8 @@
  * used costs neither a vector of the host nor a descriptor, and what it fires
  * before is pending in the device. While the guest
  * has the vector unmasked, the eventfd is joined to a GSI of KVM; while it is
- * masked it is not, and what the eventfd counts is the pending bit.
+ * masked it is not, and what the eventfd counts is the pending bit, which
+ * pba.c watches.
  */
 #include "monitor/interrupts.h"
 
@@ -35,7 +36,8 @@ struct bk__monitor_irq {
 	struct bk__monitor_gsi *gsis;
 	struct bk_device *device;
 	struct bk_pci_function *function;
-	int line; /* GSI of the pin, or -1 */
+	struct bk__monitor_pba *pba; /* or NULL */
+	int line;                    /* GSI of the pin, or -1 */
 
 	enum bk_pci_irq_mode mode;
 	struct vector *vectors; /* of MSI or MSI-X; of INTx one, whose GSI is the line */
@@ -97,8 +99,10 @@ static void switch_off(struct bk__monitor_irq *irq)
 		part(irq, vector);
 		if (vector->gsi >= BK__GSI_PINS)
 			bk__monitor_gsi_give(irq->gsis, (unsigned)vector->gsi);
-		if (vector->fd >= 0)
-			close(vector->fd);
+		if (vector->fd < 0)
+			continue;
+		bk__monitor_pba_leave(irq->pba, i, vector->fd);
+		close(vector->fd);
 	}
 	free(irq->vectors);
 	irq->vectors = NULL;
@@ -260,8 +264,12 @@ static void on_vector(void *opaque, unsigned index, const struct bk_pci_message 
 	vector = &irq->vectors[index];
 	if (!message) {
 		part(irq, vector);
+		if (irq->mode == BK_PCI_IRQ_MSIX && vector->fd >= 0)
+			bk__monitor_pba_watch(irq->pba, index, vector->fd);
 		return;
 	}
+	if (vector->fd >= 0) /* before KVM reads it, too */
+		bk__monitor_pba_leave(irq->pba, index, vector->fd);
 	error = give(irq, index);
 	if (!error)
 		error = bk__monitor_gsi_route(irq->gsis, (unsigned)vector->gsi, message);
@@ -302,8 +310,8 @@ static const struct bk_pci_irq_ops irq_ops = {
 };
 
 int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *device,
-			   struct bk_pci_function *function, struct bk__monitor_irq **out,
-			   struct bk_error *err)
+			   struct bk_pci_function *function, struct bk__monitor_pba *pba,
+			   struct bk__monitor_irq **out, struct bk_error *err)
 {
 	struct bk__monitor_irq *irq = calloc(1, sizeof(*irq));
 	const int line = bk_pci_function_line(function);
@@ -313,6 +321,7 @@ int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *devic
 	irq->gsis = gsis;
 	irq->device = device;
 	irq->function = function;
+	irq->pba = pba;
 	irq->line = line < 0 ? -1 : BK__GSI_PCI + line;
 	irq->resample = -1;
 	bk_pci_function_irq(function, &irq_ops, irq);

@@ -7,13 +7,17 @@
 #include <barkeep/pci.h>
 
 #include "monitor/gsi.h"
+#include "monitor/pba.h"
 
 struct bk__monitor_irq;
 
-/* Follows what the registers of `function`, which is on its bus, say about the interrupts of `device`. */
+/*
+ * Follows what the registers of `function`, which is on its bus, say about the interrupts of `device`. `pba`
+ * is told of masked vectors, and stays the owner's; NULL: nobody is.
+ */
 int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *device,
-			   struct bk_pci_function *function, struct bk__monitor_irq **irq,
-			   struct bk_error *err);
+			   struct bk_pci_function *function, struct bk__monitor_pba *pba,
+			   struct bk__monitor_irq **irq, struct bk_error *err);
 
 /*
  * After KVM's chips were reset: an interrupt in service is forgotten, so that its end, which unmasks the

@@ -542,8 +542,8 @@ static void open_irqs(struct irqs *irqs)
 	assert_int_equal(bk_update_commit(update), 0);
 	assert_int_equal(bk_pci_function_attach(irqs->function, bk_pci_host_bus(irqs->host), DEVFN), 0);
 	assert_int_equal(bk__monitor_gsi_create(&vm, &irqs->gsis, &err), 0);
-	assert_int_equal(bk__monitor_irq_create(irqs->gsis, &pass.device, irqs->function, &irqs->irq, &err),
-			 0);
+	assert_int_equal(
+		bk__monitor_irq_create(irqs->gsis, &pass.device, irqs->function, NULL, &irqs->irq, &err), 0);
 }
 
 static void close_irqs(struct irqs *irqs)
