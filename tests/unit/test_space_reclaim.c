@@ -568,6 +568,48 @@ static void a_destroyed_space_is_freed_without_commits(void **state)
 	assert_true(after <= before + 5000 * sizeof(struct bk_space) / 10);
 }
 
+static _Atomic unsigned left_some, left_none; /* of what commits retired, by looks at it */
+
+bool __real_bk__space_tidy(struct bk_domain *of);
+bool __wrap_bk__space_tidy(struct bk_domain *of);
+
+bool __wrap_bk__space_tidy(struct bk_domain *of)
+{
+	const bool all = __real_bk__space_tidy(of);
+
+	(*(all ? &left_none : &left_some))++;
+	return all;
+}
+
+static void wait_for_more(const _Atomic unsigned *count, unsigned than)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	while (*count == than)
+		nanosleep(&pause, NULL);
+}
+
+/* No commit comes after that one either. */
+static void what_a_reader_keeps_is_freed_once_it_has_left(void **state)
+{
+	static struct device d[2];
+	struct bk_region_desc desc = device_at(&d[0], 0, 0xff, 0, 0);
+	unsigned some, none;
+	struct bk_region *r;
+	pthread_t thread;
+
+	desc.ops = &linger_ops;
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	thread = begin_lingering(read_lingering, &d[0]);
+	some = left_some;
+	add(space, &d[1], 0x1000, 0x1fff, 0, 1); /* the reader is in what was there before */
+	wait_for_more(&left_some, some);
+	wait_for_more(&left_some, some + 1); /* it is looked at again */
+	none = left_none;
+	end_lingering(thread);
+	wait_for_more(&left_none, none);
+}
+
 /* The owner of a thread registers it with liburcu, and unregisters it. */
 static void *read_unregistered(void *opaque)
 {
@@ -623,6 +665,7 @@ int main(void)
 		TEST(released_cannot_wait),
 		TEST(a_domain_gives_memory_back),
 		TEST(a_destroyed_space_is_freed_without_commits),
+		TEST(what_a_reader_keeps_is_freed_once_it_has_left),
 		TEST(who_is_unregistered_by_its_owner_reads_protected),
 	};
 
