@@ -84,7 +84,7 @@ static unsigned pointer_to(const struct bk__quirk_stack *stack, unsigned offset,
 
 		if (next == offset)
 			return at;
-		if (next < (extended ? 0x100 : 0x40) || next + 4 > stack->config_size)
+		if (next < (extended ? 0x100 : 0x40))
 			return 0;
 		at = extended ? next : next + 1;
 	}
@@ -109,7 +109,7 @@ static bool taken(const struct bk__quirk_stack *stack, unsigned offset, unsigned
 		return false;
 	if (!extended && !(stack->config[6] & 0x10))
 		return false;
-	for (unsigned left = BK__CONFIG_SIZE / 4; left-- && at >= 0x40 && at + 4 <= stack->config_size;) {
+	for (unsigned left = BK__CONFIG_SIZE / 4; left-- && at >= 0x40;) {
 		unsigned length = bk__pci_capability_length(stack->config, stack->config_size, at);
 
 		if (!length)
