@@ -81,7 +81,7 @@ struct bk_device_irq {
 };
 
 enum bk_device_irq_action {
-	BK_DEVICE_IRQ_TRIGGER, /* fds[i] is written when vector start + i fires; -1: nobody is told */
+	BK_DEVICE_IRQ_TRIGGER, /* fds[i] is written when vector start + i fires; -1: none */
 	BK_DEVICE_IRQ_MASK,    /* fds must be NULL */
 	BK_DEVICE_IRQ_UNMASK,  /* with fds: an eventfd that unmasks when it is written (INTx resample) */
 };
@@ -101,15 +101,16 @@ struct bk_device_dma {
 };
 
 /*
- * Told by a device of which what can be mapped may change (a mediator to which
- * traps are added). Called on any thread, also in a handler of the device,
- * with a lock of it held: they must not call the device but for bk_device_areas.
+ * A device calls these when its mappable areas change (a mediator to which
+ * traps are added does). The calls may come on any thread, even in a handler of
+ * the device, with a lock of the device held: they must not call the device,
+ * except for bk_device_areas.
  *
- * lose: these pages are about to exit. When it has returned 0, nobody reaches
- *   them but by read and write of the device; an error, and they stay as they
- *   are.
- * change: what can be mapped of the region is different now, or as it was
- *   before a `lose`.
+ * lose: these pages are about to exit. Once it has returned 0, the pages are
+ *   reached only by read and write of the device. If it returns an error, they
+ *   stay as they are.
+ * change: the mappable areas of the region have changed, or are again as they
+ *   were before a `lose`.
  */
 struct bk_device_watcher {
 	int (*lose)(void *opaque, unsigned region, uint64_t first, uint64_t last);
@@ -119,9 +120,10 @@ struct bk_device_watcher {
 struct bk_device;
 
 /*
- * What a device does. All return 0 or a negative errno. read, write, set_irqs
- * and reset may be called from any thread at the same time; the others by the
- * owner. None may wait for a dispatch to end.
+ * The operations of a device. All return 0 or a negative errno. read, write,
+ * set_irqs and reset may be called on any thread at the same time; only the
+ * owner calls the others, unless they say "any thread". None may wait for a
+ * dispatch to end.
  *
  * info, region, irq: fill the struct; -EINVAL for an index that does not exist
  *   (an index below `regions` or `irqs` that is just absent gives size or
@@ -136,32 +138,32 @@ struct bk_device;
  *   (-EINVAL while the index is off). Vectors
  *   of MSI and MSI-X may be set one by one, in any order: the back asks the
  *   host for vectors as they are set, and vectors without an eventfd cost
- *   nothing. -ENOSPC: the host has not that many, and those that it has are
- *   set. Setting one may make others fire once more, where the host can add
- *   vectors only by turning all of them off and on again. The caller keeps its
+ *   nothing. -ENOSPC: the host does not have that many; those that it has are
+ *   set. If the host can add vectors only by turning all of them off and on
+ *   again, setting one may make others fire once more. The caller keeps its
  *   fds, and closes one of MSI or MSI-X only after it was replaced or the index
- *   was turned off. One of INTX, MSI and MSIX is on at a time: turn one off
- *   first.
+ *   was turned off. Only one of INTX, MSI and MSIX is on at a time: turn the
+ *   other off first.
  * dma_map: -EEXIST on overlap. Devices that share one IOMMU address space
  *   accept an identical map once per device. -ENOMEM with a clear line when
  *   the memlock limit is in the way.
  * dma_unmap: exactly what was mapped.
  * reset: the whole device to its reset state; -EOPNOTSUPP if it cannot.
- * ioeventfd: from now on, whenever the eventfd `fd` is written, `value` is
- *   written to `offset` of a BAR, in one access of `width` bytes, by whoever has
- *   the device, without coming by here; fd -1 undoes it. Any thread, several
- *   at once; -EEXIST if there is one, -ENOSPC if there are too many, -ENOTTY
- *   where the host cannot do it.
- * areas: calls `visit` for each area of a region that can be mapped now, or with
- *   `all` that could be if nothing were in the way, in ascending order.
- *   Missing: those of `region`. Any thread.
- * watch: from now on `watcher` is told before what can be mapped changes; NULL
- *   ends it, and it is not called any more. One at a time (-EBUSY). Missing:
- *   it never changes.
+ * ioeventfd: from now on, whenever somebody writes the eventfd `fd`, the host
+ *   writes `value` to `offset` of a BAR in one access of `width` bytes. The
+ *   write does not come through this table. fd -1 undoes it. Any thread,
+ *   several at once; -EEXIST if there is one, -ENOSPC if there are too many,
+ *   -ENOTTY if the host cannot do it.
+ * areas: calls `visit` for each area of a region that can be mapped now, in
+ *   ascending order; with `all` for each area that could be mapped if nothing
+ *   were in the way. Missing: the areas of `region`. Any thread.
+ * watch: from now on the device calls `watcher` before its mappable areas
+ *   change; NULL ends that. One watcher at a time (-EBUSY). Missing: the areas
+ *   never change.
  * host_config: the first `count` bytes of config space as the host itself sees
  *   them, for a back whose `read` does not show all (VFIO takes capabilities
- *   that it does not know out of the chain). How many bytes it could tell, or a
- *   negative errno. Missing: `read` shows all there is.
+ *   that it does not know out of the chain). Returns the number of bytes that it
+ *   filled, or a negative errno. Missing: `read` shows everything.
  * describe: facts for people (`inspect`), as key and value.
  * close: gives everything back, resets it if it can, frees the device.
  */
@@ -194,7 +196,7 @@ struct bk_device {
 	char name[128]; /* as the user named it: "vfio:0000:01:00.0" */
 };
 
-/* Calls through the table; a missing op is -EOPNOTSUPP. `device` may not be NULL but for close. */
+/* Calls through the table; a missing op is -EOPNOTSUPP. `device` may be NULL for close only. */
 int bk_device_info(struct bk_device *device, struct bk_device_info *info);
 int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region);
 int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq);

@@ -37,31 +37,31 @@ struct bk_mediator_options {
 	/*
 	 * Show the MSI-X table and PBA in BAR `msix_bar` (0..5) instead of where
 	 * the device has them, so that its other registers there do not share a
-	 * page with them. A BAR that the device has is shown at twice its size, or
-	 * more, with the table from the middle on; one that it has not is made: 64
-	 * bits wide and prefetchable if the next one is free too, else 32. The
-	 * place that the table had becomes registers like all others: only where
-	 * the IOMMU remaps interrupts may a guest be let near them.
+	 * page with them. If the device has this BAR, it is shown at twice its
+	 * size or more, with the table from the middle on. If the device has no
+	 * such BAR, one is added: 64-bit prefetchable if the next index is free,
+	 * else 32-bit. The table's old place becomes registers like all others.
+	 * Let a guest near them only if the IOMMU remaps interrupts.
 	 */
 	bool msix_move;
 	unsigned msix_bar;
 
 	/*
-	 * A memory BAR below a page may be mapped where it starts a page and
-	 * nothing else is in that: a guest then reaches what of the page is not the
-	 * BAR's, too. For devices that have nothing there that a guest must not
+	 * Map a memory BAR smaller than a page while it starts a page and nothing
+	 * else is in that page. The guest then also reaches the rest of the page.
+	 * Use it only for devices that have nothing there that a guest must not
 	 * touch.
 	 */
 	bool share_page;
 
 	/*
-	 * The device is modelled by somebody else, who asks this mediator instead
-	 * of the device below (a virtual machine monitor with a model of its own).
-	 * There is no function: config space is the device's, read and written at
-	 * each access, but for the ROM's register and what msix_move changes. Its
-	 * COMMAND is left alone, the MSI-X table and PBA are no traps, BARs are
-	 * mapped by nobody here, a reset resets the device. share_page and
-	 * below_port mean nothing.
+	 * Another program models the device, and uses this mediator instead of the
+	 * device below (a virtual machine monitor with a model of its own). There
+	 * is no function. Each access to config space reads or writes the device's,
+	 * except for the ROM's register and what msix_move changes. The mediator
+	 * leaves COMMAND alone, makes no traps of the MSI-X table and PBA, and maps
+	 * no BARs; a reset resets the device. share_page and below_port have no
+	 * effect.
 	 */
 	bool filter;
 };
@@ -79,11 +79,11 @@ struct bk_mediator_options {
  * A write reaches the device at the guest's width where its driver needs that:
  * in vendors' capabilities (vendor-specific, VSEC, DVSEC), in AER, power
  * budgeting and PCI-X, and in bytes of no capability. Device Control and Device
- * Control 2 are kept by the model and reach the device, but for the payload
- * size, which stays the host's. Above 0x100 a host may hide capabilities; what
- * it says of itself (bk_device_host_config) tells their bytes from those of
- * none, and where it says nothing those are read-only. All other writes from
- * 0x40 on are counted (bk_trap_stats), and logged once for each register.
+ * Control 2 are kept by the model and reach the device, except for the payload
+ * size, which stays the host's. Above 0x100 a host may hide capabilities.
+ * bk_device_host_config shows which bytes belong to them; without it, bytes in
+ * no capability are read-only there. All other writes from 0x40 on are counted
+ * (bk_trap_stats), and logged once for each register.
  *
  * The device's COMMAND.IO and MEM are 1 until it is closed; MASTER follows the
  * guest's; a reset of the function resets the device.
@@ -140,8 +140,9 @@ int bk_mediator_capability(struct bk_mediator *mediate, bool extended, unsigned 
 
 /*
  * `offset` is in bytes from the start of the region, so that one handler can
- * serve many places. `width` is 1, 2, 4 or 8. Return 0 or a negative errno
- * (all ones / dropped, counted, told). They may call the device below.
+ * serve many places. `width` is 1, 2, 4 or 8. Return 0 or a negative errno: the
+ * read then gives all ones, the write is dropped, and the error is counted and
+ * reported as in bk_region_ops. They may call the device below.
  */
 struct bk_trap_ops {
 	int (*read)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
@@ -288,7 +289,7 @@ int bk_mediator_below_write(struct bk_mediator *mediate, unsigned region, uint64
 /* ---- Acceleration ------------------------------------------------------ */
 
 /* A write of `value`, `width` bytes at `offset` of a BAR, that a trap has passed on BK_ACCELERATE_AFTER times
- * on end. */
+ * in a row. */
 struct bk_accelerated {
 	const struct bk_region
 		*region;        /* the trap's, to be found in the guest's view; never to be looked into */
@@ -302,13 +303,13 @@ struct bk_accelerated {
 #define BK_ACCELERATE_AFTER 10
 
 /*
- * Who runs the guest has such writes made by the host's kernel (for KVM and
- * VFIO: an eventfd between the two). start returns 0 and sets *handle, which
- * goes to stop, or a negative errno: then the trap goes on as before. Both may
- * be called on any thread, in a handler, with the function's lock held; they
- * may add and remove listeners, but must not commit, or call bk_trap_* or
- * bk_mediator_* on this mediator. Afterwards the write must not reach the trap,
- * but whenever it cannot be made otherwise it may.
+ * The monitor lets the host's kernel make such writes (for KVM and VFIO: an
+ * eventfd between the two). start returns 0 and sets *handle, which goes to
+ * stop, or a negative errno: then the trap goes on as before. Both may be called
+ * on any thread, in a handler, with the function's lock held; they may add and
+ * remove listeners, but must not commit, or call bk_trap_* or bk_mediator_* on
+ * this mediator. Afterwards the write must not reach the trap, unless it cannot
+ * be made otherwise.
  */
 struct bk_accelerator_ops {
 	int (*start)(void *opaque, const struct bk_accelerated *what, void **handle);

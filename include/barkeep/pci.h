@@ -78,7 +78,7 @@ struct bk_pci_host_desc {
 	 * bytes at 0xcf8 are the address register: other accesses to 0xcf8-0xcfb
 	 * (0xcf9 resets a PC), and those to 0xcfc-0xcff while the enable bit is clear,
 	 * go to the same port of `ports_below`, if there is one. Both show the buses from bus_first to
-	 * bus_last; on others there is nobody. */
+	 * bus_last; other buses are empty. */
 	struct bk_space *ports;
 	struct bk_space *ports_below;
 
@@ -100,9 +100,9 @@ struct bk_pci_host_desc {
  */
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err);
 
-/* All functions must have been detached, bridges destroyed, and nobody else may show or listen to
- * a space of a bus (-EBUSY). It may be tried again; meanwhile the host shows nothing, and takes no functions
- * (-ESHUTDOWN). -ENOMEM: nothing is changed. Never from a handler (-EDEADLK). */
+/* First detach all functions, destroy all bridges, and stop showing or listening to the spaces of its buses
+ * (-EBUSY). It may be tried again; meanwhile the host shows nothing, and takes no functions (-ESHUTDOWN).
+ * -ENOMEM: nothing is changed. Never from a handler (-EDEADLK). */
 int bk_pci_host_destroy(struct bk_pci_host *host);
 
 /* The root bus. Valid as long as the host. Any thread. */
@@ -173,7 +173,7 @@ struct bk_pci_function_desc {
 
 	/* Legacy VGA ranges, for a function of class 0300; NULL: none. Address 0 of
 	 * `vga_memory` shows at 0xa0000 (128 KiB), that of `vga_io` at port 0x3b0
-	 * (up to 0x3df, but for 0x3bc-0x3bf), each while COMMAND enables it. Not owned. */
+	 * (up to 0x3df, except 0x3bc-0x3bf), each while COMMAND enables it. Not owned. */
 	struct bk_space *vga_memory, *vga_io;
 
 	/*
@@ -196,9 +196,9 @@ struct bk_pci_function_desc {
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err);
 
-/* Must be detached, and nobody else may show or listen to its config space or a space of the bus below
- * (-EBUSY: nothing is changed), and the regions of bk_pci_msix_regions removed. Waits for a reset to end.
- * Never from a handler (-EDEADLK), never with its lock held. */
+/* First detach it, remove the regions of bk_pci_msix_regions, and stop showing or listening to its config
+ * space and the spaces of the bus below (-EBUSY: nothing is changed). Waits for a reset to end. Never from a
+ * handler (-EDEADLK), never with its lock held. */
 int bk_pci_function_destroy(struct bk_pci_function *function);
 
 /*
@@ -255,8 +255,8 @@ int bk_pci_function_reset(struct bk_pci_function *function);
  * - config space of the function, bk_pci_function_read included, reads all ones, or a vendor id of 0x0001
  *   where the guest enabled CRS Software Visibility in the root port above; writes are dropped;
  * - nothing of it decodes, and it sends no interrupts;
- * - desc.command and the interrupt callbacks are not called. What they missed is told when the reset ends.
- *   Before desc.reset was called they were told that COMMAND is 0 and interrupts are off;
+ * - desc.command and the interrupt callbacks are not called. When the reset ends, they are called with what
+ *   they missed. Before desc.reset they were called with COMMAND 0 and interrupts off;
  * - it may be detached and attached. bk_pci_function_destroy waits for the end of the reset.
  *
  * Whoever reads or writes the device behind the function, beside the registers here, should ask first: a host
@@ -345,7 +345,7 @@ int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t v
  */
 int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset);
 
-/* Power management (PM 3.2). Outside D0 nothing decodes and nothing is sent: desc.command is told a COMMAND
+/* Power management (PM 3.2). Outside D0 nothing decodes and nothing is sent: desc.command gets a COMMAND
  * without MASTER, vectors are silent. D3hot leads to D0 only. From D3hot back in D0 registers are as
  * programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
 int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset);
@@ -471,8 +471,8 @@ enum bk_pci_irq_mode {
  * mode: from now on interrupts are of this kind; for MSI and MSI-X `vectors`
  *   says how many, and all of them are silent until `vector` says otherwise.
  * vector: this vector sends `message` from now on; NULL: it is masked and must
- *   stay silent, what fires meanwhile is pending. Where several change at once
- *   the highest is told first. A vector that was never told needs no vector of
+ *   stay silent, what fires meanwhile is pending. If several change at once, the
+ *   call for the highest comes first. A vector without a call needs no vector of
  *   the host.
  * pending: has this masked vector fired? For the PBA and MSI's pending bits.
  * intx_mask: COMMAND's Interrupt Disable is now this.
@@ -487,7 +487,7 @@ struct bk_pci_irq_ops {
 /*
  * Without this call the function is an emulated one: bk_pci_function_send_msi and
  * bk_pci_function_set_intx raise its interrupts, and pending bits are kept here.
- * The present state is told before it returns. NULL ops goes back to that.
+ * The ops are called with the present state before it returns. NULL ops makes it emulated again.
  * Owner only, no function lock held.
  */
 void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops, void *opaque);

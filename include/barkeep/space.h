@@ -38,14 +38,14 @@ struct bk_domain;   /* all spaces that can be nested in one another */
 struct bk_space;    /* a set of regions */
 struct bk_region;   /* one of them */
 struct bk_update;   /* changes not yet committed */
-struct bk_listener; /* is told what changed */
+struct bk_listener; /* learns what changed */
 
 /* ---- Domains and spaces ------------------------------------------------ */
 
 /*
- * A domain has one commit lock, and all its views change at once. It also has
- * a thread, with all signals blocked, that waits for readers in place of those
- * who commit, and calls `released`; a forked child has not. NULL when out of
+ * A domain has one commit lock, and all its views change at once. It owns a
+ * thread, with all signals blocked, that waits for readers and calls `released`,
+ * so that no commit waits. The thread does not survive fork(). NULL when out of
  * memory or threads. Any thread.
  */
 struct bk_domain *bk_domain_create(void);
@@ -109,7 +109,7 @@ enum {
  * read/write: `offset` is in bytes from the region's first address plus the
  * region's `base`; `width` is 1, 2, 4 or 8, one of `widths`. They return 0 or
  * a negative errno; on an error the guest reads all ones (of that piece) or
- * the piece is dropped, and the error is counted and told. A missing read
+ * the piece is dropped, and the error is counted and reported. A missing read
  * or write counts as -EOPNOTSUPP. A handler may dispatch, update and commit.
  *
  * released: no reader is inside the region any more, or ever will be. Runs
@@ -261,14 +261,14 @@ void bk_update_drop(struct bk_update *update);
 /*
  * One access of `width` bytes, 1 to 8 (any, KVM delivers 3, 5, 6 and 7 too).
  * 1, 2, 4 and 8 bytes inside one range reach its handler whole. Anything else
- * is cut at the edges of ranges and into naturally aligned powers of two, low
+ * is split at the edges of ranges and into naturally aligned powers of two, low
  * address first. A handler gets no width it does not take: a wider access is
- * cut, one narrower than all its widths is -EINVAL. An access that runs past
+ * split, one narrower than all its widths is -EINVAL. An access that runs past
  * 2^64 - 1 is unclaimed from there.
  *
- * Where nobody answers or a handler fails, reads give all ones and writes
- * vanish. Returns 0 or the first error of a handler (the value is whole all
- * the same). Any thread, any handler.
+ * If no region answers or a handler fails, reads give all ones and writes have
+ * no effect. Returns 0 or the first error of a handler; the value is complete
+ * even then. Any thread, any handler.
  */
 BK_DIRECT int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value);
 BK_DIRECT int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
@@ -298,7 +298,7 @@ int bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		   bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
 
 struct bk_space_stats {
-	uint64_t unclaimed_reads; /* stretches of an access that nobody answered, by dispatch to this space */
+	uint64_t unclaimed_reads; /* parts of accesses to this space that no region answered */
 	uint64_t unclaimed_writes;
 	uint64_t errors; /* pieces whose handler failed */
 };
@@ -325,7 +325,7 @@ enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
 int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
 
 /*
- * Why one address is answered by whom it is. For the space, and for each space
+ * Prints why this region answers an address. For the space, and for each space
  * that the address leads to through the nested region that wins there: the
  * regions at the address by precedence, disabled ones too, with priority and
  * rank, which of them answers, and what keeps the others from it. Last the
@@ -337,11 +337,11 @@ int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum b
 /* ---- Listeners --------------------------------------------------------- */
 
 /*
- * Told what a commit changed in the flat view of one space, on the committing
- * thread, inside the commit: the view is published, then for all listeners
- * `begin`, then all `removed`, then all `added`, then `end`. Only what changed
- * is told. A range whose place, owner and offset stay is not. `overlap` says
- * that a removed range overlaps an added one. Any may be NULL.
+ * A commit calls these with what it changed in the flat view of one space, on
+ * the committing thread, inside the commit: it publishes the view, then calls
+ * `begin` of all listeners, then all `removed`, then all `added`, then `end`. It
+ * leaves out ranges whose place, owner and offset stay. `overlap` says that a
+ * removed range overlaps an added one. Any may be NULL.
  *
  * They must not commit, take a function lock or wait for a handler. They
  * cannot fail a commit.
@@ -351,17 +351,17 @@ struct bk_listener_ops {
 	void (*removed)(void *opaque, const struct bk_flat *flat);
 	void (*added)(void *opaque, const struct bk_flat *flat);
 	void (*end)(void *opaque);
-	bool mapped_only; /* tell of mapped ranges only */
+	bool mapped_only; /* call for mapped ranges only */
 };
 
-/* Starts listening; the view as it is now is told as additions before it
- * returns. -ENOMEM. Any thread, never from a listener. */
+/* Starts listening. Before it returns, it calls `added` for the present view.
+ * -ENOMEM. Any thread, never from a listener. */
 int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, void *opaque,
 		    struct bk_listener **listener);
 
-/* Stops listening; the view as it is now is told as removals before it
- * returns. In a listener, its own or another, it is told nothing more instead,
- * from then on. Any thread. */
+/* Stops listening. Before it returns, it calls `removed` for the present view.
+ * In a listener, its own or another, it calls nothing, and the listener is not
+ * called again. Any thread. */
 void bk_listener_remove(struct bk_listener *listener);
 
 #ifdef __cplusplus
