@@ -232,8 +232,8 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 }
 
 /* Serves who asks for something while the jobs are under way. No device comes or goes meanwhile: `why`. */
-static int serve_meanwhile(struct bk__monitor *monitor, struct bk__monitor_jobs *jobs,
-			   const char *why, struct bk_error *err)
+static int serve_meanwhile(struct bk__monitor *monitor, struct bk__monitor_jobs *jobs, const char *why,
+			   struct bk_error *err)
 {
 	int error;
 
@@ -456,8 +456,8 @@ int bk__monitor_ask(struct bk__monitor *monitor, struct bk_mediator *mediate, st
 	return bk__monitor_devices_ask(&monitor->devices, mediate, err);
 }
 
-void bk__monitor_let_go(struct bk__monitor *monitor,
-			void (*gone)(void *opaque, struct bk_mediator *mediate), void *opaque)
+void bk__monitor_let_go(struct bk__monitor *monitor, void (*gone)(void *opaque, struct bk_mediator *mediate),
+			void *opaque)
 {
 	monitor->gone = gone;
 	monitor->gone_opaque = opaque;

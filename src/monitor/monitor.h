@@ -94,8 +94,7 @@ int bk__monitor_busy(const struct bk__monitor *monitor, struct bk_error *err);
  * none. To be called while the guest runs, by the thread that runs it (bk__monitor_watch), as is
  * bk__monitor_attach then.
  */
-int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediator *mediate,
-		       struct bk_error *err);
+int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediator *mediate, struct bk_error *err);
 
 /*
  * Asks the guest to let a device in a slot go (the attention button), which takes it some seconds: then
@@ -106,15 +105,14 @@ int bk__monitor_ask(struct bk__monitor *monitor, struct bk_mediator *mediate, st
 
 /* `gone` is called for each device that the guest was asked for and has let go, by the thread that runs the
  * guest: it is to detach it. */
-void bk__monitor_let_go(struct bk__monitor *monitor,
-			void (*gone)(void *opaque, struct bk_mediator *mediate), void *opaque);
+void bk__monitor_let_go(struct bk__monitor *monitor, void (*gone)(void *opaque, struct bk_mediator *mediate),
+			void *opaque);
 
 /* The VFIO groups of all devices (bk_device_context_groups), for KVM. After each change. */
 void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count);
 
 /* While the guest runs `ready` is called when `fd` can be read, by the thread that runs it. */
-void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque),
-		       void *opaque);
+void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque);
 
 /*
  * When the host wants a device back, `wanted` is asked, by the thread that runs the guest: true if it has
