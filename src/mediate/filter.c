@@ -67,7 +67,7 @@ int bk__mediate_filter_read(struct bk_mediator *m, uint64_t offset, unsigned wid
 
 static void register_write(struct bk__mediate_register *reg, uint64_t offset, unsigned width, uint64_t value)
 {
-	uint32_t now = __atomic_load_n(&reg->value, __ATOMIC_RELAXED), bits = 0, wanted = 0;
+	uint32_t now = __atomic_load_n(&reg->value, __ATOMIC_RELAXED), bits = 0, wanted = 0, next;
 
 	for (unsigned i = 0; i < width; i++) {
 		const uint64_t at = offset + i - reg->offset;
@@ -78,9 +78,10 @@ static void register_write(struct bk__mediate_register *reg, uint64_t offset, un
 		wanted |= (uint32_t)(value >> 8 * i & 0xff) << 8 * at;
 	}
 	bits &= reg->writable;
-	while (!__atomic_compare_exchange_n(&reg->value, &now, (now & ~bits) | (wanted & bits), false,
-					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
+	do {
+		next = (now & ~bits) | (wanted & bits);
+	} while (!__atomic_compare_exchange_n(&reg->value, &now, next, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
 }
 
 int bk__mediate_filter_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)

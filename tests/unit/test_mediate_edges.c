@@ -722,6 +722,37 @@ static void a_rom_that_is_off_is_not_shown_in_filter_mode(void **state)
 	assert_int_equal(rd(f, ROM, 0, 1), 0x56);
 }
 
+static void in_filter_mode_the_host_hides_what_the_device_says(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t host[4096] = { 0 }, bytes[4096];
+
+	host[0x40] = 0x77;
+	f->fake.host_config = host;
+	f->fake.host_config_size = sizeof(host);
+	create_with(f, &(struct bk_mediator_options){ .filter = true });
+	assert_int_equal(bk_device_host_config(bk_mediator_device(f->mediate), bytes, sizeof(bytes)), 4096);
+	assert_int_equal(bytes[0x40], 0x77);
+	f->fake.host_config = NULL;
+}
+
+static void a_bar_whose_middle_a_capability_cannot_name_is_not_grown(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_mediator *m;
+	struct bk_error err = { "" };
+
+	fake_put(&f->fake, 0x10, 4, 0xc);
+	f->fake.regions[0].size = (uint64_t)8 << 30;
+	f->fake.regions[0].flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
+	fake_msix(&f->fake, 0x70, 0, 8, 0, 0x1000);
+	fake_put(&f->fake, 0x34, 1, 0x70);
+	assert_int_equal(bk_mediator_create(f->domain, &f->fake.device,
+					    &(struct bk_mediator_options){ .msix_move = true }, &m, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.text, "its middle is more than 4 GiB from its start"));
+}
+
 static void a_bar_of_64_bits_that_grows_for_the_table_sizes_over_both_registers(void **state)
 {
 	struct fixture *f = *state;
@@ -838,6 +869,8 @@ int main(void)
 		EDGE(in_filter_mode_only_a_vga_device_shows_vga_ranges),
 		EDGE(an_overlay_on_vga_ports_leaves_reads_whole_within_their_range),
 		EDGE(a_rom_that_is_off_is_not_shown_in_filter_mode),
+		EDGE(in_filter_mode_the_host_hides_what_the_device_says),
+		EDGE(a_bar_whose_middle_a_capability_cannot_name_is_not_grown),
 		EDGE(a_bar_of_64_bits_that_grows_for_the_table_sizes_over_both_registers),
 		EDGE(a_rom_image_without_a_byte_is_refused),
 		EDGE(a_trap_that_makes_no_sense_is_refused),

@@ -54,6 +54,13 @@ static void a_rom_that_a_quirk_shows_is_read_inside_and_never_written(void **sta
 	assert_int_equal(f->fake.bytes[ROM][0], fake_pattern(0, 1));
 	again(f);
 
+	f->fake.regions[CONFIG].size = 0x200; /* neither 256 nor 4096: of the rest no quirk has a say */
+	fake_put(&f->fake, 0x180, 1, 0x66);
+	device = stack(f, HEAD "config: [{edit: header, set: here.1(0x3c) = 9}]\n");
+	assert_int_equal(bk_device_read(device, CONFIG, 0x180, bytes, 1), 0);
+	assert_int_equal(bytes[0], 0x66);
+	again(f);
+
 	fake_bar(&f->fake, ROM, 0, 0x800, false);
 	device = stack(f, HEAD "rom: {hide: true}\n");
 	assert_int_equal(bk_device_region(device, ROM, &region), 0);
@@ -315,6 +322,11 @@ static void a_wide_read_of_which_both_halves_fail_has_failed(void **state)
 	apply(f, HEAD "traps: [{at: bar0+2/4, read: bar0.4(0x100)}]\n");
 	f->fake.fail = EIO;
 	assert_int_equal(rd(f, 0, 0, 4), 0xffffffff);
+	f->fake.regions[0].size = 0x100; /* what the rule reads is not there any more, and the rest is */
+	f->fake.fail = 0;
+	assert_int_equal(rd(f, 0, 4, 4), 0xffff | fake_pattern(6, 2) << 16);
+	f->fake.regions[0].size = 0x10000;
+	f->fake.fail = EIO;
 	assert_int_equal(bk_space_read(bk_mediator_space(f->mediate, 0), 2, 4, &value), -EIO);
 }
 
@@ -376,6 +388,7 @@ static void what_a_file_says_wrong_is_said_with_its_line(void **state)
 		{ HEAD "variables: {at: 1, n: 2}\nrom: {hide: true}\n", "x.yaml:4" },
 		{ HEAD "variables: {bar0: 1, n: 2}\nrom: {hide: true}\n", "x.yaml:4" },
 		{ HEAD "config: [{edit: nonsense, set: here.1(0) = 1}, {drop: msi}]\n", "x.yaml:4" },
+		{ "quirk: x\nabout: x\nmatch: {nonsense: 1}\nrom: {hide: true}\n", "x.yaml:3" },
 		{ "quirk: x\nabout: x\nmatch: {}\nrom: {hide: true}\n", "x.yaml:3" },
 		{ "quirk: x\nabout: x\nmatch: {vendor: [0x12345, 0x1234]}\nrom: {hide: true}\n", "x.yaml:3" },
 	};
