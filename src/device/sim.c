@@ -140,6 +140,8 @@ static int access_one(struct sim *sim, unsigned region, uint64_t offset, uint8_t
 		reset = bk__sim_bar_write(sim, bar, offset, data, width);
 	else
 		bk__sim_bar_read(sim, bar, offset, data, width);
+	if (write && (region == BK_DEVICE_CONFIG || bar))
+		bk__sim_irqs_update(sim); /* what config space says of them may have changed */
 	record(sim, region, offset, data, width, write);
 	if (reset)
 		reset_all(sim);

@@ -159,7 +159,6 @@ bool bk__sim_config_write(struct sim *sim, unsigned offset, const uint8_t *data,
 	reset |= take(sim, config->af, AF_CONTROL, 1);
 	if (power == 3 && config->soft_reset && !(config->bytes[config->pm + PM_CONTROL] & 3))
 		reset = true;
-	bk__sim_irqs_update(sim);
 	return reset;
 }
 

@@ -150,7 +150,8 @@ int bk__sim_load_caps(struct sim *sim, const struct bk__yaml *yaml, const struct
 void bk__sim_config_build(struct sim *sim);
 void bk__sim_config_reset(struct sim *sim);
 void bk__sim_config_read(struct sim *sim, unsigned offset, uint8_t *data, unsigned count, bool raw);
-/* True if the write asks for a reset of the function, which the caller then does. */
+/* True if the write asks for a reset of the function, which the caller then does. The caller updates the
+ * interrupts, too. */
 bool bk__sim_config_write(struct sim *sim, unsigned offset, const uint8_t *data, unsigned count, bool raw);
 bool bk__sim_config_decodes(const struct sim *sim, const struct sim_bar *bar);
 bool bk__sim_config_intx_disabled(const struct sim *sim);

@@ -105,19 +105,6 @@ static void vfio_describe(struct bk_device *device,
 
 /* ---- What the kernel tells -------------------------------------------- */
 
-const uint8_t *bk__vfio_capability(const void *answer, uint32_t size, uint32_t at, uint16_t id)
-{
-	struct vfio_info_cap_header header;
-
-	while (at && at <= size - sizeof(header)) {
-		memcpy(&header, (const uint8_t *)answer + at, sizeof(header));
-		if (header.id == id)
-			return (const uint8_t *)answer + at;
-		at = header.next;
-	}
-	return NULL;
-}
-
 /* VFIO_DEVICE_GET_REGION_INFO with its capabilities; NULL if there is no such region. The caller frees it. */
 static struct vfio_region_info *region_info(int fd, unsigned index)
 {
