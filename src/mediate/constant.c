@@ -2,6 +2,8 @@
 /* Constant: reads give the bytes of a value, repeated from the trap's start on; writes vanish. */
 #include "mediate/verbs.h"
 
+#include <stdlib.h>
+
 static int constant_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
 	const struct bk__mediate_verb *verb = opaque;
@@ -21,5 +23,5 @@ static int constant_write(void *opaque, unsigned region, uint64_t offset, unsign
 const struct bk_trap_ops bk__mediate_constant_ops = {
 	.read = constant_read,
 	.write = constant_write,
-	.released = bk__mediate_verb_released,
+	.released = free,
 };

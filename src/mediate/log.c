@@ -4,6 +4,7 @@
 #include "mediate/verbs.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* A warning, since the user asked for these lines and should see them without asking again. */
 static void line(struct bk__mediate_verb *verb, bool write, uint64_t offset, unsigned width, uint64_t value,
@@ -36,5 +37,5 @@ static int log_write(void *opaque, unsigned region, uint64_t offset, unsigned wi
 const struct bk_trap_ops bk__mediate_log_ops = {
 	.read = log_read,
 	.write = log_write,
-	.released = bk__mediate_verb_released,
+	.released = free,
 };

@@ -6,6 +6,8 @@
  */
 #include "mediate/verbs.h"
 
+#include <stdlib.h>
+
 static int mirror_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk__mediate_verb *verb = opaque;
@@ -25,5 +27,5 @@ static int mirror_write(void *opaque, unsigned region, uint64_t offset, unsigned
 const struct bk_trap_ops bk__mediate_mirror_ops = {
 	.read = mirror_read,
 	.write = mirror_write,
-	.released = bk__mediate_verb_released,
+	.released = free,
 };

@@ -130,11 +130,6 @@ int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *
 	return 0;
 }
 
-void bk__mediate_verb_released(void *opaque)
-{
-	free(opaque);
-}
-
 static int place_spec(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_spec *spec,
 		      struct bk_trap **trap, struct bk_error *err)
 {

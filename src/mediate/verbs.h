@@ -12,8 +12,6 @@ struct bk__mediate_verb {
 	struct bk_ratelimit limit; /* log */
 };
 
-void bk__mediate_verb_released(void *opaque);
-
 extern const struct bk_trap_ops bk__mediate_mirror_ops, bk__mediate_constant_ops, bk__mediate_log_ops;
 
 #endif
