@@ -9,7 +9,7 @@
 
 #include "base/items.h"
 #include "base/number.h"
-#include "cli/items.h"
+#include "cli/comma_items.h"
 
 /* Windows of bridges come in 1 MiB. */
 static int parse_room(const char *key, const char *value, uint64_t most, uint64_t *room, struct bk_error *err)

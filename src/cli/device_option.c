@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/items.h"
-#include "cli/items.h"
+#include "cli/comma_items.h"
 #include "device/options.h"
 #include "pci/rom.h"
 

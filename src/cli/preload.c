@@ -22,7 +22,7 @@
 #include "cli/commands.h"
 #include "cli/stats.h"
 #include "cli/wrapped.h"
-#include "wrap/file.h"
+#include "wrap/files.h"
 #include "wrap/real.h"
 #include "wrap/wrap.h"
 

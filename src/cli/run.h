@@ -6,7 +6,7 @@
 #include "cli/background.h"
 #include "cli/bridge_option.h"
 #include "cli/device_option.h"
-#include "cli/serial.h"
+#include "cli/serial_option.h"
 
 struct run {
 	struct bk__monitor_config config;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wrap/device.h"
+#include "wrap/opened.h"
 #include "wrap/real.h"
 
 static struct bk__wrap_device *of(struct bk_device *back)

@@ -13,7 +13,7 @@
 #include <linux/kvm.h>
 #include <stdbool.h>
 
-#include "wrap/device.h"
+#include "wrap/opened.h"
 
 /* KVM_CREATE_VM: what it gives is a virtual machine, in the table of files. */
 int bk__wrap_kvm_create(int fd, void *argument);

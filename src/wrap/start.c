@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "wrap/device.h"
+#include "wrap/opened.h"
 #include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"

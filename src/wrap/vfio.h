@@ -7,7 +7,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "wrap/device.h"
+#include "wrap/opened.h"
 
 /* Is a request one of VFIO's (or of iommufd's), or KVM_CREATE_VM? */
 static inline bool bk__wrap_is_ours(unsigned long request)

@@ -16,7 +16,7 @@
 #include <barkeep/mediate.h>
 
 #include "fake_vfio.h"
-#include "wrap/device.h"
+#include "wrap/opened.h"
 #include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Devices that the program has open: their beginning and end, and forks. */
-#include "wrap/device.h"
+#include "wrap/opened.h"
 
 #include <errno.h>
 #include <pthread.h>

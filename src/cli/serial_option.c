@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where the guest's serial console is: --serial FILE, unix:PATH or pty. */
-#include "cli/serial.h"
+#include "cli/serial_option.h"
 
 #include <errno.h>
 #include <fcntl.h>

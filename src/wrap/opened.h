@@ -10,7 +10,7 @@
 
 #include <barkeep/mediate.h>
 
-#include "wrap/file.h"
+#include "wrap/files.h"
 #include "wrap/wrap.h"
 
 /* A region as the kernel tells of it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the values of --device and --bridge are made of. */
-#include "cli/items.h"
+#include "cli/comma_items.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of descriptors. */
-#include "wrap/file.h"
+#include "wrap/files.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "wrap/device.h"
+#include "wrap/opened.h"
 #include "wrap/kvm.h"
 
 struct bk__wrap_file **bk__wrap_chunks[BK__WRAP_CHUNKS];
