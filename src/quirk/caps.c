@@ -67,19 +67,17 @@ int bk__quirk_read_sizes(struct bk_device *device, uint64_t sizes[BK__SIZE_COUNT
 	return 0;
 }
 
-static int region_of(enum bk__quirk_place place)
+/* Callers name what a device has by itself: BK__HOST, a BAR or the ROM. */
+static unsigned region_of(enum bk__quirk_place place)
 {
-	if (place == BK__HOST)
-		return BK_DEVICE_CONFIG;
-	return place <= BK__ROM ? (int)place : -1;
+	return place == BK__HOST ? BK_DEVICE_CONFIG : place;
 }
 
 int bk__quirk_device_place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
 				uint64_t *value)
 {
-	const int region = region_of(place);
 	uint8_t bytes[8] = { 0 };
-	int r = region < 0 ? -EINVAL : bk_device_read(opaque, (unsigned)region, offset, bytes, width);
+	int r = bk_device_read(opaque, region_of(place), offset, bytes, width);
 
 	*value = bk__load(bytes, width);
 	return r < 0 ? r : 0;
@@ -88,11 +86,10 @@ int bk__quirk_device_place_read(void *opaque, enum bk__quirk_place place, uint64
 int bk__quirk_device_place_write(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
 				 uint64_t value)
 {
-	const int region = region_of(place);
 	uint8_t bytes[8];
 	int r;
 
 	bk__store(bytes, width, value);
-	r = region < 0 ? -EINVAL : bk_device_write(opaque, (unsigned)region, offset, bytes, width);
+	r = bk_device_write(opaque, region_of(place), offset, bytes, width);
 	return r < 0 ? r : 0;
 }

@@ -187,19 +187,19 @@ static uint64_t register_read(const struct bk__quirk_item *item, struct bk__quir
 	return value;
 }
 
+/* A variable: the loader refuses a number alone in a write. */
 static void register_write(const struct bk__quirk_item *item, struct bk__quirk_run *run)
 {
 	const struct bk__quirk_node *node = &item->nodes[item->value];
 	const uint64_t mask = left(low(UINT64_MAX, run->width), bits(run->at));
 
-	if (node->op == BK__OP_VARIABLE)
-		run->variables[node->index] =
-			(run->variables[node->index] & ~mask) | (left(run->value, bits(run->at)) & mask);
+	run->variables[node->index] =
+		(run->variables[node->index] & ~mask) | (left(run->value, bits(run->at)) & mask);
 }
 
 uint64_t bk__quirk_item_number(const struct bk__quirk_item *item, struct bk__quirk_run *run)
 {
-	return item->kind == BK__ITEM_DROP ? 0 : number(item, item->value, run);
+	return number(item, item->value, run);
 }
 
 uint64_t bk__quirk_items_read(const struct bk__quirk_items *items, struct bk__quirk_run *run)

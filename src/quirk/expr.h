@@ -123,7 +123,7 @@ struct bk__quirk_run {
 	int error; /* the first that a place gave; such reads give all ones */
 };
 
-/* The item's number, for conditions and constants. */
+/* The item's number, for conditions and constants. It is no action. */
 uint64_t bk__quirk_item_number(const struct bk__quirk_item *item, struct bk__quirk_run *run);
 
 /* Does the items in order. A read gives the number of the last one that has one. */

@@ -119,6 +119,9 @@ static int load_edit(struct bk__quirk_loader *loader, const struct bk__yaml_node
 		r = check_edit(loader, node, edit);
 	if (!r && read.at)
 		r = bk__quirk_load_items(loader, read.at, BK__PART_EDIT, &edit->at);
+	for (unsigned i = 0; i < edit->at.count && !r; i++)
+		if (bk__quirk_item_is_action(edit->at.list[i]))
+			r = BK__FAIL(read.at, "here must be numbers: offsets in config space");
 	if (!r && read.when)
 		r = bk__quirk_load_number(loader, read.when, BK__PART_EDIT, &edit->when);
 	if (!r && read.set)

@@ -24,7 +24,7 @@ void *bk__quirk_keep(struct bk_quirk *quirk, void *block)
 
 void *bk__quirk_alloc(struct bk_quirk *quirk, size_t size)
 {
-	return bk__quirk_keep(quirk, calloc(1, size ? size : 1));
+	return bk__quirk_keep(quirk, calloc(1, size));
 }
 
 struct bk_quirk *bk__quirk_hold(struct bk_quirk *quirk)

@@ -123,8 +123,8 @@ struct bk_quirk {
 	struct bk__quirk_chunk *memory; /* all of the above */
 };
 
-/* Zeroed memory that lives as long as the quirk; NULL when there is none. `bk__quirk_keep` takes over a block
- * of malloc's, and frees it if that fails. */
+/* Zeroed memory, at least a byte, that lives as long as the quirk; NULL when there is none. `bk__quirk_keep`
+ * takes over a block of malloc's, and frees it if that fails. */
 void *bk__quirk_alloc(struct bk_quirk *quirk, size_t size);
 void *bk__quirk_keep(struct bk_quirk *quirk, void *block);
 

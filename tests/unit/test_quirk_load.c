@@ -255,6 +255,11 @@ static void more_than_there_is_room_for_is_told(void **state)
 		sprintf(text + strlen(text), "v%u: 1, ", i);
 	strcat(text, "}\n" HIDE);
 	refused_for(text, "at most 16 variables");
+	strcpy(text, HEAD "traps:\n  - {at: bar0+0/4, read: [");
+	for (unsigned i = 0; i < 17; i++)
+		sprintf(text + strlen(text), "%u, ", i);
+	strcat(text, "]}\n");
+	refused_for(text, "here must be 1 to 16 expressions");
 	strcpy(text, "quirk: x\nabout: a\nmatch: {device: [");
 	for (unsigned i = 0; i < 257; i++)
 		sprintf(text + strlen(text), "%u, ", i);
@@ -299,6 +304,19 @@ static void places_of_traps_have_three_parts_in_order(void **state)
 	accepted(TRAP("at: rom+0/size(6), read: 0"));
 }
 
+#define INSERT(at) HEAD "config: [{insert: vendor, size: 8, set: here.1(2) = 8, at: " at "}]\n"
+
+static void where_a_capability_is_inserted_is_a_number(void **state)
+{
+	static const char words[] = "here must be numbers: offsets in config space";
+
+	accepted(INSERT("0x40"));
+	accepted(INSERT("[0x40, host.1(0x34) + 8]"));
+	refused_for(INSERT("drop"), words);
+	refused_for(INSERT("here.1(0) = 0x40"), words);
+	refused_for(INSERT("[0x40, drop]"), words);
+}
+
 static void what_is_accelerated_passes_on_and_no_more(void **state)
 {
 	static const char words[] = "only a rule for a BAR";
@@ -307,6 +325,8 @@ static void what_is_accelerated_passes_on_and_no_more(void **state)
 	refused_for(TRAP("at: bar0+0/4, log: true, write: device, accelerate: true"), words);
 	refused_for(TRAP("at: bar0+0/4, write: [device, device], accelerate: true"), words);
 	refused_for(TRAP("at: bar0+0/4, write: config(0), accelerate: true"), words);
+	refused_for(HEAD "variables: {v: 1}\ntraps: [{at: bar0+0/4, write: v(0), accelerate: true}]\n",
+		    words);
 	refused_for(TRAP("at: bar0+0/4, write: device = 1, accelerate: true"), words);
 	refused_for(TRAP("at: vga+0x3c0/1, write: device, accelerate: true"), words);
 	refused_for(TRAP("at: rom+0/4, write: device, accelerate: true"), words);
@@ -478,6 +498,7 @@ int main(void)
 		cmocka_unit_test(an_id_is_a_number_or_a_masked_one),
 		cmocka_unit_test(options_and_variables_are_maps_of_what_they_are),
 		cmocka_unit_test(places_of_traps_have_three_parts_in_order),
+		cmocka_unit_test(where_a_capability_is_inserted_is_a_number),
 		cmocka_unit_test(what_is_accelerated_passes_on_and_no_more),
 		cmocka_unit_test(numbers_in_expressions_at_their_edges),
 		cmocka_unit_test(capabilities_in_expressions_at_their_edges),

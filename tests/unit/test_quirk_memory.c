@@ -210,12 +210,49 @@ static void a_rom_file_is_read_over_signals_and_not_over_errors(void **state)
 	bk_quirk_free(quirk);
 }
 
+/* With each allocation failing in turn. */
+static void a_rom_from_a_file_is_shown_or_refused(void **state)
+{
+	bool whole = false;
+
+	bk_log_set(quiet, NULL);
+	for (unsigned n = 1; !whole; n++) {
+		struct bk_device *device = NULL;
+		struct bk_error err = { "" };
+		struct bk_quirk *quirk;
+		struct fake fake;
+		uint8_t first = 0;
+		int r;
+
+		fake_init(&fake);
+		assert_int_equal(load_with_rom(100, &quirk, &err), 0);
+		failed = false;
+		until_failure = n;
+		r = bk_quirk_stack(&fake.device, &quirk, 1, NULL, 0, &device, &err);
+		until_failure = 0;
+		whole = !r;
+		assert_int_equal(r, failed ? -ENOMEM : 0);
+		if (r)
+			assert_int_not_equal(err.text[0], 0);
+		else
+			assert_int_equal(bk_device_read(device, BK_DEVICE_ROM, 0, &first, 1), 0);
+		assert_int_equal(first, r ? 0 : 0x55);
+		if (!r)
+			bk_device_close(device);
+		assert_true(fake.closed);
+		bk_quirk_free(quirk);
+		fake_done(&fake);
+	}
+	bk_log_set(NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_allocation_fails_in_turn),
 		cmocka_unit_test(a_wait_of_a_reset_that_a_signal_interrupts_goes_on),
 		cmocka_unit_test(a_rom_file_is_read_over_signals_and_not_over_errors),
+		cmocka_unit_test(a_rom_from_a_file_is_shown_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,32 @@ static void a_read_that_fails_in_part_is_counted(void **state)
 	assert_int_equal(errors, 2);
 }
 
+static void a_read_of_which_no_part_can_be_read_fails(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t errors = 0, value = 0;
+
+	apply(f, HEAD "traps:\n"
+		      "  - {at: bar0+0/4, read: bar3(0)}\n"
+		      "  - {at: bar0+4/4, read: bar3(0)}\n"
+		      "  - {at: bar0+0/8, write: drop}\n");
+	assert_int_not_equal(bk_space_read(bk_mediator_space(f->mediate, 0), 0, 8, &value), 0);
+	assert_int_equal(value, UINT64_MAX);
+	bk_mediator_stats(f->mediate, sum_errors, &errors);
+	assert_int_equal(errors, 1);
+}
+
+static void a_drop_in_a_read_leaves_its_number(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, HEAD "traps:\n"
+		      "  - {at: bar0+0/4, read: [0x1234, drop]}\n"
+		      "  - {at: bar0+4/4, read: [drop, device]}\n");
+	assert_int_equal(rd(f, 0, 0, 4), 0x1234);
+	assert_int_equal(rd(f, 0, 4, 4), fake_pattern(4, 4));
+}
+
 static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 {
 	*(unsigned *)opaque += 1;
@@ -636,6 +662,8 @@ int main(void)
 		WITH_DEVICE(a_part_of_a_write_has_only_its_bytes),
 		WITH_DEVICE(a_part_of_an_access_is_not_lost_with_another),
 		WITH_DEVICE(a_read_that_fails_in_part_is_counted),
+		WITH_DEVICE(a_read_of_which_no_part_can_be_read_fails),
+		WITH_DEVICE(a_drop_in_a_read_leaves_its_number),
 		WITH_DEVICE(an_accelerated_rule_is_asked_in_its_turn),
 		WITH_DEVICE(accelerated_rules_in_one_place),
 		WITH_DEVICE(a_log_of_the_user_passes_to_the_device),
