@@ -265,6 +265,57 @@ static void a_user_asks_for_it_with_a_log(void **state)
 	bk_mediator_accelerate(f->mediate, NULL, NULL);
 }
 
+struct leaving {
+	struct bk_trap *trap;
+	unsigned writes;
+};
+
+static int leave(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value)
+{
+	struct leaving *leaving = opaque;
+
+	if (++leaving->writes == BK_ACCELERATE_AFTER)
+		bk_trap_remove(leaving->trap);
+	return 0;
+}
+
+static void a_trap_that_goes_in_its_tenth_write_starts_nothing(void **state)
+{
+	static const struct bk_trap_ops ops = { .write = leave };
+	struct fixture *f = *state;
+	struct accelerator a = { .starts = 0 };
+	struct leaving leaving = { .writes = 0 };
+	const struct bk_trap_desc desc = { .region = 2,
+					   .offset = 0x5000,
+					   .length = 4,
+					   .accelerate = true,
+					   .ops = &ops,
+					   .opaque = &leaving };
+
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
+	add_through(f, 2, 0x6000, 4); /* one that stays */
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &leaving.trap, NULL), 0);
+	write_times(f, 2, 0x5000, 4, 1, BK_ACCELERATE_AFTER + 1);
+	assert_int_equal(leaving.writes, BK_ACCELERATE_AFTER);
+	assert_int_equal(a.starts, 0);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
+}
+
+static void the_same_value_at_another_width_is_another_write(void **state)
+{
+	struct fixture *f = *state;
+	struct accelerator a = { .starts = 0 };
+
+	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
+	add_through(f, 2, 0x5000, 0x10);
+	write_times(f, 2, 0x5000, 4, 1, BK_ACCELERATE_AFTER);
+	write_times(f, 2, 0x5000, 2, 1, BK_ACCELERATE_AFTER);
+	assert_int_equal(a.running, 2);
+	assert_int_equal(a.started[0].width, 4);
+	assert_int_equal(a.started[1].width, 2);
+	bk_mediator_accelerate(f->mediate, NULL, NULL);
+}
+
 struct writer {
 	struct fixture *f;
 	bool stop;
@@ -319,6 +370,8 @@ int main(void)
 		WITH_DEVICE(a_replaced_trap_starts_anew),
 		WITH_DEVICE(what_is_not_the_devices_goes_on_as_before),
 		WITH_DEVICE(a_user_asks_for_it_with_a_log),
+		WITH_DEVICE(a_trap_that_goes_in_its_tenth_write_starts_nothing),
+		WITH_DEVICE(the_same_value_at_another_width_is_another_write),
 		WITH_DEVICE(nothing_is_left_running),
 	};
 

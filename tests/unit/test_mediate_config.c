@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which writes of a guest to config space reach the device, and what becomes of those that reach nobody. */
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -340,6 +342,134 @@ static void a_version_1_endpoint_has_no_device_control_2(void **state)
 	reaches(f, 0x68, 2, 0x1234); /* in no capability */
 }
 
+/* The one who asks for the reset hears of it, and the register stays as it was in the device. */
+static void an_flr_that_the_device_fails_fails_the_write(void **state)
+{
+	struct fixture *f = *state;
+
+	describe_express(f);
+	create(f);
+	f->fake.reset_result = -EIO;
+	assert_int_equal(bk_space_write(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG), 0x48, 2, 0xd910),
+			 -EIO);
+	assert_int_equal(f->fake.resets, 1);
+	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x2937);
+}
+
+/* ---- During a reset ------------------------------------------------------ */
+
+/* A device whose reset begins in another thread, and ends when the test says so. */
+static struct {
+	const struct bk_device_ops *real;
+	struct bk_device_ops ops;
+	struct fixture *f;
+	sem_t begun, may_end;
+	pthread_t thread;
+	bool resets_in_write; /* the next write to the device's Device Status begins one */
+} slow;
+
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) && errno == EINTR)
+		;
+}
+
+static void *ask_for_reset(void *opaque)
+{
+	return (void *)(intptr_t)bk_pci_function_reset(bk_mediator_function(slow.f->mediate));
+}
+
+static void begin_reset(void)
+{
+	assert_int_equal(pthread_create(&slow.thread, NULL, ask_for_reset, NULL), 0);
+	wait_for(&slow.begun);
+}
+
+static void end_reset(void)
+{
+	void *result;
+
+	sem_post(&slow.may_end);
+	assert_int_equal(pthread_join(slow.thread, &result), 0);
+	assert_null(result);
+	sem_destroy(&slow.begun);
+	sem_destroy(&slow.may_end);
+}
+
+static int slow_reset(struct bk_device *device)
+{
+	sem_post(&slow.begun);
+	wait_for(&slow.may_end);
+	return slow.real->reset(device);
+}
+
+static int slow_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		      size_t count)
+{
+	int r = slow.real->write(device, region, offset, data, count);
+
+	if (slow.resets_in_write && region == BK_DEVICE_CONFIG && offset == 0x4a) {
+		slow.resets_in_write = false;
+		begin_reset();
+	}
+	return r;
+}
+
+static void create_slow(struct fixture *f)
+{
+	slow.f = f;
+	slow.real = f->fake.device.ops;
+	slow.ops = *slow.real;
+	slow.ops.reset = slow_reset;
+	slow.ops.write = slow_write;
+	f->fake.device.ops = &slow.ops;
+	assert_int_equal(sem_init(&slow.begun, 0, 0), 0);
+	assert_int_equal(sem_init(&slow.may_end, 0, 0), 0);
+	describe_express(f);
+	create(f);
+}
+
+/* The host may block who asks a device that is in reset. */
+static void during_a_reset_nobody_reads_or_writes_the_device(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_space *config;
+	uint64_t value = 0;
+
+	fake_put(&f->fake, 0x80, 4, 0x12345678); /* live: in no capability */
+	create_slow(f);
+	config = bk_mediator_space(f->mediate, BK_DEVICE_CONFIG);
+	assert_int_equal(cfg(f, 0x80, 4), 0x12345678);
+	begin_reset();
+	f->fake.config_writes = 0;
+	f->fake.config_fail = EIO; /* who asks it all the same sees an error */
+	assert_int_equal(bk_space_read(config, 0x80, 4, &value), 0);
+	assert_int_equal(value, 0xffffffff);
+	assert_int_equal(bk_space_write(config, 0x80, 4, 0), 0);
+	assert_int_equal(bk_space_write(config, 0x48, 2, 0), 0);
+	assert_int_equal(f->fake.config_writes, 0);
+	f->fake.config_fail = 0;
+	end_reset();
+	assert_int_equal(cfg(f, 0x80, 4), 0x12345678);
+	assert_int_equal(lost(f), 0);
+}
+
+/* What the function's registers read by then are all ones, which are none of Device Control's. */
+static void a_reset_that_begins_within_a_write_keeps_the_rest_from_the_device(void **state)
+{
+	struct fixture *f = *state;
+
+	create_slow(f);
+	slow.resets_in_write = true;
+	cfg_write(f, 0x48, 4, 0x00042010); /* Device Control, and Device Status, which goes first */
+	assert_false(slow.resets_in_write);
+	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x2937);
+	end_reset();
+	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x2937);
+	cfg_write(f, 0x48, 2, 0x2010);
+	assert_int_equal(fake_get(&f->fake, 0x48, 2), 0x2030);
+}
+
 /* ---- Nobody ------------------------------------------------------------ */
 
 static void F40_what_reaches_nobody_is_counted_and_told_once_a_register(void **state)
@@ -399,6 +529,9 @@ int main(void)
 		CONFIG(F40_device_control_2_reaches_the_device),
 		CONFIG(an_flr_leaves_the_device_what_the_register_says),
 		CONFIG(a_version_1_endpoint_has_no_device_control_2),
+		CONFIG(an_flr_that_the_device_fails_fails_the_write),
+		CONFIG(during_a_reset_nobody_reads_or_writes_the_device),
+		CONFIG(a_reset_that_begins_within_a_write_keeps_the_rest_from_the_device),
 		CONFIG(F40_what_reaches_nobody_is_counted_and_told_once_a_register),
 		CONFIG(what_the_model_takes_in_part_is_not_lost),
 	};

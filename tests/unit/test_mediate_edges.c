@@ -271,10 +271,10 @@ static void a_page_is_shared_only_if_all_of_the_bar_can_be_mapped(void **state)
 {
 	struct fixture *f = *state;
 
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		struct bk_device_region *region = &f->fake.regions[0];
 
-		fake_bar(&f->fake, 0, 0, 0x100, true);
+		fake_bar(&f->fake, 0, 0, 0x100, i != 4);
 		region->areas[0].size = 0x100; /* to the byte: the page is mapped all the same */
 		if (i == 1)
 			region->area_count = 2;
@@ -644,6 +644,39 @@ static void an_overlay_at_the_end_of_a_bar_leaves_the_rest_of_its_page_alone(voi
 	assert_int_equal(rd(f, 0, 0xfe, 4), 0xffff9900 | fake_pattern(0xfe, 1));
 }
 
+/* An access that begins in front of the BAR, where another device may be. */
+static void an_overlay_at_the_start_of_a_bar_reads_nothing_in_front_of_it(void **state)
+{
+	struct fixture *f = *state;
+	static struct recorder r;
+	const struct bk_trap_desc desc = { .length = 1, .overlay = true, .ops = &recorder_ops, .opaque = &r };
+	struct bk_space *memory = bk_space_create(f->domain, "memory", 0xffff);
+	struct bk_region_desc window = {
+		.name = "bar0", .first = 0x4000, .last = 0x4fff, .kind = BK_REGION_NESTED
+	};
+	struct bk_update *update;
+	struct bk_region *region;
+	struct bk_trap *trap;
+	uint64_t value;
+
+	fake_bar(&f->fake, 0, 0, 0x1000, false);
+	create(f);
+	r = (struct recorder){ .bytes = { 0x99 } };
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+	window.nested = bk_mediator_space(f->mediate, 0);
+	update = bk_update_begin(f->domain);
+	assert_int_equal(bk_update_add(update, memory, &window, &region), 0);
+	assert_int_equal(bk_update_commit(update), 0);
+	f->fake.accesses = 0;
+	bk_space_read(memory, 0x3ffe, 4, &value);
+	assert_int_equal(value, 0x0099ffff | fake_pattern(1, 1) << 24);
+	assert_int_equal(f->fake.accesses, 1);
+	assert_int_equal(f->fake.access[0].offset, 1);
+	assert_int_equal(f->fake.access[0].count, 1);
+	assert_int_equal(bk_region_retire(region), 0);
+	assert_int_equal(bk_space_destroy(memory), 0);
+}
+
 static void wide_accesses_to_config_space_are_two(void **state)
 {
 	struct fixture *f = *state;
@@ -857,6 +890,7 @@ int main(void)
 		EDGE(a_device_that_cannot_be_watched_is_refused),
 		EDGE(a_device_that_says_out_of_range_has_failed),
 		EDGE(an_overlay_at_the_end_of_a_bar_leaves_the_rest_of_its_page_alone),
+		EDGE(an_overlay_at_the_start_of_a_bar_reads_nothing_in_front_of_it),
 		EDGE(wide_accesses_to_config_space_are_two),
 		EDGE(a_log_says_what_failed_and_not_all_of_a_flood),
 		EDGE(an_msix_table_and_pba_in_two_bars_are_both_the_functions),

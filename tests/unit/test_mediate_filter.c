@@ -11,6 +11,7 @@
 
 #include <barkeep/mediate.h>
 
+#include "failing_device.h"
 #include "trap_kit.h"
 
 static struct bk_mediator_options options;
@@ -137,6 +138,26 @@ static void capabilities_are_found_in_the_devices_own_chain(void **state)
 	assert_int_equal(bk_mediator_capability(f->mediate, false, 0x05, &at), -ENOENT);
 }
 
+static void a_capability_of_which_a_register_cannot_be_read_is_not_found(void **state)
+{
+	struct fixture *f = *state;
+	unsigned reads = 0, at;
+
+	calls_fail(&f->fake, 0);
+	do {
+		int r;
+
+		calls.failed = false;
+		calls.until = reads + 1;
+		r = bk_mediator_capability(f->mediate, false, 0x11, &at);
+		calls.until = 0;
+		assert_int_equal(r, calls.failed ? -ENOENT : 0);
+		reads += calls.failed;
+	} while (calls.failed);
+	assert_int_equal(at, 0x70);
+	assert_int_equal(reads, 3); /* STATUS, the pointer, and the capability's header */
+}
+
 static void a_reset_is_the_devices_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -159,6 +180,7 @@ int main(void)
 		TEST(a_moved_msix_table_is_in_its_registers),
 		TEST(a_given_rom_is_read_and_sized),
 		TEST(capabilities_are_found_in_the_devices_own_chain),
+		TEST(a_capability_of_which_a_register_cannot_be_read_is_not_found),
 		TEST(a_reset_is_the_devices_alone),
 	};
 

@@ -308,6 +308,44 @@ static void a_trap_that_went_without_memory_is_taken_away_before_all_else(void *
 	bk_log_set(NULL, NULL);
 }
 
+/* The second waits behind the first. */
+static void two_traps_that_went_without_memory_are_both_taken_away(void **state)
+{
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_mediator *mediate;
+	struct bk_trap *traps[2], *later;
+	struct fake fake;
+	unsigned pages = 0;
+	struct bk_trap_spec spec = { .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4 };
+
+	bk_log_set(quiet, NULL);
+	describe(&fake);
+	assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &mediate, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		spec.offset = 0x1040 + 0x8000 * i;
+		assert_int_equal(bk_trap_add_spec(mediate, &spec, &traps[i], NULL), 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		failed = false;
+		until_failure = 1;
+		bk_trap_remove(traps[i]);
+		until_failure = 0;
+		assert_true(failed);
+		assert_int_equal(bar0(mediate, 0x1040 + 0x8000 * i), fake_pattern(0x1040 + 0x8000 * i, 4));
+	}
+	bk_mediator_page_stats(mediate, count_pages, &pages);
+	assert_int_equal(pages, 4); /* theirs, and those of the MSI-X table and PBA */
+	assert_int_equal(bk_trap_add_spec(mediate, &spec, &later, NULL), 0);
+	bk_trap_remove(later);
+	pages = 0;
+	bk_mediator_page_stats(mediate, count_pages, &pages);
+	assert_int_equal(pages, 2);
+	assert_int_equal(bk_mediator_destroy(mediate), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+	fake_done(&fake);
+	bk_log_set(NULL, NULL);
+}
+
 /* What of the device below has traps when another mediator is put over it: as many holes as there are pages.
  */
 static void a_mediator_over_traps_is_whole_or_not_there(void **state)
@@ -364,9 +402,16 @@ static bool is_mapped(void *opaque, const struct bk_flat *flat)
 /* Without memory a trap below another mediator is refused, or nobody passes it by. */
 static void a_trap_below_is_refused_or_not_passed_by(void **state)
 {
-	const struct bk_trap_spec spec = {
-		.offset = 0x1040, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
-	};
+	const struct bk_trap_spec spec = { .offset = 0x1040,
+					   .length = 4,
+					   .verb = BK_TRAP_CONSTANT,
+					   .value = 0x1234,
+					   .width = 4 },
+				  beyond = { .offset = 0x9040,
+					     .length = 4,
+					     .verb = BK_TRAP_CONSTANT,
+					     .value = 0x5678,
+					     .width = 4 };
 	bool reached = true;
 
 	bk_log_set(quiet, NULL);
@@ -382,6 +427,7 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &lower, NULL), 0);
 		assert_int_equal(bk_mediator_create(domain, bk_mediator_device(lower), NULL, &upper, NULL),
 				 0);
+		assert_int_equal(bk_trap_add_spec(lower, &beyond, &trap, NULL), 0);
 		failed = false;
 		until_failure = n;
 		r = bk_trap_add_spec(lower, &spec, &trap, NULL);
@@ -408,6 +454,7 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 		mapped = false;
 		bk_space_visit(bk_mediator_space(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
 		assert_true(mapped);
+		assert_int_equal(bar0(upper, 0x9040), 0x5678);
 		assert_int_equal(bk_mediator_destroy(upper), 0);
 		assert_int_equal(bk_domain_destroy(domain), 0);
 		fake_done(&fake);
@@ -424,6 +471,7 @@ int main(void)
 		cmocka_unit_test(each_allocation_may_fail_in_filter_mode_with_a_given_rom),
 		cmocka_unit_test(closing_needs_no_memory),
 		cmocka_unit_test(a_trap_that_went_without_memory_is_taken_away_before_all_else),
+		cmocka_unit_test(two_traps_that_went_without_memory_are_both_taken_away),
 		cmocka_unit_test(a_mediator_over_traps_is_whole_or_not_there),
 		cmocka_unit_test(a_trap_below_is_refused_or_not_passed_by),
 	};

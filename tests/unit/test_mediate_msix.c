@@ -366,6 +366,63 @@ static void a_pba_whose_page_exits_all_the_same_keeps_its_trap(void **state)
 	finish(&f);
 }
 
+static void a_pba_below_its_table_is_mapped(void **state)
+{
+	static struct fixture f;
+	struct bk_error err;
+
+	describe(&f);
+	fake_put(&f.fake, CAP + 8, 4, 0x1000);
+	assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), 0);
+	assert_false(page_is_mapped(&f, 0, 0x1000));
+	assert_int_equal(bk_mediator_trap_pba(f.mediate, false), 0);
+	assert_true(page_is_mapped(&f, 0, 0x1000));
+	finish(&f);
+}
+
+static void a_pba_is_mapped_only_if_one_area_has_all_of_its_page(void **state)
+{
+	static const struct {
+		struct bk_device_area areas[2];
+		int result;
+	} cases[] = {
+		{ { { 0, 0x4000 }, { 0x5000, 0xb000 } }, -ENOTSUP },
+		{ { { 0, 0x2000 }, { 0x4000, 0x1000 } }, 0 },
+		{ { { 0, 0x6000 }, { 0x8000, 0x1000 } }, 0 },
+	};
+	static struct fixture f;
+	struct bk_error err;
+
+	for (unsigned i = 0; i < 3; i++) {
+		describe(&f);
+		f.fake.regions[0].area_count = 2;
+		memcpy(f.fake.regions[0].areas, cases[i].areas, sizeof(cases[i].areas));
+		assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), 0);
+		assert_int_equal(bk_mediator_trap_pba(f.mediate, false), cases[i].result);
+		assert_int_equal(page_is_mapped(&f, 0, PBA), !cases[i].result);
+		finish(&f);
+	}
+}
+
+/* Of the traps of lower priority only one that is over the PBA keeps it trapped. */
+static void traps_beside_the_pba_do_not_keep_its_trap(void **state)
+{
+	struct fixture *f = *state;
+	static struct recorder r[4];
+	struct bk_trap *over;
+
+	add(f, &r[0], 1, PBA, 8, -2);
+	add(f, &r[1], 0, PBA - 0x1000, 0x1000, -2);
+	add(f, &r[2], 0, PBA + 0x1000, 4, -2);
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, false), 0);
+	assert_true(page_is_mapped(f, 0, PBA));
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, true), 0);
+	over = add(f, &r[3], 0, PBA + 4, 8, -2);
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, false), -ENOTSUP);
+	bk_trap_remove(over);
+	assert_int_equal(bk_mediator_trap_pba(f->mediate, false), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +435,9 @@ int main(void)
 		cmocka_unit_test(what_cannot_hold_the_table_is_refused_with_a_line),
 		cmocka_unit_test_setup_teardown(the_pba_has_its_trap_while_it_is_asked_for, setup, teardown),
 		cmocka_unit_test(a_pba_whose_page_exits_all_the_same_keeps_its_trap),
+		cmocka_unit_test(a_pba_below_its_table_is_mapped),
+		cmocka_unit_test(a_pba_is_mapped_only_if_one_area_has_all_of_its_page),
+		cmocka_unit_test_setup_teardown(traps_beside_the_pba_do_not_keep_its_trap, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,28 @@ static void each_has_a_pba_of_its_own(void **state)
 	assert_int_equal(rd(&s->top, 0, PBA, 8), 0);
 }
 
+static void a_bar_of_two_areas_has_holes_in_both(void **state)
+{
+	static struct recorder r[2];
+	struct fixture f = { .domain = bk_domain_create() }, top = { .domain = f.domain };
+
+	fake_init(&f.fake);
+	fake_bar(&f.fake, 1, 0, 0x10000, true);
+	f.fake.regions[1].area_count = 2;
+	f.fake.regions[1].areas[0].size = 0x4000;
+	f.fake.regions[1].areas[1] = (struct bk_device_area){ 0x8000, 0x8000 };
+	assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, NULL), 0);
+	top.mediate = over(&f, f.mediate);
+	add(&f, &r[0], 1, 0x1000, 4, 0);
+	add(&f, &r[1], 1, 0x9000, 4, 0);
+	for (uint64_t page = 0; page < 0x10000; page += 0x1000)
+		assert_int_equal(page_is_mapped(&top, 1, page),
+				 page != 0x1000 && page != 0x9000 && (page < 0x4000 || page >= 0x8000));
+	assert_int_equal(bk_mediator_destroy(top.mediate), 0);
+	assert_int_equal(bk_domain_destroy(f.domain), 0);
+	fake_done(&f.fake);
+}
+
 /* ---- Another who stands above ------------------------------------------- */
 
 struct watching {
@@ -261,6 +283,29 @@ static void a_watcher_is_asked_before_and_told_after(void **state)
 	assert_int_equal(bk_device_watch(device, NULL, NULL), 0);
 }
 
+static void a_watcher_two_floors_up_may_refuse_a_trap(void **state)
+{
+	struct stack *s = *state;
+	struct watching w = { .error = -ENOMEM };
+	static struct recorder r;
+	const struct bk_trap_desc desc = {
+		.region = 1, .offset = 0x2000, .length = 4, .ops = &recorder_ops, .opaque = &r
+	};
+	struct bk_trap *trap;
+
+	s->top.mediate = over(s->f, s->f->mediate);
+	assert_int_equal(bk_device_watch(bk_mediator_device(s->top.mediate), &watcher, &w), 0);
+	assert_int_equal(bk_trap_add(s->f->mediate, &desc, &trap, NULL), -ENOMEM);
+	assert_int_equal(w.lost, 1);
+	assert_true(page_is_mapped(s->f, 1, 0x2000));
+	assert_true(maps(s, 0x2000));
+	w.error = 0;
+	add(s->f, &r, 1, 0x2000, 4, 0);
+	assert_int_equal(w.lost, 2);
+	assert_false(maps(s, 0x2000));
+	assert_int_equal(bk_device_watch(bk_mediator_device(s->top.mediate), NULL, NULL), 0);
+}
+
 /* One that closes itself, but not what is below, is told nothing any more. */
 static void closing_ends_the_watch(void **state)
 {
@@ -291,7 +336,9 @@ int main(void)
 		STACK(a_trap_that_is_replaced_elsewhere_moves_its_page),
 		STACK(a_trap_that_is_refused_leaves_all_mapped),
 		STACK(each_has_a_pba_of_its_own),
+		cmocka_unit_test(a_bar_of_two_areas_has_holes_in_both),
 		STACK(a_watcher_is_asked_before_and_told_after),
+		STACK(a_watcher_two_floors_up_may_refuse_a_trap),
 		STACK(closing_ends_the_watch),
 	};
 
