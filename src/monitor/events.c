@@ -118,7 +118,7 @@ int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct 
 	struct pollfd fds[2 + BK__EVENTS_MAX];
 
 	for (;;) {
-		int error, ready;
+		int error;
 
 		fds[0] = (struct pollfd){ .fd = wake, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = events->watch.ready ? events->watch.fd : -1,
@@ -129,8 +129,7 @@ int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct 
 			fds[2 + i] = (struct pollfd){ .fd = events->quiet && !event->ready ? -1 : event->fd,
 						      .events = POLLIN };
 		}
-		ready = poll(fds, 2 + events->count, events->impatient ? SOON_MS : -1);
-		if (ready < 0) {
+		if (poll(fds, 2 + events->count, events->impatient ? SOON_MS : -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return bk_fail(err, errno, "poll: %s", strerror(errno));
@@ -141,7 +140,7 @@ int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct 
 			return error;
 		if (fds[1].revents)
 			events->watch.ready(events->watch.opaque);
-		if (taken(wake) || !ready)
+		if (taken(wake) || events->impatient)
 			return 0;
 	}
 }

@@ -50,10 +50,11 @@ bool bk__monitor_events_poll(struct bk__monitor_events *events, int fd, void (*r
 void bk__monitor_events_ignore(struct bk__monitor_events *events, int fd);
 
 /*
- * Waits until the eventfd `wake` is written, and empties it, or for a moment if it is impatient. An error of
- * a device becomes a line in the log: the guest's driver has to deal with it. -ENODEV with a line when the
- * host wants a device back, which it waits for, and `wanted` cannot give it: the guest cannot go on without.
- * Meanwhile calls the watch's `ready` when its fd can be read, which may add and remove devices.
+ * Waits until the eventfd `wake` is written, and empties it, or, if it is impatient, for a moment or until
+ * anything happens. An error of a device becomes a line in the log: the guest's driver has to deal with
+ * it. -ENODEV with a line when the host wants a device back, which it waits for, and `wanted` cannot give
+ * it: the guest cannot go on without. Meanwhile calls the watch's `ready` when its fd can be read, which
+ * may add and remove devices.
  */
 int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct bk_error *err);
 
