@@ -54,15 +54,15 @@ int bk__mediate_msix_traps(struct bk_mediator *m, unsigned table_bar, unsigned p
 	struct bk_trap *table;
 	int r = bk_pci_msix_regions(m->function, &m->msix[0], &m->msix[1]);
 
+	if (r)
+		return r;
 	m->msix_bar[0] = table_bar;
 	m->msix_bar[1] = pba_bar;
-	if (!r)
-		clip_pba(m);
-	if (!r)
-		r = place(m, 0, "msix-table", &table, err);
+	clip_pba(m);
+	r = place(m, 0, "msix-table", &table, err);
 	if (!r && m->msix[1].ops)
 		r = place(m, 1, "msix-pba", &m->pba, err);
-	return r == -ENOENT ? 0 : r;
+	return r;
 }
 
 /* All pages of the PBA are the device's to map, and the table is in none of them. */

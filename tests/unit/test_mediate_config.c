@@ -501,6 +501,25 @@ static void F40_what_reaches_nobody_is_counted_and_told_once_a_register(void **s
 	assert_int_equal(lost(f), 6);
 }
 
+/* The chain is cut where the device's registers end, and the capability in front of that has all up to there;
+ * it is not what is behind those that the device would have further down the chain. */
+static void what_is_shown_of_a_chain_that_is_cut_is_not_written(void **state)
+{
+	struct fixture *f = *state;
+
+	f->fake.regions[BK_DEVICE_CONFIG].size = 0xe3;
+	fake_put(&f->fake, 0x34, 1, 0x68);
+	fake_put(&f->fake, 0x68, 2, 0xe020); /* of no kind that is known */
+	fake_put(&f->fake, 0xe0, 2, 0x8c0d);
+	fake_put(&f->fake, 0x8c, 4, 0x00389809); /* a vendor's, of 0x38 bytes */
+	fake_put(&f->fake, 0x98, 2, 0x000d);
+	fake_put(&f->fake, 0xa4, 4, 0x12345678);
+	create(f);
+	assert_int_equal(cfg(f, 0x69, 1), 0);
+	assert_int_equal(cfg(f, 0xa4, 4), 0x12345678);
+	reaches_nobody(f, 0xa4, 4);
+}
+
 static void what_the_model_takes_in_part_is_not_lost(void **state)
 {
 	struct fixture *f = *state;
@@ -533,6 +552,7 @@ int main(void)
 		CONFIG(during_a_reset_nobody_reads_or_writes_the_device),
 		CONFIG(a_reset_that_begins_within_a_write_keeps_the_rest_from_the_device),
 		CONFIG(F40_what_reaches_nobody_is_counted_and_told_once_a_register),
+		CONFIG(what_is_shown_of_a_chain_that_is_cut_is_not_written),
 		CONFIG(what_the_model_takes_in_part_is_not_lost),
 	};
 
