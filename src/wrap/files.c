@@ -76,20 +76,54 @@ static void release(struct bk__wrap_file *file)
 		bk__wrap_file_discard(file);
 }
 
-int bk__wrap_file_add(int fd, struct bk__wrap_file *file)
+/* Where it is looked up; NULL with *error. */
+static struct bk__wrap_file **place_of(int fd, int *error)
 {
-	struct bk__wrap_file **chunk, *old;
+	struct bk__wrap_file **chunk;
 
+	*error = -EMFILE;
 	if ((unsigned)fd >= BK__WRAP_CHUNK * BK__WRAP_CHUNKS)
-		return -EMFILE;
+		return NULL;
 	chunk = chunk_of((unsigned)fd);
-	if (!chunk)
-		return -ENOMEM;
-	__atomic_add_fetch(&file->fds, 1, __ATOMIC_ACQ_REL);
+	*error = chunk ? 0 : -ENOMEM;
+	return chunk ? &chunk[(unsigned)fd % BK__WRAP_CHUNK] : NULL;
+}
+
+static void put(struct bk__wrap_file **place, struct bk__wrap_file *file)
+{
 	/* What was there was closed behind our back. */
-	old = __atomic_exchange_n(&chunk[(unsigned)fd % BK__WRAP_CHUNK], file, __ATOMIC_ACQ_REL);
+	struct bk__wrap_file *old = __atomic_exchange_n(place, file, __ATOMIC_ACQ_REL);
+
 	if (old)
 		release(old);
+}
+
+int bk__wrap_file_add(int fd, struct bk__wrap_file *file)
+{
+	int error;
+	struct bk__wrap_file **place = place_of(fd, &error);
+
+	if (!place)
+		return error;
+	__atomic_add_fetch(&file->fds, 1, __ATOMIC_ACQ_REL);
+	put(place, file);
+	return 0;
+}
+
+int bk__wrap_file_share(int fd, struct bk__wrap_file *file)
+{
+	int error;
+	struct bk__wrap_file **place = place_of(fd, &error);
+	unsigned fds = __atomic_load_n(&file->fds, __ATOMIC_ACQUIRE);
+
+	if (!place)
+		return error;
+	do {
+		if (!fds)
+			return -ESTALE;
+	} while (!__atomic_compare_exchange_n(&file->fds, &fds, fds + 1, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	put(place, file);
 	return 0;
 }
 
@@ -139,6 +173,7 @@ bool bk__wrap_is_borrowed(void)
 
 static void before_fork(void)
 {
+	bk__wrap_kvm_hold(); /* first: who has it may wait to go into a device */
 	bk__wrap_device_hold();
 	pthread_mutex_lock(&unused_lock);
 }
@@ -147,6 +182,7 @@ static void in_parent(void)
 {
 	pthread_mutex_unlock(&unused_lock);
 	bk__wrap_device_go_on(false);
+	bk__wrap_kvm_go_on();
 }
 
 static void in_child(void)
@@ -154,6 +190,7 @@ static void in_child(void)
 	owner = getpid();
 	pthread_mutex_unlock(&unused_lock);
 	bk__wrap_device_go_on(true);
+	bk__wrap_kvm_go_on();
 }
 
 void bk__wrap_file_start(void)

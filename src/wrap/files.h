@@ -84,6 +84,9 @@ void bk__wrap_file_discard(struct bk__wrap_file *file);
 /* From now on `fd` refers to the file. -ENOMEM, -EMFILE. */
 int bk__wrap_file_add(int fd, struct bk__wrap_file *file);
 
+/* The same for one more descriptor of it; -ESTALE if its last one was closed meanwhile. */
+int bk__wrap_file_share(int fd, struct bk__wrap_file *file);
+
 /* `fd` refers to nothing any more; the last one ends the device. Returns the file that it was, or NULL. Not
  * in a child of vfork, which closes its own descriptors and would change its parent's table. */
 struct bk__wrap_file *bk__wrap_file_remove(int fd);

@@ -88,13 +88,20 @@ OPENAT_2(__openat64_2)
 static int copied(int fd, int copy)
 {
 	struct bk__wrap_file *file = bk__wrap_find(fd);
+	int error;
 
 	if (copy < 0 || copy == fd || (!file && !bk__wrap_find(copy)) || bk__wrap_is_borrowed())
 		return copy;
 	/* In one step: nobody finds that it is nothing of ours. */
 	if (!file || bk__wrap_kind_of(file) == BK__WRAP_PRIVATE) {
 		bk__wrap_file_remove(copy);
-	} else if (bk__wrap_file_add(copy, file)) {
+		return copy;
+	}
+	error = bk__wrap_file_share(copy, file);
+	if (error == -ESTALE) { /* another thread closed `fd` after the kernel copied it */
+		bk__wrap_file_remove(copy);
+		bk__wrap_adopt(copy);
+	} else if (error) {
 		bk__wrap_real.close(copy);
 		errno = ENOMEM;
 		return -1;

@@ -4,6 +4,7 @@
 #undef _FORTIFY_SOURCE
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "wrap/maps.h"
 #include "wrap/real.h"
@@ -33,7 +34,11 @@ MMAP(mmap64)
 
 int munmap(void *at, size_t size)
 {
-	if (!bk__wrap_maps_outside(at, size))
+	/* Where the kernel refuses, what is mapped stays. */
+	const bool whole =
+		!((uintptr_t)at % (uintptr_t)sysconf(_SC_PAGESIZE)) && size <= UINTPTR_MAX - (uintptr_t)at;
+
+	if (whole && !bk__wrap_maps_outside(at, size))
 		bk__wrap_maps_remove(at, size);
 	return bk__wrap_real.munmap(at, size);
 }

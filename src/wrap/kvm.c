@@ -26,7 +26,6 @@ struct slot {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *slots;
 static size_t count, room;
-static unsigned splits;   /* atomic: how many are in pieces */
 static unsigned machines; /* atomic */
 
 /* ---- Pieces ------------------------------------------------------------ */
@@ -61,18 +60,22 @@ static int free_id(const struct slot *slot)
 	return id;
 }
 
-/* As the program has set it. */
-static void join(struct slot *slot)
+static void drop_pieces(struct slot *slot)
 {
-	if (!slot->split)
-		return;
 	for (size_t i = 0; i < slot->piece_count; i++)
 		set(slot, slot->pieces[i], 0, 0);
 	free(slot->pieces);
 	slot->pieces = NULL;
 	slot->piece_count = 0;
+}
+
+/* As the program has set it. */
+static void join(struct slot *slot)
+{
+	if (!slot->split)
+		return;
+	drop_pieces(slot);
 	slot->split = false;
-	__atomic_fetch_sub(&splits, 1, __ATOMIC_RELEASE);
 	if (set(slot, slot->whole.slot, 0, slot->whole.memory_size))
 		bk_log(BK_LOG_ERROR, "a memory slot of the guest cannot be set again: %s", strerror(errno));
 }
@@ -97,9 +100,11 @@ static void split(struct slot *slot, const struct bk__wrap_areas *areas, uint64_
 	const uint64_t end = first + slot->whole.memory_size;
 
 	/* From now on a vCPU that finds no memory there is answered here. */
+	if (slot->split)
+		drop_pieces(slot); /* never whole in between: the pages of other traps are in it */
+	else
+		set(slot, slot->whole.slot, 0, 0);
 	slot->split = true;
-	__atomic_fetch_add(&splits, 1, __ATOMIC_RELEASE);
-	set(slot, slot->whole.slot, 0, 0);
 	for (size_t i = 0; i < areas->count; i++) {
 		const uint64_t start = areas->list[i].offset, stop = start + areas->list[i].size;
 		const uint64_t from = start > first ? start : first, to = stop < end ? stop : end;
@@ -125,13 +130,16 @@ static void apply(struct slot *slot)
 	struct bk__wrap_areas areas;
 	struct bk__wrap_place place;
 
-	join(slot);
 	if (!bk__wrap_maps_find((const void *)(uintptr_t)slot->whole.userspace_addr, &place) ||
-	    place.left < slot->whole.memory_size)
+	    place.left < slot->whole.memory_size) {
+		join(slot);
 		return;
+	}
 	bk__wrap_areas_find(place.device, place.region, &areas);
-	if (!areas.failed && !is_whole(&areas, place.offset, slot->whole.memory_size))
-		split(slot, &areas, place.offset);
+	if (areas.failed || !is_whole(&areas, place.offset, slot->whole.memory_size))
+		split(slot, &areas, place.offset); /* what is not in the list is answered by exits */
+	else
+		join(slot);
 	free(areas.list);
 }
 
@@ -196,6 +204,11 @@ static int set_region(const struct bk__wrap_file *vm, int fd, unsigned long requ
 					   region.memory_size))
 			note(vm, fd, &region);
 		errno = saved;
+	} else if (slot) {
+		const int saved = errno;
+
+		apply(slot); /* as it was */
+		errno = saved;
 	}
 	pthread_mutex_unlock(&lock);
 	return result;
@@ -209,8 +222,6 @@ void bk__wrap_kvm_end(const struct bk__wrap_file *vm)
 			i++;
 			continue;
 		}
-		if (slots[i].split)
-			__atomic_fetch_sub(&splits, 1, __ATOMIC_RELEASE);
 		free(slots[i].pieces);
 		slots[i] = slots[--count];
 	}
@@ -221,6 +232,16 @@ void bk__wrap_kvm_end(const struct bk__wrap_file *vm)
 bool bk__wrap_kvm_is_used(void)
 {
 	return __atomic_load_n(&machines, __ATOMIC_ACQUIRE);
+}
+
+void bk__wrap_kvm_hold(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void bk__wrap_kvm_go_on(void)
+{
+	pthread_mutex_unlock(&lock);
 }
 
 /* ---- vCPUs ------------------------------------------------------------- */
@@ -235,7 +256,8 @@ static bool find_place(const struct bk__wrap_file *vm, uint64_t address, struct 
 		const struct kvm_userspace_memory_region *whole = &slots[i].whole;
 		const uint64_t offset = address - whole->guest_phys_addr;
 
-		if (slots[i].vm == vm && slots[i].split && offset < whole->memory_size)
+		if (slots[i].vm == vm && (slots[i].split || !(whole->flags & KVM_MEM_READONLY)) &&
+		    offset < whole->memory_size)
 			found = bk__wrap_maps_find((const void *)(uintptr_t)(whole->userspace_addr + offset),
 						   place) &&
 				bk__wrap_device_enter(place->device->file);
@@ -269,7 +291,7 @@ static int run_vcpu(const struct bk__wrap_file *vcpu, int fd, void *argument)
 
 	do
 		result = bk__wrap_real.ioctl(fd, KVM_RUN, argument);
-	while (!result && run && __atomic_load_n(&splits, __ATOMIC_ACQUIRE) && answer(vcpu->vm, run));
+	while (!result && run && __atomic_load_n(&count, __ATOMIC_ACQUIRE) && answer(vcpu->vm, run));
 	return result;
 }
 

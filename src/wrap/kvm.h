@@ -45,6 +45,10 @@ void bk__wrap_kvm_mapped(struct bk__wrap_file *vcpu, void *at);
 /* The virtual machine's last descriptor is closed. */
 void bk__wrap_kvm_end(const struct bk__wrap_file *vm);
 
+/* Around a fork; before devices are held. */
+void bk__wrap_kvm_hold(void);
+void bk__wrap_kvm_go_on(void);
+
 /* Is there a virtual machine? */
 bool bk__wrap_kvm_is_used(void);
 
