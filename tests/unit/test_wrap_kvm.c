@@ -31,6 +31,8 @@ static struct {
 	unsigned at, count;
 	struct kvm_run *run; /* as KVM has it */
 	unsigned refuse;     /* so many new slots fail from now on */
+	uint64_t guarded;    /* this address the guest must not have from now on */
+	unsigned lost;       /* how often it had it */
 } kvm;
 
 static int set_slot(const struct kvm_userspace_memory_region *region)
@@ -55,6 +57,9 @@ static int set_slot(const struct kvm_userspace_memory_region *region)
 			return -1;
 		}
 	*slot = *region;
+	if (kvm.guarded && region->memory_size && kvm.guarded >= region->guest_phys_addr &&
+	    kvm.guarded < region->guest_phys_addr + region->memory_size)
+		kvm.lost++;
 	return 0;
 }
 
@@ -304,6 +309,40 @@ static void where_a_piece_cannot_be_set_accesses_exit(void **state)
 	end(&vmm);
 }
 
+static void the_page_of_a_trap_stays_the_traps_while_others_come_and_go(void **state)
+{
+	struct vmm vmm = start();
+	struct bk_trap *second;
+
+	add("bar2+0x2004/4:const=7");
+	kvm.guarded = GUEST + 0x2004;
+	second = add("bar2+0x5004/4:const=8");
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x5004), 8);
+	remove_trap(second);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x5004), kit_pattern(4));
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), 7);
+	assert_int_equal(kvm.lost, 0);
+	end(&vmm);
+}
+
+static void a_slot_that_kvm_refuses_to_change_keeps_its_traps(void **state)
+{
+	struct vmm vmm = start();
+	struct kvm_userspace_memory_region other = { .slot = SLOT + 1,
+						     .guest_phys_addr = 3 * (uint64_t)GUEST,
+						     .memory_size = PAGE };
+
+	other.userspace_addr = (uintptr_t)vmm.run;
+	assert_int_equal(ioctl(vmm.vm, KVM_SET_USER_MEMORY_REGION, &other), 0);
+	add("bar2+0x2004/4:const=7");
+	assert_int_equal(set(&vmm, 3 * (uint64_t)GUEST, SIZE), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), 7);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x3004), kit_pattern(4));
+	assert_int_equal(kvm.exits, 0);
+	end(&vmm);
+}
+
 static void bad_arguments_are_kvms_to_refuse(void **state)
 {
 	struct vmm vmm = start();
@@ -323,6 +362,8 @@ int main(void)
 		TEST(other_exits_are_the_programs),
 		TEST(the_program_may_move_and_remove_its_slot),
 		TEST(where_a_piece_cannot_be_set_accesses_exit),
+		TEST(the_page_of_a_trap_stays_the_traps_while_others_come_and_go),
+		TEST(a_slot_that_kvm_refuses_to_change_keeps_its_traps),
 		TEST(bad_arguments_are_kvms_to_refuse),
 	};
 
