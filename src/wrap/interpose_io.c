@@ -33,22 +33,24 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
  * become another's while it is looked at, since the descriptor was closed or copied over: only what the
  * descriptor still refers to afterwards counts.
  */
+#define MEDIATED_SLOWLY(name, parameters, arguments, dispatch)                                   \
+	static __attribute__((noinline)) ssize_t mediated_##name parameters                      \
+	{                                                                                        \
+		for (;;) {                                                                       \
+			struct bk__wrap_file *file = bk__wrap_find(fd);                          \
+			ssize_t result;                                                          \
+                                                                                                 \
+			if (!file || !bk__wrap_file_mediates(file, at) || !(dispatch)) {         \
+				if (bk__wrap_find(fd) == file)                                   \
+					return bk__wrap_real.name arguments;                     \
+			} else if (result >= 0 || errno != EBADF || bk__wrap_find(fd) == file) { \
+				return result;                                                   \
+			}                                                                        \
+		}                                                                                \
+	}
+
 #define MEDIATED(name, parameters, arguments, dispatch)                                                \
-	static __attribute__((noinline)) ssize_t mediated_##name parameters                            \
-	{                                                                                              \
-		for (;;) {                                                                             \
-			struct bk__wrap_file *file = bk__wrap_find(fd);                                \
-			ssize_t result;                                                                \
-                                                                                                       \
-			if (!file || !bk__wrap_file_mediates(file, at) || !(dispatch)) {               \
-				if (bk__wrap_find(fd) == file)                                         \
-					return bk__wrap_real.name arguments;                           \
-			} else if (result >= 0 || errno != EBADF || bk__wrap_find(fd) == file) {       \
-				return result;                                                         \
-			}                                                                              \
-		}                                                                                      \
-	}                                                                                              \
-                                                                                                       \
+	MEDIATED_SLOWLY(name, parameters, arguments, dispatch)                                         \
 	ssize_t name parameters;                                                                       \
 	ssize_t name parameters                                                                        \
 	{                                                                                              \
@@ -77,10 +79,6 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
 	MEDIATED(name, (int fd, const struct iovec *parts, int count, off_t at), (fd, parts, count, at), \
 		 call(file, parts, count, (uint64_t)at, &result))
 
-#define VECTOR2(name, call)                                                                 \
-	MEDIATED(name, (int fd, const struct iovec *parts, int count, off_t at, int flags), \
-		 (fd, parts, count, at, flags), call(file, parts, count, (uint64_t)at, &result))
-
 READ(pread)
 READ(pread64)
 READ_CHECKED(__pread_chk)
@@ -91,10 +89,6 @@ VECTOR(preadv, bk__wrap_readv)
 VECTOR(preadv64, bk__wrap_readv)
 VECTOR(pwritev, bk__wrap_writev)
 VECTOR(pwritev64, bk__wrap_writev)
-VECTOR2(preadv2, bk__wrap_readv)
-VECTOR2(preadv64v2, bk__wrap_readv)
-VECTOR2(pwritev2, bk__wrap_writev)
-VECTOR2(pwritev64v2, bk__wrap_writev)
 
 /* ---- At the descriptor's position -------------------------------------- */
 
@@ -125,6 +119,28 @@ static ssize_t at_position(int fd, struct bk__wrap_file *file, const struct iove
 		__atomic_fetch_add(&file->device->position, (uint64_t)result, __ATOMIC_RELAXED);
 	return result;
 }
+
+/* Offset -1 is the position (preadv2(2)). */
+#define VECTOR2(name, call, write)                                                                      \
+	MEDIATED_SLOWLY(name, (int fd, const struct iovec *parts, int count, off_t at, int flags),      \
+			(fd, parts, count, at, flags), call(file, parts, count, (uint64_t)at, &result)) \
+                                                                                                        \
+	ssize_t name(int fd, const struct iovec *parts, int count, off_t at, int flags);                \
+	ssize_t name(int fd, const struct iovec *parts, int count, off_t at, int flags)                 \
+	{                                                                                               \
+		struct bk__wrap_file *file = bk__wrap_find(fd);                                         \
+                                                                                                        \
+		if (UNLIKELY(file) && at == -1 && has_position(fd, &file))                              \
+			return at_position(fd, file, parts, count, write);                              \
+		if (LIKELY(!file || (!bk__wrap_file_mediates(file, at) && bk__wrap_find(fd) == file)))  \
+			return bk__wrap_real.name(fd, parts, count, at, flags);                         \
+		return mediated_##name(fd, parts, count, at, flags);                                    \
+	}
+
+VECTOR2(preadv2, bk__wrap_readv, false)
+VECTOR2(preadv64v2, bk__wrap_readv, false)
+VECTOR2(pwritev2, bk__wrap_writev, true)
+VECTOR2(pwritev64v2, bk__wrap_writev, true)
 
 ssize_t read(int fd, void *data, size_t count)
 {

@@ -273,6 +273,11 @@ static void every_call_that_reads_finds_the_trap(void **state)
 	READS(preadv2(fd, parts, 2, 0, 0), 8);
 	READS(preadv64v2(fd, parts, 1, 0, 0), 4);
 	close(fd);
+	fd = kit_open();
+	READS(preadv2(fd, parts, 1, -1, 0), 4); /* at the position */
+	assert_int_equal(preadv64v2(fd, parts, 1, -1, 0), 4);
+	assert_int_equal(value[0], kit_pattern(4));
+	close(fd);
 }
 
 ssize_t __pread_chk(int fd, void *data, size_t count, off_t at, size_t room);
@@ -322,7 +327,13 @@ static void every_call_that_writes_finds_the_trap(void **state)
 	WRITES(pwritev2(fd, parts, 2, 0, 0), 8);
 	WRITES(pwritev64v2(fd, parts, 1, 0, 0), 4);
 	assert_int_equal(kit_read(fd, 0, 0), 0x11223344);
-	assert_int_equal(calls, 7);
+	close(fd);
+	fd = kit_open();
+	WRITES(pwritev2(fd, parts, 1, -1, 0), 4);
+	close(fd);
+	fd = kit_open();
+	WRITES(pwritev64v2(fd, parts, 1, -1, 0), 4);
+	assert_int_equal(calls, 9);
 	close(fd);
 }
 
