@@ -325,7 +325,8 @@ static void what_is_accelerated_passes_on_and_no_more(void **state)
 	refused_for(TRAP("at: bar0+0/4, log: true, write: device, accelerate: true"), words);
 	refused_for(TRAP("at: bar0+0/4, write: [device, device], accelerate: true"), words);
 	refused_for(TRAP("at: bar0+0/4, write: config(0), accelerate: true"), words);
-	refused_for(HEAD "variables: {v: 1}\ntraps: [{at: bar0+0/4, write: v(0), accelerate: true}]\n",
+	refused_for(HEAD "variables: {a: 0, b: 0, c: 0, d: 0, e: 0, f: 0, g: 0, h: 0}\n"
+			 "traps: [{at: bar0+0/4, write: h(0), accelerate: true}]\n",
 		    words);
 	refused_for(TRAP("at: bar0+0/4, write: device = 1, accelerate: true"), words);
 	refused_for(TRAP("at: vga+0x3c0/1, write: device, accelerate: true"), words);
