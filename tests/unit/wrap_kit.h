@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,12 +41,14 @@ static struct kit kit;
 static inline int kit_mediate(const char *name, struct bk_device *below, struct bk_domain *domain,
 			      struct bk__wrap_opened *opened, struct bk_error *err)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* several threads may open devices */
 	struct bk_mediator_options options = kit.options;
 	struct bk_mediator *mediate;
 	int error;
 
-	if (strcmp(kit.name, name)) /* several threads may open the same */
-		snprintf(kit.name, sizeof(kit.name), "%s", name);
+	pthread_mutex_lock(&lock);
+	snprintf(kit.name, sizeof(kit.name), "%s", name);
+	pthread_mutex_unlock(&lock);
 	options.filter = true;
 	if (kit.refuse) {
 		bk_device_close(below);
