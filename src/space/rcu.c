@@ -98,42 +98,11 @@ static bool fits(void)
 	return fits && !bk__space_urcu_ongoing();
 }
 
-static void before_fork(void)
-{
-	pthread_mutex_lock(&records_lock);
-}
-
-static void in_parent(void)
-{
-	pthread_mutex_unlock(&records_lock);
-}
-
-/* Threads that are not in the child: liburcu would go on to look at their stacks, which others get. */
-static void in_child(void)
-{
-	struct bk__space_record **at = &records, *record;
-
-	while ((record = *at)) {
-		if (record->reader == &bk__space_reader) {
-			record->link = at;
-			at = &record->next;
-			continue;
-		}
-		if (record->ours)
-			cds_list_del(&caa_container_of(record->ctr, struct urcu_reader, ctr)->node);
-		*at = record->next;
-		free(record);
-	}
-	pthread_mutex_unlock(&records_lock);
-}
-
 static void init(void)
 {
 	bool registered = URCU_TLS(urcu_memb_reader).registered;
 
 	init_error = pthread_key_create(&key, thread_ends);
-	if (!init_error)
-		init_error = pthread_atfork(before_fork, in_parent, in_child);
 	bk__space_fences = !urcu_memb_has_sys_membarrier || membarrier(MEMBARRIER_REGISTER_EXPEDITED);
 	if (!registered)
 		bk__space_urcu_register();
