@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/run.h"
+#include "cli/stats.h"
 
 static void put(json_object *o, const char *key, uint64_t value)
 {
@@ -204,22 +205,12 @@ static int describe(struct run *run, const char *const *values, json_object *ans
 
 static void put_trap(void *opaque, const struct bk_trap_stats *stats)
 {
-	json_object *trap = json_object_new_object();
+	json_object *trap = cli_stats_json(stats);
 
-	if (stats->name)
-		json_object_object_add(trap, "trap", json_object_new_string(stats->name));
-	json_object_object_add(trap, "region", json_object_new_string(cli_region_name(stats->region)));
-	put(trap, "offset", stats->offset);
-	put(trap, "length", stats->length);
-	put(trap, "reads", stats->reads);
-	put(trap, "writes", stats->writes);
-	put(trap, "errors", stats->errors);
 	if (!stats->name && stats->region == BK_DEVICE_CONFIG)
 		put(trap, "lost", stats->lost);
-	if (stats->name) {
-		put(trap, "last", stats->last);
+	if (stats->name)
 		put(trap, "accelerated", stats->accelerated);
-	}
 	json_object_array_add(opaque, trap);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/stats.h"
 #include "cli/pages.h"
 #include "cli/preload.h"
 #include "wrap/wrap.h"
@@ -134,19 +135,7 @@ static int describe(struct run *run, const char *const *values, json_object *ans
 
 static void put_trap(void *opaque, const struct bk_trap_stats *stats)
 {
-	json_object *trap = json_object_new_object();
-
-	if (stats->name)
-		json_object_object_add(trap, "trap", json_object_new_string(stats->name));
-	json_object_object_add(trap, "region", json_object_new_string(cli_region_name(stats->region)));
-	put(trap, "offset", stats->offset);
-	put(trap, "length", stats->length);
-	put(trap, "reads", stats->reads);
-	put(trap, "writes", stats->writes);
-	put(trap, "errors", stats->errors);
-	if (stats->name)
-		put(trap, "last", stats->last);
-	json_object_array_add(opaque, trap);
+	json_object_array_add(opaque, cli_stats_json(stats));
 }
 
 static int stats(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Prints the counters of a device's traps. */
+/* Shows the counters of a device's traps. */
 #include "cli/stats.h"
 
 #include <inttypes.h>
@@ -54,4 +54,26 @@ void cli_stats_device(FILE *out, int width, const char *device, struct bk_mediat
 	bk_mediator_stats(mediate, print_trap, &rows);
 	rows.nameless = "(beside traps)";
 	bk_mediator_page_stats(mediate, print_trap, &rows);
+}
+
+static void put(json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+json_object *cli_stats_json(const struct bk_trap_stats *stats)
+{
+	json_object *trap = json_object_new_object();
+
+	if (stats->name)
+		json_object_object_add(trap, "trap", json_object_new_string(stats->name));
+	json_object_object_add(trap, "region", json_object_new_string(cli_region_name(stats->region)));
+	put(trap, "offset", stats->offset);
+	put(trap, "length", stats->length);
+	put(trap, "reads", stats->reads);
+	put(trap, "writes", stats->writes);
+	put(trap, "errors", stats->errors);
+	if (stats->name)
+		put(trap, "last", stats->last);
+	return trap;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table that `--stats` prints at the end. */
+/* Counters of traps: the table that `--stats` prints at the end, and what the control socket answers. */
 #ifndef BK_CLI_STATS_H
 #define BK_CLI_STATS_H
 
+#include <json-c/json.h>
 #include <stdio.h>
 
 #include <barkeep/mediate.h>
@@ -14,5 +15,8 @@ void cli_stats_head(FILE *out, int width);
 
 /* The rows of a device: each trap, what was accessed without one, and beside one. */
 void cli_stats_device(FILE *out, int width, const char *device, struct bk_mediator *mediate);
+
+/* One row as an object: place, counts, and of a trap its name and last value. */
+json_object *cli_stats_json(const struct bk_trap_stats *stats);
 
 #endif
