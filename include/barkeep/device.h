@@ -95,9 +95,20 @@ enum {
 struct bk_device_dma {
 	uint64_t iova, size; /* bytes; page multiples */
 	unsigned flags;      /* BK_DEVICE_DMA_* */
-	void *vaddr;         /* the same memory in this process */
+	void *vaddr;         /* the same memory in this process; NULL: `read` and `write` reach it */
 	int fd;              /* the file it comes from, or -1 */
 	uint64_t fd_offset;
+
+	/*
+	 * For memory that this process has not mapped; only devices in software take
+	 * it. `count` bytes at `offset` from `iova`. 0 or a negative errno. They may
+	 * come on any thread, several at once, until dma_unmap has returned. They must
+	 * not wait for a call of the device to return: dma_unmap, reset and writes to
+	 * registers wait for them.
+	 */
+	int (*read)(void *opaque, uint64_t offset, void *data, size_t count);
+	int (*write)(void *opaque, uint64_t offset, const void *data, size_t count);
+	void *opaque; /* their first argument */
 };
 
 /*
@@ -123,7 +134,7 @@ struct bk_device;
  * The operations of a device. All return 0 or a negative errno. read, write,
  * set_irqs and reset may be called on any thread at the same time; only the
  * owner calls the others, unless they say "any thread". None may wait for a
- * dispatch to end.
+ * dispatch to end (DMA of a device in software is none).
  *
  * info, region, irq: fill the struct; -EINVAL for an index that does not exist
  *   (an index below `regions` or `irqs` that is just absent gives size or
@@ -146,8 +157,10 @@ struct bk_device;
  *   other off first.
  * dma_map: -EEXIST on overlap. Devices that share one IOMMU address space
  *   accept an identical map once per device. -ENOMEM with a clear line when
- *   the memlock limit is in the way.
- * dma_unmap: exactly what was mapped.
+ *   the memlock limit is in the way. A device of the host refuses memory without
+ *   a `vaddr` (-EINVAL).
+ * dma_unmap: exactly what was mapped. When it has returned, the device does not
+ *   use that memory any more; it may have to wait for a transfer to end.
  * reset: the whole device to its reset state; -EOPNOTSUPP if it cannot.
  * ioeventfd: from now on, whenever somebody writes the eventfd `fd`, the host
  *   writes `value` to `offset` of a BAR in one access of `width` bytes. The

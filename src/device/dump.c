@@ -14,10 +14,8 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "device/context.h"
-#include "device/dma_table.h"
+#include "device/dma.h"
 #include "device/options.h"
-
-#define DMA_MAPS 65535u
 
 struct dump {
 	struct bk_device device;
@@ -28,7 +26,7 @@ struct dump {
 	pthread_mutex_t lock; /* what follows */
 	uint8_t config[BK__DUMP_CONFIG];
 	bool on[BK_DEVICE_IRQS];
-	struct bk__device_dma_table dma;
+	struct bk__device_dma_space *dma; /* NULL until there is a map */
 };
 
 static struct dump *dump_of(struct bk_device *device)
@@ -182,30 +180,33 @@ static int dump_set_irqs(struct bk_device *device, unsigned index, enum bk_devic
 
 /* ---- DMA: none ever happens -------------------------------------------- */
 
-static int dump_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
+/* The space is made with the first map. */
+static struct bk__device_dma_space *dma_of(struct dump *dump, bool create)
 {
-	struct dump *dump = dump_of(device);
-	int r;
+	struct bk__device_dma_space *dma;
 
 	pthread_mutex_lock(&dump->lock);
-	r = dump->dma.count < DMA_MAPS ? bk__device_dma_table_add(&dump->dma, dma) : -ENOSPC;
+	if (!dump->dma && create)
+		dump->dma = bk__device_dma_create(dump->device.name);
+	dma = dump->dma;
 	pthread_mutex_unlock(&dump->lock);
-	return r ? bk_fail(err, -r, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 ": %s", device->name, dma->iova,
-			   dma->size, strerror(-r))
-		 : 0;
+	return dma;
+}
+
+static int dump_dma_map(struct bk_device *device, const struct bk_device_dma *map, struct bk_error *err)
+{
+	struct bk__device_dma_space *dma = dma_of(dump_of(device), true);
+
+	if (!dma)
+		return bk_fail(err, ENOMEM, "%s: DMA: out of memory", device->name);
+	return bk__device_dma_map(dma, map, err);
 }
 
 static int dump_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
-	struct dump *dump = dump_of(device);
-	struct bk__device_dma_map *map;
+	struct bk__device_dma_space *dma = dma_of(dump_of(device), false);
 
-	pthread_mutex_lock(&dump->lock);
-	map = bk__device_dma_table_find(&dump->dma, iova, size);
-	if (map)
-		bk__device_dma_table_remove(&dump->dma, map);
-	pthread_mutex_unlock(&dump->lock);
-	return map ? 0 : -ENOENT;
+	return dma ? bk__device_dma_unmap(dma, iova, size) : -ENOENT;
 }
 
 /* ---- Open and close ---------------------------------------------------- */
@@ -229,7 +230,7 @@ static void dump_close(struct bk_device *device)
 {
 	struct dump *dump = dump_of(device);
 
-	bk__device_dma_table_free(&dump->dma);
+	bk__device_dma_destroy(dump->dma);
 	pthread_mutex_destroy(&dump->lock);
 	free(dump->file);
 	free(dump);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "device/dma.h"
 #include "device/options.h"
 #include "device/sim_parts.h"
 
@@ -205,38 +206,33 @@ static int sim_set_irqs(struct bk_device *device, unsigned index, enum bk_device
 	return bk__sim_irqs_set(sim_of(device), index, action, start, count, fds);
 }
 
-static int sim_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
+/* The space is made with the first map: most sims have none. */
+static struct bk__device_dma_space *dma_of(struct sim *sim, bool create)
 {
-	struct sim *sim = sim_of(device);
-	int r;
+	struct bk__device_dma_space *dma;
 
-	if ((dma->iova | dma->size) & 0xfff)
-		return bk_fail(err, EINVAL, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 " is not of whole pages",
-			       device->name, dma->iova, dma->size);
 	pthread_mutex_lock(&sim->lock);
-	r = sim->dma.count < SIM_DMA_MAPS ? bk__device_dma_table_add(&sim->dma, dma) : -ENOSPC;
+	if (!sim->dma && create)
+		sim->dma = bk__device_dma_create(sim->device.name);
+	dma = sim->dma;
 	pthread_mutex_unlock(&sim->lock);
-	if (r)
-		bk_fail(err, -r, "%s: DMA range 0x%" PRIx64 "+0x%" PRIx64 " %s", device->name, dma->iova,
-			dma->size,
-			r == -EEXIST   ? "overlaps one that is mapped; unmap that first"
-			: r == -ENOSPC ? "is one too many; unmap others first"
-			: r == -EINVAL ? "is empty or wraps"
-				       : "cannot be kept: out of memory");
-	return r;
+	return dma;
+}
+
+static int sim_dma_map(struct bk_device *device, const struct bk_device_dma *map, struct bk_error *err)
+{
+	struct bk__device_dma_space *dma = dma_of(sim_of(device), true);
+
+	if (!dma)
+		return bk_fail(err, ENOMEM, "%s: DMA: out of memory", device->name);
+	return bk__device_dma_map(dma, map, err);
 }
 
 static int sim_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
-	struct sim *sim = sim_of(device);
-	struct bk__device_dma_map *map;
+	struct bk__device_dma_space *dma = dma_of(sim_of(device), false);
 
-	pthread_mutex_lock(&sim->lock);
-	map = bk__device_dma_table_find(&sim->dma, iova, size);
-	if (map)
-		bk__device_dma_table_remove(&sim->dma, map);
-	pthread_mutex_unlock(&sim->lock);
-	return map ? 0 : -ENOENT;
+	return dma ? bk__device_dma_unmap(dma, iova, size) : -ENOENT;
 }
 
 /* For tests of what goes on during a reset that is slow. */
@@ -270,7 +266,7 @@ static void sim_describe(struct bk_device *device,
 {
 	struct sim *sim = sim_of(device);
 	uint64_t accesses, resets, raised, lost;
-	unsigned maps;
+	struct bk__device_dma_space *dma;
 	char text[128];
 
 	pthread_mutex_lock(&sim->lock);
@@ -278,7 +274,7 @@ static void sim_describe(struct bk_device *device,
 	resets = sim->reset_count;
 	raised = sim->irqs.raised;
 	lost = sim->irqs.lost;
-	maps = sim->dma.count;
+	dma = sim->dma;
 	pthread_mutex_unlock(&sim->lock);
 	say(opaque, "file", sim->file);
 	say(opaque, "model", sim->model);
@@ -290,7 +286,7 @@ static void sim_describe(struct bk_device *device,
 	say(opaque, "interrupts", text);
 	snprintf(text, sizeof(text), "%" PRIu64, resets);
 	say(opaque, "resets", text);
-	snprintf(text, sizeof(text), "%u", maps);
+	snprintf(text, sizeof(text), "%u", dma ? bk__device_dma_count(dma) : 0);
 	say(opaque, "DMA maps", text);
 }
 
@@ -305,7 +301,7 @@ static void sim_close(struct bk_device *device)
 		close(sim->gate);
 	for (unsigned i = 0; i < 6; i++)
 		bk__sim_bar_close(&sim->bars[i]);
-	bk__device_dma_table_free(&sim->dma);
+	bk__device_dma_destroy(sim->dma);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim->rom);
 	free(sim->vga);

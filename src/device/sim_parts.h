@@ -12,14 +12,12 @@
 #include <pthread.h>
 
 #include "base/yaml.h"
-#include "device/dma_table.h"
 #include "device/sim.h"
 
 #define SIM_REGISTERS  4096u        /* of one device */
 #define SIM_MEMORY     (256u << 20) /* of all mappable BARs */
 #define SIM_FILLED     (16u << 20)  /* of those with a pattern, which has to be written */
 #define SIM_ROM        (16u << 20)
-#define SIM_DMA_MAPS   65535u
 #define SIM_CONFIG_MAX 4096u
 
 /* The legacy VGA ranges, where they are in VFIO's region. */
@@ -28,6 +26,8 @@
 #define SIM_VGA_MEMORY_SIZE 0x20000u
 #define SIM_VGA_PORTS       0x3b0u
 #define SIM_VGA_PORTS_SIZE  0x30u
+
+struct bk__device_dma_space;
 
 enum sim_span_kind { SIM_REGISTER, SIM_MIRROR, SIM_MSIX_TABLE, SIM_MSIX_PBA };
 
@@ -130,7 +130,7 @@ struct sim {
 	uint8_t *rom;
 	uint64_t rom_size;
 	uint8_t *vga; /* the legacy VGA memory, then the ports from SIM_VGA_PORTS on; or NULL */
-	struct bk__device_dma_table dma;
+	struct bk__device_dma_space *dma; /* NULL until there is a map */
 	uint64_t access_count, reset_count;
 	struct bk_ratelimit log_limit; /* of registers that log */
 	struct bk__sim_access ring[BK__SIM_ACCESSES];

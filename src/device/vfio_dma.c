@@ -111,6 +111,12 @@ static int check(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, 
 		return bk_fail(err, EINVAL,
 			       "%s: DMA map at 0x%" PRIx64 ": empty, past 2^64, or neither read nor write",
 			       vfio->base.name, dma->iova);
+	if (!dma->vaddr)
+		return bk_fail(err, EINVAL,
+			       "%s: DMA map at 0x%" PRIx64
+			       ": the memory is not in this process, and a device of "
+			       "the host reaches only memory that is: its client has to share it",
+			       vfio->base.name, dma->iova);
 	info = iommu_info(vfio->group->container->fd);
 	if (!info)
 		return 0;
