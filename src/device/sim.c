@@ -99,11 +99,12 @@ static void record(struct sim *sim, unsigned region, uint64_t offset, const uint
 static void reset_all(struct sim *sim)
 {
 	sim->reset_count++;
-	sim->irqs.pending = 0;
+	sim->pending = 0;
 	bk__sim_config_reset(sim);
 	for (unsigned i = 0; i < 6; i++)
 		if (sim->bars[i].size)
 			bk__sim_bar_reset(&sim->bars[i]);
+	bk__sim_irqs_update(sim);
 }
 
 /* Of at most 4 bytes, aligned, so that it is inside a range or outside. NULL: there is none. */
@@ -203,7 +204,7 @@ static int sim_write(struct bk_device *device, unsigned region, uint64_t offset,
 static int sim_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 			unsigned start, unsigned count, const int *fds)
 {
-	return bk__sim_irqs_set(sim_of(device), index, action, start, count, fds);
+	return bk__device_irqs_set(&sim_of(device)->irqs, index, action, start, count, fds);
 }
 
 /* The space is made with the first map: most sims have none. */
@@ -265,15 +266,14 @@ static void sim_describe(struct bk_device *device,
 			 void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {
 	struct sim *sim = sim_of(device);
-	uint64_t accesses, resets, raised, lost;
+	uint64_t accesses, resets, raised;
 	struct bk__device_dma_space *dma;
 	char text[128];
 
 	pthread_mutex_lock(&sim->lock);
 	accesses = sim->access_count;
 	resets = sim->reset_count;
-	raised = sim->irqs.raised;
-	lost = sim->irqs.lost;
+	raised = sim->raised;
 	dma = sim->dma;
 	pthread_mutex_unlock(&sim->lock);
 	say(opaque, "file", sim->file);
@@ -282,7 +282,8 @@ static void sim_describe(struct bk_device *device,
 	say(opaque, "registers", text);
 	snprintf(text, sizeof(text), "%" PRIu64, accesses);
 	say(opaque, "accesses", text);
-	snprintf(text, sizeof(text), "%" PRIu64 " raised, %" PRIu64 " lost", raised, lost);
+	snprintf(text, sizeof(text), "%" PRIu64 " raised, %" PRIu64 " lost", raised,
+		 bk__device_irqs_lost(&sim->irqs));
 	say(opaque, "interrupts", text);
 	snprintf(text, sizeof(text), "%" PRIu64, resets);
 	say(opaque, "resets", text);
@@ -296,7 +297,7 @@ static void sim_close(struct bk_device *device)
 
 	if (sim->gate >= 0 && sim->opened)
 		wait_at_gate(sim);
-	bk__sim_irqs_close(sim);
+	bk__device_irqs_close(&sim->irqs);
 	if (sim->gate >= 0)
 		close(sim->gate);
 	for (unsigned i = 0; i < 6; i++)
@@ -336,13 +337,17 @@ static int open_tree(const char *file, const struct bk__yaml *yaml, const char *
 	sim->device.ops = &sim_ops;
 	snprintf(sim->device.name, sizeof(sim->device.name), "%s", spec);
 	pthread_mutex_init(&sim->lock, NULL);
-	sim->irqs.resample = sim->irqs.wake = sim->gate = -1;
+	bk__device_irqs_init(&sim->irqs, sim->device.name);
+	sim->gate = -1;
 	for (unsigned i = 0; i < 6; i++)
 		sim->bars[i].fd = -1;
 	sim->file = strdup(file);
 	r = sim->file ? bk__sim_load(sim, yaml, err) : bk_fail(err, ENOMEM, "%.400s: out of memory", file);
 	if (!r) {
-		r = bk__sim_irqs_open(sim);
+		sim->irqs.count[BK_DEVICE_INTX] = sim->pin != 0;
+		sim->irqs.count[BK_DEVICE_ERR] = sim->express;
+		sim->irqs.count[BK_DEVICE_REQ] = 1;
+		r = bk__device_irqs_open(&sim->irqs);
 		if (r)
 			bk_fail(err, -r, "%.400s: out of memory", file);
 	}

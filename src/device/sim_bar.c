@@ -245,7 +245,7 @@ static uint64_t read_register(struct sim *sim, struct sim_span *span, uint64_t t
 	case SIM_IRQ:
 	case SIM_ACK:
 	case SIM_STATUS:
-		return sim->irqs.pending;
+		return sim->pending;
 	case SIM_RC:
 		span->value &= ~touched;
 		return value;

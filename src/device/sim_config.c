@@ -127,7 +127,7 @@ void bk__sim_config_read(struct sim *sim, unsigned offset, uint8_t *data, unsign
 {
 	for (unsigned i = 0; i < count; i++) {
 		data[i] = *byte_at(sim, offset + i, raw);
-		if (offset + i == STATUS && sim->pin && sim->irqs.pending)
+		if (offset + i == STATUS && sim->pin && sim->pending)
 			data[i] |= STATUS_INTX;
 	}
 }

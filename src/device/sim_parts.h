@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "base/yaml.h"
+#include "device/irqs.h"
 #include "device/sim.h"
 
 #define SIM_REGISTERS  4096u        /* of one device */
@@ -94,23 +95,6 @@ struct sim_config {
 	bool soft_reset; /* D3hot to D0 resets */
 };
 
-/* Interrupts. INTx is a level: pending, not disabled, not masked. MSI and MSI-X are edges. */
-struct sim_irqs {
-	unsigned count[BK_DEVICE_IRQS];
-	int *fds[BK_DEVICE_IRQS]; /* our own duplicates; below 0: nobody is told */
-	bool on[BK_DEVICE_IRQS];
-	bool masked;      /* INTx */
-	uint64_t pending; /* bits raised and not acknowledged */
-	uint64_t raised, lost;
-
-	/* The thread that waits for the end of INTx; started when it first has something to wait for. */
-	pthread_t thread;
-	bool started, stop;
-	bool changed; /* `resample` is news to the thread, which then owns it */
-	int resample; /* -1: none */
-	int wake;
-};
-
 struct sim {
 	struct bk_device device;
 	char *file;
@@ -126,7 +110,9 @@ struct sim {
 	pthread_mutex_t lock;
 	struct sim_bar bars[6];
 	struct sim_config config;
-	struct sim_irqs irqs;
+	struct bk__device_irqs irqs;
+	uint64_t pending; /* bits raised and not acknowledged: INTx is asserted */
+	uint64_t raised;
 	uint8_t *rom;
 	uint64_t rom_size;
 	uint8_t *vga; /* the legacy VGA memory, then the ports from SIM_VGA_PORTS on; or NULL */
@@ -168,12 +154,8 @@ void bk__sim_bar_read(struct sim *sim, struct sim_bar *bar, uint64_t offset, uin
 bool bk__sim_bar_write(struct sim *sim, struct sim_bar *bar, uint64_t offset, const uint8_t *data,
 		       unsigned count);
 
-/* sim_irq.c. */
-int bk__sim_irqs_open(struct sim *sim);
-void bk__sim_irqs_close(struct sim *sim); /* joins the thread: not locked */
-int bk__sim_irqs_set(struct sim *sim, unsigned index, enum bk_device_irq_action action, unsigned start,
-		     unsigned count, const int *fds);                     /* takes the lock */
-void bk__sim_irqs_raise(struct sim *sim, uint64_t bits, unsigned vector); /* locked, as the rest */
+/* sim_irq.c. Locked. */
+void bk__sim_irqs_raise(struct sim *sim, uint64_t bits, unsigned vector);
 void bk__sim_irqs_acknowledge(struct sim *sim, uint64_t bits);
 void bk__sim_irqs_update(struct sim *sim); /* after anything that INTx depends on has changed */
 

@@ -282,7 +282,9 @@ static void dma_maps_are_kept_apart(void **state)
 
 	assert_int_equal(bk_device_dma_map(device, &dma, &err), 0);
 	assert_int_equal(bk_device_dma_map(device, &dma, &err), -EEXIST);
-	assert_string_equal(err.text, "dump:x.txt: DMA range 0x1000+0x2000 overlaps one that is mapped; unmap that first");
+	assert_string_equal(
+		err.text,
+		"dump:x.txt: DMA range 0x1000+0x2000 overlaps one that is mapped; unmap that first");
 	assert_int_equal(bk_device_dma_unmap(device, 0x1000, 0x1000), -ENOENT);
 	assert_int_equal(bk_device_dma_unmap(device, 0x1000, 0x2000), 0);
 	bk_device_close(device);

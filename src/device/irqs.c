@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A sim's interrupts, as VFIO gives them: eventfds, an INTx that masks itself, and a thread for its end. */
+/* The interrupts of a device in software, as VFIO gives them: eventfds, an INTx that masks itself, and a
+ * thread for its end. */
+#include "device/irqs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,17 +14,17 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "device/sim_parts.h"
 
 #define KEPT -2 /* in place of an eventfd: there is none, and the vector has fired */
 
-int bk__sim_irqs_open(struct sim *sim)
+void bk__device_irqs_init(struct bk__device_irqs *irqs, const char *name)
 {
-	struct sim_irqs *irqs = &sim->irqs;
+	*irqs = (struct bk__device_irqs){ .name = name, .resample = -1, .wake = -1 };
+	pthread_mutex_init(&irqs->lock, NULL);
+}
 
-	irqs->count[BK_DEVICE_INTX] = sim->pin != 0;
-	irqs->count[BK_DEVICE_ERR] = sim->express;
-	irqs->count[BK_DEVICE_REQ] = 1;
+int bk__device_irqs_open(struct bk__device_irqs *irqs)
+{
 	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++) {
 		irqs->fds[i] = malloc((irqs->count[i] + 1) * sizeof(int));
 		if (!irqs->fds[i])
@@ -51,7 +54,7 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static void wake(struct sim_irqs *irqs)
+static void wake(struct bk__device_irqs *irqs)
 {
 	uint64_t one = 1;
 
@@ -59,18 +62,25 @@ static void wake(struct sim_irqs *irqs)
 		;
 }
 
-void bk__sim_irqs_update(struct sim *sim)
+/* Locked. */
+static void update_intx(struct bk__device_irqs *irqs)
 {
-	struct sim_irqs *irqs = &sim->irqs;
-
-	if (!irqs->on[BK_DEVICE_INTX] || !irqs->pending || irqs->masked || bk__sim_config_intx_disabled(sim))
+	if (!irqs->on[BK_DEVICE_INTX] || !irqs->level || irqs->masked)
 		return;
 	irqs->masked = true;
 	signal_fd(irqs->fds[BK_DEVICE_INTX][0]);
 }
 
+void bk__device_irqs_level(struct bk__device_irqs *irqs, bool level)
+{
+	pthread_mutex_lock(&irqs->lock);
+	irqs->level = level;
+	update_intx(irqs);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
 /* As the host masks a vector of MSI-X that has no eventfd, the device keeps it. */
-static void fire(struct sim_irqs *irqs, unsigned index, unsigned vector)
+static void fire(struct bk__device_irqs *irqs, unsigned index, unsigned vector)
 {
 	if (index == BK_DEVICE_MSIX && vector < irqs->count[index] && irqs->fds[index][vector] < 0)
 		irqs->fds[index][vector] = KEPT;
@@ -78,23 +88,36 @@ static void fire(struct sim_irqs *irqs, unsigned index, unsigned vector)
 		irqs->lost++;
 }
 
-void bk__sim_irqs_raise(struct sim *sim, uint64_t bits, unsigned vector)
+bool bk__device_irqs_fire(struct bk__device_irqs *irqs, unsigned vector)
 {
-	struct sim_irqs *irqs = &sim->irqs;
+	bool message;
 
-	irqs->pending |= bits;
-	irqs->raised++;
-	if (irqs->on[BK_DEVICE_MSIX])
-		fire(irqs, BK_DEVICE_MSIX, vector);
-	else if (irqs->on[BK_DEVICE_MSI])
-		fire(irqs, BK_DEVICE_MSI, vector);
-	else
-		bk__sim_irqs_update(sim);
+	pthread_mutex_lock(&irqs->lock);
+	message = irqs->on[BK_DEVICE_MSIX] || irqs->on[BK_DEVICE_MSI];
+	if (message)
+		fire(irqs, irqs->on[BK_DEVICE_MSIX] ? BK_DEVICE_MSIX : BK_DEVICE_MSI, vector);
+	pthread_mutex_unlock(&irqs->lock);
+	return message;
 }
 
-void bk__sim_irqs_acknowledge(struct sim *sim, uint64_t bits)
+bool bk__device_irqs_on(struct bk__device_irqs *irqs, unsigned index)
 {
-	sim->irqs.pending &= ~bits;
+	bool on;
+
+	pthread_mutex_lock(&irqs->lock);
+	on = irqs->on[index];
+	pthread_mutex_unlock(&irqs->lock);
+	return on;
+}
+
+uint64_t bk__device_irqs_lost(struct bk__device_irqs *irqs)
+{
+	uint64_t lost;
+
+	pthread_mutex_lock(&irqs->lock);
+	lost = irqs->lost;
+	pthread_mutex_unlock(&irqs->lock);
+	return lost;
 }
 
 /* ---- The end of INTx ---- */
@@ -118,8 +141,7 @@ static bool end_of_interrupt(int *fd)
 
 static void *wait_for_end(void *opaque)
 {
-	struct sim *sim = opaque;
-	struct sim_irqs *irqs = &sim->irqs;
+	struct bk__device_irqs *irqs = opaque;
 	int resample = -1;
 
 	bk__base_thread_enter("device");
@@ -132,9 +154,9 @@ static void *wait_for_end(void *opaque)
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		ended = fds[1].revents && end_of_interrupt(&resample);
-		pthread_mutex_lock(&sim->lock);
+		pthread_mutex_lock(&irqs->lock);
 		if (irqs->stop) {
-			pthread_mutex_unlock(&sim->lock);
+			pthread_mutex_unlock(&irqs->lock);
 			break;
 		}
 		if (irqs->changed) {
@@ -145,34 +167,32 @@ static void *wait_for_end(void *opaque)
 			irqs->changed = false;
 		} else if (ended) {
 			irqs->masked = false;
-			bk__sim_irqs_update(sim);
+			update_intx(irqs);
 		}
 		if (fds[0].revents && read(irqs->wake, &value, sizeof(value)) < 0 && errno != EAGAIN)
-			bk_log(BK_LOG_WARNING, "%s: cannot read an eventfd: %s", sim->device.name,
-			       strerror(errno));
-		pthread_mutex_unlock(&sim->lock);
+			bk_log(BK_LOG_WARNING, "%s: cannot read an eventfd: %s", irqs->name, strerror(errno));
+		pthread_mutex_unlock(&irqs->lock);
 	}
 	close_fd(&resample);
 	return NULL;
 }
 
 /* The signals of the process are not for this thread. */
-static int start_thread(struct sim *sim)
+static int start_thread(struct bk__device_irqs *irqs)
 {
 	sigset_t all, before;
 	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&sim->irqs.thread, NULL, wait_for_end, sim);
+	r = pthread_create(&irqs->thread, NULL, wait_for_end, irqs);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 
 /* Gives the thread an eventfd, or -1. Locked. */
-static int set_resample(struct sim *sim, int fd)
+static int set_resample(struct bk__device_irqs *irqs, int fd)
 {
-	struct sim_irqs *irqs = &sim->irqs;
 	int own = -1, r;
 
 	if (fd < 0 && !irqs->started)
@@ -184,7 +204,7 @@ static int set_resample(struct sim *sim, int fd)
 	}
 	if (!irqs->started) {
 		irqs->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		r = irqs->wake < 0 ? errno : start_thread(sim);
+		r = irqs->wake < 0 ? errno : start_thread(irqs);
 		if (r) {
 			close_fd(&irqs->wake);
 			close_fd(&own);
@@ -199,15 +219,14 @@ static int set_resample(struct sim *sim, int fd)
 	return 0;
 }
 
-void bk__sim_irqs_close(struct sim *sim)
+void bk__device_irqs_close(struct bk__device_irqs *irqs)
 {
-	struct sim_irqs *irqs = &sim->irqs;
 
 	if (irqs->started) {
-		pthread_mutex_lock(&sim->lock);
+		pthread_mutex_lock(&irqs->lock);
 		irqs->stop = true;
 		wake(irqs);
-		pthread_mutex_unlock(&sim->lock);
+		pthread_mutex_unlock(&irqs->lock);
 		pthread_join(irqs->thread, NULL);
 	}
 	close_fd(&irqs->resample);
@@ -217,24 +236,24 @@ void bk__sim_irqs_close(struct sim *sim)
 			close_fd(&irqs->fds[i][j]);
 		free(irqs->fds[i]);
 	}
+	pthread_mutex_destroy(&irqs->lock);
 }
 
 /* ---- set_irqs ---- */
 
-static void turn_off(struct sim *sim, unsigned index)
+static void turn_off(struct bk__device_irqs *irqs, unsigned index)
 {
-	struct sim_irqs *irqs = &sim->irqs;
 
 	for (unsigned i = 0; i < irqs->count[index]; i++)
 		close_fd(&irqs->fds[index][i]);
 	irqs->on[index] = false;
 	if (index == BK_DEVICE_INTX) {
 		irqs->masked = false;
-		set_resample(sim, -1);
+		set_resample(irqs, -1);
 	}
 }
 
-static bool other_on(const struct sim_irqs *irqs, unsigned index)
+static bool other_on(const struct bk__device_irqs *irqs, unsigned index)
 {
 	for (unsigned i = BK_DEVICE_INTX; i <= BK_DEVICE_MSIX; i++)
 		if (i != index && index <= BK_DEVICE_MSIX && irqs->on[i])
@@ -242,15 +261,15 @@ static bool other_on(const struct sim_irqs *irqs, unsigned index)
 	return false;
 }
 
-static int trigger(struct sim *sim, unsigned index, unsigned start, unsigned count, const int *fds)
+static int trigger(struct bk__device_irqs *irqs, unsigned index, unsigned start, unsigned count,
+		   const int *fds)
 {
-	struct sim_irqs *irqs = &sim->irqs;
 	int *own;
 
 	if (!count) {
 		if (fds)
 			return -EINVAL;
-		turn_off(sim, index);
+		turn_off(irqs, index);
 		return 0;
 	}
 	if (!fds) {
@@ -288,19 +307,18 @@ static int trigger(struct sim *sim, unsigned index, unsigned start, unsigned cou
 	free(own);
 	irqs->on[index] = true;
 	if (index == BK_DEVICE_INTX)
-		bk__sim_irqs_update(sim);
+		update_intx(irqs);
 	return 0;
 }
 
-static int set(struct sim *sim, unsigned index, enum bk_device_irq_action action, unsigned start,
+static int set(struct bk__device_irqs *irqs, unsigned index, enum bk_device_irq_action action, unsigned start,
 	       unsigned count, const int *fds)
 {
-	struct sim_irqs *irqs = &sim->irqs;
 
 	if (index >= BK_DEVICE_IRQS || start > irqs->count[index] || count > irqs->count[index] - start)
 		return -EINVAL;
 	if (action == BK_DEVICE_IRQ_TRIGGER)
-		return trigger(sim, index, start, count, fds);
+		return trigger(irqs, index, start, count, fds);
 	if (action != BK_DEVICE_IRQ_MASK && action != BK_DEVICE_IRQ_UNMASK)
 		return -EINVAL;
 	if (index != BK_DEVICE_INTX)
@@ -308,19 +326,19 @@ static int set(struct sim *sim, unsigned index, enum bk_device_irq_action action
 	if (!irqs->on[index] || !count || (fds && action == BK_DEVICE_IRQ_MASK))
 		return -EINVAL;
 	if (fds)
-		return set_resample(sim, fds[0]);
+		return set_resample(irqs, fds[0]);
 	irqs->masked = action == BK_DEVICE_IRQ_MASK;
-	bk__sim_irqs_update(sim);
+	update_intx(irqs);
 	return 0;
 }
 
-int bk__sim_irqs_set(struct sim *sim, unsigned index, enum bk_device_irq_action action, unsigned start,
-		     unsigned count, const int *fds)
+int bk__device_irqs_set(struct bk__device_irqs *irqs, unsigned index, enum bk_device_irq_action action,
+			unsigned start, unsigned count, const int *fds)
 {
 	int r;
 
-	pthread_mutex_lock(&sim->lock);
-	r = set(sim, index, action, start, count, fds);
-	pthread_mutex_unlock(&sim->lock);
+	pthread_mutex_lock(&irqs->lock);
+	r = set(irqs, index, action, start, count, fds);
+	pthread_mutex_unlock(&irqs->lock);
 	return r;
 }
