@@ -13,6 +13,7 @@
 #include <json-c/json.h>
 #include <pci/pci.h>
 
+#include "base/pci_regs.h"
 #include "cli/device_option.h"
 #include "cli/pages.h"
 
@@ -142,9 +143,10 @@ static void quiet(char *message, ...)
 
 static void put_ids(json_object *o, struct bk_mediator *mediate)
 {
-	unsigned vendor = config(mediate, 0, 2), device = config(mediate, 2, 2),
-		 class_code = config(mediate, 8, 4) >> 8;
-	unsigned subsystem_vendor = config(mediate, 0x2c, 2), subsystem = config(mediate, 0x2e, 2);
+	unsigned vendor = config(mediate, BK__PCI_VENDOR, 2), device = config(mediate, BK__PCI_DEVICE, 2),
+		 class_code = config(mediate, BK__PCI_REVISION, 4) >> 8;
+	unsigned subsystem_vendor = config(mediate, BK__PCI_SUBSYSTEM_VENDOR, 2),
+		 subsystem = config(mediate, BK__PCI_SUBSYSTEM, 2);
 	struct pci_access *names = pci_alloc();
 	char text[256];
 
@@ -159,7 +161,7 @@ static void put_ids(json_object *o, struct bk_mediator *mediate)
 	put_string(o, "class_name",
 		   pci_lookup_name(names, text, sizeof(text), PCI_LOOKUP_CLASS | PCI_LOOKUP_NO_HWDB,
 				   class_code >> 8));
-	put_hex(o, "revision", 2, config(mediate, 8, 1));
+	put_hex(o, "revision", 2, config(mediate, BK__PCI_REVISION, 1));
 	put_hex(o, "subsystem_vendor", 4, subsystem_vendor);
 	put_hex(o, "subsystem", 4, subsystem);
 	pci_cleanup(names);
@@ -219,10 +221,13 @@ static void put_regions(json_object *regions, struct bk_mediator *mediate)
 		o = json_object_new_object();
 		put_string(o, "name", cli_region_name(index));
 		if (index < BK_DEVICE_ROM) {
-			unsigned bar = config(mediate, 0x10 + 4 * index, 4);
+			unsigned bar = config(mediate, BK__PCI_BAR0 + 4 * index, 4);
 
-			kind = bar & 1 ? "io" : (bar & 6) == 4 ? "mem64" : "mem32";
-			put_bool(o, "prefetchable", !(bar & 1) && bar & 8);
+			kind = bar & BK__PCI_BAR_IO                              ? "io"
+			       : (bar & BK__PCI_BAR_TYPE) == BK__PCI_BAR_TYPE_64 ? "mem64"
+										 : "mem32";
+			put_bool(o, "prefetchable",
+				 !(bar & BK__PCI_BAR_IO) && bar & BK__PCI_BAR_PREFETCHABLE);
 			if (!bk_pci_function_bar(bk_mediator_function(mediate), index, &state))
 				size = state.size;
 			put_bool(o, "shares_page", size <= bk_space_last(space));
@@ -254,15 +259,15 @@ static void put_capabilities(json_object *array, struct bk_mediator *mediate)
 {
 	unsigned left = 48, offset = 0;
 
-	if (config(mediate, 6, 2) & 0x10)
-		offset = config(mediate, 0x34, 1) & 0xfc;
-	for (; offset && left--; offset = config(mediate, offset + 1, 1) & 0xfc)
+	if (config(mediate, BK__PCI_STATUS, 2) & BK__PCI_STATUS_CAP_LIST)
+		offset = config(mediate, BK__PCI_CAP_POINTER, 1) & 0xfc;
+	for (; offset && left--; offset = config(mediate, offset + BK__PCI_CAP_NEXT, 1) & 0xfc)
 		put_capability(array, offset, config(mediate, offset, 1), false);
-	if (bk_space_last(bk_mediator_space(mediate, BK_DEVICE_CONFIG)) < 0xfff)
+	if (bk_space_last(bk_mediator_space(mediate, BK_DEVICE_CONFIG)) < BK__PCI_CONFIG_SIZE - 1)
 		return;
 	left = 960;
-	for (offset = 0x100; offset >= 0x100 && left--;
-	     offset = config(mediate, offset + 2, 2) >> 4 & 0xffc) {
+	for (offset = BK__PCI_EXTENDED; offset >= BK__PCI_EXTENDED && left--;
+	     offset = config(mediate, offset + BK__PCI_EXT_NEXT, 2) >> 4 & 0xffc) {
 		unsigned id = config(mediate, offset, 2);
 
 		if (id && id != 0xffff)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "base/file.h"
 #include "base/number.h"
 #include "device/context.h"
@@ -21,10 +22,10 @@ struct dump {
 	struct bk_device device;
 	struct bk__device_dump from; /* as opened; its config space is the one after a reset */
 	char *file;
-	uint8_t write[BK__DUMP_CONFIG]; /* bits that can be written */
+	uint8_t write[BK__PCI_CONFIG_SIZE]; /* bits that can be written */
 	unsigned vectors[BK_DEVICE_IRQS];
 	pthread_mutex_t lock; /* what follows */
-	uint8_t config[BK__DUMP_CONFIG];
+	uint8_t config[BK__PCI_CONFIG_SIZE];
 	bool on[BK_DEVICE_IRQS];
 	struct bk__device_dma_space *dma; /* NULL until there is a map */
 };
@@ -255,20 +256,20 @@ static void tell(const struct dump *dump)
 {
 	const struct bk__device_dump *from = &dump->from;
 
-	if (from->dumped == 64)
+	if (from->dumped == BK__PCI_HEADER_END)
 		bk_log(BK_LOG_WARNING,
 		       "%s: only 64 bytes of config space were dumped, so it shows no capabilities; lspci "
 		       "-vvxxxx as root prints all",
 		       dump->device.name);
-	for (unsigned i = 0; i < 6 && !(from->config[0x0e] & 0x7f); i++) {
-		unsigned low = (unsigned)bk__load(from->config + 0x10 + 4 * i, 4);
+	for (unsigned i = 0; i < 6 && !(from->config[BK__PCI_HEADER_TYPE] & BK__PCI_HEADER_TYPE_MASK); i++) {
+		unsigned low = (unsigned)bk__load(from->config + BK__PCI_BAR0 + 4 * i, 4);
 
 		if (low && !from->bars[i].size)
 			bk_log(BK_LOG_WARNING,
 			       "%s: no Region line says how large bar%u is, so it is left out; bar%u=SIZE "
 			       "gives its size",
 			       dump->device.name, i, i);
-		if ((low & 7) == 4)
+		if ((low & (BK__PCI_BAR_TYPE | BK__PCI_BAR_IO)) == BK__PCI_BAR_TYPE_64)
 			i++; /* its upper half */
 	}
 }

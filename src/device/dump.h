@@ -4,13 +4,13 @@
 #ifndef BARKEEP_DEVICE_DUMP_H
 #define BARKEEP_DEVICE_DUMP_H
 
+#include "base/pci_regs.h"
 #include "device/sysfs.h"
 
 struct bk_device_context;
 struct bk_device;
 
-#define BK__DUMP_BYTES  (16u << 20) /* of a file */
-#define BK__DUMP_CONFIG 4096u
+#define BK__DUMP_BYTES (16u << 20) /* of a file */
 
 /* What a Region line says of a BAR. */
 struct bk__dump_bar {
@@ -28,7 +28,7 @@ struct bk__device_dump {
 	struct bk__dump_bar bars[7]; /* the last one is the ROM */
 	unsigned dumped;             /* bytes of config space in the file */
 	unsigned size;               /* of config space: 256 or 4096 */
-	uint8_t config[BK__DUMP_CONFIG];
+	uint8_t config[BK__PCI_CONFIG_SIZE];
 };
 
 /*
@@ -44,7 +44,7 @@ int bk__dump_parse(const char *file, const char *text, size_t length, const char
  * functions, no list of capabilities that was not dumped. `write` gets the bits
  * that can be written, `vectors` how many interrupts of each kind there are.
  */
-void bk__dump_config(struct bk__device_dump *dump, uint8_t write[BK__DUMP_CONFIG], unsigned vectors[]);
+void bk__dump_config(struct bk__device_dump *dump, uint8_t write[BK__PCI_CONFIG_SIZE], unsigned vectors[]);
 
 /* dump.c: as bk_device_open_fn; `text` is FILE[,function=ADDRESS][,bar0=SIZE]... */
 int bk__dump_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,

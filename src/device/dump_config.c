@@ -5,29 +5,8 @@
 #include <barkeep/device.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "device/dump.h"
-
-/* PCI 3.0 6.1, 6.7, 6.8; PCI Express 7.6.3. */
-enum {
-	VENDOR = 0x00,
-	DEVICE = 0x02,
-	COMMAND = 0x04,
-	STATUS = 0x06,
-	STATUS_CAPABILITIES = 0x10,
-	CACHE_LINE = 0x0c,
-	LATENCY = 0x0d,
-	HEADER_TYPE = 0x0e,
-	BARS = 0x10,
-	ROM_BAR = 0x30,
-	CAPABILITIES = 0x34,
-	INTERRUPT_LINE = 0x3c,
-	INTERRUPT_PIN = 0x3d,
-	HEADER_END = 0x40,
-	EXTENDED = 0x100,
-	CAPABILITY_MSI = 0x05,
-	CAPABILITY_EXPRESS = 0x10,
-	CAPABILITY_MSIX = 0x11,
-};
 
 static unsigned get(const struct bk__device_dump *dump, unsigned offset, unsigned width)
 {
@@ -37,11 +16,11 @@ static unsigned get(const struct bk__device_dump *dump, unsigned offset, unsigne
 /* The next capability's offset, 0 at the end; `*left` ends a chain that loops. */
 static unsigned next_capability(const struct bk__device_dump *dump, unsigned offset, unsigned *left)
 {
-	unsigned next = get(dump, offset ? offset + 1 : CAPABILITIES, 1) & 0xfc;
+	unsigned next = get(dump, offset ? offset + BK__PCI_CAP_NEXT : BK__PCI_CAP_POINTER, 1) & 0xfc;
 
-	if (!offset && !(get(dump, STATUS, 2) & STATUS_CAPABILITIES))
+	if (!offset && !(get(dump, BK__PCI_STATUS, 2) & BK__PCI_STATUS_CAP_LIST))
 		return 0;
-	return next < HEADER_END || !(*left)-- ? 0 : next;
+	return next < BK__PCI_HEADER_END || !(*left)-- ? 0 : next;
 }
 
 static unsigned find_capability(const struct bk__device_dump *dump, unsigned id)
@@ -59,76 +38,81 @@ static unsigned find_capability(const struct bk__device_dump *dump, unsigned id)
 static unsigned type_of(const struct bk__dump_bar *bar)
 {
 	if (bar->io || bar->size < 16)
-		return 1;
-	return (bar->wide ? 4 : 0) | (bar->prefetchable ? 8 : 0);
+		return BK__PCI_BAR_IO;
+	return (bar->wide ? BK__PCI_BAR_TYPE_64 : 0) | (bar->prefetchable ? BK__PCI_BAR_PREFETCHABLE : 0);
 }
 
 /* A virtual function's ids are all ones and its BARs zeros: the kernel knows them from the physical function.
  */
 static void fill_in(struct bk__device_dump *dump)
 {
-	if (get(dump, VENDOR, 4) == UINT32_MAX && dump->vendor) {
-		bk__store(dump->config + VENDOR, 2, dump->vendor);
-		bk__store(dump->config + DEVICE, 2, dump->device);
+	if (get(dump, BK__PCI_VENDOR, 4) == UINT32_MAX && dump->vendor) {
+		bk__store(dump->config + BK__PCI_VENDOR, 2, dump->vendor);
+		bk__store(dump->config + BK__PCI_DEVICE, 2, dump->device);
 	}
 	for (unsigned i = 0; i < 6; i++) {
 		const struct bk__dump_bar *bar = &dump->bars[i];
-		unsigned now = get(dump, BARS + 4 * i, 4), width = bar->wide && i < 5 ? 8 : 4;
+		unsigned now = get(dump, BK__PCI_BAR0 + 4 * i, 4), width = bar->wide && i < 5 ? 8 : 4;
 
 		if (bar->size && (!now || now == UINT32_MAX))
-			bk__store(dump->config + BARS + 4 * i, width, bar->address | type_of(bar));
+			bk__store(dump->config + BK__PCI_BAR0 + 4 * i, width, bar->address | type_of(bar));
 	}
 }
 
 static void bar_writable(uint8_t *write, const struct bk__device_dump *dump, unsigned index)
 {
-	const unsigned offset = index < 6 ? BARS + 4 * index : ROM_BAR;
+	const unsigned offset = index < 6 ? BK__PCI_BAR0 + 4 * index : BK__PCI_ROM;
 	const uint64_t size = dump->bars[index].size;
 	unsigned low = get(dump, offset, 4);
-	bool wide = index < 5 && (low & 7) == 4;
+	bool wide = index < 5 && (low & (BK__PCI_BAR_TYPE | BK__PCI_BAR_IO)) == BK__PCI_BAR_TYPE_64;
 
 	if (size && !(size & (size - 1)))
 		bk__store(write + offset, wide ? 8 : 4, ~(size - 1) | (index == 6));
 }
 
 /* What the chains are made of stays; everything else behind the header is memory. */
-static void capabilities_writable(const struct bk__device_dump *dump, uint8_t write[BK__DUMP_CONFIG])
+static void capabilities_writable(const struct bk__device_dump *dump, uint8_t write[BK__PCI_CONFIG_SIZE])
 {
 	unsigned left = 48, offset = 0;
 
-	memset(write + HEADER_END, 0xff, dump->size - HEADER_END);
+	memset(write + BK__PCI_HEADER_END, 0xff, dump->size - BK__PCI_HEADER_END);
 	while ((offset = next_capability(dump, offset, &left)))
-		memset(write + offset, 0, 2);
-	if (dump->size == EXTENDED)
+		memset(write + offset, 0, BK__PCI_CAP_HEADER);
+	if (dump->size == BK__PCI_EXTENDED)
 		return;
-	left = (BK__DUMP_CONFIG - EXTENDED) / 8;
-	for (offset = EXTENDED; offset >= EXTENDED && left--; offset = get(dump, offset, 4) >> 20 & 0xffc)
-		memset(write + offset, 0, 4);
+	left = (BK__PCI_CONFIG_SIZE - BK__PCI_EXTENDED) / 8;
+	for (offset = BK__PCI_EXTENDED; offset >= BK__PCI_EXTENDED && left--;
+	     offset = get(dump, offset, 4) >> 20 & 0xffc)
+		memset(write + offset, 0, BK__PCI_EXT_HEADER);
 }
 
 static void count_vectors(const struct bk__device_dump *dump, unsigned vectors[])
 {
-	unsigned msi = find_capability(dump, CAPABILITY_MSI), msix = find_capability(dump, CAPABILITY_MSIX);
-	unsigned pin = get(dump, INTERRUPT_PIN, 1);
+	unsigned msi = find_capability(dump, BK__PCI_CAP_MSI), msix = find_capability(dump, BK__PCI_CAP_MSIX);
+	unsigned pin = get(dump, BK__PCI_INTERRUPT_PIN, 1);
 
 	vectors[BK_DEVICE_INTX] = pin >= 1 && pin <= 4;
-	vectors[BK_DEVICE_MSI] = msi ? 1u << (get(dump, msi + 2, 1) >> 1 & 7) : 0;
-	vectors[BK_DEVICE_MSIX] = msix ? (get(dump, msix + 2, 2) & 0x7ff) + 1 : 0;
-	vectors[BK_DEVICE_ERR] = find_capability(dump, CAPABILITY_EXPRESS) != 0;
+	vectors[BK_DEVICE_MSI] =
+		msi ? 1u << (get(dump, msi + BK__PCI_MSI_CONTROL, 1) >> BK__PCI_MSI_CONTROL_CAPABLE_SHIFT &
+			     BK__PCI_MSI_CONTROL_COUNT_MASK)
+		    : 0;
+	vectors[BK_DEVICE_MSIX] =
+		msix ? (get(dump, msix + BK__PCI_MSIX_CONTROL, 2) & BK__PCI_MSIX_CONTROL_SIZE) + 1 : 0;
+	vectors[BK_DEVICE_ERR] = find_capability(dump, BK__PCI_CAP_EXPRESS) != 0;
 	vectors[BK_DEVICE_REQ] = 1;
 }
 
-void bk__dump_config(struct bk__device_dump *dump, uint8_t write[BK__DUMP_CONFIG], unsigned vectors[])
+void bk__dump_config(struct bk__device_dump *dump, uint8_t write[BK__PCI_CONFIG_SIZE], unsigned vectors[])
 {
-	memset(write, 0, BK__DUMP_CONFIG);
+	memset(write, 0, BK__PCI_CONFIG_SIZE);
 	fill_in(dump);
-	if (dump->dumped == HEADER_END) {
-		dump->config[STATUS] &= (uint8_t)~STATUS_CAPABILITIES;
-		dump->config[CAPABILITIES] = 0;
+	if (dump->dumped == BK__PCI_HEADER_END) {
+		dump->config[BK__PCI_STATUS] &= (uint8_t)~BK__PCI_STATUS_CAP_LIST;
+		dump->config[BK__PCI_CAP_POINTER] = 0;
 	}
-	bk__store(write + COMMAND, 2, 0x0547);
-	write[CACHE_LINE] = write[LATENCY] = write[INTERRUPT_LINE] = 0xff;
-	if (!(get(dump, HEADER_TYPE, 1) & 0x7f))
+	bk__store(write + BK__PCI_COMMAND, 2, BK__PCI_COMMAND_WRITABLE);
+	write[BK__PCI_CACHE_LINE] = write[BK__PCI_LATENCY] = write[BK__PCI_INTERRUPT_LINE] = 0xff;
+	if (!(get(dump, BK__PCI_HEADER_TYPE, 1) & BK__PCI_HEADER_TYPE_MASK))
 		for (unsigned i = 0; i < 7; i++)
 			bar_writable(write, dump, i);
 	capabilities_writable(dump, write);

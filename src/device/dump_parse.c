@@ -334,6 +334,6 @@ int bk__dump_parse(const char *file, const char *text, size_t length, const char
 		if (!take_function(&parser, line) && parser.open && !take_bytes(&parser, line))
 			take_region(&parser, line);
 	finish(&parser);
-	dump->size = dump->dumped > 256 ? BK__DUMP_CONFIG : 256;
+	dump->size = dump->dumped > 256 ? BK__PCI_CONFIG_SIZE : 256;
 	return check(&parser, err);
 }

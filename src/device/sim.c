@@ -30,7 +30,7 @@ static uint64_t region_size(const struct sim *sim, unsigned index)
 	case BK_DEVICE_CONFIG:
 		return sim->config.size;
 	case BK_DEVICE_VGA:
-		return sim->vga ? SIM_VGA_SIZE : 0;
+		return sim->vga ? BK__PCI_VGA_MEMORY_END : 0;
 	default:
 		return 0;
 	}
@@ -110,11 +110,11 @@ static void reset_all(struct sim *sim)
 /* Of at most 4 bytes, aligned, so that it is inside a range or outside. NULL: there is none. */
 static uint8_t *vga_at(const struct sim *sim, uint64_t offset)
 {
-	if (offset >= SIM_VGA_MEMORY && offset - SIM_VGA_MEMORY < SIM_VGA_MEMORY_SIZE)
-		return sim->vga + (offset - SIM_VGA_MEMORY);
-	if (offset >= SIM_VGA_PORTS && offset - SIM_VGA_PORTS < SIM_VGA_PORTS_SIZE &&
+	if (offset >= BK__PCI_VGA_MEMORY && offset - BK__PCI_VGA_MEMORY < SIM_VGA_MEMORY_SIZE)
+		return sim->vga + (offset - BK__PCI_VGA_MEMORY);
+	if (offset >= BK__PCI_VGA_MONO && offset - BK__PCI_VGA_MONO < SIM_VGA_PORTS_SIZE &&
 	    (offset & 0x3fc) != 0x3bc) /* a printer's */
-		return sim->vga + SIM_VGA_MEMORY_SIZE + (offset - SIM_VGA_PORTS);
+		return sim->vga + SIM_VGA_MEMORY_SIZE + (offset - BK__PCI_VGA_MONO);
 	return NULL;
 }
 

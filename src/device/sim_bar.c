@@ -10,8 +10,6 @@
 
 #include "device/sim_parts.h"
 
-#define MSIX_ENTRY 16
-
 int bk__sim_bar_add(struct sim_bar *bar, const struct sim_span *span)
 {
 	/* Doubled when the count is a power of two. */
@@ -165,7 +163,7 @@ void bk__sim_bar_reset(struct sim_bar *bar)
 			continue;
 		/* Every vector is masked after a reset (PCI 3.0 6.8.2.9). */
 		memset(bytes, 0, span->size);
-		for (uint64_t entry = 0; entry < span->size; entry += MSIX_ENTRY)
+		for (uint64_t entry = 0; entry < span->size; entry += BK__PCI_MSIX_ENTRY)
 			bytes[entry + 12] = 1;
 	}
 }

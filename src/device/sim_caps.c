@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "device/sim_parts.h"
 
-#define STANDARD_FIRST 0x40u
-#define EXTENDED_FIRST 0x100u
-#define BODY           (SIM_CONFIG_MAX - EXTENDED_FIRST)
+#define BODY (BK__PCI_CONFIG_SIZE - BK__PCI_EXTENDED)
 
 /* One capability on its way into config space. Its first byte is its ID. */
 struct cap {
@@ -42,11 +41,11 @@ static int build_pm(struct loader *loader, const struct bk__yaml_node *node, str
 	int r = bk__yaml_read(loader->yaml, node, "pm", fields, &keeps, loader->err);
 
 	cap->where = &loader->sim->config.pm;
-	put(cap->bytes, 0, 0x01, 1);
-	put(cap->bytes, 2, 3, 2); /* version 1.2 */
-	put(cap->bytes, 4, keeps ? 8 : 0, 2);
-	put(cap->write, 4, 3, 2); /* power state */
-	cap->length = 8;
+	put(cap->bytes, 0, BK__PCI_CAP_PM, 1);
+	put(cap->bytes, BK__PCI_PM_PMC, BK__PCI_PM_PMC_VERSION_1_2, 2);
+	put(cap->bytes, BK__PCI_PM_PMCSR, keeps ? BK__PCI_PM_PMCSR_NO_SOFT_RESET : 0, 2);
+	put(cap->write, BK__PCI_PM_PMCSR, BK__PCI_PM_PMCSR_STATE, 2);
+	cap->length = BK__PCI_PM_SIZE;
 	loader->sim->config.soft_reset = !keeps;
 	return r;
 }
@@ -63,7 +62,7 @@ static int build_msi(struct loader *loader, const struct bk__yaml_node *node, st
 		{ "maskable", BK__YAML_BOOL, sizeof(uint64_t) + sizeof(bool), false, 0, 0, NULL },
 		{ 0 },
 	};
-	unsigned address = 4, data, log2;
+	unsigned data, log2;
 	int r = bk__yaml_read(loader->yaml, node, "msi", fields, &msi, loader->err);
 
 	if (r)
@@ -72,13 +71,18 @@ static int build_msi(struct loader *loader, const struct bk__yaml_node *node, st
 		return bk__yaml_fail(loader->yaml, bk__yaml_get(node, "vectors"), loader->err,
 				     "MSI vectors must be a power of two: 1, 2, 4, 8, 16 or 32");
 	log2 = (unsigned)__builtin_ctzll(msi.vectors);
-	put(cap->bytes, 0, 0x05, 1);
-	put(cap->bytes, 2, log2 << 1 | (msi.wide ? 0x80 : 0) | (msi.maskable ? 0x100 : 0), 2);
-	put(cap->write, 2, 0x71, 2); /* enable, multiple message enable */
-	put(cap->write, address, 0xfffffffc, 4);
+	put(cap->bytes, 0, BK__PCI_CAP_MSI, 1);
+	put(cap->bytes, BK__PCI_MSI_CONTROL,
+	    log2 << BK__PCI_MSI_CONTROL_CAPABLE_SHIFT | (msi.wide ? BK__PCI_MSI_CONTROL_64BIT : 0) |
+		    (msi.maskable ? BK__PCI_MSI_CONTROL_MASKABLE : 0),
+	    2);
+	put(cap->write, BK__PCI_MSI_CONTROL,
+	    BK__PCI_MSI_CONTROL_ENABLE | BK__PCI_MSI_CONTROL_COUNT_MASK << BK__PCI_MSI_CONTROL_ENABLED_SHIFT,
+	    2);
+	put(cap->write, BK__PCI_MSI_ADDRESS, 0xfffffffc, 4);
 	if (msi.wide)
-		put(cap->write, address + 4, 0xffffffff, 4);
-	data = msi.wide ? 12 : 8;
+		put(cap->write, BK__PCI_MSI_ADDRESS + 4, 0xffffffff, 4);
+	data = msi.wide ? BK__PCI_MSI_DATA_64 : BK__PCI_MSI_DATA_32;
 	put(cap->write, data, 0xffff, 2);
 	cap->length = data + 2;
 	if (msi.maskable) {
@@ -144,7 +148,7 @@ static int build_msix(struct loader *loader, const struct bk__yaml_node *node, s
 	table_bar = &loader->sim->bars[msix.bar];
 	pba_bar = &loader->sim->bars[msix.pba_bar];
 	table.offset = msix.table;
-	table.size = 16 * msix.vectors;
+	table.size = BK__PCI_MSIX_ENTRY * msix.vectors;
 	table.node = bk__yaml_get(node, "table");
 	pba.offset = msix.pba;
 	pba.size = 8 * ((msix.vectors + 63) / 64);
@@ -157,12 +161,12 @@ static int build_msix(struct loader *loader, const struct bk__yaml_node *node, s
 		if (!r)
 			r = add_msix_span(loader, pba_bar, &pba);
 	}
-	put(cap->bytes, 0, 0x11, 1);
-	put(cap->bytes, 2, msix.vectors - 1, 2);
-	put(cap->write, 2, 0xc000, 2); /* enable, function mask */
-	put(cap->bytes, 4, msix.table | msix.bar, 4);
-	put(cap->bytes, 8, msix.pba | msix.pba_bar, 4);
-	cap->length = 12;
+	put(cap->bytes, 0, BK__PCI_CAP_MSIX, 1);
+	put(cap->bytes, BK__PCI_MSIX_CONTROL, msix.vectors - 1, 2);
+	put(cap->write, BK__PCI_MSIX_CONTROL, BK__PCI_MSIX_CONTROL_ENABLE | BK__PCI_MSIX_CONTROL_MASK, 2);
+	put(cap->bytes, BK__PCI_MSIX_TABLE, msix.table | msix.bar, 4);
+	put(cap->bytes, BK__PCI_MSIX_PBA, msix.pba | msix.pba_bar, 4);
+	cap->length = BK__PCI_MSIX_SIZE;
 	loader->sim->irqs.count[BK_DEVICE_MSIX] = (unsigned)msix.vectors;
 	return r;
 }
@@ -181,16 +185,20 @@ static int build_express(struct loader *loader, const struct bk__yaml_node *node
 		return bk__yaml_fail(loader->yaml, node, loader->err,
 				     "an express capability needs \"express: true\" at the top");
 	cap->where = &loader->sim->config.express;
-	put(cap->bytes, 0, 0x10, 1);
-	put(cap->bytes, 2, 0x0002, 2);                         /* version 2, endpoint */
-	put(cap->bytes, 4, 0x8000 | (flr ? 1ul << 28 : 0), 4); /* role-based errors, FLR */
-	put(cap->write, 8, 0x7fff | (flr ? 0x8000 : 0), 2);    /* device control */
-	put(cap->clear, 10, 0x000f, 2);                        /* device status */
-	put(cap->bytes, 12, 0x11, 4);                          /* link: speed 1, width 1 */
-	put(cap->write, 16, 0x00c3, 2);
-	put(cap->bytes, 18, 0x11, 2);
-	put(cap->write, 40, 0xffff, 2); /* device control 2 */
-	cap->length = 60;
+	put(cap->bytes, 0, BK__PCI_CAP_EXPRESS, 1);
+	put(cap->bytes, BK__PCI_EXPRESS_CAPABILITIES, 2, 2); /* its version; of an endpoint */
+	put(cap->bytes, BK__PCI_EXPRESS_DEVICE_CAPABILITIES,
+	    BK__PCI_EXPRESS_DEVICE_CAPABILITIES_ROLE_ERRORS |
+		    (flr ? BK__PCI_EXPRESS_DEVICE_CAPABILITIES_FLR : 0),
+	    4);
+	put(cap->write, BK__PCI_EXPRESS_DEVICE_CONTROL,
+	    0x7fff | (flr ? BK__PCI_EXPRESS_DEVICE_CONTROL_FLR : 0), 2);
+	put(cap->clear, BK__PCI_EXPRESS_DEVICE_STATUS, BK__PCI_EXPRESS_DEVICE_STATUS_ERRORS, 2);
+	put(cap->bytes, BK__PCI_EXPRESS_LINK_CAPABILITIES, BK__PCI_EXPRESS_LINK_STATUS_SLOWEST, 4);
+	put(cap->write, BK__PCI_EXPRESS_LINK_CONTROL, 0x00c3, 2);
+	put(cap->bytes, BK__PCI_EXPRESS_LINK_STATUS, BK__PCI_EXPRESS_LINK_STATUS_SLOWEST, 2);
+	put(cap->write, BK__PCI_EXPRESS_DEVICE_CONTROL_2, 0xffff, 2);
+	cap->length = BK__PCI_EXPRESS_SIZE;
 	return r;
 }
 
@@ -204,11 +212,12 @@ static int build_af(struct loader *loader, const struct bk__yaml_node *node, str
 	int r = bk__yaml_read(loader->yaml, node, "af", fields, &flr, loader->err);
 
 	cap->where = &loader->sim->config.af;
-	put(cap->bytes, 0, 0x13, 1);
-	put(cap->bytes, 2, 6, 1);
-	put(cap->bytes, 3, flr ? 3 : 1, 1); /* transactions pending, FLR */
-	put(cap->write, 4, flr ? 1 : 0, 1);
-	cap->length = 6;
+	put(cap->bytes, 0, BK__PCI_CAP_AF, 1);
+	put(cap->bytes, BK__PCI_AF_LENGTH, BK__PCI_AF_SIZE, 1);
+	put(cap->bytes, BK__PCI_AF_CAPABILITIES,
+	    BK__PCI_AF_CAPABILITIES_PENDING | (flr ? BK__PCI_AF_CAPABILITIES_FLR : 0), 1);
+	put(cap->write, BK__PCI_AF_CONTROL, flr ? BK__PCI_AF_CONTROL_FLR : 0, 1);
+	cap->length = BK__PCI_AF_SIZE;
 	return r;
 }
 
@@ -259,9 +268,10 @@ static int build_vendor(struct loader *loader, const struct bk__yaml_node *node,
 
 	if (r)
 		return r;
-	put(cap->bytes, 0, 0x09, 1);
-	put(cap->bytes, 2, bk__yaml_get(node, "length") ? vendor.id : 3 + vendor.bytes->count, 1);
-	return put_bytes(loader, vendor.bytes, vendor.writable, 3, cap);
+	put(cap->bytes, 0, BK__PCI_CAP_VENDOR, 1);
+	put(cap->bytes, BK__PCI_CAP_VENDOR_LENGTH,
+	    bk__yaml_get(node, "length") ? vendor.id : BK__PCI_CAP_VENDOR_HEADER + vendor.bytes->count, 1);
+	return put_bytes(loader, vendor.bytes, vendor.writable, BK__PCI_CAP_VENDOR_HEADER, cap);
 }
 
 static int build_raw(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
@@ -278,7 +288,7 @@ static int build_raw(struct loader *loader, const struct bk__yaml_node *node, st
 	if (r)
 		return r;
 	put(cap->bytes, 0, raw.id, 1);
-	return put_bytes(loader, raw.bytes, raw.writable, 2, cap);
+	return put_bytes(loader, raw.bytes, raw.writable, BK__PCI_CAP_HEADER, cap);
 }
 
 static int build_serial(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
@@ -289,9 +299,9 @@ static int build_serial(struct loader *loader, const struct bk__yaml_node *node,
 	uint64_t serial = 0;
 	int r = bk__yaml_scalar(loader->yaml, node, "serial", &field, &serial, loader->err);
 
-	put(cap->bytes, 0, 0x0003 | 1 << 16, 4);
-	put(cap->bytes, 4, serial, 8);
-	cap->length = 12;
+	put(cap->bytes, 0, BK__PCI_EXT_SERIAL | 1 << BK__PCI_EXT_VERSION_SHIFT, 4);
+	put(cap->bytes, BK__PCI_SERIAL_NUMBER, serial, 8);
+	cap->length = BK__PCI_SERIAL_SIZE;
 	return r;
 }
 
@@ -300,7 +310,7 @@ static int build_vendor_specific(struct loader *loader, const struct bk__yaml_no
 	static const struct bk__yaml_field fields[] = {
 		{ "id", BK__YAML_NUMBER, offsetof(struct bytes, id), true, 0, 0xffff, NULL },
 		{ "revision", BK__YAML_NUMBER, offsetof(struct bytes, version), false, 0, 15, NULL },
-		BYTES(BODY - 8),
+		BYTES(BODY - BK__PCI_EXT_VENDOR_HEADER),
 		WRITABLE,
 		{ 0 },
 	};
@@ -309,9 +319,13 @@ static int build_vendor_specific(struct loader *loader, const struct bk__yaml_no
 
 	if (r)
 		return r;
-	put(cap->bytes, 0, 0x000b | 1 << 16, 4);
-	put(cap->bytes, 4, vendor.id | vendor.version << 16 | (uint64_t)(8 + vendor.bytes->count) << 20, 4);
-	return put_bytes(loader, vendor.bytes, vendor.writable, 8, cap);
+	put(cap->bytes, 0, BK__PCI_EXT_VENDOR | 1 << BK__PCI_EXT_VERSION_SHIFT, 4);
+	put(cap->bytes, BK__PCI_EXT_VENDOR_ID,
+	    vendor.id | vendor.version << BK__PCI_EXT_VENDOR_REVISION_SHIFT |
+		    (uint64_t)(BK__PCI_EXT_VENDOR_HEADER + vendor.bytes->count)
+			    << BK__PCI_EXT_VENDOR_LENGTH_SHIFT,
+	    4);
+	return put_bytes(loader, vendor.bytes, vendor.writable, BK__PCI_EXT_VENDOR_HEADER, cap);
 }
 
 static int build_raw_extended(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap)
@@ -319,7 +333,7 @@ static int build_raw_extended(struct loader *loader, const struct bk__yaml_node 
 	static const struct bk__yaml_field fields[] = {
 		{ "id", BK__YAML_NUMBER, offsetof(struct bytes, id), true, 0, 0xffff, NULL },
 		{ "version", BK__YAML_NUMBER, offsetof(struct bytes, version), false, 0, 15, NULL },
-		BYTES(BODY - 4),
+		BYTES(BODY - BK__PCI_EXT_HEADER),
 		WRITABLE,
 		{ 0 },
 	};
@@ -328,8 +342,8 @@ static int build_raw_extended(struct loader *loader, const struct bk__yaml_node 
 
 	if (r)
 		return r;
-	put(cap->bytes, 0, raw.id | raw.version << 16, 4);
-	return put_bytes(loader, raw.bytes, raw.writable, 4, cap);
+	put(cap->bytes, 0, raw.id | raw.version << BK__PCI_EXT_VERSION_SHIFT, 4);
+	return put_bytes(loader, raw.bytes, raw.writable, BK__PCI_EXT_HEADER, cap);
 }
 
 /* ---- Lists ---- */
@@ -408,7 +422,7 @@ static int build(struct loader *loader, const struct kind *kinds, unsigned first
 /* Finds room for those without an offset, after those with one have theirs. */
 static int place(struct loader *loader, struct cap *caps, unsigned count, unsigned first, unsigned end)
 {
-	const struct bk__yaml_node *owner[SIM_CONFIG_MAX / 4] = { 0 };
+	const struct bk__yaml_node *owner[BK__PCI_CONFIG_SIZE / 4] = { 0 };
 
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < count; i++) {
@@ -453,13 +467,13 @@ static void install(struct sim_config *config, const struct cap *cap)
 static int link_standard(struct loader *loader, const struct cap *caps, unsigned count)
 {
 	struct sim_config *config = &loader->sim->config;
-	unsigned next = 0x34;
+	unsigned next = BK__PCI_CAP_POINTER;
 
 	for (unsigned i = 0; i < count; i++)
 		install(config, &caps[i]);
 	for (unsigned i = 0; i < count; i++) {
 		put(config->reset, next, caps[i].offset, 1);
-		next = caps[i].offset + 1;
+		next = caps[i].offset + BK__PCI_CAP_NEXT;
 		put(config->reset, next, 0, 1);
 		if (caps[i].where)
 			*caps[i].where = caps[i].offset;
@@ -471,22 +485,22 @@ static int link_standard(struct loader *loader, const struct cap *caps, unsigned
 static int link_extended(struct loader *loader, const struct cap *caps, unsigned count)
 {
 	struct sim_config *config = &loader->sim->config;
-	unsigned last = 0, place_of[SIM_CONFIG_MAX / 4] = { 0 };
+	unsigned last = 0, place_of[BK__PCI_CONFIG_SIZE / 4] = { 0 };
 
 	for (unsigned i = 0; i < count; i++) {
 		install(config, &caps[i]);
 		place_of[caps[i].offset / 4] = i + 1;
 	}
-	if (count && !place_of[EXTENDED_FIRST / 4] && !loader->sim->odd)
+	if (count && !place_of[BK__PCI_EXTENDED / 4] && !loader->sim->odd)
 		return bk__yaml_fail(loader->yaml, caps[0].node, loader->err,
 				     "one extended capability must be at 0x100; leave this offset out");
-	for (unsigned at = EXTENDED_FIRST; at < SIM_CONFIG_MAX; at += 4) {
+	for (unsigned at = BK__PCI_EXTENDED; at < BK__PCI_CONFIG_SIZE; at += 4) {
 		if (!place_of[at / 4])
 			continue;
 		if (last)
-			config->reset[last + 2] |= (uint8_t)(at << 4);
+			config->reset[last + BK__PCI_EXT_NEXT] |= (uint8_t)(at << 4);
 		if (last)
-			config->reset[last + 3] = (uint8_t)(at >> 4);
+			config->reset[last + BK__PCI_EXT_NEXT + 1] = (uint8_t)(at >> 4);
 		last = at;
 	}
 	return 0;
@@ -496,8 +510,8 @@ static int load_list(struct sim *sim, const struct bk__yaml *yaml, const struct 
 		     bool extended, struct bk_error *err)
 {
 	struct loader loader = { .sim = sim, .yaml = yaml, .err = err };
-	unsigned first = extended ? EXTENDED_FIRST : STANDARD_FIRST, count = 0;
-	unsigned end = extended ? SIM_CONFIG_MAX : EXTENDED_FIRST;
+	unsigned first = extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END, count = 0;
+	unsigned end = extended ? BK__PCI_CONFIG_SIZE : BK__PCI_EXTENDED;
 	struct cap *caps;
 	int r = 0;
 

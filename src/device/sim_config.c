@@ -3,23 +3,8 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "device/sim_parts.h"
-
-enum {
-	COMMAND = 0x04,
-	COMMAND_IO = 1,
-	COMMAND_MEM = 2,
-	COMMAND_INTX_DISABLE = 1 << 10,
-	STATUS = 0x06,
-	STATUS_INTX = 1 << 3,
-	STATUS_CAPABILITIES = 1 << 4,
-	BARS = 0x10,
-	ROM_BAR = 0x30,
-	CAPABILITIES = 0x34,
-	PM_CONTROL = 4, /* of the capability, as the next two */
-	EXPRESS_CONTROL = 8,
-	AF_CONTROL = 4,
-};
 
 static void put(uint8_t *bytes, unsigned offset, uint64_t value, unsigned width)
 {
@@ -67,9 +52,10 @@ static void assign(struct sim *sim)
 static void build_bar(struct sim *sim, unsigned index)
 {
 	struct sim_bar *bar = &sim->bars[index];
-	unsigned width = bar->kind == SIM_MEM64 ? 8 : 4, offset = BARS + 4 * index;
-	uint64_t type =
-		bar->kind == SIM_IO ? 1 : (bar->kind == SIM_MEM64 ? 4 : 0) | (bar->prefetchable ? 8 : 0);
+	unsigned width = bar->kind == SIM_MEM64 ? 8 : 4, offset = BK__PCI_BAR0 + 4 * index;
+	uint64_t type = bar->kind == SIM_IO ? BK__PCI_BAR_IO
+					    : (bar->kind == SIM_MEM64 ? BK__PCI_BAR_TYPE_64 : 0) |
+						      (bar->prefetchable ? BK__PCI_BAR_PREFETCHABLE : 0);
 
 	put(sim->config.reset, offset, bar->address | type, width);
 	put(sim->config.write, offset, ~(register_size(bar) - 1), width);
@@ -80,34 +66,34 @@ void bk__sim_config_build(struct sim *sim)
 	uint8_t *reset = sim->config.reset, *write = sim->config.write;
 	uint16_t command = 0;
 
-	put(reset, 0x00, sim->vendor, 2);
-	put(reset, 0x02, sim->id, 2);
-	put(write, COMMAND, 0x0547, 2);
-	put(sim->config.clear, STATUS, 0xf900, 2);
-	put(reset, 0x08, sim->revision, 1);
-	put(reset, 0x09, sim->class_code, 3);
-	put(write, 0x0c, 0xff, 1); /* cache line size */
-	put(reset, 0x2c, sim->subsystem_vendor, 2);
-	put(reset, 0x2e, sim->subsystem, 2);
-	put(write, 0x3c, 0xff, 1); /* interrupt line */
-	put(reset, 0x3c, sim->pin ? 0x0b : 0xff, 1);
-	put(reset, 0x3d, sim->pin, 1);
-	if (reset[CAPABILITIES])
-		put(reset, STATUS, STATUS_CAPABILITIES, 2);
+	put(reset, BK__PCI_VENDOR, sim->vendor, 2);
+	put(reset, BK__PCI_DEVICE, sim->id, 2);
+	put(write, BK__PCI_COMMAND, BK__PCI_COMMAND_WRITABLE, 2);
+	put(sim->config.clear, BK__PCI_STATUS, BK__PCI_STATUS_ERRORS, 2);
+	put(reset, BK__PCI_REVISION, sim->revision, 1);
+	put(reset, BK__PCI_CLASS, sim->class_code, 3);
+	put(write, BK__PCI_CACHE_LINE, 0xff, 1);
+	put(reset, BK__PCI_SUBSYSTEM_VENDOR, sim->subsystem_vendor, 2);
+	put(reset, BK__PCI_SUBSYSTEM, sim->subsystem, 2);
+	put(write, BK__PCI_INTERRUPT_LINE, 0xff, 1);
+	put(reset, BK__PCI_INTERRUPT_LINE, sim->pin ? 0x0b : 0xff, 1);
+	put(reset, BK__PCI_INTERRUPT_PIN, sim->pin, 1);
+	if (reset[BK__PCI_CAP_POINTER])
+		put(reset, BK__PCI_STATUS, BK__PCI_STATUS_CAP_LIST, 2);
 	assign(sim);
 	for (unsigned i = 0; i < 6; i++) {
 		if (!sim->bars[i].size)
 			continue;
 		build_bar(sim, i);
-		command |= sim->bars[i].kind == SIM_IO ? COMMAND_IO : COMMAND_MEM;
+		command |= sim->bars[i].kind == SIM_IO ? BK__PCI_COMMAND_IO : BK__PCI_COMMAND_MEMORY;
 	}
 	if (sim->rom_size) {
-		put(reset, ROM_BAR, 0xf0000000, 4);
-		put(write, ROM_BAR, ~(sim->rom_size - 1) | 1, 4);
+		put(reset, BK__PCI_ROM, 0xf0000000, 4);
+		put(write, BK__PCI_ROM, ~(sim->rom_size - 1) | BK__PCI_ROM_ENABLE, 4);
 	}
 	/* The host enables decoding before it gives a device away, and puts its addresses back after a reset.
 	 */
-	put(reset, COMMAND, command, 2);
+	put(reset, BK__PCI_COMMAND, command, 2);
 }
 
 void bk__sim_config_reset(struct sim *sim)
@@ -118,7 +104,8 @@ void bk__sim_config_reset(struct sim *sim)
 
 static uint8_t *byte_at(struct sim *sim, unsigned offset, bool raw)
 {
-	bool bar = (offset >= BARS && offset < BARS + 24) || (offset >= ROM_BAR && offset < ROM_BAR + 4);
+	bool bar = (offset >= BK__PCI_BAR0 && offset < BK__PCI_BAR0 + 24) ||
+		   (offset >= BK__PCI_ROM && offset < BK__PCI_ROM + 4);
 
 	return bar && !raw ? &sim->config.shown[offset] : &sim->config.bytes[offset];
 }
@@ -127,8 +114,8 @@ void bk__sim_config_read(struct sim *sim, unsigned offset, uint8_t *data, unsign
 {
 	for (unsigned i = 0; i < count; i++) {
 		data[i] = *byte_at(sim, offset + i, raw);
-		if (offset + i == STATUS && sim->pin && sim->pending)
-			data[i] |= STATUS_INTX;
+		if (offset + i == BK__PCI_STATUS && sim->pin && sim->pending)
+			data[i] |= BK__PCI_STATUS_INTX;
 	}
 }
 
@@ -146,7 +133,8 @@ static bool take(struct sim *sim, unsigned capability, unsigned offset, uint8_t 
 bool bk__sim_config_write(struct sim *sim, unsigned offset, const uint8_t *data, unsigned count, bool raw)
 {
 	struct sim_config *config = &sim->config;
-	unsigned power = config->pm ? config->bytes[config->pm + PM_CONTROL] & 3 : 0;
+	unsigned power =
+		config->pm ? config->bytes[config->pm + BK__PCI_PM_PMCSR] & BK__PCI_PM_PMCSR_STATE : 0;
 	bool reset;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -155,9 +143,11 @@ bool bk__sim_config_write(struct sim *sim, unsigned offset, const uint8_t *data,
 		*byte = (uint8_t)((*byte & ~write) | (data[i] & write));
 		*byte &= (uint8_t) ~(data[i] & config->clear[offset + i]);
 	}
-	reset = take(sim, config->express, EXPRESS_CONTROL + 1, 0x80);
-	reset |= take(sim, config->af, AF_CONTROL, 1);
-	if (power == 3 && config->soft_reset && !(config->bytes[config->pm + PM_CONTROL] & 3))
+	reset = take(sim, config->express, BK__PCI_EXPRESS_DEVICE_CONTROL + 1,
+		     BK__PCI_EXPRESS_DEVICE_CONTROL_FLR >> 8);
+	reset |= take(sim, config->af, BK__PCI_AF_CONTROL, BK__PCI_AF_CONTROL_FLR);
+	if (power == 3 && config->soft_reset &&
+	    !(config->bytes[config->pm + BK__PCI_PM_PMCSR] & BK__PCI_PM_PMCSR_STATE))
 		reset = true;
 	return reset;
 }
@@ -166,12 +156,13 @@ bool bk__sim_config_decodes(const struct sim *sim, const struct sim_bar *bar)
 {
 	const struct sim_config *config = &sim->config;
 
-	if (config->pm && config->bytes[config->pm + PM_CONTROL] & 3)
+	if (config->pm && config->bytes[config->pm + BK__PCI_PM_PMCSR] & BK__PCI_PM_PMCSR_STATE)
 		return false;
-	return config->bytes[COMMAND] & (bar->kind == SIM_IO ? COMMAND_IO : COMMAND_MEM);
+	return config->bytes[BK__PCI_COMMAND] &
+	       (bar->kind == SIM_IO ? BK__PCI_COMMAND_IO : BK__PCI_COMMAND_MEMORY);
 }
 
 bool bk__sim_config_intx_disabled(const struct sim *sim)
 {
-	return sim->config.bytes[COMMAND + 1] & COMMAND_INTX_DISABLE >> 8;
+	return sim->config.bytes[BK__PCI_COMMAND + 1] & BK__PCI_COMMAND_INTX_DISABLE >> 8;
 }

@@ -128,8 +128,8 @@ static int load_mirror(struct loader *loader, struct sim_bar *bar, const struct 
 	} mirror = { .size = 256 };
 	static const struct bk__yaml_field fields[] = {
 		{ "offset", BK__YAML_SIZE, 0, true, 0, 1ull << 47, NULL },
-		{ "size", BK__YAML_SIZE, 8, false, 1, SIM_CONFIG_MAX, NULL },
-		{ "config", BK__YAML_NUMBER, 16, false, 0, SIM_CONFIG_MAX - 1, NULL },
+		{ "size", BK__YAML_SIZE, 8, false, 1, BK__PCI_CONFIG_SIZE, NULL },
+		{ "config", BK__YAML_NUMBER, 16, false, 0, BK__PCI_CONFIG_SIZE - 1, NULL },
 		{ "writable", BK__YAML_BOOL, 24, false, 0, 0, NULL },
 		{ 0 },
 	};
@@ -438,7 +438,7 @@ int bk__sim_load(struct sim *sim, const struct bk__yaml *yaml, struct bk_error *
 	sim->odd = top.odd;
 	sim->express = top.express;
 	sim->can_reset = top.reset;
-	sim->config.size = top.express ? SIM_CONFIG_MAX : 256;
+	sim->config.size = top.express ? BK__PCI_CONFIG_SIZE : 256;
 	if (top.extended && !top.express)
 		return FAIL(top.extended->key, "extended capabilities need \"express: true\"");
 	if (top.subsystem)

@@ -11,22 +11,19 @@
 
 #include <pthread.h>
 
+#include "base/pci_regs.h"
 #include "base/yaml.h"
 #include "device/irqs.h"
 #include "device/sim.h"
 
-#define SIM_REGISTERS  4096u        /* of one device */
-#define SIM_MEMORY     (256u << 20) /* of all mappable BARs */
-#define SIM_FILLED     (16u << 20)  /* of those with a pattern, which has to be written */
-#define SIM_ROM        (16u << 20)
-#define SIM_CONFIG_MAX 4096u
+#define SIM_REGISTERS 4096u        /* of one device */
+#define SIM_MEMORY    (256u << 20) /* of all mappable BARs */
+#define SIM_FILLED    (16u << 20)  /* of those with a pattern, which has to be written */
+#define SIM_ROM       (16u << 20)
 
 /* The legacy VGA ranges, where they are in VFIO's region. */
-#define SIM_VGA_SIZE        0xc0000u
-#define SIM_VGA_MEMORY      0xa0000u
-#define SIM_VGA_MEMORY_SIZE 0x20000u
-#define SIM_VGA_PORTS       0x3b0u
-#define SIM_VGA_PORTS_SIZE  0x30u
+#define SIM_VGA_MEMORY_SIZE (BK__PCI_VGA_MEMORY_END - BK__PCI_VGA_MEMORY)
+#define SIM_VGA_PORTS_SIZE  (BK__PCI_VGA_COLOR_END - BK__PCI_VGA_MONO)
 
 struct bk__device_dma_space;
 
@@ -85,10 +82,10 @@ struct sim_bar {
 
 struct sim_config {
 	unsigned size;
-	uint8_t bytes[SIM_CONFIG_MAX]; /* what the hardware holds */
-	uint8_t reset[SIM_CONFIG_MAX];
-	uint8_t write[SIM_CONFIG_MAX]; /* writable bits */
-	uint8_t clear[SIM_CONFIG_MAX]; /* bits that a one clears */
+	uint8_t bytes[BK__PCI_CONFIG_SIZE]; /* what the hardware holds */
+	uint8_t reset[BK__PCI_CONFIG_SIZE];
+	uint8_t write[BK__PCI_CONFIG_SIZE]; /* writable bits */
+	uint8_t clear[BK__PCI_CONFIG_SIZE]; /* bits that a one clears */
 	uint8_t shown[0x34]; /* the BARs and ROM as region 7 shows them: as VFIO, not the hardware's */
 	/* Offsets of capabilities, 0 for none, and what they can. */
 	unsigned pm, express, af;
@@ -115,7 +112,7 @@ struct sim {
 	uint64_t raised;
 	uint8_t *rom;
 	uint64_t rom_size;
-	uint8_t *vga; /* the legacy VGA memory, then the ports from SIM_VGA_PORTS on; or NULL */
+	uint8_t *vga;                     /* the legacy VGA memory, then the ports; or NULL */
 	struct bk__device_dma_space *dma; /* NULL until there is a map */
 	uint64_t access_count, reset_count;
 	struct bk_ratelimit log_limit; /* of registers that log */

@@ -15,19 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum {
-	COMMAND = 0x04, /* PCI 3.0, 6.2.2 */
-	COMMAND_IO = 1,
-	COMMAND_MEM = 2,
-	COMMAND_MASTER = 4,
-	STATUS = 0x06,
-	STATUS_CAPABILITIES = 0x10,
-	CAPABILITIES = 0x34,
-	CAPABILITY_PM = 1, /* PCI Power Management 1.2, 3.2 */
-	PM_PMCSR = 4,
-	PMCSR_STATE = 3,
-	CONFIG_SIZE = 4096,
-};
+#include "base/pci_regs.h"
 
 /* Bytes mapped around an 8-byte access: a BAR can have gigabytes, and the kernel fills in every page at once.
  */
@@ -152,18 +140,18 @@ static uint8_t *byte_of(uint8_t *data, uint64_t offset, size_t count, unsigned t
 
 static int write_config(struct bk__device_vfio *vfio, uint64_t offset, const void *data, size_t count)
 {
-	uint8_t copy[CONFIG_SIZE], *byte;
+	uint8_t copy[BK__PCI_CONFIG_SIZE], *byte;
 	int ret;
 
 	if (count > sizeof(copy))
 		return -EINVAL;
 	memcpy(copy, data, count);
-	byte = byte_of(copy, offset, count, COMMAND);
+	byte = byte_of(copy, offset, count, BK__PCI_COMMAND);
 	if (byte)
-		*byte |= COMMAND_MEM | COMMAND_IO;
+		*byte |= BK__PCI_COMMAND_MEMORY | BK__PCI_COMMAND_IO;
 	byte = byte_of(copy, offset, count, vfio->pmcsr);
 	if (byte)
-		*byte &= (uint8_t)~PMCSR_STATE;
+		*byte &= (uint8_t)~BK__PCI_PM_PMCSR_STATE;
 	pthread_mutex_lock(&vfio->config_lock);
 	ret = put(vfio, BK_DEVICE_CONFIG, offset, copy, count);
 	pthread_mutex_unlock(&vfio->config_lock);
@@ -190,10 +178,11 @@ int bk__vfio_quiesce(struct bk__device_vfio *vfio)
 	int ret;
 
 	pthread_mutex_lock(&vfio->config_lock);
-	ret = get(vfio, BK_DEVICE_CONFIG, COMMAND, command, sizeof(command));
+	ret = get(vfio, BK_DEVICE_CONFIG, BK__PCI_COMMAND, command, sizeof(command));
 	if (!ret) {
-		command[0] = (uint8_t)((command[0] | COMMAND_MEM | COMMAND_IO) & ~COMMAND_MASTER);
-		ret = put(vfio, BK_DEVICE_CONFIG, COMMAND, command, sizeof(command));
+		command[0] = (uint8_t)((command[0] | BK__PCI_COMMAND_MEMORY | BK__PCI_COMMAND_IO) &
+				       ~BK__PCI_COMMAND_MASTER);
+		ret = put(vfio, BK_DEVICE_CONFIG, BK__PCI_COMMAND, command, sizeof(command));
 	}
 	pthread_mutex_unlock(&vfio->config_lock);
 	return ret;
@@ -204,15 +193,15 @@ void bk__vfio_find_pm(struct bk__device_vfio *vfio)
 	uint8_t status, at, header[2];
 
 	vfio->pmcsr = 0;
-	if (get(vfio, BK_DEVICE_CONFIG, STATUS, &status, 1) || !(status & STATUS_CAPABILITIES) ||
-	    get(vfio, BK_DEVICE_CONFIG, CAPABILITIES, &at, 1))
+	if (get(vfio, BK_DEVICE_CONFIG, BK__PCI_STATUS, &status, 1) || !(status & BK__PCI_STATUS_CAP_LIST) ||
+	    get(vfio, BK_DEVICE_CONFIG, BK__PCI_CAP_POINTER, &at, 1))
 		return;
 	/* At most 48 capabilities fit: a list that goes in circles ends too. */
-	for (unsigned i = 0; i < 48 && (at &= 0xfc) >= 0x40; i++) {
+	for (unsigned i = 0; i < 48 && (at &= 0xfc) >= BK__PCI_HEADER_END; i++) {
 		if (get(vfio, BK_DEVICE_CONFIG, at, header, sizeof(header)))
 			return;
-		if (header[0] == CAPABILITY_PM) {
-			vfio->pmcsr = at + PM_PMCSR;
+		if (header[0] == BK__PCI_CAP_PM) {
+			vfio->pmcsr = at + BK__PCI_PM_PMCSR;
 			return;
 		}
 		at = header[1];

@@ -117,25 +117,27 @@ static int arrange(struct bk__firmware_machine *machine, struct bk_error *err)
 
 bool bk__firmware_machine_compared(const struct bk__firmware_trace_function *function, unsigned offset)
 {
-	if (offset <= BK__COMMAND || (offset >= BK__BAR && offset < BK__BRIDGE_PRIMARY))
+	if (offset <= BK__PCI_COMMAND || (offset >= BK__PCI_BAR0 && offset < BK__PCI_BRIDGE_PRIMARY))
 		return true;
 	if (function->bridge)
-		return (offset >= BK__BRIDGE_PRIMARY && offset < BK__BRIDGE_LATENCY) ||
-		       (offset >= BK__BRIDGE_IO_BASE && offset < BK__BRIDGE_STATUS) ||
-		       (offset >= BK__BRIDGE_MEMORY_BASE && offset < BK__CAPABILITIES) ||
-		       (offset >= BK__ROM_TYPE1 && offset <= BK__IRQ_LINE) || offset >= BK__BRIDGE_CONTROL;
-	return (offset >= BK__BRIDGE_PRIMARY && offset < 0x28) ||
-	       (offset >= BK__ROM_TYPE0 && offset < BK__CAPABILITIES) || offset == BK__IRQ_LINE;
+		return (offset >= BK__PCI_BRIDGE_PRIMARY && offset < BK__PCI_BRIDGE_LATENCY) ||
+		       (offset >= BK__PCI_BRIDGE_IO_BASE && offset < BK__PCI_BRIDGE_STATUS) ||
+		       (offset >= BK__PCI_BRIDGE_MEMORY_BASE && offset < BK__PCI_CAP_POINTER) ||
+		       (offset >= BK__PCI_BRIDGE_ROM && offset <= BK__PCI_INTERRUPT_LINE) ||
+		       offset >= BK__PCI_BRIDGE_CONTROL;
+	return (offset >= BK__PCI_BRIDGE_PRIMARY && offset < BK__PCI_BARS_END) ||
+	       (offset >= BK__PCI_ROM && offset < BK__PCI_CAP_POINTER) || offset == BK__PCI_INTERRUPT_LINE;
 }
 
 /* COMMAND, the interrupt line, and a bridge's windows, numbers and control. BARs are 0 at reset. */
 static bool preset(const struct bk__firmware_trace_function *function, unsigned offset)
 {
-	unsigned rom = function->bridge ? BK__ROM_TYPE1 : BK__ROM_TYPE0;
-	bool bar = offset >= BK__BAR && offset < (function->bridge ? BK__BRIDGE_PRIMARY : 0x28);
+	unsigned rom = function->bridge ? BK__PCI_BRIDGE_ROM : BK__PCI_ROM;
+	bool bar = offset >= BK__PCI_BAR0 &&
+		   offset < (function->bridge ? BK__PCI_BRIDGE_PRIMARY : BK__PCI_BARS_END);
 
 	return bk__firmware_machine_compared(function, offset) && !bar &&
-	       !(offset >= rom && offset < rom + 4) && offset >= BK__COMMAND;
+	       !(offset >= rom && offset < rom + 4) && offset >= BK__PCI_COMMAND;
 }
 
 static void learn(struct bk__firmware_machine *machine, const struct bk__firmware_step *access)
@@ -157,9 +159,9 @@ static void learn(struct bk__firmware_machine *machine, const struct bk__firmwar
 			function->written[offset] = access->line;
 		else if (!function->written[offset] && !function->known[offset])
 			function->known[offset] = access->line, function->first[offset] = byte;
-		if (offset == BK__BRIDGE_SECONDARY)
+		if (offset == BK__PCI_BRIDGE_SECONDARY)
 			function->secondary = byte;
-		else if (offset == BK__BRIDGE_SUBORDINATE)
+		else if (offset == BK__PCI_BRIDGE_SUBORDINATE)
 			function->subordinate = byte;
 	}
 }
@@ -167,12 +169,12 @@ static void learn(struct bk__firmware_machine *machine, const struct bk__firmwar
 /* PCI 3.0 6.7: the chain, as far as the guest read it before it wrote to it. */
 static void find_capabilities(struct bk__firmware_machine_function *function)
 {
-	unsigned at = function->known[BK__CAPABILITIES] ? function->first[BK__CAPABILITIES] & 0xfc : 0;
+	unsigned at = function->known[BK__PCI_CAP_POINTER] ? function->first[BK__PCI_CAP_POINTER] & 0xfc : 0;
 
-	for (unsigned left = 48; at >= BK__HEADER_SIZE && function->known[at] && left--;) {
-		if (function->first[at] == BK__CAP_PM && !function->pm && at <= BK__MACHINE_LEARNT - 8)
+	for (unsigned left = 48; at >= BK__PCI_HEADER_END && function->known[at] && left--;) {
+		if (function->first[at] == BK__PCI_CAP_PM && !function->pm && at <= BK__MACHINE_LEARNT - 8)
 			function->pm = (uint8_t)at;
-		if (function->first[at] == BK__CAP_EXPRESS && !function->express &&
+		if (function->first[at] == BK__PCI_CAP_EXPRESS && !function->express &&
 		    at <= BK__MACHINE_LEARNT - EXPRESS_SIZE)
 			function->express = (uint8_t)at;
 		at = function->known[at + 1] ? function->first[at + 1] & 0xfc : 0;
@@ -232,7 +234,7 @@ static int preset_registers(struct bk__firmware_machine_function *function)
 	uint8_t pmc[2];
 	int at = 0;
 
-	for (unsigned offset = 0; offset < BK__HEADER_SIZE; offset++) {
+	for (unsigned offset = 0; offset < BK__PCI_HEADER_END; offset++) {
 		int error = function->known[offset] && preset(function->desc, offset)
 				    ? bk_pci_function_preset(function->function, offset,
 							     &function->first[offset], NULL, NULL, 1)

@@ -179,9 +179,9 @@ static void compare_read(struct replay *replay, const struct bk__firmware_step *
 
 	for (unsigned i = 0; i < access->width; i++) {
 		/* Of COMMAND the bits that decide about decoding and DMA. */
-		uint64_t mask = function && offset + i == BK__COMMAND ? 7 : 0xff;
+		uint64_t mask = function && offset + i == BK__PCI_COMMAND ? 7 : 0xff;
 
-		if (function && (offset + i >= BK__HEADER_SIZE ||
+		if (function && (offset + i >= BK__PCI_HEADER_END ||
 				 !bk__firmware_machine_compared(function->desc, offset + i)))
 			continue;
 		replay->counts->bytes++;
@@ -200,7 +200,7 @@ static void follow_numbers(struct bk__firmware_machine_function *bridge)
 
 	if (!bridge->below)
 		return;
-	bk_pci_function_read(bridge->function, BK__BRIDGE_SECONDARY, 2, &numbers);
+	bk_pci_function_read(bridge->function, BK__PCI_BRIDGE_SECONDARY, 2, &numbers);
 	bridge->secondary = (uint8_t)numbers;
 	bridge->subordinate = (uint8_t)(numbers >> 8);
 }

@@ -35,9 +35,9 @@ void bk__firmware_why_bar(const struct bk__firmware_machine_function *function, 
 
 	snprintf(held, sizeof(held), "register 0x%02x holds 0x%" PRIx64 ", %s", at, raw,
 		 since(function, at, bar->kind == BK_PCI_BAR_MEM64 ? 8 : 4, written, sizeof(written)));
-	since(function, BK__COMMAND, 2, commanded, sizeof(commanded));
+	since(function, BK__PCI_COMMAND, 2, commanded, sizeof(commanded));
 	/* Outside D0, where nothing decodes, a difference is excused. */
-	if (!(command & (io ? BK__COMMAND_IO : BK__COMMAND_MEMORY)))
+	if (!(command & (io ? BK__PCI_COMMAND_IO : BK__PCI_COMMAND_MEMORY)))
 		snprintf(text, size, "COMMAND is 0x%04x (%s): %s decoding is off", command, commanded,
 			 io ? "I/O" : "memory");
 	else if (rom && !(raw & 1))

@@ -7,35 +7,14 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 
-/* PCI 3.0 6.1 */
-#define VENDOR           0x00
-#define DEVICE           0x02
-#define REVISION         0x08
-#define CLASS            0x09
-#define HEADER_TYPE      0x0e
-#define BAR0             0x10
-#define SUBSYSTEM_VENDOR 0x2c
-#define SUBSYSTEM        0x2e
-#define INTERRUPT_PIN    0x3d
-#define MIN_GNT          0x3e
+#define PINS 4
 
-#define HEADER_TYPE_MASK 0x7f
-#define PINS             4
-
-/* PCI 3.0 6.2.5.1 */
-#define BAR_IO           0x1
-#define BAR_TYPE         0x6
-#define BAR_TYPE_64      0x4
-#define BAR_PREFETCHABLE 0x8
-
-#define COMMAND_IO     0x0001
-#define COMMAND_MEMORY 0x0002
-
-#define BAR_IO_LEAST     4
-#define BAR_MEMORY_LEAST 16
-#define BAR32_MOST       ((uint64_t)1 << 31)
-#define BAR64_MOST       ((uint64_t)1 << 63)
+#define LEAST_IO     4
+#define LEAST_MEMORY 16
+#define BAR32_MOST   ((uint64_t)1 << 31)
+#define BAR64_MOST   ((uint64_t)1 << 63)
 
 static uint64_t power_of_two(uint64_t size)
 {
@@ -51,14 +30,14 @@ static enum bk_pci_bar_kind bar_kind(struct bk_mediator *m, unsigned index, unsi
 {
 	const char *why;
 
-	if (low & BAR_IO)
+	if (low & BK__PCI_BAR_IO)
 		return BK_PCI_BAR_IO;
-	if ((low & BAR_TYPE) == BAR_TYPE)
+	if ((low & BK__PCI_BAR_TYPE) == BK__PCI_BAR_TYPE)
 		why = "the reserved type 3";
-	else if ((low & BAR_TYPE) == BAR_TYPE_64 && index == 5)
+	else if ((low & BK__PCI_BAR_TYPE) == BK__PCI_BAR_TYPE_64 && index == 5)
 		why = "64 bits, but no register for the upper half";
 	else
-		return (low & BAR_TYPE) == BAR_TYPE_64 ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
+		return (low & BK__PCI_BAR_TYPE) == BK__PCI_BAR_TYPE_64 ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
 	bk_log(BK_LOG_WARNING, "%s: bar%u has %s (register 0x%08x): shown as 32-bit memory", m->below->name,
 	       index, why, low);
 	return BK_PCI_BAR_MEM32;
@@ -72,7 +51,7 @@ static enum bk_pci_bar_kind bar_kind(struct bk_mediator *m, unsigned index, unsi
 static void bar_describe(struct bk_mediator *m, unsigned index, struct bk_pci_bar bars[BK_PCI_BARS])
 {
 	const uint64_t size = m->regions[index].info.size;
-	unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
+	unsigned low = (unsigned)bk__load(m->config + BK__PCI_BAR0 + 4 * index, 4);
 	struct bk_pci_bar bar = { .kind = BK_PCI_BAR_NONE };
 	uint64_t least, most;
 
@@ -82,8 +61,8 @@ static void bar_describe(struct bk_mediator *m, unsigned index, struct bk_pci_ba
 		return;
 	}
 	bar.kind = bar_kind(m, index, low);
-	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BAR_PREFETCHABLE;
-	least = bar.kind == BK_PCI_BAR_IO ? BAR_IO_LEAST : BAR_MEMORY_LEAST;
+	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BK__PCI_BAR_PREFETCHABLE;
+	least = bar.kind == BK_PCI_BAR_IO ? LEAST_IO : LEAST_MEMORY;
 	most = bar.kind == BK_PCI_BAR_MEM64 ? BAR64_MOST : BAR32_MOST;
 	if (size < least || size > most) {
 		bk_log(BK_LOG_WARNING,
@@ -139,27 +118,28 @@ static int function_create(struct bk_mediator *m, struct bk_pci_function_desc *d
 	int r;
 
 	desc->name = m->below->name;
-	desc->vendor = (uint16_t)bk__load(config + VENDOR, 2);
-	desc->device = (uint16_t)bk__load(config + DEVICE, 2);
-	if (!(config[HEADER_TYPE] & HEADER_TYPE_MASK)) { /* others have something else there */
-		desc->subsystem_vendor = (uint16_t)bk__load(config + SUBSYSTEM_VENDOR, 2);
-		desc->subsystem = (uint16_t)bk__load(config + SUBSYSTEM, 2);
+	desc->vendor = (uint16_t)bk__load(config + BK__PCI_VENDOR, 2);
+	desc->device = (uint16_t)bk__load(config + BK__PCI_DEVICE, 2);
+	if (!(config[BK__PCI_HEADER_TYPE] &
+	      BK__PCI_HEADER_TYPE_MASK)) { /* others have something else there */
+		desc->subsystem_vendor = (uint16_t)bk__load(config + BK__PCI_SUBSYSTEM_VENDOR, 2);
+		desc->subsystem = (uint16_t)bk__load(config + BK__PCI_SUBSYSTEM, 2);
 	}
-	desc->revision = config[REVISION];
-	desc->class_code = (uint32_t)bk__load(config + CLASS, 3);
+	desc->revision = config[BK__PCI_REVISION];
+	desc->class_code = (uint32_t)bk__load(config + BK__PCI_CLASS, 3);
 	desc->extended = m->config_size > 256;
-	if (config[INTERRUPT_PIN] > PINS)
+	if (config[BK__PCI_INTERRUPT_PIN] > PINS)
 		bk_log(BK_LOG_WARNING, "%s: interrupt pin %u is not shown: there are 1 (INTA#) to 4 (INTD#)",
-		       m->below->name, config[INTERRUPT_PIN]);
+		       m->below->name, config[BK__PCI_INTERRUPT_PIN]);
 	else if (!bk_device_irq(m->below, BK_DEVICE_INTX, &intx) && intx.count)
-		desc->pin = config[INTERRUPT_PIN];
+		desc->pin = config[BK__PCI_INTERRUPT_PIN];
 	desc->command = on_command;
 	desc->reset = on_reset;
 	desc->opaque = m;
 	r = bk_pci_function_create(m->domain, desc, &m->function, err);
 	if (r)
 		return r;
-	r = bk_pci_function_preset(m->function, MIN_GNT, config + MIN_GNT, NULL, NULL, 2);
+	r = bk_pci_function_preset(m->function, BK__PCI_MIN_GRANT, config + BK__PCI_MIN_GRANT, NULL, NULL, 2);
 	return r ? bk_fail(err, -r, "%s: %s", m->below->name, strerror(-r)) : 0;
 }
 
@@ -169,15 +149,16 @@ int bk__mediate_function(struct bk_mediator *m, const struct bk_mediator_options
 	struct bk_pci_function_desc desc = { 0 };
 	int r;
 
-	if (m->config[HEADER_TYPE] & HEADER_TYPE_MASK)
+	if (m->config[BK__PCI_HEADER_TYPE] & BK__PCI_HEADER_TYPE_MASK)
 		bk_log(BK_LOG_WARNING, "%s: header type %u: shown as an endpoint (type 0)", m->below->name,
-		       m->config[HEADER_TYPE] & HEADER_TYPE_MASK);
+		       m->config[BK__PCI_HEADER_TYPE] & BK__PCI_HEADER_TYPE_MASK);
 	for (unsigned i = 0; i < BK_PCI_BARS; i++) {
 		if (!m->regions[i].info.size)
 			continue;
 		bar_describe(m, i, desc.bars);
 		if (desc.bars[i].kind != BK_PCI_BAR_NONE)
-			m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
+			m->decode |= desc.bars[i].kind == BK_PCI_BAR_IO ? BK__PCI_COMMAND_IO
+									: BK__PCI_COMMAND_MEMORY;
 	}
 	if (options->msix_move) {
 		r = bk__mediate_msix_move(m, options->msix_bar, desc.bars, err);
@@ -185,9 +166,9 @@ int bk__mediate_function(struct bk_mediator *m, const struct bk_mediator_options
 			return r;
 	}
 	if (m->regions[BK_DEVICE_ROM].info.size)
-		m->decode |= COMMAND_MEMORY;
+		m->decode |= BK__PCI_COMMAND_MEMORY;
 	if (options->vga)
-		m->decode |= COMMAND_IO | COMMAND_MEMORY;
+		m->decode |= BK__PCI_COMMAND_IO | BK__PCI_COMMAND_MEMORY;
 	r = bk__mediate_command(m);
 	if (r)
 		return bk_fail(err, -r, "%s: decoding cannot be switched on: %s", m->below->name,

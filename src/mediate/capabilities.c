@@ -17,43 +17,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "pci/cap.h"
 #include "pci/extent.h"
-
-#define STATUS          0x06
-#define STATUS_CAP_LIST 0x0010
-#define CAP_POINTER     0x34
-#define EXTENDED        0x100
-
-enum {
-	CAP_PM = 0x01,
-	CAP_VPD = 0x03,
-	CAP_MSI = 0x05,
-	CAP_PCIX = 0x07,
-	CAP_VENDOR = 0x09,
-	CAP_EXPRESS = 0x10,
-	CAP_MSIX = 0x11,
-	CAP_AF = 0x13,
-	CAP_EA = 0x14, /* Enhanced Allocation: BARs at fixed addresses, the host's */
-};
-
-enum {
-	EXT_AER = 0x0001,
-	EXT_POWER = 0x0004,
-	EXT_VENDOR = 0x000b,
-	EXT_ACS = 0x000d,
-	EXT_ARI = 0x000e,
-	EXT_ATS = 0x000f,
-	EXT_SRIOV = 0x0010,
-	EXT_MRIOV = 0x0011,
-	EXT_PRI = 0x0013,
-	EXT_REBAR = 0x0015,
-	EXT_PASID = 0x001b,
-	EXT_DVSEC = 0x0023,
-	EXT_VF_REBAR = 0x0024,
-	EXT_DOE = 0x002e, /* a mailbox: without writes it only makes its driver wait */
-	EXT_IDE = 0x0030,
-};
 
 /* A capability as the device describes it: where its length is not known it reaches to the next one, or to
  * the end. */
@@ -64,7 +30,7 @@ struct found {
 
 /* The offsets, in units of 4 bytes, where a capability starts. */
 struct starts {
-	bool at[BK__CONFIG_MAX / 4];
+	bool at[BK__PCI_CONFIG_SIZE / 4];
 };
 
 static int left_out(struct bk_mediator *m, const struct found *cap, const char *why)
@@ -86,19 +52,20 @@ static int added(struct bk_mediator *m, const struct found *cap, int r)
  * of the conventional PCI-X. All others are read-only. */
 static bool is_passed(bool extended, uint64_t id)
 {
-	return extended ? id == EXT_AER || id == EXT_POWER || id == EXT_VENDOR || id == EXT_DVSEC
-			: id == CAP_VENDOR || id == CAP_PCIX;
+	return extended ? id == BK__PCI_EXT_AER || id == BK__PCI_EXT_POWER || id == BK__PCI_EXT_VENDOR ||
+				  id == BK__PCI_EXT_DVSEC
+			: id == BK__PCI_CAP_VENDOR || id == BK__PCI_CAP_PCIX;
 }
 
 /* Where what such a capability holds begins: ids and lengths are no registers. */
 static unsigned passed_from(bool extended, unsigned id)
 {
 	switch (id) {
-	case EXT_VENDOR:
+	case BK__PCI_EXT_VENDOR:
 		return extended ? 8 : 4;
-	case EXT_DVSEC:
+	case BK__PCI_EXT_DVSEC:
 		return 10;
-	case CAP_VENDOR:
+	case BK__PCI_CAP_VENDOR:
 		return 3;
 	default:
 		return extended ? 4 : 2;
@@ -108,7 +75,7 @@ static unsigned passed_from(bool extended, unsigned id)
 /* `size` bytes from `skip` on are read from the device each time. */
 static void make_live(struct bk_mediator *m, const struct found *cap, unsigned skip)
 {
-	const bool extended = cap->offset >= EXTENDED;
+	const bool extended = cap->offset >= BK__PCI_EXTENDED;
 
 	if (cap->size > skip)
 		memset(m->live + cap->offset + skip, 0xff, cap->size - skip);
@@ -134,17 +101,17 @@ static void chain_cut(struct bk_mediator *m, unsigned offset)
 /* Where the first 256 bytes end, as far as the device has them. */
 static unsigned standard_end(const struct bk_mediator *m)
 {
-	return m->config_below < EXTENDED ? m->config_below & ~3u : EXTENDED;
+	return m->config_below < BK__PCI_EXTENDED ? m->config_below & ~3u : BK__PCI_EXTENDED;
 }
 
 static void walk_standard(struct bk_mediator *m, struct starts *starts)
 {
-	unsigned offset = m->config[CAP_POINTER] & ~3u;
+	unsigned offset = m->config[BK__PCI_CAP_POINTER] & ~3u;
 
-	if (!(bk__load(m->config + STATUS, 2) & STATUS_CAP_LIST))
+	if (!(bk__load(m->config + BK__PCI_STATUS, 2) & BK__PCI_STATUS_CAP_LIST))
 		return;
 	for (; offset; offset = m->config[offset + 1] & ~3u) {
-		if (!starts_next(starts, offset, 0x40, standard_end(m))) {
+		if (!starts_next(starts, offset, BK__PCI_HEADER_END, standard_end(m))) {
 			chain_cut(m, offset);
 			return;
 		}
@@ -153,19 +120,19 @@ static void walk_standard(struct bk_mediator *m, struct starts *starts)
 
 static void walk_extended(struct bk_mediator *m, struct starts *starts)
 {
-	unsigned offset = EXTENDED;
+	unsigned offset = BK__PCI_EXTENDED;
 
 	do {
 		uint64_t header = bk__load(m->config + offset, 4);
 
 		if (!header || header == 0xffffffff)
 			return;
-		if (!starts_next(starts, offset, EXTENDED, BK__CONFIG_MAX)) {
+		if (!starts_next(starts, offset, BK__PCI_EXTENDED, BK__PCI_CONFIG_SIZE)) {
 			chain_cut(m, offset);
 			return;
 		}
 		offset = (unsigned)(header >> 20) & ~3u;
-		if (offset && offset < EXTENDED) {
+		if (offset && offset < BK__PCI_EXTENDED) {
 			chain_cut(m, offset);
 			return;
 		}
@@ -177,7 +144,7 @@ unsigned bk__mediate_capability_below(struct bk_mediator *m, unsigned id)
 	struct starts starts = { 0 };
 
 	walk_standard(m, &starts);
-	for (unsigned offset = 0x40; offset < 0x100; offset += 4)
+	for (unsigned offset = BK__PCI_HEADER_END; offset < BK__PCI_EXTENDED; offset += 4)
 		if (starts.at[offset / 4] && m->config[offset] == id)
 			return offset;
 	return 0;
@@ -200,23 +167,25 @@ static int add_pm(struct bk_mediator *m, const struct found *cap)
 
 	if (cap->size < 8)
 		return left_out(m, cap, "it is cut short");
-	pmc = (uint16_t)bk__load(cap->bytes + 2, 2) & 0x003f;
+	pmc = (uint16_t)bk__load(cap->bytes + BK__PCI_PM_PMC, 2) & 0x003f;
 	return added(m, cap, bk_pci_pm_add(m->function, cap->offset, pmc, true));
 }
 
 /* PCI 3.0 6.8.1: mask and pending bits are last. */
-#define MSI_MASKS 10
-
 static int add_msi(struct bk_mediator *m, const struct found *cap)
 {
-	unsigned control = (unsigned)bk__load(cap->bytes + 2, 2), log2 = control >> 1 & 7;
-	bool address64 = control & 0x80, maskable = control & 0x100;
-	unsigned size = (address64 ? 14 : 10) + (maskable ? MSI_MASKS : 0);
+	unsigned control = (unsigned)bk__load(cap->bytes + BK__PCI_MSI_CONTROL, 2),
+		 log2 = control >> BK__PCI_MSI_CONTROL_CAPABLE_SHIFT & BK__PCI_MSI_CONTROL_COUNT_MASK;
+	bool address64 = control & BK__PCI_MSI_CONTROL_64BIT,
+	     maskable = control & BK__PCI_MSI_CONTROL_MASKABLE;
+	unsigned size = (address64 ? BK__PCI_MSI_SIZE_64 : BK__PCI_MSI_SIZE_32) +
+			(maskable ? BK__PCI_MSI_SIZE_MASKABLE : 0);
 	struct bk_device_irq irq;
 
 	if (log2 > 5)
 		return left_out(m, cap, "its number of messages is reserved");
-	if (cap->size < size && maskable && cap->size >= size - MSI_MASKS) { /* another one begins there */
+	if (cap->size < size && maskable &&
+	    cap->size >= size - BK__PCI_MSI_SIZE_MASKABLE) { /* another one begins there */
 		bk_log(BK_LOG_WARNING, "%s: MSI at 0x%02x is cut short: shown without masks", m->below->name,
 		       cap->offset);
 		maskable = false;
@@ -240,8 +209,8 @@ static bool in_its_bar(const struct bk_mediator *m, const struct msix_place *pla
 {
 	uint64_t have = place->bar < BK_PCI_BARS ? m->regions[place->bar].size : 0;
 
-	return have && !(bk__load(m->config + 0x10 + 4 * place->bar, 4) & 1) && have >= place->size &&
-	       place->offset <= have - place->size;
+	return have && !(bk__load(m->config + BK__PCI_BAR0 + 4 * place->bar, 4) & BK__PCI_BAR_IO) &&
+	       have >= place->size && place->offset <= have - place->size;
 }
 
 /* One that makes no sense is left out: the registers there are the device's, and its driver has other
@@ -284,7 +253,7 @@ static int add_msix(struct bk_mediator *m, const struct found *cap, struct bk_er
 		return left_out(m, cap, "it is cut short");
 	if (bk_device_irq(m->below, BK_DEVICE_MSIX, &irq) || !irq.count)
 		return left_out(m, cap, "the device below delivers no MSI-X");
-	vectors = ((unsigned)bk__load(cap->bytes + 2, 2) & 0x7ff) + 1;
+	vectors = ((unsigned)bk__load(cap->bytes + BK__PCI_MSIX_CONTROL, 2) & BK__PCI_MSIX_CONTROL_SIZE) + 1;
 	if (vectors > irq.count)
 		vectors = irq.count;
 	table = msix_place(cap, 4, 16 * vectors);
@@ -306,76 +275,71 @@ static int add_msix(struct bk_mediator *m, const struct found *cap, struct bk_er
  * zero. Behind a port it is the other way round. Controls start at the value they have after a reset; the
  * host's stay in the device until the guest writes them.
  */
-#define EXPRESS_V2             60
-#define EXPRESS_V1             20
-#define EXPRESS_FLAGS          0x02
-#define EXPRESS_DEVICE         0x04
-#define EXPRESS_CONTROL        0x08
-#define EXPRESS_CONTROL2       0x28
-#define EXPRESS_STATUS         0x0a
-#define EXPRESS_LINK           0x0c /* link, slot and root registers */
-#define EXPRESS_LINK2          0x2c
-#define EXPRESS_TYPE           0x00f0
-#define EXPRESS_LEGACY         0x0010
-#define EXPRESS_INTEGRATED     0x0090
-#define EXPRESS_SLOT           0x0100
-#define EXPRESS_ONE_LANE       0x11 /* of 2.5 GT/s */
-#define EXPRESS_FLR            0x10000000
-#define EXPRESS_CONTROL_RESET  0x2810 /* 512 bytes a read request, relaxed ordering, no snoop */
-#define EXPRESS_STATUS_LIVE    0x3f   /* errors met, transactions pending */
-#define EXPRESS_STATUS_ERRORS  0x0f
-#define EXPRESS_CONTROL_PASSED 0x7f1f /* not the payload size, nor Initiate FLR, which is the model's */
+#define PASSED_CONTROL 0x7f1f /* not the payload size, nor Initiate FLR, which is the model's */
 
 /* Registers of the capability that a guest may neither write nor see anything in. */
 static int blank(struct bk_mediator *m, const struct found *cap, unsigned first, unsigned end)
 {
-	static const uint8_t zeros[EXPRESS_V2];
+	static const uint8_t zeros[BK__PCI_EXPRESS_SIZE];
 
 	return bk_pci_function_preset(m->function, cap->offset + first, zeros, zeros, zeros, end - first);
 }
 
 static int add_express(struct bk_mediator *m, const struct found *cap)
 {
-	uint8_t bytes[EXPRESS_V2] = { 0 };
-	unsigned most = (cap->bytes[EXPRESS_FLAGS] & 0x0f) == 1 ? EXPRESS_V1 : EXPRESS_V2;
+	uint8_t bytes[BK__PCI_EXPRESS_SIZE] = { 0 };
+	unsigned most = (cap->bytes[BK__PCI_EXPRESS_CAPABILITIES] & BK__PCI_EXPRESS_CAPABILITIES_VERSION) == 1
+				? BK__PCI_EXPRESS_SIZE_V1
+				: BK__PCI_EXPRESS_SIZE;
 	unsigned size = cap->size < most ? cap->size : most; /* devices leave out what they do not have */
-	unsigned flags = (unsigned)bk__load(cap->bytes + EXPRESS_FLAGS, 2);
-	bool integrated =
-		!m->below_port && (!(flags & EXPRESS_TYPE) || (flags & EXPRESS_TYPE) == EXPRESS_LEGACY);
+	unsigned flags = (unsigned)bk__load(cap->bytes + BK__PCI_EXPRESS_CAPABILITIES, 2);
+	bool integrated = !m->below_port && (!(flags & BK__PCI_EXPRESS_CAPABILITIES_TYPE) ||
+					     (flags & BK__PCI_EXPRESS_CAPABILITIES_TYPE) ==
+						     BK__PCI_EXPRESS_LEGACY_ENDPOINT
+							     << BK__PCI_EXPRESS_CAPABILITIES_TYPE_SHIFT);
 	int r;
 
-	if (size < EXPRESS_LINK)
+	if (size < BK__PCI_EXPRESS_LINK_CAPABILITIES)
 		return left_out(m, cap, "it is cut short");
 	memcpy(bytes, cap->bytes, size);
 	if (integrated)
-		flags = (flags & ~(unsigned)(EXPRESS_TYPE | EXPRESS_SLOT)) | EXPRESS_INTEGRATED;
-	if (m->below_port && (flags & EXPRESS_TYPE) == EXPRESS_INTEGRATED && size >= EXPRESS_LINK + 8) {
-		flags &= ~(unsigned)EXPRESS_TYPE; /* and there is a link */
-		bk__store(bytes + EXPRESS_LINK, 4, EXPRESS_ONE_LANE);
-		bk__store(bytes + EXPRESS_LINK + 4, 4, (uint64_t)EXPRESS_ONE_LANE << 16);
+		flags = (flags &
+			 ~(unsigned)(BK__PCI_EXPRESS_CAPABILITIES_TYPE | BK__PCI_EXPRESS_CAPABILITIES_SLOT)) |
+			BK__PCI_EXPRESS_INTEGRATED_ENDPOINT << BK__PCI_EXPRESS_CAPABILITIES_TYPE_SHIFT;
+	if (m->below_port &&
+	    (flags & BK__PCI_EXPRESS_CAPABILITIES_TYPE) ==
+		    BK__PCI_EXPRESS_INTEGRATED_ENDPOINT << BK__PCI_EXPRESS_CAPABILITIES_TYPE_SHIFT &&
+	    size >= BK__PCI_EXPRESS_LINK_CAPABILITIES + 8) {
+		flags &= ~(unsigned)BK__PCI_EXPRESS_CAPABILITIES_TYPE; /* and there is a link */
+		bk__store(bytes + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4, BK__PCI_EXPRESS_LINK_STATUS_SLOWEST);
+		bk__store(bytes + BK__PCI_EXPRESS_LINK_CAPABILITIES + 4, 4,
+			  (uint64_t)BK__PCI_EXPRESS_LINK_STATUS_SLOWEST << 16);
 	}
-	bk__store(bytes + EXPRESS_FLAGS, 2, flags);
+	bk__store(bytes + BK__PCI_EXPRESS_CAPABILITIES, 2, flags);
 	if (!m->can_reset)
-		bk__store(bytes + EXPRESS_DEVICE, 4,
-			  bk__load(bytes + EXPRESS_DEVICE, 4) & ~(uint64_t)EXPRESS_FLR);
-	bk__store(bytes + EXPRESS_CONTROL, 4, EXPRESS_CONTROL_RESET);
-	bk__store(bytes + EXPRESS_CONTROL2, 4, 0);
+		bk__store(bytes + BK__PCI_EXPRESS_DEVICE_CAPABILITIES, 4,
+			  bk__load(bytes + BK__PCI_EXPRESS_DEVICE_CAPABILITIES, 4) &
+				  ~(uint64_t)BK__PCI_EXPRESS_DEVICE_CAPABILITIES_FLR);
+	bk__store(bytes + BK__PCI_EXPRESS_DEVICE_CONTROL, 4, BK__PCI_EXPRESS_DEVICE_CONTROL_RESET);
+	bk__store(bytes + BK__PCI_EXPRESS_DEVICE_CONTROL_2, 4, 0);
 	r = bk_pci_express_add(m->function, cap->offset, bytes, size);
 	if (r < 0)
 		return added(m, cap, r);
-	m->live[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_LIVE;
-	m->w1c[cap->offset + EXPRESS_STATUS] = EXPRESS_STATUS_ERRORS;
-	m->control[0] = cap->offset + EXPRESS_CONTROL;
-	bk__store(m->passed + m->control[0], 2, EXPRESS_CONTROL_PASSED);
-	if (size >= EXPRESS_CONTROL2 + 2) {
-		m->control[1] = cap->offset + EXPRESS_CONTROL2;
+	m->live[cap->offset + BK__PCI_EXPRESS_DEVICE_STATUS] = BK__PCI_EXPRESS_DEVICE_STATUS_LIVE;
+	m->w1c[cap->offset + BK__PCI_EXPRESS_DEVICE_STATUS] = BK__PCI_EXPRESS_DEVICE_STATUS_ERRORS;
+	m->control[0] = cap->offset + BK__PCI_EXPRESS_DEVICE_CONTROL;
+	bk__store(m->passed + m->control[0], 2, PASSED_CONTROL);
+	if (size >= BK__PCI_EXPRESS_DEVICE_CONTROL_2 + 2) {
+		m->control[1] = cap->offset + BK__PCI_EXPRESS_DEVICE_CONTROL_2;
 		bk__store(m->passed + m->control[1], 2, 0xffff);
 	}
 	r = 0;
-	if (integrated && size > EXPRESS_LINK)
-		r = blank(m, cap, EXPRESS_LINK, size < EXPRESS_CONTROL2 - 4 ? size : EXPRESS_CONTROL2 - 4);
-	if (!r && integrated && size > EXPRESS_LINK2)
-		r = blank(m, cap, EXPRESS_LINK2, size);
+	if (integrated && size > BK__PCI_EXPRESS_LINK_CAPABILITIES)
+		r = blank(m, cap, BK__PCI_EXPRESS_LINK_CAPABILITIES,
+			  size < BK__PCI_EXPRESS_DEVICE_CONTROL_2 - 4 ? size
+								      : BK__PCI_EXPRESS_DEVICE_CONTROL_2 - 4);
+	if (!r && integrated && size > BK__PCI_EXPRESS_LINK_CAPABILITIES_2)
+		r = blank(m, cap, BK__PCI_EXPRESS_LINK_CAPABILITIES_2, size);
 	return r;
 }
 
@@ -397,7 +361,7 @@ static int add_live(struct bk_mediator *m, struct found *cap)
 	if (r < 0)
 		return added(m, cap, r);
 	make_live(m, cap, 2);
-	if (cap->id == CAP_VPD && cap->size >= 8)
+	if (cap->id == BK__PCI_CAP_VPD && cap->size >= 8)
 		m->vpd = cap->offset;
 	return 0;
 }
@@ -405,17 +369,17 @@ static int add_live(struct bk_mediator *m, struct found *cap)
 static int add_standard(struct bk_mediator *m, struct found *cap, struct bk_error *err)
 {
 	switch (cap->id) {
-	case CAP_PM:
+	case BK__PCI_CAP_PM:
 		return add_pm(m, cap);
-	case CAP_MSI:
+	case BK__PCI_CAP_MSI:
 		return add_msi(m, cap);
-	case CAP_MSIX:
+	case BK__PCI_CAP_MSIX:
 		return add_msix(m, cap, err);
-	case CAP_EXPRESS:
+	case BK__PCI_CAP_EXPRESS:
 		return add_express(m, cap);
-	case CAP_AF:
+	case BK__PCI_CAP_AF:
 		return add_af(m, cap);
-	case CAP_EA:
+	case BK__PCI_CAP_EA:
 		return 0;
 	default:
 		return add_live(m, cap);
@@ -443,24 +407,24 @@ static int add_rebar(struct bk_mediator *m, const struct found *cap)
 		bk__store(bytes + 8 + 8 * i, 4, control);
 	}
 	return added(m, cap,
-		     bk_pci_extended_add(m->function, EXT_REBAR, (uint8_t)cap->version, cap->offset,
-					 4 + 8 * bars, bytes, NULL, NULL));
+		     bk_pci_extended_add(m->function, BK__PCI_EXT_RESIZABLE, (uint8_t)cap->version,
+					 cap->offset, 4 + 8 * bars, bytes, NULL, NULL));
 }
 
 static bool is_hidden(unsigned id)
 {
 	switch (id) {
 	case 0:
-	case EXT_ACS:
-	case EXT_ARI:
-	case EXT_ATS:
-	case EXT_SRIOV:
-	case EXT_MRIOV:
-	case EXT_PRI:
-	case EXT_PASID:
-	case EXT_VF_REBAR:
-	case EXT_DOE:
-	case EXT_IDE:
+	case BK__PCI_EXT_ACS:
+	case BK__PCI_EXT_ARI:
+	case BK__PCI_EXT_ATS:
+	case BK__PCI_EXT_SRIOV:
+	case BK__PCI_EXT_MRIOV:
+	case BK__PCI_EXT_PRI:
+	case BK__PCI_EXT_PASID:
+	case BK__PCI_EXT_VF_RESIZABLE:
+	case BK__PCI_EXT_DOE:
+	case BK__PCI_EXT_IDE:
 		return true;
 	default:
 		return false;
@@ -473,7 +437,7 @@ static int add_extended(struct bk_mediator *m, struct found *cap)
 
 	if (is_hidden(cap->id))
 		return 0;
-	if (cap->id == EXT_REBAR)
+	if (cap->id == BK__PCI_EXT_RESIZABLE)
 		return add_rebar(m, cap);
 	r = bk_pci_extended_add(m->function, (uint16_t)cap->id, (uint8_t)cap->version, cap->offset, cap->size,
 				cap->bytes, NULL, NULL);
@@ -498,8 +462,8 @@ static bool is_behind_another(struct bk_mediator *m, const uint16_t *owners, uns
 
 /* What the host has in config space where it hides capabilities: from `known` bytes on nobody knows. */
 struct host {
-	uint8_t config[BK__CONFIG_MAX];
-	uint16_t owners[BK__CONFIG_MAX];
+	uint8_t config[BK__PCI_CONFIG_SIZE];
+	uint16_t owners[BK__PCI_CONFIG_SIZE];
 	unsigned known;
 };
 
@@ -511,7 +475,7 @@ static void look_at_host(struct bk_mediator *m, struct host *host)
 	if (r == -EOPNOTSUPP) { /* it hides nothing */
 		memcpy(host->config, m->config, sizeof(host->config));
 		host->known = m->config_size;
-	} else if (m->config_size > EXTENDED && host->known < m->config_size) {
+	} else if (m->config_size > BK__PCI_EXTENDED && host->known < m->config_size) {
 		bk_log(BK_LOG_INFO,
 		       "%s: the host does not show all of its config space (%s): what is in no "
 		       "capability above 0x100 is read-only",
@@ -526,7 +490,7 @@ static bool is_free_on_host(const struct bk_mediator *m, const struct host *host
 {
 	const unsigned owner = host->owners[at];
 
-	if (at < EXTENDED)
+	if (at < BK__PCI_EXTENDED)
 		return true;
 	return host->known == m->config_size &&
 	       (!owner || is_passed(true, bk__load(host->config + owner, 2)));
@@ -548,8 +512,9 @@ static int find_free(struct bk_mediator *m)
 	}
 	look_at_host(m, host);
 	bk__pci_capability_owners(m->config, m->config_size, owners);
-	for (unsigned i = 0x40; i < m->config_below; i++) {
-		m->free[i] = owners[i] ? is_behind_another(m, owners, i) : i < EXTENDED || i >= EXTENDED + 4;
+	for (unsigned i = BK__PCI_HEADER_END; i < m->config_below; i++) {
+		m->free[i] = owners[i] ? is_behind_another(m, owners, i)
+				       : i < BK__PCI_EXTENDED || i >= BK__PCI_EXTENDED + 4;
 		if (m->free[i] && (owners[i] || is_free_on_host(m, host, i)))
 			m->passed[i] = 0xff;
 	}
@@ -566,8 +531,8 @@ static int build(struct bk_mediator *m, struct bk_error *err)
 	walk_standard(m, &starts);
 	if (m->config_size > 256)
 		walk_extended(m, &starts);
-	for (unsigned offset = 0x40; !r && offset < m->config_size; offset += 4) {
-		bool extended = offset >= EXTENDED;
+	for (unsigned offset = BK__PCI_HEADER_END; !r && offset < m->config_size; offset += 4) {
+		bool extended = offset >= BK__PCI_EXTENDED;
 		const uint8_t *bytes = m->config + offset;
 		struct found cap = {
 			.id = (unsigned)bk__load(bytes, extended ? 2 : 1),
@@ -610,8 +575,9 @@ static uint64_t chain_start(struct bk_mediator *m, bool extended)
 	uint64_t status, at;
 
 	if (extended)
-		return m->config_size > EXTENDED ? EXTENDED : 0;
-	if (shown(m, STATUS, 2, &status) || !(status & STATUS_CAP_LIST) || shown(m, CAP_POINTER, 1, &at))
+		return m->config_size > BK__PCI_EXTENDED ? BK__PCI_EXTENDED : 0;
+	if (shown(m, BK__PCI_STATUS, 2, &status) || !(status & BK__PCI_STATUS_CAP_LIST) ||
+	    shown(m, BK__PCI_CAP_POINTER, 1, &at))
 		return 0;
 	return at;
 }
@@ -622,7 +588,8 @@ int bk_mediator_capability(struct bk_mediator *m, bool extended, unsigned id, un
 {
 	uint64_t at = chain_start(m, extended), header;
 
-	for (unsigned left = BK__CONFIG_MAX / 4; left && at >= (extended ? EXTENDED : 0x40); left--) {
+	for (unsigned left = BK__PCI_CONFIG_SIZE / 4;
+	     left && at >= (extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END); left--) {
 		at &= ~(uint64_t)3;
 		if (shown(m, at, 4, &header) || !header || header == UINT32_MAX)
 			break;

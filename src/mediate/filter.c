@@ -15,21 +15,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-
-/* PCI 3.0 6.2.5 and 6.8.2 */
-#define CLASS            0x09
-#define BAR0             0x10
-#define BAR_IO           0x1
-#define BAR_TYPE         0x6
-#define BAR_TYPE_64      0x4
-#define BAR_FLAGS        0xf
-#define BAR_PREFETCHABLE 0x8
-#define ROM              0x30
-#define ROM_ENABLE       0x1
-#define ROM_ADDRESS      0xfffff800
-#define CAP_MSIX         0x11
-#define MSIX_TABLE       4
-#define MSIX_PBA         8
+#include "base/pci_regs.h"
 
 /* ---- Config space ------------------------------------------------------ */
 
@@ -103,14 +89,15 @@ static void add_register(struct bk_mediator *m, unsigned offset, uint32_t mask, 
 static void add_bar(struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar)
 {
 	const bool wide = bar->kind == BK_PCI_BAR_MEM64;
-	const uint32_t flags = (wide ? BAR_TYPE_64 : 0) | (bar->prefetchable ? BAR_PREFETCHABLE : 0);
+	const uint32_t flags =
+		(wide ? BK__PCI_BAR_TYPE_64 : 0) | (bar->prefetchable ? BK__PCI_BAR_PREFETCHABLE : 0);
 	const uint64_t address = ~(bar->size - 1);
-	const uint64_t now = bk__load(m->config + BAR0 + 4 * index, wide ? 8 : 4) & address;
+	const uint64_t now = bk__load(m->config + BK__PCI_BAR0 + 4 * index, wide ? 8 : 4) & address;
 
-	add_register(m, BAR0 + 4 * index, UINT32_MAX, (uint32_t)address & ~(uint32_t)BAR_FLAGS,
-		     (uint32_t)now | flags);
+	add_register(m, BK__PCI_BAR0 + 4 * index, UINT32_MAX,
+		     (uint32_t)address & ~(uint32_t)BK__PCI_BAR_FLAGS, (uint32_t)now | flags);
 	if (wide)
-		add_register(m, BAR0 + 4 * index + 4, UINT32_MAX, (uint32_t)(address >> 32),
+		add_register(m, BK__PCI_BAR0 + 4 * index + 4, UINT32_MAX, (uint32_t)(address >> 32),
 			     (uint32_t)(now >> 32));
 }
 
@@ -118,17 +105,18 @@ static void add_bar(struct bk_mediator *m, unsigned index, const struct bk_pci_b
 static void add_rom(struct bk_mediator *m)
 {
 	const uint64_t size = m->regions[BK_DEVICE_ROM].size;
-	const uint32_t bits = size ? (ROM_ADDRESS & ~((uint32_t)size - 1)) | ROM_ENABLE : 0;
+	const uint32_t bits =
+		size ? (~(uint32_t)BK__PCI_ROM_FLAGS & ~((uint32_t)size - 1)) | BK__PCI_ROM_ENABLE : 0;
 
-	add_register(m, ROM, UINT32_MAX, bits, (uint32_t)bk__load(m->config + ROM, 4) & bits);
+	add_register(m, BK__PCI_ROM, UINT32_MAX, bits, (uint32_t)bk__load(m->config + BK__PCI_ROM, 4) & bits);
 }
 
 static void add_msix(struct bk_mediator *m)
 {
-	const unsigned at = bk__mediate_capability_below(m, CAP_MSIX);
+	const unsigned at = bk__mediate_capability_below(m, BK__PCI_CAP_MSIX);
 
-	add_register(m, at + MSIX_TABLE, UINT32_MAX, 0, m->msix_table | m->msix_to);
-	add_register(m, at + MSIX_PBA, UINT32_MAX, 0, m->msix_pba | m->msix_to);
+	add_register(m, at + BK__PCI_MSIX_TABLE, UINT32_MAX, 0, m->msix_table | m->msix_to);
+	add_register(m, at + BK__PCI_MSIX_PBA, UINT32_MAX, 0, m->msix_pba | m->msix_to);
 }
 
 /* ---- Regions ----------------------------------------------------------- */
@@ -136,14 +124,14 @@ static void add_msix(struct bk_mediator *m)
 /* Only what the mapping and the moved table need of it. */
 static struct bk_pci_bar describe_bar(const struct bk_mediator *m, unsigned index)
 {
-	const unsigned low = (unsigned)bk__load(m->config + BAR0 + 4 * index, 4);
-	const bool wide = (low & BAR_TYPE) == BAR_TYPE_64 && index < BK_PCI_BARS - 1;
+	const unsigned low = (unsigned)bk__load(m->config + BK__PCI_BAR0 + 4 * index, 4);
+	const bool wide = (low & BK__PCI_BAR_TYPE) == BK__PCI_BAR_TYPE_64 && index < BK_PCI_BARS - 1;
 	struct bk_pci_bar bar = { .size = m->regions[index].info.size };
 
 	if (!bar.size)
 		return bar;
-	bar.kind = low & BAR_IO ? BK_PCI_BAR_IO : wide ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
-	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BAR_PREFETCHABLE;
+	bar.kind = low & BK__PCI_BAR_IO ? BK_PCI_BAR_IO : wide ? BK_PCI_BAR_MEM64 : BK_PCI_BAR_MEM32;
+	bar.prefetchable = bar.kind != BK_PCI_BAR_IO && low & BK__PCI_BAR_PREFETCHABLE;
 	return bar;
 }
 
@@ -213,7 +201,7 @@ int bk__mediate_filter_build(struct bk_mediator *m, const struct bk_mediator_opt
 		error = build_rom(m, options, err);
 	if (!error)
 		error = build_config(m, err);
-	if (!error && (options->vga || (m->config[CLASS + 2] == 3 && !m->config[CLASS + 1] &&
+	if (!error && (options->vga || (m->config[BK__PCI_CLASS + 2] == 3 && !m->config[BK__PCI_CLASS + 1] &&
 					!bk_device_region(m->below, BK_DEVICE_VGA, &vga) && vga.size)))
 		error = bk__mediate_vga(m, err);
 	return error;

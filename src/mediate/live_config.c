@@ -16,28 +16,16 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "pci/cap.h"
-
-#define VENDOR       0x00
-#define HEADER       0x40
-#define CONVENTIONAL 0x100
-
-/* PCI 3.0 6.2.2 */
-#define COMMAND         0x04
-#define COMMAND_IO      0x0001
-#define COMMAND_MEMORY  0x0002
-#define COMMAND_MASTER  0x0004
-#define STATUS          0x06
-#define STATUS_CAP_LIST 0x0010
-#define STATUS_ERRORS   0xf900 /* write 1 to clear */
 
 /* All ones: nothing is there, or a virtual function whose device is in trouble, of which the host still knows
  * the ids. */
 static bool answers(const struct bk_mediator *m)
 {
-	if (bk__load(m->config + VENDOR, 2) == 0xffff)
+	if (bk__load(m->config + BK__PCI_VENDOR, 2) == 0xffff)
 		return false;
-	for (unsigned i = COMMAND; i < HEADER; i++)
+	for (unsigned i = BK__PCI_COMMAND; i < BK__PCI_HEADER_END; i++)
 		if (m->config[i] != 0xff)
 			return true;
 	return false;
@@ -48,11 +36,11 @@ int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err)
 	uint64_t size = m->regions[BK_DEVICE_CONFIG].info.size;
 	int r;
 
-	if (size < HEADER)
+	if (size < BK__PCI_HEADER_END)
 		return bk_fail(err, ENODEV,
 			       "%s: does not answer as a PCI device (a config space of %" PRIu64 " bytes)",
 			       m->below->name, size);
-	m->config_size = size < BK__CONFIG_MAX ? CONVENTIONAL : BK__CONFIG_MAX;
+	m->config_size = size < BK__PCI_CONFIG_SIZE ? BK__PCI_EXTENDED : BK__PCI_CONFIG_SIZE;
 	m->config_below = size < m->config_size ? (unsigned)size : m->config_size;
 	if (m->config_below < m->config_size)
 		bk_log(BK_LOG_WARNING,
@@ -64,11 +52,12 @@ int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err)
 	if (!answers(m))
 		return bk_fail(err, ENODEV,
 			       "%s: the device does not answer (its registers read 0x%04" PRIx64 ")",
-			       m->below->name, bk__load(m->config + COMMAND, 2));
+			       m->below->name, bk__load(m->config + BK__PCI_COMMAND, 2));
 
-	/* STATUS tells what the device met, but for the bit that says whether there are capabilities. */
-	bk__store(m->live + STATUS, 2, 0xffff & ~STATUS_CAP_LIST);
-	bk__store(m->w1c + STATUS, 2, STATUS_ERRORS);
+	/* STATUS tells what the device met, but for the bit that says whether there are capabilities.
+	 */
+	bk__store(m->live + BK__PCI_STATUS, 2, 0xffff & ~BK__PCI_STATUS_CAP_LIST);
+	bk__store(m->w1c + BK__PCI_STATUS, 2, BK__PCI_STATUS_ERRORS);
 	return 0;
 }
 
@@ -188,7 +177,7 @@ static void count_lost(struct bk_mediator *m, uint64_t offset, unsigned width, u
 	const uint64_t at = offset & ~(uint64_t)3;
 	const uint32_t bit = 1u << at / 4 % 32;
 
-	if (offset < HEADER)
+	if (offset < BK__PCI_HEADER_END)
 		return;
 	__atomic_fetch_add(&m->lost, 1, __ATOMIC_RELAXED);
 	if (!(__atomic_fetch_or(&m->lost_told[at / 128], bit, __ATOMIC_RELAXED) & bit))
@@ -235,10 +224,11 @@ int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned wi
 int bk__mediate_command(struct bk_mediator *m)
 {
 	uint64_t now, wanted;
-	int r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, COMMAND, 2, &now);
+	int r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, BK__PCI_COMMAND, 2, &now);
 
 	if (r)
 		return r;
-	wanted = (now & ~(uint64_t)COMMAND_MASTER) | m->decode | (m->command & COMMAND_MASTER);
-	return wanted == now ? 0 : bk__mediate_device_write(m, BK_DEVICE_CONFIG, COMMAND, 2, wanted);
+	wanted =
+		(now & ~(uint64_t)BK__PCI_COMMAND_MASTER) | m->decode | (m->command & BK__PCI_COMMAND_MASTER);
+	return wanted == now ? 0 : bk__mediate_device_write(m, BK_DEVICE_CONFIG, BK__PCI_COMMAND, 2, wanted);
 }

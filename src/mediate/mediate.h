@@ -7,13 +7,12 @@
 
 #include <barkeep/mediate.h>
 
+#include "base/pci_regs.h"
 #include "mediate/count.h"
 
 /* BAR 0..5, ROM, config and VGA: the regions that are spaces here. Others (a
  * vendor's own) belong to the device below alone. */
 #define BK__SPACES 9
-
-#define BK__CONFIG_MAX 4096
 
 /*
  * Who is above whom in a region's space. The registers of config space are at
@@ -95,13 +94,13 @@ struct bk_mediator {
 	/* Config space of the device below as it was at create, and which bits of
 	 * the guest's are read from the device at each access, which are written to
 	 * it, and which are written 1 to clear a bit there. Fixed after create. */
-	uint8_t config[BK__CONFIG_MAX];
-	uint8_t live[BK__CONFIG_MAX];
-	uint8_t passed[BK__CONFIG_MAX];
-	uint8_t w1c[BK__CONFIG_MAX];
-	uint8_t free[BK__CONFIG_MAX]; /* 1: no capability has it, neither shown nor hidden */
-	unsigned config_size;         /* that a guest sees: 256 or 4096 bytes */
-	unsigned config_below;        /* and how many of them the device has */
+	uint8_t config[BK__PCI_CONFIG_SIZE];
+	uint8_t live[BK__PCI_CONFIG_SIZE];
+	uint8_t passed[BK__PCI_CONFIG_SIZE];
+	uint8_t w1c[BK__PCI_CONFIG_SIZE];
+	uint8_t free[BK__PCI_CONFIG_SIZE]; /* 1: no capability has it, neither shown nor hidden */
+	unsigned config_size;              /* that a guest sees: 256 or 4096 bytes */
+	unsigned config_below;             /* and how many of them the device has */
 
 	uint16_t decode;  /* COMMAND.IO and MEM of the device: 1 from create to close */
 	uint16_t command; /* the guest's COMMAND; under the function's lock, stays in a reset */
@@ -124,8 +123,8 @@ struct bk_mediator {
 
 	/* Guests' writes to config space that reached nobody, and in which registers of 4 bytes, one bit
 	 * each. */
-	uint64_t lost;                            /* relaxed */
-	uint32_t lost_told[BK__CONFIG_MAX / 128]; /* relaxed */
+	uint64_t lost;                                 /* relaxed */
+	uint32_t lost_told[BK__PCI_CONFIG_SIZE / 128]; /* relaxed */
 
 	struct bk_space *vga[2]; /* the memory and the ports of VGA, as the function shows them; or NULL */
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 
 /* What is below them knows them. */
 static const struct bk_trap_ops msix_ops;
@@ -117,8 +118,6 @@ int bk_mediator_trap_pba(struct bk_mediator *m, bool trap)
 
 /* ---- Another place for them -------------------------------------------- */
 
-#define CAP_MSIX 0x11
-
 /* Doubling must leave it in 32 bits, and below what a BAR of them can be. */
 #define BAR32_MOST ((uint64_t)1 << 30)
 #define BAR64_MOST ((uint64_t)1 << 62)
@@ -173,7 +172,7 @@ static int grow_bar(struct bk_mediator *m, unsigned bar, struct bk_pci_bar *to, 
 int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
 			  struct bk_error *err)
 {
-	unsigned at = bk__mediate_capability_below(m, CAP_MSIX), vectors;
+	unsigned at = bk__mediate_capability_below(m, BK__PCI_CAP_MSIX), vectors;
 	struct bk_device_irq irq;
 	int r;
 
@@ -183,7 +182,8 @@ int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar
 	if (!at || bk_device_irq(m->below, BK_DEVICE_MSIX, &irq) || !irq.count)
 		return bk_fail(err, EINVAL, "%s: msix: the device has no MSI-X table to move",
 			       m->below->name);
-	vectors = ((unsigned)bk__load(m->config + at + 2, 2) & 0x7ff) + 1;
+	vectors = ((unsigned)bk__load(m->config + at + BK__PCI_MSIX_CONTROL, 2) & BK__PCI_MSIX_CONTROL_SIZE) +
+		  1;
 	if (bars[bar].kind == BK_PCI_BAR_NONE)
 		r = make_bar(m, bar, bars, room_for(vectors), err);
 	else

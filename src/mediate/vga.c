@@ -11,21 +11,14 @@
 #include <string.h>
 
 #include "base/bytes.h"
-
-#define CLASS       0x09
-#define CLASS_VGA   0x0300 /* of any interface */
-#define MEMORY      0xa0000
-#define MEMORY_SIZE 0x20000
-#define PORTS       0x3b0
-#define PORTS_SIZE  0x30
-#define SIZE        0xc0000
+#include "base/pci_regs.h"
 
 static const struct {
 	uint64_t first, size;
 } ranges[] = {
-	{ PORTS, 0x0c },
-	{ 0x3c0, 0x20 },
-	{ MEMORY, MEMORY_SIZE },
+	{ BK__PCI_VGA_MONO, BK__PCI_VGA_MONO_END - BK__PCI_VGA_MONO },
+	{ BK__PCI_VGA_COLOR, BK__PCI_VGA_COLOR_END - BK__PCI_VGA_COLOR },
+	{ BK__PCI_VGA_MEMORY, (BK__PCI_VGA_MEMORY_END - BK__PCI_VGA_MEMORY) },
 };
 
 #define RANGES (sizeof(ranges) / sizeof(ranges[0]))
@@ -68,18 +61,18 @@ int bk__mediate_vga(struct bk_mediator *m, struct bk_error *err)
 	struct bk__mediate_region *region = &m->regions[BK_DEVICE_VGA];
 	int r = bk_device_region(m->below, BK_DEVICE_VGA, &region->info);
 
-	if (bk__load(m->config + CLASS, 3) >> 8 != CLASS_VGA)
+	if (bk__load(m->config + BK__PCI_CLASS, 3) >> 8 != BK__PCI_CLASS_VGA)
 		return bk_fail(err, EINVAL,
 			       "%s: vga: class %06" PRIx64 " has no legacy VGA ranges, only 0300xx has",
-			       m->below->name, bk__load(m->config + CLASS, 3));
-	if (r < 0 || region->info.size < SIZE)
+			       m->below->name, bk__load(m->config + BK__PCI_CLASS, 3));
+	if (r < 0 || region->info.size < BK__PCI_VGA_MEMORY_END)
 		return bk_fail(
 			err, EINVAL,
 			"%s: vga: the device below offers no legacy VGA ranges (for a host device, the "
 			"kernel must have VFIO_PCI_VGA, and the device must be decoding them)",
 			m->below->name);
-	region->size = SIZE;
-	region->space = bk_space_create(m->domain, "vga", SIZE - 1);
+	region->size = BK__PCI_VGA_MEMORY_END;
+	region->space = bk_space_create(m->domain, "vga", BK__PCI_VGA_MEMORY_END - 1);
 	r = region->space ? 0 : -ENOMEM;
 	for (unsigned i = 0; !r && i < RANGES; i++) {
 		r = bk__mediate_bottom_add(m, BK_DEVICE_VGA, ranges[i].first, ranges[i].size,
@@ -90,8 +83,9 @@ int bk__mediate_vga(struct bk_mediator *m, struct bk_error *err)
 	if (m->filter)
 		return 0; /* whoever models the device shows them */
 	if (!r)
-		r = show(m, 0, "VGA memory", MEMORY, MEMORY_SIZE);
+		r = show(m, 0, "VGA memory", BK__PCI_VGA_MEMORY,
+			 (BK__PCI_VGA_MEMORY_END - BK__PCI_VGA_MEMORY));
 	if (!r)
-		r = show(m, 1, "VGA ports", PORTS, PORTS_SIZE);
+		r = show(m, 1, "VGA ports", BK__PCI_VGA_MONO, (BK__PCI_VGA_COLOR_END - BK__PCI_VGA_MONO));
 	return r ? bk_fail(err, -r, "%s: vga: %s", m->below->name, strerror(-r)) : 0;
 }

@@ -6,21 +6,20 @@
  */
 #include "mediate/mediate.h"
 
-#define ADDRESS      2
-#define ADDRESS_FLAG 0x8000 /* written 1: store the data register; the device clears it when done */
+#include "base/pci_regs.h"
 
 /* The register has two bytes; both together start a request. */
 bool bk__mediate_vpd_reads(const struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
-	const unsigned at = m->vpd + ADDRESS;
+	const unsigned at = m->vpd + BK__PCI_VPD_ADDRESS;
 
 	return m->vpd && offset <= at && offset + width >= at + 2 &&
-	       !(value >> 8 * (at - offset) & ADDRESS_FLAG);
+	       !(value >> 8 * (at - offset) & BK__PCI_VPD_ADDRESS_FLAG);
 }
 
 int bk__mediate_vpd_request(struct bk_mediator *m, uint64_t offset, uint64_t value)
 {
-	const unsigned at = m->vpd + ADDRESS;
+	const unsigned at = m->vpd + BK__PCI_VPD_ADDRESS;
 
 	return bk__mediate_device_write(m, BK_DEVICE_CONFIG, at, 2, value >> 8 * (at - offset) & 0xffff);
 }

@@ -12,34 +12,19 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 
 /* The ids are those of QEMU's bridges, which need no driver of their own. */
-#define VENDOR         0x1b36
-#define ROOT_PORT      0x000c
-#define PCI_BRIDGE     0x0001
-#define PCIE_TO_PCI    0x000e
-#define CLASS          0x060400
-#define CAP_SUBSYSTEM  0x0d
-#define PMC            0x0003 /* version 1.2, D0 and D3hot */
-#define EXPRESS_BYTES  60
-#define TYPE_ROOT_PORT 4 /* PCIe 7.5.3.2 */
-#define TYPE_TO_PCI    7
+#define VENDOR      0x1b36
+#define ROOT_PORT   0x000c
+#define PCI_BRIDGE  0x0001
+#define PCIE_TO_PCI 0x000e
+#define CLASS       0x060400
 
 #define ROOM 0x200000 /* what a slot has by itself */
 
-/* Of the PCI Express capability (PCIe 7.5.3). */
-#define EXPRESS_FLAGS   0x02
-#define EXPRESS_DEVICE  0x04
-#define EXPRESS_LINK    0x0c
-#define EXPRESS_STATUS  0x12
-#define EXPRESS_LINK2   0x2c
-#define EXPRESS_TARGET  0x30
-#define ERROR_REPORTING 0x8000     /* role-based, as every device since PCIe 1.1 */
-#define EXPRESS_ROOT    0x1c       /* control, capabilities */
-#define ROOT_RETRY      0x00010000 /* CRS Software Visibility: a slow reset shows */
-#define LINK_BANDWIDTH  0x00200000
-#define FASTEST         6  /* 64 GT/s: cards show their own link, and no port may be below it */
-#define WIDEST          32 /* lanes */
+#define FASTEST 6  /* 64 GT/s: cards show their own link, and no port may be below it */
+#define WIDEST  32 /* lanes */
 
 struct bk__monitor_buses {
 	struct bk_pci_host *host;
@@ -63,21 +48,25 @@ static void on_power(void *opaque, bool on)
 static int add_express(struct bk_pci_function *bridge, unsigned type, unsigned speed, unsigned lanes,
 		       unsigned port)
 {
-	uint8_t bytes[EXPRESS_BYTES] = { 0 };
-	uint32_t link = speed | lanes << 4 | port << 24;
+	uint8_t bytes[BK__PCI_EXPRESS_SIZE] = { 0 };
+	uint32_t link = speed | lanes << BK__PCI_EXPRESS_LINK_STATUS_WIDTH_SHIFT |
+			port << BK__PCI_EXPRESS_LINK_CAPABILITIES_PORT_SHIFT;
 	int at;
 
 	/* What has more than one speed or lane tells of changes (PCIe 7.5.3.6). */
-	if (type == TYPE_ROOT_PORT)
-		link |= LINK_BANDWIDTH;
-	bk__store(bytes + EXPRESS_FLAGS, 2, 2 | type << 4);
-	bk__store(bytes + EXPRESS_DEVICE, 4, ERROR_REPORTING);
-	bk__store(bytes + EXPRESS_LINK, 4, link);
-	bk__store(bytes + EXPRESS_STATUS, 2, 0x11);
-	bk__store(bytes + EXPRESS_LINK2, 4, (2u << speed) - 2);
-	bk__store(bytes + EXPRESS_TARGET, 2, speed);
-	if (type == TYPE_ROOT_PORT)
-		bk__store(bytes + EXPRESS_ROOT, 4, ROOT_RETRY);
+	if (type == BK__PCI_EXPRESS_ROOT_PORT)
+		link |= BK__PCI_EXPRESS_LINK_CAPABILITIES_BANDWIDTH;
+	bk__store(bytes + BK__PCI_EXPRESS_CAPABILITIES, 2,
+		  2 | type << BK__PCI_EXPRESS_CAPABILITIES_TYPE_SHIFT);
+	bk__store(bytes + BK__PCI_EXPRESS_DEVICE_CAPABILITIES, 4,
+		  BK__PCI_EXPRESS_DEVICE_CAPABILITIES_ROLE_ERRORS);
+	bk__store(bytes + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4, link);
+	bk__store(bytes + BK__PCI_EXPRESS_LINK_STATUS, 2, BK__PCI_EXPRESS_LINK_STATUS_SLOWEST);
+	bk__store(bytes + BK__PCI_EXPRESS_LINK_CAPABILITIES_2, 4, (2u << speed) - 2);
+	bk__store(bytes + BK__PCI_EXPRESS_LINK_CONTROL_2, 2, speed);
+	if (type == BK__PCI_EXPRESS_ROOT_PORT)
+		bk__store(bytes + BK__PCI_EXPRESS_ROOT_CAPABILITIES, 2,
+			  BK__PCI_EXPRESS_ROOT_CAPABILITIES_RETRY);
 	at = bk_pci_express_add(bridge, 0, bytes, sizeof(bytes));
 	return at < 0 ? at : 0;
 }
@@ -100,20 +89,20 @@ static int add_capabilities(struct bk__monitor_buses *buses, struct bk_pci_funct
 {
 	const enum bk__monitor_bus_kind kind = config->kind;
 	uint8_t subsystem[8] = { 0 };
-	int at = bk_pci_pm_add(bridge, 0, PMC, true);
+	int at = bk_pci_pm_add(bridge, 0, BK__PCI_PM_PMC_VERSION_1_2, true);
 
 	bk__store(subsystem + 4, 2, VENDOR);
 	if (at >= 0)
-		at = bk_pci_capability_add(bridge, CAP_SUBSYSTEM, 0, sizeof(subsystem), subsystem, NULL,
-					   NULL);
+		at = bk_pci_capability_add(bridge, BK__PCI_CAP_SUBSYSTEM, 0, sizeof(subsystem), subsystem,
+					   NULL, NULL);
 	if (at >= 0 && kind == BK__BUS_PORT)
 		at = bk_pci_msi_add(bridge, 0, 1, true, false);
 	if (at >= 0 && kind == BK__BUS_PORT) {
-		at = add_express(bridge, TYPE_ROOT_PORT, FASTEST, WIDEST, buses->ports + 1);
+		at = add_express(bridge, BK__PCI_EXPRESS_ROOT_PORT, FASTEST, WIDEST, buses->ports + 1);
 		if (!at)
 			at = add_slot(buses, bridge, config);
 	} else if (at >= 0 && express) {
-		at = add_express(bridge, TYPE_TO_PCI, 1, 1, 0);
+		at = add_express(bridge, BK__PCI_EXPRESS_TO_PCI, 1, 1, 0);
 	}
 	return at < 0 ? at : 0;
 }

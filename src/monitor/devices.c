@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pci_regs.h"
 #include "monitor/interrupts.h"
-
-#define COMMAND 0x04 /* PCI 3.0 6.2.2 */
 
 struct bk__monitor_device {
 	struct bk__monitor_device *next;
@@ -101,7 +100,8 @@ static void close_device(struct bk__monitor_devices *devices, struct bk__monitor
 	bk__monitor_accelerator_destroy(device->accelerator);
 	bk__monitor_irq_destroy(device->irq);
 	bk__monitor_pba_destroy(device->pba);
-	bk_pci_function_write(function, COMMAND, 2, 0); /* no bus master: no DMA that finds nothing mapped */
+	bk_pci_function_write(function, BK__PCI_COMMAND, 2,
+			      0); /* no bus master: no DMA that finds nothing mapped */
 	bk__monitor_iommu_remove(devices->iommu, below);
 	bk__monitor_bus_leave(device->bus, device->devfn);
 	/* It waits for handlers, and the device may have to be reset. */

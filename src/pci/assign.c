@@ -180,7 +180,7 @@ static unsigned command_read(struct bk_pci_function *function)
 {
 	uint64_t value;
 
-	bk_space_read(function->space, BK__COMMAND, 2, &value);
+	bk_space_read(function->space, BK__PCI_COMMAND, 2, &value);
 	return (unsigned)value;
 }
 
@@ -196,13 +196,13 @@ static void write_address(struct bk_pci_function *function, unsigned index, uint
 
 static void close_windows(struct bk_pci_function *bridge)
 {
-	write_register(bridge, BK__BRIDGE_PRIMARY, 2, 0);
-	write_register(bridge, BK__BRIDGE_SUBORDINATE, 1, 0);
-	write_register(bridge, BK__BRIDGE_IO_BASE, 2, 0x00f0);
-	write_register(bridge, BK__BRIDGE_MEMORY_BASE, 4, 0x0000fff0);
-	write_register(bridge, BK__BRIDGE_PREFETCHABLE_BASE, 4, 0x0000fff0);
-	write_register(bridge, BK__BRIDGE_PREFETCHABLE_BASE_UPPER, 4, 0);
-	write_register(bridge, BK__BRIDGE_PREFETCHABLE_LIMIT_UPPER, 4, 0);
+	write_register(bridge, BK__PCI_BRIDGE_PRIMARY, 2, 0);
+	write_register(bridge, BK__PCI_BRIDGE_SUBORDINATE, 1, 0);
+	write_register(bridge, BK__PCI_BRIDGE_IO_BASE, 2, 0x00f0);
+	write_register(bridge, BK__PCI_BRIDGE_MEMORY_BASE, 4, 0x0000fff0);
+	write_register(bridge, BK__PCI_BRIDGE_PREFETCHABLE_BASE, 4, 0x0000fff0);
+	write_register(bridge, BK__PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, 4, 0);
+	write_register(bridge, BK__PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, 4, 0);
 }
 
 /* Nothing decodes, and everything is at 0. */
@@ -211,8 +211,9 @@ static void silence(struct node *node)
 	for (unsigned i = 0; i < node->count; i++) {
 		struct bk_pci_function *function = node->functions[i];
 
-		write_register(function, BK__COMMAND, 2,
-			       command_read(function) & ~(unsigned)(BK__COMMAND_IO | BK__COMMAND_MEMORY));
+		write_register(function, BK__PCI_COMMAND, 2,
+			       command_read(function) &
+				       ~(unsigned)(BK__PCI_COMMAND_IO | BK__PCI_COMMAND_MEMORY));
 		for (unsigned index = 0; index <= BK_PCI_ROM; index++)
 			if (bk__pci_function_bar(function, index))
 				write_address(function, index, 0);
@@ -252,9 +253,9 @@ static void number(struct job *job, struct node *node, unsigned own)
 		}
 		job->next_number++;
 		number(job, node->below[i], first);
-		write_register(bridge, BK__BRIDGE_PRIMARY, 1, own);
-		write_register(bridge, BK__BRIDGE_SECONDARY, 1, first);
-		write_register(bridge, BK__BRIDGE_SUBORDINATE, 1, job->next_number - 1);
+		write_register(bridge, BK__PCI_BRIDGE_PRIMARY, 1, own);
+		write_register(bridge, BK__PCI_BRIDGE_SECONDARY, 1, first);
+		write_register(bridge, BK__PCI_BRIDGE_SUBORDINATE, 1, job->next_number - 1);
 	}
 }
 
@@ -313,7 +314,8 @@ static bool possible(const struct wish *wish)
 /* Packs the wishes of a pool as they will be placed. The size is 0 if there are none. */
 static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *align)
 {
-	const uint64_t base = UINT64_C(1) << 62, grain = pool == POOL_IO ? BK__IO_GRAIN : BK__MEMORY_GRAIN;
+	const uint64_t base = UINT64_C(1) << 62,
+		       grain = pool == POOL_IO ? BK__PCI_BRIDGE_IO_GRAIN : BK__PCI_BRIDGE_MEMORY_GRAIN;
 	struct bk__pci_ranges trial = { 0 };
 	uint64_t end = base;
 	int error = bk__pci_ranges_add(&trial, base, UINT64_MAX);
@@ -343,7 +345,7 @@ static int pack(struct node *node, enum pool pool, uint64_t *size, uint64_t *ali
 static void widen(struct wish *wish)
 {
 	const struct bk__pci_slot *slot = &wish->function->slot;
-	uint64_t room = wish->pool == POOL_IO       ? BK__IO_GRAIN
+	uint64_t room = wish->pool == POOL_IO       ? BK__PCI_BRIDGE_IO_GRAIN
 			: wish->pool == POOL_MEMORY ? slot->memory
 						    : slot->prefetchable;
 
@@ -397,17 +399,17 @@ static void open_window(const struct wish *wish)
 
 	switch (wish->pool) {
 	case POOL_IO:
-		write_register(bridge, BK__BRIDGE_IO_BASE, 2, (first >> 8 & 0xf0) | (last & 0xf000));
+		write_register(bridge, BK__PCI_BRIDGE_IO_BASE, 2, (first >> 8 & 0xf0) | (last & 0xf000));
 		break;
 	case POOL_MEMORY:
-		write_register(bridge, BK__BRIDGE_MEMORY_BASE, 4,
+		write_register(bridge, BK__PCI_BRIDGE_MEMORY_BASE, 4,
 			       (first >> 16 & 0xfff0) | (last & 0xfff00000));
 		break;
 	default:
-		write_register(bridge, BK__BRIDGE_PREFETCHABLE_BASE, 4,
+		write_register(bridge, BK__PCI_BRIDGE_PREFETCHABLE_BASE, 4,
 			       (first >> 16 & 0xfff0) | (last & 0xfff00000));
-		write_register(bridge, BK__BRIDGE_PREFETCHABLE_BASE_UPPER, 4, first >> 32);
-		write_register(bridge, BK__BRIDGE_PREFETCHABLE_LIMIT_UPPER, 4, last >> 32);
+		write_register(bridge, BK__PCI_BRIDGE_PREFETCHABLE_BASE_UPPER, 4, first >> 32);
+		write_register(bridge, BK__PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER, 4, last >> 32);
 	}
 }
 
@@ -493,7 +495,7 @@ static void enable(const struct node *node, struct bk_pci_function *function)
 
 	for (size_t i = 0; i < node->wish_count; i++) {
 		const struct wish *wish = &node->wishes[i];
-		unsigned bit = wish->pool == POOL_IO ? BK__COMMAND_IO : BK__COMMAND_MEMORY;
+		unsigned bit = wish->pool == POOL_IO ? BK__PCI_COMMAND_IO : BK__PCI_COMMAND_MEMORY;
 
 		if (wish->function != function)
 			continue;
@@ -503,7 +505,8 @@ static void enable(const struct node *node, struct bk_pci_function *function)
 			windows |= bit;
 	}
 	if ((all && bars) || windows)
-		write_register(function, BK__COMMAND, 2, command_read(function) | (all ? bars : 0) | windows);
+		write_register(function, BK__PCI_COMMAND, 2,
+			       command_read(function) | (all ? bars : 0) | windows);
 }
 
 static void place_all(struct job *job, struct node *node)

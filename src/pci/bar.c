@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-enum { ROM_ENABLE = 1 };
+#include "base/pci_regs.h"
 
 const char *bk__pci_bar_kind(const struct bk_pci_bar *bar, bool rom)
 {
@@ -60,8 +60,8 @@ int bk__pci_bar_check(const struct bk_pci_bar *bar, bool rom, const char *who, s
 static uint32_t low_address_bits(const struct bk_pci_bar *bar, bool rom)
 {
 	if (rom)
-		return ~UINT32_C(0x7ff);
-	return bar->kind == BK_PCI_BAR_IO ? ~UINT32_C(3) : ~UINT32_C(0xf);
+		return ~(uint32_t)BK__PCI_ROM_FLAGS;
+	return bar->kind == BK_PCI_BAR_IO ? ~(uint32_t)BK__PCI_BAR_IO_FLAGS : ~(uint32_t)BK__PCI_BAR_FLAGS;
 }
 
 static uint64_t address_mask(const struct bk_pci_bar *bar)
@@ -73,7 +73,7 @@ static uint64_t address_mask(const struct bk_pci_bar *bar)
 
 uint64_t bk__pci_bar_shown(const struct bk_pci_bar *bar, bool rom)
 {
-	return address_mask(bar) | (rom ? ROM_ENABLE : 0);
+	return address_mask(bar) | (rom ? BK__PCI_ROM_ENABLE : 0);
 }
 
 uint32_t bk__pci_bar_type(const struct bk_pci_bar *bar, bool rom)
@@ -81,8 +81,9 @@ uint32_t bk__pci_bar_type(const struct bk_pci_bar *bar, bool rom)
 	if (rom)
 		return 0;
 	if (bar->kind == BK_PCI_BAR_IO)
-		return 1;
-	return (bar->kind == BK_PCI_BAR_MEM64 ? 4u : 0u) | (bar->prefetchable ? 8u : 0u);
+		return BK__PCI_BAR_IO;
+	return (bar->kind == BK_PCI_BAR_MEM64 ? BK__PCI_BAR_TYPE_64 : 0u) |
+	       (bar->prefetchable ? BK__PCI_BAR_PREFETCHABLE : 0u);
 }
 
 uint64_t bk__pci_bar_address(const struct bk_pci_bar *bar, uint64_t raw)
@@ -94,7 +95,7 @@ bool bk__pci_bar_decodes(const struct bk_pci_bar *bar, bool rom, uint64_t raw, b
 {
 	uint32_t low = (uint32_t)raw, high = (uint32_t)(raw >> 32), bits = low_address_bits(bar, rom);
 
-	if (rom && !(low & ROM_ENABLE))
+	if (rom && !(low & BK__PCI_ROM_ENABLE))
 		return false;
 	if ((low & bits) == bits)
 		return false;

@@ -158,7 +158,8 @@ void bk__pci_bus_lines(struct bk_pci_bus *bus)
  * (PCIe to PCI/PCI-X Bridge 1.0, 1.3.3). */
 static unsigned config_size(const struct bk_pci_function *function)
 {
-	return atomic_load(&function->bus->way) & BK__PCI_WAY_EXTENDED ? function->config.size : BK__EXTENDED;
+	return atomic_load(&function->bus->way) & BK__PCI_WAY_EXTENDED ? function->config.size
+								       : BK__PCI_EXTENDED;
 }
 
 /* The same, after the way changed. */

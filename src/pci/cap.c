@@ -11,13 +11,13 @@
 
 static bool one_of_a_kind(bool extended, uint16_t id)
 {
-	return !extended && (id == BK__CAP_PM || id == BK__CAP_MSI || id == BK__CAP_EXPRESS ||
-			     id == BK__CAP_MSIX || id == BK__CAP_AF);
+	return !extended && (id == BK__PCI_CAP_PM || id == BK__PCI_CAP_MSI || id == BK__PCI_CAP_EXPRESS ||
+			     id == BK__PCI_CAP_MSIX || id == BK__PCI_CAP_AF);
 }
 
 static bool is_extended(const struct bk__pci_capability *capability)
 {
-	return capability->offset >= BK__EXTENDED;
+	return capability->offset >= BK__PCI_EXTENDED;
 }
 
 /* The capability that holds one of these bytes, or NULL. */
@@ -36,11 +36,11 @@ static const struct bk__pci_capability *holder(const struct bk_pci_function *fun
 /* Finds room, or checks what is asked for. The offset, or a negative errno. */
 static int place(const struct bk_pci_function *function, bool extended, unsigned offset, unsigned size)
 {
-	unsigned first = extended ? BK__EXTENDED : BK__HEADER_SIZE;
-	unsigned end = extended ? function->config.size : BK__EXTENDED;
+	unsigned first = extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END;
+	unsigned end = extended ? function->config.size : BK__PCI_EXTENDED;
 	const struct bk__pci_capability *other;
 
-	if (size < (extended ? 4 : 2) || size > end - first)
+	if (size < (extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER) || size > end - first)
 		return -EINVAL;
 	if (offset) {
 		if (offset < first || offset > end - size || offset % 4 || holder(function, offset, size))
@@ -104,8 +104,8 @@ static int remember(struct bk_pci_function *function, const struct bk__pci_capab
 static void link_standard(struct bk_pci_function *function)
 {
 	struct bk__pci_config *config = &function->config;
-	unsigned pointer = BK__CAPABILITIES;
-	uint64_t status = bk__pci_config_get(config, BK__STATUS, 1) & ~(uint64_t)BK__STATUS_CAPABILITIES;
+	unsigned pointer = BK__PCI_CAP_POINTER;
+	uint64_t status = bk__pci_config_get(config, BK__PCI_STATUS, 1) & ~(uint64_t)BK__PCI_STATUS_CAP_LIST;
 
 	for (unsigned i = 0; i < function->capability_count; i++) {
 		const struct bk__pci_capability *capability = &function->capabilities[i];
@@ -113,18 +113,18 @@ static void link_standard(struct bk_pci_function *function)
 		if (is_extended(capability))
 			break;
 		bk__pci_config_preset(config, pointer, 1, capability->offset);
-		status |= BK__STATUS_CAPABILITIES;
-		pointer = capability->offset + 1;
+		status |= BK__PCI_STATUS_CAP_LIST;
+		pointer = capability->offset + BK__PCI_CAP_NEXT;
 	}
 	bk__pci_config_preset(config, pointer, 1, 0);
-	bk__pci_config_preset(config, BK__STATUS, 1,
+	bk__pci_config_preset(config, BK__PCI_STATUS, 1,
 			      status); /* the lower byte: nothing in it is the guest's */
 }
 
-/* The chain begins at BK__EXTENDED even if nothing is there: a header of id 0 leads on. */
+/* The chain begins at 0x100 even if nothing is there: a header of id 0 leads on. */
 static void link_extended(struct bk_pci_function *function)
 {
-	unsigned header = BK__EXTENDED;
+	unsigned header = BK__PCI_EXTENDED;
 
 	for (unsigned i = 0; i < function->capability_count; i++) {
 		unsigned offset = function->capabilities[i].offset;
@@ -132,13 +132,14 @@ static void link_extended(struct bk_pci_function *function)
 		if (!is_extended(&function->capabilities[i]))
 			continue;
 		if (offset != header)
-			bk__pci_config_preset(&function->config, header + 2, 2,
-					      (bk__pci_config_get(&function->config, header + 2, 2) & 0xf) |
-						      offset << 4);
+			bk__pci_config_preset(
+				&function->config, header + BK__PCI_EXT_NEXT, 2,
+				(bk__pci_config_get(&function->config, header + BK__PCI_EXT_NEXT, 2) & 0xf) |
+					offset << 4);
 		header = offset;
 	}
-	bk__pci_config_preset(&function->config, header + 2, 2,
-			      bk__pci_config_get(&function->config, header + 2, 2) & 0xf);
+	bk__pci_config_preset(&function->config, header + BK__PCI_EXT_NEXT, 2,
+			      bk__pci_config_get(&function->config, header + BK__PCI_EXT_NEXT, 2) & 0xf);
 }
 
 int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
@@ -147,7 +148,7 @@ int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint
 {
 	struct bk__pci_config *config = &function->config;
 	struct bk__pci_capability capability = { .size = size, .id = id };
-	unsigned header = extended ? 4 : 2;
+	unsigned header = extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER;
 	int at, error;
 
 	if (extended && !function->desc.extended)
@@ -170,7 +171,8 @@ int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint
 	}
 	bk__pci_config_allow(config, capability.offset, header, 0, 0);
 	if (extended) {
-		bk__pci_config_preset(config, capability.offset, 4, id | (uint32_t)(version & 0xf) << 16);
+		bk__pci_config_preset(config, capability.offset, BK__PCI_EXT_HEADER,
+				      id | (uint32_t)(version & 0xf) << BK__PCI_EXT_VERSION_SHIFT);
 		link_extended(function);
 	} else {
 		bk__pci_config_preset(config, capability.offset, 1, id);

@@ -5,20 +5,6 @@
 
 #include <barkeep/pci.h>
 
-enum {
-	BK__CAP_PM = 0x01,
-	BK__CAP_MSI = 0x05,
-	BK__CAP_VENDOR = 0x09,
-	BK__CAP_EXPRESS = 0x10,
-	BK__CAP_MSIX = 0x11,
-	BK__CAP_AF = 0x13,
-
-	BK__EXTENDED_SERIAL = 0x03,
-	BK__EXTENDED_VENDOR = 0x0b,
-	BK__EXTENDED_RESIZABLE = 0x15,
-	BK__EXTENDED_DVSEC = 0x23,
-};
-
 /* As bk_pci_capability_add and bk_pci_extended_add say, within bk__pci_function_lock: what the caller does to
  * it before it unlocks, a guest sees at once with it. */
 int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,

@@ -65,7 +65,7 @@ void bk__pci_config_write(struct bk__pci_config *config, unsigned offset, unsign
 
 uint8_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset)
 {
-	if (offset >= BK__HEADER_SIZE)
+	if (offset >= BK__PCI_HEADER_END)
 		return config->value[offset];
 	return (uint8_t)((config->value[offset] & config->shown[offset]) | config->fixed[offset]);
 }

@@ -5,42 +5,7 @@
 
 #include <stdint.h>
 
-enum {
-	BK__VENDOR = 0x00,
-	BK__DEVICE = 0x02,
-	BK__COMMAND = 0x04,
-	BK__STATUS = 0x06,
-	BK__REVISION = 0x08,
-	BK__CLASS = 0x09,
-	BK__CACHE_LINE = 0x0c,
-	BK__LATENCY = 0x0d,
-	BK__HEADER_TYPE = 0x0e,
-	BK__BAR = 0x10,
-	BK__SUBSYSTEM_VENDOR = 0x2c,
-	BK__SUBSYSTEM = 0x2e,
-	BK__ROM_TYPE0 = 0x30,
-	BK__CAPABILITIES = 0x34,
-	BK__ROM_TYPE1 = 0x38,
-	BK__IRQ_LINE = 0x3c,
-	BK__IRQ_PIN = 0x3d,
-	BK__HEADER_SIZE = 0x40,
-	BK__EXTENDED = 0x100, /* where PCI Express capabilities begin */
-};
-
-enum {
-	BK__COMMAND_IO = 0x0001,
-	BK__COMMAND_MEMORY = 0x0002,
-	BK__COMMAND_MASTER = 0x0004,
-	BK__COMMAND_PARITY = 0x0040,
-	BK__COMMAND_SERR = 0x0100,
-	BK__COMMAND_INTX_DISABLE = 0x0400,
-
-	BK__STATUS_INTX = 0x0008,
-	BK__STATUS_CAPABILITIES = 0x0010,
-	BK__STATUS_W1C = 0xf900, /* parity, system and abort errors */
-
-	BK__MULTI_FUNCTION = 0x80, /* in BK__HEADER_TYPE */
-};
+#include "base/pci_regs.h"
 
 /*
  * Every byte has a value and two masks: bits that take what is written, and
@@ -51,7 +16,7 @@ enum {
 struct bk__pci_config {
 	unsigned size; /* 256 or 4096 */
 	uint8_t *value, *reset, *writable, *w1c;
-	uint8_t shown[BK__HEADER_SIZE], fixed[BK__HEADER_SIZE];
+	uint8_t shown[BK__PCI_HEADER_END], fixed[BK__PCI_HEADER_END];
 };
 
 /* -ENOMEM. Everything is zero, read-only, and shown. */

@@ -5,19 +5,10 @@
 #include <errno.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "pci/bus.h"
 #include "pci/cap.h"
 #include "pci/function.h"
-
-enum { SIZE_LEAST = 0x0c }; /* of version 1, an integrated endpoint */
-
-enum {
-	SLOT_IMPLEMENTED = 0x0100, /* in CAPABILITIES */
-	FLR_CAPABLE = 1 << 28,     /* in DEVICE_CAPABILITIES */
-	INITIATE_FLR = 0x8000,     /* in DEVICE_CONTROL; reads zero */
-	SHOW_RETRY = 0x0010,       /* in ROOT_CONTROL: CRS Software Visibility Enable, ... */
-	CAN_SHOW_RETRY = 0x0001,   /* ... which takes this in ROOT_CAPABILITIES */
-};
 
 /* Two-byte registers a guest may change, and the status bits it may clear. */
 struct control {
@@ -58,7 +49,7 @@ unsigned bk__pci_express_type(const struct bk_pci_function *function)
 {
 	return function->express ? bk__pci_config_get(&function->config,
 						      function->express + BK__PCI_EXPRESS_CAPABILITIES, 1) >>
-					   4
+					   BK__PCI_EXPRESS_CAPABILITIES_TYPE_SHIFT
 				 : BK__PCI_EXPRESS_NONE;
 }
 
@@ -89,9 +80,9 @@ static int express_add(struct bk_pci_function *function, unsigned offset, const 
 	unsigned capabilities, type;
 	int at;
 
-	if (size < SIZE_LEAST || size > BK__PCI_EXPRESS_SIZE || !bytes)
+	if (size < BK__PCI_EXPRESS_SIZE_LEAST || size > BK__PCI_EXPRESS_SIZE || !bytes)
 		return -EINVAL;
-	at = bk__pci_capability_add(function, false, BK__CAP_EXPRESS, 0, offset, size, bytes, NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__PCI_CAP_EXPRESS, 0, offset, size, bytes, NULL, NULL);
 	if (at < 0)
 		return at;
 	function->express = (unsigned)at;
@@ -101,9 +92,9 @@ static int express_add(struct bk_pci_function *function, unsigned offset, const 
 	bk__pci_config_preset(
 		config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2,
 		bk__pci_config_get(config, function->express + BK__PCI_EXPRESS_DEVICE_CONTROL, 2) &
-			~(uint64_t)INITIATE_FLR);
+			~(uint64_t)BK__PCI_EXPRESS_DEVICE_CONTROL_FLR);
 	allow(function, every_function, COUNT(every_function), size);
-	if (capabilities & SLOT_IMPLEMENTED)
+	if (capabilities & BK__PCI_EXPRESS_CAPABILITIES_SLOT)
 		allow(function, of_slots, COUNT(of_slots), size);
 	if (type == BK__PCI_EXPRESS_ROOT_PORT || type == BK__PCI_EXPRESS_EVENT_COLLECTOR)
 		allow(function, of_roots, COUNT(of_roots), size);
@@ -132,11 +123,11 @@ bool bk__pci_express_starts_reset(const struct bk_pci_function *function, unsign
 				  uint64_t value)
 {
 	return function->express &&
-	       sets(function->express + BK__PCI_EXPRESS_DEVICE_CONTROL + 1, INITIATE_FLR >> 8, offset, width,
-		    value) &&
+	       sets(function->express + BK__PCI_EXPRESS_DEVICE_CONTROL + 1,
+		    BK__PCI_EXPRESS_DEVICE_CONTROL_FLR >> 8, offset, width, value) &&
 	       bk__pci_config_get(&function->config, function->express + BK__PCI_EXPRESS_DEVICE_CAPABILITIES,
 				  4) &
-		       FLR_CAPABLE;
+		       BK__PCI_EXPRESS_DEVICE_CAPABILITIES_FLR;
 }
 
 bool bk__pci_express_shows_retry(const struct bk_pci_function *port)
@@ -146,8 +137,9 @@ bool bk__pci_express_shows_retry(const struct bk_pci_function *port)
 	return bk__pci_express_type(port) == BK__PCI_EXPRESS_ROOT_PORT &&
 	       bk__pci_express_size(port) >= BK__PCI_EXPRESS_ROOT_STATUS &&
 	       bk__pci_config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CAPABILITIES, 1) &
-		       CAN_SHOW_RETRY &&
-	       bk__pci_config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CONTROL, 1) & SHOW_RETRY;
+		       BK__PCI_EXPRESS_ROOT_CAPABILITIES_RETRY &&
+	       bk__pci_config_get(&port->config, at + BK__PCI_EXPRESS_ROOT_CONTROL, 1) &
+		       BK__PCI_EXPRESS_ROOT_CONTROL_RETRY;
 }
 
 /* Max_Payload_Size, and what belongs to the link; sticky is what chooses its speed, and tests it. */
@@ -158,7 +150,7 @@ void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *befor
 		uint16_t left;
 		bool sticky;
 	} registers[] = {
-		{ BK__PCI_EXPRESS_DEVICE_CONTROL, 0x00e0, false },
+		{ BK__PCI_EXPRESS_DEVICE_CONTROL, BK__PCI_EXPRESS_DEVICE_CONTROL_PAYLOAD, false },
 		/* ASPM, Read Completion Boundary, Common Clock, Extended Synch, Clock Power Management,
 		 * Hardware Autonomous Width Disable */
 		{ BK__PCI_EXPRESS_LINK_CONTROL, 0x03cb, false },
@@ -178,18 +170,14 @@ void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *befor
 	}
 }
 
-/* Registers of Advanced Features. */
-enum {
-	AF_LENGTH = 2,
-	AF_CAPABILITIES = 3, /* bit 0: Transactions Pending is there, bit 1: FLR */
-	AF_CONTROL = 4,      /* bit 0: Initiate FLR; reads zero */
-	AF_SIZE = 6,
-};
-
 static int af_add(struct bk_pci_function *function, unsigned offset)
 {
-	static const uint8_t bytes[AF_SIZE] = { [AF_LENGTH] = AF_SIZE, [AF_CAPABILITIES] = 3 };
-	int at = bk__pci_capability_add(function, false, BK__CAP_AF, 0, offset, AF_SIZE, bytes, NULL, NULL);
+	static const uint8_t bytes[BK__PCI_AF_SIZE] = {
+		[BK__PCI_AF_LENGTH] = BK__PCI_AF_SIZE,
+		[BK__PCI_AF_CAPABILITIES] = BK__PCI_AF_CAPABILITIES_PENDING | BK__PCI_AF_CAPABILITIES_FLR
+	};
+	int at = bk__pci_capability_add(function, false, BK__PCI_CAP_AF, 0, offset, BK__PCI_AF_SIZE, bytes,
+					NULL, NULL);
 
 	if (at > 0)
 		function->af = (unsigned)at;
@@ -209,5 +197,6 @@ int bk_pci_af_add(struct bk_pci_function *function, unsigned offset)
 bool bk__pci_af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
 			     uint64_t value)
 {
-	return function->af && sets(function->af + AF_CONTROL, 1, offset, width, value);
+	return function->af &&
+	       sets(function->af + BK__PCI_AF_CONTROL, BK__PCI_AF_CONTROL_FLR, offset, width, value);
 }

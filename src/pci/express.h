@@ -5,38 +5,6 @@
 
 #include <barkeep/pci.h>
 
-/* Registers, from where the capability begins. */
-enum {
-	BK__PCI_EXPRESS_CAPABILITIES = 0x02,
-	BK__PCI_EXPRESS_DEVICE_CAPABILITIES = 0x04,
-	BK__PCI_EXPRESS_DEVICE_CONTROL = 0x08,
-	BK__PCI_EXPRESS_DEVICE_STATUS = 0x0a,
-	BK__PCI_EXPRESS_LINK_CAPABILITIES = 0x0c,
-	BK__PCI_EXPRESS_LINK_CONTROL = 0x10,
-	BK__PCI_EXPRESS_LINK_STATUS = 0x12,
-	BK__PCI_EXPRESS_SLOT_CAPABILITIES = 0x14,
-	BK__PCI_EXPRESS_SLOT_CONTROL = 0x18,
-	BK__PCI_EXPRESS_SLOT_STATUS = 0x1a,
-	BK__PCI_EXPRESS_ROOT_CONTROL = 0x1c,
-	BK__PCI_EXPRESS_ROOT_CAPABILITIES = 0x1e,
-	BK__PCI_EXPRESS_ROOT_STATUS = 0x20,
-	BK__PCI_EXPRESS_DEVICE_CONTROL_2 = 0x28,
-	BK__PCI_EXPRESS_LINK_CONTROL_2 = 0x30,
-	BK__PCI_EXPRESS_LINK_STATUS_2 = 0x32,
-	BK__PCI_EXPRESS_SLOT_CONTROL_2 = 0x38,
-	BK__PCI_EXPRESS_SIZE = 0x3c,
-};
-
-/* Device/Port Type, bits 7:4 of the first. */
-enum {
-	BK__PCI_EXPRESS_ROOT_PORT = 4,
-	BK__PCI_EXPRESS_UPSTREAM_PORT = 5,
-	BK__PCI_EXPRESS_DOWNSTREAM_PORT = 6,
-	BK__PCI_EXPRESS_FROM_PCI = 8, /* a PCI-to-PCIe bridge */
-	BK__PCI_EXPRESS_EVENT_COLLECTOR = 10,
-	BK__PCI_EXPRESS_NONE = 16, /* there is no such capability */
-};
-
 unsigned bk__pci_express_type(const struct bk_pci_function *function);
 
 /* Does it have a bus below of PCI Express? */

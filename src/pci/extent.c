@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 
 /* PCI 3.0 6.8.1: with or without 64-bit addresses, with or without mask and pending bits. */
 static unsigned msi(unsigned control)
 {
-	return (control & 0x80 ? 14 : 10) + (control & 0x100 ? 10 : 0);
+	return (control & BK__PCI_MSI_CONTROL_64BIT ? BK__PCI_MSI_SIZE_64 : BK__PCI_MSI_SIZE_32) +
+	       (control & BK__PCI_MSI_CONTROL_MASKABLE ? BK__PCI_MSI_SIZE_MASKABLE : 0);
 }
 
 /* Its second word decides for those that have several sizes. */
@@ -19,27 +21,28 @@ static unsigned standard(const uint8_t *cap, unsigned room)
 	const unsigned word = room < 4 ? 0 : (unsigned)bk__load(cap + 2, 2);
 
 	switch (*cap) {
-	case 0x02: /* AGP */
-	case 0x11: /* MSI-X */
+	case BK__PCI_CAP_AGP:
+	case BK__PCI_CAP_MSIX:
 		return 12;
-	case 0x01: /* PM */
-	case 0x03: /* VPD */
-	case 0x0d: /* subsystem of a bridge */
-	case 0x13: /* AF, which ends in the middle of a register */
+	case BK__PCI_CAP_PM:
+	case BK__PCI_CAP_VPD:
+	case BK__PCI_CAP_SUBSYSTEM:
+	case BK__PCI_CAP_AF: /* which ends in the middle of a register */
 		return 8;
-	case 0x04: /* slot */
-	case 0x06: /* hot swap */
-	case 0x0a: /* debug port */
+	case BK__PCI_CAP_SLOT:
+	case BK__PCI_CAP_HOT_SWAP:
+	case BK__PCI_CAP_DEBUG_PORT:
 		return 4;
-	case 0x05:
+	case BK__PCI_CAP_MSI:
 		return msi(word);
-	case 0x07: /* PCI-X: with or without ECC registers */
+	case BK__PCI_CAP_PCIX: /* with or without ECC registers */
 		return word & 0x3000 ? 24 : 8;
-	case 0x09: /* a vendor's says so itself */
+	case BK__PCI_CAP_VENDOR: /* a vendor's says so itself */
 		return (word & 0xff) > 2 ? word & 0xff : 0;
-	case 0x10: /* PCI Express of an endpoint */
-		return (word & 0xf) == 1 ? 20 : 60;
-	case 0x12: /* SATA: with or without the pair of registers itself */
+	case BK__PCI_CAP_EXPRESS: /* of an endpoint */
+		return (word & BK__PCI_EXPRESS_CAPABILITIES_VERSION) == 1 ? BK__PCI_EXPRESS_SIZE_V1
+									  : BK__PCI_EXPRESS_SIZE;
+	case BK__PCI_CAP_SATA: /* with or without the pair of registers itself */
 		return room > 4 && (cap[4] & 0xf) == 0xf ? 16 : 8;
 	default:
 		return 0;
@@ -48,33 +51,35 @@ static unsigned standard(const uint8_t *cap, unsigned room)
 
 static unsigned extended(const uint8_t *cap, unsigned room)
 {
-	const unsigned word = room < 8 ? 0 : (unsigned)bk__load(cap + 4, 4);
+	const unsigned word = room < 8 ? 0 : (unsigned)bk__load(cap + BK__PCI_EXT_VENDOR_ID, 4);
+	unsigned length;
 
 	switch (bk__load(cap, 2)) {
-	case 0x00: /* none: a header that leads on */
-		return 4;
-	case 0x01: /* AER, with a log of prefixes */
+	case BK__PCI_EXT_NULL:
+		return BK__PCI_EXT_HEADER;
+	case BK__PCI_EXT_AER: /* with a log of prefixes */
 		return 0x48;
-	case 0x03: /* serial number */
-	case 0x1f: /* PTM */
-	case 0x25: /* data link feature */
+	case BK__PCI_EXT_SERIAL:
+	case BK__PCI_EXT_PTM:
+	case BK__PCI_EXT_DATA_LINK:
 		return 12;
-	case 0x04: /* power budgeting */
-	case 0x13: /* PRI */
-	case 0x1e: /* L1 substates */
+	case BK__PCI_EXT_POWER:
+	case BK__PCI_EXT_PRI:
+	case BK__PCI_EXT_L1_SUBSTATES:
 		return 16;
-	case 0x0e: /* ARI */
-	case 0x0f: /* ATS */
-	case 0x18: /* LTR */
-	case 0x1b: /* PASID */
+	case BK__PCI_EXT_ARI:
+	case BK__PCI_EXT_ATS:
+	case BK__PCI_EXT_LTR:
+	case BK__PCI_EXT_PASID:
 		return 8;
-	case 0x10: /* SR-IOV */
+	case BK__PCI_EXT_SRIOV:
 		return 64;
-	case 0x12: /* multicast */
+	case BK__PCI_EXT_MULTICAST:
 		return 48;
-	case 0x0b: /* a vendor's and */
-	case 0x23: /* somebody's say so themselves */
-		return word >> 20 >= 8 ? word >> 20 : 0;
+	case BK__PCI_EXT_VENDOR: /* a vendor's and somebody's say so themselves */
+	case BK__PCI_EXT_DVSEC:
+		length = word >> BK__PCI_EXT_VENDOR_LENGTH_SHIFT;
+		return length >= BK__PCI_EXT_VENDOR_HEADER ? length : 0;
 	default:
 		return 0;
 	}
@@ -82,22 +87,24 @@ static unsigned extended(const uint8_t *cap, unsigned room)
 
 unsigned bk__pci_capability_length(const uint8_t *config, unsigned size, unsigned offset)
 {
-	const unsigned end = offset < 0x100 ? 0x100 : size, room = offset < end ? end - offset : 0;
+	const unsigned end = offset < BK__PCI_EXTENDED ? BK__PCI_EXTENDED : size,
+		       room = offset < end ? end - offset : 0;
 	unsigned length;
 
-	if (room < (offset < 0x100 ? 2 : 4))
+	if (room < (offset < BK__PCI_EXTENDED ? BK__PCI_CAP_HEADER : BK__PCI_EXT_HEADER))
 		return 0;
-	length = offset < 0x100 ? standard(config + offset, room) : extended(config + offset, room);
+	length =
+		offset < BK__PCI_EXTENDED ? standard(config + offset, room) : extended(config + offset, room);
 	return length < room ? length : room;
 }
 
 /* Marks where the capabilities of one chain start, which may loop or lead anywhere. */
 static void walk(const uint8_t *config, unsigned first, unsigned end, uint16_t *starts)
 {
-	const bool extended = first == 0x100;
-	unsigned at = extended ? first : config[0x34] & ~3u;
+	const bool extended = first == BK__PCI_EXTENDED;
+	unsigned at = extended ? first : config[BK__PCI_CAP_POINTER] & ~3u;
 
-	if (!extended && !(config[6] & 0x10))
+	if (!extended && !(config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST))
 		return;
 	while (at >= first && at < end && !starts[at]) {
 		const uint64_t header = bk__load(config + at, extended ? 4 : 2);
@@ -134,10 +141,10 @@ static void extend(const uint8_t *config, unsigned size, unsigned first, unsigne
 void bk__pci_capability_owners(const uint8_t *config, unsigned size, uint16_t *owners)
 {
 	memset(owners, 0, size * sizeof(*owners));
-	walk(config, 0x40, 0x100, owners);
-	extend(config, size, 0x40, 0x100, owners);
-	if (size > 0x100) {
-		walk(config, 0x100, size, owners);
-		extend(config, size, 0x100, size, owners);
+	walk(config, BK__PCI_HEADER_END, BK__PCI_EXTENDED, owners);
+	extend(config, size, BK__PCI_HEADER_END, BK__PCI_EXTENDED, owners);
+	if (size > BK__PCI_EXTENDED) {
+		walk(config, BK__PCI_EXTENDED, size, owners);
+		extend(config, size, BK__PCI_EXTENDED, size, owners);
 	}
 }

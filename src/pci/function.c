@@ -19,7 +19,7 @@ void bk__pci_function_upstream(struct bk_pci_function *function)
 	uint16_t command = bk__pci_command(function);
 
 	if (bk__pci_bus_stops(function) || bk__pci_pm_state(function) != 0)
-		command &= (uint16_t)~BK__COMMAND_MASTER;
+		command &= (uint16_t)~BK__PCI_COMMAND_MASTER;
 	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed)) {
 		bk__pci_irq_settle(function);
 		if (command != function->command) {
@@ -236,7 +236,7 @@ int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,
 	created->desc = named;
 	created->desc.name = created->name = strdup(named.name);
 	created->bar_count = host ? 2 : BK_PCI_BARS;
-	created->rom_register = host ? BK__ROM_TYPE1 : BK__ROM_TYPE0;
+	created->rom_register = host ? BK__PCI_BRIDGE_ROM : BK__PCI_ROM;
 	created->line = -1;
 	error = created->name ? bk__pci_config_init(&created->config, desc->extended ? 4096 : 256) : -ENOMEM;
 	if (!error && host) {

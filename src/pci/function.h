@@ -71,7 +71,7 @@ struct bk_pci_function {
 
 static inline uint16_t bk__pci_command(const struct bk_pci_function *function)
 {
-	return (uint16_t)bk__pci_config_get(&function->config, BK__COMMAND, 2);
+	return (uint16_t)bk__pci_config_get(&function->config, BK__PCI_COMMAND, 2);
 }
 
 /* The BAR (or BK_PCI_ROM), NULL: there is none. */

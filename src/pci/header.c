@@ -16,7 +16,7 @@ const struct bk_pci_bar *bk__pci_function_bar(const struct bk_pci_function *func
 
 unsigned bk__pci_function_bar_register(const struct bk_pci_function *function, unsigned index)
 {
-	return index == BK_PCI_ROM ? function->rom_register : BK__BAR + 4 * index;
+	return index == BK_PCI_ROM ? function->rom_register : BK__PCI_BAR0 + 4 * index;
 }
 
 static unsigned bar_width(const struct bk_pci_bar *bar)
@@ -68,22 +68,23 @@ void bk__pci_header_fill(struct bk_pci_function *function)
 	const struct bk_pci_function_desc *desc = &function->desc;
 	struct bk__pci_config *config = &function->config;
 
-	bk__pci_config_preset(config, BK__VENDOR, 2, desc->vendor);
-	bk__pci_config_preset(config, BK__DEVICE, 2, desc->device);
-	bk__pci_config_allow(config, BK__COMMAND, 2,
-			     BK__COMMAND_IO | BK__COMMAND_MEMORY | BK__COMMAND_MASTER | BK__COMMAND_PARITY |
-				     BK__COMMAND_SERR | BK__COMMAND_INTX_DISABLE,
+	bk__pci_config_preset(config, BK__PCI_VENDOR, 2, desc->vendor);
+	bk__pci_config_preset(config, BK__PCI_DEVICE, 2, desc->device);
+	bk__pci_config_allow(config, BK__PCI_COMMAND, 2,
+			     BK__PCI_COMMAND_IO | BK__PCI_COMMAND_MEMORY | BK__PCI_COMMAND_MASTER |
+				     BK__PCI_COMMAND_PARITY | BK__PCI_COMMAND_SERR |
+				     BK__PCI_COMMAND_INTX_DISABLE,
 			     0);
-	bk__pci_config_allow(config, BK__STATUS, 2, 0, BK__STATUS_W1C);
-	bk__pci_config_preset(config, BK__REVISION, 1, desc->revision);
-	bk__pci_config_preset(config, BK__CLASS, 3, desc->class_code);
-	bk__pci_config_allow(config, BK__CACHE_LINE, 1, 0xff, 0);
+	bk__pci_config_allow(config, BK__PCI_STATUS, 2, 0, BK__PCI_STATUS_ERRORS);
+	bk__pci_config_preset(config, BK__PCI_REVISION, 1, desc->revision);
+	bk__pci_config_preset(config, BK__PCI_CLASS, 3, desc->class_code);
+	bk__pci_config_allow(config, BK__PCI_CACHE_LINE, 1, 0xff, 0);
 	if (!desc->extended) /* PCI Express has none (PCIe 7.5.1.1.7) */
-		bk__pci_config_allow(config, BK__LATENCY, 1, 0xff, 0);
-	bk__pci_config_preset(config, BK__SUBSYSTEM_VENDOR, 2, desc->subsystem_vendor);
-	bk__pci_config_preset(config, BK__SUBSYSTEM, 2, desc->subsystem);
-	bk__pci_config_allow(config, BK__IRQ_LINE, 1, 0xff, 0);
-	bk__pci_config_preset(config, BK__IRQ_PIN, 1, desc->pin);
+		bk__pci_config_allow(config, BK__PCI_LATENCY, 1, 0xff, 0);
+	bk__pci_config_preset(config, BK__PCI_SUBSYSTEM_VENDOR, 2, desc->subsystem_vendor);
+	bk__pci_config_preset(config, BK__PCI_SUBSYSTEM, 2, desc->subsystem);
+	bk__pci_config_allow(config, BK__PCI_INTERRUPT_LINE, 1, 0xff, 0);
+	bk__pci_config_preset(config, BK__PCI_INTERRUPT_PIN, 1, desc->pin);
 	for (unsigned i = 0; i <= BK_PCI_ROM; i++)
 		bar_fill(function, i);
 }
@@ -93,11 +94,11 @@ uint8_t bk__pci_function_byte(struct bk_pci_function *function, unsigned offset)
 	uint8_t byte = bk__pci_config_shown(&function->config, offset);
 	unsigned vector;
 
-	if (offset == BK__STATUS) {
-		byte |= function->intx_level ? BK__STATUS_INTX : 0;
-	} else if (offset == BK__HEADER_TYPE) {
+	if (offset == BK__PCI_STATUS) {
+		byte |= function->intx_level ? BK__PCI_STATUS_INTX : 0;
+	} else if (offset == BK__PCI_HEADER_TYPE) {
 		if (function->bus && atomic_load(&function->bus->in_slot[function->devfn >> 3]) > 1)
-			byte |= BK__MULTI_FUNCTION;
+			byte |= BK__PCI_HEADER_TYPE_MULTI;
 	} else if (bk__pci_msi_pending_byte(function, offset, &vector)) {
 		byte = 0;
 		for (unsigned i = 0; i < 8; i++)

@@ -179,7 +179,7 @@ static void put_function(struct bk__printer *p, struct bk_pci_function *function
 			put_bar(p, function, i, reach);
 	bk__put_list_end(p);
 	if (function->secondary) {
-		secondary = (unsigned)bk__pci_config_get(&function->config, BK__BRIDGE_SECONDARY, 1);
+		secondary = (unsigned)bk__pci_config_get(&function->config, BK__PCI_BRIDGE_SECONDARY, 1);
 		put_windows(p, function, reach, &below);
 	}
 	pthread_mutex_unlock(&function->lock);

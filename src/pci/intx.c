@@ -27,7 +27,7 @@ void bk__pci_intx_settle(struct bk_pci_function *function)
 {
 	bool asserted = function->intx_level && function->line >= 0 &&
 			function->irq.mode == BK_PCI_IRQ_INTX && bk__pci_pm_state(function) == 0 &&
-			!(bk__pci_command(function) & BK__COMMAND_INTX_DISABLE) &&
+			!(bk__pci_command(function) & BK__PCI_COMMAND_INTX_DISABLE) &&
 			!atomic_load(&function->in_reset);
 
 	if (asserted != function->intx_asserted)

@@ -49,7 +49,7 @@ static bool is_stopped(const struct bk_pci_function *function)
 /* A message is a memory write: only a bus master may make one (PCIe 7.5.1.1.3). */
 static bool can_send(const struct bk_pci_function *function)
 {
-	return function->bus && !is_stopped(function) && (bk__pci_command(function) & BK__COMMAND_MASTER);
+	return function->bus && !is_stopped(function) && (bk__pci_command(function) & BK__PCI_COMMAND_MASTER);
 }
 
 static void send(struct bk_pci_function *function, const struct bk_pci_message *message)
@@ -95,14 +95,14 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	enum bk_pci_irq_mode mode = msix ? BK_PCI_IRQ_MSIX : msi ? BK_PCI_IRQ_MSI : BK_PCI_IRQ_INTX;
 	unsigned vectors = msix ? msix : msi;
 	struct bk__pci_irq_registers seen = { 0 };
-	bool masked = bk__pci_command(function) & BK__COMMAND_INTX_DISABLE, changed;
+	bool masked = bk__pci_command(function) & BK__PCI_COMMAND_INTX_DISABLE, changed;
 	bool sends = can_send(function), stopped = is_stopped(function);
 
 	if (mode == BK_PCI_IRQ_MSIX)
 		bk__pci_msix_registers(function, &seen);
 	else if (mode == BK_PCI_IRQ_MSI)
 		bk__pci_msi_registers(function, &seen);
-	function->msi.pending &= mode == BK_PCI_IRQ_MSI ? UINT32_MAX >> (BK__MSI_VECTORS - vectors) : 0;
+	function->msi.pending &= mode == BK_PCI_IRQ_MSI ? UINT32_MAX >> (BK__PCI_MSI_VECTORS - vectors) : 0;
 	changed = seen.address != irq->seen.address || seen.data != irq->seen.data;
 
 	if (fresh || mode != irq->mode || vectors != irq->vectors) {

@@ -5,11 +5,7 @@
 
 #include <barkeep/pci.h>
 
-enum {
-	BK__MSI_VECTORS = 32,
-	BK__MSIX_VECTORS = 2048,
-	BK__MSIX_ENTRY = 16, /* bytes in the table */
-};
+#include "base/pci_regs.h"
 
 struct bk__pci_msi {
 	unsigned offset; /* of the capability, 0: none */
@@ -24,7 +20,7 @@ struct bk__pci_msix {
 	unsigned table_bar, pba_bar;
 	uint32_t table_offset, pba_offset;
 	uint8_t *table;
-	uint64_t pending[BK__MSIX_VECTORS / 64];
+	uint64_t pending[BK__PCI_MSIX_VECTORS / 64];
 };
 
 /* The registers of the capability in use, as last settled: nothing to do while they are the same. */
@@ -42,7 +38,7 @@ struct bk__pci_irq {
 	struct bk__pci_irq_registers seen;
 	bool sends, stopped; /* as last settled: it may send what is pending; a bridge or its power state does
 				not let it */
-	uint64_t live[BK__MSIX_VECTORS / 64]; /* vectors that may send */
+	uint64_t live[BK__PCI_MSIX_VECTORS / 64]; /* vectors that may send */
 	bool intx_masked;
 };
 

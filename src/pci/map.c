@@ -73,7 +73,7 @@ static struct bk__pci_shown shown(const struct bk_pci_function *function, unsign
 		return (struct bk__pci_shown){
 			.in = bus->io,
 			.below = function->desc.vga_io,
-			.below_first = BK__VGA_COLOR - BK__VGA_MONO,
+			.below_first = BK__PCI_VGA_COLOR - BK__PCI_VGA_MONO,
 		};
 	default:
 		return (struct bk__pci_shown){ 0 };
@@ -117,7 +117,7 @@ static struct bk__pci_place bar_place(const struct bk_pci_function *function, un
 	if (!bar)
 		return place;
 	raw = bk__pci_function_bar_raw(function, index);
-	enable = bar->kind == BK_PCI_BAR_IO ? BK__COMMAND_IO : BK__COMMAND_MEMORY;
+	enable = bar->kind == BK_PCI_BAR_IO ? BK__PCI_COMMAND_IO : BK__PCI_COMMAND_MEMORY;
 	place.first = bk__pci_bar_address(bar, raw);
 	place.last = place.first + (bar->size - 1);
 	place.on = (bk__pci_command(function) & enable) &&
@@ -128,11 +128,11 @@ static struct bk__pci_place bar_place(const struct bk_pci_function *function, un
 static struct bk__pci_place vga_place(const struct bk_pci_function *function, unsigned index)
 {
 	static const uint64_t ranges[][2] = {
-		{ BK__VGA_MEMORY, BK__VGA_MEMORY_LAST },
-		{ BK__VGA_MONO, BK__VGA_MONO_LAST },
-		{ BK__VGA_COLOR, BK__VGA_COLOR_LAST },
+		{ BK__PCI_VGA_MEMORY, (BK__PCI_VGA_MEMORY_END - 1) },
+		{ BK__PCI_VGA_MONO, (BK__PCI_VGA_MONO_END - 1) },
+		{ BK__PCI_VGA_COLOR, (BK__PCI_VGA_COLOR_END - 1) },
 	};
-	uint16_t enable = index == BK__SHOW_VGA_MEMORY ? BK__COMMAND_MEMORY : BK__COMMAND_IO;
+	uint16_t enable = index == BK__SHOW_VGA_MEMORY ? BK__PCI_COMMAND_MEMORY : BK__PCI_COMMAND_IO;
 
 	return (struct bk__pci_place){
 		.on = (bk__pci_command(function) & enable) &&

@@ -32,15 +32,6 @@ enum {
 	BK__SHOWS = BK__SHOW_PAGE + BK_PCI_BARS,
 };
 
-enum {
-	BK__VGA_MEMORY = 0xa0000,
-	BK__VGA_MEMORY_LAST = 0xbffff,
-	BK__VGA_MONO = 0x3b0,
-	BK__VGA_MONO_LAST = 0x3bb,
-	BK__VGA_COLOR = 0x3c0,
-	BK__VGA_COLOR_LAST = 0x3df,
-};
-
 /* What shows, and where: the addresses below are the same, or begin at `below_first`. */
 struct bk__pci_shown {
 	struct bk_space *in, *below; /* `below` NULL: there is no such thing */

@@ -5,20 +5,9 @@
 #include "pci/cap.h"
 #include "pci/function.h"
 
-/* Message Control, at 2. */
-enum {
-	ENABLE = 0x0001,
-	CAPABLE_SHIFT = 1,
-	ENABLED_SHIFT = 4, /* three bits: a power of two, at most 5 */
-	ADDRESS64 = 0x0080,
-	MASKABLE = 0x0100,
-};
-
-enum { ADDRESS = 4 };
-
 static unsigned data_offset(const struct bk__pci_msi *msi)
 {
-	return msi->offset + (msi->address64 ? 12 : 8);
+	return msi->offset + (msi->address64 ? BK__PCI_MSI_DATA_64 : BK__PCI_MSI_DATA_32);
 }
 
 static unsigned mask_offset(const struct bk__pci_msi *msi)
@@ -31,24 +20,30 @@ static int msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 {
 	struct bk__pci_msi msi = { .vectors = vectors, .address64 = address64, .maskable = maskable };
 	struct bk__pci_config *config = &function->config;
-	unsigned size = (address64 ? 14 : 10) + (maskable ? 10 : 0), log = 0;
+	unsigned size = (address64 ? BK__PCI_MSI_SIZE_64 : BK__PCI_MSI_SIZE_32) +
+			(maskable ? BK__PCI_MSI_SIZE_MASKABLE : 0),
+		 log = 0;
 	int at;
 
 	while (log < 5 && 1u << log != vectors)
 		log++;
 	if (1u << log != vectors)
 		return -EINVAL;
-	at = bk__pci_capability_add(function, false, BK__CAP_MSI, 0, offset, size, NULL, NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__PCI_CAP_MSI, 0, offset, size, NULL, NULL, NULL);
 	if (at < 0)
 		return at;
 	msi.offset = (unsigned)at;
-	bk__pci_config_preset(config, msi.offset + 2, 2,
-			      log << CAPABLE_SHIFT | (address64 ? ADDRESS64 : 0u) |
-				      (maskable ? MASKABLE : 0u));
-	bk__pci_config_allow(config, msi.offset + 2, 2, ENABLE | 7 << ENABLED_SHIFT, 0);
-	bk__pci_config_allow(config, msi.offset + ADDRESS, 4, UINT32_MAX & ~3u, 0);
+	bk__pci_config_preset(config, msi.offset + BK__PCI_MSI_CONTROL, 2,
+			      log << BK__PCI_MSI_CONTROL_CAPABLE_SHIFT |
+				      (address64 ? BK__PCI_MSI_CONTROL_64BIT : 0u) |
+				      (maskable ? BK__PCI_MSI_CONTROL_MASKABLE : 0u));
+	bk__pci_config_allow(config, msi.offset + BK__PCI_MSI_CONTROL, 2,
+			     BK__PCI_MSI_CONTROL_ENABLE | BK__PCI_MSI_CONTROL_COUNT_MASK
+								  << BK__PCI_MSI_CONTROL_ENABLED_SHIFT,
+			     0);
+	bk__pci_config_allow(config, msi.offset + BK__PCI_MSI_ADDRESS, 4, UINT32_MAX & ~3u, 0);
 	if (address64)
-		bk__pci_config_allow(config, msi.offset + ADDRESS + 4, 4, UINT32_MAX, 0);
+		bk__pci_config_allow(config, msi.offset + BK__PCI_MSI_ADDRESS + 4, 4, UINT32_MAX, 0);
 	bk__pci_config_allow(config, data_offset(&msi), 2, UINT16_MAX, 0);
 	if (maskable)
 		bk__pci_config_allow(config, mask_offset(&msi), 4, UINT32_MAX >> (32 - vectors), 0);
@@ -74,10 +69,10 @@ unsigned bk__pci_msi_enabled(const struct bk_pci_function *function)
 
 	if (!msi->offset)
 		return 0;
-	control = (unsigned)bk__pci_config_get(&function->config, msi->offset + 2, 2);
-	if (!(control & ENABLE))
+	control = (unsigned)bk__pci_config_get(&function->config, msi->offset + BK__PCI_MSI_CONTROL, 2);
+	if (!(control & BK__PCI_MSI_CONTROL_ENABLE))
 		return 0;
-	count = 1u << (control >> ENABLED_SHIFT & 7);
+	count = 1u << (control >> BK__PCI_MSI_CONTROL_ENABLED_SHIFT & BK__PCI_MSI_CONTROL_COUNT_MASK);
 	return count < msi->vectors ? count : msi->vectors;
 }
 
@@ -86,8 +81,9 @@ void bk__pci_msi_registers(const struct bk_pci_function *function, struct bk__pc
 	const struct bk__pci_config *config = &function->config;
 	const struct bk__pci_msi *msi = &function->msi;
 
-	registers->control = (uint16_t)bk__pci_config_get(config, msi->offset + 2, 2);
-	registers->address = bk__pci_config_get(config, msi->offset + ADDRESS, msi->address64 ? 8 : 4);
+	registers->control = (uint16_t)bk__pci_config_get(config, msi->offset + BK__PCI_MSI_CONTROL, 2);
+	registers->address =
+		bk__pci_config_get(config, msi->offset + BK__PCI_MSI_ADDRESS, msi->address64 ? 8 : 4);
 	registers->data = (uint32_t)bk__pci_config_get(config, data_offset(msi), 2);
 	registers->mask = msi->maskable ? (uint32_t)bk__pci_config_get(config, mask_offset(msi), 4) : 0;
 }

@@ -11,20 +11,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "pci/cap.h"
 #include "pci/function.h"
-
-/* Message Control, at 2. */
-enum {
-	FUNCTION_MASK = 0x4000,
-	ENABLE = 0x8000,
-};
-
-enum {
-	DATA = 8, /* in an entry; the address is at 0 */
-	VECTOR_CONTROL = 12,
-	MASKED = 1,
-};
 
 static unsigned pba_size(unsigned vectors)
 {
@@ -46,22 +35,24 @@ static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 	uint8_t *table;
 	int at;
 
-	if (!vectors || vectors > BK__MSIX_VECTORS ||
-	    !fits(function, table_bar, table_offset, (uint64_t)vectors * BK__MSIX_ENTRY) ||
+	if (!vectors || vectors > BK__PCI_MSIX_VECTORS ||
+	    !fits(function, table_bar, table_offset, (uint64_t)vectors * BK__PCI_MSIX_ENTRY) ||
 	    !fits(function, pba_bar, pba_offset, pba_size(vectors)))
 		return -EINVAL;
-	table = calloc(vectors, BK__MSIX_ENTRY);
+	table = calloc(vectors, BK__PCI_MSIX_ENTRY);
 	if (!table)
 		return -ENOMEM;
-	at = bk__pci_capability_add(function, false, BK__CAP_MSIX, 0, offset, 12, NULL, NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__PCI_CAP_MSIX, 0, offset, BK__PCI_MSIX_SIZE, NULL,
+				    NULL, NULL);
 	if (at < 0) {
 		free(table);
 		return at;
 	}
-	bk__pci_config_preset(config, (unsigned)at + 2, 2, vectors - 1);
-	bk__pci_config_allow(config, (unsigned)at + 2, 2, ENABLE | FUNCTION_MASK, 0);
-	bk__pci_config_preset(config, (unsigned)at + 4, 4, table_offset | table_bar);
-	bk__pci_config_preset(config, (unsigned)at + 8, 4, pba_offset | pba_bar);
+	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_CONTROL, 2, vectors - 1);
+	bk__pci_config_allow(config, (unsigned)at + BK__PCI_MSIX_CONTROL, 2,
+			     BK__PCI_MSIX_CONTROL_ENABLE | BK__PCI_MSIX_CONTROL_MASK, 0);
+	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_TABLE, 4, table_offset | table_bar);
+	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_PBA, 4, pba_offset | pba_bar);
 	function->msix = (struct bk__pci_msix){
 		.offset = (unsigned)at,
 		.vectors = vectors,
@@ -93,14 +84,15 @@ void bk__pci_msix_reset(struct bk_pci_function *function)
 	memset(msix->pending, 0, sizeof(msix->pending));
 	if (!msix->table)
 		return;
-	memset(msix->table, 0, (size_t)msix->vectors * BK__MSIX_ENTRY);
+	memset(msix->table, 0, (size_t)msix->vectors * BK__PCI_MSIX_ENTRY);
 	for (unsigned i = 0; i < msix->vectors; i++)
-		msix->table[i * BK__MSIX_ENTRY + VECTOR_CONTROL] = MASKED;
+		msix->table[i * BK__PCI_MSIX_ENTRY + BK__PCI_MSIX_ENTRY_CONTROL] = BK__PCI_MSIX_ENTRY_MASKED;
 }
 
 void bk__pci_msix_registers(const struct bk_pci_function *function, struct bk__pci_irq_registers *registers)
 {
-	registers->control = (uint16_t)bk__pci_config_get(&function->config, function->msix.offset + 2, 2);
+	registers->control = (uint16_t)bk__pci_config_get(&function->config,
+							  function->msix.offset + BK__PCI_MSIX_CONTROL, 2);
 }
 
 unsigned bk__pci_msix_enabled(const struct bk_pci_function *function)
@@ -110,25 +102,26 @@ unsigned bk__pci_msix_enabled(const struct bk_pci_function *function)
 	if (!function->msix.offset)
 		return 0;
 	bk__pci_msix_registers(function, &registers);
-	return registers.control & ENABLE ? function->msix.vectors : 0;
+	return registers.control & BK__PCI_MSIX_CONTROL_ENABLE ? function->msix.vectors : 0;
 }
 
 bool bk__pci_msix_message(const struct bk_pci_function *function, unsigned vector,
 			  struct bk_pci_message *message)
 {
-	const uint8_t *entry = function->msix.table + (size_t)vector * BK__MSIX_ENTRY;
+	const uint8_t *entry = function->msix.table + (size_t)vector * BK__PCI_MSIX_ENTRY;
 	struct bk__pci_irq_registers registers;
 
 	bk__pci_msix_registers(function, &registers);
 	message->address = bk__load(entry, 8);
-	message->data = (uint32_t)bk__load(entry + DATA, 4);
-	return !(registers.control & FUNCTION_MASK) && !(entry[VECTOR_CONTROL] & MASKED);
+	message->data = (uint32_t)bk__load(entry + BK__PCI_MSIX_ENTRY_DATA, 4);
+	return !(registers.control & BK__PCI_MSIX_CONTROL_MASK) &&
+	       !(entry[BK__PCI_MSIX_ENTRY_CONTROL] & BK__PCI_MSIX_ENTRY_MASKED);
 }
 
 /* The region outlives the capability, which may also come back with fewer vectors. Function's lock. */
 static bool in_table(const struct bk_pci_function *function, uint64_t offset, unsigned width)
 {
-	return offset + width <= (uint64_t)function->msix.vectors * BK__MSIX_ENTRY;
+	return offset + width <= (uint64_t)function->msix.vectors * BK__PCI_MSIX_ENTRY;
 }
 
 static int table_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
@@ -149,14 +142,15 @@ static int table_read(void *opaque, uint64_t offset, unsigned width, uint64_t *v
 static void entry_write(struct bk_pci_function *function, unsigned vector, unsigned offset, unsigned width,
 			uint64_t value)
 {
-	uint8_t *entry = function->msix.table + (size_t)vector * BK__MSIX_ENTRY, old[VECTOR_CONTROL];
+	uint8_t *entry = function->msix.table + (size_t)vector * BK__PCI_MSIX_ENTRY,
+		old[BK__PCI_MSIX_ENTRY_CONTROL];
 
 	memcpy(old, entry, sizeof(old));
 	for (unsigned i = offset; i < offset + width; i++, value >>= 8) {
-		uint8_t writable = i == 0                ? 0xfc
-				   : i < VECTOR_CONTROL  ? 0xff
-				   : i == VECTOR_CONTROL ? MASKED
-							 : 0;
+		uint8_t writable = i == 0                            ? 0xfc
+				   : i < BK__PCI_MSIX_ENTRY_CONTROL  ? 0xff
+				   : i == BK__PCI_MSIX_ENTRY_CONTROL ? BK__PCI_MSIX_ENTRY_MASKED
+								     : 0;
 
 		entry[i] = (uint8_t)value & writable;
 	}
@@ -167,8 +161,9 @@ static void entry_write(struct bk_pci_function *function, unsigned vector, unsig
 static int table_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk_pci_function *function = opaque;
-	unsigned vector = (unsigned)(offset / BK__MSIX_ENTRY), in_entry = (unsigned)(offset % BK__MSIX_ENTRY);
-	unsigned here = width < BK__MSIX_ENTRY - in_entry ? width : BK__MSIX_ENTRY - in_entry;
+	unsigned vector = (unsigned)(offset / BK__PCI_MSIX_ENTRY),
+		 in_entry = (unsigned)(offset % BK__PCI_MSIX_ENTRY);
+	unsigned here = width < BK__PCI_MSIX_ENTRY - in_entry ? width : BK__PCI_MSIX_ENTRY - in_entry;
 	int error = 0;
 
 	pthread_mutex_lock(&function->lock);
@@ -224,7 +219,7 @@ int bk_pci_msix_regions(struct bk_pci_function *function, struct bk_region_desc 
 	*table = (struct bk_region_desc){
 		.name = "MSI-X table",
 		.first = msix.table_offset,
-		.last = msix.table_offset + (uint64_t)msix.vectors * BK__MSIX_ENTRY - 1,
+		.last = msix.table_offset + (uint64_t)msix.vectors * BK__PCI_MSIX_ENTRY - 1,
 		.kind = BK_REGION_HANDLED,
 		.ops = &table_ops,
 		.opaque = function,

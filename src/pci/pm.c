@@ -1,35 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Power management (PM 3.2): the state in PMCSR, which gates decoding. */
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "pci/cap.h"
 #include "pci/function.h"
 
-/* In PMC, at 2. */
-enum {
-	PMC_D1 = 0x0200,
-	PMC_D2 = 0x0400,
-	PMC_PME = 0xf800, /* states from which PME# can be asserted */
-	PMC_PME_D3COLD = 0x8000,
-};
-
-/* In PMCSR, at 4. */
-enum {
-	STATE = 0x0003,
-	NO_SOFT_RESET = 0x0008,
-	PME_ENABLE = 0x0100,
-	PME_STATUS = 0x8000,
-};
-
 static int pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
 {
-	int at = bk__pci_capability_add(function, false, BK__CAP_PM, 0, offset, 8, NULL, NULL, NULL);
+	int at = bk__pci_capability_add(function, false, BK__PCI_CAP_PM, 0, offset, BK__PCI_PM_SIZE, NULL,
+					NULL, NULL);
 
 	if (at < 0)
 		return at;
-	bk__pci_config_preset(&function->config, (unsigned)at + 2, 2, pmc);
-	bk__pci_config_preset(&function->config, (unsigned)at + 4, 2, no_soft_reset ? NO_SOFT_RESET : 0);
-	bk__pci_config_allow(&function->config, (unsigned)at + 4, 2, STATE | (pmc & PMC_PME ? PME_ENABLE : 0),
-			     pmc & PMC_PME ? PME_STATUS : 0);
+	bk__pci_config_preset(&function->config, (unsigned)at + BK__PCI_PM_PMC, 2, pmc);
+	bk__pci_config_preset(&function->config, (unsigned)at + BK__PCI_PM_PMCSR, 2,
+			      no_soft_reset ? BK__PCI_PM_PMCSR_NO_SOFT_RESET : 0);
+	bk__pci_config_allow(&function->config, (unsigned)at + BK__PCI_PM_PMCSR, 2,
+			     BK__PCI_PM_PMCSR_STATE |
+				     (pmc & BK__PCI_PM_PMC_PME ? BK__PCI_PM_PMCSR_PME_ENABLE : 0),
+			     pmc & BK__PCI_PM_PMC_PME ? BK__PCI_PM_PMCSR_PME_STATUS : 0);
 	function->pm = (unsigned)at;
 	function->no_soft_reset = no_soft_reset;
 	return at;
@@ -47,19 +36,22 @@ int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pm
 
 unsigned bk__pci_pm_state(const struct bk_pci_function *function)
 {
-	return function->pm ? function->config.value[function->pm + 4] & STATE : 0;
+	return function->pm ? function->config.value[function->pm + BK__PCI_PM_PMCSR] & BK__PCI_PM_PMCSR_STATE
+			    : 0;
 }
 
 /* What wakes it, if it can from D3cold, is sticky (PM 3.2.4). */
 void bk__pci_pm_keep(struct bk_pci_function *function, const uint8_t *before)
 {
-	const unsigned at = function->pm + 4;
+	const unsigned at = function->pm + BK__PCI_PM_PMCSR;
 
-	if (function->pm && bk__pci_config_get(&function->config, function->pm + 2, 2) & PMC_PME_D3COLD)
+	if (function->pm && bk__pci_config_get(&function->config, function->pm + BK__PCI_PM_PMC, 2) &
+				    BK__PCI_PM_PMC_PME_D3COLD)
 		bk__pci_config_set(&function->config, at, 2,
 				   (bk__pci_config_get(&function->config, at, 2) &
-				    ~(uint64_t)(PME_ENABLE | PME_STATUS)) |
-					   (bk__load(before + at, 2) & (PME_ENABLE | PME_STATUS)));
+				    ~(uint64_t)(BK__PCI_PM_PMCSR_PME_ENABLE | BK__PCI_PM_PMCSR_PME_STATUS)) |
+					   (bk__load(before + at, 2) &
+					    (BK__PCI_PM_PMCSR_PME_ENABLE | BK__PCI_PM_PMCSR_PME_STATUS)));
 }
 
 bool bk__pci_pm_written(struct bk_pci_function *function, unsigned old_state)
@@ -71,12 +63,12 @@ bool bk__pci_pm_written(struct bk_pci_function *function, unsigned old_state)
 		return false;
 	/* A state that is not supported is not entered, the write completes (PM 3.2.4). To a higher state it
 	 * goes by D0 alone, and so out of D3hot (PM 5.4, figure 5-1). */
-	pmc = (uint16_t)bk__pci_config_get(&function->config, function->pm + 2, 2);
-	if ((state == 1 && !(pmc & PMC_D1)) || (state == 2 && !(pmc & PMC_D2)) ||
+	pmc = (uint16_t)bk__pci_config_get(&function->config, function->pm + BK__PCI_PM_PMC, 2);
+	if ((state == 1 && !(pmc & BK__PCI_PM_PMC_D1)) || (state == 2 && !(pmc & BK__PCI_PM_PMC_D2)) ||
 	    (state != 0 && state < old_state)) {
-		uint8_t *pmcsr = &function->config.value[function->pm + 4];
+		uint8_t *pmcsr = &function->config.value[function->pm + BK__PCI_PM_PMCSR];
 
-		*pmcsr = (uint8_t)((*pmcsr & ~STATE) | old_state);
+		*pmcsr = (uint8_t)((*pmcsr & ~BK__PCI_PM_PMCSR_STATE) | old_state);
 		return false;
 	}
 	return old_state == 3 && !function->no_soft_reset;

@@ -11,37 +11,23 @@
 
 /* ---- What is left ------------------------------------------------------- */
 
-enum { CONFIG_MOST = 4096 };
-
 /* Extended capabilities whose registers are left as a whole: sticky ones, and those of the link (PCIe 6.6.2).
  */
-enum {
-	ERROR_REPORTING = 0x01,
-	VIRTUAL_CHANNEL = 0x02,
-	MULTI_FUNCTION_CHANNEL = 0x08,
-	VIRTUAL_CHANNEL_BESIDE = 0x09, /* that */
-	SECONDARY_EXPRESS = 0x19,
-	DATA_LINK_FEATURE = 0x25,
-	PHYSICAL_16 = 0x26,
-	LANE_MARGINING = 0x27,
-	PHYSICAL_32 = 0x2a,
-};
-
 static bool is_left(const struct bk__pci_capability *capability, bool sticky)
 {
-	if (capability->offset < BK__EXTENDED)
+	if (capability->offset < BK__PCI_EXTENDED)
 		return false;
 	switch (capability->id) {
-	case ERROR_REPORTING:
+	case BK__PCI_EXT_AER:
 		return true;
-	case VIRTUAL_CHANNEL:
-	case MULTI_FUNCTION_CHANNEL:
-	case VIRTUAL_CHANNEL_BESIDE:
-	case SECONDARY_EXPRESS:
-	case DATA_LINK_FEATURE:
-	case PHYSICAL_16:
-	case LANE_MARGINING:
-	case PHYSICAL_32:
+	case BK__PCI_EXT_VC:
+	case BK__PCI_EXT_MFVC:
+	case BK__PCI_EXT_VC_BESIDE_MFVC:
+	case BK__PCI_EXT_SECONDARY_EXPRESS:
+	case BK__PCI_EXT_DATA_LINK:
+	case BK__PCI_EXT_PHYSICAL_16:
+	case BK__PCI_EXT_MARGINING:
+	case BK__PCI_EXT_PHYSICAL_32:
 		return !sticky;
 	default:
 		return false;
@@ -52,7 +38,7 @@ static void reset_registers(struct bk_pci_function *function, enum bk__pci_reset
 {
 	struct bk__pci_config *config = &function->config;
 	const bool sticky = kind == BK__PCI_RESET_BUS;
-	uint8_t before[CONFIG_MOST];
+	uint8_t before[BK__PCI_CONFIG_SIZE];
 
 	memcpy(before, config->value, config->size);
 	bk__pci_config_reset(config);

@@ -5,14 +5,7 @@
 #include "pci/cap.h"
 #include "pci/function.h"
 
-/* For each BAR, from 4: the sizes it may have, and the control register. */
 enum {
-	ENTRY = 8,
-	CONTROL = 4,     /* in an entry */
-	INDEX = 7,       /* in the control register */
-	COUNT_SHIFT = 5, /* three bits, in the first one only */
-	SIZE_SHIFT = 8,  /* six bits: 0 is 1 MiB */
-	SIZE_BITS = 0x3f,
 	LEAST = 20, /* 2^20 bytes, bit 4 of the first register */
 	UPPER = 48, /* 2^48 bytes, bit 16 of the control register */
 };
@@ -64,19 +57,21 @@ static int resizable_add(struct bk_pci_function *function, unsigned offset,
 	for (unsigned i = 0; i < count; seen |= 1u << bars[i++].bar)
 		if (!fits(function, &bars[i]) || seen >> bars[i].bar & 1)
 			return -EINVAL;
-	at = bk__pci_capability_add(function, true, BK__EXTENDED_RESIZABLE, 1, offset, 4 + ENTRY * count,
-				    NULL, NULL, NULL);
+	at = bk__pci_capability_add(function, true, BK__PCI_EXT_RESIZABLE, 1, offset,
+				    BK__PCI_EXT_HEADER + BK__PCI_RESIZABLE_ENTRY * count, NULL, NULL, NULL);
 	if (at < 0)
 		return at;
 	for (unsigned i = 0; i < count; i++) {
-		unsigned entry = (unsigned)at + 4 + ENTRY * i;
+		unsigned entry = (unsigned)at + BK__PCI_EXT_HEADER + BK__PCI_RESIZABLE_ENTRY * i;
 		unsigned size = log2_of(bk__pci_function_bar(function, bars[i].bar)->size) - LEAST;
 
 		bk__pci_config_preset(config, entry, 4, bars[i].sizes >> LEAST << 4);
-		bk__pci_config_preset(config, entry + CONTROL, 4,
-				      (bars[i].sizes >> UPPER) << 16 | size << SIZE_SHIFT |
-					      (i ? 0 : count << COUNT_SHIFT) | bars[i].bar);
-		bk__pci_config_allow(config, entry + CONTROL + 1, 1, size_bits(bars[i].sizes), 0);
+		bk__pci_config_preset(
+			config, entry + BK__PCI_RESIZABLE_CONTROL, 4,
+			(bars[i].sizes >> UPPER) << 16 | size << BK__PCI_RESIZABLE_CONTROL_SIZE_SHIFT |
+				(i ? 0 : count << BK__PCI_RESIZABLE_CONTROL_COUNT_SHIFT) | bars[i].bar);
+		bk__pci_config_allow(config, entry + BK__PCI_RESIZABLE_CONTROL + 1, 1,
+				     size_bits(bars[i].sizes), 0);
 	}
 	function->resizable = (unsigned)at;
 	return at;
@@ -97,7 +92,9 @@ int bk_pci_resizable_add(struct bk_pci_function *function, unsigned offset,
 static uint64_t size_of(uint64_t capability, uint64_t control)
 {
 	uint64_t sizes = (capability >> 4) << LEAST | control >> 16 << UPPER;
-	unsigned log = (unsigned)(control >> SIZE_SHIFT & SIZE_BITS) + LEAST;
+	unsigned log = (unsigned)(control >> BK__PCI_RESIZABLE_CONTROL_SIZE_SHIFT &
+				  BK__PCI_RESIZABLE_CONTROL_SIZE_MASK) +
+		       LEAST;
 
 	if (log > 63)
 		log = 63;
@@ -110,10 +107,12 @@ static uint64_t size_of(uint64_t capability, uint64_t control)
 /* Where the entries end. */
 static unsigned end(const struct bk_pci_function *function)
 {
-	unsigned first = function->resizable + 4;
+	unsigned first = function->resizable + BK__PCI_EXT_HEADER;
 
-	return first +
-	       ENTRY * ((unsigned)bk__pci_config_get(&function->config, first + CONTROL, 1) >> COUNT_SHIFT);
+	return first + BK__PCI_RESIZABLE_ENTRY *
+			       ((unsigned)bk__pci_config_get(&function->config,
+							     first + BK__PCI_RESIZABLE_CONTROL, 1) >>
+				BK__PCI_RESIZABLE_CONTROL_COUNT_SHIFT);
 }
 
 void bk__pci_resize_settle(struct bk_pci_function *function)
@@ -122,10 +121,11 @@ void bk__pci_resize_settle(struct bk_pci_function *function)
 
 	if (!function->resizable)
 		return;
-	for (unsigned entry = function->resizable + 4; entry < end(function); entry += ENTRY) {
-		uint64_t control = bk__pci_config_get(config, entry + CONTROL, 4);
+	for (unsigned entry = function->resizable + BK__PCI_EXT_HEADER; entry < end(function);
+	     entry += BK__PCI_RESIZABLE_ENTRY) {
+		uint64_t control = bk__pci_config_get(config, entry + BK__PCI_RESIZABLE_CONTROL, 4);
 
-		bk__pci_function_bar_resize(function, control & INDEX,
+		bk__pci_function_bar_resize(function, control & BK__PCI_RESIZABLE_CONTROL_BAR,
 					    size_of(bk__pci_config_get(config, entry, 4), control));
 	}
 }

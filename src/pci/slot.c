@@ -9,35 +9,7 @@
 #include "pci/express.h"
 #include "pci/function.h"
 
-enum {
-	SLOT_IMPLEMENTED = 0x0100, /* in CAPABILITIES */
-	MESSAGE_NUMBER = 0x3e00,
-	LINK_ACTIVE_REPORTING = 1 << 20, /* in LINK_CAPABILITIES */
-	LINK_DISABLE = 0x0010,           /* in LINK_CONTROL */
-	LINK_SPEED = 0x000f,             /* in LINK_STATUS, and the most in LINK_CAPABILITIES */
-	LINK_WIDTH = 0x03f0,
-	LINK_SPEED_WIDTH = LINK_SPEED | LINK_WIDTH,
-	LINK_SLOWEST = 0x0011, /* 2.5 GT/s, one lane */
-	LINK_ACTIVE = 0x2000,
-	ATTENTION_BUTTON = 1 << 0, /* in SLOT_CAPABILITIES */
-	POWER_CONTROLLER = 1 << 1,
-	POWER_INDICATOR = 1 << 4,
-	HOT_PLUG_SURPRISE = 1 << 5,
-	HOT_PLUG_CAPABLE = 1 << 6,
-	NO_COMMAND_COMPLETED = 1 << 18,
-	NUMBER_SHIFT = 19,
-	NUMBER_MAX = 8191,
-	INTERRUPT_ENABLE = 0x0020, /* in SLOT_CONTROL */
-	INDICATOR = 0x0300,        /* the power indicator: */
-	INDICATOR_ON = 0x0100,
-	INDICATOR_BLINKS = 0x0200,
-	POWER_OFF = 0x0400,
-	BUTTON_PRESSED = 0x0001,   /* in SLOT_STATUS, and its enable in SLOT_CONTROL */
-	PRESENCE_CHANGED = 0x0008, /* in SLOT_STATUS, and its enable in SLOT_CONTROL */
-	PRESENT = 0x0040,
-	LINK_CHANGED = 0x0100,
-	LINK_CHANGED_ENABLE = 0x1000,
-};
+enum { LINK_SPEED_WIDTH = BK__PCI_EXPRESS_LINK_STATUS_SPEED | BK__PCI_EXPRESS_LINK_STATUS_WIDTH };
 
 #define ROOM                   (UINT64_C(2) << 20) /* as Linux leaves it (hpmmiosize, hpmmioprefsize) */
 #define ROOM_MOST              (UINT64_C(1) << 31)
@@ -60,7 +32,7 @@ static int slot_add(struct bk_pci_function *port, unsigned number)
 	unsigned capabilities, type;
 
 	if (bk__pci_express_size(port) < BK__PCI_EXPRESS_ROOT_CONTROL || !port->secondary ||
-	    number > NUMBER_MAX)
+	    number > BK__PCI_EXPRESS_SLOT_NUMBER_MOST)
 		return -EINVAL;
 	capabilities = get(port, BK__PCI_EXPRESS_CAPABILITIES);
 	type = bk__pci_express_type(port);
@@ -71,18 +43,26 @@ static int slot_add(struct bk_pci_function *port, unsigned number)
 	if (port->bus)
 		return -EBUSY;
 	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_CAPABILITIES, 2,
-			      (capabilities & ~(unsigned)MESSAGE_NUMBER) | SLOT_IMPLEMENTED);
+			      (capabilities & ~(unsigned)BK__PCI_EXPRESS_CAPABILITIES_MESSAGE) |
+				      BK__PCI_EXPRESS_CAPABILITIES_SLOT);
 	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4,
 			      bk__pci_config_get(config, at + BK__PCI_EXPRESS_LINK_CAPABILITIES, 4) |
-				      LINK_ACTIVE_REPORTING);
+				      BK__PCI_EXPRESS_LINK_CAPABILITIES_ACTIVE);
 	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
-			      (uint64_t)number << NUMBER_SHIFT | NO_COMMAND_COMPLETED | HOT_PLUG_CAPABLE |
-				      HOT_PLUG_SURPRISE);
+			      (uint64_t)number << BK__PCI_EXPRESS_SLOT_CAPABILITIES_NUMBER_SHIFT |
+				      BK__PCI_EXPRESS_SLOT_CAPABILITIES_NO_COMPLETION |
+				      BK__PCI_EXPRESS_SLOT_CAPABILITIES_HOT_PLUG |
+				      BK__PCI_EXPRESS_SLOT_CAPABILITIES_SURPRISE);
 	/* What is not there is read-only zero. */
 	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 4, 0);
 	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
-			     PRESENCE_CHANGED | INTERRUPT_ENABLE | LINK_CHANGED_ENABLE, 0);
-	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0, PRESENCE_CHANGED | LINK_CHANGED);
+			     BK__PCI_EXPRESS_SLOT_STATUS_PRESENCE_CHANGED |
+				     BK__PCI_EXPRESS_SLOT_CONTROL_INTERRUPT |
+				     BK__PCI_EXPRESS_SLOT_CONTROL_LINK_CHANGED,
+			     0);
+	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0,
+			     BK__PCI_EXPRESS_SLOT_STATUS_PRESENCE_CHANGED |
+				     BK__PCI_EXPRESS_SLOT_STATUS_LINK_CHANGED);
 	port->slot = (struct bk__pci_slot){
 		.there = true, .occupied = port->slot.occupied, .memory = ROOM, .prefetchable = ROOM
 	};
@@ -101,8 +81,9 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number)
 
 static int slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
 {
-	if (!port->slot.there || memory % BK__MEMORY_GRAIN || prefetchable % BK__MEMORY_GRAIN ||
-	    memory > ROOM_MOST || prefetchable > ROOM_MOST_PREFETCHABLE)
+	if (!port->slot.there || memory % BK__PCI_BRIDGE_MEMORY_GRAIN ||
+	    prefetchable % BK__PCI_BRIDGE_MEMORY_GRAIN || memory > ROOM_MOST ||
+	    prefetchable > ROOM_MOST_PREFETCHABLE)
 		return -EINVAL;
 	if (port->bus)
 		return -EBUSY;
@@ -132,14 +113,21 @@ static int slot_button(struct bk_pci_function *port, void (*power)(void *opaque,
 		return -EBUSY;
 	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4,
 			      bk__pci_config_get(config, at + BK__PCI_EXPRESS_SLOT_CAPABILITIES, 4) |
-				      ATTENTION_BUTTON | POWER_CONTROLLER | POWER_INDICATOR);
-	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2, INDICATOR_ON);
-	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
-			     BUTTON_PRESSED | PRESENCE_CHANGED | INTERRUPT_ENABLE | INDICATOR | POWER_OFF |
-				     LINK_CHANGED_ENABLE,
-			     0);
+				      BK__PCI_EXPRESS_SLOT_CAPABILITIES_BUTTON |
+				      BK__PCI_EXPRESS_SLOT_CAPABILITIES_POWER |
+				      BK__PCI_EXPRESS_SLOT_CAPABILITIES_INDICATOR);
+	bk__pci_config_preset(config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
+			      BK__PCI_EXPRESS_SLOT_CONTROL_INDICATOR_ON);
+	bk__pci_config_allow(
+		config, at + BK__PCI_EXPRESS_SLOT_CONTROL, 2,
+		BK__PCI_EXPRESS_SLOT_STATUS_BUTTON | BK__PCI_EXPRESS_SLOT_STATUS_PRESENCE_CHANGED |
+			BK__PCI_EXPRESS_SLOT_CONTROL_INTERRUPT | BK__PCI_EXPRESS_SLOT_CONTROL_INDICATOR |
+			BK__PCI_EXPRESS_SLOT_CONTROL_POWER_OFF | BK__PCI_EXPRESS_SLOT_CONTROL_LINK_CHANGED,
+		0);
 	bk__pci_config_allow(config, at + BK__PCI_EXPRESS_SLOT_STATUS, 2, 0,
-			     BUTTON_PRESSED | PRESENCE_CHANGED | LINK_CHANGED);
+			     BK__PCI_EXPRESS_SLOT_STATUS_BUTTON |
+				     BK__PCI_EXPRESS_SLOT_STATUS_PRESENCE_CHANGED |
+				     BK__PCI_EXPRESS_SLOT_STATUS_LINK_CHANGED);
 	port->slot.power = power;
 	port->slot.opaque = opaque;
 	port->slot.powered = true;
@@ -158,7 +146,7 @@ int bk_pci_slot_button(struct bk_pci_function *port, void (*power)(void *opaque,
 
 static bool is_powered(const struct bk_pci_function *port)
 {
-	return !(get(port, BK__PCI_EXPRESS_SLOT_CONTROL) & POWER_OFF);
+	return !(get(port, BK__PCI_EXPRESS_SLOT_CONTROL) & BK__PCI_EXPRESS_SLOT_CONTROL_POWER_OFF);
 }
 
 bool bk_pci_slot_powered(struct bk_pci_function *port)
@@ -174,7 +162,8 @@ bool bk_pci_slot_powered(struct bk_pci_function *port)
 bool bk__pci_slot_cut_off(const struct bk_pci_function *port)
 {
 	return port->slot.there &&
-	       ((get(port, BK__PCI_EXPRESS_LINK_CONTROL) & LINK_DISABLE) || !is_powered(port));
+	       ((get(port, BK__PCI_EXPRESS_LINK_CONTROL) & BK__PCI_EXPRESS_LINK_CONTROL_DISABLE) ||
+		!is_powered(port));
 }
 
 bool bk__pci_slot_link_down(const struct bk_pci_function *port)
@@ -207,9 +196,10 @@ static unsigned negotiated(const struct bk_pci_function *port, struct bk_pci_fun
 	if (bk__pci_express_size(card) >= BK__PCI_EXPRESS_LINK_STATUS + 2)
 		status = get(card, BK__PCI_EXPRESS_LINK_STATUS) & LINK_SPEED_WIDTH;
 	pthread_mutex_unlock(&card->lock);
-	speed = least(status & LINK_SPEED, most & LINK_SPEED);
-	width = least(status & LINK_WIDTH, most & LINK_WIDTH);
-	return (speed ? speed : LINK_SLOWEST & LINK_SPEED) | (width ? width : LINK_SLOWEST & LINK_WIDTH);
+	speed = least(status & BK__PCI_EXPRESS_LINK_STATUS_SPEED, most & BK__PCI_EXPRESS_LINK_STATUS_SPEED);
+	width = least(status & BK__PCI_EXPRESS_LINK_STATUS_WIDTH, most & BK__PCI_EXPRESS_LINK_STATUS_WIDTH);
+	return (speed ? speed : BK__PCI_EXPRESS_LINK_STATUS_SLOWEST & BK__PCI_EXPRESS_LINK_STATUS_SPEED) |
+	       (width ? width : BK__PCI_EXPRESS_LINK_STATUS_SLOWEST & BK__PCI_EXPRESS_LINK_STATUS_WIDTH);
 }
 
 /* An interrupt is wanted as long as an enabled event is there (PCIe 6.7.3.4). A message is sent when that
@@ -218,9 +208,12 @@ static void signal_events(struct bk_pci_function *port)
 {
 	const unsigned status = get(port, BK__PCI_EXPRESS_SLOT_STATUS),
 		       control = get(port, BK__PCI_EXPRESS_SLOT_CONTROL);
-	const bool presence = status & control & (PRESENCE_CHANGED | BUTTON_PRESSED);
-	const bool link = (status & LINK_CHANGED) && (control & LINK_CHANGED_ENABLE);
-	const bool wanted = (control & INTERRUPT_ENABLE) && (presence || link);
+	const bool presence =
+		status & control &
+		(BK__PCI_EXPRESS_SLOT_STATUS_PRESENCE_CHANGED | BK__PCI_EXPRESS_SLOT_STATUS_BUTTON);
+	const bool link = (status & BK__PCI_EXPRESS_SLOT_STATUS_LINK_CHANGED) &&
+			  (control & BK__PCI_EXPRESS_SLOT_CONTROL_LINK_CHANGED);
+	const bool wanted = (control & BK__PCI_EXPRESS_SLOT_CONTROL_INTERRUPT) && (presence || link);
 	const bool messages = port->irq.mode != BK_PCI_IRQ_INTX;
 
 	port->intx_level = wanted && !messages && port->desc.pin;
@@ -240,21 +233,24 @@ void bk__pci_slot_settle(struct bk_pci_function *port)
 	if (!slot->there)
 		return;
 	if (present != slot->present)
-		events |= PRESENCE_CHANGED;
+		events |= BK__PCI_EXPRESS_SLOT_STATUS_PRESENCE_CHANGED;
 	if (link != slot->link)
-		events |= LINK_CHANGED;
+		events |= BK__PCI_EXPRESS_SLOT_STATUS_LINK_CHANGED;
 	/* Who puts a card into a slot without power presses the button: no link comes up that could tell of
 	 * it, and with a button guests do not ask for presence alone (PCIe 6.7.1.5). */
 	if (present && !slot->present && !is_powered(port))
-		events |= BUTTON_PRESSED;
+		events |= BK__PCI_EXPRESS_SLOT_STATUS_BUTTON;
 	slot->present = present;
 	slot->link = link;
 	set(port, BK__PCI_EXPRESS_SLOT_STATUS,
-	    (get(port, BK__PCI_EXPRESS_SLOT_STATUS) & ~(unsigned)PRESENT) | events |
-		    (present ? PRESENT : 0u));
+	    (get(port, BK__PCI_EXPRESS_SLOT_STATUS) & ~(unsigned)BK__PCI_EXPRESS_SLOT_STATUS_PRESENT) |
+		    events | (present ? BK__PCI_EXPRESS_SLOT_STATUS_PRESENT : 0u));
 	set(port, BK__PCI_EXPRESS_LINK_STATUS,
-	    (get(port, BK__PCI_EXPRESS_LINK_STATUS) & ~(unsigned)(LINK_ACTIVE | LINK_SPEED_WIDTH)) |
-		    (link ? LINK_ACTIVE | negotiated(port, port->secondary->functions[0]) : LINK_SLOWEST));
+	    (get(port, BK__PCI_EXPRESS_LINK_STATUS) &
+	     ~(unsigned)(BK__PCI_EXPRESS_LINK_STATUS_ACTIVE | LINK_SPEED_WIDTH)) |
+		    (link ? BK__PCI_EXPRESS_LINK_STATUS_ACTIVE |
+				     negotiated(port, port->secondary->functions[0])
+			  : BK__PCI_EXPRESS_LINK_STATUS_SLOWEST));
 	signal_events(port);
 	if (slot->power && slot->powered != is_powered(port))
 		slot->power(slot->opaque, is_powered(port));
@@ -263,7 +259,7 @@ void bk__pci_slot_settle(struct bk_pci_function *port)
 
 int bk_pci_slot_press(struct bk_pci_function *port)
 {
-	const unsigned listens = BUTTON_PRESSED | INTERRUPT_ENABLE;
+	const unsigned listens = BK__PCI_EXPRESS_SLOT_STATUS_BUTTON | BK__PCI_EXPRESS_SLOT_CONTROL_INTERRUPT;
 	unsigned control;
 	int error = 0;
 
@@ -273,11 +269,12 @@ int bk_pci_slot_press(struct bk_pci_function *port)
 		error = -EINVAL;
 	else if ((control & listens) != listens)
 		error = -EAGAIN;
-	else if ((control & INDICATOR) == INDICATOR_BLINKS)
+	else if ((control & BK__PCI_EXPRESS_SLOT_CONTROL_INDICATOR) ==
+		 BK__PCI_EXPRESS_SLOT_CONTROL_INDICATOR_BLINKS)
 		error = -EALREADY;
 	if (!error) {
 		set(port, BK__PCI_EXPRESS_SLOT_STATUS,
-		    get(port, BK__PCI_EXPRESS_SLOT_STATUS) | BUTTON_PRESSED);
+		    get(port, BK__PCI_EXPRESS_SLOT_STATUS) | BK__PCI_EXPRESS_SLOT_STATUS_BUTTON);
 		bk__pci_function_settle(port);
 	}
 	bk__pci_function_unlock(port);

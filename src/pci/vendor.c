@@ -38,45 +38,48 @@ static int add(struct bk_pci_function *function, bool extended, uint16_t id, uns
 int bk_pci_vendor_add(struct bk_pci_function *function, unsigned offset, const void *bytes,
 		      const void *writable, unsigned size)
 {
-	uint8_t head[3] = { 0, 0, (uint8_t)(sizeof(head) + size) };
+	uint8_t head[BK__PCI_CAP_VENDOR_HEADER] = { 0, 0, (uint8_t)(sizeof(head) + size) };
 
-	return add(function, false, BK__CAP_VENDOR, offset, head, sizeof(head), bytes, writable, size,
-		   BK__EXTENDED - BK__HEADER_SIZE);
+	return add(function, false, BK__PCI_CAP_VENDOR, offset, head, sizeof(head), bytes, writable, size,
+		   BK__PCI_EXTENDED - BK__PCI_HEADER_END);
 }
 
-enum { EXTENDED_MOST = 0xf00 };
+enum { EXTENDED_MOST = BK__PCI_CONFIG_SIZE - BK__PCI_EXTENDED };
 
 int bk_pci_vendor_extended_add(struct bk_pci_function *function, unsigned offset, uint16_t id,
 			       uint8_t revision, const void *bytes, const void *writable, unsigned size)
 {
-	uint8_t head[8] = { 0 };
+	uint8_t head[BK__PCI_EXT_VENDOR_HEADER] = { 0 };
 
-	bk__store(head + 4, 4, id | (uint32_t)(revision & 15) << 16 | (uint32_t)(sizeof(head) + size) << 20);
-	return add(function, true, BK__EXTENDED_VENDOR, offset, head, sizeof(head), bytes, writable, size,
+	bk__store(head + BK__PCI_EXT_VENDOR_ID, 4,
+		  id | (uint32_t)(revision & 15) << BK__PCI_EXT_VENDOR_REVISION_SHIFT |
+			  (uint32_t)(sizeof(head) + size) << BK__PCI_EXT_VENDOR_LENGTH_SHIFT);
+	return add(function, true, BK__PCI_EXT_VENDOR, offset, head, sizeof(head), bytes, writable, size,
 		   EXTENDED_MOST);
 }
 
 int bk_pci_dvsec_add(struct bk_pci_function *function, unsigned offset, uint16_t vendor, uint16_t id,
 		     uint8_t revision, const void *bytes, const void *writable, unsigned size)
 {
-	uint8_t head[10] = { 0 };
+	uint8_t head[BK__PCI_EXT_DVSEC_HEADER] = { 0 };
 
-	bk__store(head + 4, 4,
-		  vendor | (uint32_t)(revision & 15) << 16 | (uint32_t)(sizeof(head) + size) << 20);
-	bk__store(head + 8, 2, id);
-	return add(function, true, BK__EXTENDED_DVSEC, offset, head, sizeof(head), bytes, writable, size,
+	bk__store(head + BK__PCI_EXT_VENDOR_ID, 4,
+		  vendor | (uint32_t)(revision & 15) << BK__PCI_EXT_VENDOR_REVISION_SHIFT |
+			  (uint32_t)(sizeof(head) + size) << BK__PCI_EXT_VENDOR_LENGTH_SHIFT);
+	bk__store(head + BK__PCI_EXT_DVSEC_ID, 2, id);
+	return add(function, true, BK__PCI_EXT_DVSEC, offset, head, sizeof(head), bytes, writable, size,
 		   EXTENDED_MOST);
 }
 
 int bk_pci_serial_add(struct bk_pci_function *function, unsigned offset, uint64_t serial)
 {
-	uint8_t bytes[12] = { 0 };
+	uint8_t bytes[BK__PCI_SERIAL_SIZE] = { 0 };
 	int at = -EEXIST;
 
-	bk__store(bytes + 4, 8, serial);
+	bk__store(bytes + BK__PCI_SERIAL_NUMBER, 8, serial);
 	bk__pci_function_lock(function);
-	if (!bk__pci_capability_has(function, true, BK__EXTENDED_SERIAL))
-		at = bk__pci_capability_add(function, true, BK__EXTENDED_SERIAL, 1, offset, sizeof(bytes),
+	if (!bk__pci_capability_has(function, true, BK__PCI_EXT_SERIAL))
+		at = bk__pci_capability_add(function, true, BK__PCI_EXT_SERIAL, 1, offset, sizeof(bytes),
 					    bytes, NULL, NULL);
 	bk__pci_function_unlock(function);
 	return at;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "mediate/trap.h"
 
 /* Under the MSI-X table and the traps of users. */
@@ -411,20 +412,25 @@ static int add_groups(struct bk__quirk_stack *stack, unsigned count, struct bk_e
 /* As the guest sees it: the table may be elsewhere than the device has it. */
 static void find_msix(struct bk__quirk_stack *stack, const uint8_t *config, unsigned size)
 {
-	const unsigned cap = bk__quirk_find_cap(config, size, false, 0x11);
-	const uint64_t table = cap && cap <= 0xf4 ? bk__load(config + cap + 4, 4) : 0;
+	const unsigned cap = bk__quirk_find_cap(config, size, false, BK__PCI_CAP_MSIX);
+	const uint64_t table = cap && cap <= BK__PCI_EXTENDED - BK__PCI_MSIX_SIZE
+				       ? bk__load(config + cap + BK__PCI_MSIX_TABLE, 4)
+				       : 0;
 
-	if (!cap || cap > 0xf4)
+	if (!cap || cap > BK__PCI_EXTENDED - BK__PCI_MSIX_SIZE)
 		return;
-	stack->msix_bar = table & 7;
-	stack->msix_offset = table & ~(uint64_t)7;
-	stack->msix_size = (((unsigned)bk__load(config + cap + 2, 2) & 0x7ff) + 1) * 16;
+	stack->msix_bar = table & BK__PCI_MSIX_BAR;
+	stack->msix_offset = table & ~(uint64_t)BK__PCI_MSIX_BAR;
+	stack->msix_size =
+		(((unsigned)bk__load(config + cap + BK__PCI_MSIX_CONTROL, 2) & BK__PCI_MSIX_CONTROL_SIZE) +
+		 1) *
+		BK__PCI_MSIX_ENTRY;
 }
 
 static int read_guest(struct bk__quirk_stack *stack, struct bk_error *err)
 {
 	struct bk_space *space = bk_mediator_space(stack->mediate, BK_DEVICE_CONFIG);
-	uint8_t config[BK__CONFIG_SIZE];
+	uint8_t config[BK__PCI_CONFIG_SIZE];
 	const unsigned size = (unsigned)bk_space_last(space) + 1;
 	int r = bk_space_read_bytes(space, 0, config, size);
 

@@ -6,16 +6,17 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 
 /* Chains may loop or lead anywhere: as many steps as there is room for capabilities. */
 unsigned bk__quirk_find_cap(const uint8_t *config, unsigned size, bool extended, unsigned id)
 {
-	unsigned offset = extended ? 0x100 : config[0x34] & ~3u;
-	unsigned left = extended ? (BK__CONFIG_SIZE - 0x100) / 4 : 48;
+	unsigned offset = extended ? BK__PCI_EXTENDED : config[BK__PCI_CAP_POINTER] & ~3u;
+	unsigned left = extended ? (BK__PCI_CONFIG_SIZE - BK__PCI_EXTENDED) / 4 : 48;
 
-	if (extended ? size <= 0x100 : !(config[6] & 0x10))
+	if (extended ? size <= BK__PCI_EXTENDED : !(config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST))
 		return 0;
-	for (; left-- && offset >= (extended ? 0x100 : 0x40) && offset < size;) {
+	for (; left-- && offset >= (extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END) && offset < size;) {
 		const uint32_t header = (uint32_t)bk__load(config + offset, extended ? 4 : 2);
 
 		if (extended && (!header || header == 0xffffffff))
@@ -36,15 +37,15 @@ void bk__quirk_find_caps(const struct bk_quirk *quirk, const uint8_t *config, un
 }
 
 /* Where a device has less than the 256 bytes that there are at least, the rest is 0. */
-int bk__quirk_read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], unsigned *size,
+int bk__quirk_read_config(struct bk_device *device, uint8_t config[BK__PCI_CONFIG_SIZE], unsigned *size,
 			  struct bk_error *err)
 {
 	struct bk_device_region region = { 0 };
 	int r = bk_device_region(device, BK_DEVICE_CONFIG, &region);
 
-	*size = region.size < BK__CONFIG_SIZE ? 256 : BK__CONFIG_SIZE;
-	memset(config, 0, BK__CONFIG_SIZE);
-	if (!r && region.size < 64)
+	*size = region.size < BK__PCI_CONFIG_SIZE ? BK__PCI_EXTENDED : BK__PCI_CONFIG_SIZE;
+	memset(config, 0, BK__PCI_CONFIG_SIZE);
+	if (!r && region.size < BK__PCI_HEADER_END)
 		r = -EINVAL;
 	if (!r)
 		r = bk_device_read(device, BK_DEVICE_CONFIG, 0, config,

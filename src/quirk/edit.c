@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 #include "pci/extent.h"
 
 struct editing {
@@ -18,8 +19,6 @@ struct editing {
 
 /* PCI 3.0 6.2.2: the host's decoding and bus mastering. barkeep writes it as it must be, not as it is shown.
  */
-#define COMMAND     0x04
-#define COMMAND_END 0x06
 
 static int place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
 		      uint64_t *value)
@@ -48,7 +47,7 @@ static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset
 
 	if (offset > e->size || width > e->size - offset)
 		return -EINVAL;
-	if (e->base + offset < COMMAND_END && e->base + offset + width > COMMAND) {
+	if (e->base + offset < BK__PCI_STATUS && e->base + offset + width > BK__PCI_COMMAND) {
 		e->command = true;
 		return -EINVAL;
 	}
@@ -61,14 +60,15 @@ static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset
 /* PCI 3.0 6.7: the pointer to the first is at 0x34, others are the second byte. PCIe 7.6.3: bits 31:20. */
 static unsigned next_of(const struct bk__quirk_stack *stack, unsigned offset, bool extended)
 {
-	return extended ? (unsigned)bk__load(stack->config + offset + 2, 2) >> 4 & ~3u
+	return extended ? (unsigned)bk__load(stack->config + offset + BK__PCI_EXT_NEXT, 2) >> 4 & ~3u
 			: stack->config[offset] & ~3u;
 }
 
 static void set_next(struct bk__quirk_stack *stack, unsigned offset, bool extended, unsigned next)
 {
 	if (extended)
-		put(stack, offset + 2, 2, (bk__load(stack->config + offset + 2, 2) & 0xf) | next << 4);
+		put(stack, offset + BK__PCI_EXT_NEXT, 2,
+		    (bk__load(stack->config + offset + BK__PCI_EXT_NEXT, 2) & 0xf) | next << 4);
 	else
 		put(stack, offset, 1, next);
 }
@@ -77,16 +77,16 @@ static void set_next(struct bk__quirk_stack *stack, unsigned offset, bool extend
  * the capability, for standard ones the byte. */
 static unsigned pointer_to(const struct bk__quirk_stack *stack, unsigned offset, bool extended)
 {
-	unsigned at = extended ? 0x100 : 0x34;
+	unsigned at = extended ? BK__PCI_EXTENDED : BK__PCI_CAP_POINTER;
 
-	for (unsigned left = BK__CONFIG_SIZE / 4; left--;) {
+	for (unsigned left = BK__PCI_CONFIG_SIZE / 4; left--;) {
 		const unsigned next = next_of(stack, at, extended);
 
 		if (next == offset)
 			return at;
-		if (next < (extended ? 0x100 : 0x40))
+		if (next < (extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END))
 			return 0;
-		at = extended ? next : next + 1;
+		at = extended ? next : next + BK__PCI_CAP_NEXT;
 	}
 	return 0;
 }
@@ -94,7 +94,7 @@ static unsigned pointer_to(const struct bk__quirk_stack *stack, unsigned offset,
 /* A first header of all ones is one of none, as 0 is. */
 static bool any_extended(const struct bk__quirk_stack *stack)
 {
-	const uint64_t header = bk__load(stack->config + 0x100, 4);
+	const uint64_t header = bk__load(stack->config + BK__PCI_EXTENDED, 4);
 
 	return header && header != 0xffffffff;
 }
@@ -103,20 +103,20 @@ static bool any_extended(const struct bk__quirk_stack *stack)
  */
 static bool taken(const struct bk__quirk_stack *stack, unsigned offset, unsigned size, bool extended)
 {
-	unsigned at = extended ? 0x100 : stack->config[0x34] & ~3u;
+	unsigned at = extended ? BK__PCI_EXTENDED : stack->config[BK__PCI_CAP_POINTER] & ~3u;
 
 	if (extended && !any_extended(stack))
 		return false;
-	if (!extended && !(stack->config[6] & 0x10))
+	if (!extended && !(stack->config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST))
 		return false;
-	for (unsigned left = BK__CONFIG_SIZE / 4; left-- && at >= 0x40;) {
+	for (unsigned left = BK__PCI_CONFIG_SIZE / 4; left-- && at >= BK__PCI_HEADER_END;) {
 		unsigned length = bk__pci_capability_length(stack->config, stack->config_size, at);
 
 		if (!length)
-			length = extended ? 4 : 2;
+			length = extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER;
 		if (at < offset + size && offset < at + length)
 			return true;
-		at = next_of(stack, extended ? at : at + 1, extended);
+		at = next_of(stack, extended ? at : at + BK__PCI_CAP_NEXT, extended);
 	}
 	return false;
 }
@@ -126,14 +126,14 @@ static int drop(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit
 	if (edit->extended && !edit->id)
 		return 0; /* the null capability: it only holds a pointer, and no guest is shown one */
 	/* A chain may lead to the same one again and again. */
-	for (unsigned left = BK__CONFIG_SIZE / 4; left; left--) {
+	for (unsigned left = BK__PCI_CONFIG_SIZE / 4; left; left--) {
 		const unsigned offset = bk__quirk_find_cap(stack->config, stack->config_size, edit->extended,
 							   (unsigned)edit->id);
 		const unsigned pointer = offset ? pointer_to(stack, offset, edit->extended) : 0;
 
 		if (!offset)
 			return 0;
-		if (edit->extended && offset == 0x100) {
+		if (edit->extended && offset == BK__PCI_EXTENDED) {
 			/* The first stays as one that means nothing: it holds the pointer. */
 			put(stack, offset, 2, 0);
 			continue;
@@ -141,8 +141,9 @@ static int drop(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit
 		if (!pointer)
 			return -EINVAL;
 		set_next(stack, pointer, edit->extended,
-			 next_of(stack, edit->extended ? offset : offset + 1, edit->extended));
-		put(stack, offset, edit->extended ? 4 : 2, 0); /* it may lie in what another is taken for */
+			 next_of(stack, edit->extended ? offset : offset + BK__PCI_CAP_NEXT, edit->extended));
+		put(stack, offset, edit->extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER,
+		    0); /* it may lie in what another is taken for */
 	}
 	return -EINVAL;
 }
@@ -152,23 +153,24 @@ static int link_in(struct bk__quirk_stack *stack, const struct bk__quirk_edit *e
 	unsigned last = 0;
 
 	if (!edit->extended) {
-		const bool any = stack->config[6] & 0x10;
+		const bool any = stack->config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST;
 
 		put(stack, offset, 1, (uint64_t)edit->id);
-		put(stack, offset + 1, 1, any ? stack->config[0x34] & ~3u : 0);
-		put(stack, 0x34, 1, offset);
-		stack->config[6] |= 0x10;
-		stack->mask[6] |= 0x10;
+		put(stack, offset + BK__PCI_CAP_NEXT, 1, any ? stack->config[BK__PCI_CAP_POINTER] & ~3u : 0);
+		put(stack, BK__PCI_CAP_POINTER, 1, offset);
+		stack->config[BK__PCI_STATUS] |= BK__PCI_STATUS_CAP_LIST;
+		stack->mask[BK__PCI_STATUS] |= BK__PCI_STATUS_CAP_LIST;
 		return 0;
 	}
-	if (offset != 0x100) {
+	if (offset != BK__PCI_EXTENDED) {
 		if (!any_extended(stack))
-			put(stack, 0x100, 4, 0);
+			put(stack, BK__PCI_EXTENDED, 4, 0);
 		last = pointer_to(stack, 0, true);
 		if (!last)
 			return -EINVAL;
 	}
-	put(stack, offset, 4, (uint64_t)edit->id | (uint64_t)(edit->version ? edit->version : 1) << 16);
+	put(stack, offset, 4,
+	    (uint64_t)edit->id | (uint64_t)(edit->version ? edit->version : 1) << BK__PCI_EXT_VERSION_SHIFT);
 	if (last)
 		set_next(stack, last, true, offset);
 	return 0;
@@ -179,7 +181,8 @@ static unsigned choose(struct editing *e, struct bk__quirk_run *run)
 {
 	const struct bk__quirk_edit *edit = e->edit;
 	const struct bk__quirk_stack *stack = e->bound->stack;
-	const unsigned first = edit->extended ? 0x100 : 0x40, end = edit->extended ? stack->config_size : 256;
+	const unsigned first = edit->extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END,
+		       end = edit->extended ? stack->config_size : BK__PCI_EXTENDED;
 
 	for (unsigned i = 0; i < edit->at.count; i++) {
 		const uint64_t at = bk__quirk_item_number(edit->at.list[i], run);
@@ -251,7 +254,7 @@ static int edit_one(struct editing *e, struct bk_error *err)
 
 static unsigned id_at(const uint8_t *config, unsigned offset)
 {
-	return (unsigned)bk__load(config + offset, offset < 0x100 ? 1 : 2);
+	return (unsigned)bk__load(config + offset, offset < BK__PCI_EXTENDED ? 1 : 2);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/pci_regs.h"
 
 static int no(struct bk_error *err, const struct bk_quirk *quirk, const char *why)
 {
@@ -59,12 +60,12 @@ static const char *ids_differ(const struct bk_quirk *quirk, const uint8_t *confi
 		unsigned offset, width;
 		const char *why;
 	} fields[BK__IDS] = {
-		[BK__ID_VENDOR] = { 0x00, 2, "another vendor" },
-		[BK__ID_DEVICE] = { 0x02, 2, "another device id" },
-		[BK__ID_CLASS] = { 0x09, 3, "another class" },
-		[BK__ID_REVISION] = { 0x08, 1, "another revision" },
-		[BK__ID_SUBVENDOR] = { 0x2c, 2, "another subsystem vendor" },
-		[BK__ID_SUBSYSTEM] = { 0x2e, 2, "another subsystem id" },
+		[BK__ID_VENDOR] = { BK__PCI_VENDOR, 2, "another vendor" },
+		[BK__ID_DEVICE] = { BK__PCI_DEVICE, 2, "another device id" },
+		[BK__ID_CLASS] = { BK__PCI_CLASS, 3, "another class" },
+		[BK__ID_REVISION] = { BK__PCI_REVISION, 1, "another revision" },
+		[BK__ID_SUBVENDOR] = { BK__PCI_SUBSYSTEM_VENDOR, 2, "another subsystem vendor" },
+		[BK__ID_SUBSYSTEM] = { BK__PCI_SUBSYSTEM, 2, "another subsystem id" },
 	};
 
 	for (unsigned i = 0; i < BK__IDS; i++)
@@ -75,10 +76,11 @@ static const char *ids_differ(const struct bk_quirk *quirk, const uint8_t *confi
 
 static bool bar_is(const struct bk__quirk_bar_match *bar, const uint8_t *config, const uint64_t *sizes)
 {
-	const unsigned low = config[0x10 + 4 * bar->index];
-	const enum bk_pci_bar_kind kind = low & 1          ? BK_PCI_BAR_IO
-					  : (low & 6) == 4 ? BK_PCI_BAR_MEM64
-							   : BK_PCI_BAR_MEM32;
+	const unsigned low = config[BK__PCI_BAR0 + 4 * bar->index];
+	const enum bk_pci_bar_kind kind = low & BK__PCI_BAR_IO ? BK_PCI_BAR_IO
+					  : (low & BK__PCI_BAR_TYPE) == BK__PCI_BAR_TYPE_64
+						  ? BK_PCI_BAR_MEM64
+						  : BK_PCI_BAR_MEM32;
 
 	return sizes[bar->index] && sizes[bar->index] >= bar->least && sizes[bar->index] <= bar->most &&
 	       (!bar->kind || bar->kind >> kind & 1);
@@ -87,7 +89,7 @@ static bool bar_is(const struct bk__quirk_bar_match *bar, const uint8_t *config,
 int bk_quirk_match(const struct bk_quirk *quirk, struct bk_device *device,
 		   const struct bk_quirk_setting *settings, size_t setting_count, struct bk_error *err)
 {
-	uint8_t config[BK__CONFIG_SIZE];
+	uint8_t config[BK__PCI_CONFIG_SIZE];
 	uint64_t sizes[BK__SIZE_COUNT], options[BK__OPTIONS];
 	uint16_t caps[BK__CAPS];
 	unsigned size;

@@ -240,7 +240,7 @@ static int build(struct bk__quirk_stack *stack, const struct bk_quirk_setting *s
 		 struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
-	uint8_t config[BK__CONFIG_SIZE];
+	uint8_t config[BK__PCI_CONFIG_SIZE];
 	int r = bk_device_info(stack->below, &info);
 
 	if (r < 0)

@@ -5,9 +5,8 @@
 
 #include <pthread.h>
 
+#include "base/pci_regs.h"
 #include "quirk/quirk.h"
-
-#define BK__CONFIG_SIZE 4096
 
 /* A quirk on a device. */
 struct bk__quirk_bound {
@@ -50,8 +49,8 @@ struct bk__quirk_stack {
 	bool used;                      /* guest memory was mapped for it: its end has something to reset */
 
 	/* Config space as it is shown where the mask says so. Fixed after bk_quirk_stack. */
-	uint8_t config[BK__CONFIG_SIZE], mask[BK__CONFIG_SIZE];
-	uint8_t kept[BK__CONFIG_SIZE]; /* not 0: not written to the device */
+	uint8_t config[BK__PCI_CONFIG_SIZE], mask[BK__PCI_CONFIG_SIZE];
+	uint8_t kept[BK__PCI_CONFIG_SIZE]; /* not 0: not written to the device */
 	unsigned config_size;
 
 	uint8_t *rom; /* what is shown instead of the device's, or NULL */
@@ -75,7 +74,7 @@ void bk__quirk_find_caps(const struct bk_quirk *quirk, const uint8_t *config, un
 			 uint16_t *offsets);
 
 /* Config space of a device, and how much there is. (caps.c) */
-int bk__quirk_read_config(struct bk_device *device, uint8_t config[BK__CONFIG_SIZE], unsigned *size,
+int bk__quirk_read_config(struct bk_device *device, uint8_t config[BK__PCI_CONFIG_SIZE], unsigned *size,
 			  struct bk_error *err);
 /* The sizes of its BARs, its ROM and config space. (caps.c) */
 int bk__quirk_read_sizes(struct bk_device *device, uint64_t sizes[BK__SIZE_COUNT], struct bk_error *err);
