@@ -5,7 +5,11 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/tap.sh
 . tests/tap.sh
-barkeep=${BARKEEP:-build/barkeep}
+case ${LAB_ARCH:=x86} in
+x86) build=build ;;
+*) build=build-$LAB_ARCH ;;
+esac
+barkeep=${BARKEEP:-$build/barkeep}
 words='' cpus=1 initrd='' start_options=(--no-reboot)
 guest='' out='' err='' console='' errors='' status=0
 

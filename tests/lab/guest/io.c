@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __x86_64__
 #include <sys/io.h>
+#endif
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -68,6 +70,13 @@ static void memory_write(volatile void *at, unsigned width, uint64_t value)
 	}
 }
 
+#ifdef __x86_64__
+static void port_open(void)
+{
+	if (iopl(3))
+		fail("iopl");
+}
+
 static uint64_t port_read(unsigned short port, unsigned width)
 {
 	return width == 1 ? inb(port) : width == 2 ? inw(port) : inl(port);
@@ -82,6 +91,24 @@ static void port_write(unsigned short port, unsigned width, uint64_t value)
 	else
 		outl((uint32_t)value, port);
 }
+#else /* no ports */
+static void port_open(void)
+{
+	errno = ENOSYS;
+	fail("port");
+}
+
+static uint64_t port_read(unsigned short port, unsigned width)
+{
+	(void)port, (void)width;
+	return 0;
+}
+
+static void port_write(unsigned short port, unsigned width, uint64_t value)
+{
+	(void)port, (void)width, (void)value;
+}
+#endif
 
 int main(int argc, char **argv)
 {
@@ -108,8 +135,7 @@ int main(int argc, char **argv)
 	int fd = -1;
 	volatile char *memory = NULL;
 	if (is_port) {
-		if (iopl(3))
-			fail("iopl");
+		port_open();
 	} else {
 		fd = open(place, (is_write || !is_config ? O_RDWR : O_RDONLY) | O_SYNC);
 		if (fd < 0)
