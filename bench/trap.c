@@ -108,6 +108,7 @@ static struct trapped *create(size_t traps, bool overlay)
 	if (!t || !offsets || bar_fd < 0 || ftruncate(bar_fd, BAR_SIZE))
 		die("no memory");
 	t->device.ops = &device_ops;
+	t->device.name = "bench";
 	t->traps = traps;
 	t->domain = bk_domain_create();
 	t->memory = bk_space_create(t->domain, "memory", UINT64_MAX);

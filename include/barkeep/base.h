@@ -5,6 +5,12 @@
  * Every barkeep call that can fail returns 0 or a negative errno. Calls whose
  * failure a person has to understand (opening a device, loading a file) also
  * fill a `struct bk_error` with one line: what failed, where, and what to do.
+ *
+ * Structs that may get more members in a later release begin with `struct_size`.
+ * Set it to the size of the struct, as your compiler knows it. 0 stands for the
+ * members that release 0.1 has, so a zeroed struct will do for those. A member
+ * that the caller does not have counts as 0, or is not filled. -E2BIG: a member
+ * that this library does not have is not 0.
  */
 #ifndef BARKEEP_BASE_H
 #define BARKEEP_BASE_H

@@ -43,31 +43,31 @@ enum {
 };
 
 struct bk_device_info {
-	unsigned flags;   /* BK_DEVICE_CAN_* */
-	unsigned regions; /* how many region indexes there are */
-	unsigned irqs;    /* how many interrupt indexes there are */
+	size_t struct_size; /* of this struct, or 0: see base.h */
+	unsigned flags;     /* BK_DEVICE_CAN_* */
+	unsigned regions;   /* how many region indexes there are */
+	unsigned irqs;      /* how many interrupt indexes there are */
 };
 
 enum {
 	BK_DEVICE_READ = 1,
 	BK_DEVICE_WRITE = 2,
-	BK_DEVICE_MMAP = 4, /* `areas` of it can be mapped from `fd` */
+	BK_DEVICE_MMAP = 4, /* areas of it can be mapped from `fd`, see bk_device_areas */
 };
 
-#define BK_DEVICE_AREAS 16
+struct bk_device_region {
+	size_t struct_size;
+	unsigned flags;     /* BK_DEVICE_READ ... */
+	int fd;             /* to map from, owned by the device; -1 without BK_DEVICE_MMAP */
+	uint64_t size;      /* bytes; 0: there is no such region */
+	uint64_t fd_offset; /* byte 0 of the region in that file */
+};
 
 struct bk_device_area {
 	uint64_t offset, size; /* bytes in the region; page multiples, or the whole of a BAR below a page */
 };
 
-struct bk_device_region {
-	unsigned flags;     /* BK_DEVICE_READ ... */
-	uint64_t size;      /* bytes; 0: there is no such region */
-	int fd;             /* to map from, owned by the device; -1 without BK_DEVICE_MMAP */
-	uint64_t fd_offset; /* byte 0 of the region in that file */
-	unsigned area_count;
-	struct bk_device_area areas[BK_DEVICE_AREAS]; /* ascending, disjoint; as it is now, see `watch` */
-};
+typedef void bk_device_area_fn(void *opaque, const struct bk_device_area *area);
 
 enum {
 	BK_DEVICE_IRQ_MASKABLE = 2,
@@ -76,6 +76,7 @@ enum {
 };
 
 struct bk_device_irq {
+	size_t struct_size;
 	unsigned flags;
 	unsigned count; /* vectors; 0: there is no such interrupt */
 };
@@ -124,6 +125,7 @@ struct bk_device_dma {
  *   were before a `lose`.
  */
 struct bk_device_watcher {
+	size_t struct_size;
 	int (*lose)(void *opaque, unsigned region, uint64_t first, uint64_t last);
 	void (*change)(void *opaque, unsigned region);
 };
@@ -136,9 +138,9 @@ struct bk_device;
  * owner calls the others, unless they say "any thread". None may wait for a
  * dispatch to end (DMA of a device in software is none).
  *
- * info, region, irq: fill the struct; -EINVAL for an index that does not exist
- *   (an index below `regions` or `irqs` that is just absent gives size or
- *   count 0).
+ * info, region, irq: fill the struct, which is zeroed and has all members; -EINVAL
+ *   for an index that does not exist (an index below `regions` or `irqs` that is
+ *   just absent gives size or count 0).
  * read, write: `count` bytes at `offset` of a region, lowest address first.
  *   1, 2, 4 or 8 aligned bytes reach the device as one access of that width
  *   where the transport has it; other counts as aligned pieces. -EINVAL past
@@ -168,11 +170,11 @@ struct bk_device;
  *   several at once; -EEXIST if there is one, -ENOSPC if there are too many,
  *   -ENOTTY if the host cannot do it.
  * areas: calls `visit` for each area of a region that can be mapped now, in
- *   ascending order; with `all` for each area that could be mapped if nothing
- *   were in the way. Missing: the areas of `region`. Any thread.
+ *   ascending order, disjoint; with `all` for each area that could be mapped if
+ *   nothing were in the way. None for an index that does not exist. Any thread.
  * watch: from now on the device calls `watcher` before its mappable areas
- *   change; NULL ends that. One watcher at a time (-EBUSY). Missing: the areas
- *   never change.
+ *   change; NULL ends that. One watcher at a time (-EBUSY). `watcher` is copied.
+ *   Missing: the areas never change.
  * host_config: the first `count` bytes of config space as the host itself sees
  *   them, for a back whose `read` does not show all (VFIO takes capabilities
  *   that it does not know out of the chain). Returns the number of bytes that it
@@ -181,6 +183,7 @@ struct bk_device;
  * close: gives everything back, resets it if it can, frees the device.
  */
 struct bk_device_ops {
+	size_t struct_size;
 	int (*info)(struct bk_device *device, struct bk_device_info *info);
 	int (*region)(struct bk_device *device, unsigned index, struct bk_device_region *region);
 	int (*irq)(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
@@ -194,8 +197,8 @@ struct bk_device_ops {
 	int (*reset)(struct bk_device *device);
 	int (*ioeventfd)(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			 uint64_t value, int fd);
-	int (*areas)(struct bk_device *device, unsigned region, bool all,
-		     void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque);
+	int (*areas)(struct bk_device *device, unsigned region, bool all, bk_device_area_fn *visit,
+		     void *opaque);
 	int (*watch)(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 	int (*host_config)(struct bk_device *device, void *data, size_t count);
 	void (*describe)(struct bk_device *device,
@@ -203,13 +206,21 @@ struct bk_device_ops {
 	void (*close)(struct bk_device *device);
 };
 
-/* Embed it as the first member of a back's own struct. */
+/*
+ * Embed it as the first member of a back's own struct. A device that wraps
+ * another one has that as `below`, and only the operations that it changes: one
+ * that is missing is that of the device below, except for close.
+ */
 struct bk_device {
-	const struct bk_device_ops *ops;
-	char name[128]; /* as the user named it: "vfio:0000:01:00.0" */
+	const struct bk_device_ops *ops; /* static: outlives the device */
+	const char *name;                /* as the user named it: "vfio:0000:01:00.0"; outlives it, too */
+	struct bk_device *below;         /* or NULL; closing it is up to `close` */
 };
 
-/* Calls through the table; a missing op is -EOPNOTSUPP. `device` may be NULL for close only. */
+/*
+ * Calls of the operations, under the rules above. One that is missing all the way
+ * down is -EOPNOTSUPP. `device` may be NULL for close only.
+ */
 int bk_device_info(struct bk_device *device, struct bk_device_info *info);
 int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region);
 int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
@@ -223,13 +234,16 @@ int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 int bk_device_reset(struct bk_device *device);
 int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			uint64_t value, int fd);
-int bk_device_areas(struct bk_device *device, unsigned region, bool all,
-		    void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque);
+int bk_device_areas(struct bk_device *device, unsigned region, bool all, bk_device_area_fn *visit,
+		    void *opaque);
 int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 int bk_device_host_config(struct bk_device *device, void *data, size_t count);
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);
+
+/* What users call a region: "bar0" to "bar5", "rom", "config" or "vga"; "region" for others. Any thread. */
+const char *bk_device_region_name(unsigned region);
 
 /* ---- Backs ------------------------------------------------------------- */
 

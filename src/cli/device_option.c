@@ -258,11 +258,3 @@ void cli_device_close(struct cli_device *device)
 	cli_quirks_free(&device->chosen);
 	memset(device, 0, sizeof(*device));
 }
-
-const char *cli_region_name(unsigned region)
-{
-	static const char *const names[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
-					     "bar5", "rom",  "config", "vga" };
-
-	return region < sizeof(names) / sizeof(names[0]) ? names[region] : "region";
-}

@@ -72,7 +72,4 @@ int cli_traps_add(struct cli_device *device, const char *text, struct bk_error *
 int cli_traps_replace(struct cli_device *device, const char *text, struct bk_error *err);
 int cli_traps_remove(struct cli_device *device, const char *text, struct bk_error *err);
 
-/* "bar0" ... "bar5", "rom", "config", "vga", or "region". */
-const char *cli_region_name(unsigned region);
-
 #endif

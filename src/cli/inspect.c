@@ -219,7 +219,7 @@ static void put_regions(json_object *regions, struct bk_mediator *mediate)
 			continue;
 		size = bk_space_last(space) + 1;
 		o = json_object_new_object();
-		put_string(o, "name", cli_region_name(index));
+		put_string(o, "name", bk_device_region_name(index));
 		if (index < BK_DEVICE_ROM) {
 			unsigned bar = config(mediate, BK__PCI_BAR0 + 4 * index, 4);
 
@@ -280,7 +280,7 @@ static void put_interrupts(json_object *array, struct bk_mediator *mediate)
 	static const char *const names[] = { "INTx", "MSI", "MSI-X", "error", "request" };
 
 	for (unsigned index = 0; index < BK_DEVICE_IRQS; index++) {
-		struct bk_device_irq irq;
+		struct bk_device_irq irq = { 0 };
 		json_object *o;
 
 		if (bk_device_irq(bk_mediator_below(mediate), index, &irq) || !irq.count)

@@ -94,7 +94,7 @@ static json_object *describe_region(const struct cli_device *device, unsigned re
 	struct bk_space *space = bk_mediator_space(device->mediate, region);
 	json_object *o = json_object_new_object(), *mapped = json_object_new_array();
 
-	json_object_object_add(o, "region", json_object_new_string(cli_region_name(region)));
+	json_object_object_add(o, "region", json_object_new_string(bk_device_region_name(region)));
 	put(o, "size", bk_space_last(space) + 1);
 	if (region <= BK_DEVICE_ROM && !device->unmapped)
 		cli_pages_visit(space, (uint64_t)4096, put_run, mapped);

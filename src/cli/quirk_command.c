@@ -101,7 +101,7 @@ static void print_picture(struct bk_mediator *mediate)
 
 		if (!space)
 			continue;
-		printf("  %s\n", cli_region_name(i));
+		printf("  %s\n", bk_device_region_name(i));
 		cli_pages_visit(space, page, print_pages, space);
 	}
 }

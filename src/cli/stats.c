@@ -19,7 +19,7 @@ static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 	const struct rows *rows = opaque;
 	char place[64];
 
-	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, cli_region_name(stats->region),
+	snprintf(place, sizeof(place), "%s+0x%" PRIx64 "/0x%" PRIx64, bk_device_region_name(stats->region),
 		 stats->offset, stats->length);
 	fprintf(rows->out, "%-*s %-24s %-16s %10" PRIu64 " %10" PRIu64 " %8" PRIu64, rows->width,
 		rows->device, place, stats->name ? stats->name : rows->nameless, stats->reads, stats->writes,
@@ -67,7 +67,7 @@ json_object *cli_stats_json(const struct bk_trap_stats *stats)
 
 	if (stats->name)
 		json_object_object_add(trap, "trap", json_object_new_string(stats->name));
-	json_object_object_add(trap, "region", json_object_new_string(cli_region_name(stats->region)));
+	json_object_object_add(trap, "region", json_object_new_string(bk_device_region_name(stats->region)));
 	put(trap, "offset", stats->offset);
 	put(trap, "length", stats->length);
 	put(trap, "reads", stats->reads);

@@ -5,46 +5,73 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/struct.h"
 #include "device/context.h"
 #include "device/iova.h"
 #include "device/vfio_group.h"
 
+/* The device that has the operation: this one, or the next one below that does. */
+#define WITH(op)                                  \
+	while (!device->ops->op && device->below) \
+	device = device->below
 #define CALL(op, ...) (device->ops->op ? device->ops->op(device, __VA_ARGS__) : -EOPNOTSUPP)
 
 int bk_device_info(struct bk_device *device, struct bk_device_info *info)
 {
-	return CALL(info, info);
+	struct bk_device_info full = { .struct_size = sizeof(full) };
+	int error;
+
+	WITH(info);
+	error = CALL(info, &full);
+	bk__struct_give(info, &full, sizeof(full));
+	return error;
 }
 
 int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
 {
-	return CALL(region, index, region);
+	struct bk_device_region full = { .struct_size = sizeof(full), .fd = -1 };
+	int error;
+
+	WITH(region);
+	error = CALL(region, index, &full);
+	bk__struct_give(region, &full, sizeof(full));
+	return error;
 }
 
 int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
-	return CALL(irq, index, irq);
+	struct bk_device_irq full = { .struct_size = sizeof(full) };
+	int error;
+
+	WITH(irq);
+	error = CALL(irq, index, &full);
+	bk__struct_give(irq, &full, sizeof(full));
+	return error;
 }
 
 int bk_device_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
 {
+	WITH(read);
 	return CALL(read, region, offset, data, count);
 }
 
 int bk_device_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
 		    size_t count)
 {
+	WITH(write);
 	return CALL(write, region, offset, data, count);
 }
 
 int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 		       unsigned start, unsigned count, const int *fds)
 {
+	WITH(set_irqs);
 	return CALL(set_irqs, index, action, start, count, fds);
 }
 
 int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
+	WITH(dma_map);
 	if (!device->ops->dma_map)
 		return bk_fail(err, EOPNOTSUPP, "%s: this device does no DMA", device->name);
 	return device->ops->dma_map(device, dma, err);
@@ -52,47 +79,46 @@ int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma,
 
 int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
+	WITH(dma_unmap);
 	return CALL(dma_unmap, iova, size);
 }
 
 int bk_device_reset(struct bk_device *device)
 {
+	WITH(reset);
 	return device->ops->reset ? device->ops->reset(device) : -EOPNOTSUPP;
 }
 
 int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			uint64_t value, int fd)
 {
+	WITH(ioeventfd);
 	return CALL(ioeventfd, region, offset, width, value, fd);
 }
 
-int bk_device_areas(struct bk_device *device, unsigned index, bool all,
-		    void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
+int bk_device_areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit,
+		    void *opaque)
 {
-	struct bk_device_region region;
-	int r;
-
-	if (device->ops->areas)
-		return device->ops->areas(device, index, all, visit, opaque);
-	r = bk_device_region(device, index, &region);
-	for (unsigned i = 0; !r && i < region.area_count && i < BK_DEVICE_AREAS; i++)
-		visit(opaque, &region.areas[i]);
-	return r;
+	WITH(areas);
+	return CALL(areas, index, all, visit, opaque);
 }
 
 int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
 {
+	WITH(watch);
 	return CALL(watch, watcher, opaque);
 }
 
 int bk_device_host_config(struct bk_device *device, void *data, size_t count)
 {
+	WITH(host_config);
 	return CALL(host_config, data, count);
 }
 
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {
+	WITH(describe);
 	if (device->ops->describe)
 		device->ops->describe(device, say, opaque);
 }
@@ -101,6 +127,14 @@ void bk_device_close(struct bk_device *device)
 {
 	if (device && device->ops->close)
 		device->ops->close(device);
+}
+
+const char *bk_device_region_name(unsigned region)
+{
+	static const char *const names[BK_DEVICE_REGIONS] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
+							      "bar5", "rom",  "config", "vga" };
+
+	return region < BK_DEVICE_REGIONS ? names[region] : "region";
 }
 
 struct bk_device_context *bk_device_context_create(void)

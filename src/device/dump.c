@@ -21,7 +21,7 @@
 struct dump {
 	struct bk_device device;
 	struct bk__device_dump from; /* as opened; its config space is the one after a reset */
-	char *file;
+	char *name, *file;
 	uint8_t write[BK__PCI_CONFIG_SIZE]; /* bits that can be written */
 	unsigned vectors[BK_DEVICE_IRQS];
 	pthread_mutex_t lock; /* what follows */
@@ -234,6 +234,7 @@ static void dump_close(struct bk_device *device)
 	bk__device_dma_destroy(dump->dma);
 	pthread_mutex_destroy(&dump->lock);
 	free(dump->file);
+	free(dump->name);
 	free(dump);
 }
 
@@ -281,10 +282,10 @@ static struct dump *create(const char *file, const char *spec)
 	if (!dump)
 		return NULL;
 	dump->device.ops = &dump_ops;
-	snprintf(dump->device.name, sizeof(dump->device.name), "%s", spec);
+	dump->device.name = dump->name = strdup(spec);
 	pthread_mutex_init(&dump->lock, NULL);
 	dump->file = strdup(file);
-	if (!dump->file) {
+	if (!dump->file || !dump->name) {
 		dump_close(&dump->device);
 		return NULL;
 	}

@@ -58,9 +58,18 @@ static int sim_region(struct bk_device *device, unsigned index, struct bk_device
 	if (bar && bar->area_count) {
 		region->flags |= BK_DEVICE_MMAP;
 		region->fd = bar->fd;
-		region->area_count = bar->area_count;
-		memcpy(region->areas, bar->areas, sizeof(region->areas));
 	}
+	return 0;
+}
+
+static int sim_areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit,
+		     void *opaque)
+{
+	const struct sim *sim = sim_of(device);
+
+	(void)all;
+	for (unsigned i = 0; index < BK_DEVICE_ROM && i < sim->bars[index].area_count; i++)
+		visit(opaque, &sim->bars[index].areas[i]);
 	return 0;
 }
 
@@ -307,6 +316,7 @@ static void sim_close(struct bk_device *device)
 	free(sim->rom);
 	free(sim->vga);
 	free(sim->file);
+	free(sim->name);
 	free(sim);
 }
 
@@ -320,6 +330,7 @@ static const struct bk_device_ops sim_ops = {
 	.dma_map = sim_dma_map,
 	.dma_unmap = sim_dma_unmap,
 	.reset = sim_reset,
+	.areas = sim_areas,
 	.describe = sim_describe,
 	.close = sim_close,
 };
@@ -335,14 +346,15 @@ static int open_tree(const char *file, const struct bk__yaml *yaml, const char *
 	if (!sim)
 		return bk_fail(err, ENOMEM, "%.400s: out of memory", file);
 	sim->device.ops = &sim_ops;
-	snprintf(sim->device.name, sizeof(sim->device.name), "%s", spec);
+	sim->device.name = sim->name = strdup(spec);
 	pthread_mutex_init(&sim->lock, NULL);
 	bk__device_irqs_init(&sim->irqs, sim->device.name);
 	sim->gate = -1;
 	for (unsigned i = 0; i < 6; i++)
 		sim->bars[i].fd = -1;
 	sim->file = strdup(file);
-	r = sim->file ? bk__sim_load(sim, yaml, err) : bk_fail(err, ENOMEM, "%.400s: out of memory", file);
+	r = sim->file && sim->name ? bk__sim_load(sim, yaml, err)
+				   : bk_fail(err, ENOMEM, "%.400s: out of memory", file);
 	if (!r) {
 		sim->irqs.count[BK_DEVICE_INTX] = sim->pin != 0;
 		sim->irqs.count[BK_DEVICE_ERR] = sim->express;

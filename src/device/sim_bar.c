@@ -63,6 +63,9 @@ static int find_areas(struct sim_bar *bar, const struct bk__yaml *yaml, struct b
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = 0;
 
+	bar->areas = calloc(bar->span_count + (size_t)1, sizeof(*bar->areas));
+	if (!bar->areas)
+		return bk__yaml_no_memory(yaml, err);
 	for (unsigned i = 0; i <= bar->span_count; i++) {
 		const struct sim_span *span = i < bar->span_count ? &bar->spans[i] : NULL;
 		uint64_t end = span ? span->offset & ~(page - 1) : bar->size;
@@ -70,11 +73,6 @@ static int find_areas(struct sim_bar *bar, const struct bk__yaml *yaml, struct b
 		if (span && span->kind != SIM_REGISTER && span->kind != SIM_MIRROR)
 			continue;
 		if (end > start) {
-			if (bar->area_count == BK_DEVICE_AREAS)
-				return bk__yaml_fail(yaml, bar->node, err,
-						     "registers cut this mappable BAR into more than %u "
-						     "areas; put them closer together",
-						     BK_DEVICE_AREAS);
 			bar->areas[bar->area_count++] = (struct bk_device_area){ start, end - start };
 		}
 		if (span)
@@ -131,6 +129,7 @@ void bk__sim_bar_close(struct sim_bar *bar)
 {
 	for (unsigned i = 0; i < bar->span_count; i++)
 		free(bar->spans[i].table);
+	free(bar->areas);
 	free(bar->spans);
 	if (bar->memory)
 		munmap(bar->memory, bar->size);

@@ -73,10 +73,10 @@ struct sim_bar {
 	uint64_t address;       /* where the host has it */
 	struct sim_span *spans; /* ascending, disjoint */
 	unsigned span_count;
-	int fd;          /* of `memory`; -1 */
-	uint8_t *memory; /* NULL unless mappable */
+	int fd;                       /* of `memory`; -1 */
+	uint8_t *memory;              /* NULL unless mappable */
+	struct bk_device_area *areas; /* that can be mapped, ascending */
 	unsigned area_count;
-	struct bk_device_area areas[BK_DEVICE_AREAS];
 	const struct bk__yaml_node *node; /* while loading */
 };
 
@@ -94,7 +94,7 @@ struct sim_config {
 
 struct sim {
 	struct bk_device device;
-	char *file;
+	char *name, *file;
 	char model[64];
 	uint16_t vendor, id, subsystem_vendor, subsystem;
 	uint32_t class_code;

@@ -39,7 +39,18 @@ static int vfio_region(struct bk_device *device, unsigned index, struct bk_devic
 
 	if (index >= vfio->region_count)
 		return -EINVAL;
-	*region = vfio->regions[index];
+	*region = vfio->regions[index].info;
+	return 0;
+}
+
+static int vfio_areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit,
+		      void *opaque)
+{
+	const struct bk__device_vfio *vfio = vfio_of(device);
+
+	(void)all;
+	for (size_t i = 0; index < vfio->region_count && i < vfio->regions[index].area_count; i++)
+		visit(opaque, &vfio->regions[index].areas[i]);
 	return 0;
 }
 
@@ -128,38 +139,40 @@ static struct vfio_region_info *region_info(int fd, unsigned index)
 	}
 }
 
-static void add_area(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, uint64_t size)
+static void add_area(struct bk__vfio_region *region, uint64_t offset, uint64_t size)
 {
-	struct bk_device_region *region = &vfio->regions[index];
-
-	if (region->area_count == BK_DEVICE_AREAS) {
-		bk_log(BK_LOG_WARNING, "%s: region %u has more than %u mappable parts; 0x%llx bytes exit",
-		       vfio->base.name, index, BK_DEVICE_AREAS, (unsigned long long)size);
-		return;
-	}
-	region->areas[region->area_count++] = (struct bk_device_area){ offset, size };
+	if (size)
+		region->areas[region->area_count++] = (struct bk_device_area){ offset, size };
 }
 
-/* The parts of the sparse capability, else the whole region. */
-static void areas_of(struct bk__device_vfio *vfio, unsigned index, const struct vfio_region_info *info)
+/* The parts of the sparse capability, as many of them as the answer has, else the whole region. */
+static int areas_of(struct bk__vfio_region *region, const struct vfio_region_info *info)
 {
 	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
 	const uint8_t *capability =
 		bk__vfio_capability(info, info->argsz, at, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
-	struct vfio_region_info_cap_sparse_mmap sparse;
+	struct vfio_region_info_cap_sparse_mmap sparse = { .nr_areas = 1 };
+	struct vfio_region_sparse_mmap_area area;
+	size_t left = 0;
 
-	if (!capability) {
-		add_area(vfio, index, 0, info->size);
-		return;
+	if (capability) {
+		left = info->argsz - (size_t)(capability - (const uint8_t *)info);
+		if (left < sizeof(sparse))
+			return 0;
+		memcpy(&sparse, capability, sizeof(sparse));
+		left = (left - sizeof(sparse)) / sizeof(area);
+		sparse.nr_areas = sparse.nr_areas < left ? sparse.nr_areas : (uint32_t)left;
 	}
-	memcpy(&sparse, capability, sizeof(sparse));
-	for (uint32_t i = 0; i < sparse.nr_areas; i++) {
-		struct vfio_region_sparse_mmap_area area;
-
+	region->areas = calloc(sparse.nr_areas + (size_t)1, sizeof(*region->areas));
+	if (!region->areas)
+		return -ENOMEM;
+	if (!capability)
+		add_area(region, 0, info->size);
+	for (uint32_t i = 0; capability && i < sparse.nr_areas; i++) {
 		memcpy(&area, capability + sizeof(sparse) + i * sizeof(area), sizeof(area));
-		if (area.size)
-			add_area(vfio, index, area.offset, area.size);
+		add_area(region, area.offset, area.size);
 	}
+	return 0;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -169,14 +182,16 @@ static int by_offset(const void *a, const void *b)
 	return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static void ask_region(struct bk__device_vfio *vfio, unsigned index)
+static int ask_region(struct bk__device_vfio *vfio, unsigned index)
 {
-	struct bk_device_region *region = &vfio->regions[index];
+	struct bk__vfio_region *of = &vfio->regions[index];
+	struct bk_device_region *region = &of->info;
 	struct vfio_region_info *info = region_info(vfio->fd, index);
+	int error = 0;
 
 	region->fd = -1;
 	if (!info)
-		return;
+		return 0;
 	region->size = info->size;
 	region->fd_offset = info->offset;
 	if (region->size && info->flags & VFIO_REGION_INFO_FLAG_READ)
@@ -184,14 +199,15 @@ static void ask_region(struct bk__device_vfio *vfio, unsigned index)
 	if (region->size && info->flags & VFIO_REGION_INFO_FLAG_WRITE)
 		region->flags |= BK_DEVICE_WRITE;
 	if (region->size && info->flags & VFIO_REGION_INFO_FLAG_MMAP) {
-		areas_of(vfio, index, info);
-		qsort(region->areas, region->area_count, sizeof(region->areas[0]), by_offset);
-		if (region->area_count) {
+		error = areas_of(of, info);
+		if (of->area_count) {
+			qsort(of->areas, of->area_count, sizeof(of->areas[0]), by_offset);
 			region->flags |= BK_DEVICE_MMAP;
 			region->fd = vfio->fd;
 		}
 	}
 	free(info);
+	return error;
 }
 
 static int ask(struct bk__device_vfio *vfio, struct bk_error *err)
@@ -209,7 +225,8 @@ static int ask(struct bk__device_vfio *vfio, struct bk_error *err)
 	if (!vfio->regions)
 		return bk_fail(err, ENOMEM, "%s: out of memory", vfio->base.name);
 	for (unsigned i = 0; i < vfio->region_count; i++)
-		ask_region(vfio, i);
+		if (ask_region(vfio, i))
+			return bk_fail(err, ENOMEM, "%s: out of memory", vfio->base.name);
 	vfio->irq_count = info.num_irqs < BK_DEVICE_IRQS ? info.num_irqs : BK_DEVICE_IRQS;
 	for (unsigned i = 0; i < vfio->irq_count; i++) {
 		struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = i };
@@ -331,10 +348,10 @@ static int vfio_ioeventfd(struct bk_device *device, unsigned region, uint64_t of
 		.fd = fd,
 	};
 
-	if (region >= BK_DEVICE_ROM || region >= vfio->region_count || offset > vfio->regions[region].size ||
-	    width > vfio->regions[region].size - offset)
+	if (region >= BK_DEVICE_ROM || region >= vfio->region_count ||
+	    offset > vfio->regions[region].info.size || width > vfio->regions[region].info.size - offset)
 		return -EINVAL;
-	arg.offset = vfio->regions[region].fd_offset + offset;
+	arg.offset = vfio->regions[region].info.fd_offset + offset;
 	return ioctl(vfio->fd, VFIO_DEVICE_IOEVENTFD, &arg) ? -errno : 0;
 }
 
@@ -348,7 +365,10 @@ static void destroy(struct bk__device_vfio *vfio)
 	pthread_mutex_destroy(&vfio->irq_lock);
 	pthread_mutex_destroy(&vfio->window_lock);
 	bk__device_dma_table_free(&vfio->dma);
+	for (unsigned i = 0; vfio->regions && i < vfio->region_count; i++)
+		free(vfio->regions[i].areas);
 	free(vfio->regions);
+	free(vfio->name);
 	free(vfio);
 }
 
@@ -377,6 +397,7 @@ static const struct bk_device_ops ops = {
 	.dma_unmap = bk__vfio_dma_unmap,
 	.reset = bk__vfio_reset,
 	.ioeventfd = vfio_ioeventfd,
+	.areas = vfio_areas,
 	.host_config = vfio_host_config,
 	.describe = vfio_describe,
 	.close = vfio_close,
@@ -394,12 +415,16 @@ static int open_address(struct bk_device_context *context, const struct bk__devi
 	if (!vfio)
 		return bk_fail(err, ENOMEM, "%s: out of memory", spec);
 	vfio->base.ops = &ops;
-	snprintf(vfio->base.name, sizeof(vfio->base.name), "%s", spec);
+	vfio->base.name = vfio->name = strdup(spec);
 	vfio->fd = -1;
 	vfio->irq_on = BK_DEVICE_IRQS;
 	pthread_mutex_init(&vfio->config_lock, NULL);
 	pthread_mutex_init(&vfio->irq_lock, NULL);
 	pthread_mutex_init(&vfio->window_lock, NULL);
+	if (!vfio->name) {
+		destroy(vfio);
+		return bk_fail(err, ENOMEM, "%s: out of memory", spec);
+	}
 	ret = bk__sysfs_address(options->name, vfio->address);
 	if (ret)
 		bk_fail(err, EINVAL,

@@ -15,8 +15,15 @@ struct bk__vfio_messages {
 	bool told;      /* that the host has fewer than were asked for */
 };
 
+struct bk__vfio_region {
+	struct bk_device_region info;
+	struct bk_device_area *areas; /* ascending */
+	size_t area_count;
+};
+
 struct bk__device_vfio {
-	struct bk_device base; /* first: the interface hands it back */
+	struct bk_device base;
+	char *name; /* first: the interface hands it back */
 	struct bk__vfio_group *group;
 	struct bk__device_vfio *next; /* in container->devices */
 	char address[BK__SYSFS_ADDRESS];
@@ -25,7 +32,7 @@ struct bk__device_vfio {
 	/* As the kernel told at open; they do not change. */
 	bool function_reset;
 	unsigned region_count;
-	struct bk_device_region *regions;
+	struct bk__vfio_region *regions;
 	unsigned irq_count;
 	struct bk_device_irq irqs[BK_DEVICE_IRQS];
 	unsigned pmcsr; /* offset of the power control byte in config space, or 0 */

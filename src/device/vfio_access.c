@@ -31,12 +31,12 @@ void bk__vfio_window_close(struct bk__device_vfio *vfio)
 /* Maps around `offset` if 8 bytes there are in one area. Under the window's lock. */
 static volatile uint64_t *window_at(struct bk__device_vfio *vfio, unsigned index, uint64_t offset)
 {
-	const struct bk_device_region *region = &vfio->regions[index];
+	const struct bk__vfio_region *region = &vfio->regions[index];
 
 	if (vfio->window && vfio->window_region == index && offset >= vfio->window_offset &&
 	    offset - vfio->window_offset < vfio->window_size)
 		return (void *)((char *)vfio->window + (offset - vfio->window_offset));
-	for (unsigned i = 0; i < region->area_count; i++) {
+	for (size_t i = 0; i < region->area_count; i++) {
 		const struct bk_device_area *area = &region->areas[i];
 		uint64_t start = offset & ~(WINDOW - 1), end = start + WINDOW;
 		void *window;
@@ -46,7 +46,7 @@ static volatile uint64_t *window_at(struct bk__device_vfio *vfio, unsigned index
 		start = start > area->offset ? start : area->offset;
 		end = end < area->offset + area->size ? end : area->offset + area->size;
 		window = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, vfio->fd,
-			      (off_t)(region->fd_offset + start));
+			      (off_t)(region->info.fd_offset + start));
 		if (window == MAP_FAILED)
 			return NULL;
 		bk__vfio_window_close(vfio);
@@ -89,7 +89,7 @@ static bool access8(struct bk__device_vfio *vfio, unsigned index, uint64_t offse
 
 static int get(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, void *data, size_t count)
 {
-	off_t at = (off_t)(vfio->regions[index].fd_offset + offset);
+	off_t at = (off_t)(vfio->regions[index].info.fd_offset + offset);
 	ssize_t done;
 
 	do
@@ -101,7 +101,7 @@ static int get(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, vo
 
 static int put(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, const void *data, size_t count)
 {
-	off_t at = (off_t)(vfio->regions[index].fd_offset + offset);
+	off_t at = (off_t)(vfio->regions[index].info.fd_offset + offset);
 	ssize_t done;
 
 	do
@@ -116,7 +116,7 @@ static int check(struct bk__device_vfio *vfio, unsigned index, unsigned flag, ui
 
 	if (index >= vfio->region_count)
 		return -EINVAL;
-	region = &vfio->regions[index];
+	region = &vfio->regions[index].info;
 	return region->flags & flag && offset <= region->size && count <= region->size - offset ? 0 : -EINVAL;
 }
 

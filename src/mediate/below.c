@@ -10,14 +10,6 @@
 #include "base/bytes.h"
 #include "mediate/hole.h"
 
-const char *bk__mediate_region_name(unsigned region)
-{
-	static const char *const names[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
-					     "bar5", "rom",  "config", "vga" };
-
-	return region < sizeof(names) / sizeof(names[0]) ? names[region] : "region";
-}
-
 int bk__mediate_device_read(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
 			    uint64_t *value)
 {
@@ -224,7 +216,7 @@ int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t firs
 {
 	struct bk__mediate_place *place = calloc(1, sizeof(*place));
 	struct bk_region_desc desc = {
-		.name = bk__mediate_region_name(region),
+		.name = bk_device_region_name(region),
 		.first = first,
 		.last = first + size - 1,
 		.priority = priority,
@@ -242,8 +234,7 @@ int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t firs
 		};
 		r = place_add(m->regions[region].space, &desc);
 	}
-	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__mediate_region_name(region),
-			   strerror(-r))
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk_device_region_name(region), strerror(-r))
 		 : 0;
 }
 
@@ -253,7 +244,7 @@ struct bk_region_desc bk__mediate_mapped_desc(const struct bk__mediate_place *ar
 	const struct bk_device_region *info = &area->mediate->regions[area->region].info;
 
 	return (struct bk_region_desc){
-		.name = bk__mediate_region_name(area->region),
+		.name = bk_device_region_name(area->region),
 		.first = first,
 		.last = first + size - 1,
 		.priority = BK__PRIORITY_MAPPED,
@@ -288,7 +279,7 @@ static int map_area(struct bk_mediator *m, unsigned bar, uint64_t first, uint64_
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 		       " cannot be mapped (%s): every access exits",
-		       m->below->name, bk__mediate_region_name(bar), size, first, strerror(errno));
+		       m->below->name, bk_device_region_name(bar), size, first, strerror(errno));
 		free(place);
 		return 0;
 	}
@@ -300,15 +291,42 @@ static int map_area(struct bk_mediator *m, unsigned bar, uint64_t first, uint64_
 	return r;
 }
 
+struct areas {
+	struct bk_device_area *at;
+	size_t count, room;
+	bool failed;
+};
+
+static void take_area(void *opaque, const struct bk_device_area *area)
+{
+	struct areas *areas = opaque;
+
+	if (areas->count == areas->room) {
+		const size_t room = areas->room ? 2 * areas->room : 4;
+		struct bk_device_area *more = realloc(areas->at, room * sizeof(*more));
+
+		if (!more) {
+			areas->failed = true;
+			return;
+		}
+		areas->at = more;
+		areas->room = room;
+	}
+	areas->at[areas->count++] = *area;
+}
+
 /* Whole pages of each area, as far as the device describes them in a way that can be mapped. */
-static int map_areas(struct bk_mediator *m, unsigned bar, uint64_t shared)
+static int map_areas(struct bk_mediator *m, unsigned bar, uint64_t shared, const struct areas *areas)
 {
 	struct bk__mediate_region *region = &m->regions[bar];
 	const uint64_t page = bk__mediate_page_size(), size = shared ? shared : region->info.size;
 	uint64_t from = 0;
 
-	for (unsigned i = 0; i < region->info.area_count; i++) {
-		const struct bk_device_area *area = &region->info.areas[i];
+	region->areas = calloc(areas->count + 1, sizeof(const struct bk__mediate_place *));
+	if (!region->areas)
+		return -ENOMEM;
+	for (size_t i = 0; i < areas->count; i++) {
+		const struct bk_device_area *area = &areas->at[i];
 		uint64_t first, end;
 		int r;
 
@@ -336,35 +354,52 @@ static bool is_mappable(const struct bk_device_region *info)
 	       info->size <= INT64_MAX - info->fd_offset;
 }
 
+struct whole {
+	uint64_t size;
+	unsigned count;
+	bool is;
+};
+
+static void note_whole(void *opaque, const struct bk_device_area *area)
+{
+	struct whole *whole = opaque;
+
+	whole->is = !whole->count++ && !area->offset && area->size >= whole->size;
+}
+
 /* Only what the device offers to map whole: whoever offers that has looked after the rest of the page. */
 uint64_t bk__mediate_bar_page(const struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar)
 {
 	const struct bk_device_region *info = &m->regions[index].info;
 	const uint64_t page = bk__mediate_page_size();
+	struct whole whole = { .size = info->size };
 
-	return bar->kind != BK_PCI_BAR_IO && bar->size < page && is_mappable(info) && info->area_count == 1 &&
-			       !info->areas[0].offset && info->areas[0].size >= info->size
-		       ? page
-		       : 0;
+	if (bar->kind == BK_PCI_BAR_IO || bar->size >= page || !is_mappable(info))
+		return 0;
+	bk_device_areas(m->below, index, true, note_whole, &whole);
+	return whole.is ? page : 0;
 }
 
 int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_bar *bar, struct bk_error *err)
 {
 	struct bk__mediate_region *region = &m->regions[index];
 	const uint64_t length = bar->page ? bar->page : bar->size;
+	struct areas areas = { 0 };
 	int r;
 
 	region->size = bar->size;
-	bar->space = region->space = bk_space_create(m->domain, bk__mediate_region_name(index), length - 1);
+	bar->space = region->space = bk_space_create(m->domain, bk_device_region_name(index), length - 1);
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name,
-			       bk__mediate_region_name(index));
+			       bk_device_region_name(index));
 	r = bk__mediate_bottom_add(m, index, 0, length, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 	if (r || bar->kind == BK_PCI_BAR_IO || !is_mappable(&region->info))
 		return r;
-	r = map_areas(m, index, bar->page);
-	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__mediate_region_name(index),
-			   strerror(-r))
+	/* Those that could ever be mapped: which of them can be now is another question (hole.c). */
+	bk_device_areas(m->below, index, true, take_area, &areas);
+	r = areas.failed ? -ENOMEM : map_areas(m, index, bar->page, &areas);
+	free(areas.at);
+	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk_device_region_name(index), strerror(-r))
 		 : 0;
 }
 
@@ -372,7 +407,7 @@ int bk__mediate_hole_append(struct bk_mediator *m, unsigned region, struct bk_up
 			    struct bk__mediate_range *hole)
 {
 	struct bk_region_desc desc = {
-		.name = bk__mediate_region_name(region),
+		.name = bk_device_region_name(region),
 		.first = hole->first,
 		.last = hole->last,
 		.priority = BK__PRIORITY_HOLE,

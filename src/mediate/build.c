@@ -114,7 +114,7 @@ static int on_reset(void *opaque)
 static int function_create(struct bk_mediator *m, struct bk_pci_function_desc *desc, struct bk_error *err)
 {
 	const uint8_t *config = m->config;
-	struct bk_device_irq intx;
+	struct bk_device_irq intx = { 0 };
 	int r;
 
 	desc->name = m->below->name;

@@ -180,7 +180,7 @@ static int add_msi(struct bk_mediator *m, const struct found *cap)
 	     maskable = control & BK__PCI_MSI_CONTROL_MASKABLE;
 	unsigned size = (address64 ? BK__PCI_MSI_SIZE_64 : BK__PCI_MSI_SIZE_32) +
 			(maskable ? BK__PCI_MSI_SIZE_MASKABLE : 0);
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 
 	if (log2 > 5)
 		return left_out(m, cap, "its number of messages is reserved");
@@ -245,7 +245,7 @@ static struct msix_place msix_place(const struct found *cap, unsigned offset, ui
 static int add_msix(struct bk_mediator *m, const struct found *cap, struct bk_error *err)
 {
 	struct msix_place table, pba;
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 	unsigned vectors;
 	int r;
 

@@ -6,87 +6,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/struct.h"
 
 static struct bk_mediator *of(struct bk_device *device)
 {
 	return (struct bk_mediator *)device; /* the first member */
 }
 
-static int face_info(struct bk_device *device, struct bk_device_info *info)
-{
-	return bk_device_info(of(device)->below, info);
-}
-
-/* Keeps the largest areas, in ascending order. */
-static void area_keep(struct bk_device_region *region, uint64_t offset, uint64_t size)
-{
-	unsigned smallest = 0;
-
-	if (region->area_count == BK_DEVICE_AREAS) {
-		for (unsigned i = 1; i < BK_DEVICE_AREAS; i++)
-			if (region->areas[i].size < region->areas[smallest].size)
-				smallest = i;
-		if (region->areas[smallest].size >= size)
-			return;
-		region->area_count--;
-		memmove(region->areas + smallest, region->areas + smallest + 1,
-			(region->area_count - smallest) * sizeof(region->areas[0]));
-	}
-	region->areas[region->area_count++] = (struct bk_device_area){ .offset = offset, .size = size };
-}
-
-/* Whole pages of the flat view that the device answers directly. A mapped range is where it is in the file.
- */
-static bool area_visit(void *opaque, const struct bk_flat *flat)
-{
-	struct bk_device_region *region = opaque;
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first, end;
-
-	if (!flat->memory || flat->memory->fd < 0)
-		return true;
-	first = (flat->first + page - 1) & ~(page - 1);
-	end = (flat->last + 1) & ~(page - 1);
-	if (first < end)
-		area_keep(region, first, end - first);
-	return true;
-}
-
-static int face_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
-{
-	struct bk_mediator *m = of(device);
-	const struct bk__mediate_region *own;
-
-	if (index >= BK__SPACES)
-		return bk_device_region(m->below, index, region);
-	own = &m->regions[index];
-	*region = own->info;
-	region->size = own->size;
-	region->area_count = 0;
-	if (index == BK_DEVICE_CONFIG)
-		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
-	else if (index == BK_DEVICE_ROM)
-		region->flags = own->size ? BK_DEVICE_READ : 0;
-	else if (own->space && !own->info.size) /* only a guest sees this BAR */
-		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
-	else if (own->space && region->flags & BK_DEVICE_MMAP)
-		bk_space_visit(own->space, 0, own->size - 1, area_visit, region);
-	if (region->area_count && region->areas[0].size > own->size)
-		region->areas[0].size = own->size; /* of a BAR that shares its page */
-	if (!region->area_count) {
-		region->flags &= ~(unsigned)BK_DEVICE_MMAP;
-		region->fd = -1;
-		region->fd_offset = 0;
-	}
-	return 0;
-}
-
 struct visiting {
 	uint64_t page, end; /* of the BAR: its space may be longer */
-	void (*visit)(void *opaque, const struct bk_device_area *area);
+	bk_device_area_fn *visit;
 	void *opaque;
 };
 
+/* Whole pages of the flat view that the device answers directly. A mapped range is where it is in the file.
+ */
 static bool visit_flat(void *opaque, const struct bk_flat *flat)
 {
 	const struct visiting *v = opaque;
@@ -100,8 +35,8 @@ static bool visit_flat(void *opaque, const struct bk_flat *flat)
 	return true;
 }
 
-static int face_areas(struct bk_device *device, unsigned index, bool all,
-		      void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
+static int face_areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit,
+		      void *opaque)
 {
 	struct bk_mediator *m = of(device);
 	const struct bk__mediate_region *own = index < BK__SPACES ? &m->regions[index] : NULL;
@@ -111,12 +46,44 @@ static int face_areas(struct bk_device *device, unsigned index, bool all,
 		return bk_device_areas(m->below, index, all, visit, opaque);
 	if (!all && own->area_count)
 		bk_space_visit(own->space, 0, own->size - 1, visit_flat, &v);
-	for (unsigned i = 0; all && i < own->area_count; i++) {
+	for (size_t i = 0; all && i < own->area_count; i++) {
 		const struct bk__mediate_place *area = own->areas[i];
 
 		visit(opaque,
 		      &(struct bk_device_area){ .offset = area->first,
 						.size = area->size < own->size ? area->size : own->size });
+	}
+	return 0;
+}
+
+static void note_area(void *opaque, const struct bk_device_area *area)
+{
+	(void)area;
+	*(bool *)opaque = true;
+}
+
+static int face_region(struct bk_device *device, unsigned index, struct bk_device_region *region)
+{
+	struct bk_mediator *m = of(device);
+	const struct bk__mediate_region *own;
+	bool mapped = false;
+
+	if (index >= BK__SPACES)
+		return bk_device_region(m->below, index, region);
+	own = &m->regions[index];
+	*region = own->info;
+	region->size = own->size;
+	if (index == BK_DEVICE_CONFIG)
+		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
+	else if (index == BK_DEVICE_ROM)
+		region->flags = own->size ? BK_DEVICE_READ : 0;
+	else if (own->space && !own->info.size) /* only a guest sees this BAR */
+		region->flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
+	face_areas(device, index, false, note_area, &mapped);
+	if (!mapped || !(region->flags & BK_DEVICE_MMAP)) {
+		region->flags &= ~(unsigned)BK_DEVICE_MMAP;
+		region->fd = -1;
+		region->fd_offset = 0;
 	}
 	return 0;
 }
@@ -127,11 +94,13 @@ static int face_watch(struct bk_device *device, const struct bk_device_watcher *
 	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	if (watcher && m->watcher) {
+	if (watcher && m->watcher.change) {
 		r = -EBUSY;
-	} else {
-		m->watcher = watcher;
+	} else if (watcher) {
+		r = bk__struct_take(&m->watcher, sizeof(m->watcher), watcher);
 		m->watcher_opaque = opaque;
+	} else {
+		memset(&m->watcher, 0, sizeof(m->watcher));
 	}
 	pthread_mutex_unlock(&m->lock);
 	return r;
@@ -141,11 +110,6 @@ static int face_host_config(struct bk_device *device, void *data, size_t count)
 {
 	/* In filter mode config space is the device's, and what its host hides is hidden here, too. */
 	return of(device)->filter ? bk_device_host_config(of(device)->below, data, count) : -EOPNOTSUPP;
-}
-
-static int face_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
-{
-	return bk_device_irq(of(device)->below, index, irq);
 }
 
 static int face_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
@@ -173,20 +137,11 @@ static int face_write(struct bk_device *device, unsigned region, uint64_t offset
 	return bk_space_write_bytes(m->regions[region].space, offset, data, count);
 }
 
-static int face_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
-			 unsigned start, unsigned count, const int *fds)
+/* Not the device's: such writes would pass by the traps. */
+static int face_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t value, int fd)
 {
-	return bk_device_set_irqs(of(device)->below, index, action, start, count, fds);
-}
-
-static int face_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
-{
-	return bk_device_dma_map(of(device)->below, dma, err);
-}
-
-static int face_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
-{
-	return bk_device_dma_unmap(of(device)->below, iova, size);
+	return -EOPNOTSUPP;
 }
 
 static int face_reset(struct bk_device *device)
@@ -209,7 +164,7 @@ static void say_trap(void *opaque, const struct bk_trap_stats *stats)
 	if (!stats->name)
 		return;
 	snprintf(line, sizeof(line), "%s+0x%" PRIx64 "/0x%" PRIx64 " %s",
-		 bk__mediate_region_name(stats->region), stats->offset, stats->length, stats->name);
+		 bk_device_region_name(stats->region), stats->offset, stats->length, stats->name);
 	saying->say(saying->opaque, "trap", line);
 }
 
@@ -228,15 +183,11 @@ static void face_close(struct bk_device *device)
 }
 
 const struct bk_device_ops bk__mediate_face_ops = {
-	.info = face_info,
 	.region = face_region,
-	.irq = face_irq,
 	.read = face_read,
 	.write = face_write,
-	.set_irqs = face_set_irqs,
-	.dma_map = face_dma_map,
-	.dma_unmap = face_dma_unmap,
 	.reset = face_reset,
+	.ioeventfd = face_ioeventfd,
 	.areas = face_areas,
 	.watch = face_watch,
 	.host_config = face_host_config,

@@ -61,7 +61,7 @@ static void collect(void *opaque, const struct bk_device_area *area)
 static void find_missing(const struct bk__mediate_region *region, const struct ranges *mapped,
 			 struct ranges *missing)
 {
-	for (unsigned i = 0; i < region->area_count; i++) {
+	for (size_t i = 0; i < region->area_count; i++) {
 		const uint64_t end = region->areas[i]->first + region->areas[i]->size;
 		uint64_t from = region->areas[i]->first;
 
@@ -199,7 +199,7 @@ static void change(void *opaque, unsigned region)
 
 int bk__mediate_holes_begin(struct bk_mediator *m)
 {
-	static const struct bk_device_watcher watcher = { lose, change };
+	static const struct bk_device_watcher watcher = { .lose = lose, .change = change };
 	int r = bk_device_watch(m->below, &watcher, m);
 
 	if (r)
@@ -223,11 +223,11 @@ int bk__mediate_watcher_lose(struct bk_mediator *m, unsigned region, uint64_t fi
 {
 	const uint64_t mask = m->page_size - 1;
 
-	return m->watcher ? m->watcher->lose(m->watcher_opaque, region, first & ~mask, last | mask) : 0;
+	return m->watcher.lose ? m->watcher.lose(m->watcher_opaque, region, first & ~mask, last | mask) : 0;
 }
 
 void bk__mediate_watcher_change(struct bk_mediator *m, unsigned region)
 {
-	if (m->watcher)
-		m->watcher->change(m->watcher_opaque, region);
+	if (m->watcher.change)
+		m->watcher.change(m->watcher_opaque, region);
 }

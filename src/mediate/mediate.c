@@ -9,25 +9,6 @@
 #include "mediate/hole.h"
 #include "space/ends.h"
 
-static void take_area(void *opaque, const struct bk_device_area *area)
-{
-	struct bk_device_region *info = opaque;
-
-	if (info->area_count < BK_DEVICE_AREAS)
-		info->areas[info->area_count++] = *area;
-}
-
-/* Those that could ever be mapped: which of them can be now is another question (hole.c). */
-static void take_all_areas(struct bk_mediator *m, unsigned region)
-{
-	struct bk_device_region *info = &m->regions[region].info;
-
-	if (!(info->flags & BK_DEVICE_MMAP))
-		return;
-	info->area_count = 0;
-	bk_device_areas(m->below, region, true, take_area, info);
-}
-
 static int build(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
@@ -40,10 +21,8 @@ static int build(struct bk_mediator *m, const struct bk_mediator_options *option
 	m->can_reset = info.flags & BK_DEVICE_CAN_RESET;
 	for (unsigned i = 0; i <= BK_DEVICE_CONFIG && i < info.regions; i++) {
 		r = bk_device_region(m->below, i, &m->regions[i].info);
-		if (!r)
-			take_all_areas(m, i);
 		if (r < 0)
-			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk__mediate_region_name(i),
+			return bk_fail(err, -r, "%s: %s: %s", m->below->name, bk_device_region_name(i),
 				       strerror(-r));
 	}
 	if (options->filter)
@@ -74,7 +53,8 @@ int bk_mediator_create(struct bk_domain *domain, struct bk_device *below,
 		return r;
 	}
 	m->device.ops = &bk__mediate_face_ops;
-	memcpy(m->device.name, below->name, sizeof(m->device.name));
+	m->device.name = below->name;
+	m->device.below = below;
 	m->below = below;
 	m->domain = domain;
 	m->page_size = bk__mediate_page_size();
@@ -143,6 +123,7 @@ static void destroy(struct bk_mediator *m)
 	pthread_mutex_destroy(&m->repeated_lock);
 	for (unsigned i = 0; i < BK__SPACES; i++) {
 		bk__mediate_pages_free(&m->regions[i]);
+		free(m->regions[i].areas);
 		free(m->regions[i].holes);
 	}
 	free(m->traps);

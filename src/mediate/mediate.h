@@ -51,9 +51,8 @@ struct bk__mediate_region {
 	uint64_t size;                    /* bytes that a guest sees */
 	struct bk__mediate_counts counts; /* registers without a trap */
 
-	const struct bk__mediate_place
-		*areas[BK_DEVICE_AREAS]; /* that are mapped; ascending, fixed after create */
-	unsigned area_count;
+	const struct bk__mediate_place **areas; /* that are mapped; ascending, fixed after create */
+	size_t area_count;
 
 	struct bk__mediate_range *holes; /* in them, under the mediator's lock (hole.c) */
 	size_t hole_count;
@@ -134,9 +133,9 @@ struct bk_mediator {
 	pthread_mutex_t lock;
 	struct bk_trap **traps; /* in order of region, offset, priority */
 	size_t trap_count, trap_room;
-	struct bk_trap *retired;                 /* that still have a region, for want of memory */
-	bool closed;                             /* nothing is added or removed any more */
-	const struct bk_device_watcher *watcher; /* of what can be mapped; or NULL */
+	struct bk_trap *retired;          /* that still have a region, for want of memory */
+	bool closed;                      /* nothing is added or removed any more */
+	struct bk_device_watcher watcher; /* of what can be mapped; zeroed: nobody */
 	void *watcher_opaque;
 	const struct bk_accelerator_ops *accelerator; /* or NULL */
 	void *accelerator_opaque;
@@ -168,9 +167,6 @@ struct bk_trap {
 };
 
 enum { BK__CACHE_LINE = 64 };
-
-/* "bar2", "rom", "config". */
-const char *bk__mediate_region_name(unsigned region);
 
 /* The space of a BAR, with the device at its bottom, mapped where it can be. What the device has not got of
  * it is all ones. (below.c) */

@@ -75,7 +75,7 @@ static bool pba_can_be_mapped(const struct bk_mediator *m)
 
 	if (!pba->ops || (m->msix_bar[0] == m->msix_bar[1] && table->first <= last && table->last >= first))
 		return false;
-	for (unsigned i = 0; i < region->area_count; i++) {
+	for (size_t i = 0; i < region->area_count; i++) {
 		const struct bk__mediate_place *area = region->areas[i];
 
 		if (area->first <= first && last - area->first < area->size)
@@ -173,7 +173,7 @@ int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar
 			  struct bk_error *err)
 {
 	unsigned at = bk__mediate_capability_below(m, BK__PCI_CAP_MSIX), vectors;
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 	int r;
 
 	if (bar >= BK_PCI_BARS)

@@ -62,7 +62,7 @@ static unsigned edges(const struct bk_trap *trap, uint64_t pages[2])
 
 static bool is_mappable(const struct bk__mediate_region *region, uint64_t first)
 {
-	for (unsigned i = 0; i < region->area_count; i++)
+	for (size_t i = 0; i < region->area_count; i++)
 		if (first >= region->areas[i]->first &&
 		    first - region->areas[i]->first < region->areas[i]->size)
 			return true;

@@ -52,7 +52,7 @@ static bool place(const char **text, struct bk_trap_spec *spec)
 	uint64_t id;
 
 	for (spec->region = 0; spec->region < BK__SPACES; spec->region++)
-		if (accept(text, bk__mediate_region_name(spec->region)))
+		if (accept(text, bk_device_region_name(spec->region)))
 			return true;
 	spec->region = BK_DEVICE_CONFIG;
 	if (accept(text, "cap:"))

@@ -306,7 +306,7 @@ static const char *name_of(const struct bk_trap_desc *desc)
 static int find_place(struct bk_mediator *m, const struct bk_trap_desc *desc, uint64_t *offset,
 		      struct bk_error *err)
 {
-	const char *name = name_of(desc), *where = bk__mediate_region_name(desc->region);
+	const char *name = name_of(desc), *where = bk_device_region_name(desc->region);
 	uint64_t size;
 
 	*offset = desc->offset;
@@ -347,7 +347,7 @@ static int find_place(struct bk_mediator *m, const struct bk_trap_desc *desc, ui
 int bk__mediate_trap_place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
 			   int priority, struct bk_trap **out, struct bk_error *err)
 {
-	const char *name = name_of(desc), *where = bk__mediate_region_name(desc->region);
+	const char *name = name_of(desc), *where = bk_device_region_name(desc->region);
 	size_t length = strlen(name) + 1;
 	struct bk_trap *trap;
 	uint64_t offset;

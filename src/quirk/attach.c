@@ -132,14 +132,6 @@ static void refresh(struct bk__quirk_bound *bound)
 		memcpy(bound->variables, bound->start, sizeof(bound->start));
 }
 
-static const char *region_name(unsigned region)
-{
-	static const char *const names[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
-					     "bar5", "rom",  "config", "vga" };
-
-	return names[region]; /* rules are in no other */
-}
-
 static int without(struct access *a)
 {
 	struct bk_mediator *mediate = a->group->stack->mediate;
@@ -167,8 +159,9 @@ static int apply(struct access *a, struct bk__quirk_run *run)
 		bk_log_limited(&a->placed->limit, BK_LOG_WARNING,
 			       "%s: %s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
 			       a->group->stack->below->name, a->placed->bound->quirk->name,
-			       region_name(a->placed->region), a->offset, a->write ? "write" : "read",
-			       a->width, 2 * (int)a->width, a->value, r ? ", failed" : "");
+			       bk_device_region_name(a->placed->region), a->offset,
+			       a->write ? "write" : "read", a->width, 2 * (int)a->width, a->value,
+			       r ? ", failed" : "");
 	return r;
 }
 

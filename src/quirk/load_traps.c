@@ -137,16 +137,17 @@ struct rule_fields {
 static int load_place(struct bk__quirk_loader *loader, const struct bk__yaml_node *node,
 		      struct bk__quirk_rule *rule)
 {
-	static const char *const regions[] = { "bar0", "bar1", "bar2",   "bar3", "bar4",
-					       "bar5", "rom",  "config", "vga",  NULL };
 	const char *text = node->text, *plus = strchr(text, '+'), *slash = strrchr(text, '/');
 	size_t length = plus ? (size_t)(plus - text) : 0;
 	int r;
 
-	for (rule->region = 0; regions[rule->region]; rule->region++)
-		if (strlen(regions[rule->region]) == length && !memcmp(regions[rule->region], text, length))
+	for (rule->region = 0; rule->region < BK_DEVICE_REGIONS; rule->region++) {
+		const char *name = bk_device_region_name(rule->region);
+
+		if (strlen(name) == length && !memcmp(name, text, length))
 			break;
-	if (!plus || !slash || slash < plus || !regions[rule->region])
+	}
+	if (!plus || !slash || slash < plus || rule->region == BK_DEVICE_REGIONS)
 		return BK__FAIL(node,
 				"here must be REGION+OFFSET/LENGTH, as in bar0+0x88000/0x100, with bar0 to "
 				"bar5, rom, config or vga");

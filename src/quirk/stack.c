@@ -38,17 +38,6 @@ static int face_region(struct bk_device *device, unsigned index, struct bk_devic
 	return 0;
 }
 
-static int face_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
-{
-	return bk_device_irq(of(device)->below, index, irq);
-}
-
-static int face_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
-			  uint64_t value, int fd)
-{
-	return bk_device_ioeventfd(of(device)->below, region, offset, width, value, fd);
-}
-
 static bool inside(uint64_t offset, size_t count, uint64_t size)
 {
 	return offset <= size && count <= size - offset;
@@ -94,21 +83,10 @@ static int face_write(struct bk_device *device, unsigned region, uint64_t offset
 	return r;
 }
 
-static int face_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
-			 unsigned start, unsigned count, const int *fds)
-{
-	return bk_device_set_irqs(of(device)->below, index, action, start, count, fds);
-}
-
 static int face_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	of(device)->used = true;
 	return bk_device_dma_map(of(device)->below, dma, err);
-}
-
-static int face_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
-{
-	return bk_device_dma_unmap(of(device)->below, iova, size);
 }
 
 static int reset(struct bk__quirk_stack *stack)
@@ -133,22 +111,6 @@ static int face_reset(struct bk_device *device)
 
 	forget(stack);
 	return r;
-}
-
-static int face_areas(struct bk_device *device, unsigned region, bool all,
-		      void (*visit)(void *opaque, const struct bk_device_area *area), void *opaque)
-{
-	return bk_device_areas(of(device)->below, region, all, visit, opaque);
-}
-
-static int face_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
-{
-	return bk_device_watch(of(device)->below, watcher, opaque);
-}
-
-static int face_host_config(struct bk_device *device, void *data, size_t count)
-{
-	return bk_device_host_config(of(device)->below, data, count);
 }
 
 void bk__quirk_was_reset(struct bk_device *device)
@@ -191,17 +153,10 @@ static void face_close(struct bk_device *device)
 static const struct bk_device_ops face_ops = {
 	.info = face_info,
 	.region = face_region,
-	.irq = face_irq,
 	.read = face_read,
 	.write = face_write,
-	.set_irqs = face_set_irqs,
 	.dma_map = face_dma_map,
-	.dma_unmap = face_dma_unmap,
 	.reset = face_reset,
-	.ioeventfd = face_ioeventfd,
-	.areas = face_areas,
-	.watch = face_watch,
-	.host_config = face_host_config,
 	.describe = face_describe,
 	.close = face_close,
 };
@@ -286,7 +241,8 @@ static int create(struct bk_device *below, struct bk_quirk *const *quirks, size_
 		return -ENOMEM;
 	}
 	stack->device.ops = &face_ops;
-	memcpy(stack->device.name, below->name, sizeof(stack->device.name));
+	stack->device.name = below->name;
+	stack->device.below = below;
 	stack->below = below;
 	pthread_mutexattr_init(&attributes);
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);

@@ -28,7 +28,7 @@ static ssize_t bound(struct bk__wrap_device *device, unsigned region, uint64_t o
 static bool is_plain_rom(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t count)
 {
 	struct bk_device *below = bk_mediator_below(device->mediate);
-	struct bk_device_region info;
+	struct bk_device_region info = { 0 };
 
 	return region == BK_DEVICE_ROM && count > 8 && !bk__wrap_is_trapped(device, region, offset, count) &&
 	       !bk_device_region(below, region, &info) &&

@@ -29,20 +29,17 @@ static int back_info(struct bk_device *back, struct bk_device_info *info)
 	return 0;
 }
 
-static void add_area(struct bk_device_region *region, uint64_t offset, uint64_t size)
-{
-	if (region->area_count < BK_DEVICE_AREAS && size)
-		region->areas[region->area_count++] =
-			(struct bk_device_area){ .offset = offset, .size = size };
-}
-
 /* The kernel's own sparse areas, where a driver has any; else all of it. */
-static void find_areas(const struct bk__wrap_region *from, struct bk_device_region *region)
+static int back_areas(struct bk_device *back, unsigned index, bool all, bk_device_area_fn *visit,
+		      void *opaque)
 {
+	const struct bk__wrap_region *from = &of(back)->regions[index < BK_DEVICE_REGIONS ? index : 0];
 	const struct vfio_region_info *info = (const void *)from->answer;
 	struct vfio_region_info_cap_sparse_mmap sparse;
 	uint32_t at = from->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
 
+	if (index >= BK_DEVICE_REGIONS || !(from->flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return 0;
 	for (unsigned left = 64; at && left--; at = sparse.header.next) {
 		memset(&sparse, 0, sizeof(sparse));
 		if (at > from->answer_size - sizeof(sparse.header))
@@ -59,12 +56,14 @@ static void find_areas(const struct bk__wrap_region *from, struct bk_device_regi
 			if (at > from->answer_size - sizeof(area))
 				break;
 			memcpy(&area, from->answer + at, sizeof(area));
-			if (area.offset < from->size && area.size <= from->size - area.offset)
-				add_area(region, area.offset, area.size);
+			if (area.size && area.offset < from->size && area.size <= from->size - area.offset)
+				visit(opaque, &(struct bk_device_area){ area.offset, area.size });
 		}
-		return;
+		return 0;
 	}
-	add_area(region, 0, from->size);
+	if (from->size)
+		visit(opaque, &(struct bk_device_area){ 0, from->size });
+	return 0;
 }
 
 static int back_region(struct bk_device *back, unsigned index, struct bk_device_region *region)
@@ -86,7 +85,6 @@ static int back_region(struct bk_device *back, unsigned index, struct bk_device_
 		region->flags |= BK_DEVICE_MMAP;
 		region->fd = device->fd;
 		region->fd_offset = (uint64_t)index << BK__WRAP_OFFSET_BITS;
-		find_areas(from, region);
 	}
 	return 0;
 }
@@ -156,6 +154,7 @@ static const struct bk_device_ops back_ops = {
 	.read = back_read,
 	.write = back_write,
 	.reset = back_reset,
+	.areas = back_areas,
 	.close = back_close,
 };
 

@@ -62,7 +62,7 @@ static int bind_iommufd(struct bk__wrap_file *file, int fd, void *argument)
 
 static int get_info(struct bk__wrap_device *device, int fd, struct vfio_device_info *info)
 {
-	struct bk_device_info own;
+	struct bk_device_info own = { 0 };
 	const int result = bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, info);
 
 	if (!result && !bk_device_info(bk_mediator_device(device->mediate), &own) &&

@@ -124,7 +124,8 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 		bk_log(BK_LOG_ERROR, "%s: out of memory: the program is refused the device", name);
 		return -ENOMEM;
 	}
-	snprintf(device->back.name, sizeof(device->back.name), "%s", *name ? name : "vfio-device");
+	snprintf(device->name, sizeof(device->name), "%s", *name ? name : "vfio-device");
+	device->back.name = device->name;
 	device->file = file;
 	device->fd = -1;
 	device->child = child;

@@ -23,6 +23,7 @@ struct bk__wrap_region {
 
 struct bk__wrap_device {
 	struct bk_device back; /* first: the program's descriptor as a device (back.c) */
+	char name[128];        /* of it */
 	int fd;                /* a duplicate of the program's, private */
 	unsigned flags;        /* VFIO_DEVICE_FLAGS_* */
 	unsigned region_count, irq_count;

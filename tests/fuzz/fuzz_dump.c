@@ -20,7 +20,7 @@ static void say(void *opaque, const char *key, const char *value)
 static void act(struct bk_device *device, struct input *input)
 {
 	unsigned what = (unsigned)take(input, 1), index = (unsigned)take(input, 1) % 10;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 	uint64_t offset = take(input, 4);
 	size_t count = (size_t)take(input, 1) % 64;
 	uint8_t bytes[64];

@@ -25,10 +25,10 @@ static void describe_region(struct fake *fake, unsigned index, struct input *inp
 	region->size = take(input, 8) >> take(input, 1) % 64;
 	region->fd_offset = take(input, 8) >> take(input, 1) % 64;
 	region->fd = region->flags & BK_DEVICE_MMAP ? fake->regions[BK_DEVICE_VGA].fd : -1;
-	region->area_count = (unsigned)take(input, 1) % (BK_DEVICE_AREAS + 1);
-	for (unsigned i = 0; i < region->area_count && i < 4; i++) {
-		region->areas[i].offset = take(input, 8) >> take(input, 1) % 64;
-		region->areas[i].size = take(input, 8) >> take(input, 1) % 64;
+	fake->areas[index].count = (unsigned)take(input, 1) % 17;
+	for (unsigned i = 0; i < fake->areas[index].count && i < 4; i++) {
+		fake->areas[index].at[i].offset = take(input, 8) >> take(input, 1) % 64;
+		fake->areas[index].at[i].size = take(input, 8) >> take(input, 1) % 64;
 	}
 }
 
@@ -103,11 +103,19 @@ static void stop(void *opaque, void *handle)
 
 static const struct bk_accelerator_ops accelerator_ops = { start, stop };
 
+static void check_area(void *opaque, const struct bk_device_area *area)
+{
+	const struct bk_device_region *region = opaque;
+
+	if (area->offset + area->size > region->size)
+		abort();
+}
+
 static void act(struct bk_mediator *mediate, struct input *input, struct bk_trap **traps, unsigned *count)
 {
 	unsigned what = (unsigned)take(input, 1), region = (unsigned)take(input, 1) % 9;
 	struct bk_device *device = bk_mediator_device(mediate);
-	struct bk_device_region info;
+	struct bk_device_region info = { 0 };
 	struct bk_trap_spec spec = { .region = region };
 	struct bk_trap *replaced = NULL;
 	uint8_t bytes[64] = { 0 };
@@ -167,9 +175,7 @@ static void act(struct bk_mediator *mediate, struct input *input, struct bk_trap
 	default:
 		bk_device_reset(device);
 		if (!bk_device_region(device, region, &info))
-			for (unsigned i = 0; i < info.area_count; i++)
-				if (info.areas[i].offset + info.areas[i].size > info.size)
-					abort();
+			bk_device_areas(device, region, false, check_area, &info);
 	}
 }
 

@@ -20,7 +20,7 @@ static void say(void *opaque, const char *key, const char *value)
 static void act(struct bk_device *device, struct input *input, int fd)
 {
 	unsigned what = (unsigned)take(input, 1), index = (unsigned)take(input, 1) % 10;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 	struct bk_device_dma dma;
 	uint8_t bytes[64];
 	int fds[4] = { fd, -1, fd, -1 };

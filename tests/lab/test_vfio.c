@@ -27,6 +27,8 @@
 
 #include <barkeep/device.h>
 
+#include "../unit/areas.h"
+
 static char vga_spec[64], edu_spec[64], nvme_spec[64];
 static struct bk_device_context *context;
 static struct bk_device *vga, *edu, *nvme;
@@ -119,7 +121,7 @@ static int close_three(void **state)
 
 static void config_space(void **state)
 {
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	assert_int_equal(get(vga, BK_DEVICE_CONFIG, 0, 4), 0x50461002);
 	assert_int_equal(get(edu, BK_DEVICE_CONFIG, 0, 4), 0x11e81234);
@@ -189,7 +191,7 @@ static void registers_at_all_widths(void **state)
 
 static void ends_of_regions(void **state)
 {
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 	uint8_t data[16];
 
 	assert_int_equal(bk_device_region(vga, 0, &region), 0);
@@ -212,9 +214,10 @@ static void ends_of_regions(void **state)
 
 static void areas_map(void **state)
 {
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 	volatile uint32_t *page;
-	struct bk_device_info info;
+	struct bk_device_info info = { 0 };
 
 	assert_int_equal(bk_device_info(nvme, &info), 0);
 	assert_int_equal(info.flags, BK_DEVICE_CAN_RESET);
@@ -222,13 +225,14 @@ static void areas_map(void **state)
 	assert_int_equal(info.irqs, BK_DEVICE_IRQS);
 	/* The whole BAR, the page with the MSI-X table too: carving is for the layer above. */
 	assert_int_equal(bk_device_region(nvme, 0, &region), 0);
+	areas = areas_of(nvme, 0);
 	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP);
-	assert_int_equal(region.area_count, 1);
-	assert_int_equal(region.areas[0].offset, 0);
-	assert_int_equal(region.areas[0].size, region.size);
+	assert_int_equal(areas.count, 1);
+	assert_int_equal(areas.at[0].offset, 0);
+	assert_int_equal(areas.at[0].size, region.size);
 	assert_int_equal(bk_device_region(vga, 0, &region), 0);
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, region.fd,
-		    (off_t)(region.fd_offset + region.areas[0].offset + 0x3000));
+		    (off_t)(region.fd_offset + areas.at[0].offset + 0x3000));
 	assert_ptr_not_equal(page, MAP_FAILED);
 	page[5] = 0xcafe1234;
 	assert_int_equal(get(vga, 0, 0x3014, 4), 0xcafe1234);
@@ -240,7 +244,7 @@ static void areas_map(void **state)
 static void intx_with_resample(void **state)
 {
 	int trigger = eventfd(0, EFD_NONBLOCK), resample = eventfd(0, EFD_NONBLOCK);
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 
 	assert_int_equal(bk_device_irq(edu, BK_DEVICE_INTX, &irq), 0);
 	assert_int_equal(irq.count, 1);
@@ -390,7 +394,7 @@ static void identify(int vector0)
 
 static void msix_vector_by_vector_and_reset(void **state)
 {
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 	struct bk_error err = { "" };
 	int fds[4], none = -1;
 
@@ -444,7 +448,7 @@ static void msix_vector_by_vector_and_reset(void **state)
 static void error_and_request(void **state)
 {
 	int fd = eventfd(0, EFD_NONBLOCK);
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 
 	assert_int_equal(bk_device_irq(nvme, BK_DEVICE_ERR, &irq), 0);
 	assert_int_equal(irq.count, 1);
@@ -492,7 +496,7 @@ static void a_group_in_use(void **state)
 
 static void two_devices_share_their_group(void **state)
 {
-	struct bk_device_info info;
+	struct bk_device_info info = { 0 };
 	struct bk_error err = { "" };
 	char text[2000] = "";
 	int groups[2] = { -1, -1 };
@@ -537,14 +541,16 @@ static void two_devices_share_their_group(void **state)
 static void a_bar_below_a_page_maps_whole(void **state)
 {
 	struct bk_device *small = open_device(context, edu_spec);
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 
 	assert_int_equal(get(small, BK_DEVICE_CONFIG, 0, 4), 0x11101af4);
 	assert_int_equal(bk_device_region(small, 0, &region), 0);
+	areas = areas_of(small, 0);
 	assert_int_equal(region.size, 256);
 	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP);
-	assert_int_equal(region.area_count, 1);
-	assert_int_equal(region.areas[0].size, 256);
+	assert_int_equal(areas.count, 1);
+	assert_int_equal(areas.at[0].size, 256);
 	put(small, 0, 0, 0x1234, 4); /* the interrupt mask */
 	assert_int_equal(get(small, 0, 0, 4), 0x1234);
 	assert_int_equal(get(small, 0, 0, 8), 0x1234);
@@ -557,7 +563,7 @@ static void a_host_with_one_message_gives_one(void **state)
 {
 	struct bk_device_context *here = bk_device_context_create();
 	struct bk_device *device = open_device(here, edu_spec);
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 	int fds[16];
 
 	assert_int_equal(bk_device_irq(device, BK_DEVICE_MSI, &irq), 0);

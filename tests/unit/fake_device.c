@@ -28,6 +28,13 @@ static int region(struct bk_device *device, unsigned index, struct bk_device_reg
 	return 0;
 }
 
+static int areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit, void *opaque)
+{
+	for (unsigned i = 0; index < BK_DEVICE_REGIONS && i < of(device)->areas[index].count; i++)
+		visit(opaque, &of(device)->areas[index].at[i]);
+	return 0;
+}
+
 static int irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
 	if (index >= BK_DEVICE_IRQS)
@@ -143,6 +150,7 @@ static const struct bk_device_ops ops = {
 	.read = read_,
 	.write = write_,
 	.reset = reset,
+	.areas = areas,
 	.host_config = host_config,
 	.describe = describe,
 	.close = close_,
@@ -167,9 +175,11 @@ void fake_init(struct fake *fake)
 {
 	memset(fake, 0, sizeof(*fake));
 	fake->device.ops = &ops;
-	strcpy(fake->device.name, "fake");
+	fake->device.name = "fake";
 	pthread_mutex_init(&fake->lock, NULL);
-	fake->info = (struct bk_device_info){ BK_DEVICE_CAN_RESET, BK_DEVICE_REGIONS, BK_DEVICE_IRQS };
+	fake->info = (struct bk_device_info){ .flags = BK_DEVICE_CAN_RESET,
+					      .regions = BK_DEVICE_REGIONS,
+					      .irqs = BK_DEVICE_IRQS };
 	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
 		fake->regions[i].fd = -1;
 	fake->regions[BK_DEVICE_CONFIG].flags = BK_DEVICE_READ | BK_DEVICE_WRITE;
@@ -226,8 +236,8 @@ void fake_bar(struct fake *fake, unsigned bar, unsigned low, uint64_t size, bool
 		region->fd = memfd_create("fake", MFD_CLOEXEC);
 		if (region->fd < 0 || ftruncate(region->fd, (off_t)(file + region->fd_offset)))
 			abort();
-		region->area_count = 1;
-		region->areas[0].size = file;
+		fake->areas[bar].count = 1;
+		fake->areas[bar].at[0].size = file;
 		fake->bytes[bar] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
 					(off_t)region->fd_offset);
 		if (fake->bytes[bar] == MAP_FAILED)

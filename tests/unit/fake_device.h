@@ -7,6 +7,8 @@
 
 #include <barkeep/device.h>
 
+#include "areas.h"
+
 #define FAKE_ACCESSES 4096
 
 struct fake_access {
@@ -21,6 +23,7 @@ struct fake {
 	struct bk_device device;
 	struct bk_device_info info;
 	struct bk_device_region regions[BK_DEVICE_REGIONS];
+	struct areas areas[BK_DEVICE_REGIONS];
 	uint8_t *bytes[BK_DEVICE_REGIONS]; /* NULL: no contents, reads give 0 */
 	struct bk_device_irq irqs[BK_DEVICE_IRQS];
 	uint8_t config[4096];

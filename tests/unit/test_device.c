@@ -14,6 +14,7 @@
 #include <linux/vfio.h>
 #include <cmocka.h>
 
+#include "base/struct.h"
 #include "device/context.h"
 #include "device/dma_table.h"
 #include "device/iova.h"
@@ -341,10 +342,10 @@ static void what_a_back_lacks_is_not_supported(void **state)
 {
 	static const struct bk_device_ops nothing;
 	struct bk_device device = { .ops = &nothing, .name = "nothing" };
-	struct bk_device_region region;
-	struct bk_device_info info;
+	struct bk_device_region region = { 0 };
+	struct bk_device_info info = { 0 };
 	struct bk_device_dma dma = { 0 };
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 	struct bk_error err;
 	uint32_t value = 0;
 
@@ -362,6 +363,116 @@ static void what_a_back_lacks_is_not_supported(void **state)
 	bk_device_describe(&device, NULL, NULL);
 	bk_device_close(&device);
 	bk_device_close(NULL);
+}
+
+static int lower_info(struct bk_device *device, struct bk_device_info *info)
+{
+	*info = (struct bk_device_info){ .flags = 1, .regions = 2, .irqs = 3 };
+	return 0;
+}
+
+static int lower_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
+{
+	memset(data, 'r', count);
+	return 0;
+}
+
+static void lower_describe(struct bk_device *device, void (*say)(void *, const char *, const char *),
+			   void *opaque)
+{
+	say(opaque, "lower", device->name);
+}
+
+static void lower_close(struct bk_device *device)
+{
+	fail_msg("closed by the call of a device that only wraps it");
+}
+
+static int upper_info(struct bk_device *device, struct bk_device_info *info)
+{
+	int error = bk_device_info(device->below, info);
+
+	info->irqs++;
+	return error;
+}
+
+static void told(void *opaque, const char *key, const char *value)
+{
+	assert_string_equal(key, "lower");
+	assert_string_equal(value, "below");
+	++*(unsigned *)opaque;
+}
+
+static void what_a_wrapper_lacks_is_the_device_belows(void **state)
+{
+	static const struct bk_device_ops lower_ops = {
+		.info = lower_info, .read = lower_read, .describe = lower_describe, .close = lower_close
+	};
+	static const struct bk_device_ops upper_ops = { .info = upper_info }, nothing;
+	struct bk_device lower = { .ops = &lower_ops, .name = "below" };
+	struct bk_device middle = { .ops = &nothing, .name = "middle", .below = &lower };
+	struct bk_device upper = { .ops = &upper_ops, .name = "upper", .below = &middle };
+	struct bk_device_info info = { 0 };
+	struct bk_error err;
+	unsigned said = 0;
+	char text[4];
+
+	assert_int_equal(bk_device_info(&upper, &info), 0);
+	assert_int_equal(info.irqs, 4);
+	assert_int_equal(bk_device_read(&upper, 0, 0, text, 4), 0);
+	assert_memory_equal(text, "rrrr", 4);
+	assert_int_equal(bk_device_write(&upper, 0, 0, text, 4), -EOPNOTSUPP);
+	assert_int_equal(bk_device_dma_map(&upper, &(struct bk_device_dma){ 0 }, &err), -EOPNOTSUPP);
+	assert_string_equal(err.text, "below: this device does no DMA");
+	bk_device_describe(&upper, told, &said);
+	assert_int_equal(said, 1);
+	bk_device_close(&upper);
+}
+
+/* A caller that was built before the struct had its last members. */
+static void an_older_callers_struct_is_filled_as_far_as_it_goes(void **state)
+{
+	static const struct bk_device_ops lower_ops = { .info = lower_info };
+	struct bk_device device = { .ops = &lower_ops, .name = "new" };
+	struct bk_device_info info = { .struct_size = offsetof(struct bk_device_info, irqs), .irqs = 77 };
+
+	assert_int_equal(bk_device_info(&device, &info), 0);
+	assert_int_equal(info.struct_size, offsetof(struct bk_device_info, irqs));
+	assert_int_equal(info.regions, 2);
+	assert_int_equal(info.irqs, 77);
+}
+
+struct grown {
+	size_t struct_size;
+	unsigned old, new;
+};
+
+static void structs_of_other_releases_are_taken(void **state)
+{
+	struct {
+		struct grown known;
+		unsigned later;
+	} newer = { .known = { sizeof(newer), 1, 2 } };
+	struct grown older = { offsetof(struct grown, new), 3, 4 }, taken;
+
+	assert_int_equal(bk__struct_take(&taken, sizeof(taken), &older), 0);
+	assert_int_equal(taken.struct_size, sizeof(taken));
+	assert_int_equal(taken.old, 3);
+	assert_int_equal(taken.new, 0);
+	assert_int_equal(bk__struct_take(&taken, sizeof(taken), &newer), 0);
+	assert_int_equal(taken.new, 2);
+	newer.later = 1;
+	assert_int_equal(bk__struct_take(&taken, sizeof(taken), &newer), -E2BIG);
+	older.struct_size = 0;
+	assert_int_equal(bk__struct_take(&taken, sizeof(taken), &older), 0);
+	assert_int_equal(taken.new, 4);
+}
+
+static void regions_have_one_name_everywhere(void **state)
+{
+	assert_string_equal(bk_device_region_name(0), "bar0");
+	assert_string_equal(bk_device_region_name(BK_DEVICE_VGA), "vga");
+	assert_string_equal(bk_device_region_name(BK_DEVICE_REGIONS), "region");
 }
 
 /* ---- The table of DMA maps ---------------------------------------------- */
@@ -445,6 +556,10 @@ int main(void)
 		HOST(facts_of_a_group),
 		HOST(the_hosts_own_config_space),
 		cmocka_unit_test(what_a_back_lacks_is_not_supported),
+		cmocka_unit_test(what_a_wrapper_lacks_is_the_device_belows),
+		cmocka_unit_test(an_older_callers_struct_is_filled_as_far_as_it_goes),
+		cmocka_unit_test(structs_of_other_releases_are_taken),
+		cmocka_unit_test(regions_have_one_name_everywhere),
 		cmocka_unit_test(maps_stay_disjoint),
 		cmocka_unit_test(many_maps_agree_with_a_bitmap),
 	};

@@ -143,7 +143,7 @@ static struct bk_error err;
 static void card_open(struct stage *stage, struct card *card, const char *name)
 {
 	fake_init(&card->fake);
-	strcpy(card->fake.device.name, name);
+	card->fake.device.name = name;
 	card->ops = *card->fake.device.ops;
 	card->ops.dma_map = map;
 	card->ops.dma_unmap = unmap;

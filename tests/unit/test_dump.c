@@ -74,7 +74,7 @@ static uint64_t get(struct bk_device *device, unsigned region, uint64_t offset, 
 
 static uint64_t size_of(struct bk_device *device, unsigned index)
 {
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	assert_int_equal(bk_device_region(device, index, &region), 0);
 	assert_int_equal(region.fd, -1);
@@ -83,7 +83,7 @@ static uint64_t size_of(struct bk_device *device, unsigned index)
 
 static unsigned vectors(struct bk_device *device, unsigned index)
 {
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 
 	assert_int_equal(bk_device_irq(device, index, &irq), 0);
 	return irq.count;

@@ -524,8 +524,7 @@ static void open_irqs(struct irqs *irqs)
 	memset(&kvm, 0, sizeof(kvm));
 	memset(&pass, 0, sizeof(pass));
 	memset(pass.fds, 0xff, sizeof(pass.fds));
-	pass.device.ops = &pass_ops;
-	strcpy(pass.device.name, "pass");
+	pass.device = (struct bk_device){ .ops = &pass_ops, .name = "pass" };
 
 	irqs->domain = bk_domain_create();
 	host.domain = irqs->domain;
@@ -796,8 +795,7 @@ static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state
 	unsigned lines = 0;
 
 	memset(&pass, 0, sizeof(pass));
-	pass.device.ops = &pass_ops;
-	strcpy(pass.device.name, "pass");
+	pass.device = (struct bk_device){ .ops = &pass_ops, .name = "pass" };
 	bk__monitor_events_add(&events, &pass.device);
 	assert_true(pass.is_on[BK_DEVICE_ERR] && pass.is_on[BK_DEVICE_REQ]);
 
@@ -841,7 +839,7 @@ static void devices_reach_ram_and_follow_it(void **state)
 
 		open_world(&world);
 		memset(&pass, 0, sizeof(pass));
-		pass.device.ops = &pass_ops;
+		pass.device = (struct bk_device){ .ops = &pass_ops, .name = "pass" };
 		ram = add(&world, 0x10000, 4 * PAGE, 0, 1, BK_MEMORY_RAM);
 		assert_int_equal(bk__monitor_iommu_create(world.memory, peers, &iommu, &err), 0);
 		pass.busy = 2; /* pages in use by somebody for a moment */
@@ -876,7 +874,7 @@ static void a_device_that_cannot_have_all_ram_gets_none(void **state)
 
 	open_world(&world);
 	memset(&pass, 0, sizeof(pass));
-	pass.device.ops = &pass_ops;
+	pass.device = (struct bk_device){ .ops = &pass_ops, .name = "pass" };
 	for (unsigned i = 0; i < 5; i++) /* one more than the device takes */
 		regions[i] = add(&world, i * 0x10000, PAGE, i * PAGE, 1, BK_MEMORY_RAM);
 	assert_int_equal(bk__monitor_iommu_create(world.memory, false, &iommu, &err), 0);

@@ -87,20 +87,22 @@ static void the_msix_table_is_no_trap(void **state)
 static void a_trap_takes_its_page_out_of_the_areas(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 
 	mirror(f, "bar2+0xf00/0x100:mirror");
 	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 2, &region), 0);
-	assert_int_equal(region.area_count, 1);
-	assert_int_equal(region.areas[0].offset, 0x1000);
-	assert_int_equal(region.areas[0].size, 0xff000);
+	areas = areas_of(bk_mediator_device(f->mediate), 2);
+	assert_int_equal(areas.count, 1);
+	assert_int_equal(areas.at[0].offset, 0x1000);
+	assert_int_equal(areas.at[0].size, 0xff000);
 }
 
 static void a_moved_msix_table_is_in_its_registers(void **state)
 {
 	struct fixture *f = *state;
 	const struct bk_mediator_options moved = { .filter = true, .msix_move = true, .msix_bar = 1 };
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	again_with(f, &moved);
 	assert_int_equal(rd(f, 7, 0x74, 4), 0x400001);

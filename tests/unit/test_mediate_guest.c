@@ -398,7 +398,8 @@ static void F16_a_bar_that_shares_its_page(void **state)
 	const struct bk_mediator_options options = { .share_page = true };
 	struct guest *g = *state;
 	struct fake *fake = calloc(1, sizeof(*fake));
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 	struct bk_trap_spec spec;
 	struct bk_trap *trap;
 	struct bk_flat flat = { 0 };
@@ -468,9 +469,10 @@ static void F16_a_bar_that_shares_its_page(void **state)
 	assert_int_equal(rd(g, 0xd0005000, 4), 0xffffffff);
 	assert_false(page_is_mapped(g, 0xd0005000));
 	assert_int_equal(bk_device_region(bk_mediator_device(g->mediate), 0, &region), 0);
+	areas = areas_of(bk_mediator_device(g->mediate), 0);
 	assert_int_equal(region.size, 256);
-	assert_int_equal(region.area_count, 1);
-	assert_int_equal(region.areas[0].size, 256);
+	assert_int_equal(areas.count, 1);
+	assert_int_equal(areas.at[0].size, 256);
 
 	bk_pci_function_detach(bk_mediator_function(g->mediate));
 	bk_mediator_destroy(g->mediate);
@@ -492,7 +494,7 @@ static void F16_a_bar_that_may_not_share_its_page(void **state)
 		fake_init(fake);
 		fake_bar(fake, 0, 0, 256, true);
 		if (asked)
-			fake->regions[0].areas[0].size = 128;
+			fake->areas[0].at[0].size = 128;
 		plug_with(g, &fake->device, &options, NULL);
 		assert_false(page_is_mapped(g, bar(g, 0)));
 		assert_int_equal(rd(g, bar(g, 0), 4), fake_pattern(0, 4));

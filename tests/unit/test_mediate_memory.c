@@ -61,9 +61,9 @@ static void describe(struct fake *fake)
 {
 	fake_init(fake);
 	fake_bar(fake, 0, 0, 0x10000, true);
-	fake->regions[0].area_count = 2;
-	fake->regions[0].areas[0].size = 0x4000;
-	fake->regions[0].areas[1] = (struct bk_device_area){ 0x8000, 0x8000 };
+	fake->areas[0].count = 2;
+	fake->areas[0].at[0].size = 0x4000;
+	fake->areas[0].at[1] = (struct bk_device_area){ 0x8000, 0x8000 };
 	fake->regions[BK_DEVICE_ROM].size = 0x1000;
 	fake->regions[BK_DEVICE_VGA].size = 0xc0000;
 	fake_put(fake, 0x09, 3, 0x030000);

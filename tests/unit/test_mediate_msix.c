@@ -91,7 +91,7 @@ static unsigned pages(struct fixture *f)
 static void a_new_bar_of_32_bits_where_the_next_is_taken(void **state)
 {
 	static struct fixture f;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 	struct bk_error err;
 
 	describe(&f);
@@ -142,7 +142,8 @@ static void a_bar_is_doubled(void **state)
 {
 	static struct fixture f;
 	static struct recorder r;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 	struct bk_error err;
 
 	describe(&f);
@@ -182,9 +183,10 @@ static void a_bar_is_doubled(void **state)
 		assert_int_equal(rd(&f, 0, 0x10000, 4), 0x9abcdef0);
 	}
 	assert_int_equal(bk_device_region(bk_mediator_device(f.mediate), 0, &region), 0);
+	areas = areas_of(bk_mediator_device(f.mediate), 0);
 	assert_int_equal(region.size, 0x20000);
-	assert_int_equal(region.area_count, 1);
-	assert_int_equal(region.areas[0].size, 0x10000);
+	assert_int_equal(areas.count, 1);
+	assert_int_equal(areas.at[0].size, 0x10000);
 	finish(&f);
 }
 
@@ -395,8 +397,8 @@ static void a_pba_is_mapped_only_if_one_area_has_all_of_its_page(void **state)
 
 	for (unsigned i = 0; i < 3; i++) {
 		describe(&f);
-		f.fake.regions[0].area_count = 2;
-		memcpy(f.fake.regions[0].areas, cases[i].areas, sizeof(cases[i].areas));
+		f.fake.areas[0].count = 2;
+		memcpy(f.fake.areas[0].at, cases[i].areas, sizeof(cases[i].areas));
 		assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err), 0);
 		assert_int_equal(bk_mediator_trap_pba(f.mediate, false), cases[i].result);
 		assert_int_equal(page_is_mapped(&f, 0, PBA), !cases[i].result);

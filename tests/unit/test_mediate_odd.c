@@ -101,7 +101,7 @@ static uint64_t sized(struct fixture *f, unsigned bar)
 /* Nothing there, for whoever asks. */
 static void absent(struct fixture *f, unsigned bar)
 {
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	assert_int_equal(sized(f, bar), 0);
 	assert_null(bk_mediator_space(f->mediate, bar));

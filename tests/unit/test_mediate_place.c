@@ -275,7 +275,7 @@ static void vga_ranges_carry_traps(void **state)
 	struct bk_trap_desc desc = {
 		.region = BK_DEVICE_VGA, .offset = 0x3bc, .length = 1, .ops = &recorder_ops
 	};
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 	struct bk_trap_spec spec;
 	struct bk_trap *trap;
 	struct bk_error err;

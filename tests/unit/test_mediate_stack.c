@@ -198,9 +198,9 @@ static void a_bar_of_two_areas_has_holes_in_both(void **state)
 
 	fake_init(&f.fake);
 	fake_bar(&f.fake, 1, 0, 0x10000, true);
-	f.fake.regions[1].area_count = 2;
-	f.fake.regions[1].areas[0].size = 0x4000;
-	f.fake.regions[1].areas[1] = (struct bk_device_area){ 0x8000, 0x8000 };
+	f.fake.areas[1].count = 2;
+	f.fake.areas[1].at[0].size = 0x4000;
+	f.fake.areas[1].at[1] = (struct bk_device_area){ 0x8000, 0x8000 };
 	assert_int_equal(bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, NULL), 0);
 	top.mediate = over(&f, f.mediate);
 	add(&f, &r[0], 1, 0x1000, 4, 0);
@@ -237,7 +237,7 @@ static void change(void *opaque, unsigned region)
 	((struct watching *)opaque)->changed++;
 }
 
-static const struct bk_device_watcher watcher = { lose, change };
+static const struct bk_device_watcher watcher = { .lose = lose, .change = change };
 
 static void count_area(void *opaque, const struct bk_device_area *area)
 {

@@ -221,7 +221,8 @@ static void F24_a_thousand_traps_in_one_bar(void **state)
 	struct fixture *f = *state;
 	struct recorder *r = calloc(1000, sizeof(*r));
 	struct bk_trap *trap[1000];
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 
 	/* A quarter of them share a page; the BAR has 256. */
 	for (unsigned i = 0; i < 1000; i++) {
@@ -237,9 +238,10 @@ static void F24_a_thousand_traps_in_one_bar(void **state)
 		assert_int_equal(called(&r[i]), 1);
 	}
 	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 2, &region), 0);
-	assert_int_equal(region.area_count, 1); /* pages 250 to 255 */
-	assert_int_equal(region.areas[0].offset, 250 * 4096);
-	assert_int_equal(region.areas[0].size, 6 * 4096);
+	areas = areas_of(bk_mediator_device(f->mediate), 2);
+	assert_int_equal(areas.count, 1); /* pages 250 to 255 */
+	assert_int_equal(areas.at[0].offset, 250 * 4096);
+	assert_int_equal(areas.at[0].size, 6 * 4096);
 	for (unsigned i = 0; i < 1000; i += 2)
 		bk_trap_remove(trap[i]);
 	for (unsigned i = 0; i < 1000; i++) {
@@ -263,7 +265,8 @@ static void F24_a_thousand_trapped_pages_in_one_bar(void **state)
 {
 	struct fixture *f = *state;
 	static struct recorder r[1000];
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 
 	for (unsigned i = 0; i < 1000; i++)
 		add(f, &r[i], 1, (uint64_t)i * 4096 + 4092, 4, 0);
@@ -273,9 +276,10 @@ static void F24_a_thousand_trapped_pages_in_one_bar(void **state)
 		assert_int_equal(called(&r[i]), 1);
 	}
 	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 1, &region), 0);
-	assert_int_equal(region.area_count, 1);
-	assert_int_equal(region.areas[0].offset, 1000 * 4096);
-	assert_int_equal(region.areas[0].size, 24 * 4096);
+	areas = areas_of(bk_mediator_device(f->mediate), 1);
+	assert_int_equal(areas.count, 1);
+	assert_int_equal(areas.at[0].offset, 1000 * 4096);
+	assert_int_equal(areas.at[0].size, 24 * 4096);
 }
 
 /* A trap in every page: nothing is left to map. */
@@ -283,12 +287,14 @@ static void a_bar_without_a_whole_page_is_not_mappable(void **state)
 {
 	struct fixture *f = *state;
 	static struct recorder r;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 
 	for (uint64_t page = 0; page < 0x10000; page += 4096)
 		add(f, &r, 0, page + 0x800, 1, 0);
 	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &region), 0);
-	assert_int_equal(region.area_count, 0);
+	areas = areas_of(bk_mediator_device(f->mediate), 0);
+	assert_int_equal(areas.count, 0);
 	assert_int_equal(region.flags & BK_DEVICE_MMAP, 0);
 	assert_int_equal(region.fd, -1);
 }
@@ -830,12 +836,14 @@ static bool none_mapped(void *opaque, const struct bk_flat *flat)
 static void a_bar_smaller_than_a_page_is_not_mapped(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 
 	bk_space_visit(bk_mediator_space(f->mediate, 5), 0, UINT64_MAX, none_mapped, NULL);
 	bk_space_visit(bk_mediator_space(f->mediate, 4), 0, UINT64_MAX, none_mapped, NULL);
 	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 5, &region), 0);
-	assert_int_equal(region.area_count, 0);
+	areas = areas_of(bk_mediator_device(f->mediate), 5);
+	assert_int_equal(areas.count, 0);
 	assert_int_equal(region.size, 256);
 	assert_int_equal(rd(f, 5, 0xfe, 2), fake_pattern(0xfe, 2));
 }

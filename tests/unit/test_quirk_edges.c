@@ -38,7 +38,7 @@ static void again(struct fixture *f)
 static void a_rom_that_a_quirk_shows_is_read_inside_and_never_written(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 	struct bk_device *device;
 	uint8_t bytes[4] = { 0 };
 

@@ -452,7 +452,7 @@ static void amd_reset(void **state)
 		{ 5, 0x200, 4, true, 0x80000004 }, { 5, 0x204, 4, false, 0 },
 		{ 5, 0x204, 4, true, 0x20103 },
 	};
-	struct bk_device_info info;
+	struct bk_device_info info = { 0 };
 
 	ati(f);
 	f->fake.info.flags = 0;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "areas.h"
 #include "sim_device.h"
 
 /* ---- Registers ---- */
@@ -132,7 +133,7 @@ static void accesses_past_the_end_are_refused(void **state)
 static void config_is_a_real_device_s(void **state)
 {
 	struct bk_device *device = open_example("edu.yaml");
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	assert_int_equal(bk_device_region(device, BK_DEVICE_CONFIG, &region), 0);
 	assert_int_equal(region.size, 256);
@@ -242,7 +243,7 @@ static void capabilities_are_chained_and_placed(void **state)
 	} chain[] = { { 0x58, 0x01 }, { 0x44, 0x05 }, { 0x60, 0x11 }, { 0x6c, 0x10 },
 		      { 0xa8, 0x13 }, { 0xb0, 0x09 }, { 0x40, 0x14 } };
 	unsigned at = (unsigned)get(device, 7, 0x34, 1);
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 
 	for (unsigned i = 0; i < 7; i++) {
 		assert_int_equal(at, chain[i].offset);
@@ -292,7 +293,7 @@ static void odd_devices_say_what_makes_no_sense(void **state)
 			       "- {vendor: {bytes: [1, 2, 3, 4, 5], length: 0x40}, offset: 0x50}\n"
 			       "- {pm: {}, offset: 0x54}\n"
 			       "extended:\n- {serial: 7, offset: 0x200}\n");
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	assert_int_equal(bk_device_region(device, 1, &region), 0);
 	assert_int_equal(region.size, 1);
@@ -339,7 +340,7 @@ static void flr_and_af_reset_the_function(void **state)
 static void msix_table_in_the_middle_of_registers(void **state)
 {
 	struct bk_device *device = open_example("nvme-like.yaml");
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
 
 	assert_int_equal(bk_device_region(device, 0, &region), 0);
 	assert_int_equal(region.size, 16384);
@@ -363,6 +364,28 @@ static void msix_table_in_the_middle_of_registers(void **state)
 	bk_device_close(device);
 }
 
+static void registers_may_cut_a_mappable_bar_into_many_areas(void **state)
+{
+	char text[4096];
+	struct bk_device *device;
+	struct areas areas;
+	int length = snprintf(
+		text, sizeof(text),
+		HEAD "bars:\n- index: 0\n  kind: mem32\n  size: 1M\n  mappable: true\n  registers:\n");
+
+	for (unsigned i = 1; i <= 40; i++)
+		length += snprintf(text + length, sizeof(text) - (size_t)length, "  - {offset: 0x%x}\n",
+				   i * 0x2000);
+	device = open_text(text);
+	areas = areas_of(device, 0);
+	assert_int_equal(areas.count, 41);
+	for (unsigned i = 1; i < 40; i++) {
+		assert_int_equal(areas.at[i].offset, i * 0x2000 + 0x1000);
+		assert_int_equal(areas.at[i].size, 0x1000);
+	}
+	bk_device_close(device);
+}
+
 static void mappable_bars_offer_the_pages_without_registers(void **state)
 {
 	struct bk_device *device = open_text(
@@ -371,19 +394,21 @@ static void mappable_bars_offer_the_pages_without_registers(void **state)
 		"registers:\n"
 		"  - {name: a, offset: 0x2ffe, width: 4, reset: 0x99999999}\n  - {name: b, offset: 0x8000}\n"
 		"capabilities:\n- msix: {vectors: 4, bar: 2, table: 0x5000, pba: 0x6000}\n");
-	struct bk_device_region region;
+	struct bk_device_region region = { 0 };
+	struct areas areas;
 	volatile uint32_t *memory;
 
 	assert_int_equal(bk_device_region(device, 2, &region), 0);
+	areas = areas_of(device, 2);
 	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP);
 	assert_int_equal(region.fd_offset, 0);
-	assert_int_equal(region.area_count, 3);
-	assert_int_equal(region.areas[0].offset, 0);
-	assert_int_equal(region.areas[0].size, 0x2000);
-	assert_int_equal(region.areas[1].offset, 0x4000);
-	assert_int_equal(region.areas[1].size, 0x4000);
-	assert_int_equal(region.areas[2].offset, 0x9000);
-	assert_int_equal(region.areas[2].size, 0x7000);
+	assert_int_equal(areas.count, 3);
+	assert_int_equal(areas.at[0].offset, 0);
+	assert_int_equal(areas.at[0].size, 0x2000);
+	assert_int_equal(areas.at[1].offset, 0x4000);
+	assert_int_equal(areas.at[1].size, 0x4000);
+	assert_int_equal(areas.at[2].offset, 0x9000);
+	assert_int_equal(areas.at[2].size, 0x7000);
 	memory = mmap(NULL, 0x7000, PROT_READ | PROT_WRITE, MAP_SHARED, region.fd, 0x9000);
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	assert_int_equal(memory[1], 0x9004);
@@ -450,6 +475,7 @@ int main(void)
 		cmocka_unit_test(odd_devices_say_what_makes_no_sense),
 		cmocka_unit_test(flr_and_af_reset_the_function),
 		cmocka_unit_test(msix_table_in_the_middle_of_registers),
+		cmocka_unit_test(registers_may_cut_a_mappable_bar_into_many_areas),
 		cmocka_unit_test(mappable_bars_offer_the_pages_without_registers),
 		cmocka_unit_test(memory_without_a_pattern_is_zero_after_a_reset),
 		cmocka_unit_test(huge_bars_allocate_nothing),

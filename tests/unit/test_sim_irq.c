@@ -62,7 +62,7 @@ static bool fires_soon(int fd)
 static void intx_masks_itself_until_unmasked(void **state)
 {
 	struct bk_device *device = open_irq();
-	struct bk_device_irq irq;
+	struct bk_device_irq irq = { 0 };
 	int fd = new_fd();
 
 	assert_int_equal(bk_device_irq(device, INTX, &irq), 0);

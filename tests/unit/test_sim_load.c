@@ -182,13 +182,6 @@ static const struct {
 	{ BAR0 "  mirror: {offset: 0xf00}\n  registers:\n  - {name: a, offset: 0xefd}\n",
 	  ":11:5: a at 0xefd-0xf00 overlaps the mirror at 0xf00-0xfff (line 9); move one" },
 	{ BAR0 "  mirror: 1\n", ":9:11: mirror must be a map ({key: value, ...})" },
-	{ HEAD
-	  "bars:\n- index: 0\n  kind: mem32\n  size: 1M\n  mappable: true\n  registers:\n  - {offset: "
-	  "0x2000}\n  - {offset: 0x4000}\n  - {offset: 0x6000}\n  - {offset: 0x8000}\n  - {offset: 0xa000}\n "
-	  " - {offset: 0xc000}\n  - {offset: 0xe000}\n  - {offset: 0x10000}\n  - {offset: 0x12000}\n  - "
-	  "{offset: 0x14000}\n  - {offset: 0x16000}\n  - {offset: 0x18000}\n  - {offset: 0x1a000}\n  - "
-	  "{offset: 0x1c000}\n  - {offset: 0x1e000}\n  - {offset: 0x20000}\n  - {offset: 0x22000}\n",
-	  ":6:3: registers cut this mappable BAR into more than 16 areas; put them closer together" },
 	{ CAPS "- {}\n", ":9:3: an entry must name its capability, such as \"pm\"" },
 	{ CAPS "- pn: {}\n", ":9:3: a capability has no key \"pn\"; remove it, or use one of: offset, pm, "
 			     "msi, msix, express, af, vendor, raw" },

@@ -150,7 +150,7 @@ static struct bk__device_vfio vfio;
 static struct bk_device *open_device(bool fixed, unsigned has)
 {
 	memset(&vfio, 0, sizeof(vfio));
-	strcpy(vfio.base.name, "vfio:0000:01:00.0");
+	vfio.base.name = "vfio:0000:01:00.0";
 	vfio.fd = DEVICE;
 	vfio.irq_count = BK_DEVICE_IRQS;
 	vfio.irq_on = BK_DEVICE_IRQS;

@@ -23,8 +23,8 @@
 static struct bk__vfio_container container;
 static struct bk__vfio_group groups[2];
 static struct bk__device_vfio devices[2];
-static struct bk_device_region regions[BK_DEVICE_REGIONS] = {
-	[BK_DEVICE_CONFIG] = { .size = 256, .flags = BK_DEVICE_READ | BK_DEVICE_WRITE },
+static struct bk__vfio_region regions[BK_DEVICE_REGIONS] = {
+	[BK_DEVICE_CONFIG] = { .info = { .size = 256, .flags = BK_DEVICE_READ | BK_DEVICE_WRITE } },
 };
 
 static sem_t begun, over;
