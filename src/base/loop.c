@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An event loop: calls functions when descriptors can be read. */
+#include "base/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define AT_ONCE 32 /* events of one wait */
+
+struct entry {
+	struct entry *next;
+	int fd; /* -1: removed, freed after the events that may name it */
+	void (*ready)(void *opaque);
+	void *opaque;
+};
+
+struct bk__base_loop {
+	int epoll, wake;
+	struct entry *entries, *removed;
+};
+
+int bk__base_loop_create(struct bk__base_loop **result)
+{
+	struct bk__base_loop *loop = calloc(1, sizeof(*loop));
+	struct epoll_event event = { .events = EPOLLIN };
+	int error;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->wake = -1;
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll >= 0)
+		loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->wake >= 0 && !epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event)) {
+		*result = loop;
+		return 0;
+	}
+	error = -errno;
+	bk__base_loop_destroy(loop);
+	return error;
+}
+
+static void free_entries(struct entry **list)
+{
+	while (*list) {
+		struct entry *entry = *list;
+
+		*list = entry->next;
+		free(entry);
+	}
+}
+
+void bk__base_loop_destroy(struct bk__base_loop *loop)
+{
+	if (!loop)
+		return;
+	free_entries(&loop->entries);
+	free_entries(&loop->removed);
+	if (loop->wake >= 0)
+		close(loop->wake);
+	if (loop->epoll >= 0)
+		close(loop->epoll);
+	free(loop);
+}
+
+int bk__base_loop_add(struct bk__base_loop *loop, int fd, void (*ready)(void *opaque), void *opaque)
+{
+	struct entry *entry = malloc(sizeof(*entry));
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = entry };
+
+	if (!entry)
+		return -ENOMEM;
+	*entry = (struct entry){ loop->entries, fd, ready, opaque };
+	if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event)) {
+		const int error = -errno;
+
+		free(entry);
+		return error;
+	}
+	loop->entries = entry;
+	return 0;
+}
+
+void bk__base_loop_remove(struct bk__base_loop *loop, int fd)
+{
+	for (struct entry **link = &loop->entries; *link; link = &(*link)->next) {
+		struct entry *entry = *link;
+
+		if (entry->fd != fd)
+			continue;
+		epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, NULL);
+		*link = entry->next;
+		entry->fd = -1;
+		entry->next = loop->removed;
+		loop->removed = entry;
+		return;
+	}
+}
+
+int bk__base_loop_wait(struct bk__base_loop *loop, int milliseconds)
+{
+	struct epoll_event events[AT_ONCE];
+	const int count = epoll_wait(loop->epoll, events, AT_ONCE, milliseconds);
+	int woken = 0;
+
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count; i++) {
+		const struct entry *entry = events[i].data.ptr;
+		uint64_t ignored;
+
+		if (!entry)
+			woken = read(loop->wake, &ignored, sizeof(ignored)) == sizeof(ignored);
+		else if (entry->fd >= 0)
+			entry->ready(entry->opaque);
+	}
+	free_entries(&loop->removed);
+	return woken;
+}
+
+void bk__base_loop_wake(struct bk__base_loop *loop)
+{
+	const int error = errno;
+	const uint64_t one = 1;
+
+	/* It fails only where it is woken already. */
+	if (write(loop->wake, &one, sizeof(one)) < 0)
+		errno = error;
+}
+
+int bk__base_loop_fd(const struct bk__base_loop *loop)
+{
+	return loop->epoll;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A socket that carries messages of vfio-user, with their fds. */
+#include "wire/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define AHEAD 65536 /* bytes that are read beyond one message */
+
+union control {
+	struct cmsghdr header; /* for its alignment */
+	char bytes[CMSG_SPACE(sizeof(int) * BK__WIRE_FDS_ANYHOW)];
+};
+
+int bk__wire_stream_open(struct bk__wire_stream *stream, int fd, size_t most)
+{
+	*stream = (struct bk__wire_stream){ .fd = fd, .most = most, .room = most + AHEAD };
+	stream->buffer = malloc(stream->room);
+	return stream->buffer ? 0 : -ENOMEM;
+}
+
+void bk__wire_stream_close(struct bk__wire_stream *stream)
+{
+	for (unsigned i = 0; i < stream->fd_count; i++)
+		close(stream->fds[i]);
+	stream->fd_count = 0;
+	free(stream->buffer);
+	stream->buffer = NULL;
+}
+
+/* Where the last message in the buffer begins. */
+static size_t last_message(const struct bk__wire_stream *stream)
+{
+	size_t at = stream->start, last = at;
+	struct bk__wire_header header;
+
+	while (at < stream->end) {
+		last = at;
+		/* A bad size: nothing behind it is looked at. */
+		if (bk__wire_frame(stream->buffer + at, stream->end - at, stream->most, &header))
+			break;
+		at += header.size;
+	}
+	return last;
+}
+
+/* All of a control message's fds, or none. */
+static int keep_fds(struct bk__wire_stream *stream, struct msghdr *control)
+{
+	const size_t owner = last_message(stream);
+	int error = control->msg_flags & MSG_CTRUNC ? -EBADMSG : 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(control); c; c = CMSG_NXTHDR(control, c)) {
+		const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		const size_t room = sizeof(stream->fds) / sizeof(stream->fds[0]) - stream->fd_count;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (error || count > room) {
+				close(fd);
+				error = error ? error : -EBADMSG;
+				continue;
+			}
+			stream->owners[stream->fd_count] = owner;
+			stream->fds[stream->fd_count++] = fd;
+		}
+	}
+	return error;
+}
+
+/* Makes room for what is to come, with what is there at the start. */
+static void move_down(struct bk__wire_stream *stream)
+{
+	if (!stream->start)
+		return;
+	memmove(stream->buffer, stream->buffer + stream->start, stream->end - stream->start);
+	for (unsigned i = 0; i < stream->fd_count; i++)
+		stream->owners[i] -= stream->start;
+	stream->end -= stream->start;
+	stream->start = 0;
+}
+
+static int read_more(struct bk__wire_stream *stream, int flags)
+{
+	union control control;
+	struct iovec part;
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	ssize_t count;
+
+	move_down(stream);
+	part = (struct iovec){ stream->buffer + stream->end, stream->room - stream->end };
+	stream->reads++;
+	count = recvmsg(stream->fd, &message, flags | MSG_CMSG_CLOEXEC);
+	if (count < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	stream->end += (size_t)count;
+	if (message.msg_controllen || message.msg_flags & MSG_CTRUNC) {
+		const int error = keep_fds(stream, &message);
+
+		if (error)
+			return error;
+	}
+	if (!count)
+		return stream->end ? -ECONNRESET : -EPIPE;
+	return 0;
+}
+
+static void give(struct bk__wire_stream *stream, struct bk__wire_message *message)
+{
+	unsigned kept = 0;
+
+	message->payload = stream->buffer + stream->start + sizeof(message->header);
+	message->size = message->header.size - sizeof(message->header);
+	message->fds = stream->taken;
+	message->fd_count = 0;
+	for (unsigned i = 0; i < stream->fd_count; i++) {
+		if (stream->owners[i] != stream->start) {
+			stream->owners[kept] = stream->owners[i];
+			stream->fds[kept++] = stream->fds[i];
+		} else if (message->fd_count < BK__WIRE_FDS_ANYHOW) {
+			stream->taken[message->fd_count++] = stream->fds[i];
+		} else {
+			close(stream->fds[i]); /* more than any message may have */
+		}
+	}
+	stream->fd_count = kept;
+	stream->start += message->header.size;
+}
+
+int bk__wire_receive(struct bk__wire_stream *stream, struct bk__wire_message *message, int flags)
+{
+	for (;;) {
+		int error = bk__wire_frame(stream->buffer + stream->start, stream->end - stream->start,
+					   stream->most, &message->header);
+
+		if (!error) {
+			give(stream, message);
+			return 0;
+		}
+		if (error == -EAGAIN)
+			error = read_more(stream, flags);
+		if (error)
+			return error;
+	}
+}
+
+bool bk__wire_ready(const struct bk__wire_stream *stream)
+{
+	struct bk__wire_header header;
+
+	return !bk__wire_frame(stream->buffer + stream->start, stream->end - stream->start, stream->most,
+			       &header);
+}
+
+static size_t put_fds(union control *control, const int *fds, unsigned count)
+{
+	const size_t size = count * sizeof(int);
+
+	control->header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(size),
+					    .cmsg_level = SOL_SOCKET,
+					    .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control->header), fds, size);
+	return CMSG_SPACE(size);
+}
+
+int bk__wire_send(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count)
+{
+	struct iovec left[BK__WIRE_PARTS];
+	union control control;
+	struct msghdr message = { .msg_iov = left, .msg_iovlen = count };
+	bool begun = false;
+
+	if (count > BK__WIRE_PARTS || fd_count > BK__WIRE_FDS_ANYHOW)
+		return -EINVAL;
+	memcpy(left, parts, count * sizeof(*parts));
+	if (fd_count) {
+		message.msg_control = &control;
+		message.msg_controllen = put_fds(&control, fds, fd_count);
+	}
+	while (message.msg_iovlen) {
+		ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK ? (begun ? -EPIPE : -EAGAIN) : -errno;
+		begun = true;
+		message.msg_control = NULL;
+		message.msg_controllen = 0;
+		while (message.msg_iovlen && (size_t)sent >= message.msg_iov->iov_len) {
+			sent -= (ssize_t)message.msg_iov->iov_len;
+			message.msg_iov++;
+			message.msg_iovlen--;
+		}
+		if (message.msg_iovlen) {
+			message.msg_iov->iov_base = (uint8_t *)message.msg_iov->iov_base + sent;
+			message.msg_iov->iov_len -= (size_t)sent;
+		}
+	}
+	return 0;
+}
