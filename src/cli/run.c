@@ -289,7 +289,7 @@ static int status_of(enum bk__monitor_end end, const struct bk_error *err)
 	case BK__END_POWEROFF:
 	case BK__END_RESET:
 		return CLI_OK;
-	case BK__END_TRIPLE_FAULT:
+	case BK__END_CRASH:
 		fprintf(stderr, "barkeep: the guest crashed: %s\n", err->text);
 		return CLI_TRIPLE_FAULT;
 	case BK__END_STOPPED:

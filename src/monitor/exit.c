@@ -1,292 +1,75 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why a vCPU left the guest, and serving it. */
+/* Why a vCPU left the guest, and serving it: what every architecture has. */
 #include "monitor/exit.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
-#include "monitor/fault.h"
-#include "monitor/pages.h"
-
-#define RETRIES          64 /* of one instruction, without anything else in between */
-#define INSN_BYTES       15
-#define UNDEFINED_OPCODE 6
-
-static void count(_Atomic uint64_t *counter)
-{
-	const uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
-
-	atomic_store_explicit(counter, value + 1, memory_order_relaxed); /* only its vCPU writes it */
-}
-
-/* Does a range own the page of `address` whole, so that it can have a slot? */
-struct lookup {
-	uint64_t address;
-	bool found, whole;
-	char name[64];
-};
-
-static bool look(void *opaque, const struct bk_flat *flat)
-{
-	struct lookup *lookup = opaque;
-	const struct bk__monitor_pages pages = bk__monitor_pages_fit(flat);
-
-	lookup->found = true;
-	lookup->whole =
-		pages.size && lookup->address >= pages.gpa && lookup->address - pages.gpa < pages.size;
-	if (bk_region_name(flat->region))
-		snprintf(lookup->name, sizeof(lookup->name), "%s", bk_region_name(flat->region));
-	return false;
-}
-
-static struct lookup look_up(const struct bk__monitor_vcpu *vcpu, uint64_t address)
-{
-	struct lookup lookup = { .address = address };
-
-	bk_space_visit(vcpu->all->config.memory, address, address, look, &lookup);
-	return lookup;
-}
-
-/* ---- Accesses ---------------------------------------------------------- */
-
-/* Values are little-endian integers, as the bytes of x86 are. */
-static void serve_access(struct bk_space *space, uint64_t address, unsigned width, bool write, uint8_t *data)
-{
-	uint64_t value = 0;
-
-	if (write) {
-		memcpy(&value, data, width);
-		bk_space_write(space, address, width, value);
-	} else {
-		bk_space_read(space, address, width, &value);
-		memcpy(data, &value, width);
-	}
-}
+#include "monitor/access.h"
+#include "monitor/arch.h"
 
 static void serve_mmio(struct bk__monitor_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	const unsigned width = run->mmio.len <= 8 ? run->mmio.len : 8;
 
-	count(&vcpu->mmio_exits);
-	if (look_up(vcpu, run->mmio.phys_addr).whole)
-		count(&vcpu->mapped_exits);
+	bk__monitor_access_count(&vcpu->mmio_exits);
+	if (bk__monitor_access_look_up(vcpu, run->mmio.phys_addr).whole)
+		bk__monitor_access_count(&vcpu->mapped_exits);
 	if (width)
-		serve_access(vcpu->all->config.memory, run->mmio.phys_addr, width, run->mmio.is_write,
-			     run->mmio.data);
+		bk__monitor_access_serve(vcpu->all->config.memory, run->mmio.phys_addr, width,
+					 run->mmio.is_write, run->mmio.data);
 	vcpu->incomplete = true;
-}
-
-/* A string instruction makes many accesses to one port, one after the other in memory. */
-static void serve_io(struct bk__monitor_vcpu *vcpu)
-{
-	struct kvm_run *run = vcpu->run;
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
-
-	count(&vcpu->io_exits);
-	for (uint32_t i = 0; i < run->io.count; i++) {
-		serve_access(vcpu->all->config.ports, run->io.port, run->io.size,
-			     run->io.direction == KVM_EXIT_IO_OUT, data);
-		data += run->io.size;
-	}
-	vcpu->incomplete = true;
-}
-
-/* ---- Instructions that KVM gives up on --------------------------------- */
-
-static bool translate(const struct bk__monitor_vcpu *vcpu, const struct kvm_sregs *sregs, uint64_t linear,
-		      uint64_t *gpa)
-{
-	struct kvm_translation translation = { .linear_address = linear };
-
-	if (bk__monitor_fault_walk(vcpu->all->config.ram, sregs, linear, gpa))
-		return true;
-	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0 || !translation.valid)
-		return false;
-	*gpa = translation.physical_address;
-	return true;
-}
-
-/* The bytes at RIP, as many as there are. */
-static size_t fetch(const struct bk__monitor_vcpu *vcpu, const struct kvm_regs *regs,
-		    const struct kvm_sregs *sregs, uint8_t *bytes)
-{
-	size_t count;
-
-	for (count = 0; count < INSN_BYTES; count++) {
-		const uint64_t linear = regs->rip + count + (sregs->cs.l ? 0 : sregs->cs.base);
-		const uint8_t *byte;
-		uint64_t gpa;
-
-		if (!translate(vcpu, sregs, linear, &gpa))
-			break;
-		byte = bk__monitor_ram_at(vcpu->all->config.ram, gpa, 1);
-		if (!byte)
-			break;
-		bytes[count] = *(volatile const uint8_t *)byte;
-	}
-	return count;
-}
-
-struct culprit {
-	struct kvm_regs regs;
-	bool kernel; /* it runs at privilege level 0 */
-	uint8_t bytes[INSN_BYTES];
-	size_t count;
-	bool located; /* gpa is what the instruction means to access */
-	uint64_t gpa;
-};
-
-static void find_culprit(const struct bk__monitor_vcpu *vcpu, struct culprit *culprit)
-{
-	struct kvm_sregs sregs = { 0 };
-	uint64_t linear;
-
-	memset(culprit, 0, sizeof(*culprit));
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &culprit->regs) < 0 || ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
-		return;
-	culprit->kernel = !sregs.ss.dpl;
-	culprit->count = fetch(vcpu, &culprit->regs, &sregs, culprit->bytes);
-	culprit->located =
-		bk__monitor_fault_operand(culprit->bytes, culprit->count, &culprit->regs, &sregs, &linear) &&
-		translate(vcpu, &sregs, linear, &culprit->gpa);
-}
-
-static void inject_undefined_opcode(const struct bk__monitor_vcpu *vcpu)
-{
-	struct kvm_vcpu_events events;
-
-	if (ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
-		return;
-	events.exception.injected = 1;
-	events.exception.nr = UNDEFINED_OPCODE;
-	events.exception.has_error_code = 0;
-	ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events);
-}
-
-/*
- * Did the guest take the exception that it was given last? A program may get one at the same place for ever,
- * and the kernel's handler runs each time. A kernel that fails with the same registers, and does nothing else
- * in between, has no handler.
- */
-static bool takes_exceptions(struct bk__monitor_vcpu *vcpu, const struct culprit *culprit)
-{
-	if (!culprit->kernel || memcmp(&vcpu->undefined_regs, &culprit->regs, sizeof(culprit->regs)))
-		vcpu->undefined = 0;
-	vcpu->undefined_regs = culprit->regs;
-	return vcpu->undefined++ < RETRIES;
-}
-
-/*
- * KVM emulates what touches a page without a slot, and cannot emulate AVX, MMX
- * and the like. If the page has a slot by now (it was being moved), the CPU can
- * run the instruction after all. Else the guest's program is told that there
- * is no such instruction, and the person which trap it ran into. False if the guest does not hear it.
- */
-static bool serve_emulation_failure(struct bk__monitor_vcpu *vcpu)
-{
-	static struct bk_ratelimit limit;
-	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
-	struct culprit culprit;
-	struct lookup lookup;
-	char hex[3 * INSN_BYTES + 1] = "", place[128] = "an address that could not be told";
-	uint64_t missed;
-
-	find_culprit(vcpu, &culprit);
-	if (culprit.regs.rip != vcpu->retry_rip)
-		vcpu->retries = 0;
-	vcpu->retry_rip = culprit.regs.rip;
-	if (culprit.located && config->ops->mapped(config->opaque, culprit.gpa) && vcpu->retries++ < RETRIES)
-		return true;
-	vcpu->retries = 0;
-	if (!takes_exceptions(vcpu, &culprit))
-		return false;
-	if (bk_ratelimit_ok(&limit, &missed)) {
-		for (size_t i = 0; i < culprit.count; i++)
-			snprintf(hex + 3 * i, sizeof(hex) - 3 * i, " %02x", culprit.bytes[i]);
-		if (culprit.located) {
-			lookup = look_up(vcpu, culprit.gpa);
-			snprintf(place, sizeof(place), "0x%" PRIx64 " (%s)", culprit.gpa,
-				 !lookup.found    ? "nobody answers there"
-				 : lookup.name[0] ? lookup.name
-						  : "no name");
-		}
-		bk_log(BK_LOG_WARNING,
-		       "vCPU %u: the instruction at RIP 0x%llx accesses %s, and KVM cannot emulate it; the "
-		       "guest "
-		       "gets an undefined opcode exception. Bytes:%s (%" PRIu64 " more)",
-		       vcpu->id, culprit.regs.rip, place, hex, missed);
-	}
-	inject_undefined_opcode(vcpu);
-	return true;
 }
 
 bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu)
 {
 	static struct bk_ratelimit limit;
 	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
-	struct culprit culprit;
+	char place[128];
+	uint64_t gpa;
 
-	find_culprit(vcpu, &culprit);
-	if (!culprit.located || !config->ops->revoke(config->opaque, culprit.gpa))
+	if (!bk__monitor_arch_unbacked(vcpu, &gpa) || !config->ops->revoke(config->opaque, gpa))
 		return false;
-	bk_log_limited(&limit, BK_LOG_WARNING,
-		       "the host cannot back 0x%" PRIx64 " (%s) any more: accesses exit from now on",
-		       culprit.gpa, look_up(vcpu, culprit.gpa).name);
+	bk__monitor_access_place(vcpu, gpa, place, sizeof(place));
+	bk_log_limited(&limit, BK_LOG_WARNING, "the host cannot back %s any more: accesses exit from now on",
+		       place);
 	return true;
 }
 
-/* ---- All of them ------------------------------------------------------- */
-
-static enum bk__monitor_exit fail(const struct bk__monitor_vcpu *vcpu, char *line, size_t size,
-				  const char *what, uint64_t detail)
-{
-	struct kvm_regs regs = { 0 };
-
-	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
-	snprintf(line, size, "%s (0x%" PRIx64 ") at RIP 0x%llx", what, detail, regs.rip);
-	return BK__EXIT_FAILED;
-}
-
-enum bk__monitor_exit bk__monitor_exit_serve(struct bk__monitor_vcpu *vcpu, char *line, size_t size)
+static enum bk__monitor_exit serve(struct bk__monitor_vcpu *vcpu, char *line, size_t size)
 {
 	struct kvm_run *run = vcpu->run;
 
-	vcpu->incomplete = false;
-	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR)
-		vcpu->undefined = 0;
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
 		serve_mmio(vcpu);
 		return BK__EXIT_SERVED;
-	case KVM_EXIT_IO:
-		serve_io(vcpu);
-		return BK__EXIT_SERVED;
 	case KVM_EXIT_INTR:
-	case KVM_EXIT_HLT:
-	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return BK__EXIT_SERVED;
-	case KVM_EXIT_SHUTDOWN:
-		return BK__EXIT_SHUTDOWN;
-	case KVM_EXIT_INTERNAL_ERROR:
-		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
-			return fail(vcpu, line, size, "KVM's internal error", run->internal.suberror);
-		if (serve_emulation_failure(vcpu))
-			return BK__EXIT_SERVED;
-		return fail(vcpu, line, size,
-			    "an instruction that KVM cannot emulate, and the guest takes no undefined opcode "
-			    "exception",
-			    run->internal.suberror);
 	case KVM_EXIT_FAIL_ENTRY:
-		return fail(vcpu, line, size, "the CPU refuses to enter the guest",
-			    run->fail_entry.hardware_entry_failure_reason);
-	case KVM_EXIT_SYSTEM_EVENT:
-		return fail(vcpu, line, size, "a system event", run->system_event.type);
+		snprintf(line, size, "the CPU refuses to enter the guest (0x%llx)",
+			 run->fail_entry.hardware_entry_failure_reason);
+		return BK__EXIT_FAILED;
 	default:
-		return fail(vcpu, line, size, "an exit that is not known", run->exit_reason);
+		return bk__monitor_arch_exit(vcpu, line, size);
 	}
+}
+
+enum bk__monitor_exit bk__monitor_exit_serve(struct bk__monitor_vcpu *vcpu, char *line, size_t size)
+{
+	enum bk__monitor_exit exit;
+	size_t length;
+	char where[32];
+
+	vcpu->incomplete = false;
+	vcpu->exits++;
+	exit = serve(vcpu, line, size);
+	if (exit == BK__EXIT_FAILED) {
+		bk__monitor_arch_where(vcpu, where, sizeof(where));
+		length = strlen(line);
+		snprintf(line + length, size - length, " at %s", where);
+	}
+	return exit;
 }

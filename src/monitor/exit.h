@@ -23,12 +23,10 @@ struct bk__monitor_vcpu {
 	bool stopped;         /* by the thread itself; cleared while it is parked */
 
 	/* The thread's own. */
-	bool incomplete;  /* KVM has to be entered again for the access served last */
-	unsigned faults;  /* KVM_RUN said EFAULT, in a row */
-	unsigned retries; /* of the instruction at `retry_rip`, in a row */
-	uint64_t retry_rip;
-	unsigned undefined; /* opcode exceptions with these registers, in a row */
-	struct kvm_regs undefined_regs;
+	bool incomplete; /* KVM has to be entered again for the access served last */
+	unsigned faults; /* KVM_RUN said EFAULT, in a row */
+	uint64_t exits;  /* so far */
+	struct bk__monitor_arch_vcpu *arch;
 	_Atomic uint64_t mmio_exits, io_exits, mapped_exits;
 };
 
@@ -47,7 +45,9 @@ struct bk__monitor_vcpus {
 
 enum bk__monitor_exit {
 	BK__EXIT_SERVED,
-	BK__EXIT_SHUTDOWN, /* a triple fault */
+	BK__EXIT_POWEROFF, /* the guest switches the machine off ... */
+	BK__EXIT_RESET,    /* ... or resets it */
+	BK__EXIT_CRASHED,  /* x86: a triple fault */
 	BK__EXIT_FAILED,   /* the line says how */
 };
 

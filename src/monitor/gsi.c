@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIC_PINS 16
+#include "monitor/arch.h"
 
 /* ---- The table --------------------------------------------------------- */
 
 void bk__monitor_routes_init(struct bk__monitor_routes *routes, unsigned limit)
 {
 	*routes = (struct bk__monitor_routes){ 0 };
-	routes->limit = limit > PIC_PINS + BK__GSI_PINS ? limit - PIC_PINS - BK__GSI_PINS : 0;
+	routes->limit = limit > bk__monitor_arch.fixed_routes ? limit - bk__monitor_arch.fixed_routes : 0;
 }
 
 void bk__monitor_routes_done(struct bk__monitor_routes *routes)
@@ -44,43 +44,32 @@ int bk__monitor_routes_take(struct bk__monitor_routes *routes)
 	if (i == routes->count)
 		routes->count++;
 	routes->messages[i] = (struct bk__monitor_route){ .taken = true };
-	return (int)(BK__GSI_PINS + i);
+	return (int)(bk__monitor_arch.pins + i);
 }
 
 void bk__monitor_routes_give(struct bk__monitor_routes *routes, unsigned gsi)
 {
-	routes->messages[gsi - BK__GSI_PINS] = (struct bk__monitor_route){ 0 };
+	routes->messages[gsi - bk__monitor_arch.pins] = (struct bk__monitor_route){ 0 };
 	while (routes->count && !routes->messages[routes->count - 1].taken)
 		routes->count--;
 }
 
-static void pin(struct kvm_irq_routing *table, unsigned gsi, unsigned chip, unsigned pin)
-{
-	struct kvm_irq_routing_entry *entry = &table->entries[table->nr++];
-
-	*entry = (struct kvm_irq_routing_entry){ .gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP };
-	entry->u.irqchip.irqchip = chip;
-	entry->u.irqchip.pin = pin;
-}
-
 struct kvm_irq_routing *bk__monitor_routes_table(const struct bk__monitor_routes *routes)
 {
-	const size_t room = PIC_PINS + BK__GSI_PINS + routes->count;
+	const size_t room = bk__monitor_arch.fixed_routes + routes->count;
 	struct kvm_irq_routing *table = calloc(1, sizeof(*table) + room * sizeof(table->entries[0]));
 
 	if (!table)
 		return NULL;
-	for (unsigned i = 0; i < PIC_PINS; i++)
-		pin(table, i, i < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, i % 8);
-	for (unsigned i = 0; i < BK__GSI_PINS; i++)
-		pin(table, i, KVM_IRQCHIP_IOAPIC, i);
+	bk__monitor_arch_routes(table->entries);
+	table->nr = bk__monitor_arch.fixed_routes;
 	for (unsigned i = 0; i < routes->count; i++) {
 		const struct bk__monitor_route *route = &routes->messages[i];
 		struct kvm_irq_routing_entry *entry = &table->entries[table->nr];
 
 		if (!route->routed)
 			continue;
-		entry->gsi = BK__GSI_PINS + i;
+		entry->gsi = bk__monitor_arch.pins + i;
 		entry->type = KVM_IRQ_ROUTING_MSI;
 		entry->u.msi.address_lo = (uint32_t)route->message.address;
 		entry->u.msi.address_hi = (uint32_t)(route->message.address >> 32);
@@ -163,7 +152,7 @@ int bk__monitor_gsi_route(struct bk__monitor_gsi *gsis, unsigned gsi, const stru
 	int error = 0;
 
 	pthread_mutex_lock(&gsis->lock);
-	route = &gsis->routes.messages[gsi - BK__GSI_PINS];
+	route = &gsis->routes.messages[gsi - bk__monitor_arch.pins];
 	before = *route;
 	if (!route->routed || route->message.address != message->address ||
 	    route->message.data != message->data) {
@@ -179,7 +168,7 @@ int bk__monitor_gsi_route(struct bk__monitor_gsi *gsis, unsigned gsi, const stru
 
 int bk__monitor_gsi_level(struct bk__monitor_gsi *gsis, unsigned gsi, bool level)
 {
-	struct kvm_irq_level line = { .irq = gsi, .level = level };
+	struct kvm_irq_level line = { .irq = bk__monitor_arch_pin(gsi), .level = level };
 
 	return bk__monitor_vm_ioctl(gsis->vm, KVM_IRQ_LINE, &line);
 }

@@ -7,19 +7,18 @@
 
 #include "monitor/vm.h"
 
-#define BK__GSI_PINS 24 /* of the IOAPIC; messages have the numbers above */
-
 struct kvm_irq_routing;
 
 /* ---- The table --------------------------------------------------------- */
 
-/* KVM takes the whole table at every change, so it is kept: the PIC's and the IOAPIC's pins, and messages. */
+/* KVM takes the whole table at every change, so it is kept: the pins of the
+ * architecture's chips, and messages. */
 struct bk__monitor_routes {
 	struct bk__monitor_route {
 		bool taken;  /* somebody has this number */
 		bool routed; /* and it has a message */
 		struct bk_pci_message message;
-	} * messages; /* of GSI BK__GSI_PINS + index */
+	} * messages; /* their GSIs follow those of pins */
 	unsigned count, room, limit;
 };
 

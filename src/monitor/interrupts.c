@@ -19,7 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "monitor/layout.h"
+#include "monitor/arch.h"
 
 #define MESSAGES 32   /* of MSI at most, PCI 3.0 6.8.1 */
 #define VECTORS  2048 /* of MSI-X, 6.8.2 */
@@ -97,7 +97,7 @@ static void switch_off(struct bk__monitor_irq *irq)
 		struct vector *vector = &irq->vectors[i];
 
 		part(irq, vector);
-		if (vector->gsi >= BK__GSI_PINS)
+		if (vector->gsi >= (int)bk__monitor_arch.pins)
 			bk__monitor_gsi_give(irq->gsis, (unsigned)vector->gsi);
 		if (vector->fd < 0)
 			continue;
@@ -322,7 +322,7 @@ int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *devic
 	irq->device = device;
 	irq->function = function;
 	irq->pba = pba;
-	irq->line = line < 0 ? -1 : BK__GSI_PCI + line;
+	irq->line = line < 0 ? -1 : (int)bk__monitor_arch.pci_pin + line;
 	irq->resample = -1;
 	bk_pci_function_irq(function, &irq_ops, irq);
 	*out = irq;

@@ -62,22 +62,31 @@ static struct bk__monitor_window place_window(uint64_t ram_first, uint64_t ram_e
 	return best;
 }
 
-int bk__monitor_layout_plan(uint64_t size, unsigned bits, const struct bk_device_iova_range *ranges,
-			    unsigned count, struct bk__monitor_layout *layout, struct bk_error *err)
+void bk__monitor_layout_low(struct bk__monitor_ram *ram, uint64_t first, uint64_t end)
 {
-	const uint64_t low = size < BK__RAM_LOW_END ? size : BK__RAM_LOW_END, high = size - low;
+	ram->low = first;
+	ram->high = BK__RAM_HIGH;
+	ram->low_size = ram->size < end - first ? ram->size : end - first;
+}
+
+int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits,
+			    const struct bk_device_iova_range *ranges, unsigned count,
+			    struct bk__monitor_layout *layout, struct bk_error *err)
+{
+	const uint64_t size = ram->size, high = size - ram->low_size;
 	const uint64_t end = UINT64_C(1) << bits;
 	/* Page tables of four levels reach 48 bits, whatever the CPU says. */
 	const uint64_t window_end = UINT64_C(1) << (bits < 48 ? bits : 48);
+	const uint64_t low_end = ram->low + ram->low_size;
 	uint64_t at = BK__RAM_HIGH;
 
 	if (!count) {
 		ranges = &everything;
 		count = 1;
 	}
-	if (high && !place_high(high, end, ranges, count, &at))
+	if (low_end > end || (high && !place_high(high, end, ranges, count, &at)))
 		return bk_fail(err, EINVAL,
-			       place_high(high, end, &everything, 1, &at)
+			       low_end <= end && place_high(high, end, &everything, 1, &at)
 				       ? "guest RAM: %" PRIu64
 					 " MiB do not fit into the %u bits of this CPU's addresses in one "
 					 "piece between what the host's IOMMU reserves; give less --memory"
@@ -85,9 +94,9 @@ int bk__monitor_layout_plan(uint64_t size, unsigned bits, const struct bk_device
 					 "CPU's addresses; give less --memory",
 			       size >> 20, bits);
 	*layout = (struct bk__monitor_layout){
-		.low_size = low,
-		.moved = at - BK__RAM_HIGH,
-		.mmio64 = place_window(at, at + high, window_end, ranges, count),
+		.high = at,
+		.mmio64 = place_window(high ? at : ram->low, high ? at + high : low_end, window_end, ranges,
+				       count),
 	};
 	return 0;
 }

@@ -30,11 +30,11 @@ struct bk__monitor_config {
 };
 
 enum bk__monitor_end {
-	BK__END_POWEROFF,     /* the guest switched itself off */
-	BK__END_RESET,        /* the guest reset itself, and no_reboot was asked for */
-	BK__END_TRIPLE_FAULT, /* a vCPU shut down */
-	BK__END_STOPPED,      /* bk__monitor_stop, the escape key */
-	BK__END_ERROR,        /* KVM or the monitor failed; the line says how */
+	BK__END_POWEROFF, /* the guest switched itself off */
+	BK__END_RESET,    /* the guest reset itself, and no_reboot was asked for */
+	BK__END_CRASH,    /* the guest crashed, and nothing of it goes on; on x86 by a triple fault */
+	BK__END_STOPPED,  /* bk__monitor_stop, the escape key */
+	BK__END_ERROR,    /* KVM or the monitor failed; the line says how */
 };
 
 /* Opens KVM, makes RAM, platform and host bridge, loads kernel and initrd. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is fixed in the machine: RAM, reserved ranges, power and reset ports, UART, host bridge. */
+/* What is fixed in the machine: RAM, the host bridge, and the board with its serial console. */
 #ifndef BK_MONITOR_PLATFORM_H
 #define BK_MONITOR_PLATFORM_H
 
 #include <barkeep/pci.h>
 
+#include "monitor/board.h"
 #include "monitor/gsi.h"
 #include "monitor/layout.h"
 
@@ -18,10 +19,11 @@ struct bk__monitor_platform_ops {
 };
 
 struct bk__monitor_platform_config {
+	const struct bk__monitor_config *config; /* this and what it points at: as long as the platform */
 	struct bk_space *memory, *ports;
 	const struct bk__monitor_ram *ram;
+	const struct bk__monitor_layout *layout;
 	struct bk__monitor_gsi *gsis;
-	struct bk__monitor_window mmio64;
 	const struct bk__monitor_platform_ops *ops;
 	void *opaque;
 };
@@ -29,6 +31,7 @@ struct bk__monitor_platform_config {
 int bk__monitor_platform_create(const struct bk__monitor_platform_config *config,
 				struct bk__monitor_platform **platform, struct bk_error *err);
 struct bk_pci_host *bk__monitor_platform_host(struct bk__monitor_platform *platform);
+struct bk__monitor_board *bk__monitor_platform_board(struct bk__monitor_platform *platform);
 
 /* Presses the power button; false if the guest does not listen to it. */
 bool bk__monitor_platform_button(struct bk__monitor_platform *platform);

@@ -87,7 +87,6 @@ int bk__monitor_ram_open(struct bk__monitor_ram *ram, uint64_t size, bool huge_p
 	int error = 0;
 
 	*ram = (struct bk__monitor_ram){ .fd = -1, .size = size, .host = MAP_FAILED };
-	ram->low_size = size < BK__RAM_LOW_END ? size : BK__RAM_LOW_END;
 	if (!size || size % HUGE || size > (UINT64_C(1) << 44))
 		return bk_fail(err, EINVAL,
 			       "guest RAM: %" PRIu64 " bytes: give a multiple of 2 MiB, at most 16 TiB",

@@ -25,8 +25,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "monitor/cpuid.h"
-#include "monitor/exit.h"
+#include "monitor/arch.h"
 
 #define KICK (SIGRTMIN + 1) /* sends a vCPU out of KVM_RUN */
 
@@ -34,23 +33,9 @@ static void on_kick(int number)
 {
 }
 
-/* LINT0 takes the PIC, LINT1 the NMI (virtual wire mode, MultiProcessor Specification 1.4, 3.6.2.2). */
-static int wire_lapic(int fd)
-{
-	struct kvm_lapic_state lapic;
-	const uint32_t extint = 7 << 8, nmi = 4 << 8;
-
-	if (ioctl(fd, KVM_GET_LAPIC, &lapic) < 0)
-		return -errno;
-	memcpy(&lapic.regs[0x350], &extint, sizeof(extint));
-	memcpy(&lapic.regs[0x360], &nmi, sizeof(nmi));
-	return ioctl(fd, KVM_SET_LAPIC, &lapic) < 0 ? -errno : 0;
-}
-
 static int create_vcpu(struct bk__monitor_vcpu *vcpu, struct bk_error *err)
 {
 	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
-	int error;
 
 	vcpu->fd = ioctl(config->vm->fd, KVM_CREATE_VCPU, (unsigned long)vcpu->id);
 	if (vcpu->fd < 0)
@@ -61,13 +46,7 @@ static int create_vcpu(struct bk__monitor_vcpu *vcpu, struct bk_error *err)
 		vcpu->run = NULL;
 		return bk_fail(err, errno, "kvm: no page of vCPU %u: %s", vcpu->id, strerror(errno));
 	}
-	bk__monitor_cpuid_fix(config->cpuid, vcpu->id, config->count, config->vm->tsc_deadline);
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, config->cpuid) < 0)
-		return bk_fail(err, errno, "kvm: CPUID of vCPU %u: %s", vcpu->id, strerror(errno));
-	error = wire_lapic(vcpu->fd);
-	if (error)
-		return bk_fail(err, -error, "kvm: local APIC of vCPU %u: %s", vcpu->id, strerror(-error));
-	return 0;
+	return bk__monitor_arch_vcpu_create(vcpu, err);
 }
 
 int bk__monitor_vcpus_create(const struct bk__monitor_vcpus_config *config, struct bk__monitor_vcpus **out,
@@ -139,6 +118,7 @@ static void run_failed(struct bk__monitor_vcpu *vcpu, int error)
 
 static void turn(struct bk__monitor_vcpu *vcpu)
 {
+	const struct bk__monitor_vcpus_ops *ops = vcpu->all->config.ops;
 	char line[256];
 	const int result = ioctl(vcpu->fd, KVM_RUN, 0);
 	const int error = errno;
@@ -158,7 +138,15 @@ static void turn(struct bk__monitor_vcpu *vcpu)
 	switch (bk__monitor_exit_serve(vcpu, line, sizeof(line))) {
 	case BK__EXIT_SERVED:
 		break;
-	case BK__EXIT_SHUTDOWN:
+	case BK__EXIT_POWEROFF:
+		vcpu->stopped = true;
+		ops->poweroff(vcpu->all->config.opaque);
+		break;
+	case BK__EXIT_RESET:
+		vcpu->stopped = true;
+		ops->reset(vcpu->all->config.opaque);
+		break;
+	case BK__EXIT_CRASHED:
 		stop(vcpu, NULL);
 		break;
 	case BK__EXIT_FAILED:
@@ -332,7 +320,7 @@ void bk__monitor_vcpus_revive(struct bk__monitor_vcpus *all)
 	pthread_mutex_lock(&all->lock);
 	for (unsigned i = 0; i < all->config.count; i++) {
 		all->vcpus[i].stopped = false;
-		all->vcpus[i].faults = all->vcpus[i].retries = 0;
+		all->vcpus[i].faults = 0;
 	}
 	pthread_cond_broadcast(&all->go);
 	pthread_mutex_unlock(&all->lock);
@@ -370,6 +358,7 @@ void bk__monitor_vcpus_destroy(struct bk__monitor_vcpus *all)
 		return;
 	bk__monitor_vcpus_stop(all);
 	for (unsigned i = 0; i < all->config.count; i++) {
+		bk__monitor_arch_vcpu_destroy(&all->vcpus[i]);
 		if (all->vcpus[i].run)
 			munmap(all->vcpus[i].run, all->config.vm->run_bytes);
 		if (all->vcpus[i].fd >= 0)

@@ -9,12 +9,15 @@
 #include "monitor/vm.h"
 
 struct bk__monitor_vcpus;
-struct kvm_cpuid2;
 
-/* Both from a vCPU's thread. */
+/* All from a vCPU's thread. */
 struct bk__monitor_vcpus_ops {
-	/* The vCPU stopped, and waits for a reset or the end: by a shutdown (a triple fault) if `error` is
-	 * NULL, else by a failure of KVM that it says. */
+	/* The vCPU switched off or reset the machine by a call that KVM serves. It waits for a reset or the
+	 * end. */
+	void (*poweroff)(void *opaque);
+	void (*reset)(void *opaque);
+	/* The vCPU stopped, and waits for a reset or the end: the guest crashed if `error` is
+	 * NULL, else KVM failed as it says. */
 	void (*stopped)(void *opaque, unsigned vcpu, const char *error);
 	bool (*mapped)(void *opaque, uint64_t gpa); /* does the guest reach it without an exit by now? */
 	bool (*revoke)(void *opaque, uint64_t gpa); /* the host cannot back it: let it exit from now on */
@@ -25,7 +28,6 @@ struct bk__monitor_vcpus_config {
 	unsigned count;
 	struct bk_space *memory, *ports;
 	const struct bk__monitor_ram *ram;
-	struct kvm_cpuid2 *cpuid; /* of the host; scratch */
 	const struct bk__monitor_vcpus_ops *ops;
 	void *opaque;
 };

@@ -9,26 +9,20 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "monitor/layout.h"
+#include "monitor/arch.h"
 
 #define KVM_API 12 /* never to change */
 
-static const struct {
-	int id;
-	const char *name;
-} required[] = {
+/* What every architecture needs. */
+static const struct bk__monitor_capability needs[] = {
 	{ KVM_CAP_IRQCHIP, "an interrupt controller in the kernel" },
 	{ KVM_CAP_USER_MEMORY, "user memory" },
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "removal of memory slots" },
-	{ KVM_CAP_SET_TSS_ADDR, "a TSS address" },
-	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "an identity map address" },
-	{ KVM_CAP_EXT_CPUID, "CPUID tables" },
 	{ KVM_CAP_MP_STATE, "the state of vCPUs" },
 	{ KVM_CAP_IRQ_ROUTING, "interrupt routing" },
 	{ KVM_CAP_IRQFD, "interrupts by eventfd" },
 	{ KVM_CAP_IRQFD_RESAMPLE, "level interrupts by eventfd" },
 	{ KVM_CAP_SIGNAL_MSI, "MSI" },
-	{ KVM_CAP_PIT2, "a PIT in the kernel" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
 };
 
@@ -36,9 +30,7 @@ static int fail_open(struct bk_error *err)
 {
 	switch (errno) {
 	case ENOENT:
-		return bk_fail(err, ENOENT,
-			       "/dev/kvm: there is none; load kvm-intel or kvm-amd, and see that "
-			       "virtualisation is switched on in the firmware");
+		return bk_fail(err, ENOENT, "/dev/kvm: there is none; %s", bk__monitor_arch.no_kvm);
 	case EACCES:
 	case EPERM:
 		return bk_fail(err, EACCES,
@@ -51,22 +43,33 @@ static int fail_open(struct bk_error *err)
 	}
 }
 
+static int check_needs(const struct bk__monitor_vm *vm, const struct bk__monitor_capability *list,
+		       unsigned count, struct bk_error *err)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (ioctl(vm->kvm, KVM_CHECK_EXTENSION, list[i].id) <= 0)
+			return bk_fail(
+				err, ENOTSUP,
+				"/dev/kvm: this kernel's KVM lacks %s (capability %d); Linux 5.10 or later "
+				"on %s has it",
+				list[i].name, list[i].id, bk__monitor_arch.name);
+	}
+	return 0;
+}
+
 static int check_extensions(struct bk__monitor_vm *vm, struct bk_error *err)
 {
 	const int api = ioctl(vm->kvm, KVM_GET_API_VERSION, 0);
-	int bytes, routes, slots;
+	int bytes, error, routes, slots;
 
 	if (api != KVM_API)
 		return bk_fail(err, ENOTSUP, "/dev/kvm: speaks version %d of its interface, %d is needed",
 			       api, KVM_API);
-	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
-		if (ioctl(vm->kvm, KVM_CHECK_EXTENSION, required[i].id) <= 0)
-			return bk_fail(
-				err, ENOTSUP,
-				"/dev/kvm: this kernel's KVM lacks %s (capability %d); Linux 5.10 or later "
-				"on x86-64 has it",
-				required[i].name, required[i].id);
-	}
+	error = check_needs(vm, needs, sizeof(needs) / sizeof(needs[0]), err);
+	if (!error)
+		error = check_needs(vm, bk__monitor_arch.needs, bk__monitor_arch.need_count, err);
+	if (error)
+		return error;
 	bytes = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (bytes < (int)sizeof(struct kvm_run))
 		return bk_fail(err, ENOTSUP, "/dev/kvm: a vCPU's shared page has only %d bytes", bytes);
@@ -76,34 +79,18 @@ static int check_extensions(struct bk__monitor_vm *vm, struct bk_error *err)
 	vm->slots = slots > 0 ? (unsigned)slots : 32;
 	vm->routes = (unsigned)routes;
 	vm->readonly = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) > 0;
-	vm->tsc_deadline = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	return 0;
 }
 
 static int create(struct bk__monitor_vm *vm, struct bk_error *err)
 {
-	uint64_t identity = BK__KVM_IDENTITY;
-	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
-	struct kvm_enable_cap exits = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
-
 	do
-		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
+		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, bk__monitor_arch_vm_type(vm->kvm));
 	while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd < 0)
 		return bk_fail(err, errno, "/dev/kvm: no new machine: %s%s", strerror(errno),
 			       errno == EBUSY ? " (another hypervisor holds the CPU)" : "");
-	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
-	    ioctl(vm->fd, KVM_SET_TSS_ADDR, BK__KVM_TSS) < 0)
-		return bk_fail(err, errno, "kvm: no place for its own pages: %s", strerror(errno));
-	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
-		return bk_fail(err, errno, "kvm: no interrupt controller: %s", strerror(errno));
-	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit) < 0)
-		return bk_fail(err, errno, "kvm: no PIT: %s", strerror(errno));
-
-	/* Else a program of the guest that fails to be emulated gets an exception that we never see. */
-	if (ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_EXIT_ON_EMULATION_FAILURE) > 0)
-		ioctl(vm->fd, KVM_ENABLE_CAP, &exits);
-	return 0;
+	return bk__monitor_arch_vm_create(vm, err);
 }
 
 int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err)
@@ -124,6 +111,7 @@ int bk__monitor_vm_open(struct bk__monitor_vm *vm, struct bk_error *err)
 
 void bk__monitor_vm_close(struct bk__monitor_vm *vm)
 {
+	bk__monitor_arch_vm_destroy(vm);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	if (vm->kvm >= 0)

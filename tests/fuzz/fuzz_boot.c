@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "monitor/boot.h"
+#include "monitor/x86/boot.h"
 
 #define RAM        (UINT64_C(64) << 20)
 #define PAGE       4096u

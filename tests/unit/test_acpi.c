@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#include "monitor/acpi.h"
+#include "monitor/x86/acpi.h"
+#include "monitor/x86/map.h"
 
 #define MIB (UINT64_C(1) << 20)
 

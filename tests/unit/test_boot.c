@@ -15,16 +15,16 @@
 
 #include <cmocka.h>
 
-#include "monitor/acpi.h"
-#include "monitor/boot.h"
-#include "monitor/image.h"
+#include "monitor/x86/acpi.h"
+#include "monitor/x86/boot.h"
+#include "monitor/x86/image.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
 static struct bk__monitor_ram ram_of(uint64_t size)
 {
-	struct bk__monitor_ram ram = { .fd = -1, .size = size, .low_size = size };
+	struct bk__monitor_ram ram = { .fd = -1, .size = size, .low_size = size, .high = 4 * GIB };
 
 	if (ram.low_size > BK__RAM_LOW_END)
 		ram.low_size = BK__RAM_LOW_END;
@@ -375,7 +375,7 @@ static void assert_memory_map(uint64_t moved)
 	struct bk__monitor_boot *boot;
 	struct bk_error err;
 
-	ram.moved = moved;
+	ram.high = 4 * GIB + moved;
 	assert_int_equal(bk__monitor_boot_open(kernel.name, NULL, NULL, &ram, &boot, &err), 0);
 	assert_int_equal(bk__monitor_boot_load(boot, &ram, 0, &err), 0);
 	assert_int_equal(params->e820_entries, 6);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 #include "monitor/layout.h"
-#include "monitor/power.h"
+#include "monitor/x86/map.h"
+#include "monitor/x86/power.h"
 
 #define STATUS  BK__PORT_PM1_EVT
 #define ENABLE  (BK__PORT_PM1_EVT + 2)

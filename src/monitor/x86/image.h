@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A kernel file, once checked: what goes where in RAM. Shared by the two formats. */
-#ifndef BK_MONITOR_IMAGE_H
-#define BK_MONITOR_IMAGE_H
+#ifndef BK_MONITOR_X86_IMAGE_H
+#define BK_MONITOR_X86_IMAGE_H
 
 #include <asm/bootparam.h>
 #include <barkeep/base.h>
 
-#include "monitor/layout.h"
-
-/* A file, open for as long as the guest may be restarted. */
-struct bk__monitor_file {
-	char *name;
-	int fd;
-	uint64_t size;
-};
-
-/* Reads all of [offset, offset + length), or fails: the file may have shrunk since it was opened. */
-int bk__monitor_file_read(const struct bk__monitor_file *file, uint64_t offset, void *data, uint64_t length,
-			  struct bk_error *err);
+#include "monitor/file.h"
+#include "monitor/x86/map.h"
 
 /* Below 1 MiB: what the loader writes beside the kernel. */
 #define BK__BOOT_GDT    UINT64_C(0x500)

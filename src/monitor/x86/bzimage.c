@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Linux's bzImage by its 64-bit entry: Documentation/x86/boot.rst ("the boot protocol"). */
-#include "monitor/image.h"
+#include "monitor/x86/image.h"
 
 #include <errno.h>
 #include <inttypes.h>

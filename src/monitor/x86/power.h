@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ACPI's fixed power registers, PM1a (ACPI 6.4, 4.8.3.1 and .2): soft off and the power button. */
-#ifndef BK_MONITOR_POWER_H
-#define BK_MONITOR_POWER_H
+#ifndef BK_MONITOR_X86_POWER_H
+#define BK_MONITOR_X86_POWER_H
 
 #include <barkeep/space.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An ELF kernel by its PVH note: Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h. */
-#include "monitor/image.h"
+#include "monitor/x86/image.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which address an instruction means to access, linear and physical: for those that KVM can neither run nor
  * emulate. */
-#ifndef BK_MONITOR_FAULT_H
-#define BK_MONITOR_FAULT_H
+#ifndef BK_MONITOR_X86_FAULT_H
+#define BK_MONITOR_X86_FAULT_H
 
 #include <barkeep/base.h>
 

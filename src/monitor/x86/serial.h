@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A 16550A UART at COM1. */
-#ifndef BK_MONITOR_SERIAL_H
-#define BK_MONITOR_SERIAL_H
+#ifndef BK_MONITOR_X86_SERIAL_H
+#define BK_MONITOR_X86_SERIAL_H
 
 #include <barkeep/space.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ACPI tables of the platform: compiled from ASL at build time, patched here. */
-#ifndef BK_MONITOR_ACPI_H
-#define BK_MONITOR_ACPI_H
+#ifndef BK_MONITOR_X86_ACPI_H
+#define BK_MONITOR_X86_ACPI_H
 
 #include <barkeep/base.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which address an instruction means to access, linear and physical: for those that KVM can neither run nor
  * emulate. */
-#include "monitor/fault.h"
+#include "monitor/x86/fault.h"
 
 #include <linux/kvm.h>
 

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The boot loader: opens and checks the files, fills RAM, says how the first vCPU starts. */
-#include "monitor/boot.h"
+#include "monitor/x86/boot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "monitor/acpi.h"
-#include "monitor/image.h"
+#include "monitor/x86/acpi.h"
+#include "monitor/x86/image.h"
 
 #define PAGE          UINT64_C(0x1000)
 #define LARGE_PAGE    UINT64_C(0x200000)
@@ -42,54 +39,6 @@ struct bk__monitor_boot {
 	struct bk__monitor_image image;
 	uint64_t initrd_at;
 };
-
-/* ---- Files ------------------------------------------------------------- */
-
-static int open_file(const char *name, struct bk__monitor_file *file, struct bk_error *err)
-{
-	struct stat stat;
-
-	file->name = strdup(name);
-	if (!file->name)
-		return bk_fail(err, ENOMEM, "%s: out of memory", name);
-	/* O_NONBLOCK: a FIFO must not make us wait before we can refuse it. */
-	file->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (file->fd < 0 || fstat(file->fd, &stat) < 0)
-		return bk_fail(err, errno, "%s: %s", name, strerror(errno));
-	if (!S_ISREG(stat.st_mode))
-		return bk_fail(err, EINVAL, "%s: not a regular file", name);
-	file->size = (uint64_t)stat.st_size;
-	return 0;
-}
-
-static void close_file(struct bk__monitor_file *file)
-{
-	if (file->fd >= 0)
-		close(file->fd);
-	free(file->name);
-}
-
-int bk__monitor_file_read(const struct bk__monitor_file *file, uint64_t offset, void *data, uint64_t length,
-			  struct bk_error *err)
-{
-	uint8_t *to = data;
-
-	while (length) {
-		ssize_t got = pread(file->fd, to, length, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return bk_fail(err, errno, "%s: cannot read it: %s", file->name, strerror(errno));
-		if (!got)
-			return bk_fail(err, EIO, "%s: it ends at %" PRIu64 ": it has shrunk", file->name,
-				       offset);
-		to += got;
-		offset += (uint64_t)got;
-		length -= (uint64_t)got;
-	}
-	return 0;
-}
 
 /* ---- Where things go --------------------------------------------------- */
 
@@ -162,11 +111,12 @@ int bk__monitor_boot_open(const char *kernel, const char *initrd, const char *ap
 		return bk_fail(err, ENOMEM, "%s: out of memory", kernel);
 	new->kernel.fd = new->initrd.fd = -1;
 	new->append = strdup(append ? append : "");
-	rc = new->append ? open_file(kernel, &new->kernel, err) : bk_fail(err, ENOMEM, "out of memory");
+	rc = new->append ? bk__monitor_file_open(kernel, &new->kernel, err)
+			 : bk_fail(err, ENOMEM, "out of memory");
 	if (!rc)
 		rc = check_kernel(new, err);
 	if (!rc && initrd)
-		rc = open_file(initrd, &new->initrd, err);
+		rc = bk__monitor_file_open(initrd, &new->initrd, err);
 	if (!rc)
 		rc = check_sizes(new, ram, err);
 	if (rc) {
@@ -181,8 +131,8 @@ void bk__monitor_boot_close(struct bk__monitor_boot *boot)
 {
 	if (!boot)
 		return;
-	close_file(&boot->kernel);
-	close_file(&boot->initrd);
+	bk__monitor_file_close(&boot->kernel);
+	bk__monitor_file_close(&boot->initrd);
 	free(boot->append);
 	free(boot);
 }
@@ -198,7 +148,7 @@ static void add_range(struct bk__monitor_handover *handover, uint64_t first, uin
 
 static void memory_map(struct bk__monitor_handover *handover, const struct bk__monitor_ram *ram)
 {
-	const uint64_t high = BK__RAM_HIGH + ram->moved;
+	const uint64_t high = ram->high;
 
 	add_range(handover, 0, BK__LOW_END, E820_RAM);
 	add_range(handover, BK__ACPI_FIRST, BK__ACPI_LAST + 1, E820_RESERVED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What CPUID says in the guest: all that KVM supports, one socket of cores. */
-#include "monitor/cpuid.h"
+#include "monitor/x86/cpuid.h"
 
 #include <errno.h>
 #include <linux/kvm.h>

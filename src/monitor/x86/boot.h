@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Loads a kernel as a boot loader would: bzImage by its 64-bit entry, ELF by its PVH note. */
-#ifndef BK_MONITOR_BOOT_H
-#define BK_MONITOR_BOOT_H
+#ifndef BK_MONITOR_X86_BOOT_H
+#define BK_MONITOR_X86_BOOT_H
 
 #include <barkeep/base.h>
 

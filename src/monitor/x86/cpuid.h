@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What CPUID says in the guest: all that KVM supports, one socket of cores. */
-#ifndef BK_MONITOR_CPUID_H
-#define BK_MONITOR_CPUID_H
+#ifndef BK_MONITOR_X86_CPUID_H
+#define BK_MONITOR_X86_CPUID_H
 
 #include "monitor/vm.h"
 

@@ -7,7 +7,7 @@
  * transmitter is always empty; a receive FIFO below its trigger level has
  * always waited long enough for the timeout interrupt.
  */
-#include "monitor/serial.h"
+#include "monitor/x86/serial.h"
 
 #include <errno.h>
 #include <pthread.h>

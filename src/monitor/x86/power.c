@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ACPI's fixed power registers, PM1a (ACPI 6.4, 4.8.3.1 and .2): soft off and the power button. */
-#include "monitor/power.h"
+#include "monitor/x86/power.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The namespace of the platform: host bridge, serial port, processors, power-off.
- * The numbers are those of layout.h. WMIN, WMAX and NCPU are patched when a guest
+ * The numbers are those of map.h. WMIN, WMAX and NCPU are patched when a guest
  * is made; their values here only keep eight bytes of AML for them.
  */
 DefinitionBlock ("", "DSDT", 2, "BARKEP", "BARKEEP", 1)

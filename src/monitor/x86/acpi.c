@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds the ACPI tables (ACPI 6.0, chapter 5) in low RAM; the DSDT's AML comes from dsdt.asl. */
-#include "monitor/acpi.h"
+#include "monitor/x86/acpi.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "monitor/x86/map.h"
 
 #include "dsdt.hex"
 
