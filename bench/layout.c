@@ -91,8 +91,7 @@ static struct bk_region *add(struct bk_update *update, struct bk_space *space, s
 {
 	struct bk_region *region;
 
-	if (bk_update_add(update, space, &desc, &region))
-		die("a region was refused");
+	bk_update_add(update, space, &desc, &region);
 	return region;
 }
 
@@ -189,7 +188,7 @@ struct layout *layout_create(size_t count, enum layout_kind kind)
 		add_nested(l, update);
 	else
 		add_flat(l, update, kind);
-	if (bk_update_commit(update))
+	if (bk_update_commit(update, NULL))
 		die("the layout was refused");
 	return l;
 }
@@ -215,7 +214,7 @@ void layout_move(struct layout *l, size_t i, uint64_t first)
 	const struct baseline_region *r = &l->places[i];
 	struct bk_update *update = bk_update_begin(l->domain);
 
-	if (!update || bk_update_move(update, l->regions[i], first, first + (r->last - r->first)) ||
-	    bk_update_commit(update))
+	bk_update_move(update, l->regions[i], first, first + (r->last - r->first));
+	if (bk_update_commit(update, NULL))
 		die("a move failed");
 }

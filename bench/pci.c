@@ -51,10 +51,8 @@ static struct bk_space *bar_space(struct machine *m, uint64_t size)
 	static const struct bk_region_ops ops = { .read = answer, .write = take };
 	struct bk_region_desc desc = { .name = "registers", .last = size - 1, .ops = &ops };
 	struct bk_space *space = bk_space_create(m->domain, "BAR", size - 1);
-	struct bk_update *update = bk_update_begin(m->domain);
-	struct bk_region *region;
 
-	if (!space || !update || bk_update_add(update, space, &desc, &region) || bk_update_commit(update))
+	if (!space || bk_region_add(space, &desc, NULL, NULL))
 		die("no memory");
 	return space;
 }
@@ -69,15 +67,15 @@ static void add_msix(struct machine *m, struct bk_space *space)
 {
 	struct bk_region_desc table, pba;
 	struct bk_update *update = bk_update_begin(m->domain);
-	struct bk_region *regions[2];
 
 	if (bk_pci_msix_add(m->functions[MOVED], 0x40, VECTORS, 1, 0, 1, VECTORS * ENTRY) != 0x40 ||
 	    bk_pci_msix_regions(m->functions[MOVED], &table, &pba))
 		die("no MSI-X");
 	table.priority = pba.priority = 1;
 	pba.rank = 1;
-	if (!update || bk_update_add(update, space, &table, &regions[0]) ||
-	    bk_update_add(update, space, &pba, &regions[1]) || bk_update_commit(update))
+	bk_update_add(update, space, &table, NULL);
+	bk_update_add(update, space, &pba, NULL);
+	if (bk_update_commit(update, NULL))
 		die("no memory");
 }
 

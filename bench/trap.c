@@ -99,8 +99,6 @@ static struct trapped *create(size_t traps, bool overlay)
 {
 	struct trapped *t = calloc(1, sizeof(*t));
 	struct bk_region_desc desc = { .first = BASE, .last = BASE + BAR_SIZE - 1, .kind = BK_REGION_NESTED };
-	struct bk_region *shown;
-	struct bk_update *update;
 	uint64_t seed = 1, share = BAR_SIZE / traps, *offsets = calloc(traps, sizeof(*offsets));
 
 	if (bar_fd < 0)
@@ -125,8 +123,7 @@ static struct trapped *create(size_t traps, bool overlay)
 		t->ten[i] = BASE + offsets[bench_random(&seed) % 10 * (traps / 10)] +
 			    4 * (bench_random(&seed) % 2);
 	desc.nested = bk_mediator_space(t->mediate, 0);
-	update = bk_update_begin(t->domain);
-	if (!update || bk_update_add(update, t->memory, &desc, &shown) || bk_update_commit(update))
+	if (bk_region_add(t->memory, &desc, NULL, NULL))
 		die("the BAR cannot be shown");
 	free(offsets);
 	return t;

@@ -24,6 +24,15 @@
 extern "C" {
 #endif
 
+/* The release that this header is of. */
+#define BK_VERSION_MAJOR 0
+#define BK_VERSION_MINOR 1
+#define BK_VERSION_PATCH 0
+#define BK_VERSION       (BK_VERSION_MAJOR << 16 | BK_VERSION_MINOR << 8 | BK_VERSION_PATCH)
+
+/* BK_VERSION of the library that the program runs with. Any thread, any handler. */
+unsigned bk_version(void);
+
 #if defined(__GNUC__)
 #define BK_PRINTF(index, first) __attribute__((format(printf, index, first)))
 #else

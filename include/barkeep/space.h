@@ -22,6 +22,11 @@
  * Addresses are bytes. Ranges are [first, last], both included, so that a
  * range may end at 2^64 - 1. Values are integers in PCI's (little-endian)
  * byte order: the byte at the lowest address is bits 7:0, on every host.
+ *
+ * Structs that a caller fills are copied by the call that takes them. One that
+ * begins with `size` grows at its end in later releases: set `size` to sizeof
+ * of the struct, and the library leaves alone what it does not have. 0 means
+ * the struct as it is in this release of the library.
  */
 #ifndef BARKEEP_SPACE_H
 #define BARKEEP_SPACE_H
@@ -124,10 +129,9 @@ enum {
  * bytes from there; every other region is asked for its own, this one too. On
  * -ERANGE the access is cut as any other; another error is one of this region,
  * and the bytes are all ones. `offset` may lie before the region.
- *
- * The struct must stay valid until the region is released.
  */
 struct bk_region_ops {
+	size_t size; /* of this struct, or 0 */
 	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 	void (*released)(void *opaque);
@@ -156,8 +160,9 @@ struct bk_memory {
 	unsigned attributes; /* BK_MEMORY_* */
 };
 
-/* A region to be. Zero-initialise it; everything is copied but `ops`. */
+/* A region to be. Zero-initialise it. */
 struct bk_region_desc {
+	size_t size;      /* of this struct, or 0 */
 	const char *name; /* for people; need not be unique */
 	uint64_t first, last;
 	int priority;
@@ -184,34 +189,40 @@ void *bk_region_opaque(const struct bk_region *region);
 /* Errors that the region's handlers returned so far. Any thread. */
 uint64_t bk_region_errors(const struct bk_region *region);
 
-/*
- * Remove, commit and wait: when it returns, no callback of the region runs or
- * ever will, `released` included, and `region` is gone. Never from a handler
- * (-EDEADLK, nothing changed), never with a function lock held.
- */
-int bk_region_retire(struct bk_region *region);
-
 /* ---- Updates ----------------------------------------------------------- */
 
 /*
  * A private list of changes to the spaces of one domain. NULL when out of
- * memory. Any thread, any handler.
+ * memory, which the calls below take for an update that has failed with
+ * -ENOMEM. Any thread, any handler.
+ *
+ *     update = bk_update_begin(domain);
+ *     bk_update_add(update, space, &desc, &region);
+ *     bk_update_remove(update, other);
+ *     error = bk_update_commit(update, &err);
  */
 struct bk_update *bk_update_begin(struct bk_domain *domain);
 
 /*
- * Each of these appends one change and returns 0, or a negative errno and
- * appends nothing: -EINVAL for a range with last < first, a range beyond the
- * space's last address, a missing handler or, in an add, a nested range that
- * runs past 2^64; -EXDEV for a space of another domain; -ENOMEM.
+ * Each of these appends one change. Errors stick: after the first one nothing
+ * is appended, each call returns it, and so does the commit. A caller that
+ * commits need not look at what they return. Only the thread that owns the
+ * update, any handler, with any lock held.
  *
- * `*region` is set by add at once and may be named by later changes of the
- * same update; it answers from commit on. If the update is dropped or its
- * commit fails, the regions it added are gone without `released` being called.
- * After the commit of a remove, the region must not be named again.
+ * -EINVAL: a range with last < first, or beyond the space's last address; a
+ * handler is missing; `desc` asks for what this library does not have. -EXDEV:
+ * the space or region is of another domain. -ENOMEM.
+ */
+
+/*
+ * `*region` (NULL: not wanted) is the new region, or NULL on an error. Later
+ * changes of the update may name it; it answers from commit on. If the commit
+ * fails or the update is dropped, it is gone without `released` being called.
  */
 int bk_update_add(struct bk_update *update, struct bk_space *space, const struct bk_region_desc *desc,
 		  struct bk_region **region);
+
+/* The region must not be named after the commit. */
 int bk_update_remove(struct bk_update *update, struct bk_region *region);
 
 /* Same region, another place (handlers see offsets from the new first). A
@@ -220,31 +231,50 @@ int bk_update_remove(struct bk_update *update, struct bk_region *region);
  * keeps its length (-EINVAL). */
 int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last);
 
-/* Nested regions only: which address of the nested space shows at `first`. */
-int bk_update_show(struct bk_update *update, struct bk_region *region, uint64_t nested_first);
+/* The same for a nested region (-EINVAL for others), and which address of the
+ * nested space shows at `first`. */
+int bk_update_place(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last,
+		    uint64_t nested_first);
 
-/* A disabled region keeps its place and does not answer. Errors as bk_update_add. */
+/* A disabled region keeps its place and does not answer. */
 int bk_update_enable(struct bk_update *update, struct bk_region *region, bool enabled);
 
-/* Same region, another precedence in its space. Errors as bk_update_add. */
+/* Same region, another precedence in its space. */
 int bk_update_order(struct bk_update *update, struct bk_region *region, int priority, uint64_t rank);
 
 /*
- * Makes all changes visible at once, tells the listeners, frees the update.
- * On an error nothing is changed, and the update is freed all the same:
+ * Makes all changes visible at once, calls the listeners, frees the update.
+ * On an error nothing is changed, the update is freed all the same, and `err`
+ * (NULL: not wanted) names the regions. The error is the first of the calls
+ * above, or
  * -EEXIST: two regions of one space would have equal priority and rank;
- * -ELOOP: a space would contain itself; -EINVAL: a change names a region after
- * its removal, or a nested range would run past 2^64; -EDEADLK: made in a listener; -ENOMEM. Only the result
- * of all changes together has to be legal, so that two regions may swap ranks.
+ * -ELOOP: a space would contain itself;
+ * -EINVAL: a change names a region after its removal, or a nested region would
+ * show addresses beyond 2^64 - 1;
+ * -EDEADLK: called from a listener; -ENOMEM.
+ * Only the result of all changes together has to be legal, so that two regions
+ * may swap ranks.
  *
  * Any thread, any handler, with or without a lock that handlers take: it waits
  * for no reader. A thread that removes regions faster than readers leave them
  * is held up outside its handlers, for 10 ms at most each time.
  */
-int bk_update_commit(struct bk_update *update);
+int bk_update_commit(struct bk_update *update, struct bk_error *err);
 
-/* Frees the update and the regions it would have added. */
+/* Frees the update (NULL: nothing) and the regions it would have added. Any thread, any handler. */
 void bk_update_drop(struct bk_update *update);
+
+/* An update that adds one region, and its commit: errors and threads are those of bk_update_add and
+ * bk_update_commit. `*region` (NULL: not wanted) is NULL on an error. */
+int bk_region_add(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **region,
+		  struct bk_error *err);
+
+/*
+ * Remove, commit and wait: when it returns, no callback of the region runs or
+ * ever will, `released` included, and `region` is gone. Never from a handler
+ * (-EDEADLK, nothing changed), never with a function lock held.
+ */
+int bk_region_retire(struct bk_region *region);
 
 /* ---- Dispatch ---------------------------------------------------------- */
 
@@ -303,8 +333,9 @@ struct bk_space_stats {
 	uint64_t errors; /* pieces whose handler failed */
 };
 
-/* The counters of dispatch to this space so far. Any thread, any handler. */
-void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats);
+/* The counters of dispatch to this space so far. `size` is that of `*stats`, which grows at its end in later
+ * releases. Any thread, any handler. */
+void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats, size_t size);
 
 /*
  * Told of every handler error in a dispatch to this space, on the thread that
@@ -347,6 +378,7 @@ int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum b
  * cannot fail a commit.
  */
 struct bk_listener_ops {
+	size_t size; /* of this struct, or 0 */
 	void (*begin)(void *opaque, bool overlap);
 	void (*removed)(void *opaque, const struct bk_flat *flat);
 	void (*added)(void *opaque, const struct bk_flat *flat);

@@ -48,6 +48,11 @@ static void format_line(char line[static LINE], const char *format, va_list args
 			*c = '?';
 }
 
+unsigned bk_version(void)
+{
+	return BK_VERSION;
+}
+
 int bk_fail(struct bk_error *err, int code, const char *format, ...)
 {
 	if (err) {

@@ -268,8 +268,8 @@ static void print_stats(const struct run *run)
 	int width = cli_stats_width(0, "");
 
 	bk__monitor_stats(monitor, &stats);
-	bk_space_stats(bk__monitor_memory(monitor), &memory);
-	bk_space_stats(bk__monitor_ports(monitor), &ports);
+	bk_space_stats(bk__monitor_memory(monitor), &memory, sizeof(memory));
+	bk_space_stats(bk__monitor_ports(monitor), &ports, sizeof(ports));
 	for (size_t i = 0; i < run->device_count; i++)
 		width = cli_stats_width(width, run->devices[i].spec);
 	cli_stats_head(stderr, width);

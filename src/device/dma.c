@@ -82,14 +82,8 @@ static int add_window(struct bk__device_dma_space *dma)
 		.kind = BK_REGION_NESTED,
 		.nested = dma->maps,
 	};
-	struct bk_update *update = bk_update_begin(dma->domain);
-	int error = update ? bk_update_add(update, dma->bus, &desc, &dma->window) : -ENOMEM;
 
-	if (!error)
-		return bk_update_commit(update);
-	if (update)
-		bk_update_drop(update);
-	return error;
+	return bk_region_add(dma->bus, &desc, &dma->window, NULL);
 }
 
 struct bk__device_dma_space *bk__device_dma_create(const char *name)
@@ -199,27 +193,21 @@ static int add(struct bk__device_dma_space *dma, const struct bk_device_dma *wan
 				       .rank = wanted->iova,
 				       .ops = &map_ops,
 				       .opaque = map };
-	struct bk_update *update = map ? bk_update_begin(dma->domain) : NULL;
-	struct bk_region *region;
-	int error = -ENOMEM;
+	int error;
 
-	if (update) {
-		map->dma = *wanted;
-		if (wanted->vaddr) {
-			desc.kind = BK_REGION_MAPPED;
-			desc.memory.host = wanted->vaddr;
-			desc.memory.fd = wanted->fd;
-			desc.memory.fd_offset = wanted->fd_offset;
-			desc.memory.attributes = BK_MEMORY_RAM;
-			if (!(wanted->flags & BK_DEVICE_DMA_WRITE))
-				desc.memory.attributes |= BK_MEMORY_READONLY;
-		}
-		error = bk_update_add(update, dma->maps, &desc, &region);
-		if (error)
-			bk_update_drop(update);
-		else
-			error = bk_update_commit(update);
+	if (!map)
+		return -ENOMEM;
+	map->dma = *wanted;
+	if (wanted->vaddr) {
+		desc.kind = BK_REGION_MAPPED;
+		desc.memory.host = wanted->vaddr;
+		desc.memory.fd = wanted->fd;
+		desc.memory.fd_offset = wanted->fd_offset;
+		desc.memory.attributes = BK_MEMORY_RAM;
+		if (!(wanted->flags & BK_DEVICE_DMA_WRITE))
+			desc.memory.attributes |= BK_MEMORY_READONLY;
 	}
+	error = bk_region_add(dma->maps, &desc, NULL, NULL);
 	if (error)
 		free(map);
 	return error;
@@ -281,15 +269,9 @@ static int unmap_locked(struct bk__device_dma_space *dma, uint64_t iova, uint64_
 	if (!found.any || found.flat.first != iova || found.flat.last != last)
 		return -ENOENT;
 	update = bk_update_begin(dma->domain);
-	if (!update)
-		return -ENOMEM;
 	/* Nobody else removes it, as nobody else has the lock. */
-	error = bk_update_remove(update, (struct bk_region *)found.flat.region);
-	if (error) {
-		bk_update_drop(update);
-		return error;
-	}
-	error = bk_update_commit(update);
+	bk_update_remove(update, (struct bk_region *)found.flat.region);
+	error = bk_update_commit(update, NULL);
 	if (error)
 		return error;
 	dma->count--;
@@ -320,15 +302,11 @@ unsigned bk__device_dma_count(struct bk__device_dma_space *dma)
 int bk__device_dma_master(struct bk__device_dma_space *dma, bool on)
 {
 	struct bk_update *update = bk_update_begin(dma->domain);
-	int error = update ? bk_update_enable(update, dma->window, on) : -ENOMEM;
+	int error;
 
-	if (error) {
-		if (update)
-			bk_update_drop(update);
-		return error;
-	}
+	bk_update_enable(update, dma->window, on);
 	pthread_mutex_lock(&dma->change);
-	error = bk_update_commit(update);
+	error = bk_update_commit(update, NULL);
 	if (!error)
 		changed(dma, !on);
 	pthread_mutex_unlock(&dma->change);

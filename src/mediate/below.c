@@ -198,14 +198,8 @@ static const struct bk_region_ops narrow_place_ops = {
 /* Commits one region whose opaque is a place; on failure the place is gone. */
 static int place_add(struct bk_space *space, const struct bk_region_desc *desc)
 {
-	struct bk_update *update = bk_update_begin(bk_space_domain(space));
-	struct bk_region *region;
-	int r = update ? bk_update_add(update, space, desc, &region) : -ENOMEM;
+	int r = bk_region_add(space, desc, NULL, NULL);
 
-	if (r && update)
-		bk_update_drop(update);
-	else if (!r)
-		r = bk_update_commit(update);
 	if (r)
 		place_released(desc->opaque);
 	return r;

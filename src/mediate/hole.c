@@ -111,14 +111,11 @@ static int add_new(struct bk_mediator *m, unsigned index, struct bk_update *upda
 	return r;
 }
 
-static int remove_old(struct bk__mediate_region *region, struct bk_update *update, struct ranges *wanted)
+static void remove_old(struct bk__mediate_region *region, struct bk_update *update, struct ranges *wanted)
 {
-	int r = 0;
-
-	for (size_t i = 0; i < region->hole_count && !r; i++)
+	for (size_t i = 0; i < region->hole_count; i++)
 		if (!find(wanted->at, wanted->count, &region->holes[i]))
-			r = bk_update_remove(update, region->holes[i].handle);
-	return r;
+			bk_update_remove(update, region->holes[i].handle);
 }
 
 /* On failure regions of the update that were not committed are gone with it, but for what they hold. */
@@ -132,14 +129,14 @@ static int apply(struct bk_mediator *m, unsigned index, struct ranges *wanted)
 {
 	struct bk__mediate_region *region = &m->regions[index];
 	struct bk_update *update = bk_update_begin(m->domain);
-	int r = update ? add_new(m, index, update, wanted) : -ENOMEM;
+	int r = add_new(m, index, update, wanted);
 
-	if (!r)
-		r = remove_old(region, update, wanted);
-	if (!r)
-		r = bk_update_commit(update);
-	else if (update)
+	if (r) {
 		bk_update_drop(update);
+	} else {
+		remove_old(region, update, wanted);
+		r = bk_update_commit(update, NULL);
+	}
 	if (r) {
 		drop_new(wanted);
 		return r;

@@ -159,7 +159,7 @@ static void unlink_trap(struct bk_mediator *m, struct bk_trap *trap)
 
 /* ---- Add, replace and remove ------------------------------------------- */
 
-static int append_add(struct bk_mediator *m, struct bk_update *update, struct bk_trap *trap)
+static void append_add(struct bk_mediator *m, struct bk_update *update, struct bk_trap *trap)
 {
 	const struct bk_region_desc desc = {
 		.name = trap->name,
@@ -173,7 +173,7 @@ static int append_add(struct bk_mediator *m, struct bk_update *update, struct bk
 		.base = trap->offset,
 	};
 
-	return bk_update_add(update, m->regions[trap->region].space, &desc, &trap->handle);
+	bk_update_add(update, m->regions[trap->region].space, &desc, &trap->handle);
 }
 
 /*
@@ -192,7 +192,7 @@ static int commit(struct bk_mediator *m, struct bk_update *update, struct bk_tra
 		unlink_trap(m, out);
 		bk__mediate_pages_release(m, out);
 	}
-	r = bk_update_commit(update);
+	r = bk_update_commit(update, NULL);
 	if (!r)
 		return 0;
 	if (out) {
@@ -216,19 +216,15 @@ static int exchange(struct bk_mediator *m, struct bk_trap *out, struct bk_trap *
 		r = bk__mediate_pages_prepare(m, in);
 	if (r)
 		return r;
-	update = bk_update_begin(m->domain);
-	if (!update)
-		return -ENOMEM;
 	if (in)
 		r = bk__mediate_watcher_lose(m, in->region, in->offset, in->offset + in->length - 1);
-	if (!r && in)
-		r = append_add(m, update, in);
-	if (!r && out)
-		r = bk_update_remove(update, out->handle);
-	if (r) {
-		bk_update_drop(update);
+	if (r)
 		return r;
-	}
+	update = bk_update_begin(m->domain);
+	if (in)
+		append_add(m, update, in);
+	if (out)
+		bk_update_remove(update, out->handle);
 	r = commit(m, update, out, in);
 	if (!r && out)
 		bk__mediate_accelerate_stop(m, out); /* which may be freed by now */
@@ -254,15 +250,11 @@ static void retire(struct bk_mediator *m, struct bk_trap *trap)
 static int take_away(struct bk_mediator *m, struct bk_trap *trap)
 {
 	struct bk_update *update = bk_update_begin(m->domain);
-	int r = update ? bk_update_remove(update, trap->handle) : -ENOMEM;
+	int r;
 
-	if (r) {
-		if (update)
-			bk_update_drop(update);
-		return r;
-	}
+	bk_update_remove(update, trap->handle);
 	bk__mediate_pages_release(m, trap);
-	r = bk_update_commit(update);
+	r = bk_update_commit(update, NULL);
 	if (r)
 		bk__mediate_pages_restore(m, trap);
 	return r;

@@ -41,19 +41,9 @@ static int show(struct bk_mediator *m, unsigned index, const char *name, uint64_
 		.nested = m->regions[BK_DEVICE_VGA].space,
 		.nested_first = first,
 	};
-	struct bk_region *region;
-	struct bk_update *update;
-	int r;
 
 	m->vga[index] = bk_space_create(m->domain, name, size - 1);
-	update = m->vga[index] ? bk_update_begin(m->domain) : NULL;
-	if (!update)
-		return -ENOMEM;
-	r = bk_update_add(update, m->vga[index], &desc, &region);
-	if (!r)
-		return bk_update_commit(update);
-	bk_update_drop(update);
-	return r;
+	return m->vga[index] ? bk_region_add(m->vga[index], &desc, NULL, NULL) : -ENOMEM;
 }
 
 int bk__mediate_vga(struct bk_mediator *m, struct bk_error *err)

@@ -22,12 +22,11 @@ struct bk__monitor_platform {
 
 /* ---- RAM --------------------------------------------------------------- */
 
-static int add_ram(struct bk_update *update, struct bk__monitor_platform *platform, const char *name,
-		   uint64_t first, uint64_t offset, uint64_t size)
+static void add_ram(struct bk_update *update, struct bk__monitor_platform *platform, const char *name,
+		    uint64_t first, uint64_t offset, uint64_t size)
 {
 	const struct bk__monitor_ram *ram = platform->config.ram;
-	struct bk_region *region;
-	struct bk_region_desc desc = {
+	const struct bk_region_desc desc = {
 		.name = name,
 		.first = first,
 		.last = first + size - 1,
@@ -40,7 +39,8 @@ static int add_ram(struct bk_update *update, struct bk__monitor_platform *platfo
 			    .attributes = BK_MEMORY_RAM },
 	};
 
-	return size ? bk_update_add(update, platform->config.memory, &desc, &region) : 0;
+	if (size)
+		bk_update_add(update, platform->config.memory, &desc, NULL);
 }
 
 static int add_all_ram(struct bk__monitor_platform *platform)
@@ -48,23 +48,14 @@ static int add_all_ram(struct bk__monitor_platform *platform)
 	const struct bk__monitor_ram *ram = platform->config.ram;
 	struct bk_update *update = bk_update_begin(bk_space_domain(platform->config.memory));
 	const uint64_t hole = bk__monitor_arch.ram_hole, resume = bk__monitor_arch.ram_resume;
-	int error;
 
-	if (!update)
-		return -ENOMEM;
-	error = add_ram(update, platform, hole ? "ram below 640 KiB" : "ram", ram->low, 0,
-			(hole ? hole : ram->low + ram->low_size) - ram->low);
-	if (!error && hole)
-		error = add_ram(update, platform, "ram", resume, resume - ram->low,
-				ram->low + ram->low_size - resume);
-	if (!error)
-		error = add_ram(update, platform, "ram above 4 GiB", ram->high, ram->low_size,
-				ram->size - ram->low_size);
-	if (error) {
-		bk_update_drop(update);
-		return error;
-	}
-	return bk_update_commit(update);
+	add_ram(update, platform, hole ? "ram below 640 KiB" : "ram", ram->low, 0,
+		(hole ? hole : ram->low + ram->low_size) - ram->low);
+	if (hole)
+		add_ram(update, platform, "ram", resume, resume - ram->low,
+			ram->low + ram->low_size - resume);
+	add_ram(update, platform, "ram above 4 GiB", ram->high, ram->low_size, ram->size - ram->low_size);
+	return bk_update_commit(update, NULL);
 }
 
 /* ---- Host bridge ------------------------------------------------------- */

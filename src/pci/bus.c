@@ -74,11 +74,10 @@ static struct bk_space *filter(struct bk_pci_bus *bus, unsigned show, const char
 	struct bk_domain *domain = bus->host->desc.domain;
 	struct bk_space *space = bk_space_create(domain, name, UINT32_MAX);
 	struct bk_update *update = space ? bk_update_begin(domain) : NULL;
-	struct bk_region *region;
 	struct bk__pci_place range;
-	int error = update ? 0 : -ENOMEM;
+	int error;
 
-	for (unsigned i = 0; !error && bk__pci_bridge_passes(show, i, &range); i++) {
+	for (unsigned i = 0; space && bk__pci_bridge_passes(show, i, &range); i++) {
 		struct bk_region_desc desc = {
 			.name = name,
 			.first = range.first,
@@ -89,12 +88,9 @@ static struct bk_space *filter(struct bk_pci_bus *bus, unsigned show, const char
 			.nested_first = range.first,
 		};
 
-		error = bk_update_add(update, space, &desc, &region);
+		bk_update_add(update, space, &desc, NULL);
 	}
-	if (!error)
-		error = bk_update_commit(update);
-	else if (update)
-		bk_update_drop(update);
+	error = bk_update_commit(update, NULL);
 	if (!error)
 		return space;
 	if (space)
@@ -168,17 +164,13 @@ static void show_config(struct bk_pci_function *function)
 	const uint64_t first = (uint64_t)function->devfn << BK__DEVFN_SHIFT;
 	const unsigned size = config_size(function);
 	struct bk_update *update;
-	int error = -ENOMEM;
+	int error;
 
 	if (size == function->config_shown)
 		return;
 	update = bk_update_begin(function->domain);
-	if (update)
-		error = bk_update_move(update, function->in_bus, first, first + size - 1);
-	if (!error)
-		error = bk_update_commit(update);
-	else if (update)
-		bk_update_drop(update);
+	bk_update_move(update, function->in_bus, first, first + size - 1);
+	error = bk_update_commit(update, NULL);
 	if (!error)
 		function->config_shown = size;
 	else
@@ -244,14 +236,11 @@ static int show(struct bk_pci_function *function)
 	struct bk_update *update = bk_update_begin(function->domain);
 	int error;
 
-	if (!update)
-		return -ENOMEM;
 	function->config_shown = config_size(function);
-	error = bk_update_add(update, function->bus->config, &config, &function->in_bus);
+	bk_update_add(update, function->bus->config, &config, &function->in_bus);
+	error = bk__pci_map_add(function, update);
 	if (!error)
-		error = bk__pci_map_add(function, update);
-	if (!error)
-		return bk_update_commit(update);
+		return bk_update_commit(update, NULL);
 	bk_update_drop(update);
 	return error;
 }
@@ -259,17 +248,10 @@ static int show(struct bk_pci_function *function)
 static int hide(struct bk_pci_function *function)
 {
 	struct bk_update *update = bk_update_begin(function->domain);
-	int error;
 
-	if (!update)
-		return -ENOMEM;
-	error = bk_update_remove(update, function->in_bus);
-	if (!error)
-		error = bk__pci_map_remove(function, update);
-	if (!error)
-		return bk_update_commit(update);
-	bk_update_drop(update);
-	return error;
+	bk_update_remove(update, function->in_bus);
+	bk__pci_map_remove(function, update);
+	return bk_update_commit(update, NULL);
 }
 
 static void forget(struct bk_pci_function *function)

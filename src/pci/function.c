@@ -197,21 +197,11 @@ static int show_registers(struct bk_pci_function *function)
 		.ops = &registers_ops,
 		.opaque = function,
 	};
-	struct bk_update *update;
-	struct bk_region *region;
 	char name[128];
-	int error;
 
 	snprintf(name, sizeof(name), "%s config", function->name);
 	function->space = bk_space_create(function->domain, name, function->config.size - 1);
-	update = function->space ? bk_update_begin(function->domain) : NULL;
-	if (!update)
-		error = -ENOMEM;
-	else if ((error = bk_update_add(update, function->space, &registers, &region)))
-		bk_update_drop(update);
-	else
-		error = bk_update_commit(update);
-	return error;
+	return function->space ? bk_region_add(function->space, &registers, NULL, NULL) : -ENOMEM;
 }
 
 int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,

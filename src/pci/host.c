@@ -168,7 +168,7 @@ static int check(const struct bk_pci_host_desc *desc, struct bk_error *err)
 	return 0;
 }
 
-static int add_windows(struct bk_pci_host *host, struct bk_update *update)
+static void add_windows(struct bk_pci_host *host, struct bk_update *update)
 {
 	for (unsigned i = 0; i < host->desc.window_count; i++) {
 		const struct bk_pci_window *window = &host->desc.windows[i];
@@ -183,15 +183,12 @@ static int add_windows(struct bk_pci_host *host, struct bk_update *update)
 			.nested = io ? host->root->io : host->root->memory,
 			.nested_first = window->bus_first,
 		};
-		int error = bk_update_add(update, window->space, &region, &host->windows[i]);
 
-		if (error)
-			return error;
+		bk_update_add(update, window->space, &region, &host->windows[i]);
 	}
-	return 0;
 }
 
-static int add_config(struct bk_pci_host *host, struct bk_update *update)
+static void add_config(struct bk_pci_host *host, struct bk_update *update)
 {
 	const struct bk_pci_host_desc *desc = &host->desc;
 	uint64_t first = (uint64_t)desc->bus_first << BK__BUS_SHIFT,
@@ -221,16 +218,14 @@ static int add_config(struct bk_pci_host *host, struct bk_update *update)
 		.kind = BK_REGION_HANDLED,
 		.ops = &absent_ops,
 	};
-	int error = bk_update_add(update, host->root->buses, &own, &host->own_config);
 
-	if (!error)
-		error = bk_update_add(update, host->root->buses, &absent, &host->absent);
-	if (!error && desc->ecam)
-		error = bk_update_add(update, desc->ecam, &ecam, &host->ecam);
-	return error;
+	bk_update_add(update, host->root->buses, &own, &host->own_config);
+	bk_update_add(update, host->root->buses, &absent, &host->absent);
+	if (desc->ecam)
+		bk_update_add(update, desc->ecam, &ecam, &host->ecam);
 }
 
-static int add_ports(struct bk_pci_host *host, struct bk_update *update)
+static void add_ports(struct bk_pci_host *host, struct bk_update *update)
 {
 	struct bk_region_desc region = {
 		.name = "PCI config address",
@@ -242,34 +237,25 @@ static int add_ports(struct bk_pci_host *host, struct bk_update *update)
 		.ops = &index_ops,
 		.opaque = host,
 	};
-	int error;
 
 	if (!host->desc.ports)
-		return 0;
-	error = bk_update_add(update, host->desc.ports, &region, &host->index);
+		return;
+	bk_update_add(update, host->desc.ports, &region, &host->index);
 	region.name = "PCI config data";
 	region.first = region.rank = PORT_DATA;
 	region.last = PORT_DATA + 3;
 	region.ops = &data_ops;
-	return error ? error : bk_update_add(update, host->desc.ports, &region, &host->data);
+	bk_update_add(update, host->desc.ports, &region, &host->data);
 }
 
-static int show(struct bk_pci_host *host)
+static int show(struct bk_pci_host *host, struct bk_error *err)
 {
 	struct bk_update *update = bk_update_begin(host->desc.domain);
-	int error;
 
-	if (!update)
-		return -ENOMEM;
-	error = add_windows(host, update);
-	if (!error)
-		error = add_config(host, update);
-	if (!error)
-		error = add_ports(host, update);
-	if (!error)
-		return bk_update_commit(update);
-	bk_update_drop(update);
-	return error;
+	add_windows(host, update);
+	add_config(host, update);
+	add_ports(host, update);
+	return bk_update_commit(update, err);
 }
 
 /* Frees all but what still shows somewhere: 0 or -EBUSY, and may be tried again. */
@@ -288,6 +274,7 @@ static int free_host(struct bk_pci_host *host)
 
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err)
 {
+	struct bk_error why = { "out of memory" };
 	struct bk_pci_host *created;
 	int error = check(desc, err);
 
@@ -303,14 +290,10 @@ int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host *
 	pthread_mutex_init(&created->intx_lock, NULL);
 	created->asserted = calloc(created->desc.lines, sizeof(*created->asserted));
 	created->root = bk__pci_bus_create(created, NULL, "PCI root bus");
-	error = created->asserted && created->root ? show(created) : -ENOMEM;
+	error = created->asserted && created->root ? show(created, &why) : -ENOMEM;
 	if (error) {
 		free_host(created);
-		return bk_fail(err, -error, "host bridge: %s",
-			       error == -EEXIST
-				       ? "a window, ECAM or the config ports have the priority and the "
-					 "rank of another region"
-				       : strerror(-error));
+		return bk_fail(err, -error, "host bridge: %s", why.text);
 	}
 	*host = created;
 	return 0;
@@ -322,8 +305,6 @@ static int hide(struct bk_pci_host *host)
 	struct bk_region *regions[BK_PCI_WINDOWS + 5];
 	unsigned count = 0;
 
-	if (!update)
-		return -ENOMEM;
 	for (unsigned i = 0; i < host->desc.window_count; i++)
 		regions[count++] = host->windows[i];
 	regions[count++] = host->own_config;
@@ -331,15 +312,10 @@ static int hide(struct bk_pci_host *host)
 	regions[count++] = host->ecam;
 	regions[count++] = host->index;
 	regions[count++] = host->data;
-	for (unsigned i = 0; i < count; i++) {
-		int error = regions[i] ? bk_update_remove(update, regions[i]) : 0;
-
-		if (error) {
-			bk_update_drop(update);
-			return error;
-		}
-	}
-	return bk_update_commit(update);
+	for (unsigned i = 0; i < count; i++)
+		if (regions[i])
+			bk_update_remove(update, regions[i]);
+	return bk_update_commit(update, NULL);
 }
 
 int bk_pci_host_destroy(struct bk_pci_host *host)

@@ -216,16 +216,11 @@ int bk__pci_map_add(struct bk_pci_function *function, struct bk_update *update)
 	return 0;
 }
 
-int bk__pci_map_remove(struct bk_pci_function *function, struct bk_update *update)
+void bk__pci_map_remove(struct bk_pci_function *function, struct bk_update *update)
 {
-	for (unsigned i = 0; i < BK__SHOWS; i++) {
-		int error =
-			function->shows[i].region ? bk_update_remove(update, function->shows[i].region) : 0;
-
-		if (error)
-			return error;
-	}
-	return 0;
+	for (unsigned i = 0; i < BK__SHOWS; i++)
+		if (function->shows[i].region)
+			bk_update_remove(update, function->shows[i].region);
 }
 
 void bk__pci_map_forget(struct bk_pci_function *function)
@@ -234,43 +229,32 @@ void bk__pci_map_forget(struct bk_pci_function *function)
 	function->shown = 0;
 }
 
-static int move(struct bk_update *update, struct bk_region *region, bool same, const struct bk__pci_place *to)
-{
-	int error;
-
-	if (!same)
-		return bk_update_move(update, region, to->first, to->last);
-	/* By way of 0: neither address with the other's length needs to be legal. */
-	error = bk_update_show(update, region, 0);
-	if (!error)
-		error = bk_update_move(update, region, to->first, to->last);
-	return error ? error : bk_update_show(update, region, to->first);
-}
-
 /* Appends what takes the thing from where it is to `wanted`. */
-static int change(struct bk_pci_function *function, unsigned index, struct bk_update *update,
-		  const struct bk__pci_place *wanted)
+static void change(struct bk_pci_function *function, unsigned index, struct bk_update *update,
+		   const struct bk__pci_place *wanted)
 {
 	const struct bk__pci_show *show = &function->shows[index];
-	int error = 0;
 
-	if (wanted->first != show->now.first || wanted->last != show->now.last)
-		error = move(update, show->region, shown(function, index).same, wanted);
-	if (!error && wanted->on != show->now.on)
-		error = bk_update_enable(update, show->region, wanted->on);
-	return error;
+	if (wanted->first != show->now.first || wanted->last != show->now.last) {
+		if (shown(function, index).same)
+			bk_update_place(update, show->region, wanted->first, wanted->last, wanted->first);
+		else
+			bk_update_move(update, show->region, wanted->first, wanted->last);
+	}
+	if (wanted->on != show->now.on)
+		bk_update_enable(update, show->region, wanted->on);
 }
 
-static void failed(struct bk_pci_function *function, int error)
+static void failed(struct bk_pci_function *function, const char *why)
 {
 	bk_log_limited(&function->map_limit, BK_LOG_ERROR,
-		       "%s: BARs stay where they were until the next config write: %s", function->name,
-		       strerror(-error));
+		       "%s: BARs stay where they were until the next config write: %s", function->name, why);
 }
 
 void bk__pci_map_settle(struct bk_pci_function *function)
 {
 	struct bk__pci_show before[BK__SHOWS];
+	struct bk_error err = { "out of memory" };
 	struct bk_update *update = NULL;
 	int error = 0;
 
@@ -295,17 +279,17 @@ void bk__pci_map_settle(struct bk_pci_function *function)
 		if (!update)
 			error = -ENOMEM;
 		else if (show->region)
-			error = change(function, i, update, &wanted);
+			change(function, i, update, &wanted);
 		else
 			error = add(function, i, update);
 		show->now = wanted;
 	}
-	if (!error && update)
-		error = bk_update_commit(update);
-	else if (update)
+	if (error)
 		bk_update_drop(update);
+	else if (update)
+		error = bk_update_commit(update, &err);
 	if (error) {
 		memcpy(function->shows, before, sizeof(before));
-		failed(function, error);
+		failed(function, err.text);
 	}
 }

@@ -45,7 +45,7 @@ struct bk__pci_shown {
 int bk__pci_map_add(struct bk_pci_function *function, struct bk_update *update);
 
 /* Takes it away; when that is committed, bk__pci_map_forget. */
-int bk__pci_map_remove(struct bk_pci_function *function, struct bk_update *update);
+void bk__pci_map_remove(struct bk_pci_function *function, struct bk_update *update);
 void bk__pci_map_forget(struct bk_pci_function *function);
 
 /* The map follows the registers, in one update if anything differs. */

@@ -91,7 +91,7 @@ static void call_span(struct access *access, const struct bk__space_span *span, 
 		call(access, span, address, data, (unsigned)length);
 		return;
 	}
-	if (length > 8 && !bk__space_rest(span)->region->ops &&
+	if (length > 8 && bk__space_rest(span)->region->plain &&
 	    !(access->write && bk__space_rest(span)->write == bk__space_no_write)) {
 		copy_plain(access, span, address, data, length);
 		return;
@@ -131,14 +131,12 @@ static const struct bk__space_span *straddled(struct bk__space_cursor cursor, ui
 	const struct bk__space_span *span;
 
 	for (; (span = bk__space_cursor_span(&cursor)); bk__space_cursor_next(&cursor)) {
-		const struct bk_region_ops *ops = bk__space_rest(span)->region->ops;
-
 		if (bk__space_span_first(span) > address && bk__space_span_first(span) - address >= length)
 			break;
 		if (bk__space_span_first(span) <= address &&
 		    bk__space_span_last(span) - address >= length - 1)
 			break;
-		if (ops && ops->whole)
+		if (bk__space_rest(span)->region->whole)
 			return span;
 	}
 	return NULL;
@@ -148,8 +146,8 @@ static void read_whole(struct access *access, const struct bk__space_span *span,
 		       unsigned length, struct whole *whole)
 {
 	uint64_t value = UINT64_MAX;
-	int error = bk__space_rest(span)->region->ops->whole(
-		span->opaque, bk__space_span_offset(span, address), length, &value);
+	int error = bk__space_rest(span)->region->whole(span->opaque, bk__space_span_offset(span, address),
+							length, &value);
 
 	if (error == -ERANGE)
 		return;
@@ -164,8 +162,7 @@ static void read_whole(struct access *access, const struct bk__space_span *span,
 
 static bool yields(const struct bk__space_span *span, const struct whole *whole)
 {
-	return whole->by && bk__space_rest(span)->region->ops && bk__space_rest(span)->region->ops->yields &&
-	       span->origin == whole->by->origin &&
+	return whole->by && bk__space_rest(span)->region->yields && span->origin == whole->by->origin &&
 	       bk__space_rest(span)->region->space == bk__space_rest(whole->by)->region->space;
 }
 

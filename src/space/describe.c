@@ -169,7 +169,7 @@ static int describe(struct bk_space *space, struct bk__printer *p)
 	struct bk_space_stats stats;
 	int error;
 
-	bk_space_stats(space, &stats);
+	bk_space_stats(space, &stats, sizeof(stats));
 	if (p->json) {
 		fputs("{", p->out);
 		put_name(p, "space", space->name);

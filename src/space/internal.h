@@ -224,7 +224,10 @@ struct bk_region {
 	bool present; /* in the trees of its space */
 	enum bk_region_kind kind;
 
-	const struct bk_region_ops *ops;
+	/* Of its handlers; `plain`: it has none, and is memory. */
+	void (*released)(void *opaque);
+	int (*whole)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
+	bool yields, plain;
 	void *opaque;
 	uint64_t base;
 	struct bk_memory memory;
@@ -318,7 +321,7 @@ struct bk_space {
 struct bk_listener {
 	struct bk_listener *next;
 	struct bk_space *space;
-	const struct bk_listener_ops *ops;
+	struct bk_listener_ops ops;
 	void *opaque;
 	bool changed; /* during a commit: has something to be told */
 	bool gone;    /* removed by a listener: is told nothing more, and freed when all have been told */
@@ -452,7 +455,7 @@ bool bk__space_is_reclaimer(struct bk_domain *domain);
 extern const struct bk__space_tree bk__space_tree_by_place, bk__space_tree_by_order;
 extern const char *const bk__space_kind_names[]; /* by enum bk_region_kind */
 int bk__space_region_create(struct bk_space *space, const struct bk_region_desc *desc,
-			    struct bk_region **region);
+			    struct bk_region **region, struct bk_error *err);
 void bk__space_region_link(struct bk_region *region);
 void bk__space_region_unlink(struct bk_region *region);
 void bk__space_region_release(struct bk_region *region); /* calls `released` and frees it; no lock held */

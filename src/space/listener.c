@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/sized.h"
+
 static bool wanted(const struct bk_listener *listener, const struct bk__space_span *span)
 {
-	return !listener->ops->mapped_only || bk__space_rest(span)->region->kind == BK_REGION_MAPPED;
+	return !listener->ops.mapped_only || bk__space_rest(span)->region->kind == BK_REGION_MAPPED;
 }
 
 /* Within a patch a span that stays is the same object among the old and the new; both are in address order.
@@ -69,7 +71,7 @@ static void tell_changes(const struct bk_listener *listener, bool removals)
 {
 	const struct bk_space *space = listener->space;
 	void (*tell)(void *opaque, const struct bk_flat *flat) =
-		removals ? listener->ops->removed : listener->ops->added;
+		removals ? listener->ops.removed : listener->ops.added;
 
 	for (size_t i = 0; tell && i < space->patches.count; i++) {
 		struct walk walk = walk_of(space, &space->patches.at[i]);
@@ -89,14 +91,14 @@ static void tell_changes(const struct bk_listener *listener, bool removals)
 
 static void begin(const struct bk_listener *listener, bool overlap)
 {
-	if (listener->ops->begin)
-		listener->ops->begin(listener->opaque, overlap);
+	if (listener->ops.begin)
+		listener->ops.begin(listener->opaque, overlap);
 }
 
 static void end(const struct bk_listener *listener)
 {
-	if (listener->ops->end)
-		listener->ops->end(listener->opaque);
+	if (listener->ops.end)
+		listener->ops.end(listener->opaque);
 }
 
 enum phase { BEGIN, REMOVED, ADDED, END };
@@ -183,19 +185,22 @@ int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, v
 
 	if (!listener)
 		return -ENOMEM;
+	if (!bk__sized_copy(&listener->ops, sizeof(listener->ops), ops, ops->size)) {
+		free(listener);
+		return -EINVAL;
+	}
 	error = bk__space_lock(space->domain);
 	if (error) {
 		free(listener);
 		return error;
 	}
 	listener->space = space;
-	listener->ops = ops;
 	listener->opaque = opaque;
 	for (link = &space->listeners; *link; link = &(*link)->next)
 		;
 	*link = listener;
 	*result = listener;
-	tell_all(listener, ops->added);
+	tell_all(listener, listener->ops.added);
 	free_gone(space->domain);
 	bk__space_unlock(space->domain);
 	return 0;
@@ -213,7 +218,7 @@ void bk_listener_remove(struct bk_listener *listener)
 	while (*link != listener)
 		link = &(*link)->next;
 	*link = listener->next;
-	tell_all(listener, listener->ops->removed);
+	tell_all(listener, listener->ops.removed);
 	free_gone(domain);
 	bk__space_unlock(domain);
 	free(listener);

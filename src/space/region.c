@@ -3,8 +3,11 @@
 #include "space/internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/sized.h"
 
 static struct bk_region *placed(const struct bk__space_node *node)
 {
@@ -68,25 +71,54 @@ const char *const bk__space_kind_names[] = {
 	[BK_REGION_NESTED] = "nested",
 };
 
-static int check(const struct bk_space *space, const struct bk_region_desc *desc)
+static const char *find_fault(const struct bk_space *space, const struct bk_region_desc *desc,
+			      const struct bk_region_ops *ops)
 {
 	if (desc->last < desc->first || desc->last > space->last)
-		return -EINVAL;
-	if (desc->ops && desc->ops->widths > BK_WIDTH_ALL)
-		return -EINVAL;
+		return "that is no range of it";
+	if (ops && ops->widths > BK_WIDTH_ALL)
+		return "it takes widths that there are not";
 	switch (desc->kind) {
 	case BK_REGION_HANDLED:
-		return desc->ops ? 0 : -EINVAL;
+		return ops ? NULL : "it has no handlers";
 	case BK_REGION_MAPPED:
-		if (!desc->ops && !(desc->memory.attributes & BK_MEMORY_RAM && desc->memory.host))
-			return -EINVAL;
-		return 0;
+		if (!ops && !(desc->memory.attributes & BK_MEMORY_RAM && desc->memory.host))
+			return "it has neither handlers nor RAM";
+		return NULL;
 	case BK_REGION_NESTED:
-		if (!desc->nested || desc->last - desc->first > UINT64_MAX - desc->nested_first)
-			return -EINVAL;
-		return desc->nested->domain == space->domain ? 0 : -EXDEV;
+		if (!desc->nested)
+			return "it shows no space";
+		return desc->last - desc->first > UINT64_MAX - desc->nested_first
+			       ? "it shows addresses beyond 2^64"
+			       : NULL;
 	}
-	return -EINVAL;
+	return "there is no such kind";
+}
+
+/* What the caller knows of desc and ops, with zeros for the rest of it; `ops` is left alone if there are
+ * none. */
+static int take_desc(const struct bk_region_desc *given, struct bk_region_desc *desc,
+		     struct bk_region_ops *ops)
+{
+	if (!bk__sized_copy(desc, sizeof(*desc), given, given->size))
+		return -EINVAL;
+	if (!given->ops)
+		return 0;
+	desc->ops = ops;
+	return bk__sized_copy(ops, sizeof(*ops), given->ops, given->ops->size) ? 0 : -EINVAL;
+}
+
+static int check(const struct bk_space *space, const struct bk_region_desc *desc, struct bk_error *err)
+{
+	const char *fault = find_fault(space, desc, desc->ops);
+
+	if (fault)
+		return bk_fail(err, EINVAL, "region \"%s\" at 0x%" PRIx64 "-0x%" PRIx64 " of \"%s\": %s",
+			       desc->name ? desc->name : "", desc->first, desc->last, space->name, fault);
+	if (desc->kind == BK_REGION_NESTED && desc->nested->domain != space->domain)
+		return bk_fail(err, EXDEV, "region \"%s\" of \"%s\": \"%s\" is of another domain",
+			       desc->name ? desc->name : "", space->name, desc->nested->name);
+	return 0;
 }
 
 /* Spreads the bits of a number that is given out in order (the finaliser of splitmix64). */
@@ -98,15 +130,16 @@ static uint64_t scatter(uint64_t x)
 }
 
 /* What a span of this region does; its place is filled in when it gets one. */
-static void prepare_answer(struct bk_region *region)
+static void prepare_answer(struct bk_region *region, const struct bk_region_ops *ops)
 {
 	struct bk__space_span *answer = &region->answer;
-	const struct bk_region_ops *ops = region->ops;
 
 	region->rest.region = region;
 	answer->opaque = region->opaque;
 	region->widths = ops && ops->widths ? ops->widths : BK_WIDTH_ALL;
 	if (ops) {
+		region->whole = ops->whole;
+		region->yields = ops->yields;
 		answer->read = ops->read ? ops->read : bk__space_no_read;
 		region->rest.write = ops->write ? ops->write : bk__space_no_write;
 	} else {
@@ -116,21 +149,17 @@ static void prepare_answer(struct bk_region *region)
 		answer->read = bk__space_plain_read;
 		region->rest.write = readonly ? bk__space_no_write : bk__space_plain_write;
 		region->base = 0;
+		region->plain = true;
 	}
 }
 
-int bk__space_region_create(struct bk_space *space, const struct bk_region_desc *desc,
-			    struct bk_region **result)
+static struct bk_region *make(struct bk_space *space, const struct bk_region_desc *desc)
 {
 	const char *name = desc->name ? desc->name : "";
-	struct bk_region *region;
-	int error = check(space, desc);
+	struct bk_region *region = calloc(1, sizeof(*region) + strlen(name) + 1);
 
-	if (error)
-		return error;
-	region = calloc(1, sizeof(*region) + strlen(name) + 1);
 	if (!region)
-		return -ENOMEM;
+		return NULL;
 	strcpy(region->name, name);
 	region->space = space;
 	region->id = __atomic_fetch_add(&space->domain->next_region_id, 1, __ATOMIC_RELAXED);
@@ -142,17 +171,39 @@ int bk__space_region_create(struct bk_space *space, const struct bk_region_desc 
 	region->rank = desc->rank;
 	region->enabled = !desc->disabled;
 	region->kind = desc->kind;
-	region->ops = desc->ops;
 	region->opaque = desc->opaque;
 	region->base = desc->base;
+	if (desc->ops)
+		region->released = desc->ops->released;
 	if (desc->kind == BK_REGION_MAPPED)
 		region->memory = desc->memory;
 	if (desc->kind == BK_REGION_NESTED) {
 		region->nested = desc->nested;
 		region->nested_first = desc->nested_first;
 	} else {
-		prepare_answer(region);
+		prepare_answer(region, desc->ops);
 	}
+	return region;
+}
+
+int bk__space_region_create(struct bk_space *space, const struct bk_region_desc *given,
+			    struct bk_region **result, struct bk_error *err)
+{
+	struct bk_region_desc desc;
+	struct bk_region_ops ops;
+	struct bk_region *region;
+	int error = take_desc(given, &desc, &ops);
+
+	if (error)
+		return bk_fail(err, -error,
+			       "a region of \"%s\" asks for what this library has not: it is too old",
+			       space->name);
+	error = check(space, &desc, err);
+	if (error)
+		return error;
+	region = make(space, &desc);
+	if (!region)
+		return bk_fail(err, ENOMEM, "out of memory");
 	*result = region;
 	return 0;
 }
@@ -191,8 +242,8 @@ void bk__space_region_unlink(struct bk_region *region)
 
 void bk__space_region_release(struct bk_region *region)
 {
-	if (region->ops && region->ops->released)
-		region->ops->released(region->opaque);
+	if (region->released)
+		region->released(region->opaque);
 	free(region);
 }
 
@@ -279,24 +330,4 @@ void *bk_region_opaque(const struct bk_region *region)
 uint64_t bk_region_errors(const struct bk_region *region)
 {
 	return __atomic_load_n(&region->errors, __ATOMIC_RELAXED);
-}
-
-int bk_region_retire(struct bk_region *region)
-{
-	struct bk_domain *domain = region->space->domain;
-	struct bk_update *update;
-	int error;
-
-	if (bk__space_read_ongoing() || bk__space_is_reclaimer(domain))
-		return -EDEADLK;
-	update = bk_update_begin(domain);
-	if (!update)
-		return -ENOMEM;
-	error = bk_update_remove(update, region);
-	if (error) {
-		bk_update_drop(update);
-		return error;
-	}
-	error = bk_update_commit(update);
-	return error ? error : bk_domain_synchronize(domain);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sized.h"
+
 struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uint64_t last)
 {
 	struct bk_space *space;
@@ -135,11 +137,15 @@ uint64_t bk_space_last(const struct bk_space *space)
 	return space->last;
 }
 
-void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats)
+void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats, size_t size)
 {
-	stats->unclaimed_reads = __atomic_load_n(&space->unclaimed_reads, __ATOMIC_RELAXED);
-	stats->unclaimed_writes = __atomic_load_n(&space->unclaimed_writes, __ATOMIC_RELAXED);
-	stats->errors = __atomic_load_n(&space->errors, __ATOMIC_RELAXED);
+	const struct bk_space_stats now = {
+		.unclaimed_reads = __atomic_load_n(&space->unclaimed_reads, __ATOMIC_RELAXED),
+		.unclaimed_writes = __atomic_load_n(&space->unclaimed_writes, __ATOMIC_RELAXED),
+		.errors = __atomic_load_n(&space->errors, __ATOMIC_RELAXED),
+	};
+
+	bk__sized_copy(stats, size, &now, sizeof(now));
 }
 
 void bk_space_on_error(struct bk_space *space, bk_error_fn *fn, void *opaque)

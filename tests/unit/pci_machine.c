@@ -124,7 +124,7 @@ static struct bk_region *add(struct machine *m, struct bk_space *space, const st
 	struct bk_region *region = NULL;
 
 	machine_must(m, bk_update_add(update, space, desc, &region), "a region was not added");
-	machine_must(m, bk_update_commit(update), "a region was not committed");
+	machine_must(m, bk_update_commit(update, NULL), "a region was not committed");
 	return region;
 }
 

@@ -49,7 +49,7 @@ static void add(struct bk_space *space, const struct bk_region_desc *desc)
 	struct bk_region *region;
 
 	assert_int_equal(bk_update_add(update, space, desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 }
 
 static void got_message(void *opaque, const struct bk_pci_message *message)

@@ -78,14 +78,7 @@ static const struct bk_region_ops device_ops = {
 static inline int try_add(struct bk_space *space, const struct bk_region_desc *desc,
 			  struct bk_region **region)
 {
-	struct bk_update *u = bk_update_begin(bk_space_domain(space));
-	int error = bk_update_add(u, space, desc, region);
-
-	if (error) {
-		bk_update_drop(u);
-		return error;
-	}
-	return bk_update_commit(u);
+	return bk_region_add(space, desc, region, NULL);
 }
 
 static inline struct bk_region_desc device_at(struct device *d, uint64_t first, uint64_t last, int priority,
@@ -154,7 +147,7 @@ static inline void move(struct bk_region *region, struct bk_domain *domain, uint
 	struct bk_update *u = bk_update_begin(domain);
 
 	assert_int_equal(bk_update_move(u, region, first, last), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 }
 
 static inline void enable(struct bk_region *region, struct bk_domain *domain, bool enabled)
@@ -162,7 +155,7 @@ static inline void enable(struct bk_region *region, struct bk_domain *domain, bo
 	struct bk_update *u = bk_update_begin(domain);
 
 	assert_int_equal(bk_update_enable(u, region, enabled), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 }
 
 static inline void drop(struct bk_region *region, struct bk_domain *domain)
@@ -170,7 +163,7 @@ static inline void drop(struct bk_region *region, struct bk_domain *domain)
 	struct bk_update *u = bk_update_begin(domain);
 
 	assert_int_equal(bk_update_remove(u, region), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 }
 
 static inline uint64_t read_at(struct bk_space *space, uint64_t address, unsigned width)

@@ -64,6 +64,7 @@ struct machine {
 	struct ear ears[LISTENERS];
 	struct piece pieces[PIECES];
 	unsigned piece_count, serials;
+	int stuck;                          /* the first error of the update at hand */
 	unsigned removed[4], removed_count; /* the lives that the update at hand ends */
 	const char *wrong;
 };
@@ -274,7 +275,7 @@ static void access_once(struct machine *m, const struct model_op *op)
 		at += is->width;
 	}
 	*(write ? &m->unclaimed_writes[space] : &m->unclaimed_reads[space]) += unclaimed;
-	bk_space_stats(m->spaces[space], &stats);
+	bk_space_stats(m->spaces[space], &stats, sizeof(stats));
 	if (stats.unclaimed_reads != m->unclaimed_reads[space] ||
 	    stats.unclaimed_writes != m->unclaimed_writes[space])
 		wrong(m, "unclaimed pieces are not counted as they are");
@@ -359,8 +360,12 @@ static void ear_end(void *opaque)
 		wrong(ear->machine, "overlap is not told as it is");
 }
 
-static const struct bk_listener_ops hear_all = { ear_begin, ear_removed, ear_added, ear_end, false };
-static const struct bk_listener_ops hear_mapped = { ear_begin, ear_removed, ear_added, ear_end, true };
+static const struct bk_listener_ops hear_all = {
+	.begin = ear_begin, .removed = ear_removed, .added = ear_added, .end = ear_end, .mapped_only = false
+};
+static const struct bk_listener_ops hear_mapped = {
+	.begin = ear_begin, .removed = ear_removed, .added = ear_added, .end = ear_end, .mapped_only = true
+};
 
 /* ---- Looking at the whole view ---- */
 
@@ -499,7 +504,7 @@ static int change_add(struct machine *m, struct bk_update *u, struct model_regio
 	int error, expected = 0;
 
 	if (!life)
-		return -ENOMEM;
+		return 0;
 	desc.first = a < b || op->x % 61 == 0 ? a : b;
 	desc.last = a < b || op->x % 61 == 0 ? b : a;
 	desc.priority = (int)(op->x >> 4) % 3 - 1;
@@ -523,7 +528,11 @@ static int change_add(struct machine *m, struct bk_update *u, struct model_regio
 	}
 	if (desc.last < desc.first || desc.last > space_last(r->space))
 		expected = -EINVAL;
+	if (m->stuck)
+		expected = m->stuck;
 	error = bk_update_add(u, m->spaces[r->space], &desc, &r->real);
+	if (!error != !!r->real)
+		wrong(m, "an add that was refused made a region");
 	if (error != expected && error != -ENOMEM)
 		wrong(m, "add returned something else");
 	if (error)
@@ -573,7 +582,7 @@ static int change(struct machine *m, struct bk_update *u, struct model_region *r
 	case 3:
 		if (r->nested < 0)
 			expected = -EINVAL;
-		error = bk_update_show(u, r->real, a);
+		error = bk_update_place(u, r->real, r->first, r->last, a);
 		if (!error)
 			r->nested_first = a;
 		break;
@@ -587,9 +596,27 @@ static int change(struct machine *m, struct bk_update *u, struct model_region *r
 			r->last = b;
 		}
 	}
-	if (error != expected && error != -ENOMEM)
+	if (error != (m->stuck ? m->stuck : expected) && error != -ENOMEM)
 		wrong(m, "a change was taken or refused unlike in the model");
 	return error;
+}
+
+/* Would the change be refused? What an update of its own says. */
+static bool is_refused(struct machine *m, const struct model_region *regions, const struct model_op *op)
+{
+	struct model_region copy[REGIONS];
+	struct bk_update *u = bk_update_begin(m->domain);
+	const unsigned removed_count = m->removed_count;
+	const int stuck = m->stuck;
+	int error;
+
+	memcpy(copy, regions, sizeof(copy));
+	m->stuck = 0;
+	error = change(m, u, copy, op);
+	bk_update_drop(u);
+	m->removed_count = removed_count;
+	m->stuck = stuck;
+	return error != 0;
 }
 
 /* Does a nested region show addresses past the highest? */
@@ -616,13 +643,19 @@ static void update(struct machine *m, const struct model_op *ops, size_t count)
 		return;
 	memcpy(after, m->regions, sizeof(after));
 	m->removed_count = 0;
+	m->stuck = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct model_region *r = &after[ops[i].a / SPACES % REGIONS];
 
 		/* A slot whose region this update has removed waits for the next. */
 		if (!r->present && m->regions[r - after].present)
 			continue;
-		change(m, u, after, &ops[i]);
+		/* An error sticks, so few updates have one. */
+		if (is_refused(m, after, &ops[i]) && ops[i].x & 0x3800)
+			continue;
+		error = change(m, u, after, &ops[i]);
+		if (!m->stuck)
+			m->stuck = error;
 	}
 	if (ops[0].x >> 28 == 0) {
 		bk_update_drop(u);
@@ -631,8 +664,12 @@ static void update(struct machine *m, const struct model_op *ops, size_t count)
 	twin = twins(after);
 	loop = loops(after);
 	past = runs_past(after);
-	error = bk_update_commit(u);
+	error = bk_update_commit(u, NULL);
 	if (error == -ENOMEM)
+		return;
+	if (m->stuck && error != m->stuck)
+		wrong(m, "a commit does not return the first error");
+	if (m->stuck)
 		return;
 	if (!error && (twin || loop || past))
 		wrong(m, "an update that breaks a rule was taken");

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -109,9 +110,19 @@ static void a_flood_of_lines_is_cut_and_the_next_line_says_so(void **state)
 	assert_non_null(strstr(last, " lines like this left out)"));
 }
 
+static void the_header_the_library_and_the_build_are_of_one_release(void **state)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d.%d.%d", BK_VERSION_MAJOR, BK_VERSION_MINOR, BK_VERSION_PATCH);
+	assert_string_equal(text, VERSION);
+	assert_int_equal(bk_version(), BK_VERSION);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_header_the_library_and_the_build_are_of_one_release),
 		cmocka_unit_test(fail_fills_one_line),
 		cmocka_unit_test(a_line_that_is_too_long_keeps_its_start_and_its_end),
 		cmocka_unit_test(a_line_has_no_control_characters),

@@ -182,7 +182,7 @@ static int setup(void **state)
 			      },
 			      &stage.ram),
 		0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	stage.devices.events = &stage.events;
 	stage.devices.buses = bk__monitor_buses_create(stage.world->host, "the host bridge", NULL, NULL);
 	assert_int_equal(bk__monitor_gsi_create(&vm, &stage.devices.gsis, &err), 0);

@@ -206,7 +206,7 @@ static struct bk_region *add(struct world *world, uint64_t first, uint64_t size,
 	struct bk_region *region;
 
 	assert_int_equal(bk_update_add(update, world->memory, &desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	return region;
 }
 
@@ -215,7 +215,7 @@ static void move(struct world *world, struct bk_region *region, uint64_t first, 
 	struct bk_update *update = bk_update_begin(world->domain);
 
 	assert_int_equal(bk_update_move(update, region, first, first + size - 1), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 }
 
 static void open_world(struct world *world)
@@ -538,7 +538,7 @@ static void open_irqs(struct irqs *irqs)
 	update = bk_update_begin(irqs->domain);
 	assert_int_equal(bk_update_add(update, irqs->bar, &table, &region), 0);
 	assert_int_equal(bk_update_add(update, irqs->bar, &pba, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	assert_int_equal(bk_pci_function_attach(irqs->function, bk_pci_host_bus(irqs->host), DEVFN), 0);
 	assert_int_equal(bk__monitor_gsi_create(&vm, &irqs->gsis, &err), 0);
 	assert_int_equal(

@@ -224,7 +224,7 @@ static void it_gives_way_to_who_wins(void **state)
 	write_times(&w, BAR + 0x100c, 10);
 	update = bk_update_begin(w.domain);
 	assert_int_equal(bk_update_add(update, w.memory, &desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	assert_false(kvm.on);
 	assert_int_equal(bk_region_retire(region), 0);
 	assert_true(kvm.on);

@@ -199,7 +199,7 @@ static void memory_that_an_embedder_puts_over_a_bar_is_no_area(void **state)
 	create(f);
 	update = bk_update_begin(f->domain);
 	assert_int_equal(bk_update_add(update, bk_mediator_space(f->mediate, 0), &desc, &added), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	assert_int_equal(bk_device_region(bk_mediator_device(f->mediate), 0, &region), 0);
 	areas = areas_of(bk_mediator_device(f->mediate), 0);
 	assert_int_equal(areas.count, 2);
@@ -676,7 +676,7 @@ static void an_overlay_at_the_start_of_a_bar_reads_nothing_in_front_of_it(void *
 	window.nested = bk_mediator_space(f->mediate, 0);
 	update = bk_update_begin(f->domain);
 	assert_int_equal(bk_update_add(update, memory, &window, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	f->fake.accesses = 0;
 	bk_space_read(memory, 0x3ffe, 4, &value);
 	assert_int_equal(value, 0x0099ffff | fake_pattern(1, 1) << 24);

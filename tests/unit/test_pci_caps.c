@@ -156,7 +156,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	table.priority = 1;
 	update = bk_update_begin(world->domain);
 	assert_int_equal(bk_update_add(update, part.spaces[2], &table, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	config_write(world, DEVFN, 0xa2, 2, 0x8000);
 	assert_int_equal(bk_space_write(world->memory, 0x90000000, 4, 0xfee00000), 0);
 	assert_int_equal(bk_space_write(world->memory, 0x9000000c, 4, 0), 0);

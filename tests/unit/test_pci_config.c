@@ -413,7 +413,7 @@ static void reset_port_is_below_the_address_register(void **state)
 	struct bk_region *region;
 
 	assert_int_equal(bk_update_add(update, world->below, &desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	assert_int_equal(port_read(world, 0xcf9, 1), 0x0e);
 	port_write(world, 0xcf9, 1, 6);
 	assert_int_equal(written, 6);
@@ -466,7 +466,7 @@ static void registers_below_an_owners_regions(void **state)
 	part_create(world, &part, 1, plain);
 	part_attach(world, &part, DEVFN);
 	assert_int_equal(bk_update_add(update, bk_pci_function_config(part.function), &desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	config_write(world, DEVFN, 4, 2, 7);
 	assert_int_equal(written, 7);
 	assert_int_equal(part.command, 0);

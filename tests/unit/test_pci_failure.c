@@ -6,8 +6,8 @@ static unsigned begin_fails, commit_fails, visit_fails;
 
 struct bk_update *__real_bk_update_begin(struct bk_domain *domain);
 struct bk_update *__wrap_bk_update_begin(struct bk_domain *domain);
-int __real_bk_update_commit(struct bk_update *update);
-int __wrap_bk_update_commit(struct bk_update *update);
+int __real_bk_update_commit(struct bk_update *update, struct bk_error *err);
+int __wrap_bk_update_commit(struct bk_update *update, struct bk_error *err);
 
 struct bk_update *__wrap_bk_update_begin(struct bk_domain *domain)
 {
@@ -18,14 +18,30 @@ struct bk_update *__wrap_bk_update_begin(struct bk_domain *domain)
 	return __real_bk_update_begin(domain);
 }
 
-int __wrap_bk_update_commit(struct bk_update *update)
+int __wrap_bk_update_commit(struct bk_update *update, struct bk_error *err)
 {
 	if (commit_fails) {
 		commit_fails--;
 		bk_update_drop(update);
-		return -ENOMEM;
+		return bk_fail(err, ENOMEM, "out of memory");
 	}
-	return __real_bk_update_commit(update);
+	return __real_bk_update_commit(update, err);
+}
+
+int __real_bk_region_add(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **region,
+			 struct bk_error *err);
+int __wrap_bk_region_add(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **region,
+			 struct bk_error *err);
+
+int __wrap_bk_region_add(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **region,
+			 struct bk_error *err)
+{
+	unsigned *fails = begin_fails ? &begin_fails : &commit_fails;
+
+	if (!*fails)
+		return __real_bk_region_add(space, desc, region, err);
+	--*fails;
+	return bk_fail(err, ENOMEM, "out of memory");
 }
 
 int __real_bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,

@@ -321,7 +321,7 @@ static void F06_over_firmware_apics_and_ecam(void **state)
 
 		assert_int_equal(bk_update_add(update, world->memory, &desc, &regions[i]), 0);
 	}
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	part_create(world, &part, 3,
 		    (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x2000), MEM32_BAR(8 * MIB) } });
 	plug(tree, &part, 0, 0x28);

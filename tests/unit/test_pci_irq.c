@@ -130,7 +130,7 @@ static void msix_create(struct world *world, struct msix *msix, unsigned vectors
 	pba.rank = 1;
 	assert_int_equal(bk_update_add(update, msix->part.spaces[0], &table, &region), 0);
 	assert_int_equal(bk_update_add(update, msix->part.spaces[0], &pba, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	part_attach(world, &msix->part, DEVFN);
 	config(world, BAR(0), 4, TABLE);
 	config(world, 4, 2, 6);

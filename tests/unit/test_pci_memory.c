@@ -56,7 +56,7 @@ static int fill_bar(struct life *life)
 		bk_update_drop(update);
 		return -ENOMEM;
 	}
-	return bk_update_commit(update);
+	return bk_update_commit(update, NULL);
 }
 
 static int add_capabilities(struct bk_pci_function *function)
@@ -303,7 +303,7 @@ static void addresses_among_others_without_memory(void **state)
 		other.first = WINDOW_FIRST + i * 0x40000;
 		other.last = other.first + 0xfff;
 		assert_int_equal(bk_update_add(update, world->memory, &other, &region), 0);
-		assert_int_equal(bk_update_commit(update), 0);
+		assert_int_equal(bk_update_commit(update, NULL), 0);
 		assign_fails_in_turn(world, 0);
 		assert_memory(world, WINDOW_FIRST + 0x10000, WHO(1, 0));
 	}

@@ -256,7 +256,7 @@ static void without_its_enable_bit_0xcfc_is_a_plain_port(void **state)
 	struct part part;
 
 	assert_int_equal(bk_update_add(update, world->below, &desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 });
 	part_attach(world, &part, 0);
 	assert_port(world, 0xcfd, 0x41);

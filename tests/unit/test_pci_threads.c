@@ -74,7 +74,7 @@ static struct bk_space *mover_space(struct world *world, struct mover *mover)
 	struct bk_region *region;
 
 	assert_int_equal(bk_update_add(update, space, &desc, &region), 0);
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	return space;
 }
 
@@ -438,7 +438,7 @@ static void an_msix_table_is_checked_against_the_vectors_of_that_moment(void **s
 		shown[i].rank = i;
 		assert_int_equal(bk_update_add(update, table.bar, &shown[i], &regions[i]), 0);
 	}
-	assert_int_equal(bk_update_commit(update), 0);
+	assert_int_equal(bk_update_commit(update, NULL), 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, use_table, &table), 0);
 	for (unsigned i = 0; i < 20000 || atomic_load(&table.done) < 1000; i++) {

@@ -121,7 +121,7 @@ static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
 	assert_int_equal(bk_space_write(space, 0xffe, 4, 0x44332211), 0);
 	assert_string_equal(seen(&a), "0:2");
 	assert_int_equal(a.log[0].value, 0x4433);
-	bk_space_stats(space, &stats);
+	bk_space_stats(space, &stats, sizeof(stats));
 	assert_int_equal(stats.unclaimed_reads, 1);
 	assert_int_equal(stats.unclaimed_writes, 1);
 }
@@ -379,7 +379,7 @@ static void F27_errors_give_all_ones_are_counted_and_told(void **state)
 	assert_ptr_equal(told.region, r2);
 	assert_int_equal(bk_region_errors(r), 4);
 	assert_int_equal(bk_region_errors(r2), 1);
-	bk_space_stats(space, &stats);
+	bk_space_stats(space, &stats, sizeof(stats));
 	assert_int_equal(stats.errors, 5);
 	assert_int_equal(stats.unclaimed_reads + stats.unclaimed_writes, 0);
 }
@@ -535,7 +535,7 @@ static int act(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 		actor->results[0] = bk_update_remove(u, actor->self);
 	else
 		actor->results[0] = bk_update_move(u, actor->self, actor->to, actor->to + 0xf);
-	actor->results[1] = bk_update_commit(u);
+	actor->results[1] = bk_update_commit(u, NULL);
 	actor->results[2] = bk_region_retire(actor->self);
 	actor->results[3] = bk_domain_synchronize(domain);
 	return 0;
@@ -715,7 +715,7 @@ static void offsets_that_wrap(void **state)
 	desc = device_at(&top, 0x2000, UINT64_MAX, 0, 1);
 	desc.base = 0x2010;
 	assert_int_equal(bk_update_add(u, space, &desc, NULL), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	for (uint64_t at = 0; at < 0x20; at++) {
 		uint64_t value;
 
@@ -792,7 +792,7 @@ static void lay_out(unsigned kind)
 		desc = device_at(&crowd[i], places[i].first, places[i].last, 0, i);
 		assert_int_equal(bk_update_add(u, space, &desc, &crowd_regions[i]), 0);
 	}
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 }
 
 static void crowds_of_any_layout_are_found_and_thin_out(void **state)
@@ -817,7 +817,7 @@ static void crowds_of_any_layout_are_found_and_thin_out(void **state)
 				left--;
 				assert_int_equal(bk_update_remove(u, crowd_regions[which]), 0);
 			}
-			assert_int_equal(bk_update_commit(u), 0);
+			assert_int_equal(bk_update_commit(u, NULL), 0);
 			if (left % 16 == 0)
 				check_crowd();
 		}
@@ -838,7 +838,7 @@ static void a_crowd_that_moves_far_away_is_found(void **state)
 			assert_int_equal(bk_update_move(u, crowd_regions[which], places[which].first,
 							places[which].last),
 					 0);
-			assert_int_equal(bk_update_commit(u), 0);
+			assert_int_equal(bk_update_commit(u, NULL), 0);
 			if (i % 64 == 0)
 				check_crowd();
 		}

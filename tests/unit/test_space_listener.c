@@ -59,8 +59,12 @@ static void on_end(void *opaque)
 	say("%s]", (const char *)opaque);
 }
 
-static const struct bk_listener_ops all_ops = { on_begin, on_removed, on_added, on_end, false };
-static const struct bk_listener_ops mapped_ops = { on_begin, on_removed, on_added, on_end, true };
+static const struct bk_listener_ops all_ops = {
+	.begin = on_begin, .removed = on_removed, .added = on_added, .end = on_end, .mapped_only = false
+};
+static const struct bk_listener_ops mapped_ops = {
+	.begin = on_begin, .removed = on_removed, .added = on_added, .end = on_end, .mapped_only = true
+};
 
 #define assert_told(expected)                        \
 	do {                                         \
@@ -91,7 +95,7 @@ static void moves_are_told_as_removal_and_addition(void **state)
 	assert_told("[!-308..317+0 -318..31f+8 +310..31f+0 ]");
 	u = bk_update_begin(domain);
 	assert_int_equal(bk_update_order(u, s, 7, 7), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	assert_told("");
 	drop(s, domain);
 	assert_told("[-310..31f+0 ]");
@@ -114,7 +118,7 @@ static void two_that_swap_are_told_in_one_go(void **state)
 	told[0] = 0;
 	assert_int_equal(bk_update_move(u, r, 0x10, 0x1f), 0);
 	assert_int_equal(bk_update_move(u, s, 0, 0xf), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	assert_told("[!-0..f+0 -10..1f+0 +0..f+0 +10..1f+0 ]");
 	bk_listener_remove(l);
 	told[0] = 0;
@@ -162,7 +166,7 @@ static void overlap_counts_what_the_listener_wants_only(void **state)
 	told[0] = 0;
 	assert_int_equal(bk_update_move(u, r, 0, 0xfff), 0);
 	assert_int_equal(bk_update_move(u, m, 0x1000, 0x1fff), 0);
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	/* All begin, all removals, all additions, all end. */
 	assert_told(
 		"a[!m[a-0..fff+0 a-1000..1fff+0 m-0..fff+0 a+0..fff+0 a+1000..1fff+0 m+1000..1fff+0 a]m]");
@@ -194,7 +198,7 @@ static void a_change_inside_is_told_wherever_it_shows(void **state)
 	told[0] = 0;
 	u = bk_update_begin(domain);
 	assert_int_equal(bk_update_move(u, w2, 0x20000, 0x2000f), 0); /* clipped at its end */
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	assert_told("s[s-20010..2001f+0 s]");
 	drop(w, domain);
 	assert_told("s[s-10400..1040f+0 s-10410..1041f+0 s]");
@@ -213,7 +217,7 @@ static void commits(void *opaque, const struct bk_flat *flat)
 	uint64_t value;
 
 	bk_update_move(u, probe, 0x5000, 0x500f);
-	commit_result = bk_update_commit(u);
+	commit_result = bk_update_commit(u, NULL);
 	destroy_result = bk_space_destroy(space);
 	/* The view is published by now. */
 	assert_int_equal(bk_space_read(space, flat->first, 1, &value), 0);
@@ -249,7 +253,7 @@ static void a_failed_commit_tells_nothing(void **state)
 	told[0] = 0;
 	assert_int_equal(bk_update_move(u, r, 0x100, 0x10f), 0);
 	assert_int_equal(bk_update_add(u, space, &desc, &other), 0);
-	assert_int_equal(bk_update_commit(u), -EEXIST);
+	assert_int_equal(bk_update_commit(u, NULL), -EEXIST);
 	assert_told("");
 	bk_listener_remove(l);
 	told[0] = 0;
@@ -325,7 +329,7 @@ static void what_is_told_adds_up_to_the_view(void **state)
 			else
 				bk_update_move(u, regions[k], first, first + 5 + k % 40);
 		}
-		assert_int_equal(bk_update_commit(u), 0);
+		assert_int_equal(bk_update_commit(u, NULL), 0);
 		bk_space_visit(space, 0, UINT64_MAX, is_kept, &seen);
 		assert_int_equal(seen, kept_count);
 	}
@@ -368,8 +372,11 @@ static void leaver_end(void *opaque)
 	on_end((void *)((const struct leaver *)opaque)->name);
 }
 
-static const struct bk_listener_ops leaver_ops = { leaver_begin, leaver_removed, leaver_added, leaver_end,
-						   false };
+static const struct bk_listener_ops leaver_ops = { .begin = leaver_begin,
+						   .removed = leaver_removed,
+						   .added = leaver_added,
+						   .end = leaver_end,
+						   .mapped_only = false };
 
 static void one_that_removes_itself_is_told_nothing_more(void **state)
 {
@@ -388,7 +395,7 @@ static void one_that_removes_itself_is_told_nothing_more(void **state)
 
 		assert_int_equal(bk_update_add(u, space, &desc, NULL), 0);
 	}
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	assert_told("a[b[a+100..10f+0 b+100..10f+0 b+200..20f+0 b]");
 	add(space, &d, 0x300, 0x30f, 0, 3);
 	assert_told("b[b+300..30f+0 b]");

@@ -133,7 +133,7 @@ static int add_one(struct bk_space *space, struct bk_region_desc desc, struct bk
 		bk_update_drop(u);
 		return error;
 	}
-	error = bk_update_commit(u);
+	error = bk_update_commit(u, NULL);
 	if (!error)
 		*region = added;
 	return error;
@@ -204,7 +204,7 @@ static int add_many(struct stage *s)
 			bk_update_drop(u);
 		return error;
 	}
-	error = bk_update_commit(u);
+	error = bk_update_commit(u, NULL);
 	if (!error)
 		memcpy(s->devices, added, sizeof(added));
 	return error;
@@ -230,7 +230,7 @@ static int change_many(struct stage *s)
 	if (!error)
 		error = bk_update_enable(u, s->devices[7], false);
 	if (!error)
-		error = bk_update_show(u, s->window, 0x100);
+		error = bk_update_place(u, s->window, 0x8000, 0x17fff, 0x100);
 	if (!error)
 		error = bk_update_move(u, s->ram, 0x1000, 0x10fff);
 	if (!error)
@@ -240,7 +240,7 @@ static int change_many(struct stage *s)
 			bk_update_drop(u);
 		return error;
 	}
-	error = bk_update_commit(u);
+	error = bk_update_commit(u, NULL);
 	if (!error)
 		s->devices[39] = NULL;
 	return error;
@@ -419,7 +419,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 		if (bk_update_move(u, a, b->first, b->last) || bk_update_move(u, b, first, first + 0xff)) {
 			bk_update_drop(u);
 			errors++;
-		} else if (bk_update_commit(u)) {
+		} else if (bk_update_commit(u, NULL)) {
 			errors++;
 		}
 	}
@@ -478,7 +478,7 @@ static void lists_without_memory_change_nothing(void **state)
 		}
 		failed = 0;
 		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
-		error = bk_update_commit(u);
+		error = bk_update_commit(u, NULL);
 		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 		assert_int_equal(error, failed ? -ENOMEM : 0);
 		assert_int_equal(at(space, 0x10002), failed ? 0xff : 0);
@@ -503,7 +503,7 @@ static void large_views_are_looked_at_sooner(void **state)
 
 		assert_int_equal(bk_update_add(u, space, &desc, &moves), 0);
 	}
-	assert_int_equal(bk_update_commit(u), 0);
+	assert_int_equal(bk_update_commit(u, NULL), 0);
 	for (unsigned i = 0; i < 120; i++) {
 		move(moves, domain, 20000 * 0x1000 + i % 2 * 0x1000, 20000 * 0x1000 + i % 2 * 0x1000 + 0xff);
 		pthread_mutex_lock(&domain->commit_lock);

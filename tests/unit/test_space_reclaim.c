@@ -153,7 +153,7 @@ static int move_it(void *opaque, uint64_t offset, unsigned width, uint64_t *valu
 
 	*value = 0;
 	bk_update_move(u, mover, 0x10000 + offset % 2 * 0x100, 0x100ff + offset % 2 * 0x100);
-	return bk_update_commit(u);
+	return bk_update_commit(u, NULL);
 }
 
 /* What waits for readers, and memory that is kept for the next commits. */
@@ -269,7 +269,7 @@ static void others_move_while(void *(*read)(void *), const struct bk_region_ops 
 
 		bk_update_move(u, regions[a], b * 0x100, b * 0x100 + 0xff);
 		bk_update_move(u, regions[b], a * 0x100, a * 0x100 + 0xff);
-		assert_int_equal(bk_update_commit(u), 0);
+		assert_int_equal(bk_update_commit(u, NULL), 0);
 		regions[a] = regions[b];
 		regions[b] = held;
 	}

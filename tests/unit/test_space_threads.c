@@ -146,7 +146,7 @@ static void F13_swapping_while_others_read(void **state)
 		bk_update_move(u, r[1], x, x + 0xff);
 		bk_update_move(u, r[2], 0x2100 - x / 16, 0x21ff - x / 16);
 		bk_update_move(u, r[3], 0x2000 + x / 16, 0x20ff + x / 16);
-		assert_int_equal(bk_update_commit(u), 0);
+		assert_int_equal(bk_update_commit(u, NULL), 0);
 	}
 	end_hammers(hammers, 3);
 	assert_true(swaps > 100);
@@ -206,7 +206,7 @@ static int wander(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 	struct bk_update *u = bk_update_begin(domain);
 	uint64_t first = value % 16 * 0x100;
 
-	if (!u || bk_update_move(u, wanderer->region, first, first + 0xff) || bk_update_commit(u))
+	if (!u || bk_update_move(u, wanderer->region, first, first + 0xff) || bk_update_commit(u, NULL))
 		return -EIO;
 	__atomic_fetch_add(&wanderer->moves, 1, __ATOMIC_RELAXED);
 	return 0;
@@ -247,7 +247,7 @@ static void F14_handlers_of_many_threads_move_their_regions(void **state)
 
 		assert_int_equal(bk_update_add(u, space, &desc, &region), 0);
 		wanderers[i].region = region;
-		assert_int_equal(bk_update_commit(u), 0);
+		assert_int_equal(bk_update_commit(u, NULL), 0);
 	}
 	stop = 0;
 	for (unsigned i = 0; i < 3; i++)
@@ -485,8 +485,8 @@ static void many_spaces_change_at_once(void **state)
 
 		time += 8;
 		for (unsigned i = 0; i < CLOCKS; i++)
-			bk_update_show(u, windows[i], time);
-		assert_int_equal(bk_update_commit(u), 0);
+			bk_update_place(u, windows[i], 0, 7, time);
+		assert_int_equal(bk_update_commit(u, NULL), 0);
 	}
 	end_hammers(hammers, 2);
 	for (unsigned i = 0; i < CLOCKS; i++)

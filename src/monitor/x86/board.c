@@ -91,11 +91,8 @@ static const struct {
 static int add_fixed(struct bk__monitor_board *board)
 {
 	struct bk_update *update = bk_update_begin(bk_space_domain(board->config.memory));
-	int error = 0;
 
-	if (!update)
-		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && !error; i++) {
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
 		const struct bk_region_desc desc = {
 			.name = fixed[i].name,
 			.first = fixed[i].first,
@@ -106,16 +103,11 @@ static int add_fixed(struct bk__monitor_board *board)
 			.ops = fixed[i].ops,
 			.opaque = board,
 		};
-		struct bk_region *region;
 
-		error = bk_update_add(update, fixed[i].port ? board->config.ports : board->config.memory,
-				      &desc, &region);
+		bk_update_add(update, fixed[i].port ? board->config.ports : board->config.memory, &desc,
+			      NULL);
 	}
-	if (error) {
-		bk_update_drop(update);
-		return error;
-	}
-	return bk_update_commit(update);
+	return bk_update_commit(update, NULL);
 }
 
 /* ---- PCI --------------------------------------------------------------- */

@@ -106,7 +106,6 @@ void bk__monitor_power_reset(struct bk__monitor_power *power)
 
 static int add_region(struct bk__monitor_power *power, struct bk_space *ports, uint64_t port)
 {
-	struct bk_update *update = bk_update_begin(bk_space_domain(ports));
 	const struct bk_region_desc desc = {
 		.name = "pm1",
 		.first = port,
@@ -116,16 +115,8 @@ static int add_region(struct bk__monitor_power *power, struct bk_space *ports, u
 		.ops = &power_ops,
 		.opaque = power,
 	};
-	struct bk_region *region;
-	int error;
 
-	if (!update)
-		return -ENOMEM;
-	error = bk_update_add(update, ports, &desc, &region);
-	if (!error)
-		return bk_update_commit(update);
-	bk_update_drop(update);
-	return error;
+	return bk_region_add(ports, &desc, NULL, NULL);
 }
 
 int bk__monitor_power_create(struct bk_space *ports, uint64_t port, const struct bk__monitor_power_ops *ops,

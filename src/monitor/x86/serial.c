@@ -377,22 +377,15 @@ int bk__monitor_serial_create(struct bk_space *ports, uint64_t first,
 				       .rank = first,
 				       .ops = &region_ops,
 				       .opaque = new };
-	struct bk_update *update = new ? bk_update_begin(bk_space_domain(ports)) : NULL;
 	int rc;
 
-	if (!update) {
-		free(new);
+	if (!new)
 		return -ENOMEM;
-	}
 	new->ops = ops;
 	new->opaque = opaque;
 	pthread_mutex_init(&new->lock, NULL);
 	initialise(new);
-	rc = bk_update_add(update, ports, &desc, &new->region);
-	if (rc)
-		bk_update_drop(update);
-	else
-		rc = bk_update_commit(update);
+	rc = bk_region_add(ports, &desc, &new->region, NULL);
 	if (rc) {
 		pthread_mutex_destroy(&new->lock);
 		free(new);
