@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A domain: the commit lock, and what commits need. */
+/* A domain: its birth and its end. */
 #include "space/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int bk__space_lock(struct bk_domain *domain)
-{
-	return -pthread_mutex_lock(&domain->commit_lock);
-}
-
-void bk__space_unlock(struct bk_domain *domain)
-{
-	pthread_mutex_unlock(&domain->commit_lock);
-}
-
 struct bk_domain *bk_domain_create(void)
 {
-	pthread_mutexattr_t attributes;
 	struct bk_domain *domain;
 	void *memory;
 
@@ -27,10 +16,7 @@ struct bk_domain *bk_domain_create(void)
 	domain = memory;
 	memset(domain, 0, sizeof(*domain));
 	domain->leaf_spans = BK__LEAF_SPANS;
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
-	pthread_mutex_init(&domain->commit_lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
+	bk__space_lock_init(domain);
 	bk__space_retired_init(domain);
 	if (bk__space_reader_init() || bk__space_reclaim_start(domain)) {
 		pthread_mutex_destroy(&domain->commit_lock);

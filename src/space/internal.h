@@ -352,7 +352,6 @@ struct bk__space_pool {
 };
 
 struct bk_domain {
-	/* An error-checking one: a listener that commits gets -EDEADLK. */
 	pthread_mutex_t commit_lock;
 	/* How many spans a leaf has at most: BK__LEAF_SPANS. Tests set it to 4 before there is a region, so
 	 * that a few ranges do what hundreds do otherwise. */
@@ -406,7 +405,8 @@ struct bk_domain {
 	bool reclaim_now, reclaim_stop;
 };
 
-/* domain.c */
+/* lock.c */
+void bk__space_lock_init(struct bk_domain *domain);
 int bk__space_lock(struct bk_domain *domain); /* the commit lock: 0, or -EDEADLK in a listener */
 void bk__space_unlock(struct bk_domain *domain);
 
@@ -471,28 +471,21 @@ int bk__space_regions_visit(const struct bk_space *space, uint64_t first, uint64
 void bk__space_regions_visit_at(const struct bk_space *space, uint64_t address,
 				void (*visit)(void *opaque, struct bk_region *region), void *opaque);
 
-/* view.c: under the commit lock, but for the first */
-struct bk__space_cursor
-bk__space_view_find(const struct bk__space_view *view,
-		    uint64_t address); /* at the first span that ends at or after it */
+/* cursor.c */
+/* At the first span that ends at or after the address. */
+struct bk__space_cursor bk__space_view_find(const struct bk__space_view *view, uint64_t address);
 static inline struct bk__space_cursor bk__space_view_begin(const struct bk__space_view *view)
 {
 	return (struct bk__space_cursor){ view, 0, 0 };
 }
-/* domain->items becomes what the regions would answer in [first, last], by first address. 0 or -ENOMEM. */
-int bk__space_view_items(struct bk_space *space, uint64_t first, uint64_t last);
-/* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */
-int bk__space_view_update(struct bk_space *space);
-/* The addresses that a patch is about. */
-struct bk__space_range bk__space_patch_range(const struct bk_space *space,
-					     const struct bk__space_patch *patch);
-/* Frees all that the view is made of. */
-void bk__space_view_destroy(struct bk_domain *domain, struct bk__space_view *view);
-size_t bk__space_view_bytes(const struct bk__space_view *view); /* what it fills itself */
 /* Is this, which need not be of the same space, a part of the view? */
 bool bk__space_view_has_span(const struct bk__space_view *view, const struct bk__space_span *span);
 bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf);
 void bk__space_span_flat(const struct bk__space_span *span, struct bk_flat *flat);
+/* The addresses that a patch is about. Commit lock. */
+struct bk__space_range bk__space_patch_range(const struct bk_space *space,
+					     const struct bk__space_patch *patch);
+
 /* Of `count` numbers in order, at least one: the place of the last that is no higher, or 0. */
 static inline size_t bk__space_search(const uint64_t *numbers, size_t count, uint64_t wanted)
 {
@@ -507,6 +500,15 @@ static inline size_t bk__space_search(const uint64_t *numbers, size_t count, uin
 	return (size_t)(base - numbers);
 }
 
+/* view.c: under the commit lock */
+/* domain->items becomes what the regions would answer in [first, last], by first address. 0 or -ENOMEM. */
+int bk__space_view_items(struct bk_space *space, uint64_t first, uint64_t last);
+/* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */
+int bk__space_view_update(struct bk_space *space);
+/* Frees all that the view is made of. */
+void bk__space_view_destroy(struct bk_domain *domain, struct bk__space_view *view);
+size_t bk__space_view_bytes(const struct bk__space_view *view); /* what it fills itself */
+
 /* listener.c: under the commit lock */
 void bk__space_listeners_tell(struct bk_domain *domain);
 
@@ -518,7 +520,7 @@ int bk__space_cut(const struct bk__space_view *view, uint64_t address, uint8_t *
 void bk__space_failed(struct bk_space *space, const struct bk__space_span *span, uint64_t address, bool write,
 		      unsigned width, int error) __attribute__((cold));
 
-/* dispatch.c */
+/* plain.c */
 int bk__space_no_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 int bk__space_no_write(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 int bk__space_plain_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value);

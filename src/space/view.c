@@ -17,64 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bk__space_cursor bk__space_view_find(const struct bk__space_view *view, uint64_t address)
-{
-	struct bk__space_cursor cursor = bk__space_view_begin(view);
-	const struct bk__space_leaf *leaf;
-
-	if (!view->leaf_count)
-		return cursor;
-	/* The last span that begins at or below the address. */
-	cursor.leaf = bk__space_search(view->firsts, view->leaf_count, address);
-	leaf = view->leaves[cursor.leaf];
-	cursor.at = bk__space_search(leaf->firsts, leaf->count, address);
-	if (bk__space_span_last(leaf->spans[cursor.at]) < address)
-		bk__space_cursor_next(&cursor);
-	return cursor;
-}
-
-struct bk__space_range bk__space_patch_range(const struct bk_space *space,
-					     const struct bk__space_patch *patch)
-{
-	struct bk__space_span *const *old = space->stale.at + patch->at, *const *new = space->fresh.at +
-										       patch->new_at;
-	struct bk__space_range range = { UINT64_MAX, 0 };
-
-	if (patch->count) {
-		range.first = bk__space_span_first(old[0]);
-		range.last = bk__space_span_last(old[patch->count - 1]);
-	}
-	if (patch->new_count) {
-		uint64_t first = bk__space_span_first(new[0]),
-			 last = bk__space_span_last(new[patch->new_count - 1]);
-
-		range.first = first < range.first ? first : range.first;
-		range.last = last > range.last ? last : range.last;
-	}
-	return range;
-}
-
 size_t bk__space_view_bytes(const struct bk__space_view *view)
 {
 	return sizeof(*view) + (view->windows[0].count + view->windows[1].count) * sizeof(uint64_t) +
 	       view->leaf_count * (sizeof(view->firsts[0]) + sizeof(view->leaves[0]));
-}
-
-bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf)
-{
-	return view->leaf_count &&
-	       view->leaves[bk__space_search(view->firsts, view->leaf_count, leaf->firsts[0])] == leaf;
-}
-
-bool bk__space_view_has_span(const struct bk__space_view *view, const struct bk__space_span *span)
-{
-	uint64_t first = bk__space_span_first(span);
-	const struct bk__space_leaf *leaf;
-
-	if (!view->leaf_count)
-		return false;
-	leaf = view->leaves[bk__space_search(view->firsts, view->leaf_count, first)];
-	return leaf->spans[bk__space_search(leaf->firsts, leaf->count, first)] == span;
 }
 
 void bk__space_view_destroy(struct bk_domain *domain, struct bk__space_view *view)
@@ -88,17 +34,6 @@ void bk__space_view_destroy(struct bk_domain *domain, struct bk__space_view *vie
 		bk__space_leaf_free(domain, leaf);
 	}
 	bk__space_view_free(domain, view);
-}
-
-void bk__space_span_flat(const struct bk__space_span *span, struct bk_flat *flat)
-{
-	const struct bk_region *region = bk__space_rest(span)->region;
-
-	flat->first = bk__space_span_first(span);
-	flat->last = bk__space_span_last(span);
-	flat->region = region;
-	flat->offset = bk__space_span_offset(span, flat->first) - region->base;
-	flat->memory = region->kind == BK_REGION_MAPPED ? &region->memory : NULL;
 }
 
 /* ---- What each region would answer ---- */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Places among the spans of a view that is there: where an address is, what is in it. */
+#include "space/internal.h"
+
+struct bk__space_cursor bk__space_view_find(const struct bk__space_view *view, uint64_t address)
+{
+	struct bk__space_cursor cursor = bk__space_view_begin(view);
+	const struct bk__space_leaf *leaf;
+
+	if (!view->leaf_count)
+		return cursor;
+	/* The last span that begins at or below the address. */
+	cursor.leaf = bk__space_search(view->firsts, view->leaf_count, address);
+	leaf = view->leaves[cursor.leaf];
+	cursor.at = bk__space_search(leaf->firsts, leaf->count, address);
+	if (bk__space_span_last(leaf->spans[cursor.at]) < address)
+		bk__space_cursor_next(&cursor);
+	return cursor;
+}
+
+struct bk__space_range bk__space_patch_range(const struct bk_space *space,
+					     const struct bk__space_patch *patch)
+{
+	struct bk__space_span *const *old = space->stale.at + patch->at, *const *new = space->fresh.at +
+										       patch->new_at;
+	struct bk__space_range range = { UINT64_MAX, 0 };
+
+	if (patch->count) {
+		range.first = bk__space_span_first(old[0]);
+		range.last = bk__space_span_last(old[patch->count - 1]);
+	}
+	if (patch->new_count) {
+		uint64_t first = bk__space_span_first(new[0]),
+			 last = bk__space_span_last(new[patch->new_count - 1]);
+
+		range.first = first < range.first ? first : range.first;
+		range.last = last > range.last ? last : range.last;
+	}
+	return range;
+}
+
+bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf)
+{
+	return view->leaf_count &&
+	       view->leaves[bk__space_search(view->firsts, view->leaf_count, leaf->firsts[0])] == leaf;
+}
+
+bool bk__space_view_has_span(const struct bk__space_view *view, const struct bk__space_span *span)
+{
+	uint64_t first = bk__space_span_first(span);
+	const struct bk__space_leaf *leaf;
+
+	if (!view->leaf_count)
+		return false;
+	leaf = view->leaves[bk__space_search(view->firsts, view->leaf_count, first)];
+	return leaf->spans[bk__space_search(leaf->firsts, leaf->count, first)] == span;
+}
+
+void bk__space_span_flat(const struct bk__space_span *span, struct bk_flat *flat)
+{
+	const struct bk_region *region = bk__space_rest(span)->region;
+
+	flat->first = bk__space_span_first(span);
+	flat->last = bk__space_span_last(span);
+	flat->region = region;
+	flat->offset = bk__space_span_offset(span, flat->first) - region->base;
+	flat->memory = region->kind == BK_REGION_MAPPED ? &region->memory : NULL;
+}
