@@ -16,6 +16,7 @@
 #include "base/pci_regs.h"
 #include "cli/device_option.h"
 #include "cli/pages.h"
+#include "pci/chain.h"
 
 static const char help[] =
 	"usage: barkeep inspect [--json] SPEC[,romfile=FILE][,rombar=off][,vga=on][,msix=barN]\n"
@@ -254,25 +255,27 @@ static void put_capability(json_object *array, unsigned offset, unsigned id, boo
 	json_object_array_add(array, o);
 }
 
-/* PCI 3.0 6.7 and PCIe 7.6.3. What a guest is shown cannot loop; the bounds say so twice. */
+static bool config_read(void *opaque, unsigned offset, unsigned width, uint32_t *value)
+{
+	*value = config(opaque, offset, width);
+	return true;
+}
+
+static void put_chain(json_object *array, struct bk_mediator *mediate, bool extended)
+{
+	const unsigned size = (unsigned)bk_space_last(bk_mediator_space(mediate, BK_DEVICE_CONFIG)) + 1;
+	struct bk__pci_chain chain;
+
+	bk__pci_chain_begin_read(&chain, size, extended, config_read, mediate);
+	while (bk__pci_chain_next(&chain))
+		if (!extended || (chain.id && chain.id != 0xffff))
+			put_capability(array, chain.at, chain.id, extended);
+}
+
 static void put_capabilities(json_object *array, struct bk_mediator *mediate)
 {
-	unsigned left = 48, offset = 0;
-
-	if (config(mediate, BK__PCI_STATUS, 2) & BK__PCI_STATUS_CAP_LIST)
-		offset = config(mediate, BK__PCI_CAP_POINTER, 1) & 0xfc;
-	for (; offset && left--; offset = config(mediate, offset + BK__PCI_CAP_NEXT, 1) & 0xfc)
-		put_capability(array, offset, config(mediate, offset, 1), false);
-	if (bk_space_last(bk_mediator_space(mediate, BK_DEVICE_CONFIG)) < BK__PCI_CONFIG_SIZE - 1)
-		return;
-	left = 960;
-	for (offset = BK__PCI_EXTENDED; offset >= BK__PCI_EXTENDED && left--;
-	     offset = config(mediate, offset + BK__PCI_EXT_NEXT, 2) >> 4 & 0xffc) {
-		unsigned id = config(mediate, offset, 2);
-
-		if (id && id != 0xffff)
-			put_capability(array, offset, id, true);
-	}
+	put_chain(array, mediate, false);
+	put_chain(array, mediate, true);
 }
 
 static void put_interrupts(json_object *array, struct bk_mediator *mediate)

@@ -7,30 +7,11 @@
 #include "base/bytes.h"
 #include "base/pci_regs.h"
 #include "device/dump.h"
+#include "pci/chain.h"
 
 static unsigned get(const struct bk__device_dump *dump, unsigned offset, unsigned width)
 {
 	return (unsigned)bk__load(dump->config + offset, width);
-}
-
-/* The next capability's offset, 0 at the end; `*left` ends a chain that loops. */
-static unsigned next_capability(const struct bk__device_dump *dump, unsigned offset, unsigned *left)
-{
-	unsigned next = get(dump, offset ? offset + BK__PCI_CAP_NEXT : BK__PCI_CAP_POINTER, 1) & 0xfc;
-
-	if (!offset && !(get(dump, BK__PCI_STATUS, 2) & BK__PCI_STATUS_CAP_LIST))
-		return 0;
-	return next < BK__PCI_HEADER_END || !(*left)-- ? 0 : next;
-}
-
-static unsigned find_capability(const struct bk__device_dump *dump, unsigned id)
-{
-	unsigned left = 48, offset = 0;
-
-	while ((offset = next_capability(dump, offset, &left)))
-		if (get(dump, offset, 1) == id)
-			return offset;
-	return 0;
 }
 
 /* The low bits of a register. lspci calls ports of IDE's compatibility mode memory, which has 16 bytes at
@@ -70,25 +51,34 @@ static void bar_writable(uint8_t *write, const struct bk__device_dump *dump, uns
 		bk__store(write + offset, wide ? 8 : 4, ~(size - 1) | (index == 6));
 }
 
+static void chain_fixed(const struct bk__device_dump *dump, bool extended, uint8_t *write)
+{
+	struct bk__pci_chain chain;
+
+	bk__pci_chain_begin(&chain, dump->config, dump->size, extended);
+	while (bk__pci_chain_next(&chain))
+		memset(write + chain.at, 0, extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER);
+}
+
 /* What the chains are made of stays; everything else behind the header is memory. */
 static void capabilities_writable(const struct bk__device_dump *dump, uint8_t write[BK__PCI_CONFIG_SIZE])
 {
-	unsigned left = 48, offset = 0;
-
 	memset(write + BK__PCI_HEADER_END, 0xff, dump->size - BK__PCI_HEADER_END);
-	while ((offset = next_capability(dump, offset, &left)))
-		memset(write + offset, 0, BK__PCI_CAP_HEADER);
+	chain_fixed(dump, false, write);
 	if (dump->size == BK__PCI_EXTENDED)
 		return;
-	left = (BK__PCI_CONFIG_SIZE - BK__PCI_EXTENDED) / 8;
-	for (offset = BK__PCI_EXTENDED; offset >= BK__PCI_EXTENDED && left--;
-	     offset = get(dump, offset, 4) >> 20 & 0xffc)
-		memset(write + offset, 0, BK__PCI_EXT_HEADER);
+	chain_fixed(dump, true, write);
+	memset(write + BK__PCI_EXTENDED, 0, BK__PCI_EXT_HEADER); /* also where it says that there are none */
+}
+
+static unsigned find(const struct bk__device_dump *dump, unsigned id)
+{
+	return bk__pci_chain_find(dump->config, dump->size, false, id);
 }
 
 static void count_vectors(const struct bk__device_dump *dump, unsigned vectors[])
 {
-	unsigned msi = find_capability(dump, BK__PCI_CAP_MSI), msix = find_capability(dump, BK__PCI_CAP_MSIX);
+	unsigned msi = find(dump, BK__PCI_CAP_MSI), msix = find(dump, BK__PCI_CAP_MSIX);
 	unsigned pin = get(dump, BK__PCI_INTERRUPT_PIN, 1);
 
 	vectors[BK_DEVICE_INTX] = pin >= 1 && pin <= 4;
@@ -98,7 +88,7 @@ static void count_vectors(const struct bk__device_dump *dump, unsigned vectors[]
 		    : 0;
 	vectors[BK_DEVICE_MSIX] =
 		msix ? (get(dump, msix + BK__PCI_MSIX_CONTROL, 2) & BK__PCI_MSIX_CONTROL_SIZE) + 1 : 0;
-	vectors[BK_DEVICE_ERR] = find_capability(dump, BK__PCI_CAP_EXPRESS) != 0;
+	vectors[BK_DEVICE_ERR] = find(dump, BK__PCI_CAP_EXPRESS) != 0;
 	vectors[BK_DEVICE_REQ] = 1;
 }
 

@@ -15,7 +15,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/pci_regs.h"
+#include "pci/chain.h"
 
 /* Bytes mapped around an 8-byte access: a BAR can have gigabytes, and the kernel fills in every page at once.
  */
@@ -188,22 +190,23 @@ int bk__vfio_quiesce(struct bk__device_vfio *vfio)
 	return ret;
 }
 
+static bool chain_read(void *opaque, unsigned offset, unsigned width, uint32_t *value)
+{
+	uint8_t bytes[4] = { 0 };
+
+	if (get(opaque, BK_DEVICE_CONFIG, offset, bytes, width))
+		return false;
+	*value = (uint32_t)bk__load(bytes, width);
+	return true;
+}
+
 void bk__vfio_find_pm(struct bk__device_vfio *vfio)
 {
-	uint8_t status, at, header[2];
+	struct bk__pci_chain chain;
 
 	vfio->pmcsr = 0;
-	if (get(vfio, BK_DEVICE_CONFIG, BK__PCI_STATUS, &status, 1) || !(status & BK__PCI_STATUS_CAP_LIST) ||
-	    get(vfio, BK_DEVICE_CONFIG, BK__PCI_CAP_POINTER, &at, 1))
-		return;
-	/* At most 48 capabilities fit: a list that goes in circles ends too. */
-	for (unsigned i = 0; i < 48 && (at &= 0xfc) >= BK__PCI_HEADER_END; i++) {
-		if (get(vfio, BK_DEVICE_CONFIG, at, header, sizeof(header)))
-			return;
-		if (header[0] == BK__PCI_CAP_PM) {
-			vfio->pmcsr = at + BK__PCI_PM_PMCSR;
-			return;
-		}
-		at = header[1];
-	}
+	bk__pci_chain_begin_read(&chain, BK__PCI_EXTENDED, false, chain_read, vfio);
+	while (!vfio->pmcsr && bk__pci_chain_next(&chain))
+		if (chain.id == BK__PCI_CAP_PM)
+			vfio->pmcsr = chain.at + BK__PCI_PM_PMCSR;
 }

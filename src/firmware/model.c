@@ -10,6 +10,7 @@
 
 #include "pci/bridge.h"
 #include "pci/cap.h"
+#include "pci/chain.h"
 #include "pci/config.h"
 
 enum { EXPRESS_SIZE = 12 }; /* up to Device Control, which has Initiate FLR */
@@ -166,18 +167,36 @@ static void learn(struct bk__firmware_machine *machine, const struct bk__firmwar
 	}
 }
 
-/* PCI 3.0 6.7: the chain, as far as the guest read it before it wrote to it. */
+/* The chain, as far as the guest read it before it wrote to it. That it reads it at all says that there is
+ * one. */
+static bool first_read(void *opaque, unsigned offset, unsigned width, uint32_t *value)
+{
+	const struct bk__firmware_machine_function *function = opaque;
+
+	*value = 0;
+	if (offset == BK__PCI_STATUS)
+		*value = BK__PCI_STATUS_CAP_LIST;
+	else if (!function->known[offset])
+		return false;
+	else
+		for (unsigned i = 0; i < width; i++)
+			*value |= (uint32_t)(function->known[offset + i] ? function->first[offset + i] : 0)
+				  << 8 * i;
+	return true;
+}
+
 static void find_capabilities(struct bk__firmware_machine_function *function)
 {
-	unsigned at = function->known[BK__PCI_CAP_POINTER] ? function->first[BK__PCI_CAP_POINTER] & 0xfc : 0;
+	struct bk__pci_chain chain;
 
-	for (unsigned left = 48; at >= BK__PCI_HEADER_END && function->known[at] && left--;) {
-		if (function->first[at] == BK__PCI_CAP_PM && !function->pm && at <= BK__MACHINE_LEARNT - 8)
-			function->pm = (uint8_t)at;
-		if (function->first[at] == BK__PCI_CAP_EXPRESS && !function->express &&
-		    at <= BK__MACHINE_LEARNT - EXPRESS_SIZE)
-			function->express = (uint8_t)at;
-		at = function->known[at + 1] ? function->first[at + 1] & 0xfc : 0;
+	bk__pci_chain_begin_read(&chain, BK__MACHINE_LEARNT, false, first_read, function);
+	while (bk__pci_chain_next(&chain)) {
+		if (chain.id == BK__PCI_CAP_PM && !function->pm &&
+		    chain.at <= BK__MACHINE_LEARNT - BK__PCI_PM_SIZE)
+			function->pm = (uint8_t)chain.at;
+		if (chain.id == BK__PCI_CAP_EXPRESS && !function->express &&
+		    chain.at <= BK__MACHINE_LEARNT - EXPRESS_SIZE)
+			function->express = (uint8_t)chain.at;
 	}
 }
 

@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/pci_regs.h"
 #include "pci/cap.h"
+#include "pci/chain.h"
 #include "pci/extent.h"
 
 /* A capability as the device describes it: where its length is not known it reaches to the next one, or to
@@ -84,13 +85,6 @@ static void make_live(struct bk_mediator *m, const struct found *cap, unsigned s
 		memset(m->passed + cap->offset + skip, 0xff, cap->size - skip);
 }
 
-static bool starts_next(struct starts *starts, unsigned offset, unsigned first, unsigned end)
-{
-	if (offset < first || offset >= end || starts->at[offset / 4])
-		return false;
-	return starts->at[offset / 4] = true;
-}
-
 /* Cut a loop, or a pointer out of the space, where it is; told once. */
 static void chain_cut(struct bk_mediator *m, unsigned offset)
 {
@@ -104,46 +98,22 @@ static unsigned standard_end(const struct bk_mediator *m)
 	return m->config_below < BK__PCI_EXTENDED ? m->config_below & ~3u : BK__PCI_EXTENDED;
 }
 
-static void walk_standard(struct bk_mediator *m, struct starts *starts)
+static void walk(struct bk_mediator *m, bool extended, struct starts *starts)
 {
-	unsigned offset = m->config[BK__PCI_CAP_POINTER] & ~3u;
+	struct bk__pci_chain chain;
 
-	if (!(bk__load(m->config + BK__PCI_STATUS, 2) & BK__PCI_STATUS_CAP_LIST))
-		return;
-	for (; offset; offset = m->config[offset + 1] & ~3u) {
-		if (!starts_next(starts, offset, BK__PCI_HEADER_END, standard_end(m))) {
-			chain_cut(m, offset);
-			return;
-		}
-	}
-}
-
-static void walk_extended(struct bk_mediator *m, struct starts *starts)
-{
-	unsigned offset = BK__PCI_EXTENDED;
-
-	do {
-		uint64_t header = bk__load(m->config + offset, 4);
-
-		if (!header || header == 0xffffffff)
-			return;
-		if (!starts_next(starts, offset, BK__PCI_EXTENDED, BK__PCI_CONFIG_SIZE)) {
-			chain_cut(m, offset);
-			return;
-		}
-		offset = (unsigned)(header >> 20) & ~3u;
-		if (offset && offset < BK__PCI_EXTENDED) {
-			chain_cut(m, offset);
-			return;
-		}
-	} while (offset);
+	bk__pci_chain_begin(&chain, m->config, extended ? m->config_size : m->config_below, extended);
+	while (bk__pci_chain_next(&chain))
+		starts->at[chain.at / 4] = true;
+	if (chain.end == BK__PCI_CHAIN_BROKEN)
+		chain_cut(m, chain.at);
 }
 
 unsigned bk__mediate_capability_below(struct bk_mediator *m, unsigned id)
 {
 	struct starts starts = { 0 };
 
-	walk_standard(m, &starts);
+	walk(m, false, &starts);
 	for (unsigned offset = BK__PCI_HEADER_END; offset < BK__PCI_EXTENDED; offset += 4)
 		if (starts.at[offset / 4] && m->config[offset] == id)
 			return offset;
@@ -528,9 +498,8 @@ static int build(struct bk_mediator *m, struct bk_error *err)
 	struct starts starts = { 0 };
 	int r = 0;
 
-	walk_standard(m, &starts);
-	if (m->config_size > 256)
-		walk_extended(m, &starts);
+	walk(m, false, &starts);
+	walk(m, true, &starts);
 	for (unsigned offset = BK__PCI_HEADER_END; !r && offset < m->config_size; offset += 4) {
 		bool extended = offset >= BK__PCI_EXTENDED;
 		const uint8_t *bytes = m->config + offset;
@@ -563,41 +532,27 @@ int bk__mediate_capabilities(struct bk_mediator *m, struct bk_error *err)
 }
 
 /* Config space as the guest sees it, without live bits and traps. */
-static int shown(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
+static bool shown(void *opaque, unsigned offset, unsigned width, uint32_t *value)
 {
-	return m->filter ? bk__mediate_filter_read(m, offset, width, value)
-			 : bk_pci_function_read(m->function, (unsigned)offset, width, value);
+	struct bk_mediator *m = opaque;
+	uint64_t bytes;
+	int r = m->filter ? bk__mediate_filter_read(m, offset, width, &bytes)
+			  : bk_pci_function_read(m->function, offset, width, &bytes);
+
+	*value = r ? 0 : (uint32_t)bytes;
+	return !r;
 }
 
-/* Where the guest's chain starts; 0: there is none. */
-static uint64_t chain_start(struct bk_mediator *m, bool extended)
-{
-	uint64_t status, at;
-
-	if (extended)
-		return m->config_size > BK__PCI_EXTENDED ? BK__PCI_EXTENDED : 0;
-	if (shown(m, BK__PCI_STATUS, 2, &status) || !(status & BK__PCI_STATUS_CAP_LIST) ||
-	    shown(m, BK__PCI_CAP_POINTER, 1, &at))
-		return 0;
-	return at;
-}
-
-/* The model's chain is in order and without loops. In filter mode it is the device's, which may lead
- * anywhere. */
 int bk_mediator_capability(struct bk_mediator *m, bool extended, unsigned id, unsigned *offset)
 {
-	uint64_t at = chain_start(m, extended), header;
+	struct bk__pci_chain chain;
 
-	for (unsigned left = BK__PCI_CONFIG_SIZE / 4;
-	     left && at >= (extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END); left--) {
-		at &= ~(uint64_t)3;
-		if (shown(m, at, 4, &header) || !header || header == UINT32_MAX)
-			break;
-		if ((header & (extended ? 0xffff : 0xff)) == id) {
-			*offset = (unsigned)at;
+	bk__pci_chain_begin_read(&chain, m->config_size, extended, shown, m);
+	while (bk__pci_chain_next(&chain)) {
+		if (chain.id == id) {
+			*offset = chain.at;
 			return 0;
 		}
-		at = extended ? header >> 20 : header >> 8 & 0xff;
 	}
 	return -ENOENT;
 }

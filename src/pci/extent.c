@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
+#include "pci/chain.h"
 
 /* PCI 3.0 6.8.1: with or without 64-bit addresses, with or without mask and pending bits. */
 static unsigned msi(unsigned control)
@@ -98,22 +99,14 @@ unsigned bk__pci_capability_length(const uint8_t *config, unsigned size, unsigne
 	return length < room ? length : room;
 }
 
-/* Marks where the capabilities of one chain start, which may loop or lead anywhere. */
-static void walk(const uint8_t *config, unsigned first, unsigned end, uint16_t *starts)
+/* Marks where the capabilities of one chain start. */
+static void mark(const uint8_t *config, unsigned size, bool extended, uint16_t *starts)
 {
-	const bool extended = first == BK__PCI_EXTENDED;
-	unsigned at = extended ? first : config[BK__PCI_CAP_POINTER] & ~3u;
+	struct bk__pci_chain chain;
 
-	if (!extended && !(config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST))
-		return;
-	while (at >= first && at < end && !starts[at]) {
-		const uint64_t header = bk__load(config + at, extended ? 4 : 2);
-
-		if (extended && (!header || header == 0xffffffff))
-			return;
-		starts[at] = (uint16_t)at;
-		at = extended ? header >> 20 & ~3u : header >> 8 & ~3u;
-	}
+	bk__pci_chain_begin(&chain, config, size, extended);
+	while (bk__pci_chain_next(&chain))
+		starts[chain.at] = (uint16_t)chain.at;
 }
 
 /* From the last one on, so that one that begins inside another keeps its bytes, and the other has those
@@ -141,10 +134,10 @@ static void extend(const uint8_t *config, unsigned size, unsigned first, unsigne
 void bk__pci_capability_owners(const uint8_t *config, unsigned size, uint16_t *owners)
 {
 	memset(owners, 0, size * sizeof(*owners));
-	walk(config, BK__PCI_HEADER_END, BK__PCI_EXTENDED, owners);
+	mark(config, size, false, owners);
 	extend(config, size, BK__PCI_HEADER_END, BK__PCI_EXTENDED, owners);
 	if (size > BK__PCI_EXTENDED) {
-		walk(config, BK__PCI_EXTENDED, size, owners);
+		mark(config, size, true, owners);
 		extend(config, size, BK__PCI_EXTENDED, size, owners);
 	}
 }

@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
+#include "pci/chain.h"
 #include "mediate/trap.h"
 
 /* Under the MSI-X table and the traps of users. */
@@ -405,7 +406,7 @@ static int add_groups(struct bk__quirk_stack *stack, unsigned count, struct bk_e
 /* As the guest sees it: the table may be elsewhere than the device has it. */
 static void find_msix(struct bk__quirk_stack *stack, const uint8_t *config, unsigned size)
 {
-	const unsigned cap = bk__quirk_find_cap(config, size, false, BK__PCI_CAP_MSIX);
+	const unsigned cap = bk__pci_chain_find(config, size, false, BK__PCI_CAP_MSIX);
 	const uint64_t table = cap && cap <= BK__PCI_EXTENDED - BK__PCI_MSIX_SIZE
 				       ? bk__load(config + cap + BK__PCI_MSIX_TABLE, 4)
 				       : 0;

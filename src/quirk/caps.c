@@ -7,32 +7,13 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
-
-/* Chains may loop or lead anywhere: as many steps as there is room for capabilities. */
-unsigned bk__quirk_find_cap(const uint8_t *config, unsigned size, bool extended, unsigned id)
-{
-	unsigned offset = extended ? BK__PCI_EXTENDED : config[BK__PCI_CAP_POINTER] & ~3u;
-	unsigned left = extended ? (BK__PCI_CONFIG_SIZE - BK__PCI_EXTENDED) / 4 : 48;
-
-	if (extended ? size <= BK__PCI_EXTENDED : !(config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST))
-		return 0;
-	for (; left-- && offset >= (extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END) && offset < size;) {
-		const uint32_t header = (uint32_t)bk__load(config + offset, extended ? 4 : 2);
-
-		if (extended && (!header || header == 0xffffffff))
-			return 0;
-		if ((header & (extended ? 0xffff : 0xff)) == id)
-			return offset;
-		offset = extended ? header >> 20 & ~3u : header >> 8 & ~3u;
-	}
-	return 0;
-}
+#include "pci/chain.h"
 
 void bk__quirk_find_caps(const struct bk_quirk *quirk, const uint8_t *config, unsigned size,
 			 uint16_t *offsets)
 {
 	for (unsigned i = 0; i < quirk->cap_count; i++)
-		offsets[i] = (uint16_t)bk__quirk_find_cap(config, size, quirk->caps[i].extended,
+		offsets[i] = (uint16_t)bk__pci_chain_find(config, size, quirk->caps[i].extended,
 							  quirk->caps[i].id);
 }
 

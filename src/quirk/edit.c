@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
+#include "pci/chain.h"
 #include "pci/extent.h"
 
 struct editing {
@@ -57,38 +58,14 @@ static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset
 
 /* ---- Chains ------------------------------------------------------------ */
 
-/* PCI 3.0 6.7: the pointer to the first is at 0x34, others are the second byte. PCIe 7.6.3: bits 31:20. */
-static unsigned next_of(const struct bk__quirk_stack *stack, unsigned offset, bool extended)
-{
-	return extended ? (unsigned)bk__load(stack->config + offset + BK__PCI_EXT_NEXT, 2) >> 4 & ~3u
-			: stack->config[offset] & ~3u;
-}
-
-static void set_next(struct bk__quirk_stack *stack, unsigned offset, bool extended, unsigned next)
+/* `pointer` as a walk tells it: of extended ones the capability, of standard ones the byte. */
+static void set_next(struct bk__quirk_stack *stack, unsigned pointer, bool extended, unsigned next)
 {
 	if (extended)
-		put(stack, offset + BK__PCI_EXT_NEXT, 2,
-		    (bk__load(stack->config + offset + BK__PCI_EXT_NEXT, 2) & 0xf) | next << 4);
+		put(stack, pointer + BK__PCI_EXT_NEXT, 2,
+		    (bk__load(stack->config + pointer + BK__PCI_EXT_NEXT, 2) & 0xf) | next << 4);
 	else
-		put(stack, offset, 1, next);
-}
-
-/* Where the pointer is that leads to `offset` (0: that ends the chain); 0: nowhere. For extended ones that is
- * the capability, for standard ones the byte. */
-static unsigned pointer_to(const struct bk__quirk_stack *stack, unsigned offset, bool extended)
-{
-	unsigned at = extended ? BK__PCI_EXTENDED : BK__PCI_CAP_POINTER;
-
-	for (unsigned left = BK__PCI_CONFIG_SIZE / 4; left--;) {
-		const unsigned next = next_of(stack, at, extended);
-
-		if (next == offset)
-			return at;
-		if (next < (extended ? BK__PCI_EXTENDED : BK__PCI_HEADER_END))
-			return 0;
-		at = extended ? next : next + BK__PCI_CAP_NEXT;
-	}
-	return 0;
+		put(stack, pointer, 1, next);
 }
 
 /* A first header of all ones is one of none, as 0 is. */
@@ -103,53 +80,53 @@ static bool any_extended(const struct bk__quirk_stack *stack)
  */
 static bool taken(const struct bk__quirk_stack *stack, unsigned offset, unsigned size, bool extended)
 {
-	unsigned at = extended ? BK__PCI_EXTENDED : stack->config[BK__PCI_CAP_POINTER] & ~3u;
+	struct bk__pci_chain chain;
 
-	if (extended && !any_extended(stack))
-		return false;
-	if (!extended && !(stack->config[BK__PCI_STATUS] & BK__PCI_STATUS_CAP_LIST))
-		return false;
-	for (unsigned left = BK__PCI_CONFIG_SIZE / 4; left-- && at >= BK__PCI_HEADER_END;) {
-		unsigned length = bk__pci_capability_length(stack->config, stack->config_size, at);
+	bk__pci_chain_begin(&chain, stack->config, stack->config_size, extended);
+	while (bk__pci_chain_next(&chain)) {
+		unsigned length = bk__pci_capability_length(stack->config, stack->config_size, chain.at);
 
 		if (!length)
 			length = extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER;
-		if (at < offset + size && offset < at + length)
+		if (chain.at < offset + size && offset < chain.at + length)
 			return true;
-		at = next_of(stack, extended ? at : at + BK__PCI_CAP_NEXT, extended);
 	}
 	return false;
 }
 
-static int drop(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit)
+/* The next capability that is to be dropped. */
+static bool find(struct bk__pci_chain *chain, const struct bk__quirk_stack *stack,
+		 const struct bk__quirk_edit *edit)
 {
-	if (edit->extended && !edit->id)
-		return 0; /* the null capability: it only holds a pointer, and no guest is shown one */
-	/* A chain may lead to the same one again and again. */
-	for (unsigned left = BK__PCI_CONFIG_SIZE / 4; left; left--) {
-		const unsigned offset = bk__quirk_find_cap(stack->config, stack->config_size, edit->extended,
-							   (unsigned)edit->id);
-		const unsigned pointer = offset ? pointer_to(stack, offset, edit->extended) : 0;
+	bk__pci_chain_begin(chain, stack->config, stack->config_size, edit->extended);
+	while (bk__pci_chain_next(chain))
+		if (chain->id == (unsigned)edit->id)
+			return true;
+	return false;
+}
 
-		if (!offset)
-			return 0;
-		if (edit->extended && offset == BK__PCI_EXTENDED) {
-			/* The first stays as one that means nothing: it holds the pointer. */
-			put(stack, offset, 2, 0);
+static void drop(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit)
+{
+	struct bk__pci_chain chain;
+
+	if (edit->extended && !edit->id)
+		return; /* the null capability: it only holds a pointer, and no guest is shown one */
+	/* Each round takes one out, and none comes back. */
+	while (find(&chain, stack, edit)) {
+		if (!chain.pointer) {
+			/* The first extended one stays as one that means nothing: it holds the pointer. */
+			put(stack, chain.at, 2, 0);
 			continue;
 		}
-		if (!pointer)
-			return -EINVAL;
-		set_next(stack, pointer, edit->extended,
-			 next_of(stack, edit->extended ? offset : offset + BK__PCI_CAP_NEXT, edit->extended));
-		put(stack, offset, edit->extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER,
-		    0); /* it may lie in what another is taken for */
+		set_next(stack, chain.pointer, edit->extended, chain.next);
+		/* It may lie in what another is taken for. */
+		put(stack, chain.at, edit->extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER, 0);
 	}
-	return -EINVAL;
 }
 
 static int link_in(struct bk__quirk_stack *stack, const struct bk__quirk_edit *edit, unsigned offset)
 {
+	struct bk__pci_chain chain;
 	unsigned last = 0;
 
 	if (!edit->extended) {
@@ -165,9 +142,12 @@ static int link_in(struct bk__quirk_stack *stack, const struct bk__quirk_edit *e
 	if (offset != BK__PCI_EXTENDED) {
 		if (!any_extended(stack))
 			put(stack, BK__PCI_EXTENDED, 4, 0);
-		last = pointer_to(stack, 0, true);
-		if (!last)
+		bk__pci_chain_begin(&chain, stack->config, stack->config_size, true);
+		while (bk__pci_chain_next(&chain))
+			;
+		if (chain.end != BK__PCI_CHAIN_ENDS)
 			return -EINVAL;
+		last = chain.pointer ? chain.pointer : BK__PCI_EXTENDED;
 	}
 	put(stack, offset, 4,
 	    (uint64_t)edit->id | (uint64_t)(edit->version ? edit->version : 1) << BK__PCI_EXT_VERSION_SHIFT);
@@ -226,7 +206,7 @@ static int edit_one(struct editing *e, struct bk_error *err)
 
 	e->size = stack->config_size;
 	if (edit->kind == BK__EDIT_BYTES && edit->id >= 0) {
-		e->base = bk__quirk_find_cap(stack->config, stack->config_size, edit->extended,
+		e->base = bk__pci_chain_find(stack->config, stack->config_size, edit->extended,
 					     (unsigned)edit->id);
 		e->size -= e->base;
 		if (!e->base)
@@ -234,8 +214,10 @@ static int edit_one(struct editing *e, struct bk_error *err)
 	}
 	if (edit->when && !bk__quirk_item_number(edit->when, &run))
 		return run.error ? fail(e, err, run.error, strerror(-run.error)) : 0;
-	if (edit->kind == BK__EDIT_DROP)
-		return drop(stack, edit) ? broken(e, err) : 0;
+	if (edit->kind == BK__EDIT_DROP) {
+		drop(stack, edit);
+		return 0;
+	}
 	if (edit->kind == BK__EDIT_INSERT) {
 		e->base = choose(e, &run);
 		e->size = edit->size;

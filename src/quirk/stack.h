@@ -68,8 +68,7 @@ struct bk__quirk_stack {
 	uint64_t msix_offset;
 };
 
-/* The offset of a capability; 0 if there is none. (caps.c) */
-unsigned bk__quirk_find_cap(const uint8_t *config, unsigned size, bool extended, unsigned id);
+/* (caps.c) */
 void bk__quirk_find_caps(const struct bk_quirk *quirk, const uint8_t *config, unsigned size,
 			 uint16_t *offsets);
 
