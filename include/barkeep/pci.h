@@ -59,6 +59,9 @@ struct bk_pci_window {
 struct bk_pci_message {
 	uint64_t address;
 	uint32_t data;
+	/* Whom the host takes for the sender: bus << 8 | devfn of the function, or of a bridge to a
+	 * conventional bus above it. Interrupt controllers such as Arm's ITS need it. */
+	uint16_t requester;
 };
 
 /* Zero-initialise it; it is copied. */

@@ -74,6 +74,10 @@ struct kvm_irq_routing *bk__monitor_routes_table(const struct bk__monitor_routes
 		entry->u.msi.address_lo = (uint32_t)route->message.address;
 		entry->u.msi.address_hi = (uint32_t)(route->message.address >> 32);
 		entry->u.msi.data = route->message.data;
+		if (bk__monitor_arch.requesters) {
+			entry->flags = KVM_MSI_VALID_DEVID;
+			entry->u.msi.devid = route->message.requester;
+		}
 		table->nr++;
 	}
 	return table;
@@ -155,7 +159,7 @@ int bk__monitor_gsi_route(struct bk__monitor_gsi *gsis, unsigned gsi, const stru
 	route = &gsis->routes.messages[gsi - bk__monitor_arch.pins];
 	before = *route;
 	if (!route->routed || route->message.address != message->address ||
-	    route->message.data != message->data) {
+	    route->message.data != message->data || route->message.requester != message->requester) {
 		route->routed = true;
 		route->message = *message;
 		error = write_table(gsis);
@@ -178,7 +182,13 @@ int bk__monitor_gsi_send(struct bk__monitor_gsi *gsis, const struct bk_pci_messa
 	struct kvm_msi msi = { .address_lo = (uint32_t)message->address,
 			       .address_hi = (uint32_t)(message->address >> 32),
 			       .data = message->data };
-	const int sent = bk__monitor_vm_ioctl(gsis->vm, KVM_SIGNAL_MSI, &msi);
+	int sent;
+
+	if (bk__monitor_arch.requesters) {
+		msi.flags = KVM_MSI_VALID_DEVID;
+		msi.devid = message->requester;
+	}
+	sent = bk__monitor_vm_ioctl(gsis->vm, KVM_SIGNAL_MSI, &msi);
 
 	return sent < 0 ? sent : 0; /* 0: the guest has it blocked */
 }

@@ -22,7 +22,10 @@ struct bk_pci_bus *bk__pci_bus_create(struct bk_pci_host *host, struct bk_pci_fu
 		return NULL;
 	bus->host = host;
 	bus->bridge = bridge;
-	atomic_init(&bus->way, bridge ? 0 : BK__PCI_WAY_FORWARDS | BK__PCI_WAY_EXTENDED);
+	atomic_init(&bus->way,
+		    bridge ? 0
+			   : BK__PCI_WAY_FORWARDS | BK__PCI_WAY_EXTENDED |
+				     (uint32_t)host->desc.bus_first << (BK__PCI_WAY_REQUESTER_SHIFT + 8));
 	snprintf(text, sizeof(text), "%s memory", name);
 	bus->memory = bk_space_create(domain, text, UINT64_MAX);
 	snprintf(text, sizeof(text), "%s io", name);
@@ -179,10 +182,27 @@ static void show_config(struct bk_pci_function *function)
 			       strerror(-error));
 }
 
-static uint8_t way_of(const struct bk_pci_function *bridge)
+/* A conventional bus has no requester IDs: a bridge to one sends with its own, and one that is PCI Express
+ * with that of its secondary bus (PCIe to PCI/PCI-X Bridge 1.0, 2.3). */
+static uint32_t requester_way(const struct bk_pci_function *bridge, uint32_t above)
 {
-	const uint8_t above = bridge->bus ? atomic_load(&bridge->bus->way) : BK__PCI_WAY_EXTENDED;
-	uint8_t way = 0;
+	const uint32_t number = (uint32_t)bk__pci_config_get(&bridge->config, BK__PCI_BRIDGE_SECONDARY, 1)
+				<< (BK__PCI_WAY_REQUESTER_SHIFT + 8);
+
+	if (above & BK__PCI_WAY_ALIAS)
+		return above & (BK__PCI_WAY_ALIAS | UINT32_MAX << BK__PCI_WAY_REQUESTER_SHIFT);
+	if (bk__pci_express_is_port(bridge))
+		return number;
+	if (bk__pci_express_type(bridge) == BK__PCI_EXPRESS_TO_PCI)
+		return BK__PCI_WAY_ALIAS | number;
+	return BK__PCI_WAY_ALIAS | (above & UINT32_MAX << BK__PCI_WAY_REQUESTER_SHIFT) |
+	       (uint32_t)bridge->devfn << BK__PCI_WAY_REQUESTER_SHIFT;
+}
+
+static uint32_t way_of(const struct bk_pci_function *bridge)
+{
+	const uint32_t above = bridge->bus ? atomic_load(&bridge->bus->way) : BK__PCI_WAY_EXTENDED;
+	uint32_t way = requester_way(bridge, above);
 
 	if (above & BK__PCI_WAY_FORWARDS && bk__pci_bridge_forwards(bridge))
 		way |= BK__PCI_WAY_FORWARDS;
@@ -195,7 +215,7 @@ static uint8_t way_of(const struct bk_pci_function *bridge)
 
 void bk__pci_bus_forward(struct bk_pci_bus *bus)
 {
-	const uint8_t way = way_of(bus->bridge);
+	const uint32_t way = way_of(bus->bridge);
 
 	if (atomic_exchange(&bus->way, way) == way)
 		return;
@@ -215,6 +235,14 @@ bool bk__pci_bus_stops(const struct bk_pci_function *function)
 {
 	return function->bus ? !(atomic_load(&function->bus->way) & BK__PCI_WAY_FORWARDS)
 			     : function->detached;
+}
+
+uint16_t bk__pci_bus_requester(const struct bk_pci_function *function)
+{
+	const uint32_t way = atomic_load(&function->bus->way);
+	const uint16_t requester = (uint16_t)(way >> BK__PCI_WAY_REQUESTER_SHIFT);
+
+	return way & BK__PCI_WAY_ALIAS ? requester : requester | function->devfn;
 }
 
 bool bk__pci_bus_shows_retry(const struct bk_pci_function *function)

@@ -18,7 +18,7 @@ struct bk_pci_bus {
 	/* Config spaces of this bus and of those below, at bus number << 20. A bridge's bus numbers
 	 * are one more window of it, through which its parent shows this. */
 	struct bk_space *buses;
-	_Atomic uint8_t way;                    /* to the host, of BK__PCI_WAY_* */
+	_Atomic uint32_t way;                   /* to the host, of BK__PCI_WAY_* */
 	_Atomic uint8_t in_slot[32];            /* how many functions are attached there */
 	struct bk_pci_function *functions[256]; /* host's lock */
 };
@@ -51,6 +51,8 @@ enum {
 	BK__PCI_WAY_FORWARDS = 1, /* memory writes from there (PCI-to-PCI Bridge 1.2, 3.2.4.3, Bus Master) */
 	BK__PCI_WAY_RETRY = 2,    /* tell the guest that a function is not ready (PCIe 2.3.2) */
 	BK__PCI_WAY_EXTENDED = 4, /* let config space from 0x100 on through: all of them are ports */
+	BK__PCI_WAY_ALIAS = 8,    /* speak for all functions there, as they are on a conventional bus */
+	BK__PCI_WAY_REQUESTER_SHIFT = 16, /* the requester ID then, else the bus number << 8 */
 };
 
 /* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,
@@ -59,6 +61,9 @@ void bk__pci_bus_forward(struct bk_pci_bus *bus);
 
 /* Does a bridge above stop what the function sends, or is it off its bus? Function's lock. */
 bool bk__pci_bus_stops(const struct bk_pci_function *function);
+
+/* The requester ID with which the host sees what the function sends. It is on a bus. Function's lock. */
+uint16_t bk__pci_bus_requester(const struct bk_pci_function *function);
 
 /* Does a port above show that it is not ready? Function's lock. */
 bool bk__pci_bus_shows_retry(const struct bk_pci_function *function);

@@ -14,11 +14,12 @@
 static bool same(const struct bk__pci_irq_registers *a, const struct bk__pci_irq_registers *b)
 {
 	return a->control == b->control && a->address == b->address && a->data == b->data &&
-	       a->mask == b->mask;
+	       a->mask == b->mask && a->requester == b->requester;
 }
 
 static bool message(const struct bk_pci_function *function, unsigned vector, struct bk_pci_message *message)
 {
+	message->requester = function->bus ? bk__pci_bus_requester(function) : 0;
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
 		return bk__pci_msix_message(function, vector, message);
 	return bk__pci_msi_message(function, vector, message);
@@ -103,7 +104,9 @@ static void settle(struct bk_pci_function *function, bool fresh)
 	else if (mode == BK_PCI_IRQ_MSI)
 		bk__pci_msi_registers(function, &seen);
 	function->msi.pending &= mode == BK_PCI_IRQ_MSI ? UINT32_MAX >> (BK__PCI_MSI_VECTORS - vectors) : 0;
-	changed = seen.address != irq->seen.address || seen.data != irq->seen.data;
+	seen.requester = function->bus ? bk__pci_bus_requester(function) : 0;
+	changed = seen.address != irq->seen.address || seen.data != irq->seen.data ||
+		  seen.requester != irq->seen.requester;
 
 	if (fresh || mode != irq->mode || vectors != irq->vectors) {
 		irq->mode = mode;

@@ -28,6 +28,7 @@ struct bk__pci_irq_registers {
 	uint16_t control;
 	uint64_t address;
 	uint32_t data, mask;
+	uint16_t requester;
 };
 
 struct bk__pci_irq {
