@@ -45,14 +45,14 @@ static int change_trap(struct run *run, const char *const *values, enum change c
 	int error = -ENOENT;
 
 	cli_preload_lock();
+	bk__wrap_change_begin();
 	device = find(run, values[0], err);
 	if (device && change == REMOVE)
 		error = cli_traps_remove(device, values[1], err);
 	else if (device && !(error = make_way(device, values[1], err)))
 		error = change == ADD ? cli_traps_add(device, values[1], err)
 				      : cli_traps_replace(device, values[1], err);
-	if (!error)
-		bk__wrap_traps_changed(device->mediate);
+	bk__wrap_change_end(error ? NULL : device->mediate);
 	cli_preload_unlock();
 	return error;
 }

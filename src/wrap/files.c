@@ -6,16 +6,23 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "wrap/opened.h"
 #include "wrap/kvm.h"
+#include "wrap/real.h"
+#include "wrap/wrap.h"
 
 struct bk__wrap_file **bk__wrap_chunks[BK__WRAP_CHUNKS];
 
 static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bk__wrap_file *unused;
 static pid_t owner; /* whose memory this is */
+
+/* Of a page that the kernel clears in every copy of this memory, however the copy was made. NULL: it cannot.
+ */
+static unsigned *original;
 
 struct bk__wrap_file *bk__wrap_file_create(enum bk__wrap_kind kind)
 {
@@ -166,14 +173,41 @@ void bk__wrap_keep_private(int fd)
 		bk__wrap_file_add(fd, &file);
 }
 
+static void own_memory(void)
+{
+	owner = getpid();
+	if (original)
+		__atomic_store_n(original, 1, __ATOMIC_RELEASE);
+}
+
+static unsigned *cleared_in_copies(void)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *at = bk__wrap_real.mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	if (!madvise(at, page, MADV_WIPEONFORK)) /* since Linux 4.14 */
+		return at;
+	bk__wrap_real.munmap(at, page);
+	return NULL;
+}
+
+/* Two processes have this memory, or one that was forked by other means than fork: then it is that one's now.
+ */
 bool bk__wrap_is_borrowed(void)
 {
+	if (original && !__atomic_load_n(original, __ATOMIC_ACQUIRE)) {
+		own_memory();
+		bk__wrap_device_copied();
+	}
 	return owner && getpid() != owner;
 }
 
 static void before_fork(void)
 {
-	bk__wrap_kvm_hold(); /* first: who has it may wait to go into a device */
+	bk__wrap_change_begin(); /* first: who maps a device goes into it after that */
+	bk__wrap_kvm_hold();     /* before devices: who has it may wait to go into one */
 	bk__wrap_device_hold();
 	pthread_mutex_lock(&unused_lock);
 }
@@ -183,18 +217,21 @@ static void in_parent(void)
 	pthread_mutex_unlock(&unused_lock);
 	bk__wrap_device_go_on(false);
 	bk__wrap_kvm_go_on();
+	bk__wrap_change_end(NULL);
 }
 
 static void in_child(void)
 {
-	owner = getpid();
+	own_memory();
 	pthread_mutex_unlock(&unused_lock);
 	bk__wrap_device_go_on(true);
 	bk__wrap_kvm_go_on();
+	bk__wrap_change_end(NULL);
 }
 
 void bk__wrap_file_start(void)
 {
-	owner = getpid();
+	original = cleared_in_copies();
+	own_memory();
 	pthread_atfork(before_fork, in_parent, in_child);
 }

@@ -35,6 +35,7 @@ struct bk__wrap_file {
 	char name[64];                  /* of a CDEV: its PCI address */
 	struct kvm_run *run;            /* of a VCPU, atomic: where the program has mapped it, or NULL */
 	struct bk__wrap_file *vm;       /* of a VCPU; to be compared alone */
+	int own;                        /* of a VM: a descriptor of this library's, or -1 */
 	struct bk__wrap_file *next;     /* unused ones, under a lock */
 };
 
@@ -97,7 +98,8 @@ int bk__wrap_file_next(int fd);
 /* The descriptor is this library's. */
 void bk__wrap_keep_private(int fd);
 
-/* True in a process whose memory is another's: a child of vfork. */
+/* True in a process whose memory is another's: a child of vfork. In one with a copy, which the program made
+ * past fork's handlers (by the raw clone), what fork's handlers do is made up for. */
 bool bk__wrap_is_borrowed(void);
 
 /* To be called when the library starts. */

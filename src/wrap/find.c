@@ -72,13 +72,11 @@ static enum bk__wrap_kind kind_by_asking(int fd)
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	struct stat st;
 
-	if (fstat(fd, &st))
+	if (fstat(fd, &st) || (st.st_mode & S_IFMT && !S_ISCHR(st.st_mode)))
 		return BK__WRAP_NONE;
-	if (!S_ISCHR(st.st_mode))
-		return !(st.st_mode & S_IFMT) && !bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, &info)
-			       ? BK__WRAP_DEVICE
-			       : BK__WRAP_NONE;
-	if (!bk__wrap_real.ioctl(fd, VFIO_GROUP_GET_STATUS, &status))
+	if (!bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
+		return S_ISCHR(st.st_mode) ? BK__WRAP_CDEV : BK__WRAP_DEVICE;
+	if (S_ISCHR(st.st_mode) && !bk__wrap_real.ioctl(fd, VFIO_GROUP_GET_STATUS, &status))
 		return BK__WRAP_GROUP;
 	return BK__WRAP_NONE;
 }
@@ -96,6 +94,25 @@ static enum bk__wrap_kind kind_of(int fd)
 	return kind_of_name(name);
 }
 
+void bk__wrap_cdev_settle(struct bk__wrap_file *file, int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	enum bk__wrap_kind kind = BK__WRAP_CDEV;
+	const int saved = errno;
+
+	/* Before it is bound it knows one request alone. And one thread is enough; the others are refused
+	 * meanwhile. */
+	if (!bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, &info) &&
+	    __atomic_compare_exchange_n(&file->kind, &kind, BK__WRAP_REFUSED, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE)) {
+		if (bk__wrap_device_begin(file, fd, file->name))
+			bk__wrap_file_refuse(file);
+		else
+			__atomic_store_n(&file->kind, BK__WRAP_DEVICE, __ATOMIC_RELEASE);
+	}
+	errno = saved;
+}
+
 static void add(int fd, enum bk__wrap_kind kind)
 {
 	struct bk__wrap_file *file = bk__wrap_file_create(kind);
@@ -106,6 +123,8 @@ static void add(int fd, enum bk__wrap_kind kind)
 		find_address(fd, file->name, sizeof(file->name));
 	if (kind == BK__WRAP_DEVICE && bk__wrap_device_begin(file, fd, ""))
 		bk__wrap_file_refuse(file);
+	if (kind == BK__WRAP_CDEV)
+		bk__wrap_cdev_settle(file, fd);
 	if (!bk__wrap_file_add(fd, file))
 		return;
 	if (bk__wrap_kind_of(file) == BK__WRAP_DEVICE)
@@ -117,8 +136,10 @@ static void add(int fd, enum bk__wrap_kind kind)
 void bk__wrap_adopt(int fd)
 {
 	const int saved = errno;
-	const enum bk__wrap_kind kind = bk__wrap_find(fd) ? BK__WRAP_NONE : kind_of(fd);
+	enum bk__wrap_kind kind = BK__WRAP_NONE;
 
+	if (!bk__wrap_find(fd) && !bk__wrap_is_borrowed())
+		kind = kind_of(fd);
 	if (kind != BK__WRAP_NONE)
 		add(fd, kind);
 	errno = saved;

@@ -4,29 +4,31 @@
 #undef _FORTIFY_SOURCE
 #include <stdarg.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "wrap/maps.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"
 
-/* What is mapped over a device is forgotten before, so that nobody else's is who gets the addresses later. */
-static inline void make_room(const void *at, size_t size, int flags)
+/* Something came, or would have come, over this. */
+static inline void replaced(void *at, size_t size, const void *result)
 {
-	if (flags & MAP_FIXED && size && !bk__wrap_maps_outside(at, size))
-		bk__wrap_maps_remove(at, size);
+	if (size && !bk__wrap_maps_outside(at, size))
+		bk__wrap_maps_replaced(at, size, result == MAP_FAILED);
 }
 
-#define MMAP(name)                                                                    \
-	void *name(void *at, size_t size, int prot, int flags, int fd, off_t offset)  \
-	{                                                                             \
-		struct bk__wrap_file *file;                                           \
-                                                                                      \
-		make_room(at, size, flags);                                           \
-		file = flags & MAP_ANONYMOUS ? NULL : bk__wrap_find(fd);              \
-		if (__builtin_expect(!file, 1))                                       \
-			return bk__wrap_real.name(at, size, prot, flags, fd, offset); \
-		return bk__wrap_map(file, at, size, prot, flags, fd, offset);         \
+#define MMAP(name)                                                                             \
+	void *name(void *at, size_t size, int prot, int flags, int fd, off_t offset)           \
+	{                                                                                      \
+		struct bk__wrap_file *file = flags & MAP_ANONYMOUS ? NULL : bk__wrap_find(fd); \
+		void *result;                                                                  \
+                                                                                               \
+		if (__builtin_expect(!file && !(flags & MAP_FIXED), 1))                        \
+			return bk__wrap_real.name(at, size, prot, flags, fd, offset);          \
+		if (file)                                                                      \
+			return bk__wrap_map(file, at, size, prot, flags, fd, offset);          \
+		result = bk__wrap_real.name(at, size, prot, flags, fd, offset);                \
+		replaced(at, size, result);                                                    \
+		return result;                                                                 \
 	}
 
 MMAP(mmap)
@@ -34,13 +36,8 @@ MMAP(mmap64)
 
 int munmap(void *at, size_t size)
 {
-	/* Where the kernel refuses, what is mapped stays. */
-	const bool whole =
-		!((uintptr_t)at % (uintptr_t)sysconf(_SC_PAGESIZE)) && size <= UINTPTR_MAX - (uintptr_t)at;
-
-	if (whole && !bk__wrap_maps_outside(at, size))
-		bk__wrap_maps_remove(at, size);
-	return bk__wrap_real.munmap(at, size);
+	return bk__wrap_maps_outside(at, size) ? bk__wrap_real.munmap(at, size)
+					       : bk__wrap_maps_unmap(at, size);
 }
 
 void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
@@ -51,9 +48,9 @@ void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
 	va_start(args, flags);
 	to = va_arg(args, void *);
 	va_end(args);
-	if (flags & MREMAP_FIXED)
-		make_room(to, new_size, MAP_FIXED);
 	result = bk__wrap_real.mremap(at, size, new_size, flags, to);
+	if (flags & MREMAP_FIXED)
+		replaced(to, new_size, result);
 	if (result != MAP_FAILED && !bk__wrap_maps_outside(at, size))
 		bk__wrap_maps_move(at, size, result, new_size);
 	return result;

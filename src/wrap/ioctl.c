@@ -47,23 +47,25 @@ static int bind_iommufd(struct bk__wrap_file *file, int fd, void *argument)
 {
 	const int result = bk__wrap_real.ioctl(fd, BIND_IOMMUFD, argument);
 
-	if (result || bk__wrap_kind_of(file) != BK__WRAP_CDEV)
+	if (result)
 		return result;
-	if (!bk__wrap_device_begin(file, fd, file->name)) {
-		__atomic_store_n(&file->kind, BK__WRAP_DEVICE, __ATOMIC_RELEASE);
+	if (!file) /* nothing has told what it is before */
+		bk__wrap_adopt(fd);
+	else
+		bk__wrap_cdev_settle(file, fd);
+	file = bk__wrap_find(fd);
+	if (!file || bk__wrap_kind_of(file) != BK__WRAP_REFUSED)
 		return 0;
-	}
-	bk__wrap_file_refuse(file);
 	errno = EPERM;
 	return -1;
 }
 
 /* ---- Those on a device ------------------------------------------------- */
 
-static int get_info(struct bk__wrap_device *device, int fd, struct vfio_device_info *info)
+static int get_info(struct bk__wrap_device *device, struct vfio_device_info *info)
 {
 	struct bk_device_info own = { 0 };
-	const int result = bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, info);
+	const int result = bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_GET_INFO, info);
 
 	if (!result && !bk_device_info(bk_mediator_device(device->mediate), &own) &&
 	    own.flags & BK_DEVICE_CAN_RESET)
@@ -91,13 +93,13 @@ static int hot_reset(int fd, void *argument)
 }
 
 /* A write that the kernel would make past the traps. Whoever asks can do without. */
-static int ioeventfd(struct bk__wrap_device *device, int fd, const struct vfio_device_ioeventfd *argument)
+static int ioeventfd(struct bk__wrap_device *device, const struct vfio_device_ioeventfd *argument)
 {
 	uint64_t offset, width;
 	int region;
 
 	if ((uintptr_t)argument < 4096 || argument->argsz < sizeof(*argument) || argument->fd < 0)
-		return bk__wrap_real.ioctl(fd, VFIO_DEVICE_IOEVENTFD, (void *)argument);
+		return bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_IOEVENTFD, (void *)argument);
 	region = bk__wrap_device_region(device, argument->offset);
 	offset = argument->offset & ((UINT64_C(1) << BK__WRAP_OFFSET_BITS) - 1);
 	width = argument->flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
@@ -105,40 +107,41 @@ static int ioeventfd(struct bk__wrap_device *device, int fd, const struct vfio_d
 		errno = ENOTTY;
 		return -1;
 	}
-	return bk__wrap_real.ioctl(fd, VFIO_DEVICE_IOEVENTFD, (void *)argument);
+	return bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_IOEVENTFD, (void *)argument);
 }
 
 /* A DMA buffer of a region with traps would show what is below them. */
-static int feature(struct bk__wrap_device *device, int fd, struct vfio_device_feature *argument)
+static int feature(struct bk__wrap_device *device, struct vfio_device_feature *argument)
 {
 	uint32_t region;
 
 	if ((uintptr_t)argument < 4096 || argument->argsz < sizeof(*argument) + sizeof(region) ||
 	    (argument->flags & VFIO_DEVICE_FEATURE_MASK) != FEATURE_DMA_BUF)
-		return bk__wrap_real.ioctl(fd, VFIO_DEVICE_FEATURE, argument);
+		return bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_FEATURE, argument);
 	memcpy(&region, argument->data, sizeof(region));
 	if (bk__wrap_device_is_mediated(device, region)) {
 		errno = ENOTTY;
 		return -1;
 	}
-	return bk__wrap_real.ioctl(fd, VFIO_DEVICE_FEATURE, argument);
+	return bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_FEATURE, argument);
 }
 
-static int on_device(struct bk__wrap_device *device, int fd, unsigned long request, void *argument)
+/* By the library's own descriptor: the program's may be closed, and be another device's, by now. */
+static int on_device(struct bk__wrap_device *device, unsigned long request, void *argument)
 {
 	switch (request) {
 	case VFIO_DEVICE_GET_INFO:
-		return get_info(device, fd, argument);
+		return get_info(device, argument);
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return bk__wrap_region_info(device, fd, argument);
+		return bk__wrap_region_info(device, argument);
 	case VFIO_DEVICE_RESET:
 		return reset(device);
 	case VFIO_DEVICE_IOEVENTFD:
-		return ioeventfd(device, fd, argument);
+		return ioeventfd(device, argument);
 	case VFIO_DEVICE_FEATURE:
-		return feature(device, fd, argument);
+		return feature(device, argument);
 	default:
-		return bk__wrap_real.ioctl(fd, request, argument);
+		return bk__wrap_real.ioctl(device->fd, request, argument);
 	}
 }
 
@@ -158,10 +161,13 @@ static bool dispatch(struct bk__wrap_file *file, int fd, unsigned long request, 
 		*result = get_device(fd, argument);
 		return true;
 	case BK__WRAP_CDEV:
-		if (request != BIND_IOMMUFD)
-			return false;
-		*result = bind_iommufd(file, fd, argument);
-		return true;
+		if (request == BIND_IOMMUFD) {
+			*result = bind_iommufd(file, fd, argument);
+			return true;
+		}
+		bk__wrap_cdev_settle(file, fd);
+		return bk__wrap_kind_of(file) != BK__WRAP_CDEV &&
+		       dispatch(file, fd, request, argument, result);
 	case BK__WRAP_DEVICE:
 		if (request == VFIO_DEVICE_PCI_HOT_RESET) {
 			*result = hot_reset(fd, argument);
@@ -170,7 +176,7 @@ static bool dispatch(struct bk__wrap_file *file, int fd, unsigned long request, 
 		device = bk__wrap_device_enter(file);
 		if (!device)
 			return false; /* somebody closes it */
-		*result = on_device(device, fd, request, argument);
+		*result = on_device(device, request, argument);
 		bk__wrap_device_leave(device);
 		return true;
 	case BK__WRAP_VM:
@@ -197,5 +203,6 @@ int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, vo
 		if (file && dispatch(file, fd, request, argument, &result))
 			return result;
 	} while (bk__wrap_find(fd) != file);
-	return bk__wrap_real.ioctl(fd, request, argument);
+	return !file && request == BIND_IOMMUFD ? bind_iommufd(NULL, fd, argument)
+						: bk__wrap_real.ioctl(fd, request, argument);
 }

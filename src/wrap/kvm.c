@@ -4,6 +4,7 @@
 #include "wrap/kvm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@
 /* A slot of the program's over pages of a device. */
 struct slot {
 	const struct bk__wrap_file *vm;
-	int fd; /* of the virtual machine */
 	struct kvm_userspace_memory_region whole;
 	uint32_t *pieces; /* ids; while it is set in pieces, else NULL */
 	size_t piece_count;
@@ -27,6 +27,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *slots;
 static size_t count, room;
 static unsigned machines; /* atomic */
+static bool watched;      /* atomic: exits that are the program's may be for a trap */
 
 /* ---- Pieces ------------------------------------------------------------ */
 
@@ -38,7 +39,7 @@ static int set(const struct slot *slot, uint32_t id, uint64_t offset, uint64_t s
 	region.guest_phys_addr += offset;
 	region.userspace_addr += offset;
 	region.memory_size = size;
-	return bk__wrap_real.ioctl(slot->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+	return bk__wrap_real.ioctl(slot->vm->own, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
 }
 
 static bool is_used(const struct bk__wrap_file *vm, uint32_t id)
@@ -53,7 +54,8 @@ static bool is_used(const struct bk__wrap_file *vm, uint32_t id)
 /* From the end of what KVM has: programs take them from the start. */
 static int free_id(const struct slot *slot)
 {
-	int id = bk__wrap_real.ioctl(slot->fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)KVM_CAP_NR_MEMSLOTS);
+	int id = bk__wrap_real.ioctl(slot->vm->own, KVM_CHECK_EXTENSION,
+				     (void *)(uintptr_t)KVM_CAP_NR_MEMSLOTS);
 
 	while (--id > 0 && is_used(slot->vm, (uint32_t)id))
 		;
@@ -124,14 +126,19 @@ static bool is_whole(const struct bk__wrap_areas *areas, uint64_t first, uint64_
 	return false;
 }
 
+/* What is in the slot. Under the lock, so that the device stays (bk__wrap_kvm_settle). */
+static bool place_of(const struct slot *slot, struct bk__wrap_place *place)
+{
+	return bk__wrap_maps_find((const void *)(uintptr_t)slot->whole.userspace_addr, place);
+}
+
 /* Sets the slot as the traps are now. Under the lock. */
 static void apply(struct slot *slot)
 {
 	struct bk__wrap_areas areas;
 	struct bk__wrap_place place;
 
-	if (!bk__wrap_maps_find((const void *)(uintptr_t)slot->whole.userspace_addr, &place) ||
-	    place.left < slot->whole.memory_size) {
+	if (!place_of(slot, &place) || place.left < slot->whole.memory_size) {
 		join(slot);
 		return;
 	}
@@ -143,16 +150,77 @@ static void apply(struct slot *slot)
 	free(areas.list);
 }
 
-void bk__wrap_kvm_update(struct bk__wrap_device *device)
+void bk__wrap_kvm_update(const struct bk_mediator *mediate)
 {
 	struct bk__wrap_place place;
 
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < count; i++)
-		if (bk__wrap_maps_find((const void *)(uintptr_t)slots[i].whole.userspace_addr, &place) &&
-		    place.device == device)
+		if (place_of(&slots[i], &place) && place.device->mediate == mediate)
 			apply(&slots[i]);
 	pthread_mutex_unlock(&lock);
+}
+
+void bk__wrap_kvm_settle(void)
+{
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- What the guest has ------------------------------------------------ */
+
+/* Of a slot: the bytes of a region. False: it is not one of that region. */
+static bool bytes_of(const struct slot *slot, const struct bk__wrap_device *device, unsigned region,
+		     uint64_t *first, uint64_t *last)
+{
+	struct bk__wrap_place place;
+	uint64_t size;
+
+	if (!place_of(slot, &place) || place.device != device || place.region != region)
+		return false;
+	size = place.left < slot->whole.memory_size ? place.left : slot->whole.memory_size;
+	*first = place.offset;
+	*last = place.offset + size - 1;
+	return true;
+}
+
+/* Up to where slots have the region from `offset` on; `offset` if none has it. */
+static uint64_t given_to(const struct bk__wrap_device *device, unsigned region, uint64_t offset, bool *any)
+{
+	uint64_t first, last, end = offset;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!bytes_of(&slots[i], device, region, &first, &last))
+			continue;
+		*any = true;
+		if (first <= offset && last >= end)
+			end = last + 1;
+	}
+	return end;
+}
+
+enum bk__wrap_given bk__wrap_kvm_given(const struct bk__wrap_device *device, unsigned region, uint64_t first,
+				       uint64_t last)
+{
+	bool any = false;
+
+	for (;;) {
+		uint64_t from = first, to = last, end;
+
+		if (!bk__wrap_maps_next(device, region, &from, &to))
+			return BK__WRAP_GIVEN_ALL;
+		end = given_to(device, region, from, &any);
+		if (end == from)
+			return any ? BK__WRAP_GIVEN_BESIDE : BK__WRAP_GIVEN_NONE;
+		first = end;
+		if (first > last)
+			return BK__WRAP_GIVEN_ALL;
+	}
+}
+
+void bk__wrap_kvm_watch(void)
+{
+	__atomic_store_n(&watched, true, __ATOMIC_RELEASE);
 }
 
 /* ---- The program's slots ----------------------------------------------- */
@@ -165,52 +233,84 @@ static struct slot *find_slot(const struct bk__wrap_file *vm, uint32_t id)
 	return NULL;
 }
 
-static void note(const struct bk__wrap_file *vm, int fd, const struct kvm_userspace_memory_region *region)
+/* The program may close the descriptor by which it sets its slots, and go on with a copy. */
+static bool has_own(struct bk__wrap_file *vm, int fd)
+{
+	if (vm->own >= 0)
+		return true;
+	vm->own = bk__wrap_real.fcntl(fd, F_DUPFD_CLOEXEC, (void *)(uintptr_t)200);
+	if (vm->own < 0)
+		vm->own = bk__wrap_real.fcntl(fd, F_DUPFD_CLOEXEC, (void *)(uintptr_t)3);
+	bk__wrap_keep_private(vm->own);
+	return vm->own >= 0;
+}
+
+static void note(struct bk__wrap_file *vm, int fd, const struct kvm_userspace_memory_region *region)
 {
 	struct slot *grown = slots;
 
+	if (!has_own(vm, fd)) /* then its pages cannot be trapped later, and such a trap is refused */
+		return;
 	if (count == room)
 		grown = realloc(slots, (room ? 2 * room : 16) * sizeof(*slots));
-	if (!grown) /* then its pages cannot be trapped later, which is found by trying */
+	if (!grown)
 		return;
 	if (count == room)
 		room = room ? 2 * room : 16;
 	slots = grown;
-	slots[count++] = (struct slot){ .vm = vm, .fd = fd, .whole = *region };
+	slots[count++] = (struct slot){ .vm = vm, .whole = *region };
 	apply(&slots[count - 1]);
 }
 
-static int set_region(const struct bk__wrap_file *vm, int fd, unsigned long request, void *argument)
+/* Takes the slot away, whose pages the guest may not have whole even for a moment. */
+static int remove_split(struct slot *slot, int fd, unsigned long request, void *argument)
+{
+	const bool first = slot->piece_count && slot->pieces[0] == (slot->whole.slot & 0xffff);
+
+	for (size_t i = first; i < slot->piece_count; i++)
+		set(slot, slot->pieces[i], 0, 0);
+	slot->piece_count = first;
+	return first ? bk__wrap_real.ioctl(fd, request, argument) : 0;
+}
+
+static void forget(struct slot *slot)
+{
+	free(slot->pieces);
+	*slot = slots[--count];
+}
+
+static int set_region(struct bk__wrap_file *vm, int fd, unsigned long request, void *argument)
 {
 	struct kvm_userspace_memory_region region;
 	struct slot *slot;
-	int result;
+	int result, saved;
 
 	if ((uintptr_t)argument < 4096)
 		return bk__wrap_real.ioctl(fd, request, argument);
 	memcpy(&region, argument, sizeof(region));
 	pthread_mutex_lock(&lock);
 	slot = find_slot(vm, region.slot);
-	if (slot)
-		join(slot);
-	result = bk__wrap_real.ioctl(fd, request, argument);
-	if (!result) {
-		const int saved = errno;
-
+	if (slot && slot->split && !region.memory_size) {
+		result = remove_split(slot, fd, request, argument);
+	} else {
 		if (slot)
-			*slot = slots[--count];
+			join(slot);
+		result = bk__wrap_real.ioctl(fd, request, argument);
+	}
+	saved = errno;
+	if (result) {
+		if (slot)
+			apply(slot); /* as it was */
+	} else {
+		if (slot)
+			forget(slot);
 		if (region.memory_size &&
 		    !bk__wrap_maps_outside((const void *)(uintptr_t)region.userspace_addr,
 					   region.memory_size))
 			note(vm, fd, &region);
-		errno = saved;
-	} else if (slot) {
-		const int saved = errno;
-
-		apply(slot); /* as it was */
-		errno = saved;
 	}
 	pthread_mutex_unlock(&lock);
+	errno = saved;
 	return result;
 }
 
@@ -218,14 +318,16 @@ void bk__wrap_kvm_end(const struct bk__wrap_file *vm)
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < count;) {
-		if (slots[i].vm != vm) {
+		if (slots[i].vm == vm)
+			forget(&slots[i]);
+		else
 			i++;
-			continue;
-		}
-		free(slots[i].pieces);
-		slots[i] = slots[--count];
 	}
 	pthread_mutex_unlock(&lock);
+	if (vm->own >= 0) {
+		bk__wrap_file_remove(vm->own);
+		bk__wrap_real.close(vm->own);
+	}
 	__atomic_fetch_sub(&machines, 1, __ATOMIC_RELEASE);
 }
 
@@ -246,22 +348,41 @@ void bk__wrap_kvm_go_on(void)
 
 /* ---- vCPUs ------------------------------------------------------------- */
 
-/* The place of an address that is between pieces, or might be. Its device is entered. */
-static bool find_place(const struct bk__wrap_file *vm, uint64_t address, struct bk__wrap_place *place)
+/* In a slot: between its pieces, mostly. */
+static bool is_in(const struct slot *slot, uint64_t address, struct bk__wrap_place *place)
 {
+	const uint64_t offset = address - slot->whole.guest_phys_addr;
+
+	return offset < slot->whole.memory_size && (slot->split || !(slot->whole.flags & KVM_MEM_READONLY)) &&
+	       bk__wrap_maps_find((const void *)(uintptr_t)(slot->whole.userspace_addr + offset), place);
+}
+
+/* Beside it, at a trap of the same region whose page the program has mapped but not given to the guest. */
+static bool is_beside(const struct slot *slot, uint64_t address, unsigned length,
+		      struct bk__wrap_place *place)
+{
+	if (!place_of(slot, place))
+		return false;
+	place->offset += address - slot->whole.guest_phys_addr;
+	return place->offset < place->device->regions[place->region].size &&
+	       bk__wrap_maps_have(place->device, place->region, place->offset, length) &&
+	       bk__wrap_is_trapped(place->device, place->region, place->offset, length);
+}
+
+/* The place of an access that is for a trap, or might be. Its device is entered. */
+static bool find_place(const struct bk__wrap_file *vm, uint64_t address, unsigned length,
+		       struct bk__wrap_place *place)
+{
+	const unsigned ways = __atomic_load_n(&watched, __ATOMIC_ACQUIRE) ? 2 : 1;
 	bool found = false;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count && !found; i++) {
-		const struct kvm_userspace_memory_region *whole = &slots[i].whole;
-		const uint64_t offset = address - whole->guest_phys_addr;
-
-		if (slots[i].vm == vm && (slots[i].split || !(whole->flags & KVM_MEM_READONLY)) &&
-		    offset < whole->memory_size)
-			found = bk__wrap_maps_find((const void *)(uintptr_t)(whole->userspace_addr + offset),
-						   place) &&
+	for (unsigned way = 0; way < ways && !found; way++)
+		for (size_t i = 0; i < count && !found; i++)
+			found = slots[i].vm == vm &&
+				(way ? is_beside(&slots[i], address, length, place)
+				     : is_in(&slots[i], address, place)) &&
 				bk__wrap_device_enter(place->device->file);
-	}
 	pthread_mutex_unlock(&lock);
 	return found;
 }
@@ -271,8 +392,8 @@ static bool answer(const struct bk__wrap_file *vm, struct kvm_run *run)
 	struct bk__wrap_place place;
 	struct bk_space *space;
 
-	if (run->exit_reason != KVM_EXIT_MMIO || run->mmio.len > sizeof(run->mmio.data) ||
-	    !find_place(vm, run->mmio.phys_addr, &place))
+	if (run->exit_reason != KVM_EXIT_MMIO || !run->mmio.len || run->mmio.len > sizeof(run->mmio.data) ||
+	    !find_place(vm, run->mmio.phys_addr, run->mmio.len, &place))
 		return false;
 	space = bk_mediator_space(place.device->mediate, place.region);
 	if (run->mmio.is_write)
@@ -307,6 +428,7 @@ static int add(int fd, enum bk__wrap_kind kind, struct bk__wrap_file *vm)
 		return fd;
 	file->vm = vm;
 	file->run = NULL;
+	file->own = -1;
 	if (kind == BK__WRAP_VM)
 		__atomic_fetch_add(&machines, 1, __ATOMIC_RELEASE);
 	if (bk__wrap_file_add(fd, file)) {

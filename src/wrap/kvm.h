@@ -52,7 +52,24 @@ void bk__wrap_kvm_go_on(void);
 /* Is there a virtual machine? */
 bool bk__wrap_kvm_is_used(void);
 
-/* The device's traps have changed. */
-void bk__wrap_kvm_update(struct bk__wrap_device *device);
+/* What the guest has, by memory slots, of the pages in [first, last] of a region that the program has mapped.
+ */
+enum bk__wrap_given {
+	BK__WRAP_GIVEN_ALL,    /* there may be none that is mapped */
+	BK__WRAP_GIVEN_BESIDE, /* not all; but other pages of the region, so that it is known where the guest
+				  has it */
+	BK__WRAP_GIVEN_NONE,   /* nothing of the region */
+};
+enum bk__wrap_given bk__wrap_kvm_given(const struct bk__wrap_device *device, unsigned region, uint64_t first,
+				       uint64_t last);
+
+/* There are traps on pages that are mapped and in no slot: the program's exits are to be looked at. */
+void bk__wrap_kvm_watch(void);
+
+/* Returns when nobody uses a device that he has found by a mapping. */
+void bk__wrap_kvm_settle(void);
+
+/* The traps of a device have changed. */
+void bk__wrap_kvm_update(const struct bk_mediator *mediate);
 
 #endif

@@ -6,7 +6,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "wrap/real.h"
 
 struct map {
 	uintptr_t first, last;
@@ -99,12 +102,47 @@ int bk__wrap_maps_add(struct bk__wrap_device *device, unsigned region, uint64_t 
 	return error;
 }
 
-void bk__wrap_maps_remove(const void *at, size_t size)
+/* Whoever gets the addresses next comes here after this. */
+int bk__wrap_maps_unmap(void *at, size_t size)
 {
-	if (!size)
-		return;
+	int result;
+
 	pthread_mutex_lock(&lock);
-	cut((uintptr_t)at, (uintptr_t)at + in_pages(size) - 1);
+	result = bk__wrap_real.munmap(at, size);
+	if (!result && size)
+		cut((uintptr_t)at, (uintptr_t)at + in_pages(size) - 1);
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
+/* The kernel may find that it cannot map what it was asked to after it took away what was there. */
+static void cut_unmapped(uintptr_t first, uintptr_t last)
+{
+	const int saved = errno;
+
+	for (size_t i = 0; i < count;) {
+		const uintptr_t from = maps[i].first > first ? maps[i].first : first;
+		const uintptr_t to = maps[i].last < last ? maps[i].last : last;
+
+		if (from > to || !msync((void *)from, to - from + 1, MS_ASYNC)) {
+			i++;
+			continue;
+		}
+		cut(from, to);
+		i = 0;
+	}
+	errno = saved;
+}
+
+void bk__wrap_maps_replaced(void *at, size_t size, bool failed)
+{
+	const uintptr_t first = (uintptr_t)at, last = first + in_pages(size) - 1;
+
+	pthread_mutex_lock(&lock);
+	if (failed)
+		cut_unmapped(first, last);
+	else
+		cut(first, last);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -180,6 +218,30 @@ bool bk__wrap_maps_have(const struct bk__wrap_device *device, unsigned region, u
 		       maps[i].offset + (maps[i].last - maps[i].first) >= first;
 	pthread_mutex_unlock(&lock);
 	return have;
+}
+
+bool bk__wrap_maps_next(const struct bk__wrap_device *device, unsigned region, uint64_t *first,
+			uint64_t *last)
+{
+	uint64_t from = *last, to = 0;
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < count; i++) {
+		const struct map *map = &maps[i];
+		const uint64_t start = map->offset > *first ? map->offset : *first;
+		const uint64_t end = map->offset + (map->last - map->first);
+
+		if (map->device != device || map->region != region || end < *first || start > from)
+			continue;
+		found = true;
+		from = start;
+		to = end < *last ? end : *last;
+	}
+	pthread_mutex_unlock(&lock);
+	*first = from;
+	*last = to;
+	return found;
 }
 
 void bk__wrap_maps_hold(void)

@@ -25,8 +25,12 @@ static inline bool bk__wrap_maps_outside(const void *at, size_t size)
 int bk__wrap_maps_add(struct bk__wrap_device *device, unsigned region, uint64_t offset, void *at,
 		      size_t size);
 
-/* Something else is, or will be, at these addresses. */
-void bk__wrap_maps_remove(const void *at, size_t size);
+/* munmap; what the kernel leaves mapped is remembered. */
+int bk__wrap_maps_unmap(void *at, size_t size);
+
+/* The kernel was asked to map something else over this. If it has failed, what is still mapped is remembered.
+ */
+void bk__wrap_maps_replaced(void *at, size_t size, bool failed);
 
 /* They have moved; `size` is what is left of them. */
 void bk__wrap_maps_move(const void *from, size_t old_size, void *to, size_t size);
@@ -45,6 +49,10 @@ bool bk__wrap_maps_find(const void *at, struct bk__wrap_place *place);
 /* Is a page of [offset, offset + length) of the region mapped? */
 bool bk__wrap_maps_have(const struct bk__wrap_device *device, unsigned region, uint64_t offset,
 			uint64_t length);
+
+/* The lowest bytes of the region in [*first, *last] that one mapping has. False: none. */
+bool bk__wrap_maps_next(const struct bk__wrap_device *device, unsigned region, uint64_t *first,
+			uint64_t *last);
 
 /* Around a fork. */
 void bk__wrap_maps_hold(void);

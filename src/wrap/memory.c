@@ -9,6 +9,7 @@
 #include "wrap/maps.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"
+#include "wrap/wrap.h"
 
 /* Some programs map a region whole whatever its areas are: from now on they are told that it cannot be
  * mapped. */
@@ -27,36 +28,62 @@ static void *refuse(struct bk__wrap_device *device, unsigned region, uint64_t of
 	return MAP_FAILED;
 }
 
-void *bk__wrap_map(struct bk__wrap_file *file, void *at, size_t size, int prot, int flags, int fd,
-		   off_t offset)
+/* What else it maps, over what may have been a device's. */
+static void *map_other(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	void *result = bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
+
+	if (flags & MAP_FIXED && size && !bk__wrap_maps_outside(at, size))
+		bk__wrap_maps_replaced(at, size, result == MAP_FAILED);
+	return result;
+}
+
+/* By the library's own descriptor: the program's may be another device's by now. */
+static void *map_device(struct bk__wrap_device *device, void *at, size_t size, int prot, int flags,
+			off_t offset)
 {
 	const uint64_t inside = (uint64_t)offset & ((UINT64_C(1) << BK__WRAP_OFFSET_BITS) - 1);
 	const uint64_t region = (uint64_t)offset >> BK__WRAP_OFFSET_BITS;
-	struct bk__wrap_device *device;
 	void *result;
 
-	if (bk__wrap_kind_of(file) == BK__WRAP_VCPU) {
-		result = bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
-		if (result != MAP_FAILED && !offset)
+	if (region >= BK_DEVICE_REGIONS)
+		return map_other(at, size, prot, flags, device->fd, offset);
+	if (size &&
+	    (bk__wrap_device_is_mediated(device, region) || bk__wrap_device_is_unmapped(device, region)) &&
+	    !bk__wrap_may_map(device, (unsigned)region, inside, size))
+		return refuse(device, (unsigned)region, inside, size);
+	result = map_other(at, size, prot, flags, device->fd, offset);
+	if (result != MAP_FAILED && bk__wrap_maps_add(device, (unsigned)region, inside, result, size)) {
+		bk__wrap_real.munmap(result, size); /* nobody would know of it when a trap comes */
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return result;
+}
+
+void *bk__wrap_map(struct bk__wrap_file *file, void *at, size_t size, int prot, int flags, int fd,
+		   off_t offset)
+{
+	const enum bk__wrap_kind kind = bk__wrap_kind_of(file);
+	struct bk__wrap_device *device = NULL;
+	void *result = MAP_FAILED;
+
+	if (kind != BK__WRAP_DEVICE && kind != BK__WRAP_REFUSED) {
+		result = map_other(at, size, prot, flags, fd, offset);
+		if (kind == BK__WRAP_VCPU && result != MAP_FAILED && !offset)
 			bk__wrap_kvm_mapped(file, result);
 		return result;
 	}
-	if (bk__wrap_kind_of(file) != BK__WRAP_DEVICE && bk__wrap_kind_of(file) != BK__WRAP_REFUSED)
-		return bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
-	device = bk__wrap_kind_of(file) == BK__WRAP_DEVICE ? bk__wrap_device_enter(file) : NULL;
-	if (!device) {
+	/* No trap comes meanwhile. First: a fork waits in there until nobody is inside a device. */
+	bk__wrap_change_begin();
+	if (kind == BK__WRAP_DEVICE)
+		device = bk__wrap_device_enter(file);
+	if (device)
+		result = map_device(device, at, size, prot, flags, offset);
+	else
 		errno = EPERM;
-		return MAP_FAILED;
-	}
-	if (size &&
-	    (bk__wrap_device_is_mediated(device, region) || bk__wrap_device_is_unmapped(device, region)) &&
-	    !bk__wrap_may_map(device, (unsigned)region, inside, size)) {
-		result = refuse(device, (unsigned)region, inside, size);
-	} else {
-		result = bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
-		if (result != MAP_FAILED && region < BK_DEVICE_REGIONS)
-			bk__wrap_maps_add(device, (unsigned)region, inside, result, size);
-	}
-	bk__wrap_device_leave(device);
+	bk__wrap_change_end(NULL);
+	if (device)
+		bk__wrap_device_leave(device);
 	return result;
 }

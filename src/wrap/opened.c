@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "quirk/was_reset.h"
+#include "wrap/kvm.h"
 #include "wrap/maps.h"
 
 const struct bk__wrap_ops *bk__wrap_ops;
@@ -119,6 +120,7 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 	struct bk_error err;
 	int error;
 
+	bk__wrap_is_borrowed(); /* a copy of a process has a domain of its own */
 	__atomic_store_n(&file->device, device, __ATOMIC_RELEASE);
 	if (!device) {
 		bk_log(BK_LOG_ERROR, "%s: out of memory: the program is refused the device", name);
@@ -151,6 +153,7 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 void bk__wrap_device_end(struct bk__wrap_file *file)
 {
 	bk__wrap_maps_forget(file->device);
+	bk__wrap_kvm_settle(); /* nobody has found it by a mapping any more */
 	bk__wrap_device_leave(file->device);
 }
 
@@ -187,13 +190,17 @@ void bk__wrap_device_hold(void)
 	bk__wrap_maps_hold();
 }
 
+void bk__wrap_device_copied(void)
+{
+	child++;
+	domain = NULL;
+}
+
 void bk__wrap_device_go_on(bool is_child)
 {
 	bk__wrap_maps_go_on();
-	if (is_child) {
-		child++;
-		domain = NULL;
-	}
+	if (is_child)
+		bk__wrap_device_copied();
 	pthread_mutex_unlock(&lock);
 	__atomic_fetch_sub(&held, 1, __ATOMIC_SEQ_CST);
 }

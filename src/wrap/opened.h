@@ -92,6 +92,9 @@ void bk__wrap_devices_were_reset(void);
 void bk__wrap_device_hold(void);
 void bk__wrap_device_go_on(bool child);
 
+/* This process has a copy of another's devices, and no fork was seen. */
+void bk__wrap_device_copied(void);
+
 /* Calls `visit` for each open device, which cannot end meanwhile. */
 void bk__wrap_device_visit(void (*visit)(void *opaque, struct bk__wrap_device *device), void *opaque);
 

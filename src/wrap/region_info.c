@@ -192,7 +192,7 @@ static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const st
 	return answer;
 }
 
-int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument)
+int bk__wrap_region_info(struct bk__wrap_device *device, void *argument)
 {
 	struct vfio_region_info *info = argument;
 	uint32_t room = 0, size, index;
@@ -203,9 +203,9 @@ int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument)
 	if ((uintptr_t)argument >= 4096)
 		room = __atomic_load_n(&info->argsz, __ATOMIC_RELAXED);
 	if (room < sizeof(*info))
-		return bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, argument);
+		return bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, argument);
 	index = info->index;
-	if (bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, argument))
+	if (bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, argument))
 		return -1;
 	if (!bk__wrap_device_is_mediated(device, index) && !bk__wrap_device_is_unmapped(device, index))
 		return 0;

@@ -23,6 +23,9 @@ void bk__wrap_adopt(int fd);
 /* The same for one that was opened by this path: most cannot be. */
 void bk__wrap_adopt_opened(int fd, int directory, const char *path);
 
+/* A CDEV may be bound, here or by another process that has it: then it is a device, mediated or REFUSED. */
+void bk__wrap_cdev_settle(struct bk__wrap_file *file, int fd);
+
 /* ---- ioctl.c ---- */
 
 /* On a descriptor of the table, or one of another kind with one of VFIO's requests. */
@@ -30,7 +33,7 @@ int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, vo
 
 /* ---- region_info.c ---- */
 
-int bk__wrap_region_info(struct bk__wrap_device *device, int fd, void *argument);
+int bk__wrap_region_info(struct bk__wrap_device *device, void *argument);
 
 /* What of a region may be mapped, in order; `list` is to be freed. */
 struct bk__wrap_areas {

@@ -37,15 +37,19 @@ void bk__wrap_adopt_all(void);
 
 extern const struct bk__wrap_ops *bk__wrap_ops;
 
+/* Around a change of an open device's traps while the program runs: nobody maps a page of a device between
+ * the two. */
+void bk__wrap_change_begin(void);
+
+/* NULL: nothing has changed. Else what of the device a guest has by KVM follows. */
+void bk__wrap_change_end(const struct bk_mediator *mediate);
+
 /*
- * Before a trap is added to an open device while the program runs: may it cover [offset, offset + length) of
- * a region? -EBUSY with a line if the program has mapped a page of it, and has no virtual machine of
- * KVM's from which it could be taken back.
+ * Between them, before a trap is added: may it cover [offset, offset + length) of a region? -EBUSY with a
+ * line if the program has mapped a page of it from which nobody could be kept, or that the program answers
+ * itself.
  */
 int bk__wrap_make_way(struct bk_mediator *mediate, unsigned region, uint64_t offset, uint64_t length,
 		      struct bk_error *err);
-
-/* After a trap was added, replaced or removed: what of the device a guest has by KVM follows. */
-void bk__wrap_traps_changed(struct bk_mediator *mediate);
 
 #endif

@@ -30,6 +30,7 @@ struct object {
 	enum kind kind;
 	char name[64]; /* as /proc has it */
 	char device[16];
+	bool bound; /* a CDEV, atomic */
 };
 
 enum { OBJECTS = 4096 };
@@ -54,7 +55,7 @@ static const uint64_t sizes[9] = { 0x10000, 0x10000, 0x100000, 0, 256, 256, 0x10
 		&found;                                                                      \
 	}))
 
-static const struct object *object_of(int fd)
+static struct object *object_of(int fd)
 {
 	const unsigned count = __atomic_load_n(&object_count, __ATOMIC_ACQUIRE);
 	const int saved = errno;
@@ -167,6 +168,15 @@ static int get_region_info(struct vfio_region_info *info)
 	return 0;
 }
 
+static int bind_cdev(struct object *object)
+{
+	__atomic_fetch_add(&fake_vfio.binds, 1, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&object->bound, true, __ATOMIC_ACQ_REL))
+		return 0;
+	errno = EINVAL;
+	return -1;
+}
+
 static int on_device(unsigned long request, void *argument)
 {
 	switch (request) {
@@ -181,9 +191,6 @@ static int on_device(unsigned long request, void *argument)
 		return 0;
 	case VFIO_DEVICE_FEATURE:
 		__atomic_fetch_add(&fake_vfio.features, 1, __ATOMIC_RELAXED);
-		return 0;
-	case BIND_IOMMUFD:
-		__atomic_fetch_add(&fake_vfio.binds, 1, __ATOMIC_RELAXED);
 		return 0;
 	case VFIO_DEVICE_GET_INFO:
 	case VFIO_DEVICE_GET_REGION_INFO:
@@ -257,7 +264,7 @@ int fake_vfio_openat(int directory, const char *path, int flags, mode_t mode)
 
 int fake_vfio_ioctl(int fd, unsigned long request, void *argument)
 {
-	const struct object *object = object_of(fd);
+	struct object *object = object_of(fd);
 
 	if (!object)
 		return BELOW(ioctl)(fd, request, argument);
@@ -267,6 +274,13 @@ int fake_vfio_ioctl(int fd, unsigned long request, void *argument)
 			return (uintptr_t)argument < 4096 ? (errno = EFAULT, -1) : get_device(argument);
 		return 0;
 	case CDEV:
+		if (request == BIND_IOMMUFD)
+			return bind_cdev(object);
+		if (!__atomic_load_n(&object->bound, __ATOMIC_ACQUIRE)) { /* it knows no other request yet */
+			errno = EINVAL;
+			return -1;
+		}
+		return on_device(request, argument);
 	case DEVICE:
 		return on_device(request, argument);
 	default:

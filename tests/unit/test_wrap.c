@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <sys/uio.h>
 
 #include "wrap_kit.h"
@@ -54,6 +55,45 @@ static void a_device_of_a_cdev_is_mediated_once_it_is_bound(void **state)
 	assert_int_equal(ioctl(fd, 0x3b76, bind), -1);
 	assert_int_equal(errno, EPERM);
 	assert_int_equal(pread(fd, bind, 4, 0), -1);
+	assert_int_equal(errno, EPERM);
+	close(fd);
+}
+
+/* A descriptor as a socket brings it, which another process has opened, and perhaps bound. */
+static int handed_over(bool bound)
+{
+	const int fd = fake_vfio_open("/dev/vfio/devices/vfio0", O_RDWR, 0);
+
+	if (bound)
+		assert_int_equal(fake_vfio_ioctl(fd, 0x3b76, NULL), 0);
+	bk__wrap_adopt(fd);
+	return fd;
+}
+
+static void a_cdev_that_another_process_has_bound_is_mediated(void **state)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int fd;
+
+	kit.traps[0] = "bar0+0x40/4:const=0x11223344";
+	fd = handed_over(true);
+	assert_int_equal(kit.opened, 1);
+	assert_string_equal(kit.name, "0000:01:00.0");
+	assert_int_equal(kit_read(fd, 0, 0x40), 0x11223344);
+	close(fd);
+	/* Bound after that, by a process that has it, too. */
+	fd = handed_over(false);
+	assert_int_equal(kit.opened, 1);
+	assert_int_equal(ioctl(fd, VFIO_DEVICE_GET_INFO, &info), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(fake_vfio_ioctl(fd, 0x3b76, NULL), 0);
+	assert_int_equal(ioctl(fd, VFIO_DEVICE_GET_INFO, &info), 0);
+	assert_int_equal(kit.opened, 2);
+	assert_int_equal(kit_read(fd, 0, 0x40), 0x11223344);
+	close(fd);
+	kit.refuse = EINVAL;
+	fd = handed_over(true);
+	assert_int_equal(ioctl(fd, VFIO_DEVICE_GET_INFO, &info), -1);
 	assert_int_equal(errno, EPERM);
 	close(fd);
 }
@@ -598,6 +638,101 @@ static void mappings_are_followed_wherever_they_go(void **state)
 	close(fd);
 }
 
+static void *unmap_and_fail(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	bk__wrap_real.munmap(at, size);
+	errno = EAGAIN;
+	return MAP_FAILED;
+}
+
+static int refuse_to_unmap(void *at, size_t size)
+{
+	errno = ENOMEM;
+	return -1;
+}
+
+static void what_a_call_that_fails_leaves_mapped_is_remembered(void **state)
+{
+	const __typeof__(bk__wrap_real.mmap) map = bk__wrap_real.mmap;
+	const __typeof__(bk__wrap_real.munmap) unmap = bk__wrap_real.munmap;
+	const struct bk__wrap_device *device;
+	char *at;
+	int fd;
+
+	fd = kit_open();
+	device = bk__wrap_find(fd)->device;
+	at = mmap(NULL, 0x4000, PROT_READ, MAP_SHARED, fd, FAKE_VFIO_OFFSET(2, 0));
+	assert_ptr_equal(mmap(at, 0x1000, PROT_READ, MAP_SHARED | MAP_FIXED, -1, 0), MAP_FAILED);
+	assert_ptr_equal(mmap(at, 0x1000, PROT_READ, MAP_SHARED | MAP_FIXED, fd, FAKE_VFIO_OFFSET(2, 1)),
+			 MAP_FAILED);
+	assert_ptr_equal(mremap(NULL, 0x1000, 0x1000, MREMAP_MAYMOVE | MREMAP_FIXED, at), MAP_FAILED);
+	bk__wrap_real.munmap = refuse_to_unmap;
+	assert_int_equal(munmap(at, 0x1000), -1);
+	bk__wrap_real.munmap = unmap;
+	assert_true(bk__wrap_maps_have(device, 2, 0, 1));
+	/* The kernel has made room for what it then could not map. */
+	bk__wrap_real.mmap = unmap_and_fail;
+	assert_ptr_equal(mmap(at, 0x1000, PROT_READ, MAP_SHARED | MAP_FIXED, fd, FAKE_VFIO_OFFSET(2, 0)),
+			 MAP_FAILED);
+	assert_int_equal(errno, EAGAIN);
+	bk__wrap_real.mmap = map;
+	assert_false(bk__wrap_maps_have(device, 2, 0, 1));
+	assert_true(bk__wrap_maps_have(device, 2, 0x1000, 1));
+	munmap(at, 0x4000);
+	close(fd);
+}
+
+/* ---- A trap that comes while the program maps its page ------------------ */
+
+static struct {
+	pthread_t thread;
+	int error;
+	bool done; /* atomic */
+	void *(*map)(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+} coming;
+
+static void *come(void *unused)
+{
+	struct bk_trap_spec spec;
+	struct bk_trap *trap;
+	struct bk_error err;
+
+	bk__wrap_change_begin();
+	coming.error = bk__wrap_make_way(kit.last, 2, 0x1000, 4, &err);
+	if (!coming.error && !bk_trap_parse("bar2+0x1000/4:const=7", &spec, &err))
+		bk_trap_add_spec(kit.last, &spec, &trap, &err);
+	bk__wrap_change_end(kit.last);
+	__atomic_store_n(&coming.done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* The trap has all the time that it would take if nothing held it up. */
+static void *map_late(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	pthread_create(&coming.thread, NULL, come, NULL);
+	for (unsigned i = 0; i < 20000 && !__atomic_load_n(&coming.done, __ATOMIC_ACQUIRE); i++)
+		sched_yield();
+	return coming.map(at, size, prot, flags, fd, offset);
+}
+
+static void a_trap_does_not_come_while_its_page_is_mapped(void **state)
+{
+	uint32_t *page;
+	int fd;
+
+	fd = kit_open();
+	memset(&coming, 0, sizeof(coming));
+	coming.map = bk__wrap_real.mmap;
+	bk__wrap_real.mmap = map_late;
+	page = mmap(NULL, 0x1000, PROT_READ, MAP_SHARED, fd, FAKE_VFIO_OFFSET(2, 0x1000));
+	bk__wrap_real.mmap = coming.map;
+	pthread_join(coming.thread, NULL);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(coming.error, -EBUSY);
+	munmap(page, 0x1000);
+	close(fd);
+}
+
 static void a_trap_that_comes_later_needs_pages_that_nobody_has_mapped(void **state)
 {
 	struct bk_trap_spec spec;
@@ -609,12 +744,14 @@ static void a_trap_that_comes_later_needs_pages_that_nobody_has_mapped(void **st
 	kit.traps[0] = "bar2+0xf00/0x100:mirror";
 	fd = kit_open();
 	page = mmap(NULL, 0x1000, PROT_READ, MAP_SHARED, fd, FAKE_VFIO_OFFSET(2, 0x1000));
+	bk__wrap_change_begin();
 	assert_int_equal(bk__wrap_make_way(kit.last, 2, 0x1ffc, 8, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "give the trap at the start"));
 	assert_int_equal(bk__wrap_make_way(kit.last, 2, 0x800, 4, &err), 0);
 	assert_int_equal(bk__wrap_make_way(kit.last, 0, 0x800, 4, &err), 0);
 	assert_int_equal(bk_trap_parse("bar0+0x800/4:const=5", &spec, &err), 0);
 	assert_int_equal(bk_trap_add_spec(kit.last, &spec, &trap, &err), 0);
+	bk__wrap_change_end(kit.last);
 	assert_int_equal(kit_read(fd, 0, 0x800), 5);
 	munmap(page, 0x1000);
 	close(fd);
@@ -627,6 +764,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_way_to_open_a_group_leads_to_a_mediator),
 		TEST(a_device_of_a_cdev_is_mediated_once_it_is_bound),
+		TEST(a_cdev_that_another_process_has_bound_is_mediated),
 		TEST(a_device_that_cannot_be_mediated_is_refused),
 		TEST(a_descriptor_that_came_unseen_is_found_by_its_first_request),
 		TEST(a_region_without_traps_is_answered_by_the_kernel_alone),
@@ -651,6 +789,8 @@ int main(void)
 		TEST(a_program_that_ignores_the_areas_is_offered_no_mapping),
 		TEST(a_device_may_be_given_without_mappings),
 		TEST(mappings_are_followed_wherever_they_go),
+		TEST(what_a_call_that_fails_leaves_mapped_is_remembered),
+		TEST(a_trap_does_not_come_while_its_page_is_mapped),
 		TEST(a_trap_that_comes_later_needs_pages_that_nobody_has_mapped),
 	};
 

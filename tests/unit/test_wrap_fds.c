@@ -8,8 +8,10 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "wrap_kit.h"
@@ -232,6 +234,27 @@ static void a_child_goes_on_with_its_parents_device(void **state)
 	close(fd);
 }
 
+/* As jails of pid namespaces are entered: fork's handlers are not called. */
+static void a_child_by_the_raw_system_call_has_a_table_of_its_own(void **state)
+{
+	const int fd = trapped();
+	const pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (!child) {
+		int other;
+
+		if (kit_read(fd, 0, 0) != TRAP || close(fd) || bk__wrap_find(fd) || kit.closed)
+			_exit(1);
+		other = bk__wrap_real.open("/dev/null", O_RDWR, 0);
+		if (dup2(other, fd) != fd || write(fd, "x", 1) != 1)
+			_exit(2);
+		_exit(42);
+	}
+	assert_int_equal(child_says(child), 42);
+	assert_int_equal(kit_read(fd, 0, 0), TRAP);
+	close(fd);
+}
+
 /* Such a child shares its parent's memory, and closes descriptors of its own. */
 static void a_child_of_vfork_changes_nothing_of_its_parents(void **state)
 {
@@ -406,6 +429,7 @@ int main(void)
 		TEST(a_device_that_goes_over_a_socket_is_told),
 #ifndef __SANITIZE_THREAD__
 		TEST(a_child_goes_on_with_its_parents_device),
+		TEST(a_child_by_the_raw_system_call_has_a_table_of_its_own),
 		TEST(a_child_of_vfork_changes_nothing_of_its_parents),
 #endif
 		TEST(forks_while_others_access_lose_nobody),

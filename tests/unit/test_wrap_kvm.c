@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <linux/kvm.h>
+#include <sys/stat.h>
 
 #include "wrap_kit.h"
 
@@ -24,7 +25,8 @@ struct step {
 };
 
 static struct {
-	int kvm, vm, vcpu;
+	int kvm;
+	ino_t vm, vcpu; /* 0: there is none */
 	struct kvm_userspace_memory_region slots[SLOTS_MAX];
 	unsigned exits; /* that leave KVM_RUN */
 	struct step *steps;
@@ -100,21 +102,40 @@ static int run_guest(void)
 	return 0;
 }
 
+static bool is(int fd, ino_t inode)
+{
+	struct stat st;
+
+	return inode && !fstat(fd, &st) && st.st_ino == inode;
+}
+
+static int create(const char *name, ino_t *inode)
+{
+	const int fd = memfd_create(name, 0);
+	struct stat st;
+
+	assert_int_equal(ftruncate(fd, PAGE), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	*inode = st.st_ino;
+	return fd;
+}
+
 static int fake_ioctl(int fd, unsigned long request, void *argument)
 {
+	int vcpu;
+
 	if (fd == kvm.kvm && request == KVM_CREATE_VM)
-		return kvm.vm = memfd_create("vm", 0);
-	if (fd == kvm.vm && kvm.vm && request == KVM_CREATE_VCPU) {
-		kvm.vcpu = memfd_create("vcpu", 0);
-		assert_int_equal(ftruncate(kvm.vcpu, PAGE), 0);
-		kvm.run = bk__wrap_real.mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, kvm.vcpu, 0);
-		return kvm.vcpu;
+		return create("vm", &kvm.vm);
+	if (is(fd, kvm.vm) && request == KVM_CREATE_VCPU) {
+		vcpu = create("vcpu", &kvm.vcpu);
+		kvm.run = bk__wrap_real.mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+		return vcpu;
 	}
-	if (fd == kvm.vm && kvm.vm && request == KVM_SET_USER_MEMORY_REGION)
+	if (is(fd, kvm.vm) && request == KVM_SET_USER_MEMORY_REGION)
 		return set_slot(argument);
-	if (fd == kvm.vm && kvm.vm && request == KVM_CHECK_EXTENSION)
+	if (is(fd, kvm.vm) && request == KVM_CHECK_EXTENSION)
 		return SLOTS_MAX;
-	if (fd == kvm.vcpu && kvm.vcpu && request == KVM_RUN)
+	if (is(fd, kvm.vcpu) && request == KVM_RUN)
 		return run_guest();
 	return fake_vfio_ioctl(fd, request, argument);
 }
@@ -127,19 +148,26 @@ struct vmm {
 	struct kvm_run *run;
 };
 
-static int set(const struct vmm *vmm, uint64_t address, uint64_t size)
+/* A slot over a part of the BAR. */
+static int set_part(const struct vmm *vmm, uint32_t slot, uint64_t address, uint64_t offset, uint64_t size)
 {
 	const struct kvm_userspace_memory_region region = {
-		.slot = SLOT,
+		.slot = slot,
 		.guest_phys_addr = address,
 		.memory_size = size,
-		.userspace_addr = (uintptr_t)vmm->bar,
+		.userspace_addr = (uintptr_t)vmm->bar + offset,
 	};
 
 	return ioctl(vmm->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-static struct vmm start(void)
+static int set(const struct vmm *vmm, uint64_t address, uint64_t size)
+{
+	return set_part(vmm, SLOT, address, 0, size);
+}
+
+/* With a BAR mapped; the guest has nothing of it. */
+static struct vmm start_without(unsigned bar)
 {
 	struct vmm vmm;
 	int null = open("/dev/null", O_RDWR);
@@ -148,12 +176,19 @@ static struct vmm start(void)
 	bk__wrap_real.ioctl = fake_ioctl;
 	kvm.kvm = null;
 	vmm.device = kit_open();
-	vmm.bar = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.device, FAKE_VFIO_OFFSET(2, 0));
+	vmm.bar = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.device, FAKE_VFIO_OFFSET(bar, 0));
 	vmm.vm = ioctl(null, KVM_CREATE_VM, 0);
 	vmm.vcpu = ioctl(vmm.vm, KVM_CREATE_VCPU, 0);
 	vmm.run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, vmm.vcpu, 0);
-	assert_int_equal(set(&vmm, GUEST, SIZE), 0);
 	close(null);
+	return vmm;
+}
+
+static struct vmm start(void)
+{
+	struct vmm vmm = start_without(2);
+
+	assert_int_equal(set(&vmm, GUEST, SIZE), 0);
 	return vmm;
 }
 
@@ -175,17 +210,19 @@ static struct bk_trap *add(const char *text)
 	struct bk_error err;
 
 	assert_int_equal(bk_trap_parse(text, &spec, &err), 0);
+	bk__wrap_change_begin();
 	if (bk__wrap_make_way(kit.last, spec.region, spec.offset, spec.length, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(bk_trap_add_spec(kit.last, &spec, &trap, &err), 0);
-	bk__wrap_traps_changed(kit.last);
+	bk__wrap_change_end(kit.last);
 	return trap;
 }
 
 static void remove_trap(struct bk_trap *trap)
 {
+	bk__wrap_change_begin();
 	bk_trap_remove(trap);
-	bk__wrap_traps_changed(kit.last);
+	bk__wrap_change_end(kit.last);
 }
 
 /* The guest's accesses; returns how the vCPU left KVM_RUN as the program sees it. */
@@ -343,6 +380,113 @@ static void a_slot_that_kvm_refuses_to_change_keeps_its_traps(void **state)
 	end(&vmm);
 }
 
+/* The line by which a trap is refused, or "". */
+static const char *refusal(uint64_t offset, uint64_t length)
+{
+	static struct bk_error err;
+	int error;
+
+	bk__wrap_change_begin();
+	error = bk__wrap_make_way(kit.last, 0, offset, length, &err);
+	bk__wrap_change_end(NULL);
+	if (!error)
+		return "";
+	assert_int_equal(error, -EBUSY);
+	return err.text;
+}
+
+static void decode(const struct vmm *vmm, bool on)
+{
+	const uint8_t command = on ? 2 : 0;
+
+	assert_int_equal(pwrite(vmm->device, &command, 1, FAKE_VFIO_OFFSET(7, 4)), 1);
+}
+
+/* As QEMU has a BAR with the MSI-X table in it: all is mapped, and the table's page, at 0x2000, is not the
+ * guest's. */
+static void a_trap_beside_the_programs_slots_is_seen(void **state)
+{
+	struct vmm vmm = start_without(0);
+	struct step step = { .address = GUEST + 0x2100, .length = 4 };
+
+	assert_int_equal(set_part(&vmm, 3, GUEST, 0, 0x2000), 0);
+	assert_int_equal(set_part(&vmm, 4, GUEST + 0x3000, 0x3000, SIZE - 0x3000), 0);
+	decode(&vmm, true);
+	assert_non_null(strstr(refusal(0x2010, 4), "answers the MSI-X table in region 0 itself"));
+	assert_non_null(strstr(refusal(0x1ffc, 8), "answers the MSI-X table"));
+	add("bar0+0x2804/4:const=0x11223344");
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2804), 0x11223344);
+	assert_int_equal(run(&vmm, &step, 1), KVM_EXIT_MMIO); /* beside the trap: the program's */
+	assert_int_equal(vmm.run->mmio.phys_addr, GUEST + 0x2100);
+	step = (struct step){ .address = GUEST + 0x2802, .length = 4 }; /* over its edge */
+	assert_int_equal(run(&vmm, &step, 1), KVM_EXIT_HLT);
+	assert_int_equal(step.value, (kit_pattern(0x2802) & 0xffff) | 0x33440000);
+	add("bar0+0x4000/4:const=5"); /* and one of a slot */
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x4000), 5);
+	end(&vmm);
+}
+
+static void a_trap_that_nobody_would_see_is_refused(void **state)
+{
+	struct vmm vmm = start_without(0);
+
+	decode(&vmm, true);
+	assert_non_null(strstr(refusal(0x4000, 4), "give the trap at the start"));
+	end(&vmm);
+}
+
+static void a_device_that_does_not_decode_may_be_trapped(void **state)
+{
+	struct vmm vmm = start_without(0);
+
+	decode(&vmm, false);
+	assert_non_null(
+		strstr(refusal(0x2800, 4), "give the trap at the start")); /* its page is the program's */
+	add("bar0+0x4000/4:const=5");
+	assert_int_equal(set(&vmm, GUEST, 0x2000), 0);
+	assert_int_equal(set_part(&vmm, SLOT + 1, GUEST + 0x3000, 0x3000, SIZE - 0x3000), 0);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x4000), 5);
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x5000), kit_pattern(0));
+	assert_int_equal(kvm.exits, 0);
+	end(&vmm);
+}
+
+static void a_slot_that_goes_is_never_whole(void **state)
+{
+	struct vmm vmm = start();
+
+	add("bar2+0x2004/4:const=7");
+	kvm.guarded = GUEST + 0x2004;
+	assert_int_equal(set(&vmm, 0, 0), 0);
+	assert_int_equal(slots(), 0);
+	assert_int_equal(kvm.lost, 0);
+	assert_int_equal(set(&vmm, 0, 0), -1);
+	assert_int_equal(set(&vmm, GUEST, SIZE), 0);
+	end(&vmm);
+	/* All of it trapped: KVM has no such slot, and the program cannot know. */
+	vmm = start();
+	add("bar2+0/0x10000:const=7");
+	assert_int_equal(slots(), 0);
+	assert_int_equal(set(&vmm, 0, 0), 0);
+	assert_int_equal(set(&vmm, 0, 0), -1);
+	end(&vmm);
+}
+
+/* The descriptor by which the slot was set is closed, and its number is another file's. */
+static void a_copy_of_the_machines_descriptor_is_enough(void **state)
+{
+	struct vmm vmm = start();
+	const int copy = dup(vmm.vm), null = open("/dev/null", O_RDWR);
+
+	assert_int_equal(dup2(null, vmm.vm), vmm.vm);
+	add("bar2+0x2004/4:const=7");
+	assert_int_equal(guest_reads(&vmm, GUEST + 0x2004), 7);
+	close(vmm.vm);
+	close(null);
+	vmm.vm = copy;
+	end(&vmm);
+}
+
 static void bad_arguments_are_kvms_to_refuse(void **state)
 {
 	struct vmm vmm = start();
@@ -364,6 +508,11 @@ int main(void)
 		TEST(where_a_piece_cannot_be_set_accesses_exit),
 		TEST(the_page_of_a_trap_stays_the_traps_while_others_come_and_go),
 		TEST(a_slot_that_kvm_refuses_to_change_keeps_its_traps),
+		TEST(a_trap_beside_the_programs_slots_is_seen),
+		TEST(a_trap_that_nobody_would_see_is_refused),
+		TEST(a_device_that_does_not_decode_may_be_trapped),
+		TEST(a_slot_that_goes_is_never_whole),
+		TEST(a_copy_of_the_machines_descriptor_is_enough),
 		TEST(bad_arguments_are_kvms_to_refuse),
 	};
 
