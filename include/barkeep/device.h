@@ -242,6 +242,16 @@ void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);
 
+/*
+ * The same of one integer of `width` bytes (1, 2, 4 or 8), in PCI's little-endian
+ * order on every host: 0 or a negative errno. After an error `*value` is 0 in
+ * the bytes that did not come. Any thread.
+ */
+int bk_device_read_value(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			 uint64_t *value);
+int bk_device_write_value(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t value);
+
 /* What users call a region: "bar0" to "bar5", "rom", "config" or "vga"; "region" for others. Any thread. */
 const char *bk_device_region_name(unsigned region);
 

@@ -356,6 +356,35 @@ void bk_mediator_stats(struct bk_mediator *mediate,
 void bk_mediator_page_stats(struct bk_mediator *mediate,
 			    void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque);
 
+/* ---- Each access ------------------------------------------------------- */
+
+/* An access that is finished. */
+struct bk_access {
+	size_t struct_size;
+	const char *trap; /* the name of the one that answered; NULL: registers without a trap */
+	unsigned region;
+	unsigned width;  /* bytes: 1, 2, 4 or 8 */
+	uint64_t offset; /* bytes from the start of the region */
+	bool write;
+	int error;      /* 0, or the negative errno that a handler or the device gave */
+	uint64_t value; /* read or written; after an error of no meaning */
+};
+
+typedef void bk_access_fn(void *opaque, const struct bk_access *access);
+
+/*
+ * From now on `record` is called after each access that reaches the mediator's
+ * spaces, in place of who was before; NULL ends that. Each part of an access
+ * that was split counts as one; so does the read that an overlay makes of the
+ * device. Nobody sees accesses to mapped pages, and accelerated writes. `record`
+ * runs in the handler, on the thread of the access, several at once: rules of
+ * handlers hold, and the vCPU waits for it.
+ *
+ * When it returns, the old one is not called any more: it waits for accesses
+ * that are under way. -EDEADLK from a handler or a listener; -ENOMEM. Owner only.
+ */
+int bk_mediator_record(struct bk_mediator *mediate, bk_access_fn *record, void *opaque);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,7 +3,14 @@
 #ifndef BARKEEP_BASE_BYTES_H
 #define BARKEEP_BASE_BYTES_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* What a register, a handler's access or a constant may have. */
+static inline bool bk__is_width(uint64_t width)
+{
+	return width == 1 || width == 2 || width == 4 || width == 8;
+}
 
 static inline uint64_t bk__load(const void *bytes, unsigned width)
 {

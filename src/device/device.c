@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/struct.h"
 #include "device/context.h"
 #include "device/iova.h"
@@ -127,6 +128,33 @@ void bk_device_close(struct bk_device *device)
 {
 	if (device && device->ops->close)
 		device->ops->close(device);
+}
+
+int bk_device_read_value(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			 uint64_t *value)
+{
+	uint8_t bytes[8] = { 0 };
+	int error;
+
+	*value = 0;
+	if (!bk__is_width(width))
+		return -EINVAL;
+	error = bk_device_read(device, region, offset, bytes, width);
+	*value = bk__load(bytes, width);
+	return error < 0 ? error : 0;
+}
+
+int bk_device_write_value(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			  uint64_t value)
+{
+	uint8_t bytes[8];
+	int error;
+
+	if (!bk__is_width(width))
+		return -EINVAL;
+	bk__store(bytes, width, value);
+	error = bk_device_write(device, region, offset, bytes, width);
+	return error < 0 ? error : 0;
 }
 
 const char *bk_device_region_name(unsigned region)

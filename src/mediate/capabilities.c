@@ -212,7 +212,7 @@ static struct msix_place msix_place(const struct found *cap, unsigned offset, ui
 }
 
 /* PCI 3.0 6.8.2 */
-static int add_msix(struct bk_mediator *m, const struct found *cap, struct bk_error *err)
+static int add_msix(struct bk_mediator *m, const struct found *cap)
 {
 	struct msix_place table, pba;
 	struct bk_device_irq irq = { 0 };
@@ -236,7 +236,12 @@ static int add_msix(struct bk_mediator *m, const struct found *cap, struct bk_er
 		return 0;
 	}
 	r = bk_pci_msix_add(m->function, cap->offset, vectors, table.bar, table.offset, pba.bar, pba.offset);
-	return r < 0 ? added(m, cap, r) : bk__mediate_msix_traps(m, table.bar, pba.bar, err);
+	if (r >= 0) {
+		m->msix_modelled = true;
+		m->msix_bar[0] = table.bar;
+		m->msix_bar[1] = pba.bar;
+	}
+	return added(m, cap, r);
 }
 
 /*
@@ -336,7 +341,7 @@ static int add_live(struct bk_mediator *m, struct found *cap)
 	return 0;
 }
 
-static int add_standard(struct bk_mediator *m, struct found *cap, struct bk_error *err)
+static int add_standard(struct bk_mediator *m, struct found *cap)
 {
 	switch (cap->id) {
 	case BK__PCI_CAP_PM:
@@ -344,7 +349,7 @@ static int add_standard(struct bk_mediator *m, struct found *cap, struct bk_erro
 	case BK__PCI_CAP_MSI:
 		return add_msi(m, cap);
 	case BK__PCI_CAP_MSIX:
-		return add_msix(m, cap, err);
+		return add_msix(m, cap);
 	case BK__PCI_CAP_EXPRESS:
 		return add_express(m, cap);
 	case BK__PCI_CAP_AF:
@@ -493,7 +498,7 @@ static int find_free(struct bk_mediator *m)
 	return 0;
 }
 
-static int build(struct bk_mediator *m, struct bk_error *err)
+static int build(struct bk_mediator *m)
 {
 	struct starts starts = { 0 };
 	int r = 0;
@@ -517,14 +522,14 @@ static int build(struct bk_mediator *m, struct bk_error *err)
 		length = bk__pci_capability_length(m->config, m->config_size, offset);
 		if (length && length < cap.size)
 			cap.size = length;
-		r = extended ? add_extended(m, &cap) : add_standard(m, &cap, err);
+		r = extended ? add_extended(m, &cap) : add_standard(m, &cap);
 	}
 	return r;
 }
 
 int bk__mediate_capabilities(struct bk_mediator *m, struct bk_error *err)
 {
-	int r = build(m, err);
+	int r = build(m);
 
 	if (!r)
 		r = find_free(m);

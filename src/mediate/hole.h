@@ -17,7 +17,7 @@ int bk__mediate_holes_begin(struct bk_mediator *m);
 /* And no more. Not under the lock. (hole.c) */
 void bk__mediate_holes_end(struct bk_mediator *m);
 
-/* Appends the region of a hole to the update. (below.c) */
+/* Appends the region of a hole to the update. (place.c) */
 int bk__mediate_hole_append(struct bk_mediator *m, unsigned region, struct bk_update *update,
 			    struct bk__mediate_range *hole);
 

@@ -111,7 +111,7 @@ int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned wid
 		live |= bits >> i & 1 ? (uint64_t)0xff << 8 * i : 0;
 	if (r || !live)
 		return r;
-	r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, offset, width, &device);
+	r = bk_device_read_value(m->below, BK_DEVICE_CONFIG, offset, width, &device);
 	if (!r)
 		*value = (*value & ~live) | (device & live);
 	return r;
@@ -137,10 +137,10 @@ static int write_whole(struct bk_mediator *m, uint64_t offset, unsigned width, u
 			return 0; /* of which the value says nothing */
 	}
 	if (!r && mask != UINT64_MAX >> (64 - 8 * width))
-		r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, offset, width, &there);
+		r = bk_device_read_value(m->below, BK_DEVICE_CONFIG, offset, width, &there);
 	if (!r)
-		r = bk__mediate_device_write(m, BK_DEVICE_CONFIG, offset, width,
-					     (value & mask) | (there & ~mask));
+		r = bk_device_write_value(m->below, BK_DEVICE_CONFIG, offset, width,
+					  (value & mask) | (there & ~mask));
 	return r;
 }
 
@@ -166,8 +166,8 @@ static int write_clears(struct bk_mediator *m, uint64_t offset, unsigned width, 
 
 	for (unsigned i = 0; !r && i < width; i++)
 		if (clear >> 8 * i & 0xff)
-			r = bk__mediate_device_write(m, BK_DEVICE_CONFIG, offset + i, 1,
-						     clear >> 8 * i & 0xff);
+			r = bk_device_write_value(m->below, BK_DEVICE_CONFIG, offset + i, 1,
+						  clear >> 8 * i & 0xff);
 	return r;
 }
 
@@ -224,11 +224,12 @@ int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned wi
 int bk__mediate_command(struct bk_mediator *m)
 {
 	uint64_t now, wanted;
-	int r = bk__mediate_device_read(m, BK_DEVICE_CONFIG, BK__PCI_COMMAND, 2, &now);
+	int r = bk_device_read_value(m->below, BK_DEVICE_CONFIG, BK__PCI_COMMAND, 2, &now);
 
 	if (r)
 		return r;
 	wanted =
 		(now & ~(uint64_t)BK__PCI_COMMAND_MASTER) | m->decode | (m->command & BK__PCI_COMMAND_MASTER);
-	return wanted == now ? 0 : bk__mediate_device_write(m, BK_DEVICE_CONFIG, BK__PCI_COMMAND, 2, wanted);
+	return wanted == now ? 0
+			     : bk_device_write_value(m->below, BK_DEVICE_CONFIG, BK__PCI_COMMAND, 2, wanted);
 }

@@ -85,8 +85,9 @@ struct bk_mediator {
 	struct bk_device device; /* the face: the mediated device as a device */
 	struct bk_device *below;
 	struct bk_domain *domain;
-	struct bk_pci_function *function;  /* NULL in filter mode */
-	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
+	struct bk_pci_function *function;      /* NULL in filter mode */
+	struct bk__mediate_filter *filter;     /* NULL but in filter mode (filter.c) */
+	struct bk__mediate_recorder *recorder; /* or NULL; atomic (record.c) */
 	uint64_t page_size;
 	struct bk__mediate_region regions[BK__SPACES];
 
@@ -115,6 +116,7 @@ struct bk_mediator {
 	uint32_t msix_table, msix_pba;
 	struct bk_region_desc msix[2]; /* table and PBA, as the function answers them; fixed after create */
 	unsigned msix_bar[2];
+	bool msix_modelled;  /* the function has MSI-X */
 	struct bk_trap *pba; /* NULL: bk_mediator_trap_pba took it away, or there never was one */
 	unsigned vpd;        /* where the capability is, 0: nowhere */
 	unsigned control[2]; /* Device Control and Device Control 2, which the model keeps for the device; or
@@ -149,19 +151,19 @@ struct bk_mediator {
 struct bk_trap {
 	const struct bk_trap_ops *ops; /* atomic */
 	void *opaque;
+	struct bk_mediator *mediate;
 	uint64_t last; /* value; relaxed */
 	unsigned region;
-	int priority; /* in the region's space */
+	bool accelerate;
 	struct bk__mediate_counts counts;
 
-	struct bk_mediator *mediate;
+	int priority; /* in the region's space */
 	uint64_t offset, length;
 	struct bk_region *handle;
 	struct bk_region_ops region_ops;
 	void (*released)(void *opaque);
 	struct bk_trap *next_retired;
-	struct bk__mediate_page *left[2]; /* pages that it was the last one in, freed with it; or NULL */
-	bool accelerate;
+	struct bk__mediate_page *left[2];     /* pages that it was the last one in, freed with it; or NULL */
 	struct bk__mediate_repeated repeated; /* under repeated_lock */
 	char name[];
 };
@@ -169,33 +171,33 @@ struct bk_trap {
 enum { BK__CACHE_LINE = 64 };
 
 /* The space of a BAR, with the device at its bottom, mapped where it can be. What the device has not got of
- * it is all ones. (below.c) */
+ * it is all ones. (place.c) */
 int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_bar *bar,
 			  struct bk_error *err);
 
-/* The page that a BAR may share, or 0. (below.c) */
+/* The page that a BAR may share, or 0. (place.c) */
 uint64_t bk__mediate_bar_page(const struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar);
 
 /* Is all of an access to a BAR the device's, where there is no trap? (below.c) */
 bool bk__mediate_device_has(const struct bk_mediator *m, unsigned bar, uint64_t offset, unsigned width);
 
-/* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (below.c) */
+/* Puts what answers without a trap at `priority` over `size` bytes of the region's space. (place.c) */
 int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t first, uint64_t size,
 			   int priority, unsigned widths, struct bk_error *err);
 
-/* The callbacks of a place. (below.c) */
+/* The callbacks of a place. (place.c) */
 extern const struct bk_region_ops bk__mediate_place_ops;
 
-/* The fields of a region that shows a part of a mapped area. (below.c) */
+/* The fields of a region that shows a part of a mapped area. (place.c) */
 struct bk_region_desc bk__mediate_mapped_desc(const struct bk__mediate_place *area, uint64_t first,
 					      uint64_t size);
 
 uint64_t bk__mediate_page_size(void);
 
-/* An access that reached registers without a trap: counts it for the region, and for each page that exits
- * because of a trap. (page.c) */
-void bk__mediate_count_beside(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
-			      bool write, int r);
+/* An access that reached registers without a trap: counts it for each page that exits because of a trap.
+ * (page.c) */
+void bk__mediate_count_pages(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
+			     bool write, int r);
 
 /*
  * Counters of pages that can be mapped and have a part of a trap in them.
@@ -213,12 +215,6 @@ void bk__mediate_pages_release(struct bk_mediator *m, struct bk_trap *trap);
 void bk__mediate_pages_restore(struct bk_mediator *m, struct bk_trap *trap);
 void bk__mediate_pages_left_free(struct bk_trap *trap);
 void bk__mediate_pages_free(struct bk__mediate_region *region);
-
-/* One access to the device below, no questions asked. (below.c) */
-int bk__mediate_device_read(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
-			    uint64_t *value);
-int bk__mediate_device_write(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
-			     uint64_t value);
 
 /* Maps `size` bytes of a file so that large pages can be used: the address is a multiple of the power of two
  * that holds `size` (at most 1 GiB, the largest page). NULL with errno. (map.c) */
@@ -257,8 +253,8 @@ unsigned bk__mediate_capability_below(struct bk_mediator *m, unsigned id);
 int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
 			  struct bk_error *err);
 
-/* The MSI-X table and PBA as traps of the list. (msix.c) */
-int bk__mediate_msix_traps(struct bk_mediator *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err);
+/* The MSI-X table and PBA as traps of the list, if the function has any. (msix_traps.c) */
+int bk__mediate_msix_traps(struct bk_mediator *m, struct bk_error *err);
 
 /* Adds at `priority` in the region's space, in place of `old` if there is one; checks nothing but the place.
  * (trap.c) */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -50,15 +51,16 @@ static int place(struct bk_mediator *m, unsigned which, const char *name, struct
 	return bk__mediate_trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, trap, err);
 }
 
-int bk__mediate_msix_traps(struct bk_mediator *m, unsigned table_bar, unsigned pba_bar, struct bk_error *err)
+int bk__mediate_msix_traps(struct bk_mediator *m, struct bk_error *err)
 {
 	struct bk_trap *table;
-	int r = bk_pci_msix_regions(m->function, &m->msix[0], &m->msix[1]);
+	int r;
 
+	if (!m->msix_modelled)
+		return 0;
+	r = bk_pci_msix_regions(m->function, &m->msix[0], &m->msix[1]);
 	if (r)
-		return r;
-	m->msix_bar[0] = table_bar;
-	m->msix_bar[1] = pba_bar;
+		return bk_fail(err, -r, "%s: MSI-X: %s", m->below->name, strerror(-r));
 	clip_pba(m);
 	r = place(m, 0, "msix-table", &table, err);
 	if (!r && m->msix[1].ops)

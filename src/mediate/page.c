@@ -94,17 +94,14 @@ static void count_page(struct bk_mediator *m, const struct bk__mediate_region *r
 		bk__mediate_count_error(&page->counts);
 }
 
-void bk__mediate_count_beside(struct bk_mediator *m, unsigned index, uint64_t offset, unsigned width,
-			      bool write, int r)
+void bk__mediate_count_pages(struct bk_mediator *m, unsigned index, uint64_t offset, unsigned width,
+			     bool write, int r)
 {
-	struct bk__mediate_region *region = &m->regions[index];
+	const struct bk__mediate_region *region = &m->regions[index];
 	struct bk__mediate_page **buckets = __atomic_load_n(&region->buckets, __ATOMIC_ACQUIRE);
 	const uint64_t first = offset & ~(m->page_size - 1),
 		       last = (offset + width - 1) & ~(m->page_size - 1);
 
-	bk__mediate_count_access(&region->counts, write);
-	if (r)
-		bk__mediate_count_error(&region->counts);
 	if (!buckets)
 		return;
 	count_page(m, region, buckets, first, write, r);

@@ -14,22 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mediate/finish.h"
 #include "mediate/hole.h"
-
-static uint64_t mask(unsigned width)
-{
-	return UINT64_MAX >> (64 - 8 * width);
-}
-
-static int counted(struct bk_trap *trap, bool write, unsigned width, uint64_t value, int r)
-{
-	bk__mediate_count_access(&trap->counts, write);
-	if (r)
-		bk__mediate_count_error(&trap->counts);
-	else
-		__atomic_store_n(&trap->last, value & mask(width), __ATOMIC_RELAXED);
-	return r;
-}
 
 /* What is left of a trap that was removed when there was no memory to take its region away. */
 static const struct bk_trap_ops retired_ops; /* passes all on */
@@ -44,7 +30,7 @@ static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 		r = ops->read(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediator_below_read(trap->mediate, trap->region, offset, width, value);
-	return counted(trap, false, width, *value, r);
+	return bk__mediate_finish_trap(trap, offset, width, false, *value, r);
 }
 
 static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
@@ -59,7 +45,7 @@ static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 		r = bk_mediator_below_write(trap->mediate, trap->region, offset, width, value);
 	if (trap->accelerate && !r)
 		bk__mediate_accelerate_note(trap, offset, width, value);
-	return counted(trap, true, width, value, r);
+	return bk__mediate_finish_trap(trap, offset, width, true, value, r);
 }
 
 void bk__mediate_trap_failed_in_part(struct bk_trap *trap)
@@ -78,7 +64,7 @@ static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *v
 	    (trap->region == BK_DEVICE_VGA && !bk__mediate_vga_has(offset, width)))
 		return -ERANGE;
 	r = bk_mediator_below_read(trap->mediate, trap->region, offset, width, value);
-	bk__mediate_count_beside(trap->mediate, trap->region, offset, width, false, r);
+	bk__mediate_finish_beside(trap->mediate, trap->region, offset, width, false, *value, r);
 	return r == -ERANGE ? -EIO : r;
 }
 
@@ -415,65 +401,5 @@ void bk_trap_remove(struct bk_trap *trap)
 	if (!m->closed && (remove_retired(m) || exchange(m, trap, NULL)))
 		retire(m, trap);
 	bk__mediate_watcher_change(m, region);
-	pthread_mutex_unlock(&m->lock);
-}
-
-/* ---- Counters ---------------------------------------------------------- */
-
-static struct bk_trap_stats stats_of(const struct bk__mediate_counts *counts, unsigned region,
-				     uint64_t offset, uint64_t length)
-{
-	return (struct bk_trap_stats){
-		.region = region,
-		.offset = offset,
-		.length = length,
-		.reads = bk__mediate_counted_reads(counts),
-		.writes = bk__mediate_counted_writes(counts),
-		.errors = __atomic_load_n(&counts->errors, __ATOMIC_RELAXED),
-	};
-}
-
-void bk_mediator_stats(struct bk_mediator *m, void (*visit)(void *opaque, const struct bk_trap_stats *stats),
-		       void *opaque)
-{
-	size_t at = 0;
-
-	pthread_mutex_lock(&m->lock);
-	for (unsigned i = 0; i < BK__SPACES; i++) {
-		const struct bk__mediate_region *region = &m->regions[i];
-		struct bk_trap_stats stats = stats_of(&region->counts, i, 0, region->size);
-
-		if (!region->space)
-			continue;
-		if (i == BK_DEVICE_CONFIG)
-			stats.lost = __atomic_load_n(&m->lost, __ATOMIC_RELAXED);
-		visit(opaque, &stats);
-		for (; at < m->trap_count && m->traps[at]->region == i; at++) {
-			const struct bk_trap *trap = m->traps[at];
-
-			stats = stats_of(&trap->counts, i, trap->offset, trap->length);
-			stats.name = trap->name;
-			stats.last = __atomic_load_n(&trap->last, __ATOMIC_RELAXED);
-			stats.accelerated = bk__mediate_accelerate_count(m, trap);
-			visit(opaque, &stats);
-		}
-	}
-	pthread_mutex_unlock(&m->lock);
-}
-
-void bk_mediator_page_stats(struct bk_mediator *m,
-			    void (*visit)(void *opaque, const struct bk_trap_stats *stats), void *opaque)
-{
-	pthread_mutex_lock(&m->lock);
-	for (unsigned i = 0; i < BK__SPACES; i++) {
-		for (size_t j = 0; j < m->regions[i].page_count; j++) {
-			const struct bk__mediate_page *page = m->regions[i].pages[j];
-			const struct bk_trap_stats stats =
-				stats_of(&page->counts, i, page->first, m->page_size);
-
-			if (page->traps)
-				visit(opaque, &stats);
-		}
-	}
 	pthread_mutex_unlock(&m->lock);
 }

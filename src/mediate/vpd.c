@@ -21,5 +21,5 @@ int bk__mediate_vpd_request(struct bk_mediator *m, uint64_t offset, uint64_t val
 {
 	const unsigned at = m->vpd + BK__PCI_VPD_ADDRESS;
 
-	return bk__mediate_device_write(m, BK_DEVICE_CONFIG, at, 2, value >> 8 * (at - offset) & 0xffff);
+	return bk_device_write_value(m->below, BK_DEVICE_CONFIG, at, 2, value >> 8 * (at - offset) & 0xffff);
 }

@@ -58,20 +58,11 @@ static unsigned region_of(enum bk__quirk_place place)
 int bk__quirk_device_place_read(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
 				uint64_t *value)
 {
-	uint8_t bytes[8] = { 0 };
-	int r = bk_device_read(opaque, region_of(place), offset, bytes, width);
-
-	*value = bk__load(bytes, width);
-	return r < 0 ? r : 0;
+	return bk_device_read_value(opaque, region_of(place), offset, width, value);
 }
 
 int bk__quirk_device_place_write(void *opaque, enum bk__quirk_place place, uint64_t offset, unsigned width,
 				 uint64_t value)
 {
-	uint8_t bytes[8];
-	int r;
-
-	bk__store(bytes, width, value);
-	r = bk_device_write(opaque, region_of(place), offset, bytes, width);
-	return r < 0 ? r : 0;
+	return bk_device_write_value(opaque, region_of(place), offset, width, value);
 }
