@@ -3,8 +3,6 @@
  * prefetchable addresses. */
 #include "pci/bridge.h"
 
-#include <errno.h>
-
 #include "pci/bus.h"
 #include "pci/function.h"
 
@@ -132,19 +130,4 @@ bool bk__pci_bridge_passes(unsigned show, unsigned number, struct bk__pci_place 
 		};
 	}
 	return range->last <= UINT16_MAX;
-}
-
-int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
-			 struct bk_pci_function **bridge, struct bk_error *err)
-{
-	for (unsigned i = 2; i < BK_PCI_BARS; i++)
-		if (desc->bars[i].kind != BK_PCI_BAR_NONE)
-			return bk_fail(err, EINVAL, "%s: BAR %u: a bridge has two",
-				       desc->name ? desc->name : "bridge", i);
-	return bk__pci_function_create(host->desc.domain, host, desc, bridge, err);
-}
-
-struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge)
-{
-	return bridge->secondary;
 }

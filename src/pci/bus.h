@@ -37,14 +37,7 @@ struct bk_pci_bus *bk__pci_bus_create(struct bk_pci_host *host, struct bk_pci_fu
  * spaces or listens to it: nothing is destroyed then. NULL is fine. */
 int bk__pci_bus_destroy(struct bk_pci_bus *bus, struct bk_space *config);
 
-/* Makes one of these, for BK__SHOW_IO_ISA or BK__SHOW_VGA_ALIASES, if it is not there. 0 or -ENOMEM. */
-int bk__pci_bus_filter(struct bk_pci_bus *bus, unsigned show);
-
 bool bk__pci_bus_empty(const struct bk_pci_bus *bus); /* host's lock */
-
-/* All functions on it and below are on the lines that they now are on. Host's lock, and the lock of the
- * bridge above. */
-void bk__pci_bus_lines(struct bk_pci_bus *bus);
 
 /* What the bridges between a bus and the host do, as their registers say. */
 enum {
@@ -54,10 +47,6 @@ enum {
 	BK__PCI_WAY_ALIAS = 8,    /* speak for all functions there, as they are on a conventional bus */
 	BK__PCI_WAY_REQUESTER_SHIFT = 16, /* the requester ID then, else the bus number << 8 */
 };
-
-/* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,
- * and the bridge's. */
-void bk__pci_bus_forward(struct bk_pci_bus *bus);
 
 /* Does a bridge above stop what the function sends, or is it off its bus? Function's lock. */
 bool bk__pci_bus_stops(const struct bk_pci_function *function);

@@ -181,60 +181,27 @@ int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint
 	return at;
 }
 
-int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
-			  const void *bytes, const void *writable, const void *w1c)
+/* Where it is among them, or the count. */
+static unsigned index_of(const struct bk_pci_function *function, unsigned offset)
 {
-	int at;
+	unsigned at = 0;
 
-	bk__pci_function_lock(function);
-	at = bk__pci_capability_add(function, false, id, 0, offset, size, bytes, writable, w1c);
-	bk__pci_function_unlock(function);
-	return at;
-}
-
-int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
-			unsigned size, const void *bytes, const void *writable, const void *w1c)
-{
-	int at;
-
-	bk__pci_function_lock(function);
-	at = bk__pci_capability_add(function, true, id, version, offset, size, bytes, writable, w1c);
-	bk__pci_function_unlock(function);
-	return at;
-}
-
-/* What is modelled of the capability there is no more. */
-static void forget(struct bk_pci_function *function, unsigned offset)
-{
-	if (function->pm == offset)
-		function->pm = 0;
-	if (function->express == offset)
-		function->express = 0;
-	if (function->af == offset)
-		function->af = 0;
-	if (function->msi.offset == offset)
-		function->msi = (struct bk__pci_msi){ 0 };
-	if (function->msix.offset == offset) {
-		free(function->msix.table);
-		function->msix = (struct bk__pci_msix){ 0 };
-	}
-	if (function->resizable == offset)
-		bk__pci_resize_forget(function);
-}
-
-static int drop(struct bk_pci_function *function, unsigned offset)
-{
-	struct bk__pci_capability *all = function->capabilities;
-	unsigned at = 0, size;
-
-	while (at < function->capability_count && all[at].offset != offset)
+	while (at < function->capability_count && function->capabilities[at].offset != offset)
 		at++;
-	if (at == function->capability_count)
-		return -ENOENT;
-	if (function->slot.there && offset == function->express)
-		return -EBUSY;
-	forget(function, offset);
-	size = all[at].size;
+	return at;
+}
+
+bool bk__pci_capability_begins(const struct bk_pci_function *function, unsigned offset)
+{
+	return index_of(function, offset) < function->capability_count;
+}
+
+void bk__pci_capability_drop(struct bk_pci_function *function, unsigned offset)
+{
+	const unsigned at = index_of(function, offset);
+	struct bk__pci_capability *all = function->capabilities;
+	const unsigned size = all[at].size;
+
 	memmove(&all[at], &all[at + 1], (function->capability_count - at - 1) * sizeof(*all));
 	function->capability_count--;
 	for (unsigned i = offset; i < offset + size; i++) {
@@ -244,16 +211,4 @@ static int drop(struct bk_pci_function *function, unsigned offset)
 	link_standard(function);
 	if (function->desc.extended)
 		link_extended(function);
-	bk__pci_function_settle(function);
-	return 0;
-}
-
-int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset)
-{
-	int error;
-
-	bk__pci_function_lock(function);
-	error = drop(function, offset);
-	bk__pci_function_unlock(function);
-	return error;
 }

@@ -11,6 +11,11 @@ int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint
 			   unsigned offset, unsigned size, const void *bytes, const void *writable,
 			   const void *w1c);
 
+/* Does a capability begin there? Then it may be dropped: its registers are zero, and no pointer leads there.
+ * Function's lock. */
+bool bk__pci_capability_begins(const struct bk_pci_function *function, unsigned offset);
+void bk__pci_capability_drop(struct bk_pci_function *function, unsigned offset);
+
 /* Which of these bytes of config space capabilities of the function have: bit i for byte i. Any thread, not
  * within bk__pci_function_lock. */
 unsigned bk__pci_capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* PCI Express capability (PCIe 7.5.3) and Advanced Features: what is writable, and what resets. */
+/* PCI Express capability (PCIe 7.5.3): what is writable, what resets, and what a reset leaves. */
 #include "pci/express.h"
 
 #include <errno.h>
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
-#include "pci/bus.h"
 #include "pci/cap.h"
 #include "pci/function.h"
+#include "pci/kind.h"
 
 /* Two-byte registers a guest may change, and the status bits it may clear. */
 struct control {
@@ -74,7 +74,7 @@ unsigned bk__pci_express_size(const struct bk_pci_function *function)
 	return 0;
 }
 
-static int express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
+int bk__pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
 {
 	struct bk__pci_config *config = &function->config;
 	unsigned capabilities, type;
@@ -98,36 +98,7 @@ static int express_add(struct bk_pci_function *function, unsigned offset, const 
 		allow(function, of_slots, COUNT(of_slots), size);
 	if (type == BK__PCI_EXPRESS_ROOT_PORT || type == BK__PCI_EXPRESS_EVENT_COLLECTOR)
 		allow(function, of_roots, COUNT(of_roots), size);
-	if (function->secondary)
-		bk__pci_bus_forward(function->secondary); /* it is another kind of bus now */
 	return at;
-}
-
-int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size)
-{
-	int at;
-
-	bk__pci_function_lock(function);
-	at = express_add(function, offset, bytes, size);
-	bk__pci_function_unlock(function);
-	return at;
-}
-
-/* Does the write set a bit of the byte at `at`? */
-static bool sets(unsigned at, uint8_t bit, unsigned offset, unsigned width, uint64_t value)
-{
-	return at >= offset && at < offset + width && value >> 8 * (at - offset) & bit;
-}
-
-bool bk__pci_express_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-				  uint64_t value)
-{
-	return function->express &&
-	       sets(function->express + BK__PCI_EXPRESS_DEVICE_CONTROL + 1,
-		    BK__PCI_EXPRESS_DEVICE_CONTROL_FLR >> 8, offset, width, value) &&
-	       bk__pci_config_get(&function->config, function->express + BK__PCI_EXPRESS_DEVICE_CAPABILITIES,
-				  4) &
-		       BK__PCI_EXPRESS_DEVICE_CAPABILITIES_FLR;
 }
 
 bool bk__pci_express_shows_retry(const struct bk_pci_function *port)
@@ -142,8 +113,9 @@ bool bk__pci_express_shows_retry(const struct bk_pci_function *port)
 		       BK__PCI_EXPRESS_ROOT_CONTROL_RETRY;
 }
 
-/* Max_Payload_Size, and what belongs to the link; sticky is what chooses its speed, and tests it. */
-void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *before, bool sticky)
+/* Left by a reset are Max_Payload_Size, and what belongs to the link; sticky is what chooses its speed, and
+ * tests it. */
+static void keep(struct bk_pci_function *function, const uint8_t *before, bool sticky)
 {
 	static const struct {
 		unsigned offset;
@@ -170,33 +142,21 @@ void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *befor
 	}
 }
 
-static int af_add(struct bk_pci_function *function, unsigned offset)
+static bool written(struct bk_pci_function *function, const struct bk__pci_write *write)
 {
-	static const uint8_t bytes[BK__PCI_AF_SIZE] = {
-		[BK__PCI_AF_LENGTH] = BK__PCI_AF_SIZE,
-		[BK__PCI_AF_CAPABILITIES] = BK__PCI_AF_CAPABILITIES_PENDING | BK__PCI_AF_CAPABILITIES_FLR
-	};
-	int at = bk__pci_capability_add(function, false, BK__PCI_CAP_AF, 0, offset, BK__PCI_AF_SIZE, bytes,
-					NULL, NULL);
+	const unsigned at = function->express;
 
-	if (at > 0)
-		function->af = (unsigned)at;
-	return at;
+	return at &&
+	       bk__pci_write_sets(write, at + BK__PCI_EXPRESS_DEVICE_CONTROL + 1,
+				  BK__PCI_EXPRESS_DEVICE_CONTROL_FLR >> 8) &&
+	       bk__pci_config_get(&function->config, at + BK__PCI_EXPRESS_DEVICE_CAPABILITIES, 4) &
+		       BK__PCI_EXPRESS_DEVICE_CAPABILITIES_FLR;
 }
 
-int bk_pci_af_add(struct bk_pci_function *function, unsigned offset)
+static void forget(struct bk_pci_function *function, unsigned offset)
 {
-	int at;
-
-	bk__pci_function_lock(function);
-	at = af_add(function, offset);
-	bk__pci_function_unlock(function);
-	return at;
+	if (function->express == offset)
+		function->express = 0;
 }
 
-bool bk__pci_af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-			     uint64_t value)
-{
-	return function->af &&
-	       sets(function->af + BK__PCI_AF_CONTROL, BK__PCI_AF_CONTROL_FLR, offset, width, value);
-}
+const struct bk__pci_kind bk__pci_express_kind = { .forget = forget, .written = written, .keep = keep };

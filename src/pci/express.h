@@ -13,16 +13,11 @@ bool bk__pci_express_is_port(const struct bk_pci_function *bridge);
 /* Bytes of the capability; 0: there is none. */
 unsigned bk__pci_express_size(const struct bk_pci_function *function);
 
-/* Does a write of these bytes start a reset? */
-bool bk__pci_express_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-				  uint64_t value);
-
 /* The guest asked a root port to show by a vendor id of 0001 that a function is not ready yet (PCIe 2.3.2).
  */
 bool bk__pci_express_shows_retry(const struct bk_pci_function *port);
 
-/* What a reset of the function, or of its bus (`sticky`), leaves of the capability: back from `before`, which
- * is all of config space as it was (PCIe 6.6.2, 7.4). */
-void bk__pci_express_keep(struct bk_pci_function *function, const uint8_t *before, bool sticky);
+/* As bk_pci_express_add says. Function's lock. */
+int bk__pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A function from creation to destruction, and the handlers of its registers. */
+/* A function from creation to destruction, and the calls of its owner. */
 #include "pci/function.h"
 
 #include <errno.h>
@@ -9,108 +9,8 @@
 
 #include "pci/bar.h"
 #include "pci/bus.h"
-#include "pci/express.h"
-#include "pci/reset.h"
-
-/* ---- Registers --------------------------------------------------------- */
-
-void bk__pci_function_upstream(struct bk_pci_function *function)
-{
-	uint16_t command = bk__pci_command(function);
-
-	if (bk__pci_bus_stops(function) || bk__pci_pm_state(function) != 0)
-		command &= (uint16_t)~BK__PCI_COMMAND_MASTER;
-	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed)) {
-		bk__pci_irq_settle(function);
-		if (command != function->command) {
-			function->command = command;
-			if (function->desc.command)
-				function->desc.command(function->desc.opaque, command);
-		}
-	}
-	if (function->secondary)
-		bk__pci_bus_forward(function->secondary);
-}
-
-void bk__pci_function_settle(struct bk_pci_function *function)
-{
-	bk__pci_resize_settle(function);
-	bk__pci_map_settle(function);
-	bk__pci_function_upstream(function);
-	bk__pci_slot_settle(function);
-	bk__pci_intx_settle(function);
-}
-
-/* A bridge may have to reset what is below: who is there must not change meanwhile. */
-void bk__pci_function_lock(struct bk_pci_function *function)
-{
-	if (function->secondary)
-		pthread_mutex_lock(&function->secondary->host->lock);
-	pthread_mutex_lock(&function->lock);
-}
-
-void bk__pci_function_unlock(struct bk_pci_function *function)
-{
-	struct bk_pci_bus *below = function->secondary;
-
-	pthread_mutex_unlock(&function->lock); /* it may be gone from then on */
-	if (below)
-		pthread_mutex_unlock(&below->host->lock);
-}
-
-/* What is read while the function is in reset: nobody answers, or, if the guest asked for that, a vendor id
- * that says "not yet" (PCIe 2.3.2). */
-static uint64_t not_ready(const struct bk_pci_function *function, uint64_t offset, unsigned width)
-{
-	return offset == 0 && width >= 2 && bk__pci_bus_shows_retry(function) ? ~UINT64_C(0xfffe)
-									      : UINT64_MAX;
-}
-
-static int registers_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
-{
-	struct bk_pci_function *function = opaque;
-
-	*value = 0;
-	pthread_mutex_lock(&function->lock);
-	if (atomic_load_explicit(&function->in_reset, memory_order_relaxed))
-		*value = not_ready(function, offset, width) & UINT64_MAX >> (64 - 8 * width);
-	else
-		for (unsigned i = 0; i < width; i++)
-			*value |= (uint64_t)bk__pci_function_byte(function, (unsigned)offset + i) << 8 * i;
-	pthread_mutex_unlock(&function->lock);
-	return 0;
-}
-
-/* The function's lock. Who is to be reset by the write is on the list afterwards. */
-static void write_locked(struct bk_pci_function *function, unsigned at, unsigned width, uint64_t value,
-			 struct bk__pci_resets *list)
-{
-	const unsigned old_state = bk__pci_pm_state(function);
-	const bool resets = function->secondary && bk__pci_bridge_resets(function);
-
-	bk__pci_config_write(&function->config, at, width, value);
-	if (bk__pci_express_starts_reset(function, at, width, value) ||
-	    bk__pci_af_starts_reset(function, at, width, value) || bk__pci_pm_written(function, old_state))
-		bk__pci_reset_begin(function, BK__PCI_RESET_FUNCTION, list);
-	else
-		bk__pci_function_settle(function);
-	if (function->secondary && !resets && bk__pci_bridge_resets(function))
-		bk__pci_reset_bus(function->secondary, BK__PCI_RESET_BUS, list);
-}
-
-static int registers_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
-{
-	struct bk_pci_function *function = opaque;
-	struct bk__pci_resets list = { 0 };
-
-	bk__pci_function_lock(function);
-	if (!atomic_load_explicit(&function->in_reset, memory_order_relaxed))
-		write_locked(function, (unsigned)offset, width, value, &list);
-	bk__pci_function_unlock(function);
-	return list.first ? bk__pci_reset_end(&list, function) : 0;
-}
-
-static const struct bk_region_ops registers_ops = { .read = registers_read, .write = registers_write };
+#include "pci/hierarchy.h"
+#include "pci/registers.h"
 
 /* ---- Life -------------------------------------------------------------- */
 
@@ -190,11 +90,13 @@ static int destroy_spaces(struct bk_pci_function *function)
 /* The space that shows the registers. 0 or a negative errno. */
 static int show_registers(struct bk_pci_function *function)
 {
+	static const struct bk_region_ops ops = { .read = bk__pci_registers_read,
+						  .write = bk__pci_registers_write };
 	struct bk_region_desc registers = {
 		.name = "registers",
 		.last = function->config.size - 1,
 		.kind = BK_REGION_HANDLED,
-		.ops = &registers_ops,
+		.ops = &ops,
 		.opaque = function,
 	};
 	char name[128];
@@ -204,9 +106,8 @@ static int show_registers(struct bk_pci_function *function)
 	return function->space ? bk_region_add(function->space, &registers, NULL, NULL) : -ENOMEM;
 }
 
-int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,
-			    const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
-			    struct bk_error *err)
+static int create(struct bk_domain *domain, struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
+		  struct bk_pci_function **function, struct bk_error *err)
 {
 	struct bk_pci_function_desc named = *desc;
 	struct bk_pci_function *created;
@@ -253,7 +154,17 @@ int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err)
 {
-	return bk__pci_function_create(domain, NULL, desc, function, err);
+	return create(domain, NULL, desc, function, err);
+}
+
+int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
+			 struct bk_pci_function **bridge, struct bk_error *err)
+{
+	for (unsigned i = 2; i < BK_PCI_BARS; i++)
+		if (desc->bars[i].kind != BK_PCI_BAR_NONE)
+			return bk_fail(err, EINVAL, "%s: BAR %u: a bridge has two",
+				       desc->name ? desc->name : "bridge", i);
+	return create(host->desc.domain, host, desc, bridge, err);
 }
 
 int bk_pci_function_destroy(struct bk_pci_function *function)
@@ -293,12 +204,19 @@ static bool has(const struct bk_pci_function *function, unsigned offset, unsigne
 
 int bk_pci_function_read(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t *value)
 {
-	return has(function, offset, width) ? registers_read(function, offset, width, value) : -EINVAL;
+	return has(function, offset, width) ? bk__pci_registers_read(function, offset, width, value)
+					    : -EINVAL;
 }
 
 int bk_pci_function_write(struct bk_pci_function *function, unsigned offset, unsigned width, uint64_t value)
 {
-	return has(function, offset, width) ? registers_write(function, offset, width, value) : -EINVAL;
+	return has(function, offset, width) ? bk__pci_registers_write(function, offset, width, value)
+					    : -EINVAL;
+}
+
+struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge)
+{
+	return bridge->secondary;
 }
 
 const char *bk_pci_function_name(const struct bk_pci_function *function)

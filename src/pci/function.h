@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A function: its registers and what hangs on them. "Settling" makes what
- * hangs on the registers agree with them again; it compares, tells only what
- * differs, and may be done at any time. Everything here is under the
- * function's lock; what changes only while the function is on no bus may be
- * read without it by the owner.
+ * A function: its registers and what hangs on them. Everything here is under
+ * the function's lock; what changes only while the function is on no bus may
+ * be read without it by the owner.
  */
 #ifndef BARKEEP_PCI_FUNCTION_H
 #define BARKEEP_PCI_FUNCTION_H
@@ -86,12 +84,6 @@ unsigned bk__pci_function_bar_register(const struct bk_pci_function *function, u
 /* A BAR's size from now on, in what is read of its register and in what it takes. */
 void bk__pci_function_bar_resize(struct bk_pci_function *function, unsigned index, uint64_t size);
 
-/* BARs have the sizes that the capability for it says. */
-void bk__pci_resize_settle(struct bk_pci_function *function);
-
-/* The capability is dropped: they have those that they had at reset. */
-void bk__pci_resize_forget(struct bk_pci_function *function);
-
 /* The read-only part of the header, and what is writable in it (PCI 3.0 6.1). */
 void bk__pci_header_fill(struct bk_pci_function *function);
 
@@ -101,35 +93,12 @@ void bk__pci_bridge_fill(struct bk_pci_function *function);
 /* Is the bus below held in reset? (Bridge Control, bit 6, or the link to a slot is disabled) */
 bool bk__pci_bridge_resets(const struct bk_pci_function *function);
 
-/* Creates it, as a bridge of the host if `host` is not NULL. */
-int bk__pci_function_create(struct bk_domain *domain, struct bk_pci_host *host,
-			    const struct bk_pci_function_desc *desc, struct bk_pci_function **function,
-			    struct bk_error *err);
-
-/* A guest's view of one byte, with what is not kept in the registers. */
-uint8_t bk__pci_function_byte(struct bk_pci_function *function, unsigned offset);
-
 /* For changes of registers: the host's lock too, if it is a bridge. */
 void bk__pci_function_lock(struct bk_pci_function *function);
 void bk__pci_function_unlock(struct bk_pci_function *function);
 
-void bk__pci_function_settle(struct bk_pci_function *function);
-
-/* That part of it which depends on whether bridges above forward what the function sends. */
-void bk__pci_function_upstream(struct bk_pci_function *function);
-
 /* D0 to D3 (PM 3.2.4); 0 without the capability. */
 unsigned bk__pci_pm_state(const struct bk_pci_function *function);
-
-/* After a write. True if it took the function from D3hot to D0 and resets it by that. */
-bool bk__pci_pm_written(struct bk_pci_function *function, unsigned old_state);
-
-/* What wakes the function stays over a reset: back from `before`, which is all of config space as it was. */
-void bk__pci_pm_keep(struct bk_pci_function *function, const uint8_t *before);
-
-/* Does a write of these bytes start a reset? */
-bool bk__pci_af_starts_reset(const struct bk_pci_function *function, unsigned offset, unsigned width,
-			     uint64_t value);
 
 /* The host's line follows the device's level, as far as the registers let it. */
 void bk__pci_intx_settle(struct bk_pci_function *function);

@@ -88,24 +88,3 @@ void bk__pci_header_fill(struct bk_pci_function *function)
 	for (unsigned i = 0; i <= BK_PCI_ROM; i++)
 		bar_fill(function, i);
 }
-
-uint8_t bk__pci_function_byte(struct bk_pci_function *function, unsigned offset)
-{
-	uint8_t byte = bk__pci_config_shown(&function->config, offset);
-	unsigned vector;
-
-	if (offset == BK__PCI_STATUS) {
-		byte |= function->intx_level ? BK__PCI_STATUS_INTX : 0;
-	} else if (offset == BK__PCI_HEADER_TYPE) {
-		if (function->bus && atomic_load(&function->bus->in_slot[function->devfn >> 3]) > 1)
-			byte |= BK__PCI_HEADER_TYPE_MULTI;
-	} else if (bk__pci_msi_pending_byte(function, offset, &vector)) {
-		byte = 0;
-		for (unsigned i = 0; i < 8; i++)
-			byte |= (uint8_t)((vector + i < function->msi.vectors &&
-					   function->irq.mode == BK_PCI_IRQ_MSI &&
-					   bk__pci_irq_pending(function, vector + i))
-					  << i);
-	}
-	return byte;
-}

@@ -85,6 +85,12 @@ bool bk__pci_msix_message(const struct bk_pci_function *function, unsigned vecto
 /* Where a byte of MSI's pending bits is: true and its first vector. */
 bool bk__pci_msi_pending_byte(const struct bk_pci_function *function, unsigned offset, unsigned *vector);
 
+/* Bytes of the pending bits. */
+static inline unsigned bk__pci_msix_pba_size(unsigned vectors)
+{
+	return (vectors + 63) / 64 * 8;
+}
+
 void bk__pci_msix_reset(struct bk_pci_function *function);
 
 #endif

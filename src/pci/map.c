@@ -174,6 +174,50 @@ static bool is_filter(const struct bk_pci_function *function, unsigned index)
 	return function->secondary && (index == BK__SHOW_IO_ISA || index == BK__SHOW_VGA_ALIASES);
 }
 
+/* A space that shows of the bus's ports what the bridge lets through that way; NULL when out of memory. */
+static struct bk_space *create_filter(struct bk_pci_bus *bus, unsigned show, const char *name)
+{
+	struct bk_domain *domain = bus->host->desc.domain;
+	struct bk_space *space = bk_space_create(domain, name, UINT32_MAX);
+	struct bk_update *update = space ? bk_update_begin(domain) : NULL;
+	struct bk__pci_place range;
+	int error;
+
+	for (unsigned i = 0; space && bk__pci_bridge_passes(show, i, &range); i++) {
+		struct bk_region_desc desc = {
+			.name = name,
+			.first = range.first,
+			.last = range.last,
+			.rank = i,
+			.kind = BK_REGION_NESTED,
+			.nested = bus->io,
+			.nested_first = range.first,
+		};
+
+		bk_update_add(update, space, &desc, NULL);
+	}
+	error = bk_update_commit(update, NULL);
+	if (!error)
+		return space;
+	if (space)
+		bk_space_destroy(space);
+	return NULL;
+}
+
+/* Makes one of these, for BK__SHOW_IO_ISA or BK__SHOW_VGA_ALIASES, if it is not there. 0 or -ENOMEM. */
+static int need_filter(struct bk_pci_bus *bus, unsigned show)
+{
+	struct bk_space **space = show == BK__SHOW_IO_ISA ? &bus->io_isa : &bus->io_vga;
+	char text[128];
+
+	if (*space)
+		return 0;
+	snprintf(text, sizeof(text), "%s io %s", bus->bridge->name,
+		 show == BK__SHOW_IO_ISA ? "less ISA ports" : "as aliases of VGA ports");
+	*space = create_filter(bus, show, text);
+	return *space ? 0 : -ENOMEM;
+}
+
 /* Appends that it shows, if there is such a thing. */
 static int add(struct bk_pci_function *function, unsigned index, struct bk_update *update)
 {
@@ -188,7 +232,7 @@ static int add(struct bk_pci_function *function, unsigned index, struct bk_updat
 	if (is_filter(function, index)) {
 		function->shown |= bit;
 		if (show->now.on)
-			error = bk__pci_bus_filter(function->secondary, index);
+			error = need_filter(function->secondary, index);
 	}
 	what = shown(function, index);
 	if (error || !what.below)

@@ -4,6 +4,7 @@
 
 #include "pci/cap.h"
 #include "pci/function.h"
+#include "pci/kind.h"
 
 static unsigned data_offset(const struct bk__pci_msi *msi)
 {
@@ -110,3 +111,11 @@ bool bk__pci_msi_pending_byte(const struct bk_pci_function *function, unsigned o
 	*vector = (offset - at) * 8;
 	return true;
 }
+
+static void forget(struct bk_pci_function *function, unsigned offset)
+{
+	if (function->msi.offset == offset)
+		function->msi = (struct bk__pci_msi){ 0 };
+}
+
+const struct bk__pci_kind bk__pci_msi_kind = { .forget = forget };

@@ -4,6 +4,7 @@
 #include "base/pci_regs.h"
 #include "pci/cap.h"
 #include "pci/function.h"
+#include "pci/kind.h"
 
 static int pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset)
 {
@@ -41,7 +42,7 @@ unsigned bk__pci_pm_state(const struct bk_pci_function *function)
 }
 
 /* What wakes it, if it can from D3cold, is sticky (PM 3.2.4). */
-void bk__pci_pm_keep(struct bk_pci_function *function, const uint8_t *before)
+static void keep(struct bk_pci_function *function, const uint8_t *before, bool sticky)
 {
 	const unsigned at = function->pm + BK__PCI_PM_PMCSR;
 
@@ -54,22 +55,31 @@ void bk__pci_pm_keep(struct bk_pci_function *function, const uint8_t *before)
 					    (BK__PCI_PM_PMCSR_PME_ENABLE | BK__PCI_PM_PMCSR_PME_STATUS)));
 }
 
-bool bk__pci_pm_written(struct bk_pci_function *function, unsigned old_state)
+/* True if it took the function from D3hot to D0 and resets it by that. */
+static bool written(struct bk_pci_function *function, const struct bk__pci_write *write)
 {
 	unsigned state = bk__pci_pm_state(function);
 	uint16_t pmc;
 
-	if (state == old_state)
+	if (state == write->state)
 		return false;
 	/* A state that is not supported is not entered, the write completes (PM 3.2.4). To a higher state it
 	 * goes by D0 alone, and so out of D3hot (PM 5.4, figure 5-1). */
 	pmc = (uint16_t)bk__pci_config_get(&function->config, function->pm + BK__PCI_PM_PMC, 2);
 	if ((state == 1 && !(pmc & BK__PCI_PM_PMC_D1)) || (state == 2 && !(pmc & BK__PCI_PM_PMC_D2)) ||
-	    (state != 0 && state < old_state)) {
+	    (state != 0 && state < write->state)) {
 		uint8_t *pmcsr = &function->config.value[function->pm + BK__PCI_PM_PMCSR];
 
-		*pmcsr = (uint8_t)((*pmcsr & ~BK__PCI_PM_PMCSR_STATE) | old_state);
+		*pmcsr = (uint8_t)((*pmcsr & ~BK__PCI_PM_PMCSR_STATE) | write->state);
 		return false;
 	}
-	return old_state == 3 && !function->no_soft_reset;
+	return write->state == 3 && !function->no_soft_reset;
 }
+
+static void forget(struct bk_pci_function *function, unsigned offset)
+{
+	if (function->pm == offset)
+		function->pm = 0;
+}
+
+const struct bk__pci_kind bk__pci_pm_kind = { .forget = forget, .written = written, .keep = keep };

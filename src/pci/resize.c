@@ -4,6 +4,7 @@
 
 #include "pci/cap.h"
 #include "pci/function.h"
+#include "pci/kind.h"
 
 enum {
 	LEAST = 20, /* 2^20 bytes, bit 4 of the first register */
@@ -115,7 +116,8 @@ static unsigned end(const struct bk_pci_function *function)
 				BK__PCI_RESIZABLE_CONTROL_COUNT_SHIFT);
 }
 
-void bk__pci_resize_settle(struct bk_pci_function *function)
+/* BARs have the sizes that it says. */
+static void settle(struct bk_pci_function *function)
 {
 	const struct bk__pci_config *config = &function->config;
 
@@ -130,9 +132,14 @@ void bk__pci_resize_settle(struct bk_pci_function *function)
 	}
 }
 
-void bk__pci_resize_forget(struct bk_pci_function *function)
+/* The BARs have the sizes that they had at reset. */
+static void forget(struct bk_pci_function *function, unsigned offset)
 {
-	bk__pci_config_revert(&function->config, function->resizable, end(function) - function->resizable);
-	bk__pci_resize_settle(function);
+	if (function->resizable != offset)
+		return;
+	bk__pci_config_revert(&function->config, offset, end(function) - offset);
+	settle(function);
 	function->resizable = 0;
 }
+
+const struct bk__pci_kind bk__pci_resizable_kind = { .forget = forget, .settle = settle };

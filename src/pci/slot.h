@@ -16,11 +16,10 @@ struct bk__pci_slot {
 	void *opaque;
 };
 
-/* Who is below changed: the port shows that or hides it. Before it is settled. Host's lock and the port's. */
-void bk__pci_slot_changed(struct bk_pci_function *port);
-
 /* Its registers and its interrupt agree again with who is attached below. Host's lock and the port's. */
 void bk__pci_slot_settle(struct bk_pci_function *port);
+
+bool bk__pci_slot_is_powered(const struct bk_pci_function *port);
 
 /* Link Disable is set, or the slot's power is off. What is below is reset by either. */
 bool bk__pci_slot_cut_off(const struct bk_pci_function *port);

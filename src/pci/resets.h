@@ -3,8 +3,8 @@
  * Resets, in two steps: registers at once, under the locks of who is reset; then what the owners do, which
  * may take minutes, with no lock held.
  */
-#ifndef BARKEEP_PCI_RESET_H
-#define BARKEEP_PCI_RESET_H
+#ifndef BARKEEP_PCI_RESETS_H
+#define BARKEEP_PCI_RESETS_H
 
 #include <barkeep/pci.h>
 
@@ -19,16 +19,8 @@ struct bk__pci_resets {
 	struct bk_pci_function *first, *last;
 };
 
-/*
- * Registers to their reset values, and settled; what is below a bridge, too. Who has a reset of its own is in
- * reset from now on and on the list. False: the function is in reset already, on another list. The function's
- * lock, as bk__pci_function_lock takes it.
- */
-bool bk__pci_reset_begin(struct bk_pci_function *function, enum bk__pci_reset kind,
-			 struct bk__pci_resets *list);
-
-/* The same for all that is on a bus. Host's lock, and the lock of the bridge above. */
-void bk__pci_reset_bus(struct bk_pci_bus *bus, enum bk__pci_reset kind, struct bk__pci_resets *list);
+/* Registers to their reset values, but for what that kind of reset leaves. Function's lock. */
+void bk__pci_reset_registers(struct bk_pci_function *function, enum bk__pci_reset kind);
 
 /* Calls the owners, and ends the resets. Returns what the owner of `asked` said; what others say is logged.
  * No lock held. */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What goes from a function to those below it. "Settling" makes what hangs on the registers agree with them
+ * again; it compares, tells only what differs, and may be done at any time.
+ */
+#ifndef BARKEEP_PCI_HIERARCHY_H
+#define BARKEEP_PCI_HIERARCHY_H
+
+#include "pci/resets.h"
+
+/* All that hangs on the registers. The lock as bk__pci_function_lock takes it. */
+void bk__pci_function_settle(struct bk_pci_function *function);
+
+/* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,
+ * and the bridge's. */
+void bk__pci_bus_forward(struct bk_pci_bus *bus);
+
+/*
+ * Registers to their reset values, and settled; what is below a bridge, too. Who has a reset of its own is in
+ * reset from now on and on the list. False: the function is in reset already, on another list. The function's
+ * lock, as bk__pci_function_lock takes it.
+ */
+bool bk__pci_reset_begin(struct bk_pci_function *function, enum bk__pci_reset kind,
+			 struct bk__pci_resets *list);
+
+/* The same for all that is on a bus. Host's lock, and the lock of the bridge above. */
+void bk__pci_reset_bus(struct bk_pci_bus *bus, enum bk__pci_reset kind, struct bk__pci_resets *list);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who changes registers of a function holds its lock, and of a bridge the host's too. */
+#include "pci/bus.h"
+#include "pci/function.h"
+
+/* A bridge may have to reset what is below: who is there must not change meanwhile. */
+void bk__pci_function_lock(struct bk_pci_function *function)
+{
+	if (function->secondary)
+		pthread_mutex_lock(&function->secondary->host->lock);
+	pthread_mutex_lock(&function->lock);
+}
+
+void bk__pci_function_unlock(struct bk_pci_function *function)
+{
+	struct bk_pci_bus *below = function->secondary;
+
+	pthread_mutex_unlock(&function->lock); /* it may be gone from then on */
+	if (below)
+		pthread_mutex_unlock(&below->host->lock);
+}
