@@ -48,7 +48,10 @@ struct bk__space_rest {
 
 /* Spans lie side by side in pages of their own, and their rests elsewhere: the processor's cache is for
  * what dispatch needs. */
-enum { BK__PAGE_SIZE = 4096, BK__PAGE_SPANS = BK__PAGE_SIZE / 32 - 1 };
+enum {
+	BK__PAGE_SIZE = 4096,
+	BK__PAGE_SPANS = (BK__PAGE_SIZE - 2 * sizeof(void *)) / sizeof(struct bk__space_span),
+};
 
 struct bk__space_page {
 	struct bk__space_span spans[BK__PAGE_SPANS];

@@ -33,7 +33,7 @@ struct bk__space_chunk {
 	char bytes[] __attribute__((aligned(64)));
 };
 
-_Static_assert(sizeof(struct bk__space_span) == 32, "two spans are a cache line");
+_Static_assert(sizeof(struct bk__space_span) == 32 || sizeof(void *) < 8, "two spans are a cache line");
 _Static_assert(sizeof(struct bk__space_page) <= BK__PAGE_SIZE &&
 		       BK__PAGE_SIZE - sizeof(struct bk__space_page) < sizeof(struct bk__space_span),
 	       "a page of spans is a page");
