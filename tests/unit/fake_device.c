@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A device made up by a test. */
+#include "base/bytes.h"
 #include "fake_device.h"
 
 #include <errno.h>
@@ -51,7 +52,7 @@ static void record(struct fake *fake, unsigned region, uint64_t offset, size_t c
 	if (fake->accesses < FAKE_ACCESSES) {
 		access = &fake->access[fake->accesses++];
 		*access = (struct fake_access){ region, offset, count, write, 0 };
-		memcpy(&access->value, data, count < 8 ? count : 8);
+		access->value = bk__load(data, count < 8 ? (unsigned)count : 8);
 	}
 }
 
@@ -68,7 +69,7 @@ static int transfer(struct fake *fake, unsigned region, uint64_t offset, void *d
 	if (region == BK_DEVICE_CONFIG && write) {
 		fake->config_writes++;
 		fake->config_write = (struct fake_access){ region, offset, count, true, 0 };
-		memcpy(&fake->config_write.value, data, count < 8 ? count : 8);
+		fake->config_write.value = bk__load(data, count < 8 ? (unsigned)count : 8);
 		/* STATUS clears what is written as 1. */
 		for (size_t i = 0; i < count; i++) {
 			if (offset + i == 6 || offset + i == 7)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "base/number.h"
 #include "device/context.h"
 #include "device/dump.h"
@@ -66,10 +67,10 @@ static void refuse(const char *text, const char *function, int code, const char 
 
 static uint64_t get(struct bk_device *device, unsigned region, uint64_t offset, unsigned width)
 {
-	uint64_t value = 0;
+	uint8_t bytes[8];
 
-	assert_int_equal(bk_device_read(device, region, offset, &value, width), 0);
-	return value;
+	assert_int_equal(bk_device_read(device, region, offset, bytes, width), 0);
+	return bk__load(bytes, width);
 }
 
 static uint64_t size_of(struct bk_device *device, unsigned index)

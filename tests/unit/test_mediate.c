@@ -908,11 +908,10 @@ static void as_a_device_its_regions_are_the_spaces(void **state)
 	assert_int_equal(bk_device_region(device, BK_DEVICE_CONFIG, &region), 0);
 	assert_int_equal(region.size, 4096);
 	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE);
-	value = 0xffffffff;
-	assert_int_equal(bk_device_write(device, BK_DEVICE_CONFIG, 0x10, &value, 4), 0);
-	value = 0;
-	assert_int_equal(bk_device_read(device, BK_DEVICE_CONFIG, 0x10, &value, 4), 0);
-	assert_int_equal(value, 0xffff0000);
+	memset(bytes, 0xff, 4);
+	assert_int_equal(bk_device_write(device, BK_DEVICE_CONFIG, 0x10, bytes, 4), 0);
+	assert_int_equal(bk_device_read(device, BK_DEVICE_CONFIG, 0x10, bytes, 4), 0);
+	assert_memory_equal(bytes, "\0\0\xff\xff", 4);
 
 	bk_device_describe(device, say, &said);
 	assert_true(said.below);

@@ -110,6 +110,7 @@ static void a_vendors_own_region_is_the_device_belows(void **state)
 	struct bk_device_region region = { 0 };
 	struct bk_device *face;
 	uint64_t value = 0x1122334455667788, sum = 0;
+	uint8_t bytes[2];
 
 	plain = f->fake.device.ops;
 	ops.region = vendors_region;
@@ -128,8 +129,8 @@ static void a_vendors_own_region_is_the_device_belows(void **state)
 	assert_int_equal(bk_device_write(face, VENDORS, 4, &value, 8), 0);
 	assert_memory_equal(vendors + 4, &value, 8);
 	assert_int_equal(bk_mediator_below_write(f->mediate, VENDORS, 8, 2, 0xabcd), 0);
-	assert_int_equal(bk_device_read(face, VENDORS, 8, &value, 2), 0);
-	assert_int_equal(value & 0xffff, 0xabcd);
+	assert_int_equal(bk_device_read(face, VENDORS, 8, bytes, 2), 0);
+	assert_memory_equal(bytes, "\xcd\xab", 2);
 	assert_int_equal(bk_mediator_below_read(f->mediate, VENDORS, 8, 2, &value), 0);
 	assert_int_equal(value, 0xabcd);
 	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
@@ -332,6 +333,7 @@ static void a_bar_beyond_the_largest_page_is_mapped(void **state)
 {
 	struct fixture *f = *state;
 	struct bk_device_region *region = &f->fake.regions[0];
+	const bool has_room = SIZE_MAX > UINT32_MAX;
 
 	fake_bar(&f->fake, 0, 0xc, 0x1000, true);
 	region->size = f->fake.areas[0].at[0].size = (uint64_t)4 << 30;
@@ -339,8 +341,8 @@ static void a_bar_beyond_the_largest_page_is_mapped(void **state)
 	if (ftruncate(region->fd, (off_t)4 << 30))
 		fail_msg("no sparse file of 4 GiB");
 	create(f);
-	assert_true(page_is_mapped(f, 0, 0xfffff000));
-	region->size = 0x1000; /* for fake_done */
+	assert_int_equal(page_is_mapped(f, 0, 0xfffff000), has_room); /* else its pages exit */
+	region->size = 0x1000;                                        /* for fake_done */
 }
 
 /* ---- Above another mediator ------------------------------------------------ */

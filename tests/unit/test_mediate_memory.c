@@ -17,9 +17,8 @@
 #include "fake_device.h"
 
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__real_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 
 static unsigned until_failure; /* 0: none */
@@ -38,19 +37,14 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
 	return fails() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
 }
 
-void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+/* The name of mmap where off_t is asked to have 64 bits, which all of the build does. */
+void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
 	if (!fails())
-		return __real_mmap(address, size, protection, flags, fd, offset);
+		return __real_mmap64(address, size, protection, flags, fd, offset);
 	mapping_failed = true;
 	errno = ENOMEM;
 	return MAP_FAILED;
-}
-
-/* The same under the name that it has where off_t is asked to have 64 bits. */
-void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset)
-{
-	return __wrap_mmap(address, size, protection, flags, fd, offset);
 }
 
 static void quiet(void *opaque, enum bk_log_level level, const char *line)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "areas.h"
 #include "sim_device.h"
 
@@ -396,7 +397,7 @@ static void mappable_bars_offer_the_pages_without_registers(void **state)
 		"capabilities:\n- msix: {vectors: 4, bar: 2, table: 0x5000, pba: 0x6000}\n");
 	struct bk_device_region region = { 0 };
 	struct areas areas;
-	volatile uint32_t *memory;
+	uint8_t *memory;
 
 	assert_int_equal(bk_device_region(device, 2, &region), 0);
 	areas = areas_of(device, 2);
@@ -411,11 +412,11 @@ static void mappable_bars_offer_the_pages_without_registers(void **state)
 	assert_int_equal(areas.at[2].size, 0x7000);
 	memory = mmap(NULL, 0x7000, PROT_READ | PROT_WRITE, MAP_SHARED, region.fd, 0x9000);
 	assert_ptr_not_equal(memory, MAP_FAILED);
-	assert_int_equal(memory[1], 0x9004);
-	memory[1] = 0x12345678;
+	assert_int_equal(bk__load(memory + 4, 4), 0x9004);
+	bk__store(memory + 4, 4, 0x12345678);
 	assert_int_equal(get(device, 2, 0x9004, 4), 0x12345678);
 	put(device, 2, 0x9008, 0xaabb, 2);
-	assert_int_equal(memory[2], 0xaabb);
+	assert_int_equal(bk__load(memory + 8, 4), 0xaabb);
 	/* A write over memory and a register gives each its bytes. */
 	put(device, 2, 0x2ff8, 0x1111222233334444, 8);
 	assert_int_equal(get(device, 2, 0x2ff8, 8), 0x1111222233334444);
@@ -423,10 +424,10 @@ static void mappable_bars_offer_the_pages_without_registers(void **state)
 	/* Nobody can take the memory away. */
 	assert_int_equal(ftruncate(region.fd, 0), -1);
 	assert_int_equal(bk_device_reset(device), 0);
-	assert_int_equal(memory[1], 0x9004);
+	assert_int_equal(bk__load(memory + 4, 4), 0x9004);
 	assert_int_equal(get(device, 2, 0x500c, 4), 1);
 	assert_int_equal(get(device, 2, 0x2ff8, 8), 0x99992ffc00002ff8);
-	munmap((void *)memory, 0x7000);
+	munmap(memory, 0x7000);
 	bk_device_close(device);
 }
 

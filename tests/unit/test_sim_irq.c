@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sim's interrupts, DMA maps and threads. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -42,13 +43,16 @@ static int new_fd(void)
 	return fd;
 }
 
-/* How often an eventfd was written since it was asked last. */
+/* How often an eventfd was written since it was asked last. By a second descriptor, as the sim writes it:
+ * QEMU's user-mode emulation swaps the bytes of the first one alone. */
 static uint64_t taken(int fd)
 {
+	const int same = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	uint64_t value = 0;
 
-	if (read(fd, &value, sizeof(value)) < 0)
+	if (read(same, &value, sizeof(value)) < 0)
 		assert_int_equal(errno, EAGAIN);
+	close(same);
 	return value;
 }
 
@@ -119,7 +123,7 @@ static void intx_ends_by_eventfd(void **state)
 {
 	struct bk_device *device = open_irq();
 	int fd = new_fd(), end = new_fd(), none = -1, other = new_fd();
-	uint64_t one = 1;
+	uint64_t one = 1, left = 0;
 
 	assert_int_equal(bk_device_set_irqs(device, INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, &end), -EINVAL);
 	assert_int_equal(bk_device_set_irqs(device, INTX, BK_DEVICE_IRQ_TRIGGER, 0, 1, &fd), 0);
@@ -148,7 +152,8 @@ static void intx_ends_by_eventfd(void **state)
 	assert_int_equal(write(end, &one, sizeof(one)), sizeof(one));
 	usleep(20000);
 	assert_int_equal(taken(fd), 0);
-	assert_int_equal(taken(end), 1); /* nobody has read it */
+	assert_int_equal(read(end, &left, sizeof(left)), sizeof(left)); /* nobody has read it */
+	assert_int_equal(left, one);
 	bk_device_close(device);
 	close(fd);
 	close(end);
