@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/items.h"
 #include "base/number.h"
 #include "cli/comma_items.h"
@@ -57,15 +58,14 @@ static void clear(struct cli_bridge *bridge)
 
 int cli_bridges_add(struct cli_bridges *bridges, const char *text, struct bk_error *err)
 {
-	struct cli_bridge *list = realloc(bridges->list, (bridges->count + 1) * sizeof(*list)), *bridge;
+	struct cli_bridge *bridge;
 	struct bk_error inner = { { 0 } };
 	const char *rest = text;
 	int error = 0;
 
-	if (!list)
+	if (bk__array_reserve(bridges, 1))
 		return bk_fail(err, ENOMEM, "out of memory");
-	bridges->list = list;
-	bridge = &list[bridges->count];
+	bridge = &bridges->at[bridges->count];
 	*bridge = (struct cli_bridge){ .name = bk__base_next_item(&rest), .kind = BK__BUS_PORT, .slot = -1 };
 	if (!bridge->name)
 		return bk_fail(err, ENOMEM, "out of memory");
@@ -103,7 +103,7 @@ static bool have(const struct cli_bridge *list, size_t count, const char *name)
 
 int cli_bridges_sort(struct cli_bridges *bridges, struct bk_error *err)
 {
-	struct cli_bridge *list = bridges->list;
+	struct cli_bridge *list = bridges->at;
 
 	for (size_t i = 0; i < bridges->count; i++) {
 		if (have(list, i, list[i].name))
@@ -130,13 +130,13 @@ int cli_bridges_sort(struct cli_bridges *bridges, struct bk_error *err)
 
 bool cli_bridges_have(const struct cli_bridges *bridges, const char *name)
 {
-	return have(bridges->list, bridges->count, name);
+	return have(bridges->at, bridges->count, name);
 }
 
 void cli_bridges_free(struct cli_bridges *bridges)
 {
 	for (size_t i = 0; i < bridges->count; i++)
-		clear(&bridges->list[i]);
-	free(bridges->list);
+		clear(&bridges->at[i]);
+	free(bridges->at);
 	*bridges = (struct cli_bridges){ 0 };
 }

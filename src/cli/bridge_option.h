@@ -15,8 +15,8 @@ struct cli_bridge {
 };
 
 struct cli_bridges {
-	struct cli_bridge *list;
-	size_t count;
+	struct cli_bridge *at;
+	size_t count, capacity; /* see base/array.h */
 };
 
 /* Adds one from its text: kind=root-port|pci, bus=NAME, addr=SS.F, memory=SIZE, prefetchable=SIZE. -EINVAL or

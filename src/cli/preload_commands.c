@@ -124,7 +124,7 @@ static int describe(struct run *run, const char *const *values, json_object *ans
 				json_object_array_add(regions, describe_region(device, i));
 		json_object_object_add(o, "regions", regions);
 		for (size_t i = 0; i < device->chosen.count; i++)
-			put_quirk(quirks, device->chosen.list[i]);
+			put_quirk(quirks, device->chosen.at[i]);
 		json_object_object_add(o, "quirks", quirks);
 		json_object_array_add(devices, o);
 	}

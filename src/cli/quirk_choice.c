@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/number.h"
 #include "quirk/quirk.h"
 
@@ -68,14 +69,11 @@ const char *cli_quirks_directory(void)
 
 static int add(struct cli_quirks *quirks, struct bk_quirk *quirk, struct bk_error *err)
 {
-	struct bk_quirk **list = realloc(quirks->list, (quirks->count + 1) * sizeof(*list));
-
-	if (!list) {
+	if (bk__array_reserve(quirks, 1)) {
 		bk_quirk_free(quirk);
 		return bk_fail(err, ENOMEM, "out of memory");
 	}
-	quirks->list = list;
-	list[quirks->count++] = quirk;
+	quirks->at[quirks->count++] = quirk;
 	return 0;
 }
 
@@ -118,8 +116,8 @@ int cli_quirks_load_shipped(struct cli_quirks *quirks, struct bk_error *err)
 void cli_quirks_free(struct cli_quirks *quirks)
 {
 	for (size_t i = 0; i < quirks->count; i++)
-		bk_quirk_free(quirks->list[i]);
-	free(quirks->list);
+		bk_quirk_free(quirks->at[i]);
+	free(quirks->at);
 	memset(quirks, 0, sizeof(*quirks));
 }
 
@@ -190,7 +188,7 @@ static int load(struct cli_quirks *quirks, const char *text, struct bk_error *er
 	if (!one)
 		return load_now(quirks, text, err);
 	for (size_t i = 0; i < one->quirks.count && !r; i++)
-		r = add(quirks, bk__quirk_hold(one->quirks.list[i]), err);
+		r = add(quirks, bk__quirk_hold(one->quirks.at[i]), err);
 	return r;
 }
 
@@ -205,7 +203,7 @@ static int choose(const struct cli_quirk_options *options, struct bk_device *dev
 	for (size_t i = 0; i < candidates->count && r >= 0; i++) {
 		struct bk_error why = { "" };
 
-		r = bk_quirk_match(candidates->list[i], device, options->settings, options->setting_count,
+		r = bk_quirk_match(candidates->at[i], device, options->settings, options->setting_count,
 				   &why);
 		if (r < 0)
 			bk_fail(err, -r, "%s: %s", device->name, why.text);
@@ -213,8 +211,8 @@ static int choose(const struct cli_quirk_options *options, struct bk_device *dev
 			r = bk_fail(err, EINVAL, "%s: this quirk is not for it: %s", device->name, why.text);
 		if (r <= 0)
 			continue;
-		r = add(chosen, candidates->list[i], err);
-		candidates->list[i] = NULL;
+		r = add(chosen, candidates->at[i], err);
+		candidates->at[i] = NULL;
 	}
 	return r < 0 ? r : 0;
 }
@@ -225,7 +223,7 @@ static void note_known(const struct cli_quirk_options *options, const struct cli
 	for (size_t i = 0; i < quirks->count; i++) {
 		const char *name, *about;
 
-		for (unsigned o = 0; (name = bk_quirk_option(quirks->list[i], o, &about)); o++)
+		for (unsigned o = 0; (name = bk_quirk_option(quirks->at[i], o, &about)); o++)
 			for (size_t s = 0; s < options->setting_count; s++)
 				known[s] |= !strcmp(name, options->settings[s].name);
 	}
@@ -236,7 +234,7 @@ static int choose_one(const struct cli_quirk_options *options, struct bk_device 
 		      struct cli_quirks *chosen, bool *known, struct bk_error *err)
 {
 	const bool shipped = !strcmp(text, "auto");
-	struct cli_quirks candidates = { NULL, 0 };
+	struct cli_quirks candidates = { 0 };
 	int r = load(&candidates, text, err);
 
 	if (!r) {
@@ -302,6 +300,6 @@ int cli_quirks_stack(const struct cli_quirk_options *options, struct bk_device *
 	}
 	if (!chosen->count)
 		return 0;
-	return bk_quirk_stack(below, chosen->list, chosen->count, options->settings, options->setting_count,
+	return bk_quirk_stack(below, chosen->at, chosen->count, options->settings, options->setting_count,
 			      device, err);
 }

@@ -6,8 +6,8 @@
 #include <barkeep/quirk.h>
 
 struct cli_quirks {
-	struct bk_quirk **list;
-	size_t count;
+	struct bk_quirk **at;
+	size_t count, capacity; /* see base/array.h */
 };
 
 /* What a device's options say of quirks. */

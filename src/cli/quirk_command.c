@@ -60,7 +60,7 @@ static void print_quirk(const struct bk_quirk *quirk)
 
 static int list(void)
 {
-	struct cli_quirks quirks = { NULL, 0 };
+	struct cli_quirks quirks = { 0 };
 	struct bk_error err;
 	int status = CLI_OK;
 
@@ -69,7 +69,7 @@ static int list(void)
 	} else {
 		printf("%s\n", cli_quirks_directory());
 		for (size_t i = 0; i < quirks.count; i++)
-			print_quirk(quirks.list[i]);
+			print_quirk(quirks.at[i]);
 		status = CLI_OK;
 	}
 	cli_quirks_free(&quirks);
@@ -109,14 +109,14 @@ static void print_picture(struct bk_mediator *mediate)
 static bool is_chosen(const struct cli_quirks *chosen, const struct bk_quirk *quirk)
 {
 	for (size_t i = 0; i < chosen->count; i++)
-		if (!strcmp(bk_quirk_name(chosen->list[i]), bk_quirk_name(quirk)))
+		if (!strcmp(bk_quirk_name(chosen->at[i]), bk_quirk_name(quirk)))
 			return true;
 	return false;
 }
 
 static void print_others(const struct cli_device *device)
 {
-	struct cli_quirks all = { NULL, 0 };
+	struct cli_quirks all = { 0 };
 	struct bk_error err;
 
 	if (cli_quirks_load_shipped(&all, &err)) {
@@ -126,11 +126,11 @@ static void print_others(const struct cli_device *device)
 	}
 	puts("\nquirks that it does not get");
 	for (size_t i = 0; i < all.count; i++) {
-		if (is_chosen(&device->chosen, all.list[i]))
+		if (is_chosen(&device->chosen, all.at[i]))
 			continue;
-		if (bk_quirk_match(all.list[i], bk_mediator_below(device->mediate), device->quirks.settings,
+		if (bk_quirk_match(all.at[i], bk_mediator_below(device->mediate), device->quirks.settings,
 				   device->quirks.setting_count, &err) == 1)
-			bk_fail(&err, 0, "%s: not asked for", bk_quirk_name(all.list[i]));
+			bk_fail(&err, 0, "%s: not asked for", bk_quirk_name(all.at[i]));
 		printf("  %s\n", err.text);
 	}
 	cli_quirks_free(&all);
@@ -140,7 +140,7 @@ static void print_match(const struct cli_device *device, bool verbose)
 {
 	printf("%s\n\nquirks\n", device->spec);
 	for (size_t i = 0; i < device->chosen.count; i++)
-		print_quirk(device->chosen.list[i]);
+		print_quirk(device->chosen.at[i]);
 	if (!device->chosen.count)
 		puts("  none");
 	print_picture(device->mediate);

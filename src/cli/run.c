@@ -147,7 +147,7 @@ static int check_buses(struct run *run)
 	if (cli_bridges_sort(&run->bridges, &err))
 		return cli_usage("run", "--bridge %s", err.text);
 	for (size_t i = 0; i < run->bridges.count; i++) {
-		const struct cli_bridge *bridge = &run->bridges.list[i];
+		const struct cli_bridge *bridge = &run->bridges.at[i];
 
 		if (!bridge->bus && !bridge->slot)
 			return cli_usage("run", "--bridge %s: " ROOT_SLOT, bridge->name);
@@ -317,7 +317,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 	enum bk__monitor_end end;
 
 	for (size_t i = 0; i < run->bridges.count; i++) {
-		const struct cli_bridge *bridge = &run->bridges.list[i];
+		const struct cli_bridge *bridge = &run->bridges.at[i];
 		const struct bk__monitor_bridge_config config = {
 			.name = bridge->name,
 			.kind = bridge->kind,

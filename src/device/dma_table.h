@@ -5,14 +5,15 @@
 
 #include <barkeep/device.h>
 
+#include "base/array.h"
+
 struct bk__device_dma_map {
 	struct bk_device_dma dma;
 	unsigned uses; /* the devices that asked for it */
 };
 
 struct bk__device_dma_table {
-	struct bk__device_dma_map *maps; /* ascending, disjoint */
-	unsigned count, room;
+	BK__ARRAY(struct bk__device_dma_map) maps; /* ascending, disjoint */
 };
 
 /* The map of exactly this range, or NULL. */

@@ -10,30 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define RESERVED_MAX 4096 /* of all groups; most repeat those of others */
 
 struct reserved {
-	struct bk_device_iova_range *ranges;
-	size_t count, room;
+	BK__ARRAY(struct bk_device_iova_range) ranges;
 };
 
 static bool add(struct reserved *reserved, uint64_t first, uint64_t last)
 {
-	for (size_t i = 0; i < reserved->count; i++)
-		if (reserved->ranges[i].first <= first && reserved->ranges[i].last >= last)
+	for (size_t i = 0; i < reserved->ranges.count; i++)
+		if (reserved->ranges.at[i].first <= first && reserved->ranges.at[i].last >= last)
 			return true;
-	if (reserved->count == reserved->room) {
-		const size_t room = reserved->room ? 2 * reserved->room : 16;
-		void *grown = room <= RESERVED_MAX
-				      ? realloc(reserved->ranges, room * sizeof(*reserved->ranges))
-				      : NULL;
-
-		if (!grown)
-			return false;
-		reserved->ranges = grown;
-		reserved->room = room;
-	}
-	reserved->ranges[reserved->count++] = (struct bk_device_iova_range){ first, last };
+	if (reserved->ranges.count == RESERVED_MAX || bk__array_reserve(&reserved->ranges, 1))
+		return false;
+	reserved->ranges.at[reserved->ranges.count++] = (struct bk_device_iova_range){ first, last };
 	return true;
 }
 
@@ -90,9 +82,9 @@ static unsigned invert(struct reserved *reserved, struct bk_device_iova_range *r
 	uint64_t next = 0; /* the first address that is not looked at */
 	unsigned count = 0;
 
-	qsort(reserved->ranges, reserved->count, sizeof(*reserved->ranges), by_first);
-	for (size_t i = 0; i < reserved->count; i++) {
-		const struct bk_device_iova_range *range = &reserved->ranges[i];
+	qsort(reserved->ranges.at, reserved->ranges.count, sizeof(*reserved->ranges.at), by_first);
+	for (size_t i = 0; i < reserved->ranges.count; i++) {
+		const struct bk_device_iova_range *range = &reserved->ranges.at[i];
 
 		if (range->first > next) {
 			if (count < room)
@@ -114,8 +106,8 @@ unsigned bk__device_iova_of_groups(const char *sysfs, struct bk_device_iova_rang
 	struct reserved reserved = { 0 };
 	unsigned count = 0;
 
-	if (add_groups(&reserved, sysfs) && reserved.count)
+	if (add_groups(&reserved, sysfs) && reserved.ranges.count)
 		count = invert(&reserved, ranges, room);
-	free(reserved.ranges);
+	free(reserved.ranges.at);
 	return count;
 }

@@ -12,16 +12,9 @@
 
 int bk__sim_bar_add(struct sim_bar *bar, const struct sim_span *span)
 {
-	/* Doubled when the count is a power of two. */
-	if (!(bar->span_count & (bar->span_count - 1))) {
-		unsigned room = bar->span_count ? 2 * bar->span_count : 4;
-		struct sim_span *spans = realloc(bar->spans, room * sizeof(*spans));
-
-		if (!spans)
-			return -ENOMEM;
-		bar->spans = spans;
-	}
-	bar->spans[bar->span_count++] = *span;
+	if (bk__array_reserve(&bar->spans, 1))
+		return -ENOMEM;
+	bar->spans.at[bar->spans.count++] = *span;
 	return 0;
 }
 
@@ -38,8 +31,8 @@ static int by_offset(const void *a, const void *b)
 
 static int check_overlaps(const struct sim_bar *bar, const struct bk__yaml *yaml, struct bk_error *err)
 {
-	for (unsigned i = 1; i < bar->span_count; i++) {
-		const struct sim_span *a = &bar->spans[i - 1], *b = &bar->spans[i], *swap;
+	for (size_t i = 1; i < bar->spans.count; i++) {
+		const struct sim_span *a = &bar->spans.at[i - 1], *b = &bar->spans.at[i], *swap;
 
 		if (a->offset + a->size <= b->offset)
 			continue;
@@ -63,11 +56,11 @@ static int find_areas(struct sim_bar *bar, const struct bk__yaml *yaml, struct b
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = 0;
 
-	bar->areas = calloc(bar->span_count + (size_t)1, sizeof(*bar->areas));
+	bar->areas = calloc(bar->spans.count + 1, sizeof(*bar->areas));
 	if (!bar->areas)
 		return bk__yaml_no_memory(yaml, err);
-	for (unsigned i = 0; i <= bar->span_count; i++) {
-		const struct sim_span *span = i < bar->span_count ? &bar->spans[i] : NULL;
+	for (size_t i = 0; i <= bar->spans.count; i++) {
+		const struct sim_span *span = i < bar->spans.count ? &bar->spans.at[i] : NULL;
 		uint64_t end = span ? span->offset & ~(page - 1) : bar->size;
 
 		if (span && span->kind != SIM_REGISTER && span->kind != SIM_MIRROR)
@@ -101,8 +94,8 @@ int bk__sim_bar_open(struct sim_bar *bar, const struct bk__yaml *yaml, struct bk
 {
 	int r;
 
-	if (bar->span_count)
-		qsort(bar->spans, bar->span_count, sizeof(*bar->spans), by_offset);
+	if (bar->spans.count)
+		qsort(bar->spans.at, bar->spans.count, sizeof(*bar->spans.at), by_offset);
 	r = check_overlaps(bar, yaml, err);
 	if (!r && bar->mappable) {
 		r = find_areas(bar, yaml, err);
@@ -113,8 +106,8 @@ int bk__sim_bar_open(struct sim_bar *bar, const struct bk__yaml *yaml, struct bk
 					      strerror(-r));
 		}
 	}
-	for (unsigned i = 0; !r && i < bar->span_count; i++) {
-		struct sim_span *span = &bar->spans[i];
+	for (size_t i = 0; !r && i < bar->spans.count; i++) {
+		struct sim_span *span = &bar->spans.at[i];
 
 		if (span->kind != SIM_MSIX_TABLE || bar->mappable)
 			continue;
@@ -127,10 +120,10 @@ int bk__sim_bar_open(struct sim_bar *bar, const struct bk__yaml *yaml, struct bk
 
 void bk__sim_bar_close(struct sim_bar *bar)
 {
-	for (unsigned i = 0; i < bar->span_count; i++)
-		free(bar->spans[i].table);
+	for (size_t i = 0; i < bar->spans.count; i++)
+		free(bar->spans.at[i].table);
 	free(bar->areas);
-	free(bar->spans);
+	free(bar->spans.at);
 	if (bar->memory)
 		munmap(bar->memory, bar->size);
 	if (bar->fd >= 0)
@@ -151,8 +144,8 @@ void bk__sim_bar_reset(struct sim_bar *bar)
 		memset(bar->memory, 0, bar->size);
 	for (uint64_t i = 0; bar->memory && filled && i < bar->size; i++)
 		bar->memory[i] = pattern(bar, i);
-	for (unsigned i = 0; i < bar->span_count; i++) {
-		struct sim_span *span = &bar->spans[i];
+	for (size_t i = 0; i < bar->spans.count; i++) {
+		struct sim_span *span = &bar->spans.at[i];
 		uint8_t *bytes = span->table ? span->table : bar->memory ? bar->memory + span->offset : NULL;
 
 		span->value = span->reset;
@@ -341,20 +334,18 @@ static bool write_span(struct sim *sim, struct sim_span *span, unsigned at, cons
 	return false;
 }
 
-/* The index of the first span that ends after `offset`. */
-static unsigned first_span(const struct sim_bar *bar, uint64_t offset)
+static int ends_before(const void *element, const void *key)
 {
-	unsigned low = 0, high = bar->span_count;
+	const struct sim_span *span = element;
 
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
+	return span->offset + span->size <= *(const uint64_t *)key;
+}
 
-		if (bar->spans[middle].offset + bar->spans[middle].size <= offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+/* The index of the first span that ends after `offset`. */
+static size_t first_span(const struct sim_bar *bar, uint64_t offset)
+{
+	return bk__array_search(bar->spans.at, bar->spans.count, sizeof(*bar->spans.at), &offset,
+				ends_before);
 }
 
 /* The part of an access that a span answers: [first, last) of its bytes. */
@@ -379,8 +370,8 @@ void bk__sim_bar_read(struct sim *sim, struct sim_bar *bar, uint64_t offset, uin
 	else
 		for (unsigned i = 0; i < count; i++)
 			data[i] = pattern(bar, offset + i);
-	for (unsigned i = first_span(bar, offset); i < bar->span_count; i++) {
-		struct sim_span *span = &bar->spans[i];
+	for (size_t i = first_span(bar, offset); i < bar->spans.count; i++) {
+		struct sim_span *span = &bar->spans.at[i];
 		unsigned last, first;
 
 		if (span->offset >= offset + count)
@@ -398,8 +389,8 @@ bool bk__sim_bar_write(struct sim *sim, struct sim_bar *bar, uint64_t offset, co
 	unsigned hidden = 0; /* bytes that are not memory, one bit each */
 	bool reset = false;
 
-	for (unsigned i = first_span(bar, offset); i < bar->span_count; i++) {
-		struct sim_span *span = &bar->spans[i];
+	for (size_t i = first_span(bar, offset); i < bar->spans.count; i++) {
+		struct sim_span *span = &bar->spans.at[i];
 		unsigned last, first;
 
 		if (span->offset >= offset + count)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "device/sim_parts.h"
 
 struct loader {
@@ -285,33 +286,14 @@ struct rom_fields {
 	const char *file;
 };
 
-/* Only a file in the directory of the YAML file: who writes one must not get to read another. Its descriptor,
- * or a negative errno. */
-static int open_beside(struct loader *loader, const struct bk__yaml_node *node, const char *what,
-		       const char *name, int flags)
-{
-	const char *own = loader->sim->file, *slash = strrchr(own, '/');
-	char path[4096];
-	int fd;
-
-	if (strchr(name, '/') || !strcmp(name, "..") || !strcmp(name, "."))
-		return FAIL(node, "%s must be beside this one: give its name without a directory", what);
-	if (snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - own) : 0, own, name) >=
-	    (int)sizeof(path))
-		return FAIL(node, "%s has too long a path", what);
-	fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-	if (fd < 0)
-		return FAIL(node, "%s \"%.100s\" cannot be opened: %s", what, name, strerror(errno));
-	return fd;
-}
-
 static int load_gate(struct loader *loader, const struct bk__yaml_node *node, const char *name)
 {
-	const int fd = open_beside(loader, node, "the FIFO", name, O_RDWR);
+	struct bk_error why;
+	const int fd = bk__base_file_open_beside("the FIFO", loader->sim->file, name, O_RDWR, &why);
 	struct stat status;
 
 	if (fd < 0)
-		return fd;
+		return FAIL(node, "%s", why.text);
 	loader->sim->gate = fd;
 	if (fstat(fd, &status) < 0 || !S_ISFIFO(status.st_mode))
 		return FAIL(node, "\"%.100s\" is no FIFO: make one with mkfifo", name);
@@ -321,30 +303,14 @@ static int load_gate(struct loader *loader, const struct bk__yaml_node *node, co
 static int load_rom_file(struct loader *loader, const struct bk__yaml_node *node, const char *name)
 {
 	struct sim *sim = loader->sim;
-	struct stat status;
-	uint64_t length = 0;
-	int fd = open_beside(loader, node, "the ROM's file", name, O_RDONLY);
+	struct bk_error why;
+	size_t size;
+	char *bytes;
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || (uint64_t)status.st_size > sim->rom_size) {
-		close(fd);
-		return FAIL(node,
-			    "the ROM's file \"%.100s\" must be a regular file of at most 0x%" PRIx64 " bytes",
-			    name, sim->rom_size);
-	}
-	while (length < sim->rom_size) {
-		ssize_t n = read(fd, sim->rom + length, sim->rom_size - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		length += (uint64_t)n;
-	}
-	close(fd);
-	if (length < (uint64_t)status.st_size)
-		return FAIL(node, "the ROM's file \"%.100s\" cannot be read", name);
+	if (bk__base_file_read_beside("the ROM's file", sim->file, name, sim->rom_size, &bytes, &size, &why))
+		return FAIL(node, "%s", why.text);
+	memcpy(sim->rom, bytes, size);
+	free(bytes);
 	return 0;
 }
 

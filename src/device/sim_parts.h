@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "base/array.h"
 #include "base/pci_regs.h"
 #include "base/yaml.h"
 #include "device/irqs.h"
@@ -70,12 +71,11 @@ struct sim_bar {
 	bool prefetchable, mappable;
 	bool fill_address; /* each word holds its own offset */
 	uint32_t fill;
-	uint64_t address;       /* where the host has it */
-	struct sim_span *spans; /* ascending, disjoint */
-	unsigned span_count;
-	int fd;                       /* of `memory`; -1 */
-	uint8_t *memory;              /* NULL unless mappable */
-	struct bk_device_area *areas; /* that can be mapped, ascending */
+	uint64_t address;                 /* where the host has it */
+	BK__ARRAY(struct sim_span) spans; /* ascending, disjoint */
+	int fd;                           /* of `memory`; -1 */
+	uint8_t *memory;                  /* NULL unless mappable */
+	struct bk_device_area *areas;     /* that can be mapped, ascending */
 	unsigned area_count;
 	const struct bk__yaml_node *node; /* while loading */
 };

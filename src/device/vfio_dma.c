@@ -147,8 +147,8 @@ static int explain(struct bk__device_vfio *vfio, const struct bk_device_dma *dma
 	uint64_t pinned = dma->size;
 	struct rlimit limit;
 
-	for (unsigned i = 0; i < all->count; i++)
-		pinned += all->maps[i].dma.size;
+	for (unsigned i = 0; i < all->maps.count; i++)
+		pinned += all->maps.at[i].dma.size;
 	if (code == ENOMEM && !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur < pinned)
 		return bk_fail(
 			err, code,
@@ -158,10 +158,10 @@ static int explain(struct bk__device_vfio *vfio, const struct bk_device_dma *dma
 			vfio->base.name, pinned, (uint64_t)limit.rlim_cur);
 	if (code == ENOSPC)
 		return bk_fail(err, code,
-			       "%s: no DMA map left after %u; raise dma_entry_limit of vfio_iommu_type1 or "
+			       "%s: no DMA map left after %zu; raise dma_entry_limit of vfio_iommu_type1 or "
 			       "map larger "
 			       "pieces",
-			       vfio->base.name, all->count);
+			       vfio->base.name, all->maps.count);
 	if (code == EFAULT)
 		return bk_fail(err, code,
 			       "%s: DMA map at 0x%" PRIx64 ", 0x%" PRIx64
@@ -259,7 +259,7 @@ int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 
 void bk__vfio_dma_unmap_all(struct bk__device_vfio *vfio)
 {
-	for (unsigned i = 0; i < vfio->dma.count; i++)
-		release(vfio, vfio->dma.maps[i].dma.iova, vfio->dma.maps[i].dma.size);
+	for (unsigned i = 0; i < vfio->dma.maps.count; i++)
+		release(vfio, vfio->dma.maps.at[i].dma.iova, vfio->dma.maps.at[i].dma.size);
 	bk__device_dma_table_free(&vfio->dma);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "monitor/pages.h"
 
 #define TRIES 5 /* pages that something else holds for a moment */
@@ -22,8 +23,7 @@ struct range {
 /* One device's mappings; those that failed are not in it. */
 struct client {
 	struct bk_device *device;
-	uint64_t *iovas;
-	size_t count, room;
+	BK__ARRAY(uint64_t) iovas;
 };
 
 struct bk__monitor_iommu {
@@ -31,32 +31,15 @@ struct bk__monitor_iommu {
 	bool peer_to_peer;
 
 	pthread_mutex_t lock; /* below; taken inside the commit lock, held over calls of the devices */
-	struct range *ranges;
-	size_t count, room;
-	struct client *clients;
-	size_t client_count;
+	BK__ARRAY(struct range) ranges;
+	BK__ARRAY(struct client) clients;
 };
-
-static bool grow(void **array, size_t *room, size_t count, size_t size)
-{
-	const size_t wanted = *room ? 2 * *room : 8;
-	void *grown;
-
-	if (count < *room)
-		return true;
-	grown = realloc(*array, wanted * size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*room = wanted;
-	return true;
-}
 
 static int map(struct client *client, const struct range *range, struct bk_error *err)
 {
 	int error;
 
-	if (!grow((void **)&client->iovas, &client->room, client->count, sizeof(*client->iovas)))
+	if (bk__array_reserve(&client->iovas, 1))
 		return bk_fail(err, ENOMEM, "%s: out of memory", client->device->name);
 	for (int i = 0;; i++) {
 		const struct timespec pause = { .tv_nsec = 1000000L << i };
@@ -67,7 +50,7 @@ static int map(struct client *client, const struct range *range, struct bk_error
 		nanosleep(&pause, NULL);
 	}
 	if (!error)
-		client->iovas[client->count++] = range->dma.iova;
+		client->iovas.at[client->iovas.count++] = range->dma.iova;
 	return error;
 }
 
@@ -75,15 +58,15 @@ static void unmap(struct client *client, const struct range *range)
 {
 	static struct bk_ratelimit limit;
 
-	for (size_t i = 0; i < client->count; i++) {
-		if (client->iovas[i] == range->dma.iova) {
+	for (size_t i = 0; i < client->iovas.count; i++) {
+		if (client->iovas.at[i] == range->dma.iova) {
 			const int error =
 				bk_device_dma_unmap(client->device, range->dma.iova, range->dma.size);
 
 			if (error)
 				bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
 					       client->device->name, range->dma.iova, strerror(-error));
-			client->iovas[i] = client->iovas[--client->count];
+			client->iovas.at[i] = client->iovas.at[--client->iovas.count];
 			return;
 		}
 	}
@@ -105,12 +88,12 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 	if (!pages.size || !wanted(iommu, flat))
 		return;
 	pthread_mutex_lock(&iommu->lock);
-	if (!grow((void **)&iommu->ranges, &iommu->room, iommu->count, sizeof(*iommu->ranges))) {
+	if (bk__array_reserve(&iommu->ranges, 1)) {
 		pthread_mutex_unlock(&iommu->lock);
 		bk_log_limited(&limit, BK_LOG_WARNING, "no DMA to 0x%" PRIx64 ": out of memory", pages.gpa);
 		return;
 	}
-	range = &iommu->ranges[iommu->count++];
+	range = &iommu->ranges.at[iommu->ranges.count++];
 	*range = (struct range){ .key = flat->first, .ram = memory->attributes & BK_MEMORY_RAM };
 	range->dma.iova = pages.gpa;
 	range->dma.size = pages.size;
@@ -120,9 +103,9 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 	range->dma.vaddr = (uint8_t *)memory->host + pages.skip;
 	range->dma.fd = memory->fd;
 	range->dma.fd_offset = memory->fd < 0 ? 0 : memory->fd_offset + pages.skip;
-	for (size_t i = 0; i < iommu->client_count; i++) {
+	for (size_t i = 0; i < iommu->clients.count; i++) {
 		struct bk_error err;
-		const int error = map(&iommu->clients[i], range, &err);
+		const int error = map(&iommu->clients.at[i], range, &err);
 
 		if (error && error != -EOPNOTSUPP)
 			bk_log_limited(&limit, BK_LOG_WARNING, "no DMA to %s at 0x%" PRIx64 ": %s",
@@ -136,12 +119,12 @@ static void on_removed(void *opaque, const struct bk_flat *flat)
 	struct bk__monitor_iommu *iommu = opaque;
 
 	pthread_mutex_lock(&iommu->lock);
-	for (size_t i = 0; i < iommu->count; i++) {
-		if (iommu->ranges[i].key != flat->first)
+	for (size_t i = 0; i < iommu->ranges.count; i++) {
+		if (iommu->ranges.at[i].key != flat->first)
 			continue;
-		for (size_t j = 0; j < iommu->client_count; j++)
-			unmap(&iommu->clients[j], &iommu->ranges[i]);
-		iommu->ranges[i] = iommu->ranges[--iommu->count];
+		for (size_t j = 0; j < iommu->clients.count; j++)
+			unmap(&iommu->clients.at[j], &iommu->ranges.at[i]);
+		iommu->ranges.at[i] = iommu->ranges.at[--iommu->ranges.count];
 		break;
 	}
 	pthread_mutex_unlock(&iommu->lock);
@@ -179,37 +162,35 @@ void bk__monitor_iommu_destroy(struct bk__monitor_iommu *iommu)
 		return;
 	bk_listener_remove(iommu->listener);
 	pthread_mutex_destroy(&iommu->lock);
-	free(iommu->ranges);
-	free(iommu->clients);
+	free(iommu->ranges.at);
+	free(iommu->clients.at);
 	free(iommu);
 }
 
 static void forget(struct bk__monitor_iommu *iommu, struct client *client)
 {
-	for (size_t i = 0; i < iommu->count; i++)
-		unmap(client, &iommu->ranges[i]);
-	free(client->iovas);
-	*client = iommu->clients[--iommu->client_count];
+	for (size_t i = 0; i < iommu->ranges.count; i++)
+		unmap(client, &iommu->ranges.at[i]);
+	free(client->iovas.at);
+	*client = iommu->clients.at[--iommu->clients.count];
 }
 
 int bk__monitor_iommu_add(struct bk__monitor_iommu *iommu, struct bk_device *device, struct bk_error *err)
 {
-	struct client *clients, *client;
+	struct client *client;
 	int error = 0;
 
 	pthread_mutex_lock(&iommu->lock);
-	clients = realloc(iommu->clients, (iommu->client_count + 1) * sizeof(*clients));
-	if (!clients) {
+	if (bk__array_reserve(&iommu->clients, 1)) {
 		pthread_mutex_unlock(&iommu->lock);
 		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
 	}
-	iommu->clients = clients;
-	client = &clients[iommu->client_count++];
+	client = &iommu->clients.at[iommu->clients.count++];
 	*client = (struct client){ .device = device };
-	for (size_t i = 0; i < iommu->count && !error; i++) {
-		error = map(client, &iommu->ranges[i], err);
+	for (size_t i = 0; i < iommu->ranges.count && !error; i++) {
+		error = map(client, &iommu->ranges.at[i], err);
 		if (error == -EOPNOTSUPP ||
-		    !iommu->ranges[i].ram) /* no DMA at all; a BAR that peers do not reach */
+		    !iommu->ranges.at[i].ram) /* no DMA at all; a BAR that peers do not reach */
 			error = 0;
 	}
 	if (error)
@@ -221,9 +202,9 @@ int bk__monitor_iommu_add(struct bk__monitor_iommu *iommu, struct bk_device *dev
 void bk__monitor_iommu_remove(struct bk__monitor_iommu *iommu, struct bk_device *device)
 {
 	pthread_mutex_lock(&iommu->lock);
-	for (size_t i = 0; i < iommu->client_count; i++) {
-		if (iommu->clients[i].device == device) {
-			forget(iommu, &iommu->clients[i]);
+	for (size_t i = 0; i < iommu->clients.count; i++) {
+		if (iommu->clients.at[i].device == device) {
+			forget(iommu, &iommu->clients.at[i]);
 			break;
 		}
 	}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "monitor/pages.h"
 
 #define NO_SLOT UINT32_MAX
@@ -33,31 +34,25 @@ struct bk__monitor_slots {
 
 	/* Everything below. Taken inside the commit lock, and takes no other. */
 	pthread_mutex_t lock;
-	struct range *ranges; /* ascending */
-	size_t count, room;
-	uint32_t *spare; /* slots given back, for the next range; room for `next` of them */
-	size_t spare_count, spare_room;
-	uint32_t next; /* never used so far: this and above */
+	BK__ARRAY(struct range) ranges; /* ascending */
+	BK__ARRAY(uint32_t) spare;      /* slots given back, for the next range; room for `next` of them */
+	uint32_t next;                  /* never used so far: this and above */
 	uint64_t left_out;
 	uint64_t untracked; /* pages of ranges that there was no memory to remember */
 	bool held;
 	bool lost; /* a slot does not go: vCPUs are held, and the run ends */
 };
 
+static int is_below(const void *element, const void *key)
+{
+	return ((const struct range *)element)->first < *(const uint64_t *)key;
+}
+
 /* The index of the first range at `first` or above. */
 static size_t lower_bound(const struct bk__monitor_slots *slots, uint64_t first)
 {
-	size_t low = 0, high = slots->count;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (slots->ranges[middle].first < first)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bk__array_search(slots->ranges.at, slots->ranges.count, sizeof(*slots->ranges.at), &first,
+				is_below);
 }
 
 static struct range *range_at(struct bk__monitor_slots *slots, uint64_t gpa)
@@ -65,33 +60,26 @@ static struct range *range_at(struct bk__monitor_slots *slots, uint64_t gpa)
 	size_t i = lower_bound(slots, gpa);
 
 	/* A slot may start after its range does, so the range at `gpa` itself is one, else the one before. */
-	if (i == slots->count || slots->ranges[i].first != gpa) {
+	if (i == slots->ranges.count || slots->ranges.at[i].first != gpa) {
 		if (!i)
 			return NULL;
 		i--;
 	}
-	if (slots->ranges[i].slot == NO_SLOT || gpa < slots->ranges[i].gpa ||
-	    gpa - slots->ranges[i].gpa >= slots->ranges[i].size)
+	if (slots->ranges.at[i].slot == NO_SLOT || gpa < slots->ranges.at[i].gpa ||
+	    gpa - slots->ranges.at[i].gpa >= slots->ranges.at[i].size)
 		return NULL;
-	return &slots->ranges[i];
+	return &slots->ranges.at[i];
 }
 
 /* Every slot that exists can be given back: room for it is made when it is taken. */
 static uint32_t take_slot(struct bk__monitor_slots *slots)
 {
-	if (slots->spare_count)
-		return slots->spare[--slots->spare_count];
+	if (slots->spare.count)
+		return slots->spare.at[--slots->spare.count];
 	if (slots->next >= slots->vm->slots)
 		return NO_SLOT;
-	if (slots->next >= slots->spare_room) {
-		const size_t room = slots->spare_room ? 2 * slots->spare_room : 64;
-		uint32_t *spare = realloc(slots->spare, room * sizeof(*spare));
-
-		if (!spare)
-			return NO_SLOT;
-		slots->spare = spare;
-		slots->spare_room = room;
-	}
+	if (bk__array_reserve(&slots->spare, slots->next + 1))
+		return NO_SLOT;
 	return slots->next++;
 }
 
@@ -144,7 +132,7 @@ static void drop_slot(struct bk__monitor_slots *slots, struct range *range)
 	if (error)
 		error = insist(slots, range, error);
 	if (!error) /* else the number stays taken */
-		slots->spare[slots->spare_count++] = range->slot;
+		slots->spare.at[slots->spare.count++] = range->slot;
 	range->slot = NO_SLOT;
 }
 
@@ -166,7 +154,7 @@ static void map_range(struct bk__monitor_slots *slots, struct range *range, cons
 		return;
 	}
 	if (range->slot != NO_SLOT)
-		slots->spare[slots->spare_count++] = range->slot;
+		slots->spare.at[slots->spare.count++] = range->slot;
 	range->slot = NO_SLOT;
 	bk_log_limited(&limit, BK_LOG_WARNING, "kvm: no slot for %s at 0x%" PRIx64 ", its accesses exit: %s",
 		       bk_region_name(flat->region), pages.gpa, strerror(-error));
@@ -199,25 +187,16 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 	size_t at;
 
 	pthread_mutex_lock(&slots->lock);
-	if (slots->count == slots->room) {
-		const size_t room = slots->room ? 2 * slots->room : 64;
-		struct range *ranges = realloc(slots->ranges, room * sizeof(*ranges));
-
-		if (!ranges) {
-			slots->untracked += flat->last / BK__PAGE - flat->first / BK__PAGE + 1;
-			pthread_mutex_unlock(&slots->lock);
-			return;
-		}
-		slots->ranges = ranges;
-		slots->room = room;
+	if (bk__array_reserve(&slots->ranges, 1)) {
+		slots->untracked += flat->last / BK__PAGE - flat->first / BK__PAGE + 1;
+		pthread_mutex_unlock(&slots->lock);
+		return;
 	}
 	range.device = flat->memory->attributes & BK_MEMORY_DEVICE;
 	map_range(slots, &range, flat);
 	slots->left_out += range.left_out;
 	at = lower_bound(slots, flat->first);
-	memmove(&slots->ranges[at + 1], &slots->ranges[at], (slots->count - at) * sizeof(range));
-	slots->ranges[at] = range;
-	slots->count++;
+	bk__array_insert(&slots->ranges, at, range);
 	pthread_mutex_unlock(&slots->lock);
 }
 
@@ -229,13 +208,12 @@ static void on_removed(void *opaque, const struct bk_flat *flat)
 
 	pthread_mutex_lock(&slots->lock);
 	at = lower_bound(slots, flat->first);
-	if (at < slots->count && slots->ranges[at].first == flat->first) {
-		range = &slots->ranges[at];
+	if (at < slots->ranges.count && slots->ranges.at[at].first == flat->first) {
+		range = &slots->ranges.at[at];
 		if (range->slot != NO_SLOT)
 			drop_slot(slots, range);
 		slots->left_out -= range->left_out;
-		slots->count--;
-		memmove(range, range + 1, (slots->count - at) * sizeof(*range));
+		bk__array_remove(&slots->ranges, at);
 	} else {
 		slots->untracked -= flat->last / BK__PAGE - flat->first / BK__PAGE + 1;
 	}
@@ -279,8 +257,8 @@ void bk__monitor_slots_destroy(struct bk__monitor_slots *slots)
 		return;
 	bk_listener_remove(slots->listener);
 	pthread_mutex_destroy(&slots->lock);
-	free(slots->ranges);
-	free(slots->spare);
+	free(slots->ranges.at);
+	free(slots->spare.at);
 	free(slots);
 }
 
@@ -314,7 +292,7 @@ bool bk__monitor_slots_revoke(struct bk__monitor_slots *slots, uint64_t gpa)
 void bk__monitor_slots_stats(struct bk__monitor_slots *slots, struct bk__monitor_slots_stats *stats)
 {
 	pthread_mutex_lock(&slots->lock);
-	stats->used = slots->next - slots->spare_count;
+	stats->used = slots->next - slots->spare.count;
 	stats->unmappable = slots->left_out + slots->untracked;
 	pthread_mutex_unlock(&slots->lock);
 }

@@ -3,13 +3,11 @@
 #include "quirk/load.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/number.h"
 
 /* ---- Config space ------------------------------------------------------ */
@@ -144,52 +142,28 @@ int bk__quirk_load_edits(struct bk__quirk_loader *loader, const struct bk__yaml_
 
 /* ---- ROM --------------------------------------------------------------- */
 
-static int read_image(struct bk__quirk_loader *loader, const struct bk__yaml_node *node, int fd,
-		      uint64_t size)
-{
-	struct bk__quirk_rom_edit *rom = loader->quirk->rom;
-
-	rom->image = bk__quirk_alloc(loader->quirk, (size_t)size);
-	if (!rom->image)
-		return bk__yaml_no_memory(loader->yaml, loader->err);
-	while (rom->size < size) {
-		const ssize_t n = read(fd, rom->image + rom->size, (size_t)(size - rom->size));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return BK__FAIL(node, "the ROM's file cannot be read");
-		rom->size += (uint64_t)n;
-	}
-	return 0;
-}
-
-/* Only a regular file in the directory of the quirk: who writes one must not get to read another. */
 static int load_image(struct bk__quirk_loader *loader, const struct bk__yaml_node *node)
 {
-	const char *file = loader->quirk->file, *name = node->text, *slash = strrchr(file, '/');
-	char path[4096];
-	struct stat status;
-	int fd, r;
+	struct bk__quirk_rom_edit *rom = loader->quirk->rom;
+	struct bk_error why;
+	size_t size;
+	char *bytes;
+	int r = bk__base_file_read_beside("the ROM's file", loader->quirk->file, node->text,
+					  BK__QUIRK_ROM_MAX, &bytes, &size, &why);
 
-	if (strchr(name, '/') || !strcmp(name, "..") || !strcmp(name, "."))
-		return BK__FAIL(node,
-				"the ROM's file must be beside this one: give its name without a directory");
-	if (snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name) >=
-	    (int)sizeof(path))
-		return BK__FAIL(node, "the ROM's file has too long a path");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-	if (fd < 0)
-		return BK__FAIL(node, "the ROM's file \"%.100s\" cannot be opened: %s", name,
-				strerror(errno));
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size < 1 ||
-	    (uint64_t)status.st_size > BK__QUIRK_ROM_MAX)
-		r = BK__FAIL(node, "the ROM's file \"%.100s\" must be a regular file of 1 byte to 16 MiB",
-			     name);
-	else
-		r = read_image(loader, node, fd, (uint64_t)status.st_size);
-	close(fd);
-	return r;
+	if (r == -ENOMEM)
+		return bk__yaml_no_memory(loader->yaml, loader->err);
+	if (r)
+		return BK__FAIL(node, "%s", why.text);
+	if (size)
+		rom->image = bk__quirk_alloc(loader->quirk, size);
+	if (rom->image)
+		memcpy(rom->image, bytes, size);
+	rom->size = size;
+	free(bytes);
+	if (!size)
+		return BK__FAIL(node, "the ROM's file \"%.100s\" is empty", node->text);
+	return rom->image ? 0 : bk__yaml_no_memory(loader->yaml, loader->err);
 }
 
 struct rom_fields {

@@ -18,7 +18,7 @@
 
 static int mark_dirty(struct bk_space *space, uint64_t first, uint64_t last)
 {
-	if (bk__space_reserve(&space->dirty, 1))
+	if (bk__array_reserve(&space->dirty, 1))
 		return -ENOMEM;
 	space->dirty.at[space->dirty.count++] = (struct bk__space_range){ first, last };
 	return 0;

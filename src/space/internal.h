@@ -17,6 +17,7 @@
 
 #include <barkeep/space.h>
 
+#include "base/array.h"
 #include "space/rcu.h"
 #include "space/tree.h"
 
@@ -198,19 +199,6 @@ struct bk__space_grave {
 struct bk__space_range {
 	uint64_t first, last;
 };
-
-/* An array that keeps its memory from one commit to the next. */
-#define BK__ARRAY(type)                 \
-	struct {                        \
-		type *at;               \
-		size_t count, capacity; \
-	}
-
-/* Makes room for `more` elements. 0 or -ENOMEM. */
-#define bk__space_reserve(array, more)                                                     \
-	bk__space_grow((void **)&(array)->at, &(array)->capacity, (array)->count + (more), \
-		       sizeof(*(array)->at))
-int bk__space_grow(void **at, size_t *capacity, size_t wanted, size_t element);
 
 struct bk_region {
 	struct bk__space_node by_place; /* key: first, id; knows the highest `last` below it */

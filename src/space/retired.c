@@ -120,7 +120,7 @@ static int note_view(void *opaque, const void *view)
 {
 	struct bk_domain *domain = opaque;
 
-	if (bk__space_reserve(&domain->seen, 1))
+	if (bk__array_reserve(&domain->seen, 1))
 		return -ENOMEM;
 	domain->seen.at[domain->seen.count++] = view;
 	return 0;
@@ -147,7 +147,7 @@ static bool turn_is_seen(const struct bk_domain *domain, const struct bk__space_
 
 static int hold(struct bk_domain *domain, const struct bk__space_view *view)
 {
-	if (bk__space_reserve(&domain->held, 1))
+	if (bk__array_reserve(&domain->held, 1))
 		return -ENOMEM;
 	domain->held.at[domain->held.count++] = view;
 	return 0;

@@ -41,23 +41,6 @@ _Static_assert(offsetof(struct bk__space_list, head) == 0, "a list can stand for
 
 struct bk__space_list bk__space_nobody = { .head = { .opaque = &bk__space_nobody.head } };
 
-int bk__space_grow(void **at, size_t *capacity, size_t wanted, size_t element)
-{
-	size_t more = *capacity ? *capacity : 16;
-	void *new;
-
-	if (wanted <= *capacity)
-		return 0;
-	while (more < wanted)
-		more *= 2;
-	new = realloc(*at, more * element);
-	if (!new)
-		return -ENOMEM;
-	*at = new;
-	*capacity = more;
-	return 0;
-}
-
 /* Memory of the system's own, which it gets back at once. */
 static void *map(size_t bytes)
 {

@@ -154,7 +154,7 @@ static int fill_bucket(struct bk_space *space, const struct bk__space_window *wi
 			starts++;
 		}
 	}
-	if (bk__space_reserve(&domain->born_rows, 1))
+	if (bk__array_reserve(&domain->born_rows, 1))
 		return -ENOMEM;
 	log2 = log2_slots(offsets, window->shift);
 	if (count && affordable(log2, starts))
@@ -331,7 +331,7 @@ static int build(struct bk_space *space)
 	if (!view->count)
 		return 0;
 	domain->firsts.count = 0;
-	if (bk__space_reserve(&domain->firsts, view->count))
+	if (bk__array_reserve(&domain->firsts, view->count))
 		return -ENOMEM;
 	for (size_t i = 0; i < view->leaf_count; n += view->leaves[i++]->count)
 		memcpy(&domain->firsts.at[n], view->leaves[i]->firsts,
@@ -394,7 +394,7 @@ static int refill(struct bk_space *space, const struct bk__space_window *window,
 	for (size_t i = 0; i < space->patches.count; i++) { /* in address order */
 		touched(window, bk__space_patch_range(space, &space->patches.at[i]), &first, &last);
 		for (first = first > next ? first : next; first <= last; first++) {
-			if (bk__space_reserve(&domain->died_rows, 1) ||
+			if (bk__array_reserve(&domain->died_rows, 1) ||
 			    fill_bucket(space, window, entries, first))
 				return -ENOMEM;
 			domain->died_rows.at[domain->died_rows.count++] =
@@ -436,7 +436,7 @@ int bk__space_table_patch(struct bk_space *space)
 	view->outside = old->outside + count_outside(view, space->fresh.at, space->fresh.count) -
 			count_outside(view, space->stale.at, space->stale.count);
 	if (!windows_fit(view, old) || touched_count(space) > entry_count(old) / 2) {
-		if (bk__space_reserve(&space->domain->died_rows, entry_count(old)) || build(space))
+		if (bk__array_reserve(&space->domain->died_rows, entry_count(old)) || build(space))
 			return -ENOMEM;
 		bk__space_table_rows(old, died, space->domain);
 		return 0;

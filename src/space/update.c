@@ -40,7 +40,7 @@ static int append(struct bk_update *update, struct bk__space_change change)
 	if (change.region->space->domain != update->domain)
 		return bk__space_update_fail(update, -EXDEV, "region \"%s\" is of another domain",
 					     change.region->name);
-	if (bk__space_reserve(&update->changes, 1))
+	if (bk__array_reserve(&update->changes, 1))
 		return bk__space_update_fail(update, -ENOMEM, "out of memory");
 	update->changes.at[update->changes.count++] = change;
 	return 0;

@@ -49,7 +49,7 @@ static int add_item(struct collecting *in, const struct bk_region *region, const
 	struct bk_domain *domain = in->domain;
 	size_t count = domain->items.count;
 
-	if (bk__space_reserve(&domain->items, 1))
+	if (bk__array_reserve(&domain->items, 1))
 		return -ENOMEM;
 	if (count && domain->items.at[count - 1].first > item->first)
 		in->sorted = false;
@@ -171,7 +171,7 @@ static int add_piece(struct bk_domain *domain, uint64_t first, uint64_t last, ui
 		before->last = last;
 		return 0;
 	}
-	if (bk__space_reserve(&domain->pieces, 1))
+	if (bk__array_reserve(&domain->pieces, 1))
 		return -ENOMEM;
 	domain->pieces.at[domain->pieces.count++] =
 		(struct bk__space_piece){ .first = first, .last = last, .origin = origin, .region = region };
@@ -185,7 +185,7 @@ static int resolve(struct bk_space *space, uint64_t first, uint64_t last)
 	uint64_t at = first;
 
 	domain->heap.count = 0;
-	if (bk__space_view_items(space, first, last) || bk__space_reserve(&domain->heap, domain->items.count))
+	if (bk__space_view_items(space, first, last) || bk__array_reserve(&domain->heap, domain->items.count))
 		return -ENOMEM;
 	if (!domain->items.count)
 		return 0;
@@ -254,7 +254,7 @@ static struct bk__space_span *bear(struct bk_domain *domain, const struct bk__sp
 {
 	struct bk__space_span *span;
 
-	if (bk__space_reserve(&domain->born, 1))
+	if (bk__array_reserve(&domain->born, 1))
 		return NULL;
 	span = bk__space_span_alloc(domain);
 	if (!span)
@@ -281,9 +281,9 @@ static int make_patch(struct bk_space *space, struct bk__space_cursor from, size
 		bk__space_cursor_next(&from);
 	patch.from = from;
 	/* One more, so that an empty array has a place. */
-	if (bk__space_reserve(&space->patches, 1) || bk__space_reserve(&space->stale, count + 1) ||
-	    bk__space_reserve(&space->fresh, (size_t)(piece_end - piece) + 1) ||
-	    bk__space_reserve(&domain->died, count))
+	if (bk__array_reserve(&space->patches, 1) || bk__array_reserve(&space->stale, count + 1) ||
+	    bk__array_reserve(&space->fresh, (size_t)(piece_end - piece) + 1) ||
+	    bk__array_reserve(&domain->died, count))
 		return -ENOMEM;
 	if (!count && piece == piece_end)
 		return 0;
@@ -351,7 +351,7 @@ static int patch_at(struct bk_space *space, size_t *i)
 	size_t count = 0;
 
 	domain->pieces.count = 0;
-	if (bk__space_reserve(&domain->pieces,
+	if (bk__array_reserve(&domain->pieces,
 			      1)) /* so that it has a place, if only to say that there are none */
 		return -ENOMEM;
 	from = span && bk__space_span_first(span) < first ? bk__space_span_first(span) : first;
@@ -394,7 +394,7 @@ static int add_leaves(struct bk_domain *domain, struct bk__space_view *view)
 	size_t count = domain->gathered.count, leaves = (count + domain->leaf_spans - 1) / domain->leaf_spans,
 	       at = 0;
 
-	if (bk__space_reserve(&domain->born_leaves, leaves))
+	if (bk__array_reserve(&domain->born_leaves, leaves))
 		return -ENOMEM;
 	for (; leaves; leaves--) {
 		struct bk__space_leaf *leaf = bk__space_leaf_alloc(domain);
@@ -417,7 +417,7 @@ static int add_leaves(struct bk_domain *domain, struct bk__space_view *view)
 
 static int gather(struct bk_domain *domain, struct bk__space_span *const *spans, size_t count)
 {
-	if (bk__space_reserve(&domain->gathered, count))
+	if (bk__array_reserve(&domain->gathered, count))
 		return -ENOMEM;
 	if (count)
 		memcpy(domain->gathered.at + domain->gathered.count, spans, count * sizeof(*spans));
@@ -449,7 +449,7 @@ static int make_leaves(struct bk_space *space, struct bk__space_view *view, cons
 			append(view, leaf);
 			continue;
 		}
-		if (bk__space_reserve(&domain->died_leaves, 1))
+		if (bk__array_reserve(&domain->died_leaves, 1))
 			return -ENOMEM;
 		domain->died_leaves.at[domain->died_leaves.count++] = leaf;
 		for (; patch < end && patch->from.leaf == i; patch++) {

@@ -6,10 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include <barkeep/base.h>
+
+#include "base/array.h"
 
 static void fail_fills_one_line(void **state)
 {
@@ -119,9 +122,45 @@ static void the_header_the_library_and_the_build_are_of_one_release(void **state
 	assert_int_equal(bk_version(), BK_VERSION);
 }
 
+static int is_below(const void *element, const void *key)
+{
+	return *(const unsigned *)element < *(const unsigned *)key;
+}
+
+static void an_array_in_order_grows_and_shrinks(void **state)
+{
+	BK__ARRAY(unsigned) array = { 0 };
+	unsigned x = 12345;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		const unsigned key = x = x * 1103515245 + 12345;
+		const size_t at = bk__array_search(array.at, array.count, sizeof(key), &key, is_below);
+
+		assert_int_equal(bk__array_reserve(&array, 1), 0);
+		bk__array_insert(&array, at, key);
+		assert_int_equal(array.at[at], key);
+		if (i % 3 == 2)
+			bk__array_remove(&array, x % array.count);
+		for (size_t j = 1; j < array.count; j++)
+			assert_true(array.at[j - 1] <= array.at[j]);
+	}
+	assert_int_equal(array.count, 1000 - 333);
+	assert_true(array.capacity >= array.count);
+	assert_int_equal(bk__array_search(array.at, 0, sizeof(x), &x, is_below), 0);
+	x = array.at[array.count - 1] + 1;
+	assert_int_equal(bk__array_search(array.at, array.count, sizeof(x), &x, is_below), array.count);
+	/* What no memory holds is refused, and the array stays. */
+	assert_int_equal(bk__array_reserve(&array, SIZE_MAX), -ENOMEM);
+	assert_int_equal(bk__array_reserve(&array, SIZE_MAX / 4), -ENOMEM);
+	assert_int_equal(bk__array_reserve(&array, SIZE_MAX / 8 + 1), -ENOMEM);
+	assert_int_equal(array.at[array.count - 1], x - 1);
+	free(array.at);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_array_in_order_grows_and_shrinks),
 		cmocka_unit_test(the_header_the_library_and_the_build_are_of_one_release),
 		cmocka_unit_test(fail_fills_one_line),
 		cmocka_unit_test(a_line_that_is_too_long_keeps_its_start_and_its_end),

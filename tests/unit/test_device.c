@@ -501,10 +501,10 @@ static void maps_stay_disjoint(void **state)
 	assert_non_null(bk__device_dma_table_find(&table, UINT64_MAX - 0xfff, 0x1000));
 	bk__device_dma_table_remove(&table, bk__device_dma_table_find(&table, 0x2000, 0x2000));
 	assert_int_equal(add(&table, 0x3000, 0x1000), 0);
-	assert_int_equal(table.count, 4);
-	for (unsigned i = 1; i < table.count; i++)
-		assert_true(table.maps[i].dma.iova >
-			    table.maps[i - 1].dma.iova + (table.maps[i - 1].dma.size - 1));
+	assert_int_equal(table.maps.count, 4);
+	for (unsigned i = 1; i < table.maps.count; i++)
+		assert_true(table.maps.at[i].dma.iova >
+			    table.maps.at[i - 1].dma.iova + (table.maps.at[i - 1].dma.size - 1));
 	bk__device_dma_table_free(&table);
 }
 
@@ -526,7 +526,7 @@ static void many_maps_agree_with_a_bitmap(void **state)
 		if (!taken) {
 			memset(used + first, 0xff, size);
 		} else if (round % 3) {
-			struct bk__device_dma_map *map = &table.maps[seed % table.count];
+			struct bk__device_dma_map *map = &table.maps.at[seed % table.maps.count];
 
 			memset(used + map->dma.iova, 0, map->dma.size);
 			assert_ptr_equal(bk__device_dma_table_find(&table, map->dma.iova, map->dma.size),

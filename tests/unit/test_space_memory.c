@@ -76,8 +76,8 @@ static bool fails_inside(void)
 		return fails_inside() ? failure : __real_##name(__VA_ARGS__); \
 	}
 
-FAILING_INSIDE(int, bk__space_grow, (void **at, size_t *capacity, size_t wanted, size_t element), -ENOMEM, at,
-	       capacity, wanted, element)
+FAILING_INSIDE(int, bk__array_grow, (void **at, size_t *capacity, size_t count, size_t more, size_t element),
+	       -ENOMEM, at, capacity, count, more, element)
 FAILING_INSIDE(struct bk__space_view *, bk__space_view_alloc, (struct bk_domain * domain, size_t bytes), NULL,
 	       domain, bytes)
 FAILING_INSIDE(struct bk__space_span *, bk__space_span_alloc, (struct bk_domain * domain), NULL, domain)
