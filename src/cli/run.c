@@ -27,14 +27,20 @@
 
 static const char help[] =
 	"usage: barkeep run --kernel FILE [OPTION]...\n"
+	"       barkeep run --firmware FILE [OPTION]...    (arm64)\n"
 	"\n"
-	"Boots a Linux guest under KVM, with its serial console on this terminal.\n"
+	"Boots a guest under KVM, with its serial console on this terminal.\n"
 	"\n"
-	"  --kernel FILE        bzImage, or an ELF kernel with a PVH entry\n"
+	"  --kernel FILE        Linux: on x86 a bzImage, or an ELF kernel with a PVH entry; on\n"
+	"                       arm64 an Image\n"
+	"  --firmware FILE      start firmware at address 0 instead, such as U-Boot's build for\n"
+	"                       QEMU's virt machine (arm64)\n"
 	"  --initrd FILE        initial RAM disk\n"
-	"  --append TEXT        kernel command line (console=ttyS0 is not added for you)\n"
+	"  --append TEXT        kernel command line (console= is not added for you: it is ttyS0\n"
+	"                       on x86, ttyAMA0 on arm64)\n"
 	"  --memory SIZE        guest RAM, such as 512M or 2G; a multiple of 2M (default 1G)\n"
 	"  --cpus N             1 to 16 (default 1)\n"
+	"  --io-window ADDRESS  where I/O BARs show in memory (arm64; default 0x2f000000)\n"
 	"  --huge-pages         use huge pages for RAM (the host must have reserved them)\n"
 	"  --preallocate        allocate all RAM before the guest starts\n"
 	"  --peer-to-peer       let devices reach each other's BARs by DMA\n"
@@ -70,10 +76,12 @@ static const char help[] =
 
 enum {
 	KERNEL = 256,
+	FIRMWARE,
 	INITRD,
 	APPEND,
 	MEMORY,
 	CPUS,
+	IO_WINDOW,
 	HUGE,
 	PREALLOCATE,
 	PEER,
@@ -92,10 +100,12 @@ enum {
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, KERNEL },
+	{ "firmware", required_argument, NULL, FIRMWARE },
 	{ "initrd", required_argument, NULL, INITRD },
 	{ "append", required_argument, NULL, APPEND },
 	{ "memory", required_argument, NULL, MEMORY },
 	{ "cpus", required_argument, NULL, CPUS },
+	{ "io-window", required_argument, NULL, IO_WINDOW },
 	{ "huge-pages", no_argument, NULL, HUGE },
 	{ "preallocate", no_argument, NULL, PREALLOCATE },
 	{ "peer-to-peer", no_argument, NULL, PEER },
@@ -181,6 +191,9 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		case KERNEL:
 			run->config.kernel = optarg;
 			break;
+		case FIRMWARE:
+			run->config.firmware = optarg;
+			break;
 		case INITRD:
 			run->config.initrd = optarg;
 			break;
@@ -199,6 +212,11 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 				return cli_usage("run", "--cpus %s: give a number from 1 to %d", optarg,
 						 CPUS_MAX);
 			run->config.cpus = (unsigned)number;
+			break;
+		case IO_WINDOW:
+			if (!bk__base_number(optarg, &number) || !number)
+				return cli_usage("run", "--io-window %s: give an address", optarg);
+			run->config.io_window = number;
 			break;
 		case HUGE:
 			run->config.huge_pages = true;
@@ -255,8 +273,11 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 	}
 	if (optind < argc)
 		return cli_usage("run", "`%s` is not an option", argv[optind]);
-	if (!run->config.kernel)
+	if (!run->config.kernel && !run->config.firmware)
 		return cli_usage("run", "--kernel FILE is needed");
+	if (run->config.firmware && (run->config.kernel || run->config.initrd))
+		return cli_usage("run", "--firmware loads kernel and initrd itself: leave out --kernel and "
+					"--initrd");
 	return check_buses(run);
 }
 

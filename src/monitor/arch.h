@@ -31,6 +31,9 @@ struct bk__monitor_arch {
 	uint64_t ram_first;            /* where RAM starts */
 	uint64_t ram_hole, ram_resume; /* it is not seen from the one to the other; both 0: all of it is */
 
+	uint64_t mmio64_first; /* where the 64-bit window of PCI is to be, if the CPU's addresses reach so far
+				*/
+
 	/* GSIs: below `pins` they are pins of KVM's interrupt chips, the others are messages. */
 	unsigned pins;
 	unsigned fixed_routes;       /* entries of KVM's table that the pins take */
@@ -38,6 +41,9 @@ struct bk__monitor_arch {
 	bool requesters;             /* KVM has to know which function sends a message */
 };
 extern const struct bk__monitor_arch bk__monitor_arch;
+
+/* -EINVAL with a line if `config` asks for what the architecture has not. */
+int bk__monitor_arch_check(const struct bk__monitor_config *config, struct bk_error *err);
 
 /* The first address above `ram_first` where RAM cannot be; what has no room below is at 4 GiB or above. */
 uint64_t bk__monitor_arch_ram_end(const struct bk__monitor_config *config);

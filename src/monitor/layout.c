@@ -33,11 +33,11 @@ static bool place_high(uint64_t size, uint64_t end, const struct bk_device_iova_
 	return false;
 }
 
-/* The part of a range that is above 4 GiB, and above RAM if that is in it. */
+/* The part of a range in [first, end), and above RAM if that is in it. */
 static struct bk__monitor_window clip(const struct bk_device_iova_range *range, uint64_t ram_first,
-				      uint64_t ram_end, uint64_t end)
+				      uint64_t ram_end, uint64_t first, uint64_t end)
 {
-	struct bk__monitor_window window = { range->first > BK__RAM_HIGH ? range->first : BK__RAM_HIGH,
+	struct bk__monitor_window window = { range->first > first ? range->first : first,
 					     range->last < end ? range->last : end - 1 };
 
 	if (ram_first < ram_end && window.first < ram_end && window.last >= ram_first)
@@ -46,13 +46,14 @@ static struct bk__monitor_window clip(const struct bk_device_iova_range *range, 
 	return window;
 }
 
-static struct bk__monitor_window place_window(uint64_t ram_first, uint64_t ram_end, uint64_t end,
-					      const struct bk_device_iova_range *ranges, unsigned count)
+static struct bk__monitor_window place_window(uint64_t ram_first, uint64_t ram_end, uint64_t first,
+					      uint64_t end, const struct bk_device_iova_range *ranges,
+					      unsigned count)
 {
 	struct bk__monitor_window best = { 1, 0 };
 
 	for (unsigned i = 0; i < count; i++) {
-		const struct bk__monitor_window window = clip(&ranges[i], ram_first, ram_end, end);
+		const struct bk__monitor_window window = clip(&ranges[i], ram_first, ram_end, first, end);
 
 		if (window.first > window.last)
 			continue;
@@ -69,7 +70,7 @@ void bk__monitor_layout_low(struct bk__monitor_ram *ram, uint64_t first, uint64_
 	ram->low_size = ram->size < end - first ? ram->size : end - first;
 }
 
-int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits,
+int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits, uint64_t mmio64,
 			    const struct bk_device_iova_range *ranges, unsigned count,
 			    struct bk__monitor_layout *layout, struct bk_error *err)
 {
@@ -78,7 +79,7 @@ int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits,
 	/* Page tables of four levels reach 48 bits, whatever the CPU says. */
 	const uint64_t window_end = UINT64_C(1) << (bits < 48 ? bits : 48);
 	const uint64_t low_end = ram->low + ram->low_size;
-	uint64_t at = BK__RAM_HIGH;
+	uint64_t at = BK__RAM_HIGH, ram_first, ram_end;
 
 	if (!count) {
 		ranges = &everything;
@@ -93,10 +94,11 @@ int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits,
 				       : "guest RAM: %" PRIu64 " MiB do not fit into the %u bits of this "
 					 "CPU's addresses; give less --memory",
 			       size >> 20, bits);
-	*layout = (struct bk__monitor_layout){
-		.high = at,
-		.mmio64 = place_window(high ? at : ram->low, high ? at + high : low_end, window_end, ranges,
-				       count),
-	};
+	layout->high = at;
+	ram_first = high ? at : ram->low;
+	ram_end = high ? at + high : low_end;
+	layout->mmio64 = place_window(ram_first, ram_end, mmio64, window_end, ranges, count);
+	if (layout->mmio64.first > layout->mmio64.last)
+		layout->mmio64 = place_window(ram_first, ram_end, BK__RAM_HIGH, window_end, ranges, count);
 	return 0;
 }

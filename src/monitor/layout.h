@@ -11,6 +11,7 @@
 
 #define BK__RAM_HIGH     UINT64_C(0x100000000) /* the second piece of RAM is here or above */
 #define BK__RAM_ALIGN    (UINT64_C(1) << 30)   /* where it is moved, it starts at a multiple */
+#define BK__RAM_GRAIN    UINT64_C(0x200000)    /* pieces are multiples of this */
 #define BK__MMIO64_ALIGN (UINT64_C(1) << 36)   /* the 64-bit window starts at a multiple */
 
 /* Guest RAM: one memfd, whose first part is shown at `low`, and the rest at `high`. */
@@ -50,10 +51,10 @@ void bk__monitor_layout_low(struct bk__monitor_ram *ram, uint64_t first, uint64_
 /*
  * Where the rest of RAM and the 64-bit window are, for a CPU whose addresses have `bits` bits and a host
  * whose devices can use the `count` ranges of I/O virtual addresses (ascending, disjoint; 0: all). The rest
- * of RAM is in one piece, as low as it can be; the window is the largest that is left. -EINVAL with a line if
- * RAM does not fit. A pure function.
+ * of RAM is in one piece, as low as it can be; the window is the largest that is left, at `mmio64` or above
+ * if there is one. -EINVAL with a line if RAM does not fit. A pure function.
  */
-int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits,
+int bk__monitor_layout_plan(const struct bk__monitor_ram *ram, unsigned bits, uint64_t mmio64,
 			    const struct bk_device_iova_range *ranges, unsigned count,
 			    struct bk__monitor_layout *layout, struct bk_error *err);
 

@@ -102,9 +102,9 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 static int lay_out(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_config *config = &monitor->config;
-	const int error =
-		bk__monitor_layout_plan(&monitor->ram, monitor->vm.address_bits, config->iova_ranges,
-					config->iova_range_count, &monitor->layout, err);
+	const int error = bk__monitor_layout_plan(&monitor->ram, monitor->vm.address_bits,
+						  bk__monitor_arch.mmio64_first, config->iova_ranges,
+						  config->iova_range_count, &monitor->layout, err);
 
 	if (error)
 		return error;
@@ -160,6 +160,8 @@ int bk__monitor_create(const struct bk__monitor_config *config, struct bk__monit
 
 	if (config->cpus < 1 || config->cpus > CPUS)
 		return bk_fail(err, EINVAL, "%u CPUs: give 1 to %d", config->cpus, CPUS);
+	if (bk__monitor_arch_check(config, err))
+		return -EINVAL;
 	monitor = calloc(1, sizeof(*monitor));
 	if (!monitor)
 		return bk_fail(err, ENOMEM, "monitor: out of memory");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small KVM monitor for x86-64: it boots a Linux guest with the devices
- * that it is given, and nothing else. Front of the command `barkeep run`.
+ * A small KVM monitor: it boots a guest with the devices that it is given, and
+ * nothing else. Front of the command `barkeep run`.
  */
 #ifndef BK_MONITOR_H
 #define BK_MONITOR_H
@@ -11,15 +11,18 @@
 struct bk__monitor;
 
 struct bk__monitor_config {
-	const char *kernel; /* bzImage, or ELF with a PVH note */
-	const char *initrd; /* or NULL */
-	const char *append; /* kernel command line, or NULL */
-	uint64_t memory;    /* bytes of guest RAM; a multiple of 2 MiB */
-	unsigned cpus;      /* 1..16 */
-	bool huge_pages;    /* RAM from hugetlbfs pages */
-	bool preallocate;   /* touch all RAM before the guest starts */
-	bool peer_to_peer;  /* map BARs into the IOMMU too, following their moves */
-	bool no_reboot;     /* a guest's reset ends the run */
+	/* x86: bzImage, or ELF with a PVH note; arm64: Image. NULL with firmware. */
+	const char *kernel;
+	const char *initrd;   /* or NULL */
+	const char *append;   /* kernel command line, or NULL */
+	const char *firmware; /* arm64: what runs instead of a kernel, or NULL */
+	uint64_t io_window;   /* arm64: where the window of I/O BARs is in memory; 0: the default */
+	uint64_t memory;      /* bytes of guest RAM; a multiple of 2 MiB */
+	unsigned cpus;        /* 1..16 */
+	bool huge_pages;      /* RAM from hugetlbfs pages */
+	bool preallocate;     /* touch all RAM before the guest starts */
+	bool peer_to_peer;    /* map BARs into the IOMMU too, following their moves */
+	bool no_reboot;       /* a guest's reset ends the run */
 	/* What devices of the host can use (bk_device_context_iova_ranges); needed until bk__monitor_create
 	 * returns. */
 	const struct bk_device_iova_range *iova_ranges;

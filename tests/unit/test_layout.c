@@ -35,7 +35,7 @@ static int try_plan(uint64_t size, unsigned bits, const struct bk_device_iova_ra
 {
 	const struct bk__monitor_ram ram = ram_of(size);
 
-	return bk__monitor_layout_plan(&ram, bits, ranges, count, layout, err);
+	return bk__monitor_layout_plan(&ram, bits, BK__RAM_HIGH, ranges, count, layout, err);
 }
 
 static struct bk__monitor_layout plan(uint64_t size, unsigned bits, const struct bk_device_iova_range *ranges,
@@ -134,7 +134,7 @@ static void the_first_piece_may_start_anywhere(void **state)
 	(void)state;
 	bk__monitor_layout_low(&ram, GIB, 3 * GIB / 2);
 	assert_int_equal(ram.low_size, GIB / 2);
-	assert_int_equal(bk__monitor_layout_plan(&ram, 40, NULL, 0, &layout, &err), 0);
+	assert_int_equal(bk__monitor_layout_plan(&ram, 40, BK__RAM_HIGH, NULL, 0, &layout, &err), 0);
 	ram.high = layout.high;
 	assert_null(bk__monitor_ram_at(&ram, GIB - 1, 1));
 	assert_null(bk__monitor_ram_at(&ram, 0, 1));
@@ -146,11 +146,16 @@ static void the_first_piece_may_start_anywhere(void **state)
 	ram.size = 255 * GIB;
 	bk__monitor_layout_low(&ram, GIB, UINT64_MAX);
 	assert_int_equal(ram.low_size, 255 * GIB);
-	assert_int_equal(bk__monitor_layout_plan(&ram, 40, NULL, 0, &layout, &err), 0);
+	assert_int_equal(bk__monitor_layout_plan(&ram, 40, BK__RAM_HIGH, NULL, 0, &layout, &err), 0);
 	assert_int_equal(layout.mmio64.first, 256 * GIB);
 	assert_ptr_equal(bk__monitor_ram_at(&ram, 256 * GIB - 1, 1), (uint8_t *)0x1000 + 255 * GIB - 1);
 	assert_null(bk__monitor_ram_at(&ram, 256 * GIB, 1));
-	assert_int_equal(bk__monitor_layout_plan(&ram, 37, NULL, 0, &layout, &err), -EINVAL);
+	/* There may be a better place for it, where the CPU's addresses reach so far. */
+	assert_int_equal(bk__monitor_layout_plan(&ram, 40, TIB / 2, NULL, 0, &layout, &err), 0);
+	assert_int_equal(layout.mmio64.first, TIB / 2);
+	assert_int_equal(bk__monitor_layout_plan(&ram, 39, TIB / 2, NULL, 0, &layout, &err), 0);
+	assert_int_equal(layout.mmio64.first, 256 * GIB);
+	assert_int_equal(bk__monitor_layout_plan(&ram, 37, BK__RAM_HIGH, NULL, 0, &layout, &err), -EINVAL);
 }
 
 static bool allowed(const struct bk_device_iova_range *ranges, unsigned count, uint64_t first, uint64_t last)

@@ -682,6 +682,72 @@ static void extended_config_space_is_behind_ports_only(void **state)
 	world_destroy(world);
 }
 
+static uint16_t requester_of(struct world *world, struct part *card)
+{
+	const unsigned before = world->message_count;
+
+	assert_int_equal(bk_pci_function_send_msi(card->function, 0), 0);
+	assert_int_equal(world->message_count, before + 1);
+	return world->messages[before].requester;
+}
+
+/* Behind a port a card speaks for itself, on a conventional bus the bridge does. */
+static void messages_tell_who_requests(void **state)
+{
+	static const struct {
+		int upper, lower;
+		uint16_t requester;
+	} ways[] = {
+		{ 4, 5, 0x0208 },  { 4, 7, 0x0200 },   { 4, -1, 0x0110 },
+		{ 7, -1, 0x0100 }, { -1, -1, 0x0040 }, { -1, 8, 0x0040 },
+	};
+	struct world *world = world_create(NULL);
+	struct part upper, lower, card;
+	unsigned msi;
+
+	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		bridge_create(world, &upper, 1);
+		bridge_create(world, &lower, 2);
+		part_create(world, &card, 3, (struct bk_pci_function_desc){ 0 });
+		msi = (unsigned)bk_pci_msi_add(card.function, 0, 1, false, false);
+		if (ways[i].lower >= 0)
+			express(&lower, (unsigned)ways[i].lower);
+		if (ways[i].upper >= 0)
+			express(&upper, (unsigned)ways[i].upper);
+		part_attach(world, &upper, 0x40);
+		attach_below(&upper, &lower, 0x10);
+		attach_below(&lower, &card, 0x08);
+		numbers(world, 0, 0x40, 1, 2);
+		numbers(world, 1, 0x10, 2, 2);
+		put(world, 0, 0x40, 4, 2, 4);
+		put(world, 1, 0x10, 4, 2, 4);
+		put(world, 2, 0x08, msi + 4, 4, 0xfee00000);
+		put(world, 2, 0x08, msi + 2, 2, 1);
+		put(world, 2, 0x08, 4, 2, 4);
+		assert_int_equal(requester_of(world, &card), ways[i].requester);
+
+		/* Other numbers, as the guest likes. */
+		numbers(world, 0, 0x40, 5, 7);
+		numbers(world, 5, 0x10, 7, 7);
+		assert_int_equal(requester_of(world, &card) & 0xff, ways[i].requester & 0xff);
+		assert_int_equal(requester_of(world, &card) >> 8, ways[i].requester >> 8 == 2   ? 7
+								  : ways[i].requester >> 8 == 1 ? 5
+												: 0);
+		part_destroy(&card);
+		part_destroy(&lower);
+		part_destroy(&upper);
+	}
+	/* On the host's own bus. */
+	part_create(world, &card, 3, (struct bk_pci_function_desc){ 0 });
+	msi = (unsigned)bk_pci_msi_add(card.function, 0, 1, false, false);
+	part_attach(world, &card, 0x18);
+	put(world, 0, 0x18, msi + 2, 2, 1);
+	put(world, 0, 0x18, 4, 2, 4);
+	assert_int_equal(requester_of(world, &card), 0x18);
+	part_destroy(&card);
+	world_destroy(world);
+}
+
 static void a_bridge_stays_in_its_hierarchy(void **state)
 {
 	struct world *world = *state;
@@ -713,6 +779,7 @@ int main(void)
 		WORLD_TEST(any_writes_to_bridges_are_defined),
 		WORLD_TEST(a_description_is_written_without_a_lock),
 		cmocka_unit_test(extended_config_space_is_behind_ports_only),
+		cmocka_unit_test(messages_tell_who_requests),
 		WORLD_TEST(a_bridge_stays_in_its_hierarchy),
 	};
 

@@ -29,11 +29,22 @@ const struct bk__monitor_arch bk__monitor_arch = {
 	.need_count = sizeof(needs) / sizeof(needs[0]),
 	.ram_hole = BK__VGA_FIRST,
 	.ram_resume = BK__VGA_LAST + 1,
+	.mmio64_first = BK__RAM_HIGH,
 	.pins = BK__GSI_PINS,
 	.fixed_routes = PIC_PINS + BK__GSI_PINS,
 	.pci_pin = BK__GSI_PCI,
 	.pci_lines = BK__PCI_LINES,
 };
+
+int bk__monitor_arch_check(const struct bk__monitor_config *config, struct bk_error *err)
+{
+	if (config->firmware)
+		return bk_fail(err, EINVAL, "%s: firmware is for arm64 guests; give a kernel",
+			       config->firmware);
+	if (config->io_window)
+		return bk_fail(err, EINVAL, "x86 has ports: there is no I/O window in memory");
+	return 0;
+}
 
 uint64_t bk__monitor_arch_ram_end(const struct bk__monitor_config *config)
 {
