@@ -276,6 +276,49 @@ struct bk_pci_bar_state {
 /* -EINVAL: there is no such BAR. Any thread, not with the function's lock held. */
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state);
 
+/* Why a BAR does not answer: of several reasons the first one here, but for the last two. */
+enum bk_pci_bar_reason {
+	BK_PCI_BAR_ANSWERS,      /* it does, in all of the host's windows that lead to it */
+	BK_PCI_BAR_IN_RESET,     /* see bk_pci_function_in_reset */
+	BK_PCI_BAR_POWERED_DOWN, /* the function is in D1, D2 or D3hot (PM 5.4.1) */
+	BK_PCI_BAR_COMMAND_OFF,  /* COMMAND.IO or COMMAND.MEM, whichever it needs, is 0 (PCI 3.0 6.2.2) */
+	BK_PCI_BAR_ROM_OFF,      /* the enable bit of the expansion ROM is 0 (PCI 3.0 6.2.5.2) */
+	BK_PCI_BAR_PROBED,   /* a half of the register holds all ones, as a size probe leaves it (6.2.5.1) */
+	BK_PCI_BAR_AT_ZERO,  /* it is at address 0, and desc.address_zero of the host is not set */
+	BK_PCI_BAR_DETACHED, /* the function is on no bus */
+	BK_PCI_BAR_LEFT_BEHIND, /* the map could not follow for want of memory; the next config write tries
+				   again */
+	BK_PCI_BAR_OUTSIDE,     /* it decodes, but a part of it is in no window of `bridge` */
+};
+
+/* Set `size` before the call; the rest is filled in, as far as it has room. */
+struct bk_pci_explanation {
+	size_t size; /* sizeof(struct bk_pci_explanation) */
+	enum bk_pci_bar_reason reason;
+	const char *kind;       /* "64-bit prefetchable memory" and so on; a constant */
+	unsigned offset, width; /* the register: where in config space, and 4 or 8 bytes */
+	uint64_t raw;           /* what the guest wrote to it; a read gives the bits `shown` of that */
+	uint64_t shown;
+	uint64_t address, length; /* the address in it, and the BAR's size, in bytes */
+	bool io;                  /* in I/O space, not in memory */
+	uint16_t command;         /* COMMAND, as the guest wrote it */
+	unsigned power_state;     /* 0 (D0) to 3 (D3hot) */
+	const struct bk_pci_function
+		*bridge; /* of OUTSIDE; NULL: the host's windows. Valid while it is there */
+	uint64_t missing_first, missing_last; /* of OUTSIDE: the first part that cannot be reached */
+};
+
+/*
+ * Why is this BAR (or BK_PCI_ROM) not there? Looks at the function's registers, then at the windows from the
+ * host down to it. Who else answers at its addresses, bk_space_explain tells. Unless `text` is NULL, a line
+ * without an end of line is put there, cut to `text_size` bytes with the terminating zero; 192 are enough.
+ *
+ * 0; -EINVAL: there is no such BAR, or `size` is 0; -ENOMEM. Any thread, not from a callback of the function or the host, no
+ * function lock held.
+ */
+int bk_pci_function_explain(struct bk_pci_function *function, unsigned index,
+			    struct bk_pci_explanation *explanation, char *text, size_t text_size);
+
 /*
  * Registers as they stand, without side effects and without traps; for owners
  * that fix up what a guest sees at start (`bytes` becomes the reset value too).

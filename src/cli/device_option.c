@@ -11,7 +11,7 @@
 #include "base/items.h"
 #include "cli/comma_items.h"
 #include "device/options.h"
-#include "pci/rom.h"
+#include "pci/rom_image.h"
 
 #define ROM_MAX (UINT64_C(16) << 20) /* the largest expansion ROM a function may have */
 

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pci/bridge.h"
-#include "pci/cap.h"
+#include "base/pci_regs.h"
 #include "pci/chain.h"
-#include "pci/config.h"
 
 enum { EXPRESS_SIZE = 12 }; /* up to Device Control, which has Initiate FLR */
 

@@ -6,9 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "pci/bridge.h"
-#include "pci/config.h"
-#include "pci/function.h"
+#include "base/pci_regs.h"
 
 struct replay {
 	struct bk__firmware_machine machine;
@@ -47,7 +45,10 @@ static bool probed(const struct bk__firmware_trace_bar *bar, uint64_t address)
 static bool excused(const struct bk__firmware_machine_function *function, unsigned bar, uint64_t address,
 		    bool end)
 {
-	return bk__pci_pm_state(function->function) || (!end && probed(&function->desc->bars[bar], address));
+	struct bk_pci_explanation why = { .size = sizeof(why) };
+
+	bk_pci_function_explain(function->function, bar, &why, NULL, 0);
+	return why.power_state || (!end && probed(&function->desc->bars[bar], address));
 }
 
 static void compare_bar(struct replay *replay, struct bk__firmware_machine_function *function, unsigned bar,

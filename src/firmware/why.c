@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pci_regs.h"
 #include "firmware/replay.h"
-#include "pci/bar.h"
-#include "pci/function.h"
 
 /* "written by line N", or "as at reset". */
 static const char *since(const struct bk__firmware_machine_function *function, unsigned offset,
@@ -26,29 +25,32 @@ static const char *since(const struct bk__firmware_machine_function *function, u
 void bk__firmware_why_bar(const struct bk__firmware_machine_function *function, unsigned index, char *text,
 			  size_t size)
 {
-	const struct bk_pci_function *model = function->function;
-	const struct bk_pci_bar *bar = bk__pci_function_bar(model, index);
-	bool rom = index == BK_PCI_ROM, io = bar->kind == BK_PCI_BAR_IO;
-	uint64_t raw = bk__pci_function_bar_raw(model, index), address = bk__pci_bar_address(bar, raw);
-	unsigned at = bk__pci_function_bar_register(model, index), command = bk__pci_command(model);
+	struct bk_pci_explanation bar = { .size = sizeof(bar) };
 	char held[128], written[64], commanded[64];
 
-	snprintf(held, sizeof(held), "register 0x%02x holds 0x%" PRIx64 ", %s", at, raw,
-		 since(function, at, bar->kind == BK_PCI_BAR_MEM64 ? 8 : 4, written, sizeof(written)));
+	bk_pci_function_explain(function->function, index, &bar, NULL, 0);
+	snprintf(held, sizeof(held), "register 0x%02x holds 0x%" PRIx64 ", %s", bar.offset, bar.raw,
+		 since(function, bar.offset, bar.width, written, sizeof(written)));
 	since(function, BK__PCI_COMMAND, 2, commanded, sizeof(commanded));
-	/* Outside D0, where nothing decodes, a difference is excused. */
-	if (!(command & (io ? BK__PCI_COMMAND_IO : BK__PCI_COMMAND_MEMORY)))
-		snprintf(text, size, "COMMAND is 0x%04x (%s): %s decoding is off", command, commanded,
-			 io ? "I/O" : "memory");
-	else if (rom && !(raw & 1))
+	switch (bar.reason) {
+	case BK_PCI_BAR_COMMAND_OFF:
+		snprintf(text, size, "COMMAND is 0x%04x (%s): %s decoding is off", bar.command, commanded,
+			 bar.io ? "I/O" : "memory");
+		break;
+	case BK_PCI_BAR_ROM_OFF:
 		snprintf(text, size, "the ROM's enable bit is off: %s", held);
-	else if (bk__pci_bar_decodes(bar, rom, raw, false))
-		snprintf(text, size, "COMMAND is 0x%04x (%s), %s: it decodes 0x%" PRIx64 "-0x%" PRIx64,
-			 command, commanded, held, address, address + (bar->size - 1));
-	else if (!address)
-		snprintf(text, size, "address 0 does not decode: %s", held);
-	else
+		break;
+	case BK_PCI_BAR_PROBED:
 		snprintf(text, size, "%s: all ones in the address bits of a half, a size probe", held);
+		break;
+	case BK_PCI_BAR_AT_ZERO:
+		snprintf(text, size, "address 0 does not decode: %s", held);
+		break;
+	default: /* outside D0, where nothing decodes, a difference is excused */
+		snprintf(text, size, "COMMAND is 0x%04x (%s), %s: it decodes 0x%" PRIx64 "-0x%" PRIx64,
+			 bar.command, commanded, held, bar.address, bar.address + (bar.length - 1));
+		break;
+	}
 }
 
 static void why_absent(struct bk__firmware_machine *machine, int64_t place, char *text, size_t size)
@@ -88,19 +90,16 @@ void bk__firmware_why_read(struct bk__firmware_machine *machine,
 		return;
 	}
 	for (unsigned i = 0; i <= BK_PCI_ROM; i++) {
-		const struct bk_pci_bar *bar = bk__pci_function_bar(function->function, i);
-		unsigned at = bk__pci_function_bar_register(function->function, i),
-			 width = bar && bar->kind == BK_PCI_BAR_MEM64 ? 8 : 4;
+		struct bk_pci_explanation bar = { .size = sizeof(bar) };
 
-		if (!bar || offset < at || offset >= at + width)
+		if (bk_pci_function_explain(function->function, i, &bar, NULL, 0) || offset < bar.offset ||
+		    offset >= bar.offset + bar.width)
 			continue;
 		snprintf(text, size,
 			 "BAR %u, %s of 0x%" PRIx64 " bytes: holds 0x%" PRIx64 ", %s; bits 0x%" PRIx64
 			 " are shown as written",
-			 i, bk__pci_bar_kind(bar, i == BK_PCI_ROM), bar->size,
-			 bk__pci_function_bar_raw(function->function, i),
-			 since(function, at, width, written, sizeof(written)),
-			 bk__pci_bar_shown(bar, i == BK_PCI_ROM));
+			 i, bar.kind, bar.length, bar.raw,
+			 since(function, bar.offset, bar.width, written, sizeof(written)), bar.shown);
 		return;
 	}
 	since(function, offset, 4, written, sizeof(written));

@@ -18,9 +18,8 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
-#include "pci/cap.h"
 #include "pci/chain.h"
-#include "pci/extent.h"
+#include "pci/regs.h"
 
 /* A capability as the device describes it: where its length is not known it reaches to the next one, or to
  * the end. */

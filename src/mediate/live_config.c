@@ -17,7 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
-#include "pci/cap.h"
+#include "pci/regs.h"
 
 /* All ones: nothing is there, or a virtual function whose device is in trouble, of which the host still knows
  * the ids. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pci/function.h"
+#include "pci/regs.h"
 
 static bool one_of_a_kind(bool extended, uint16_t id)
 {

@@ -16,13 +16,6 @@ int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint
 bool bk__pci_capability_begins(const struct bk_pci_function *function, unsigned offset);
 void bk__pci_capability_drop(struct bk_pci_function *function, unsigned offset);
 
-/* Which of these bytes of config space capabilities of the function have: bit i for byte i. Any thread, not
- * within bk__pci_function_lock. */
-unsigned bk__pci_capability_holds(struct bk_pci_function *function, unsigned offset, unsigned width);
-
-/* Has the model a bit in these bytes that a write changes? Any thread, not within bk__pci_function_lock. */
-bool bk__pci_registers_take(struct bk_pci_function *function, unsigned offset, unsigned width);
-
 bool bk__pci_capability_has(const struct bk_pci_function *function, bool extended, uint16_t id);
 
 #endif

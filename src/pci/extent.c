@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which bytes of config space capabilities have: the sizes of the PCI specifications. */
-#include "pci/extent.h"
+#include "pci/regs.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -3,23 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "pci/bar.h"
 #include "base/printer.h"
-#include "pci/bridge.h"
+#include "pci/bar.h"
 #include "pci/bus.h"
+#include "pci/explain.h"
 #include "pci/function.h"
-#include "pci/ranges.h"
-
-/* Addresses of a bus that can be reached from outside. */
-struct reach {
-	struct bk__pci_ranges memory, io;
-};
-
-static void free_reach(struct reach *reach)
-{
-	bk__pci_ranges_free(&reach->memory);
-	bk__pci_ranges_free(&reach->io);
-}
+#include "pci/reach.h"
 
 /* In JSON an object with a range, left open. */
 static void put_range(struct bk__printer *p, uint64_t first, uint64_t last)
@@ -43,9 +32,7 @@ static void put_unreachable(struct bk__printer *p, const struct bk__pci_ranges *
 {
 	struct bk__pci_ranges rest = { 0 };
 
-	p->error = bk__pci_ranges_add(&rest, first, last);
-	for (size_t i = 0; i < reach->count && !p->error; i++)
-		p->error = bk__pci_ranges_remove(&rest, reach->at[i].first, reach->at[i].last);
+	p->error = bk__pci_reach_missing(reach, first, last, &rest);
 	put_list(p, "unreachable");
 	for (size_t i = 0; i < rest.count && !p->error; i++) {
 		bk__put_next(p);
@@ -57,21 +44,30 @@ static void put_unreachable(struct bk__printer *p, const struct bk__pci_ranges *
 }
 
 static void put_bar(struct bk__printer *p, const struct bk_pci_function *function, unsigned index,
-		    const struct reach *reach)
+		    const struct bk__pci_reach *reach)
 {
 	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
 	struct bk__pci_place place = bk__pci_map_wanted(function, index);
 	const char *kind = bk__pci_bar_kind(bar, index == BK_PCI_ROM);
+	struct bk_pci_explanation why = { .size = sizeof(why) };
+	char text[BK__PCI_EXPLAIN_TEXT];
 
+	bk__pci_explain(function, index, &why);
+	bk__pci_explain_text(&why, text, sizeof(text));
 	bk__put_next(p);
 	if (p->json) {
 		put_range(p, place.first, place.last);
 		fprintf(p->out, ", \"bar\": %u, \"kind\": \"%s\", \"decodes\": %s", index, kind,
 			place.on ? "true" : "false");
+		if (!place.on)
+			fprintf(p->out, ", \"why\": \"%s\"", text);
 	} else {
 		fprintf(p->out, "BAR %u %s at ", index, kind);
 		put_range(p, place.first, place.last);
-		fputs(place.on ? "\n" : ", off\n", p->out);
+		if (place.on)
+			fputs("\n", p->out);
+		else
+			fprintf(p->out, ", off: %s\n", text);
 	}
 	if (place.on)
 		put_unreachable(p, bar->kind == BK_PCI_BAR_IO ? &reach->io : &reach->memory, place.first,
@@ -81,89 +77,28 @@ static void put_bar(struct bk__printer *p, const struct bk_pci_function *functio
 	p->first = false;
 }
 
-/* What of `above` a window lets through. */
-static int add_window(struct bk__pci_ranges *below, const struct bk__pci_ranges *above,
-		      const struct bk__pci_place *window)
+static int put_window(void *opaque, const struct bk__pci_window *window)
 {
-	int error = 0;
+	struct bk__printer *p = opaque;
 
-	for (size_t i = 0; i < above->count && window->on && !error; i++) {
-		uint64_t first = above->at[i].first > window->first ? above->at[i].first : window->first;
-		uint64_t last = above->at[i].last < window->last ? above->at[i].last : window->last;
-
-		if (first <= last)
-			error = bk__pci_ranges_add(below, first, last);
-	}
-	return error;
-}
-
-/* The same, for one that lets only some ranges through. */
-static int add_filtered(struct bk__pci_ranges *below, const struct bk__pci_ranges *above,
-			const struct bk__pci_place *window, unsigned show)
-{
-	struct bk__pci_place range;
-	int error = 0;
-
-	for (unsigned i = 0; !error && bk__pci_bridge_passes(show, i, &range); i++) {
-		range.on = range.first <= window->last && range.last >= window->first;
-		if (range.first < window->first)
-			range.first = window->first;
-		if (range.last > window->last)
-			range.last = window->last;
-		error = add_window(below, above, &range);
-	}
-	return error;
-}
-
-static void put_windows(struct bk__printer *p, const struct bk_pci_function *bridge,
-			const struct reach *above, struct reach *below)
-{
-	static const struct {
-		unsigned show;
-		const char *name;
-		bool io;
-	} windows[] = {
-		{ BK__SHOW_IO, "I/O", true },
-		{ BK__SHOW_IO_ISA, "I/O less ISA ports", true },
-		{ BK__SHOW_MEMORY, "memory", false },
-		{ BK__SHOW_PREFETCHABLE, "prefetchable", false },
-		{ BK__SHOW_VGA_MEMORY, "VGA memory", false },
-		{ BK__SHOW_VGA_MONO, "VGA ports", true },
-		{ BK__SHOW_VGA_COLOR, "VGA ports", true },
-		{ BK__SHOW_VGA_ALIASES, "VGA port aliases", true },
-	};
-
-	put_list(p, "windows");
-	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]) && !p->error; i++) {
-		struct bk__pci_place place = bk__pci_map_wanted(bridge, windows[i].show);
-
-		if (!place.on)
-			continue;
-		bk__put_next(p);
-		if (!p->json)
-			fprintf(p->out, "window %s ", windows[i].name);
-		put_range(p, place.first, place.last);
-		if (p->json)
-			fprintf(p->out, ", \"kind\": \"%s\"}", windows[i].name);
-		else
-			fputs("\n", p->out);
-		if (!windows[i].io)
-			p->error = add_window(&below->memory, &above->memory, &place);
-		else if (windows[i].show == BK__SHOW_IO_ISA || windows[i].show == BK__SHOW_VGA_ALIASES)
-			p->error = add_filtered(&below->io, &above->io, &place, windows[i].show);
-		else
-			p->error = add_window(&below->io, &above->io, &place);
-	}
-	bk__put_list_end(p);
+	bk__put_next(p);
+	if (!p->json)
+		fprintf(p->out, "window %s ", window->name);
+	put_range(p, window->place.first, window->place.last);
+	if (p->json)
+		fprintf(p->out, ", \"kind\": \"%s\"}", window->name);
+	else
+		fputs("\n", p->out);
+	return p->error;
 }
 
 static void put_bus(struct bk__printer *p, const struct bk_pci_bus *bus, unsigned number,
-		    const struct reach *reach);
+		    const struct bk__pci_reach *reach);
 
 static void put_function(struct bk__printer *p, struct bk_pci_function *function, unsigned bus,
-			 const struct reach *reach)
+			 const struct bk__pci_reach *reach)
 {
-	struct reach below = { { 0 }, { 0 } };
+	struct bk__pci_reach below = { { 0 }, { 0 } };
 	unsigned secondary = 0;
 
 	pthread_mutex_lock(&function->lock);
@@ -180,12 +115,14 @@ static void put_function(struct bk__printer *p, struct bk_pci_function *function
 	bk__put_list_end(p);
 	if (function->secondary) {
 		secondary = (unsigned)bk__pci_config_get(&function->config, BK__PCI_BRIDGE_SECONDARY, 1);
-		put_windows(p, function, reach, &below);
+		put_list(p, "windows");
+		p->error = bk__pci_reach_below(function, reach, &below, put_window, p);
+		bk__put_list_end(p);
 	}
 	pthread_mutex_unlock(&function->lock);
 	if (function->secondary && !p->error)
 		put_bus(p, function->secondary, secondary, &below);
-	free_reach(&below);
+	bk__pci_reach_free(&below);
 	if (p->json)
 		fputs("}", p->out);
 	p->first = false;
@@ -193,7 +130,7 @@ static void put_function(struct bk__printer *p, struct bk_pci_function *function
 
 /* Host's lock. */
 static void put_bus(struct bk__printer *p, const struct bk_pci_bus *bus, unsigned number,
-		    const struct reach *reach)
+		    const struct bk__pci_reach *reach)
 {
 	put_list(p, "functions");
 	for (unsigned i = 0; i < 256 && !p->error; i++)
@@ -205,18 +142,12 @@ static void put_bus(struct bk__printer *p, const struct bk_pci_bus *bus, unsigne
 int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format)
 {
 	struct bk__printer p;
-	struct reach reach = { { 0 }, { 0 } };
+	struct bk__pci_reach reach = { { 0 }, { 0 } };
 	int error = bk__printer_begin(&p, format == BK_FORMAT_JSON);
 
 	if (error)
 		return error;
-	for (unsigned i = 0; i < host->desc.window_count && !p.error; i++) {
-		const struct bk_pci_window *window = &host->desc.windows[i];
-
-		p.error = bk__pci_ranges_add(window->kind == BK_PCI_WINDOW_IO ? &reach.io : &reach.memory,
-					     window->bus_first,
-					     window->bus_first + (window->last - window->first));
-	}
+	p.error = bk__pci_reach_host(host, &reach);
 	if (!p.error) {
 		fprintf(p.out, p.json ? "{\"bus\": \"%02x\"" : "bus %02x\n", host->desc.bus_first);
 		pthread_mutex_lock(&host->lock);
@@ -225,6 +156,6 @@ int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format for
 		if (p.json)
 			fputs("}\n", p.out);
 	}
-	free_reach(&reach);
+	bk__pci_reach_free(&reach);
 	return bk__printer_end(&p, out);
 }

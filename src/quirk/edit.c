@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/pci_regs.h"
 #include "pci/chain.h"
-#include "pci/extent.h"
+#include "pci/regs.h"
 
 struct editing {
 	struct bk__quirk_bound *bound;

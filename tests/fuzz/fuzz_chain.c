@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "pci/chain.h"
-#include "pci/extent.h"
+#include "pci/regs.h"
 
 #include "input.h"
 

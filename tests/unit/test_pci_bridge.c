@@ -409,7 +409,8 @@ static void description_tells_what_no_window_reaches(void **state)
 			 "      BAR 1 I/O at 0x00000100-0x0000010f\n"
 			 "        0x00000100-0x0000010f is in no window\n"
 			 "      BAR 2 64-bit memory at 0x90200000-0x90200fff\n"
-			 "      BAR 6 expansion ROM at 0x00000000-0x000007ff, off\n");
+			 "      BAR 6 expansion ROM at 0x00000000-0x000007ff, off: register 0x30 holds "
+			 "0x0: the ROM's enable bit is off\n");
 	part_destroy(&part);
 	part_create(world, &part, 3,
 		    (struct bk_pci_function_desc){ .name = "a \"b\"", .bars = { MEM32_BAR(0x400000) } });

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "pci/cap.h"
+#include "pci/regs.h"
 
 #define DEVFN BK_PCI_DEVFN(3, 0)
 

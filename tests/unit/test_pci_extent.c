@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "pci/extent.h"
+#include "pci/regs.h"
 
 static uint8_t config[4096];
 static uint16_t owners[4096];

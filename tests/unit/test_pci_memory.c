@@ -84,6 +84,7 @@ static int look(struct life *life)
 {
 	static const uint8_t port[60] = { [2] = 0x42 };
 	FILE *out = fopen("/dev/null", "w");
+	struct bk_pci_explanation why = { .size = sizeof(why) };
 	int error;
 
 	assert_non_null(out);
@@ -97,6 +98,8 @@ static int look(struct life *life)
 	if (!error)
 		error = checked(bk_pci_host_describe(life->host, out, BK_FORMAT_JSON));
 	bk_pci_function_write(life->function, 4, 2, 2);
+	if (!error)
+		error = checked(bk_pci_function_explain(life->function, 0, &why, NULL, 0));
 	fclose(out);
 	bk_pci_function_write(life->bridge, 0x3e, 2, 0);
 	if (!error)
@@ -266,6 +269,37 @@ static void a_description_without_memory_is_none(void **state)
 	world_destroy(world);
 }
 
+/* A BAR that the map cannot follow says so, and is there after the next write. */
+static void moves_fail_in_turn(void **state)
+{
+	struct world *world = world_create(NULL);
+	const struct bk_pci_function_desc desc = { .bars = { MEM32_BAR(0x1000) } };
+	struct bk_pci_explanation why = { .size = sizeof(why) };
+	unsigned failures = 0;
+	struct part card;
+
+	(void)state;
+	part_create(world, &card, 3, desc);
+	part_attach(world, &card, 8);
+	config_write(world, 8, 4, 2, 2);
+	for (bool done = false; !done;) {
+		left = failures;
+		config_write(world, 8, BAR(0), 4, 0x90000000 + 0x1000 * failures);
+		done = left >= 0;
+		left = -1;
+		assert_int_equal(bk_pci_function_explain(card.function, 0, &why, NULL, 0), 0);
+		assert_int_equal(why.reason, done ? BK_PCI_BAR_ANSWERS : BK_PCI_BAR_LEFT_BEHIND);
+		config_write(world, 8, 0x3c, 1, 0); /* any register */
+		assert_int_equal(bk_pci_function_explain(card.function, 0, &why, NULL, 0), 0);
+		assert_int_equal(why.reason, BK_PCI_BAR_ANSWERS);
+		assert_memory(world, 0x90000000 + 0x1000 * failures, WHO(3, 0));
+		failures += !done;
+	}
+	assert_true(failures > 0);
+	part_destroy(&card);
+	world_destroy(world);
+}
+
 /* Whatever fails, what is assigned next has all that `wanted` fail without. */
 static void assign_fails_in_turn(struct world *world, unsigned wanted)
 {
@@ -392,6 +426,7 @@ static int loud(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moves_fail_in_turn),
 		cmocka_unit_test(every_allocation_fails_in_turn),
 		QUIET_TEST(a_description_without_memory_is_none),
 		QUIET_TEST(addresses_among_others_without_memory),

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "pci/rom.h"
+#include "pci/rom_image.h"
 
 static uint8_t file[0x4000];
 

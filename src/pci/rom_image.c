@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an expansion ROM says of itself (PCI Firmware 3.0, 5.1): whether it is one, and for which device. */
-#include "pci/rom.h"
+#include "pci/rom_image.h"
 
 #include <errno.h>
 #include <stdio.h>
