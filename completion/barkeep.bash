@@ -41,7 +41,7 @@ _barkeep() {
 	fi
 	case $previous:$word in
 	*:-*) mapfile -t COMPREPLY < <(compgen -W "$(_barkeep_words "$barkeep" "${words[1]}")" -- "$word") ;;
-	--device:* | inspect:* | match:* | plug:*) _barkeep_device "$word" ;;
+	--device:* | inspect:* | serve:* | match:* | plug:*) _barkeep_device "$word" ;;
 	*)
 		case ${words[1]}$cword in
 		control3 | quirk2 | firmware2)

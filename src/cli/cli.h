@@ -20,6 +20,7 @@ enum {
 /* Each gets its own name as argv[0]. main() checks that standard output was written whole. */
 int cli_wrap(int argc, char **argv);
 int cli_run(int argc, char **argv);
+int cli_serve(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_firmware(int argc, char **argv);
 int cli_control(int argc, char **argv);

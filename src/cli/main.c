@@ -20,6 +20,7 @@ static const char help[] =
 	"Puts a programmable layer between a guest and the BARs of a PCI device.\n"
 	"\n"
 	"  wrap      run QEMU, or another virtual machine monitor, with traps and quirks on its devices\n"
+	"  serve     serve devices to QEMU and others that speak vfio-user\n"
 	"  run       boot a Linux guest under KVM with devices passed to it\n"
 	"  inspect   show a device: regions, capabilities, which pages are mapped or trapped\n"
 	"  control   control a running guest: plug and unplug devices, change traps, inspect\n"
@@ -34,8 +35,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "wrap", cli_wrap },         { "run", cli_run },         { "inspect", cli_inspect },
-	{ "firmware", cli_firmware }, { "control", cli_control }, { "quirk", cli_quirk },
+	{ "wrap", cli_wrap },       { "serve", cli_serve },       { "run", cli_run },
+	{ "inspect", cli_inspect }, { "firmware", cli_firmware }, { "control", cli_control },
+	{ "quirk", cli_quirk },
 };
 
 static int run_command(int argc, char **argv)
@@ -64,12 +66,22 @@ static int finish_output(int status)
 	return status == CLI_OK ? CLI_ERROR : status;
 }
 
+/* As tools start it that know it as a program of its own. */
+static bool is_backend(const char *name)
+{
+	const char *slash = name ? strrchr(name, '/') : NULL;
+
+	return name && !strcmp(slash ? slash + 1 : name, "barkeep-serve");
+}
+
 int main(int argc, char **argv)
 {
 	if (!cli_secure_standard()) {
 		fputs("barkeep: a standard descriptor is closed, and /dev/null cannot be opened\n", stderr);
 		return CLI_ERROR;
 	}
+	if (is_backend(argv[0]))
+		return finish_output(cli_serve(argc, argv));
 	if (argc < 2)
 		return cli_usage("", "no command given");
 	return finish_output(run_command(argc, argv));

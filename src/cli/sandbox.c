@@ -155,6 +155,12 @@ static const struct call devices[] = {
 	END,
 };
 
+/* A client of vfio-user, and the files that its memory is in. */
+static const struct call clients[] = {
+	ALL(accept4), ALL(fstat),      ALL(newfstatat), /* fstat of some C libraries */
+	ALL(fstatfs), ALL(getsockopt), ALL(shutdown),   ONLY(socketpair, 0, AF_UNIX), ALL(geteuid), END,
+};
+
 /* The end of a run: the keeper of the terminal, the files of sockets and of the process number. */
 static const struct call ending[] = {
 	ALL(wait4),   ALL(epoll_wait),   ALL(epoll_pwait), ALL(newfstatat),
@@ -216,6 +222,7 @@ static const struct kind {
 	{ "space", { every_thread } },
 	{ "console", { every_thread, reads, serial_port } },
 	{ "device", { every_thread, reads } },
+	{ "serve", { every_thread, devices, clients } },
 	{ "vcpu", { every_thread, devices } },
 	{ "control", { every_thread, devices, ending } },
 	{ "plugging", { every_thread, devices, ending, plugging } }, /* instead of the one before */

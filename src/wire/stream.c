@@ -17,7 +17,7 @@ union control {
 
 int bk__wire_stream_open(struct bk__wire_stream *stream, int fd, size_t most)
 {
-	*stream = (struct bk__wire_stream){ .fd = fd, .most = most, .room = most + AHEAD };
+	*stream = (struct bk__wire_stream){ .fd = fd, .most = most, .room = 2 * most + AHEAD };
 	stream->buffer = malloc(stream->room);
 	return stream->buffer ? 0 : -ENOMEM;
 }
@@ -75,16 +75,18 @@ static int keep_fds(struct bk__wire_stream *stream, struct msghdr *control)
 	return error;
 }
 
-/* Makes room for what is to come, with what is there at the start. */
+/* Makes room for what is to come, with what is there at the start, behind what is pinned. */
 static void move_down(struct bk__wire_stream *stream)
 {
-	if (!stream->start)
+	const size_t by = stream->start - stream->pin;
+
+	if (!by)
 		return;
-	memmove(stream->buffer, stream->buffer + stream->start, stream->end - stream->start);
+	memmove(stream->buffer + stream->pin, stream->buffer + stream->start, stream->end - stream->start);
 	for (unsigned i = 0; i < stream->fd_count; i++)
-		stream->owners[i] -= stream->start;
-	stream->end -= stream->start;
-	stream->start = 0;
+		stream->owners[i] -= by;
+	stream->end -= by;
+	stream->start = stream->pin;
 }
 
 static int read_more(struct bk__wire_stream *stream, int flags)
@@ -97,6 +99,8 @@ static int read_more(struct bk__wire_stream *stream, int flags)
 	ssize_t count;
 
 	move_down(stream);
+	if (stream->end == stream->room)
+		return -EPROTO;
 	part = (struct iovec){ stream->buffer + stream->end, stream->room - stream->end };
 	stream->reads++;
 	count = recvmsg(stream->fd, &message, flags | MSG_CMSG_CLOEXEC);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The files that a client's memory is in, each mapped once and whole, however many ranges of it are used. */
+#include "serve/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* ---- Pages that have gone ---------------------------------------------- */
+
+/* A mapping. The signal handler walks the list on any thread, so entries stay and are used again. */
+struct bk__serve_guard {
+	struct bk__serve_guard *next;
+	uintptr_t first, end; /* atomic; end 0: free */
+	uintptr_t page;       /* bytes of one */
+};
+
+static struct bk__serve_guard *guards; /* atomic */
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool mend(uintptr_t address)
+{
+	for (struct bk__serve_guard *guard = __atomic_load_n(&guards, __ATOMIC_ACQUIRE); guard;
+	     guard = guard->next) {
+		const uintptr_t end = __atomic_load_n(&guard->end, __ATOMIC_ACQUIRE);
+		void *page;
+
+		if (address < __atomic_load_n(&guard->first, __ATOMIC_ACQUIRE) || address >= end)
+			continue;
+		page = (void *)(address & ~(guard->page - 1));
+		return mmap(page, guard->page, PROT_READ | PROT_WRITE,
+			    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == page;
+	}
+	return false;
+}
+
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+	const int error = errno;
+
+	(void)context;
+	/* Somebody else's: it happens again, and ends the process. */
+	if (!mend((uintptr_t)info->si_addr))
+		signal(number, SIG_DFL);
+	errno = error;
+}
+
+static void install(void)
+{
+	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	sigaction(SIGBUS, &action, NULL);
+}
+
+void bk__serve_guard_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, install);
+}
+
+static struct bk__serve_guard *guard_add(const void *base, uint64_t size, uint64_t page)
+{
+	struct bk__serve_guard *guard;
+
+	pthread_mutex_lock(&guard_lock);
+	for (guard = guards; guard && guard->end; guard = guard->next)
+		;
+	if (!guard) {
+		guard = calloc(1, sizeof(*guard));
+		if (guard) {
+			guard->next = guards;
+			__atomic_store_n(&guards, guard, __ATOMIC_RELEASE);
+		}
+	}
+	if (guard) {
+		guard->page = page;
+		__atomic_store_n(&guard->first, (uintptr_t)base, __ATOMIC_RELEASE);
+		__atomic_store_n(&guard->end, (uintptr_t)base + size, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&guard_lock);
+	return guard;
+}
+
+static void guard_remove(struct bk__serve_guard *guard)
+{
+	pthread_mutex_lock(&guard_lock);
+	__atomic_store_n(&guard->end, 0, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&guard_lock);
+}
+
+/* ---- Files ------------------------------------------------------------- */
+
+/* A file that waits for a network or another process would let the device wait, too. */
+static bool is_memory(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	return S_ISREG(st->st_mode) && !fstatfs(fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+}
+
+static int check(int fd, const struct stat *st, uint64_t offset, uint64_t size, bool write, bool *writable,
+		 struct bk_error *err)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+
+	*writable = mode == O_RDWR;
+	if (!is_memory(fd, st))
+		return bk_fail(err, EINVAL, "the file is no memory: a regular file of tmpfs or hugetlbfs");
+	if (mode == O_WRONLY || (write && !*writable))
+		return bk_fail(err, EACCES, "the file is not open for that");
+	if (offset % page || size % page)
+		return bk_fail(err, EINVAL, "the range is not of whole pages");
+	if (size > (uint64_t)st->st_size || offset > (uint64_t)st->st_size - size)
+		return bk_fail(err, EINVAL, "the file has %" PRIu64 " bytes only", (uint64_t)st->st_size);
+	return 0;
+}
+
+static struct bk__serve_file *find(const struct bk__serve_files *files, const struct stat *st, uint64_t end,
+				   bool writable, bool map)
+{
+	for (struct bk__serve_file *file = files->first; file; file = file->next)
+		if (file->device == st->st_dev && file->inode == st->st_ino && file->writable == writable &&
+		    file->mapped == map && (!map || file->size >= end))
+			return file;
+	return NULL;
+}
+
+static int map_file(struct bk__serve_file *file, const struct stat *st, struct bk_error *err)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t block = (uint64_t)st->st_blksize > page ? (uint64_t)st->st_blksize : page;
+	struct statfs fs;
+	void *base;
+
+	file->size = ((uint64_t)st->st_size + page - 1) & ~(page - 1);
+	base = mmap(NULL, file->size, PROT_READ | (file->writable ? PROT_WRITE : 0),
+		    MAP_SHARED | MAP_NORESERVE, file->fd, 0);
+	if (base == MAP_FAILED)
+		return bk_fail(err, errno, "the client's memory cannot be mapped: %s", strerror(errno));
+	file->base = base;
+	madvise(base, file->size, MADV_DONTDUMP);
+	file->guard = guard_add(base, file->size,
+				!fstatfs(file->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC ? block : page);
+	return file->guard ? 0 : bk_fail(err, ENOMEM, "out of memory");
+}
+
+static void free_file(struct bk__serve_file *file)
+{
+	if (file->guard)
+		guard_remove(file->guard);
+	if (file->base)
+		munmap(file->base, file->size);
+	close(file->fd);
+	free(file);
+}
+
+int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, uint64_t size, bool write,
+		       bool map, struct bk__serve_file **result, struct bk_error *err)
+{
+	struct bk__serve_file *file;
+	struct stat st;
+	bool writable = false;
+	int error = fstat(fd, &st) ? bk_fail(err, errno, "the file: %s", strerror(errno))
+				   : check(fd, &st, offset, size, write, &writable, err);
+
+	if (error) {
+		close(fd);
+		return error;
+	}
+	file = find(files, &st, offset + size, writable, map);
+	if (file) {
+		close(fd);
+		file->uses++;
+		*result = file;
+		return 0;
+	}
+	file = calloc(1, sizeof(*file));
+	if (!file) {
+		close(fd);
+		return bk_fail(err, ENOMEM, "out of memory");
+	}
+	*file = (struct bk__serve_file){ .device = st.st_dev,
+					 .inode = st.st_ino,
+					 .fd = fd,
+					 .writable = writable,
+					 .mapped = map,
+					 .uses = 1 };
+	error = map ? map_file(file, &st, err) : 0;
+	if (error) {
+		free_file(file);
+		return error;
+	}
+	file->next = files->first;
+	files->first = file;
+	*result = file;
+	return 0;
+}
+
+void bk__serve_file_put(struct bk__serve_files *files, struct bk__serve_file *file)
+{
+	struct bk__serve_file **link = &files->first;
+
+	if (--file->uses)
+		return;
+	while (*link != file)
+		link = &(*link)->next;
+	*link = file->next;
+	free_file(file);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The files that a client's memory is in, each mapped once and whole, however many ranges of it are used.
+ *
+ * A file that shrinks leaves pages behind that raise SIGBUS: who touches one of them gets a page of zeros
+ * instead, and the server lives.
+ */
+#ifndef BK_SERVE_MEMORY_H
+#define BK_SERVE_MEMORY_H
+
+#include <sys/types.h>
+
+#include <barkeep/base.h>
+
+struct bk__serve_guard;
+
+struct bk__serve_file {
+	struct bk__serve_file *next;
+	dev_t device;
+	ino_t inode;
+	int fd;
+	bool writable, mapped;
+	uint8_t *base; /* NULL unless it is mapped */
+	uint64_t size; /* bytes that are mapped */
+	unsigned uses;
+	struct bk__serve_guard *guard;
+};
+
+struct bk__serve_files {
+	struct bk__serve_file *first;
+};
+
+/*
+ * Takes `fd` and finds or makes the file. -EINVAL with a line for what is no memory (a regular file of tmpfs
+ * or hugetlbfs), for a range that is not whole pages inside the file; -EACCES for one that cannot be read, or
+ * written if `write` is set; -ENOMEM. With `map` it is mapped. One thread for each list.
+ */
+int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, uint64_t size, bool write,
+		       bool map, struct bk__serve_file **file, struct bk_error *err);
+void bk__serve_file_put(struct bk__serve_files *files, struct bk__serve_file *file);
+
+/* Once in a process, before a file is mapped: from then on a SIGBUS in one of them is mended. */
+void bk__serve_guard_start(void);
+
+#endif

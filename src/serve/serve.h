@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device behind a socket that speaks vfio-user: one client at a time.
+ *
+ * Each server has a thread, which takes a client, does what it asks for in the order of its messages, and
+ * gives everything back when it goes: no client waits for that of another server.
+ */
+#ifndef BK_SERVE_SERVE_H
+#define BK_SERVE_SERVE_H
+
+#include <sys/types.h>
+
+#include <barkeep/mediate.h>
+
+struct bk__serve;
+
+enum bk__serve_mmap {
+	BK__SERVE_MMAP_OFF,
+	BK__SERVE_MMAP_SAFE,      /* only what cannot reach more than the pages that are allowed */
+	BK__SERVE_MMAP_DEVICE_FD, /* the device's own file: the client is trusted with all of the device */
+};
+
+/* Zero-initialise it. Strings stay the caller's. */
+struct bk__serve_config {
+	const char *name;            /* in log lines */
+	struct bk_device *device;    /* stays the caller's */
+	struct bk_mediator *mediate; /* whose face the device is, or NULL */
+	enum bk__serve_mmap mmap;
+	bool strict; /* refuse what clients in use do against the text, and say so where they cannot stand it
+		      */
+	uint64_t memory; /* bytes that a client may map; 0: as many as it likes */
+	unsigned maps;   /* and in how many pieces; 0: 65535 */
+	unsigned spin;   /* microseconds to look for the next message before sleeping; at most 1000 */
+	bool check_user; /* only this user's processes, our own user's and root's are served */
+	uid_t user;
+	void (*gone)(void *opaque); /* a client has gone and nothing is left of it; on the server's thread; or
+				       NULL */
+	void *opaque;
+};
+
+/*
+ * Serves clients that connect to `fd`, which listens, or the one that it is connected to. Takes the fd, also
+ * on failure. Owner only.
+ */
+int bk__serve_create(const struct bk__serve_config *config, int fd, bool connected, struct bk__serve **serve,
+		     struct bk_error *err);
+
+/* Ends the client and waits until nothing is left of it. NULL is fine. Owner only. */
+void bk__serve_destroy(struct bk__serve *serve);
+
+/* Any thread. */
+struct bk__serve_stats {
+	uint64_t clients;  /* so far */
+	bool client;       /* one is there */
+	uint64_t messages; /* of all clients */
+	uint64_t refused;  /* messages that got an error */
+	uint64_t maps;     /* of memory, now */
+	uint64_t memory;   /* bytes of those */
+};
+void bk__serve_stats(struct bk__serve *serve, struct bk__serve_stats *stats);
+
+#endif

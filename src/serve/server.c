@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The thread of a server: takes a client, serves it, takes the next. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+#include "serve/session.h"
+
+#define PAUSE_NS 100000000 /* when no descriptor is left for a client */
+
+bool bk__serve_stopping(struct bk__serve *serve)
+{
+	return atomic_load(&serve->stopping);
+}
+
+/* Whose process is it? */
+static bool is_welcome(const struct bk__serve *serve, int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (!serve->config.check_user)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return false;
+	if (peer.uid == serve->config.user || peer.uid == geteuid() || !peer.uid)
+		return true;
+	bk_log(BK_LOG_WARNING, "%s: a process of user %u is turned away", serve->config.name,
+	       (unsigned)peer.uid);
+	return false;
+}
+
+/* Takes the fd. */
+static void serve_client(struct bk__serve *serve, int fd)
+{
+	bool go;
+
+	pthread_mutex_lock(&serve->lock);
+	go = !atomic_load(&serve->stopping);
+	serve->current = go ? fd : -1;
+	pthread_mutex_unlock(&serve->lock);
+	if (go && is_welcome(serve, fd)) {
+		atomic_fetch_add(&serve->clients, 1);
+		atomic_store(&serve->busy, true);
+		bk__serve_session_run(serve, fd);
+		atomic_store(&serve->busy, false);
+	}
+	pthread_mutex_lock(&serve->lock);
+	serve->current = -1;
+	pthread_mutex_unlock(&serve->lock);
+	close(fd);
+	if (serve->config.gone)
+		serve->config.gone(serve->config.opaque);
+}
+
+/* Waits for a client; -1 when the server is to stop. */
+static int next_client(struct bk__serve *serve)
+{
+	static struct bk_ratelimit limit;
+	struct pollfd fds[] = { { .fd = serve->stop, .events = POLLIN },
+				{ .fd = serve->listener, .events = POLLIN } };
+
+	while (!bk__serve_stopping(serve)) {
+		const struct timespec pause = { .tv_nsec = PAUSE_NS };
+		int fd;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return -1;
+		if (!(fds[1].revents))
+			continue;
+		fd = accept4(serve->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+			continue;
+		bk_log_limited(&limit, BK_LOG_ERROR, "%s: no client can be taken: %s", serve->config.name,
+			       strerror(errno));
+		nanosleep(&pause, NULL);
+	}
+	return -1;
+}
+
+static void *run(void *opaque)
+{
+	struct bk__serve *serve = opaque;
+	int fd;
+
+	bk__base_thread_enter("serve");
+	if (serve->client >= 0)
+		serve_client(serve, serve->client);
+	while (serve->listener >= 0 && (fd = next_client(serve)) >= 0)
+		serve_client(serve, fd);
+	return NULL;
+}
+
+static int start(struct bk__serve *serve)
+{
+	sigset_t all, old;
+	int error;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS); /* of a client's memory */
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGSYS);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = -pthread_create(&serve->thread, NULL, run, serve);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return error;
+}
+
+int bk__serve_create(const struct bk__serve_config *config, int fd, bool connected, struct bk__serve **result,
+		     struct bk_error *err)
+{
+	struct bk__serve *serve = calloc(1, sizeof(*serve));
+	int error = -ENOMEM;
+
+	if (serve) {
+		serve->config = *config;
+		serve->listener = connected ? -1 : fd;
+		serve->client = connected ? fd : -1;
+		serve->current = -1;
+		pthread_mutex_init(&serve->lock, NULL);
+		serve->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		bk__serve_guard_start();
+		error = serve->stop < 0 ? -errno : start(serve);
+	}
+	if (!error) {
+		*result = serve;
+		return 0;
+	}
+	if (serve && serve->stop >= 0)
+		close(serve->stop);
+	free(serve);
+	close(fd);
+	return bk_fail(err, -error, "%s: cannot be served: %s", config->name, strerror(-error));
+}
+
+void bk__serve_destroy(struct bk__serve *serve)
+{
+	const uint64_t one = 1;
+
+	if (!serve)
+		return;
+	pthread_mutex_lock(&serve->lock);
+	atomic_store(&serve->stopping, true);
+	if (serve->current >= 0)
+		shutdown(serve->current, SHUT_RDWR);
+	pthread_mutex_unlock(&serve->lock);
+	while (write(serve->stop, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_join(serve->thread, NULL);
+	close(serve->stop);
+	if (serve->listener >= 0)
+		close(serve->listener);
+	pthread_mutex_destroy(&serve->lock);
+	free(serve);
+}
+
+void bk__serve_stats(struct bk__serve *serve, struct bk__serve_stats *stats)
+{
+	*stats = (struct bk__serve_stats){
+		.clients = atomic_load(&serve->clients),
+		.client = atomic_load(&serve->busy),
+		.messages = atomic_load(&serve->messages),
+		.refused = atomic_load(&serve->refused),
+		.maps = atomic_load(&serve->maps),
+		.memory = atomic_load(&serve->memory),
+	};
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One client of a server: what the files of the room share. */
+#ifndef BK_SERVE_SESSION_H
+#define BK_SERVE_SESSION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "serve/channel.h"
+#include "serve/memory.h"
+#include "serve/serve.h"
+#include "wire/version.h"
+
+/* The vectors of one interrupt index, as the client gave them. */
+struct bk__serve_irq {
+	struct bk_device_irq info;
+	int *fds; /* info.count of them, -1: none; NULL before the first */
+};
+
+/* A range that the client has mapped: what it costs, and what the device knows of it. */
+struct bk__serve_map {
+	struct bk__serve_session *session;
+	struct bk__serve_file *file; /* NULL: only messages reach it */
+	uint64_t iova, size, offset;
+	bool given;   /* the device has it */
+	bool file_io; /* the file is read and written, not mapped */
+};
+
+/* A region's fd and the areas that the client has been told. */
+struct bk__serve_share {
+	struct bk__wire_area *areas;
+	unsigned count, room;
+	int fd;          /* of the device: not ours; -1: none */
+	uint64_t offset; /* of the region in it */
+	bool told;       /* from then on the pages are the client's */
+};
+
+struct bk__serve_session {
+	struct bk__serve *serve;
+	const struct bk__serve_config *config;
+	struct bk_device *device;
+	struct bk__serve_channel channel;
+	struct bk__wire_limits limits;
+	bool versioned;
+	uint8_t *out; /* header, fixed part and data of a reply */
+	struct bk_ratelimit complaints;
+
+	/* Maps by address (maps.c). */
+	struct bk__serve_map **maps;
+	unsigned map_count, map_room, maps_most;
+	uint64_t memory; /* bytes of them */
+	struct bk__serve_files files;
+
+	/* Interrupts (irqs.c). */
+	struct bk__serve_irq irqs[BK_DEVICE_IRQS];
+	int resample;     /* INTx: -1: none */
+	bool intx_masked; /* by the client */
+	bool intx_off;    /* by COMMAND's Interrupt Disable */
+
+	/* Mapped pages (share.c); the lock because traps come on other threads. */
+	pthread_mutex_t share_lock;
+	struct bk__serve_share shares[BK_DEVICE_REGIONS];
+};
+
+struct bk__serve {
+	struct bk__serve_config config;
+	pthread_t thread;
+	int listener, stop; /* a socket, or -1; an eventfd */
+	int client;         /* connected from the start; or -1 */
+	atomic_bool stopping;
+
+	pthread_mutex_t lock;
+	int current; /* the client's socket, for who stops it; -1 */
+
+	atomic_uint_fast64_t clients, messages, refused, maps, memory;
+	atomic_bool busy;
+};
+
+/* ---- server.c ---- */
+
+/* Has somebody to be told that the server ends? */
+bool bk__serve_stopping(struct bk__serve *serve);
+
+/* ---- session.c ---- */
+
+/* Serves the client behind the socket until it goes, and gives everything back. */
+void bk__serve_session_run(struct bk__serve *serve, int fd);
+
+/* Where a reply's payload is put before bk__serve_reply, which sends `size` bytes of it. 0, or what ends the
+ * connection. */
+#define BK__SERVE_PAYLOAD(session) ((session)->out + sizeof(struct bk__wire_header))
+int bk__serve_reply(struct bk__serve_session *session, const struct bk__wire_message *message, size_t size,
+		    const int *fds, unsigned fd_count);
+
+/* An error reply; `error` is negative. `what` is for the log, or NULL. */
+int bk__serve_refuse(struct bk__serve_session *session, const struct bk__wire_message *message, int error,
+		     const char *what);
+
+/* ---- Commands. Each answers; 0, or what ends the connection. ---- */
+
+/* info.c */
+int bk__serve_device_info(struct bk__serve_session *session, struct bk__wire_message *message,
+			  const struct bk__wire_request *request);
+int bk__serve_region_info(struct bk__serve_session *session, struct bk__wire_message *message,
+			  const struct bk__wire_request *request);
+int bk__serve_io_fds(struct bk__serve_session *session, struct bk__wire_message *message,
+		     const struct bk__wire_request *request);
+int bk__serve_irq_info(struct bk__serve_session *session, struct bk__wire_message *message,
+		       const struct bk__wire_request *request);
+
+/* access.c */
+int bk__serve_region_read(struct bk__serve_session *session, struct bk__wire_message *message,
+			  const struct bk__wire_request *request);
+int bk__serve_region_write(struct bk__serve_session *session, struct bk__wire_message *message,
+			   const struct bk__wire_request *request);
+int bk__serve_write_multi(struct bk__serve_session *session, struct bk__wire_message *message,
+			  const struct bk__wire_request *request);
+int bk__serve_reset(struct bk__serve_session *session, struct bk__wire_message *message,
+		    const struct bk__wire_request *request);
+
+/* irqs.c */
+int bk__serve_set_irqs(struct bk__serve_session *session, struct bk__wire_message *message,
+		       const struct bk__wire_request *request);
+void bk__serve_irqs_open(struct bk__serve_session *session);
+void bk__serve_irqs_close(struct bk__serve_session *session);
+
+/* maps.c */
+int bk__serve_dma_map(struct bk__serve_session *session, struct bk__wire_message *message,
+		      const struct bk__wire_request *request);
+int bk__serve_dma_unmap(struct bk__serve_session *session, struct bk__wire_message *message,
+			const struct bk__wire_request *request);
+void bk__serve_unmap_all(struct bk__serve_session *session);
+
+/* ---- share.c ---- */
+
+/* What the client may map of a region, as it is now. The caller tells the client, and says so with
+ * `told` once it is on its way. Nothing to map: fd -1 and no areas. */
+void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
+			 const struct bk_device_region *info, struct bk__serve_share **share);
+void bk__serve_share_told(struct bk__serve_session *session, struct bk__serve_share *share);
+void bk__serve_share_open(struct bk__serve_session *session);
+void bk__serve_share_close(struct bk__serve_session *session);
+
+#endif

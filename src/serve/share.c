@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which pages of the device a client may map.
+ *
+ * A file cannot be handed out in part: who has it can map all of it. So by default a region's file goes to
+ * the client only if every page of it is allowed; all other accesses come by messages. With mmap=device-fd
+ * the file goes out in any case, with the list of pages that are allowed.
+ *
+ * Pages that were handed out stay the client's until it goes: a trap that needs one of them is refused.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "serve/session.h"
+
+static void add_area(void *opaque, const struct bk_device_area *area)
+{
+	struct bk__serve_share *share = opaque;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!area->size || area->offset % page || area->size % page)
+		return; /* a BAR below a page: its page may hold others */
+	if (share->count == share->room) {
+		const unsigned room = share->room ? 2 * share->room : 8;
+		void *grown = realloc(share->areas, room * sizeof(*share->areas));
+
+		if (!grown)
+			return;
+		share->areas = grown;
+		share->room = room;
+	}
+	share->areas[share->count++] = (struct bk__wire_area){ area->offset, area->size };
+}
+
+/* Is nothing in the file that the client must not have? */
+static bool is_all_allowed(const struct bk__serve_share *share, uint64_t size)
+{
+	struct stat st;
+
+	return share->count == 1 && !share->areas[0].offset && share->areas[0].size == size &&
+	       !share->offset && !fstat(share->fd, &st) && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size == size;
+}
+
+void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
+			 const struct bk_device_region *info, struct bk__serve_share **result)
+{
+	struct bk__serve_share *share;
+
+	*result = NULL;
+	if (session->config->mmap == BK__SERVE_MMAP_OFF || region >= BK_DEVICE_ROM ||
+	    !(info->flags & BK_DEVICE_MMAP) || info->fd < 0)
+		return;
+	share = &session->shares[region];
+	pthread_mutex_lock(&session->share_lock);
+	if (!share->told) {
+		share->count = 0;
+		share->fd = info->fd;
+		share->offset = info->fd_offset;
+		bk_device_areas(session->device, region, false, add_area, share);
+	}
+	if (share->count &&
+	    (session->config->mmap == BK__SERVE_MMAP_DEVICE_FD || is_all_allowed(share, info->size)))
+		*result = share;
+	pthread_mutex_unlock(&session->share_lock);
+}
+
+void bk__serve_share_told(struct bk__serve_session *session, struct bk__serve_share *share)
+{
+	pthread_mutex_lock(&session->share_lock);
+	share->told = true;
+	pthread_mutex_unlock(&session->share_lock);
+}
+
+/* ---- Changes ----------------------------------------------------------- */
+
+static int on_lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
+{
+	struct bk__serve_session *session = opaque;
+	const struct bk__serve_share *share;
+	bool held = false;
+
+	if (region >= BK_DEVICE_REGIONS)
+		return 0;
+	share = &session->shares[region];
+	pthread_mutex_lock(&session->share_lock);
+	for (unsigned i = 0; share->told && i < share->count; i++)
+		held |= share->areas[i].offset <= last &&
+			share->areas[i].offset + (share->areas[i].size - 1) >= first;
+	pthread_mutex_unlock(&session->share_lock);
+	return held ? -EBUSY : 0;
+}
+
+static void on_change(void *opaque, unsigned region)
+{
+	(void)opaque, (void)region; /* the next client gets them */
+}
+
+static const struct bk_device_watcher watcher = {
+	.struct_size = sizeof(watcher),
+	.lose = on_lose,
+	.change = on_change,
+};
+
+void bk__serve_share_open(struct bk__serve_session *session)
+{
+	pthread_mutex_init(&session->share_lock, NULL);
+	if (session->config->mmap != BK__SERVE_MMAP_OFF)
+		bk_device_watch(session->device, &watcher, session);
+}
+
+void bk__serve_share_close(struct bk__serve_session *session)
+{
+	if (session->config->mmap != BK__SERVE_MMAP_OFF)
+		bk_device_watch(session->device, NULL, NULL);
+	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
+		free(session->shares[i].areas);
+	pthread_mutex_destroy(&session->share_lock);
+}
