@@ -28,7 +28,7 @@ static void load_all(struct dirent **entries, int count)
 		snprintf(file, sizeof(file), "%s/%s", QUIRKS, entries[i]->d_name);
 		if (bk_quirk_load(file, &quirk, NULL))
 			die("a shipped quirk cannot be loaded");
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 	}
 }
 
@@ -67,7 +67,7 @@ static struct mirrored *mirrored(bool by_quirk)
 	static const char text[] = "quirk: bench\nabout: a mirror\nmatch: {vendor: 0x1234}\n"
 				   "traps: [{at: bar2+0xf00/0x100, read: config(at), write: config(at)}]\n";
 	struct mirrored *m = calloc(1, sizeof(*m));
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_quirk *quirk = NULL;
 	struct bk_device *device;
 	struct bk_trap *trap;
@@ -81,10 +81,10 @@ static struct mirrored *mirrored(bool by_quirk)
 	    !bk_mediator_create(m->domain, device, NULL, &m->mediate, NULL) &&
 	    !bk_trap_parse("bar2+0xf00/0x100:mirror", &spec, NULL))
 		r = by_quirk ? bk_quirk_attach(m->mediate, NULL)
-			     : bk_trap_add_spec(m->mediate, &spec, &trap, NULL);
+			     : bk_trap_add(m->mediate, &spec, &trap, NULL);
 	if (r)
 		die("no mirror");
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	return m;
 }
 

@@ -26,8 +26,9 @@ extern "C" {
 struct bk_mediator;
 struct bk_trap;
 
-/* Zero-initialise it. */
+/* Zero-initialise it. Copied. */
 struct bk_mediator_options {
+	size_t struct_size;    /* see base.h */
 	bool rom_off;          /* show no expansion ROM */
 	const void *rom_image; /* show this instead of the device's own; copied */
 	size_t rom_size;       /* bytes, at most 16 MiB */
@@ -111,13 +112,14 @@ int bk_mediator_create(struct bk_domain *domain, struct bk_device *below,
  */
 int bk_mediator_destroy(struct bk_mediator *mediate);
 
-/* The mediated device as a device. Closing it closes the mediator. */
+/* The mediated device as a device. Closing it destroys the mediator (bk_mediator_destroy). Any thread, any
+ * handler. */
 struct bk_device *bk_mediator_device(struct bk_mediator *mediate);
 
-/* The device below. */
+/* The device below. Any thread, any handler. */
 struct bk_device *bk_mediator_below(struct bk_mediator *mediate);
 
-/* What a guest sees of it; a monitor attaches it to a bus. NULL in filter mode. */
+/* What a guest sees of it; a monitor attaches it to a bus. NULL in filter mode. Any thread, any handler. */
 struct bk_pci_function *bk_mediator_function(struct bk_mediator *mediate);
 
 /*
@@ -125,7 +127,7 @@ struct bk_pci_function *bk_mediator_function(struct bk_mediator *mediate);
  * BK_DEVICE_VGA); NULL if there is none. Its flat view says which pages can be
  * mapped and who traps the others. In VGA's, offsets are the addresses that
  * VGA has: memory at 0xa0000-0xbffff, ports at 0x3b0-0x3bb and 0x3c0-0x3df.
- * Valid as long as the mediator.
+ * Valid as long as the mediator. Any thread, any handler.
  */
 struct bk_space *bk_mediator_space(struct bk_mediator *mediate, unsigned region);
 
@@ -139,12 +141,15 @@ int bk_mediator_capability(struct bk_mediator *mediate, bool extended, unsigned 
 /* ---- Traps ------------------------------------------------------------- */
 
 /*
- * `offset` is in bytes from the start of the region, so that one handler can
- * serve many places. `width` is 1, 2, 4 or 8. Return 0 or a negative errno: the
- * read then gives all ones, the write is dropped, and the error is counted and
- * reported as in bk_region_ops. They may call the device below.
+ * The handlers of a trap; copied when it is added. `offset` is in bytes from the
+ * start of the region, so that one handler can serve many places. `width` is 1,
+ * 2, 4 or 8. Return 0 or a negative errno: the read then gives all ones, the
+ * write is dropped, and the error is counted and reported as in bk_region_ops.
+ * They may call the device below. A missing one is bk_mediator_below_read or
+ * _write.
  */
 struct bk_trap_ops {
+	size_t struct_size; /* see base.h */
 	int (*read)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
 	int (*write)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value);
 	void (*released)(void *opaque); /* as in bk_region_ops */
@@ -161,14 +166,23 @@ enum bk_trap_from {
 	BK_TRAP_FROM_EXTENDED,   /* the same among the extended ones */
 };
 
-/* Zero-initialise it; everything but `ops` is copied. */
+/* Who answers: handlers, or a ready-made trap. */
+enum bk_trap_verb {
+	BK_TRAP_HANDLERS, /* `ops` */
+	BK_TRAP_MIRROR,   /* shows config space, as the guest sees it, from `value` on; not in config space */
+	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
+	BK_TRAP_LOG,      /* goes to bk_mediator_below_read or _write, and leaves a (rate-limited) log line */
+};
+
+/* Zero-initialise it; it is copied, with what it points to but for `opaque`. */
 struct bk_trap_desc {
+	size_t struct_size;
 	unsigned region; /* BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG or BK_DEVICE_VGA */
 	enum bk_trap_from from;
 	unsigned capability; /* its id; found when the trap is added */
-	uint64_t offset, length;
 	int priority; /* added to BK_TRAP_PRIORITY, -14 or more; among equals the trap that starts lower wins
 		       */
+	uint64_t offset, length; /* bytes */
 	/*
 	 * A read of 2, 4 or 8 bytes that is only in part in the trap reaches the
 	 * device whole, once and at the guest's width (bk_mediator_below_read), and
@@ -182,9 +196,12 @@ struct bk_trap_desc {
 	 * bk_mediator_accelerate. It is then not counted either.
 	 */
 	bool accelerate;
-	const char *name;
-	const struct bk_trap_ops *ops; /* a missing read or write is bk_mediator_below_read or _write */
-	void *opaque;
+	const char *name; /* for people; NULL: "trap", or the verb as bk_trap_parse has it */
+	enum bk_trap_verb verb;
+	const struct bk_trap_ops *ops; /* of BK_TRAP_HANDLERS */
+	void *opaque;                  /* of its handlers */
+	uint64_t value;                /* of BK_TRAP_CONSTANT and BK_TRAP_MIRROR */
+	unsigned width;                /* of BK_TRAP_CONSTANT, in bytes: 1, 2, 4 or 8 */
 };
 
 /*
@@ -230,27 +247,6 @@ void bk_trap_remove(struct bk_trap *trap);
  */
 int bk_mediator_trap_pba(struct bk_mediator *mediate, bool trap);
 
-/* ---- Ready-made traps -------------------------------------------------- */
-
-enum bk_trap_verb {
-	BK_TRAP_MIRROR,   /* shows config space, as the guest sees it, from `value` on */
-	BK_TRAP_CONSTANT, /* reads give the bytes of `value`, repeated every `width`; writes vanish */
-	BK_TRAP_LOG,      /* goes to bk_mediator_below_read or _write, and leaves a (rate-limited) log line */
-};
-
-/* A trap as a user writes it. */
-struct bk_trap_spec {
-	unsigned region;
-	uint64_t offset, length;
-	enum bk_trap_verb verb;
-	uint64_t value;
-	unsigned width; /* of a constant, in bytes: 1, 2, 4 or 8 */
-	enum bk_trap_from from;
-	unsigned capability;
-	bool overlay;
-	bool accelerate; /* log only */
-};
-
 /*
  * REGION+OFFSET/LENGTH:VERB, as in `bar2+0xf00/0x100:mirror`,
  * `bar0+0x40/4:const=0x12345678`, `config+0x40/2:log`, `cap:0x11+2/2:log`.
@@ -259,17 +255,10 @@ struct bk_trap_spec {
  * numbers are decimal or 0x. VERB is `mirror`, or `mirror=CONFIG_OFFSET`
  * (which may not be on config), `const=VALUE`, as wide as LENGTH where that is
  * 1, 2, 4 or 8 and else 4 bytes, or 8 if VALUE needs them, or `log`; `:overlay`
- * may follow, and after log `:accelerate` (bk_trap_desc). -EINVAL with a line.
+ * may follow, and after log `:accelerate` (bk_trap_desc). Fills what `desc` has of
+ * it, the rest is 0; zero-initialise it before. -EINVAL with a line. Any thread.
  */
-int bk_trap_parse(const char *text, struct bk_trap_spec *spec, struct bk_error *err);
-
-/* Adds one. Errors as bk_trap_add. */
-int bk_trap_add_spec(struct bk_mediator *mediate, const struct bk_trap_spec *spec, struct bk_trap **trap,
-		     struct bk_error *err);
-
-/* Puts one in place of `old`, which need not be of these. Errors as bk_trap_replace. */
-int bk_trap_replace_spec(struct bk_trap *old, const struct bk_trap_spec *spec, struct bk_trap **trap,
-			 struct bk_error *err);
+int bk_trap_parse(const char *text, struct bk_trap_desc *desc, struct bk_error *err);
 
 /*
  * What an access without the user's traps would do, at this width: in a BAR,
@@ -291,6 +280,7 @@ int bk_mediator_below_write(struct bk_mediator *mediate, unsigned region, uint64
 /* A write of `value`, `width` bytes at `offset` of a BAR, that a trap has passed on BK_ACCELERATE_AFTER times
  * in a row. */
 struct bk_accelerated {
+	size_t struct_size;
 	const struct bk_region
 		*region;        /* the trap's, to be found in the guest's view; never to be looked into */
 	uint64_t region_offset; /* of the write in that region, as bk_flat has it */
@@ -312,6 +302,7 @@ struct bk_accelerated {
  * be made otherwise.
  */
 struct bk_accelerator_ops {
+	size_t struct_size;
 	int (*start)(void *opaque, const struct bk_accelerated *what, void **handle);
 	void (*stop)(void *opaque, void *handle);
 };
@@ -319,13 +310,15 @@ struct bk_accelerator_ops {
 /*
  * At most ten writes of a function are accelerated at a time; they are stopped
  * when it is reset, when their trap goes, and by this call, which with NULL
- * turns it off: to be done before `opaque` goes. Owner only.
+ * turns it off: to be done before `opaque` goes. `ops` is copied. 0, or -E2BIG;
+ * with NULL it cannot fail. Owner only.
  */
-void bk_mediator_accelerate(struct bk_mediator *mediate, const struct bk_accelerator_ops *ops, void *opaque);
+int bk_mediator_accelerate(struct bk_mediator *mediate, const struct bk_accelerator_ops *ops, void *opaque);
 
 /* ---- Counters ---------------------------------------------------------- */
 
 struct bk_trap_stats {
+	size_t struct_size;
 	const char *name; /* of the trap; NULL: registers without a trap */
 	unsigned region;
 	uint64_t offset, length;

@@ -35,14 +35,14 @@ int bk_quirk_load(const char *file, struct bk_quirk **quirk, struct bk_error *er
 int bk_quirk_parse(const char *name, const char *text, size_t length, struct bk_quirk **quirk,
 		   struct bk_error *err);
 
-/* Devices that it was stacked on keep it until they are closed. NULL is fine. Any thread. */
-void bk_quirk_free(struct bk_quirk *quirk);
+/* Devices that it was stacked on keep it until they are closed. NULL does nothing. Any thread. */
+void bk_quirk_destroy(struct bk_quirk *quirk);
 
-/* Its name, and what it is for in one line. Valid as long as the quirk. */
+/* Its name, and what it is for in one line. Valid as long as the quirk. Any thread. */
 const char *bk_quirk_name(const struct bk_quirk *quirk);
 const char *bk_quirk_about(const struct bk_quirk *quirk);
 
-/* Option `index` of the quirk (from 0) and what it means; NULL after the last one. */
+/* Option `index` of the quirk (from 0) and what it means; NULL after the last one. Any thread. */
 const char *bk_quirk_option(const struct bk_quirk *quirk, unsigned index, const char **about);
 
 /* An option that the user set. */
@@ -79,7 +79,7 @@ int bk_quirk_stack(struct bk_device *below, struct bk_quirk *const *quirks, size
  * with; each has its quirk's name. They are under the MSI-X table, and under
  * traps of priority 0. -EINVAL if that device is none of bk_quirk_stack, or a
  * trap is not inside the device; what bk_trap_add gives; with a line. To be
- * called once; on failure close the mediator. Owner only.
+ * called once; on failure destroy the mediator. Owner only.
  */
 int bk_quirk_attach(struct bk_mediator *mediate, struct bk_error *err);
 

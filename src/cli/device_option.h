@@ -9,7 +9,7 @@
 
 /* A trap of the user's; `trap` is NULL before the device is open. */
 struct cli_trap {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc desc;
 	struct bk_trap *trap;
 };
 

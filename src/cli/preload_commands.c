@@ -29,12 +29,12 @@ static struct cli_device *find(struct run *run, const char *name, struct bk_erro
 /* Pages that the program has mapped cannot be trapped. */
 static int make_way(struct cli_device *device, const char *text, struct bk_error *err)
 {
-	struct bk_trap_spec spec;
-	int error = bk_trap_parse(text, &spec, err);
+	struct bk_trap_desc desc = { 0 };
+	int error = bk_trap_parse(text, &desc, err);
 
-	if (error || spec.from != BK_TRAP_FROM_START)
+	if (error || desc.from != BK_TRAP_FROM_START)
 		return error; /* config space is mapped by nobody */
-	return bk__wrap_make_way(device->mediate, spec.region, spec.offset, spec.length, err);
+	return bk__wrap_make_way(device->mediate, desc.region, desc.offset, desc.length, err);
 }
 
 enum change { ADD, REPLACE, REMOVE };

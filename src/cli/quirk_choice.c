@@ -70,7 +70,7 @@ const char *cli_quirks_directory(void)
 static int add(struct cli_quirks *quirks, struct bk_quirk *quirk, struct bk_error *err)
 {
 	if (bk__array_reserve(quirks, 1)) {
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 		return bk_fail(err, ENOMEM, "out of memory");
 	}
 	quirks->at[quirks->count++] = quirk;
@@ -116,7 +116,7 @@ int cli_quirks_load_shipped(struct cli_quirks *quirks, struct bk_error *err)
 void cli_quirks_free(struct cli_quirks *quirks)
 {
 	for (size_t i = 0; i < quirks->count; i++)
-		bk_quirk_free(quirks->at[i]);
+		bk_quirk_destroy(quirks->at[i]);
 	free(quirks->at);
 	memset(quirks, 0, sizeof(*quirks));
 }

@@ -44,7 +44,7 @@ static int check(int argc, char **argv)
 			continue;
 		}
 		printf("%s: %s: %s\n", argv[i], bk_quirk_name(quirk), bk_quirk_about(quirk));
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 	}
 	return status;
 }

@@ -6,17 +6,17 @@
 #include "cli/device_option.h"
 
 /* Two of one place cannot be told apart, and cannot be in a device together. */
-static bool same_place(const struct bk_trap_spec *a, const struct bk_trap_spec *b)
+static bool same_place(const struct bk_trap_desc *a, const struct bk_trap_desc *b)
 {
 	return a->region == b->region && a->from == b->from && a->capability == b->capability &&
 	       a->offset == b->offset;
 }
 
-static struct cli_trap *find(struct cli_device *device, const struct bk_trap_spec *spec, const char *text,
+static struct cli_trap *find(struct cli_device *device, const struct bk_trap_desc *desc, const char *text,
 			     struct bk_error *err)
 {
 	for (size_t i = 0; i < device->trap_count; i++)
-		if (same_place(&device->traps[i].spec, spec))
+		if (same_place(&device->traps[i].desc, desc))
 			return &device->traps[i];
 	bk_fail(err, ENOENT, "%s: %s: no trap of yours starts there", device->name, text);
 	return NULL;
@@ -34,13 +34,13 @@ static int make_room(struct cli_device *device, struct bk_error *err)
 
 int cli_traps_parse(struct cli_device *device, const char *text, struct bk_error *err)
 {
-	struct bk_trap_spec spec;
-	int r = bk_trap_parse(text, &spec, err);
+	struct bk_trap_desc desc = { 0 };
+	int r = bk_trap_parse(text, &desc, err);
 
 	if (!r)
 		r = make_room(device, err);
 	if (!r)
-		device->traps[device->trap_count++] = (struct cli_trap){ .spec = spec };
+		device->traps[device->trap_count++] = (struct cli_trap){ .desc = desc };
 	return r;
 }
 
@@ -52,7 +52,7 @@ int cli_traps_open(struct cli_device *device, struct bk_error *err)
 	for (size_t i = 0; !r && i < device->trap_count; i++) {
 		struct cli_trap *trap = &device->traps[i];
 
-		r = bk_trap_add_spec(device->mediate, &trap->spec, &trap->trap, &inner);
+		r = bk_trap_add(device->mediate, &trap->desc, &trap->trap, &inner);
 		if (r)
 			bk_fail(err, -r, "%s: %s", device->spec, inner.text);
 	}
@@ -67,7 +67,7 @@ int cli_traps_add(struct cli_device *device, const char *text, struct bk_error *
 	if (r)
 		return r;
 	trap = &device->traps[device->trap_count - 1];
-	r = bk_trap_add_spec(device->mediate, &trap->spec, &trap->trap, err);
+	r = bk_trap_add(device->mediate, &trap->desc, &trap->trap, err);
 	if (r)
 		device->trap_count--;
 	return r;
@@ -75,31 +75,31 @@ int cli_traps_add(struct cli_device *device, const char *text, struct bk_error *
 
 int cli_traps_replace(struct cli_device *device, const char *text, struct bk_error *err)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc desc = { 0 };
 	struct bk_trap *new;
 	struct cli_trap *trap;
-	int r = bk_trap_parse(text, &spec, err);
+	int r = bk_trap_parse(text, &desc, err);
 
 	if (r)
 		return r;
-	trap = find(device, &spec, text, err);
+	trap = find(device, &desc, text, err);
 	if (!trap)
 		return -ENOENT;
-	r = bk_trap_replace_spec(trap->trap, &spec, &new, err);
+	r = bk_trap_replace(trap->trap, &desc, &new, err);
 	if (!r)
-		*trap = (struct cli_trap){ spec, new };
+		*trap = (struct cli_trap){ desc, new };
 	return r;
 }
 
 int cli_traps_remove(struct cli_device *device, const char *text, struct bk_error *err)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc desc = { 0 };
 	struct cli_trap *trap;
-	int r = bk_trap_parse(text, &spec, err);
+	int r = bk_trap_parse(text, &desc, err);
 
 	if (r)
 		return r;
-	trap = find(device, &spec, text, err);
+	trap = find(device, &desc, text, err);
 	if (!trap)
 		return -ENOENT;
 	bk_trap_remove(trap->trap);

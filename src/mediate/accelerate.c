@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "base/struct.h"
+
 static bool is_there(const struct bk_mediator *m, const struct bk_trap *trap)
 {
 	for (size_t i = 0; i < m->trap_count; i++)
@@ -23,7 +25,7 @@ static void start(struct bk_mediator *m, struct bk_trap *trap, const struct bk_a
 {
 	struct bk__mediate_accelerated *to = &m->accelerated[m->accelerated_count];
 
-	if (!m->accelerator || m->accelerated_count == BK__ACCELERATED || !is_there(m, trap))
+	if (!m->accelerator.start || m->accelerated_count == BK__ACCELERATED || !is_there(m, trap))
 		return;
 	for (unsigned i = 0; i < m->accelerated_count; i++) {
 		const struct bk__mediate_accelerated *other = &m->accelerated[i];
@@ -35,7 +37,7 @@ static void start(struct bk_mediator *m, struct bk_trap *trap, const struct bk_a
 	*to = (struct bk__mediate_accelerated){
 		.trap = trap, .offset = what->offset, .width = what->width, .value = what->value
 	};
-	if (m->accelerator->start(m->accelerator_opaque, what, &to->handle))
+	if (m->accelerator.start(m->accelerator_opaque, what, &to->handle))
 		return;
 	m->accelerated_count++;
 }
@@ -45,6 +47,7 @@ void bk__mediate_accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned
 	struct bk_mediator *m = trap->mediate;
 	struct bk__mediate_repeated *repeated = &trap->repeated;
 	const struct bk_accelerated what = {
+		.struct_size = sizeof(what),
 		.region = trap->handle,
 		.bar = trap->region,
 		.offset = offset,
@@ -72,7 +75,7 @@ void bk__mediate_accelerate_stop(struct bk_mediator *m, const struct bk_trap *tr
 
 	for (unsigned i = 0; i < m->accelerated_count; i++) {
 		if (!trap || m->accelerated[i].trap == trap)
-			m->accelerator->stop(m->accelerator_opaque, m->accelerated[i].handle);
+			m->accelerator.stop(m->accelerator_opaque, m->accelerated[i].handle);
 		else
 			m->accelerated[kept++] = m->accelerated[i];
 	}
@@ -105,11 +108,17 @@ void bk__mediate_accelerate_reset(struct bk_mediator *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-void bk_mediator_accelerate(struct bk_mediator *m, const struct bk_accelerator_ops *ops, void *opaque)
+int bk_mediator_accelerate(struct bk_mediator *m, const struct bk_accelerator_ops *ops, void *opaque)
 {
+	struct bk_accelerator_ops taken = { 0 };
+	int error = ops ? bk__struct_take(&taken, sizeof(taken), ops) : 0;
+
+	if (error)
+		return error;
 	pthread_mutex_lock(&m->lock);
 	begin_anew(m);
-	m->accelerator = ops;
+	m->accelerator = taken;
 	m->accelerator_opaque = opaque;
 	pthread_mutex_unlock(&m->lock);
+	return 0;
 }

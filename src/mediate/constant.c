@@ -7,11 +7,11 @@
 static int constant_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)
 {
 	const struct bk__mediate_verb *verb = opaque;
-	uint64_t at = offset - verb->spec.offset;
+	uint64_t at = offset - verb->first;
 
 	*value = 0;
 	for (unsigned i = 0; i < width; i++)
-		*value |= (verb->spec.value >> (at + i) % verb->spec.width * 8 & 0xff) << 8 * i;
+		*value |= (verb->value >> (at + i) % verb->width * 8 & 0xff) << 8 * i;
 	return 0;
 }
 

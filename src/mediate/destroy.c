@@ -45,7 +45,7 @@ static int destroy_spaces(struct bk_mediator *m)
 		m->trap_count = 0; /* they are freed as soon as nobody is inside */
 		m->retired = NULL;
 		bk__mediate_accelerate_stop(m, NULL);
-		m->accelerator = NULL;
+		m->accelerator.start = NULL;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return r;

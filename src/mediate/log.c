@@ -11,9 +11,8 @@ static void line(struct bk__mediate_verb *verb, bool write, uint64_t offset, uns
 		 int error)
 {
 	bk_log_limited(&verb->limit, BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
-		       bk_mediator_below(verb->mediate)->name, bk_device_region_name(verb->spec.region),
-		       offset, write ? "write" : "read", width, 2 * (int)width, value,
-		       error ? ", failed" : "");
+		       verb->mediate->below->name, bk_device_region_name(verb->region), offset,
+		       write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "");
 }
 
 static int log_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/struct.h"
 #include "mediate/hole.h"
 
 static int build(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
@@ -43,13 +44,15 @@ int bk_mediator_create(struct bk_domain *domain, struct bk_device *below,
 		       const struct bk_mediator_options *options, struct bk_mediator **mediate,
 		       struct bk_error *err)
 {
-	static const struct bk_mediator_options none;
+	struct bk_mediator_options taken = { 0 };
 	struct bk_mediator *m = calloc(1, sizeof(*m));
-	int r;
+	int r = options ? bk__struct_take(&taken, sizeof(taken), options) : 0;
 
 	*mediate = NULL;
-	if (!m) {
-		r = bk_fail(err, ENOMEM, "%s: out of memory", below->name);
+	if (r || !m) {
+		r = r ? bk_fail(err, -r, "%s: options of a later release", below->name)
+		      : bk_fail(err, ENOMEM, "%s: out of memory", below->name);
+		free(m);
 		bk_device_close(below);
 		return r;
 	}
@@ -61,7 +64,7 @@ int bk_mediator_create(struct bk_domain *domain, struct bk_device *below,
 	m->page_size = bk__mediate_page_size();
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->repeated_lock, NULL);
-	r = build(m, options ? options : &none, err);
+	r = build(m, &taken, err);
 	if (!r) {
 		r = bk__mediate_holes_begin(m);
 		if (r)

@@ -139,7 +139,7 @@ struct bk_mediator {
 	bool closed;                      /* nothing is added or removed any more */
 	struct bk_device_watcher watcher; /* of what can be mapped; zeroed: nobody */
 	void *watcher_opaque;
-	const struct bk_accelerator_ops *accelerator; /* or NULL */
+	struct bk_accelerator_ops accelerator; /* zeroed: none */
 	void *accelerator_opaque;
 	struct bk__mediate_accelerated accelerated[BK__ACCELERATED];
 	unsigned accelerated_count;
@@ -149,7 +149,10 @@ struct bk_mediator {
 
 /* A trap, from bk_trap_add until nobody is inside it. What an access needs of it is in one cache line. */
 struct bk_trap {
-	const struct bk_trap_ops *ops; /* atomic */
+	/* The handlers; NULL: the device's registers. Atomic: both go when the trap does and there is no
+	 * memory. */
+	int (*read)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value);
+	int (*write)(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t value);
 	void *opaque;
 	struct bk_mediator *mediate;
 	uint64_t last; /* value; relaxed */
@@ -256,10 +259,9 @@ int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar
 /* The MSI-X table and PBA as traps of the list, if the function has any. (msix_traps.c) */
 int bk__mediate_msix_traps(struct bk_mediator *m, struct bk_error *err);
 
-/* Adds at `priority` in the region's space, in place of `old` if there is one; checks nothing but the place.
- * (trap.c) */
-int bk__mediate_trap_place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
-			   int priority, struct bk_trap **trap, struct bk_error *err);
+/* Adds at `priority` in the region's space; checks nothing but the place. (trap.c) */
+int bk__mediate_trap_place(struct bk_mediator *m, const struct bk_trap_desc *desc, int priority,
+			   struct bk_trap **trap, struct bk_error *err);
 
 /* A write that the trap has passed on. (accelerate.c) */
 void bk__mediate_accelerate_note(struct bk_trap *trap, uint64_t offset, unsigned width, uint64_t value);

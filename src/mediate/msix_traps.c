@@ -48,7 +48,7 @@ static int place(struct bk_mediator *m, unsigned which, const char *name, struct
 		.ops = &msix_ops,
 	};
 
-	return bk__mediate_trap_place(m, NULL, &desc, BK__PRIORITY_BUILTIN, trap, err);
+	return bk__mediate_trap_place(m, &desc, BK__PRIORITY_BUILTIN, trap, err);
 }
 
 int bk__mediate_msix_traps(struct bk_mediator *m, struct bk_error *err)

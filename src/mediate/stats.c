@@ -6,6 +6,7 @@ static struct bk_trap_stats stats_of(const struct bk__mediate_counts *counts, un
 				     uint64_t offset, uint64_t length)
 {
 	return (struct bk_trap_stats){
+		.struct_size = sizeof(struct bk_trap_stats),
 		.region = region,
 		.offset = offset,
 		.length = length,

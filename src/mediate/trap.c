@@ -14,20 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/struct.h"
 #include "mediate/finish.h"
 #include "mediate/hole.h"
-
-/* What is left of a trap that was removed when there was no memory to take its region away. */
-static const struct bk_trap_ops retired_ops; /* passes all on */
+#include "mediate/verbs.h"
 
 static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_trap *trap = opaque;
-	const struct bk_trap_ops *ops = __atomic_load_n(&trap->ops, __ATOMIC_RELAXED);
+	int (*read)(void *, unsigned, uint64_t, unsigned, uint64_t *) =
+		__atomic_load_n(&trap->read, __ATOMIC_RELAXED);
 	int r;
 
-	if (ops->read)
-		r = ops->read(trap->opaque, trap->region, offset, width, value);
+	if (read)
+		r = read(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediator_below_read(trap->mediate, trap->region, offset, width, value);
 	return bk__mediate_finish_trap(trap, offset, width, false, *value, r);
@@ -36,11 +36,12 @@ static int trap_read(void *opaque, uint64_t offset, unsigned width, uint64_t *va
 static int trap_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk_trap *trap = opaque;
-	const struct bk_trap_ops *ops = __atomic_load_n(&trap->ops, __ATOMIC_RELAXED);
+	int (*write)(void *, unsigned, uint64_t, unsigned, uint64_t) =
+		__atomic_load_n(&trap->write, __ATOMIC_RELAXED);
 	int r;
 
-	if (ops->write)
-		r = ops->write(trap->opaque, trap->region, offset, width, value);
+	if (write)
+		r = write(trap->opaque, trap->region, offset, width, value);
 	else
 		r = bk_mediator_below_write(trap->mediate, trap->region, offset, width, value);
 	if (trap->accelerate && !r)
@@ -228,7 +229,8 @@ static void retire(struct bk_mediator *m, struct bk_trap *trap)
 {
 	unlink_trap(m, trap);
 	bk__mediate_accelerate_stop(m, trap);
-	__atomic_store_n(&trap->ops, &retired_ops, __ATOMIC_RELAXED);
+	__atomic_store_n(&trap->read, NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&trap->write, NULL, __ATOMIC_RELAXED);
 	trap->next_retired = m->retired;
 	m->retired = trap;
 }
@@ -277,17 +279,18 @@ static int locked_exchange(struct bk_mediator *m, struct bk_trap *out, struct bk
 
 static const char *name_of(const struct bk_trap_desc *desc)
 {
-	return desc->name ? desc->name : "trap";
+	const char *verb = bk__mediate_verb_name(desc->verb);
+
+	return desc->name ? desc->name : verb ? verb : "trap";
 }
 
-/* Where it is in its region, and whether that is in the device. */
-static int find_place(struct bk_mediator *m, const struct bk_trap_desc *desc, uint64_t *offset,
-		      struct bk_error *err)
+/* Where it is in its region, and whether that is in the device: `desc` counts from the region's start then.
+ */
+static int find_place(struct bk_mediator *m, struct bk_trap_desc *desc, struct bk_error *err)
 {
 	const char *name = name_of(desc), *where = bk_device_region_name(desc->region);
 	uint64_t size;
 
-	*offset = desc->offset;
 	if (desc->region >= BK__SPACES)
 		return bk_fail(err, EINVAL,
 			       "%s: region %u cannot carry traps (bar0 to bar5, rom, config, vga)", name,
@@ -306,54 +309,69 @@ static int find_place(struct bk_mediator *m, const struct bk_trap_desc *desc, ui
 		if (bk_mediator_capability(m, extended, desc->capability, &at))
 			return bk_fail(err, ENOENT, "%s: %s shows no %scapability 0x%02x", name,
 				       m->below->name, extended ? "extended " : "", desc->capability);
-		*offset = desc->offset > size ? size : at + desc->offset;
+		desc->offset = desc->offset > size ? size : at + desc->offset;
+		desc->from = BK_TRAP_FROM_START;
 	}
-	if (!desc->length || *offset >= size || desc->length > size - *offset)
+	if (!desc->length || desc->offset >= size || desc->length > size - desc->offset)
 		return bk_fail(err, EINVAL,
 			       "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 			       " are not in %s of %s, which has 0x%" PRIx64 " bytes",
-			       name, desc->length, *offset, where, m->below->name, size);
-	if (desc->region == BK_DEVICE_VGA && !bk__mediate_vga_has(*offset, desc->length))
+			       name, desc->length, desc->offset, where, m->below->name, size);
+	if (desc->region == BK_DEVICE_VGA && !bk__mediate_vga_has(desc->offset, desc->length))
 		return bk_fail(err, EINVAL,
 			       "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64
 			       " are not in a VGA range: memory 0xa0000 to 0xbffff, ports 0x3b0 to 0x3bb and "
 			       "0x3c0 to 0x3df",
-			       name, desc->length, *offset);
+			       name, desc->length, desc->offset);
 	return 0;
 }
 
-int bk__mediate_trap_place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
-			   int priority, struct bk_trap **out, struct bk_error *err)
+static struct bk_trap *create(struct bk_mediator *m, const struct bk_trap_desc *desc,
+			      const struct bk_trap_ops *ops, int priority)
 {
-	const char *name = name_of(desc), *where = bk_device_region_name(desc->region);
-	size_t length = strlen(name) + 1;
+	const char *name = name_of(desc);
+	const size_t length = strlen(name) + 1;
 	struct bk_trap *trap;
-	uint64_t offset;
-	int r = find_place(m, desc, &offset, err);
 
-	if (r)
-		return r;
 	if (posix_memalign((void **)&trap, BK__CACHE_LINE, sizeof(*trap) + length))
-		return bk_fail(err, ENOMEM, "%s: out of memory", name);
+		return NULL;
 	*trap = (struct bk_trap){
-		.ops = desc->ops,
+		.read = ops->read,
+		.write = ops->write,
 		.opaque = desc->opaque,
-		.released = desc->ops->released,
+		.released = ops->released,
 		.region = desc->region,
 		.priority = priority,
 		.mediate = m,
-		.offset = offset,
+		.offset = desc->offset,
 		.length = desc->length,
 		.accelerate = desc->accelerate && desc->region < BK_DEVICE_ROM,
 		.region_ops = {
 			.read = trap_read,
 			.write = trap_write,
 			.released = trap_released,
-			.widths = desc->ops->widths,
+			.widths = ops->widths,
 			.whole = desc->overlay ? trap_whole : NULL,
 		},
 	};
 	memcpy(trap->name, name, length);
+	return trap;
+}
+
+/* `desc` is in the device. */
+static int place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
+		 struct bk_trap **out, struct bk_error *err)
+{
+	const char *name = name_of(desc), *where = bk_device_region_name(desc->region);
+	struct bk_trap_ops ops;
+	struct bk_trap *trap;
+	int r = bk__struct_take(&ops, sizeof(ops), desc->ops);
+
+	if (r)
+		return bk_fail(err, -r, "%s: its handlers are of a later release", name);
+	trap = create(m, desc, &ops, priority);
+	if (!trap)
+		return bk_fail(err, ENOMEM, "%s: out of memory", name);
 	*out = trap;
 	r = locked_exchange(m, old, trap);
 	if (!r)
@@ -362,22 +380,45 @@ int bk__mediate_trap_place(struct bk_mediator *m, struct bk_trap *old, const str
 	*out = NULL;
 	if (r == -EEXIST)
 		return bk_fail(err, EEXIST, "%s: %s+0x%" PRIx64 ": a trap of the same priority starts there",
-			       name, where, offset);
-	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, offset, strerror(-r));
+			       name, where, desc->offset);
+	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, desc->offset, strerror(-r));
 }
 
-static int place_checked(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc,
+int bk__mediate_trap_place(struct bk_mediator *m, const struct bk_trap_desc *desc, int priority,
+			   struct bk_trap **trap, struct bk_error *err)
+{
+	struct bk_trap_desc own = *desc;
+	int r = find_place(m, &own, err);
+
+	return r ? r : place(m, NULL, &own, priority, trap, err);
+}
+
+/* A trap of the user's: with handlers, or a ready-made one. */
+static int place_checked(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *from,
 			 struct bk_trap **trap, struct bk_error *err)
 {
+	struct bk_trap_desc desc;
+	int r = bk__struct_take(&desc, sizeof(desc), from);
+
 	*trap = NULL;
-	if (!desc->ops)
-		return bk_fail(err, EINVAL, "%s: a trap without handlers", name_of(desc));
-	if (desc->priority < BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY ||
-	    desc->priority > INT_MAX - BK_TRAP_PRIORITY)
+	if (r)
+		return bk_fail(err, -r, "a trap's description is of a later release");
+	if (desc.verb == BK_TRAP_HANDLERS && !desc.ops)
+		return bk_fail(err, EINVAL, "%s: a trap without handlers", name_of(&desc));
+	if (desc.priority < BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY ||
+	    desc.priority > INT_MAX - BK_TRAP_PRIORITY)
 		return bk_fail(err, EINVAL,
 			       "%s: priority %d is not above the device's registers (%d and more)",
-			       name_of(desc), desc->priority, BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY);
-	return bk__mediate_trap_place(m, old, desc, desc->priority + BK_TRAP_PRIORITY, trap, err);
+			       name_of(&desc), desc.priority, BK__PRIORITY_LOWEST - BK_TRAP_PRIORITY);
+	r = find_place(m, &desc, err);
+	if (!r && desc.verb != BK_TRAP_HANDLERS)
+		r = bk__mediate_verb_make(m, &desc, err);
+	if (r)
+		return r;
+	r = place(m, old, &desc, desc.priority + BK_TRAP_PRIORITY, trap, err);
+	if (r && desc.verb != BK_TRAP_HANDLERS)
+		free(desc.opaque);
+	return r;
 }
 
 int bk_trap_add(struct bk_mediator *m, const struct bk_trap_desc *desc, struct bk_trap **trap,

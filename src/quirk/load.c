@@ -194,7 +194,7 @@ static int load(const char *name, struct bk__yaml *yaml, struct bk_quirk **out, 
 		r = load_top(&loader);
 	bk__yaml_free(yaml);
 	if (r)
-		bk_quirk_free(loader.quirk);
+		bk_quirk_destroy(loader.quirk);
 	else
 		*out = loader.quirk;
 	return r;

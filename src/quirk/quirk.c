@@ -33,7 +33,7 @@ struct bk_quirk *bk__quirk_hold(struct bk_quirk *quirk)
 	return quirk;
 }
 
-void bk_quirk_free(struct bk_quirk *quirk)
+void bk_quirk_destroy(struct bk_quirk *quirk)
 {
 	struct bk__quirk_chunk *chunk;
 

@@ -141,7 +141,7 @@ static void face_close(struct bk_device *device)
 		bk__quirk_reset_steps(stack->script);
 	bk_device_close(stack->below);
 	for (size_t i = 0; i < stack->count; i++)
-		bk_quirk_free(stack->bound[i].quirk);
+		bk_quirk_destroy(stack->bound[i].quirk);
 	pthread_mutex_destroy(&stack->lock);
 	free(stack->bound);
 	free(stack->rom);

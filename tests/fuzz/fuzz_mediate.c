@@ -101,7 +101,7 @@ static void stop(void *opaque, void *handle)
 	--*(unsigned *)opaque;
 }
 
-static const struct bk_accelerator_ops accelerator_ops = { start, stop };
+static const struct bk_accelerator_ops accelerator_ops = { .start = start, .stop = stop };
 
 static void check_area(void *opaque, const struct bk_device_area *area)
 {
@@ -116,7 +116,7 @@ static void act(struct bk_mediator *mediate, struct input *input, struct bk_trap
 	unsigned what = (unsigned)take(input, 1), region = (unsigned)take(input, 1) % 9;
 	struct bk_device *device = bk_mediator_device(mediate);
 	struct bk_device_region info = { 0 };
-	struct bk_trap_spec spec = { .region = region };
+	struct bk_trap_desc spec = { .region = region };
 	struct bk_trap *replaced = NULL;
 	uint8_t bytes[64] = { 0 };
 	uint64_t offset;
@@ -143,14 +143,14 @@ static void act(struct bk_mediator *mediate, struct input *input, struct bk_trap
 		spec.accelerate = what & 0x80;
 		spec.from = (enum bk_trap_from)(region == BK_DEVICE_CONFIG ? spec.width % 3 : 0);
 		spec.capability = (unsigned)(spec.value & 0x1f);
-		if (*count < 64 && !bk_trap_add_spec(mediate, &spec, &traps[*count], NULL))
+		if (*count < 64 && !bk_trap_add(mediate, &spec, &traps[*count], NULL))
 			++*count;
 		break;
 	case 3:
 		length = input->size < sizeof(bytes) - 1 ? input->size : sizeof(bytes) - 1;
 		memcpy(bytes, input->data, length);
 		if (!bk_trap_parse((char *)bytes, &spec, NULL) && *count < 64 &&
-		    !bk_trap_add_spec(mediate, &spec, &traps[*count], NULL))
+		    !bk_trap_add(mediate, &spec, &traps[*count], NULL))
 			++*count;
 		break;
 	case 6:
@@ -159,7 +159,7 @@ static void act(struct bk_mediator *mediate, struct input *input, struct bk_trap
 		spec.verb = BK_TRAP_LOG;
 		spec.overlay = what & 0x40;
 		if (*count)
-			bk_trap_replace_spec(traps[*count - 1], &spec, &replaced, NULL);
+			bk_trap_replace(traps[*count - 1], &spec, &replaced, NULL);
 		if (*count && replaced)
 			traps[*count - 1] = replaced;
 		break;

@@ -139,6 +139,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	run(quirk, &input);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	return 0;
 }

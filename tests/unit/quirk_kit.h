@@ -86,7 +86,7 @@ static inline int apply_all(struct fixture *f, const char *const *texts, unsigne
 		quirks[i] = parse(texts[i]);
 	r = bk_quirk_stack(&f->fake.device, quirks, count, NULL, 0, &device, err);
 	for (unsigned i = 0; i < count; i++)
-		bk_quirk_free(quirks[i]); /* the device keeps them */
+		bk_quirk_destroy(quirks[i]); /* the device keeps them */
 	if (!r)
 		r = bk_mediator_create(f->domain, device, NULL, &f->mediate, err);
 	return r ? r : bk_quirk_attach(f->mediate, err);

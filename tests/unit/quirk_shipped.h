@@ -73,7 +73,7 @@ static inline int matches(struct fixture *f, const char *name, const char *optio
 
 	if (r < 1)
 		assert_true(*err.text && !strchr(err.text, '\n'));
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	return r;
 }
 
@@ -88,7 +88,7 @@ static inline void stack(struct fixture *f, const char *name, const char *option
 		fail_msg("%s", err.text);
 	if (bk_quirk_stack(&f->fake.device, &quirk, 1, &setting, option ? 1 : 0, &f->stack, &err))
 		fail_msg("%s", err.text);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 static inline void apply_shipped(struct fixture *f, const char *name, const char *option, uint64_t value)

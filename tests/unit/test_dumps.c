@@ -76,7 +76,7 @@ static void show(struct machine *machine, const char *file, const char *quirk_na
 		assert_int_equal(bk_quirk_match(quirk, device, NULL, 0, &err), 1);
 		if (bk_quirk_stack(device, &quirk, 1, NULL, 0, &device, &err))
 			fail_msg("%s", err.text);
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 	}
 	if (bk_mediator_create(machine->domain, device, NULL, &machine->mediate, &err) ||
 	    (quirk_name && bk_quirk_attach(machine->mediate, &err)))

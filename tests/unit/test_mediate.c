@@ -281,7 +281,7 @@ static void capabilities_stand_where_the_device_has_them(void **state)
 static void vital_product_data_can_be_read_but_not_written(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 
 	cap_list(f, 0x50);
@@ -304,7 +304,7 @@ static void vital_product_data_can_be_read_but_not_written(void **state)
 
 	/* Nor does a trap that hands on stand in the way. */
 	assert_int_equal(bk_trap_parse("config+0x50/8:log", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	cfg_write(f, 0x52, 2, 0x0030);
 	assert_int_equal(fake_get(&f->fake, 0x52, 2), 0x0030);
 }

@@ -41,7 +41,7 @@ static void stop(void *opaque, void *handle)
 	free(handle);
 }
 
-static const struct bk_accelerator_ops accelerator_ops = { start, stop };
+static const struct bk_accelerator_ops accelerator_ops = { .start = start, .stop = stop };
 static const struct bk_trap_ops through_ops; /* to the device, both ways */
 
 static struct bk_trap *add_through(struct fixture *f, unsigned bar, uint64_t offset, uint64_t length)
@@ -249,14 +249,14 @@ static void a_user_asks_for_it_with_a_log(void **state)
 {
 	struct fixture *f = *state;
 	struct accelerator a = { .starts = 0 };
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 
 	assert_int_equal(bk_trap_parse("bar2+0x40/4:log:accelerate", &spec, NULL), 0);
 	assert_true(spec.accelerate);
 	assert_int_equal(bk_trap_parse("bar2+0x40/4:log:overlay:accelerate", &spec, NULL), 0);
 	assert_true(spec.accelerate && spec.overlay);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	bk_mediator_accelerate(f->mediate, &accelerator_ops, &a);
 	write_times(f, 2, 0x40, 4, 1, 10);
 	assert_int_equal(a.running, 1);

@@ -36,7 +36,9 @@ static void constant_released(void *opaque)
 	__atomic_fetch_add(&((struct constant *)opaque)->released, 1, __ATOMIC_SEQ_CST);
 }
 
-static const struct bk_trap_ops constant_ops = { constant_read, constant_write, constant_released, 0 };
+static const struct bk_trap_ops constant_ops = { .read = constant_read,
+						 .write = constant_write,
+						 .released = constant_released };
 
 struct reader {
 	struct fixture *f;
@@ -305,12 +307,12 @@ static void pages_count_what_hits_registers_beside_a_trap(void **state)
 static void pages_count_reads_that_are_overlaid(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_trap_stats stats;
 
 	assert_int_equal(bk_trap_parse("bar2+0x5ffe/4:const=1:overlay", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	rd(f, 2, 0x5ffc, 4);
 	rd(f, 2, 0x5ff8, 8);
 	f->fake.fail = EIO;

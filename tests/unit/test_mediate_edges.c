@@ -59,6 +59,12 @@ static void again(struct fixture *f)
 	fake_init(&f->fake);
 }
 
+static void has_name(void *opaque, const struct bk_trap_stats *stats)
+{
+	if (stats->name)
+		assert_string_equal(stats->name, opaque);
+}
+
 /* ---- A region of a vendor's own ------------------------------------------ */
 
 static const struct bk_device_ops *plain;
@@ -308,6 +314,46 @@ static int areas(struct bk_device *device, unsigned index, bool all, bk_device_a
 	return 0;
 }
 
+/* The description and the handlers may be gone once the trap is there. */
+static void what_describes_a_trap_is_copied(void **state)
+{
+	struct fixture *f = *state;
+	static struct recorder r;
+	struct bk_trap_ops ops = { .read = recorder_read };
+	struct bk_trap_desc desc = { .offset = 0x40, .length = 4, .opaque = &r };
+	char name[] = "mine";
+	struct bk_trap *trap;
+	struct bk_error err;
+
+	fake_bar(&f->fake, 0, 0, 0x1000, false);
+	create(f);
+	r.base = 0x40;
+	r.bytes[0] = 0x5a;
+	desc.name = name;
+	desc.ops = &ops;
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, NULL), 0);
+	memset(&ops, 0xff, sizeof(ops));
+	memset(name, 'x', sizeof(name) - 1);
+	memset(&desc, 0xff, sizeof(desc));
+	assert_int_equal(rd(f, 0, 0x40, 1), 0x5a);
+	bk_mediator_stats(f->mediate, has_name, "mine");
+
+	/* A program that was built with a later release, and uses what that has. */
+	struct {
+		struct bk_trap_desc known;
+		uint64_t later;
+	} newer = {
+		.known = { .struct_size = sizeof(newer), .offset = 0x80, .length = 4, .verb = BK_TRAP_LOG }
+	};
+
+	newer.later = 1;
+	assert_int_equal(bk_trap_add(f->mediate, &newer.known, &trap, &err), -E2BIG);
+	assert_string_equal(err.text, "a trap's description is of a later release");
+	assert_null(trap);
+	newer.later = 0;
+	assert_int_equal(bk_trap_add(f->mediate, &newer.known, &trap, &err), 0);
+}
+
 static void each_of_many_areas_is_mapped(void **state)
 {
 	struct fixture *f = *state;
@@ -354,7 +400,7 @@ static void holes_come_and_go_with_the_traps_below(void **state)
 	struct fixture lower = { 0 };
 	static struct recorder r[TRAPS];
 	struct bk_trap *traps[TRAPS];
-	const struct bk_trap_spec elsewhere = {
+	const struct bk_trap_desc elsewhere = {
 		.region = CONFIG, .offset = 0x60, .length = 4, .verb = BK_TRAP_LOG
 	};
 	struct bk_trap *config;
@@ -373,7 +419,7 @@ static void holes_come_and_go_with_the_traps_below(void **state)
 		assert_false(page_is_mapped(f, 0, 0x2000 * i + 0x1000));
 	}
 	/* What is not a BAR's is never mapped. */
-	assert_int_equal(bk_trap_add_spec(lower.mediate, &elsewhere, &config, NULL), 0);
+	assert_int_equal(bk_trap_add(lower.mediate, &elsewhere, &config, NULL), 0);
 	bk_trap_remove(config);
 	for (unsigned i = 0; i < TRAPS; i++)
 		bk_trap_remove(traps[i]);
@@ -712,12 +758,12 @@ static void wide_accesses_to_config_space_are_two(void **state)
 static void a_log_says_what_failed_and_not_all_of_a_flood(void **state)
 {
 	struct fixture *f = *state;
-	const struct bk_trap_spec spec = { .offset = 0x40, .length = 4, .verb = BK_TRAP_LOG };
+	const struct bk_trap_desc spec = { .offset = 0x40, .length = 4, .verb = BK_TRAP_LOG };
 	struct bk_trap *trap;
 
 	fake_bar(&f->fake, 0, 0, 0x1000, false);
 	create(f);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	told = 0;
 	bk_log_set(count_failed, NULL);
 	f->fake.fail = EIO;
@@ -842,7 +888,7 @@ static void a_rom_image_without_a_byte_is_refused(void **state)
 static void a_trap_that_makes_no_sense_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	static const struct bk_trap_spec specs[] = {
+	static const struct bk_trap_desc specs[] = {
 		{ .length = 4, .verb = (enum bk_trap_verb)99 },
 		{ .length = 4, .verb = BK_TRAP_CONSTANT, .width = 3 },
 		{ .length = 4, .verb = BK_TRAP_CONSTANT, .width = 2, .value = 0x10000 },
@@ -855,7 +901,7 @@ static void a_trap_that_makes_no_sense_is_refused(void **state)
 	create(f);
 	for (unsigned i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
 		err = (struct bk_error){ "" };
-		assert_int_equal(bk_trap_add_spec(f->mediate, &specs[i], &trap, &err), -EINVAL);
+		assert_int_equal(bk_trap_add(f->mediate, &specs[i], &trap, &err), -EINVAL);
 		assert_null(trap);
 		assert_int_not_equal(err.text[0], 0);
 	}
@@ -867,21 +913,21 @@ static void a_trap_that_makes_no_sense_is_refused(void **state)
 static void a_trap_of_text_is_replaced_by_another(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec = {
+	struct bk_trap_desc spec = {
 		.length = 8, .verb = BK_TRAP_CONSTANT, .width = 8, .value = 0x1122334455667788
 	};
 	struct bk_trap *trap, *next;
 
 	fake_bar(&f->fake, 0, 0, 0x1000, false);
 	create(f);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	assert_int_equal(rd(f, 0, 0, 8), 0x1122334455667788);
 	spec.value = 7;
 	spec.width = 1;
-	assert_int_equal(bk_trap_replace_spec(trap, &spec, &next, NULL), 0);
+	assert_int_equal(bk_trap_replace(trap, &spec, &next, NULL), 0);
 	assert_int_equal(rd(f, 0, 0, 8), 0x0707070707070707);
 	spec.width = 3;
-	assert_int_equal(bk_trap_replace_spec(next, &spec, &trap, NULL), -EINVAL);
+	assert_int_equal(bk_trap_replace(next, &spec, &trap, NULL), -EINVAL);
 	assert_int_equal(rd(f, 0, 0, 8), 0x0707070707070707);
 }
 
@@ -896,6 +942,7 @@ int main(void)
 		EDGE(a_bar_that_is_offered_in_an_odd_way_is_not_mapped),
 		EDGE(a_bar_that_is_read_only_is_mapped_read_only),
 		EDGE(a_page_is_shared_only_if_all_of_the_bar_can_be_mapped),
+		EDGE(what_describes_a_trap_is_copied),
 		EDGE(each_of_many_areas_is_mapped),
 		EDGE(a_bar_beyond_the_largest_page_is_mapped),
 		EDGE(holes_come_and_go_with_the_traps_below),

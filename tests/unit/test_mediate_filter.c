@@ -44,12 +44,12 @@ static void again_with(struct fixture *f, const struct bk_mediator_options *with
 
 static void mirror(struct fixture *f, const char *text)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_error err;
 	struct bk_trap *trap;
 
 	assert_int_equal(bk_trap_parse(text, &spec, &err), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, &err), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, &err), 0);
 }
 
 static void making_one_changes_nothing_in_the_device(void **state)

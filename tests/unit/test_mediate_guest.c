@@ -74,14 +74,14 @@ static int teardown(void **state)
 static void plug_with(struct guest *g, struct bk_device *device, const struct bk_mediator_options *options,
 		      const char *trap_text)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 
 	if (bk_mediator_create(g->domain, device, options, &g->mediate, &err))
 		fail_msg("%s", err.text);
 	if (trap_text &&
-	    (bk_trap_parse(trap_text, &spec, &err) || bk_trap_add_spec(g->mediate, &spec, &trap, &err)))
+	    (bk_trap_parse(trap_text, &spec, &err) || bk_trap_add(g->mediate, &spec, &trap, &err)))
 		fail_msg("%s", err.text);
 	assert_int_equal(
 		bk_pci_function_attach(bk_mediator_function(g->mediate), bk_pci_host_bus(g->host), DEVFN), 0);
@@ -148,7 +148,7 @@ static void F31_a_mirror_shows_the_guests_own_bars(void **state)
 	struct guest *g = *state;
 	struct bk_device *sim = open_example("edu.yaml");
 	uint64_t hosts = get(sim, BK_DEVICE_CONFIG, 0x10, 4), at;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 
 	/* The device itself shows the host's address. */
@@ -159,7 +159,7 @@ static void F31_a_mirror_shows_the_guests_own_bars(void **state)
 	assert_int_not_equal(hosts, bar(g, 0));
 
 	assert_int_equal(bk_trap_parse("bar2+0xf00/0x100:mirror", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(g->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(g->mediate, &spec, &trap, NULL), 0);
 	assert_int_equal(rd(g, at + 0x10, 4), bar(g, 0));
 	assert_int_equal(rd(g, at + 0x18, 4), bar(g, 2));
 	mirror_is_config(g, at);
@@ -197,12 +197,12 @@ static void F31_a_mirror_shows_the_guests_own_bars(void **state)
 static void F31_a_mirror_shows_traps_over_config_space(void **state)
 {
 	struct guest *g = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 
 	plug(g, open_example("edu.yaml"), "bar0+0x1000/0x200:mirror");
 	assert_int_equal(bk_trap_parse("config+0x80/4:const=0xcafe1234", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(g->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(g->mediate, &spec, &trap, NULL), 0);
 	assert_int_equal(rd(g, ecam(0x80), 4), 0xcafe1234);
 	assert_int_equal(rd(g, bar(g, 0) + 0x1080, 4), 0xcafe1234);
 	assert_int_equal(rd(g, bar(g, 0) + 0x1082, 4), 0xcafe);
@@ -400,7 +400,7 @@ static void F16_a_bar_that_shares_its_page(void **state)
 	struct fake *fake = calloc(1, sizeof(*fake));
 	struct bk_device_region region = { 0 };
 	struct areas areas;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_flat flat = { 0 };
 
@@ -460,7 +460,7 @@ static void F16_a_bar_that_shares_its_page(void **state)
 
 	/* A trap, D3hot's elder sister COMMAND, and a look from outside. */
 	assert_int_equal(bk_trap_parse("bar0+0x10/4:const=9", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(g->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(g->mediate, &spec, &trap, NULL), 0);
 	assert_false(page_is_mapped(g, 0xd0005000));
 	assert_int_equal(rd(g, 0xd0005010, 4), 9);
 	bk_trap_remove(trap);

@@ -124,7 +124,7 @@ static int replace(struct bk_mediator *mediate, struct bk_trap **trap)
 static bool trap(struct bk_mediator *mediate)
 {
 	unsigned before = 0, after = 0;
-	struct bk_trap_spec spec = {
+	struct bk_trap_desc spec = {
 		.offset = 0x40, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
 	};
 	struct bk_error err = { "" };
@@ -133,7 +133,7 @@ static bool trap(struct bk_mediator *mediate)
 	int r;
 
 	bk_mediator_page_stats(mediate, count_pages, &before);
-	r = bk_trap_add_spec(mediate, &spec, &trap, &err);
+	r = bk_trap_add(mediate, &spec, &trap, &err);
 	if (r) {
 		assert_int_equal(r, -ENOMEM);
 		assert_null(trap);
@@ -151,7 +151,7 @@ static bool trap(struct bk_mediator *mediate)
 	bk_mediator_page_stats(mediate, count_pages, &after);
 	assert_int_equal(after, before + (waits ? replaced ? 2 : 1 : 0));
 	if (waits) {
-		assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, &err), 0);
+		assert_int_equal(bk_trap_add(mediate, &spec, &trap, &err), 0);
 		bk_trap_remove(trap);
 		after = 0;
 		bk_mediator_page_stats(mediate, count_pages, &after);
@@ -250,7 +250,7 @@ static void closing_needs_no_memory(void **state)
 /* A trap that went without memory passes all on until there is some, and nothing is added before. */
 static void a_trap_that_went_without_memory_is_taken_away_before_all_else(void **state)
 {
-	const struct bk_trap_spec spec = {
+	const struct bk_trap_desc spec = {
 		.offset = 0x1040, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
 	};
 	bool reached = true;
@@ -266,7 +266,7 @@ static void a_trap_that_went_without_memory_is_taken_away_before_all_else(void *
 
 		describe(&fake);
 		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &mediate, NULL), 0);
-		assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, NULL), 0);
+		assert_int_equal(bk_trap_add(mediate, &spec, &trap, NULL), 0);
 		failed = false;
 		until_failure = 1;
 		bk_trap_remove(trap);
@@ -274,7 +274,7 @@ static void a_trap_that_went_without_memory_is_taken_away_before_all_else(void *
 		assert_int_equal(bar0(mediate, 0x1040), fake_pattern(0x1040, 4));
 		failed = false;
 		until_failure = n;
-		r = bk_trap_add_spec(mediate, &spec, &trap, NULL);
+		r = bk_trap_add(mediate, &spec, &trap, NULL);
 		until_failure = 0;
 		reached = failed;
 		assert_int_equal(r, failed ? -ENOMEM : 0);
@@ -282,15 +282,15 @@ static void a_trap_that_went_without_memory_is_taken_away_before_all_else(void *
 		if (r) { /* and one that goes then waits, too, or takes it along */
 			struct bk_trap *other;
 
-			assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, NULL), 0);
+			assert_int_equal(bk_trap_add(mediate, &spec, &trap, NULL), 0);
 			until_failure = 1;
 			bk_trap_remove(trap);
 			until_failure = 0;
-			assert_int_equal(bk_trap_add_spec(mediate, &spec, &other, NULL), 0);
+			assert_int_equal(bk_trap_add(mediate, &spec, &other, NULL), 0);
 			until_failure = 1;
 			bk_trap_remove(other);
 			until_failure = 0;
-			assert_int_equal(bk_trap_add_spec(mediate, &spec, &trap, NULL), 0);
+			assert_int_equal(bk_trap_add(mediate, &spec, &trap, NULL), 0);
 		}
 		bk_trap_remove(trap);
 		bk_mediator_page_stats(mediate, count_pages, &pages);
@@ -310,14 +310,14 @@ static void two_traps_that_went_without_memory_are_both_taken_away(void **state)
 	struct bk_trap *traps[2], *later;
 	struct fake fake;
 	unsigned pages = 0;
-	struct bk_trap_spec spec = { .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4 };
+	struct bk_trap_desc spec = { .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4 };
 
 	bk_log_set(quiet, NULL);
 	describe(&fake);
 	assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &mediate, NULL), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		spec.offset = 0x1040 + 0x8000 * i;
-		assert_int_equal(bk_trap_add_spec(mediate, &spec, &traps[i], NULL), 0);
+		assert_int_equal(bk_trap_add(mediate, &spec, &traps[i], NULL), 0);
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		failed = false;
@@ -329,7 +329,7 @@ static void two_traps_that_went_without_memory_are_both_taken_away(void **state)
 	}
 	bk_mediator_page_stats(mediate, count_pages, &pages);
 	assert_int_equal(pages, 4); /* theirs, and those of the MSI-X table and PBA */
-	assert_int_equal(bk_trap_add_spec(mediate, &spec, &later, NULL), 0);
+	assert_int_equal(bk_trap_add(mediate, &spec, &later, NULL), 0);
 	bk_trap_remove(later);
 	pages = 0;
 	bk_mediator_page_stats(mediate, count_pages, &pages);
@@ -357,14 +357,14 @@ static void a_mediator_over_traps_is_whole_or_not_there(void **state)
 		describe(&fake);
 		assert_int_equal(bk_mediator_create(domain, &fake.device, NULL, &lower, NULL), 0);
 		for (unsigned i = 0; i < 2; i++) {
-			const struct bk_trap_spec spec = { .offset = 0x1040 + 0x8000 * i,
+			const struct bk_trap_desc spec = { .offset = 0x1040 + 0x8000 * i,
 							   .length = 4,
 							   .verb = BK_TRAP_CONSTANT,
 							   .value = 0x1234,
 							   .width = 4 };
 			struct bk_trap *trap;
 
-			assert_int_equal(bk_trap_add_spec(lower, &spec, &trap, NULL), 0);
+			assert_int_equal(bk_trap_add(lower, &spec, &trap, NULL), 0);
 		}
 		failed = mapping_failed = false;
 		until_failure = n;
@@ -396,10 +396,10 @@ static bool is_mapped(void *opaque, const struct bk_flat *flat)
 /* Without memory a trap below another mediator is refused, or nobody passes it by. */
 static void a_trap_below_is_refused_or_not_passed_by(void **state)
 {
-	const struct bk_trap_spec spec = {
+	const struct bk_trap_desc spec = {
 		.offset = 0x1040, .length = 4, .verb = BK_TRAP_CONSTANT, .value = 0x1234, .width = 4
 	};
-	struct bk_trap_spec other = spec;
+	struct bk_trap_desc other = spec;
 	bool reached = true;
 
 	bk_log_set(quiet, NULL);
@@ -417,11 +417,11 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 				 0);
 		for (unsigned i = 0; i < 2; i++) {
 			other.offset = 0x9040 + 0x3000 * i;
-			assert_int_equal(bk_trap_add_spec(lower, &other, &others[i], NULL), 0);
+			assert_int_equal(bk_trap_add(lower, &other, &others[i], NULL), 0);
 		}
 		failed = false;
 		until_failure = n;
-		r = bk_trap_add_spec(lower, &spec, &trap, NULL);
+		r = bk_trap_add(lower, &spec, &trap, NULL);
 		until_failure = 0;
 		reached = failed;
 		bk_space_visit(bk_mediator_space(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);
@@ -431,7 +431,7 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 		else
 			assert_false(mapped);
 		if (r)
-			assert_int_equal(bk_trap_add_spec(lower, &spec, &trap, NULL), 0);
+			assert_int_equal(bk_trap_add(lower, &spec, &trap, NULL), 0);
 
 		/* Gone at once, and its page with the next change at the latest. */
 		failed = false;
@@ -440,7 +440,7 @@ static void a_trap_below_is_refused_or_not_passed_by(void **state)
 		until_failure = 0;
 		reached |= failed;
 		assert_int_equal(bar0(upper, 0x1040), fake_pattern(0x1040, 4));
-		assert_int_equal(bk_trap_add_spec(lower, &spec, &again, NULL), 0);
+		assert_int_equal(bk_trap_add(lower, &spec, &again, NULL), 0);
 		bk_trap_remove(again);
 		mapped = false;
 		bk_space_visit(bk_mediator_space(upper, 0), 0x1000, 0x1fff, is_mapped, &mapped);

@@ -69,7 +69,7 @@ static int setup_extended(void **state)
 static void traps_are_placed_by_extended_capability(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 	unsigned at = 0;
@@ -80,11 +80,11 @@ static void traps_are_placed_by_extended_capability(void **state)
 	assert_int_equal(bk_mediator_capability(f->mediate, false, 0x11, &at), -ENOENT);
 	/* The constant's bytes count from the trap's start, wherever that is. */
 	assert_int_equal(bk_trap_parse("ext:0x18+6/2:const=0xabcd", &spec, &err), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, &err), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, &err), 0);
 	assert_int_equal(rd(f, BK_DEVICE_CONFIG, 0x146, 2), 0xabcd);
 	assert_int_equal(rd(f, BK_DEVICE_CONFIG, 0x147, 1), 0xab);
 	assert_int_equal(bk_trap_parse("ext:0x19+0/4:log", &spec, &err), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, &err), -ENOENT);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, &err), -ENOENT);
 	assert_int_equal(bk_trap_parse("cap:0x100+0/4:log", &spec, &err), -EINVAL);
 	assert_int_equal(bk_trap_parse("cap:+0/4:log", &spec, &err), -EINVAL);
 	assert_int_equal(bk_trap_parse("cap:0x11+2/2:log:overlay", &spec, &err), 0);
@@ -276,7 +276,7 @@ static void vga_ranges_carry_traps(void **state)
 		.region = BK_DEVICE_VGA, .offset = 0x3bc, .length = 1, .ops = &recorder_ops
 	};
 	struct bk_device_region region = { 0 };
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 
@@ -298,7 +298,7 @@ static void vga_ranges_carry_traps(void **state)
 	desc.length = 2;
 	assert_int_equal(bk_trap_add(f.mediate, &desc, &trap, &err), -EINVAL);
 	assert_int_equal(bk_trap_parse("vga+0xa0000/0x20000:log", &spec, &err), 0);
-	assert_int_equal(bk_trap_add_spec(f.mediate, &spec, &trap, &err), 0);
+	assert_int_equal(bk_trap_add(f.mediate, &spec, &trap, &err), 0);
 
 	assert_int_equal(bk_device_region(bk_mediator_device(f.mediate), BK_DEVICE_VGA, &region), 0);
 	assert_int_equal(region.size, 0xc0000);

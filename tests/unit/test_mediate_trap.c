@@ -662,7 +662,9 @@ static void widths_of_a_trap_cut_its_accesses(void **state)
 {
 	struct fixture *f = *state;
 	static struct recorder r = { .base = 0x100 };
-	const struct bk_trap_ops ops = { recorder_read, recorder_write, NULL, BK_WIDTH_2 | BK_WIDTH_4 };
+	const struct bk_trap_ops ops = { .read = recorder_read,
+					 .write = recorder_write,
+					 .widths = BK_WIDTH_2 | BK_WIDTH_4 };
 	struct bk_trap_desc desc = { .offset = 0x100, .length = 16, .ops = &ops, .opaque = &r };
 	struct bk_trap *trap;
 
@@ -852,11 +854,11 @@ static void a_bar_smaller_than_a_page_is_not_mapped(void **state)
 
 static struct bk_trap *spec(struct fixture *f, const char *text)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap = NULL;
 	struct bk_error err;
 
-	if (bk_trap_parse(text, &spec, &err) || bk_trap_add_spec(f->mediate, &spec, &trap, &err))
+	if (bk_trap_parse(text, &spec, &err) || bk_trap_add(f->mediate, &spec, &trap, &err))
 		fail_msg("%s", err.text);
 	return trap;
 }
@@ -952,12 +954,12 @@ static void a_log_over_the_msix_table_leaves_it_in_place(void **state)
 static void a_mirror_of_config_space_on_itself_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 
 	assert_int_equal(bk_trap_parse("config+0x40/4:mirror", &spec, &err), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, &err), -EINVAL);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "mirror"));
 	assert_null(trap);
 }
@@ -966,7 +968,7 @@ static void a_mirror_of_config_space_on_itself_is_refused(void **state)
 
 static void traps_as_users_write_them(void **state)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_error err;
 
 	assert_int_equal(bk_trap_parse("bar2+0xf00/0x100:mirror", &spec, &err), 0);
@@ -1023,7 +1025,7 @@ static void what_is_not_a_trap_is_refused_with_an_example(void **state)
 		" bar0+4/4:log",
 		"bar0 +4/4:log",
 	};
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 
 	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct bk_error err = { "" };

@@ -68,7 +68,7 @@ static int match_and_apply(struct fixture *f, struct bk_error *err)
 		bk_device_close(&f->fake.device);
 		r = r ? r : 1;
 	}
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	return r;
 }
 

@@ -16,7 +16,7 @@ static struct bk_device *stack(struct fixture *f, const char *text)
 
 	if (bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &f->stack, &err))
 		fail_msg("%s", err.text);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	return f->stack;
 }
 
@@ -156,7 +156,7 @@ static void a_config_space_that_is_none_is_refused(void **state)
 	f->fake.regions[CONFIG].size = 0x20;
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "config space cannot be read"));
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 static void no_quirk_at_all_leaves_the_device_as_it_is(void **state)
@@ -187,7 +187,7 @@ static void an_option_has_the_setting_of_its_name_and_no_other(void **state)
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, &(struct bk_quirk_setting){ "o", 6 }, 1,
 					&device, &err),
 			 -EINVAL);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 static void the_first_quirk_with_a_reset_resets(void **state)
@@ -232,7 +232,7 @@ static void bars_are_matched_by_their_size(void **state)
 			 cases[i].bar);
 		quirk = parse(text);
 		assert_int_equal(bk_quirk_match(quirk, &f->fake.device, NULL, 0, NULL), cases[i].matches);
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 	}
 }
 
@@ -243,7 +243,7 @@ static void a_condition_that_cannot_be_read_does_not_match(void **state)
 		parse("quirk: x\nabout: x\nmatch: {when: host.4(0x1000) || 1}\nrom: {hide: true}\n");
 
 	assert_int_equal(bk_quirk_match(quirk, &f->fake.device, NULL, 0, NULL), 0);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 /* ---- Chains ----------------------------------------------------------------- */
@@ -291,7 +291,7 @@ static void a_table_at_the_end_of_config_space_is_none(void **state)
 	assert_int_equal(bk_quirk_attach(f->mediate, &err), 0);
 	assert_int_equal(bk_quirk_attach(f->mediate, &err), -EINVAL); /* once is all */
 	assert_int_equal(rd(f, 0, 0, 4), 7);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 /* ---- Rules -------------------------------------------------------------------- */

@@ -28,7 +28,7 @@ static void a_device_that_cannot_be_read(void **state)
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), -EIO);
 	assert_null(device);
 	assert_true(f->fake.closed);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 /* What fails once the device is known: each with a line that says where. */
@@ -89,7 +89,7 @@ static void a_rom_that_cannot_be_read_is_none(void **state)
 	fake_bar(&f->fake, ROM, 0, 0x800, false);
 	f->fake.fail = EIO;
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	bk_device_close(device);
 }
 
@@ -128,7 +128,7 @@ static void too_many_quirks(void **state)
 	assert_string_equal(err.text, "fake: 33 quirks (32 at most)");
 	assert_true(f->fake.closed);
 	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
-		bk_quirk_free(quirks[i]);
+		bk_quirk_destroy(quirks[i]);
 }
 
 static unsigned walk(struct fixture *f, unsigned *ids, unsigned room)
@@ -439,7 +439,7 @@ static void edited_bytes_are_not_written_to_the_device(void **state)
 	uint8_t bytes[4] = { 1, 2, 3, 4 };
 
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	fake_put(&f->fake, 0x40, 4, 0x99887766);
 	assert_int_equal(bk_device_write(device, CONFIG, 0x40, bytes, 4), 0);
 	assert_int_equal(fake_get(&f->fake, 0x40, 4), 0x04037766);
@@ -462,7 +462,7 @@ static void accesses_around_edited_bytes(void **state)
 
 	fake_put(&f->fake, 0x40, 4, 0x44332211);
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), 0);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	f->stack = device;
 	assert_int_equal(bk_device_read(device, CONFIG, 0x40, bytes, 4), 0);
 	assert_memory_equal(bytes, ((uint8_t[]){ 0x11, 0x77, 0x33, 0x44 }), 4);
@@ -580,7 +580,7 @@ static void a_rom_from_a_file(void **state)
 	unlink(image);
 	rmdir(dir);
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	assert_int_equal(bk_mediator_create(f->domain, device, NULL, &f->mediate, NULL), 0);
 	assert_int_equal(rd(f, ROM, 0, 4) & 0xffffff, 0x636255);
 	assert_int_equal(rd(f, ROM, 3, 1), 0x100 - ((0x55 + 'b' + 'c' + 'e' + 'f') & 0xff));
@@ -644,7 +644,7 @@ static void resets(void **state)
 			 cases[i].steps);
 		quirk = parse(text);
 		assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 		bk_log_set(count, NULL);
 		lines = 0;
 		assert_int_equal(bk_device_reset(device), cases[i].result);
@@ -671,7 +671,7 @@ static unsigned steps_at_the_end(void **state, const char *reset, unsigned flags
 	snprintf(text, sizeof(text), HEAD "reset: {%s steps: [bar0.4(0x10) = 0x77]}\n", reset);
 	quirk = parse(text);
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	bk_device_dma_map(device, &dma, NULL);
 	f->fake.accesses = 0;
 	bk_device_close(device);

@@ -113,7 +113,7 @@ static void decelerate(void *opaque, void *handle)
 static void the_same_write_ten_times_is_the_kernels(void **state)
 {
 	struct fixture *f = *state;
-	static const struct bk_accelerator_ops ops = { accelerate, decelerate };
+	static const struct bk_accelerator_ops ops = { .start = accelerate, .stop = decelerate };
 	struct bk_device_ops below = *f->fake.device.ops;
 
 	below.ioeventfd = ioeventfd;
@@ -349,7 +349,7 @@ static void no_room_for_a_clique(void **state)
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, &setting, 1, &device, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "nvidia-gpudirect.yaml:13: there is no room"));
 	assert_true(f->fake.closed);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 /* ---- ATI and AMD ------------------------------------------------------- */

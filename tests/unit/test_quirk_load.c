@@ -41,7 +41,7 @@ static void mistakes_are_told_with_line_and_column(void **state)
 	refused("quirk: x\nabout: a\nmatch: {bars: [1]}\nrom: {hide: true}\n", "x.yaml:3:16: a BAR is a map");
 	refused("quirk: x\nabout: a\nmatch: {bars: [{index: 0, min: 4M, max: 1M}]}\nrom: {hide: true}\n",
 		"x.yaml:3:41: max is less than min");
-	bk_quirk_free(parse(
+	bk_quirk_destroy(parse(
 		"quirk: x\nabout: a\nmatch: {bars: [{index: 0, min: 4M, max: 4M}]}\nrom: {hide: true}\n"));
 	refused("quirk: x\nabout: a\nmatch: {when: at == 1}\nrom: {hide: true}\n",
 		"x.yaml:3:15: there is nothing here with the name \"at\"");
@@ -79,7 +79,7 @@ static void what_a_quirk_is_about_is_one_line(void **state)
 			 wrong[i]);
 		refused(text, "x.yaml:4:22: about is one line, without control characters");
 	}
-	bk_quirk_free(
+	bk_quirk_destroy(
 		parse("quirk: x\nabout: \"\\xa0\u00e9 \\\"'\"\nmatch: {vendor: 1}\nrom: {hide: true}\n"));
 }
 
@@ -226,7 +226,7 @@ static void refused_for(const char *text, const char *words)
 
 static void accepted(const char *text)
 {
-	bk_quirk_free(parse(text));
+	bk_quirk_destroy(parse(text));
 }
 
 #define HIDE "rom: {hide: true}\n"
@@ -481,8 +481,8 @@ static void options_are_described(void **state)
 	assert_string_equal(about, "the first");
 	assert_string_equal(bk_quirk_option(quirk, 1, &about), "two");
 	assert_null(bk_quirk_option(quirk, 2, &about));
-	bk_quirk_free(quirk);
-	bk_quirk_free(NULL);
+	bk_quirk_destroy(quirk);
+	bk_quirk_destroy(NULL);
 }
 
 int main(void)

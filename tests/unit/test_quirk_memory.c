@@ -121,7 +121,7 @@ static void each_allocation_fails_in_turn(void **state)
 			assert_int_equal(value, 0x56781234);
 		}
 		bk_mediator_destroy(mediate);
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 		assert_int_equal(bk_domain_destroy(domain), 0);
 		fake_done(&fake);
 		if (!failed)
@@ -157,7 +157,7 @@ static void a_wait_of_a_reset_that_a_signal_interrupts_goes_on(void **state)
 	assert_int_equal(sleeps, 4);
 	assert_int_equal(fake.bytes[0][0], 0x77);
 	bk_device_close(device);
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	fake_done(&fake);
 }
 
@@ -195,7 +195,7 @@ static void a_rom_file_is_read_over_signals_and_not_over_errors(void **state)
 	reads = 0;
 	assert_int_equal(load_with_rom(100, &quirk, &err), 0);
 	assert_int_equal(reads, 4); /* two signals, the bytes, and nothing behind them */
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 	read_error = EIO;
 	assert_int_equal(load_with_rom(100, &quirk, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "cannot be read: Input/output error"));
@@ -207,7 +207,7 @@ static void a_rom_file_is_read_over_signals_and_not_over_errors(void **state)
 		until_failure = 0;
 		assert_int_equal(whole, !failed);
 	}
-	bk_quirk_free(quirk);
+	bk_quirk_destroy(quirk);
 }
 
 /* With each allocation failing in turn. */
@@ -240,7 +240,7 @@ static void a_rom_from_a_file_is_shown_or_refused(void **state)
 		if (!r)
 			bk_device_close(device);
 		assert_true(fake.closed);
-		bk_quirk_free(quirk);
+		bk_quirk_destroy(quirk);
 		fake_done(&fake);
 	}
 	bk_log_set(NULL, NULL);

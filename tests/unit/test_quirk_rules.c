@@ -174,12 +174,12 @@ static void rules_go_by_their_order_and_take_accesses_whole(void **state)
 static void a_mirror_at_every_width_and_alignment(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 
 	apply(f, HEAD "traps:\n  - {at: bar0+0x103/0x105, read: config(at), write: config(at)}\n");
 	assert_int_equal(bk_trap_parse("bar0+0x1103/0x105:mirror", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	for (unsigned i = 0; i < 0x400; i++)
 		f->fake.bytes[0][0x1000 + i] = f->fake.bytes[0][i];
 	for (unsigned width = 1; width <= 8; width++)
@@ -349,7 +349,7 @@ static void stop(void *opaque, void *handle)
 
 static unsigned started_by_writes(struct fixture *f, uint64_t offset, unsigned width)
 {
-	static const struct bk_accelerator_ops ops = { start, stop };
+	static const struct bk_accelerator_ops ops = { .start = start, .stop = stop };
 	unsigned started = 0;
 
 	bk_mediator_accelerate(f->mediate, &ops, &started);
@@ -410,12 +410,12 @@ static void accelerated_rules_in_one_place(void **state)
 static void a_log_of_the_user_passes_to_the_device(void **state)
 {
 	struct fixture *f = *state;
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 
 	apply(f, HEAD "traps:\n  - {at: bar0+0/8, read: 1, write: drop}\n");
 	assert_int_equal(bk_trap_parse("bar0+0/4:log", &spec, NULL), 0);
-	assert_int_equal(bk_trap_add_spec(f->mediate, &spec, &trap, NULL), 0);
+	assert_int_equal(bk_trap_add(f->mediate, &spec, &trap, NULL), 0);
 	assert_int_equal(rd(f, 0, 0, 4), fake_pattern(0, 4));
 	assert_int_equal(rd(f, 0, 4, 4), 0);
 	wr(f, 0, 0, 4, 5);

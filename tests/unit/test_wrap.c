@@ -693,14 +693,14 @@ static struct {
 
 static void *come(void *unused)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 
 	bk__wrap_change_begin();
 	coming.error = bk__wrap_make_way(kit.last, 2, 0x1000, 4, &err);
 	if (!coming.error && !bk_trap_parse("bar2+0x1000/4:const=7", &spec, &err))
-		bk_trap_add_spec(kit.last, &spec, &trap, &err);
+		bk_trap_add(kit.last, &spec, &trap, &err);
 	bk__wrap_change_end(kit.last);
 	__atomic_store_n(&coming.done, true, __ATOMIC_RELEASE);
 	return NULL;
@@ -735,7 +735,7 @@ static void a_trap_does_not_come_while_its_page_is_mapped(void **state)
 
 static void a_trap_that_comes_later_needs_pages_that_nobody_has_mapped(void **state)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 	uint32_t *page;
@@ -750,7 +750,7 @@ static void a_trap_that_comes_later_needs_pages_that_nobody_has_mapped(void **st
 	assert_int_equal(bk__wrap_make_way(kit.last, 2, 0x800, 4, &err), 0);
 	assert_int_equal(bk__wrap_make_way(kit.last, 0, 0x800, 4, &err), 0);
 	assert_int_equal(bk_trap_parse("bar0+0x800/4:const=5", &spec, &err), 0);
-	assert_int_equal(bk_trap_add_spec(kit.last, &spec, &trap, &err), 0);
+	assert_int_equal(bk_trap_add(kit.last, &spec, &trap, &err), 0);
 	bk__wrap_change_end(kit.last);
 	assert_int_equal(kit_read(fd, 0, 0x800), 5);
 	munmap(page, 0x1000);

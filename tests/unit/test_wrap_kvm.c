@@ -205,7 +205,7 @@ static void end(struct vmm *vmm)
 
 static struct bk_trap *add(const char *text)
 {
-	struct bk_trap_spec spec;
+	struct bk_trap_desc spec = { 0 };
 	struct bk_trap *trap;
 	struct bk_error err;
 
@@ -213,7 +213,7 @@ static struct bk_trap *add(const char *text)
 	bk__wrap_change_begin();
 	if (bk__wrap_make_way(kit.last, spec.region, spec.offset, spec.length, &err))
 		fail_msg("%s", err.text);
-	assert_int_equal(bk_trap_add_spec(kit.last, &spec, &trap, &err), 0);
+	assert_int_equal(bk_trap_add(kit.last, &spec, &trap, &err), 0);
 	bk__wrap_change_end(kit.last);
 	return trap;
 }

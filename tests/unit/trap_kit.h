@@ -116,7 +116,9 @@ static inline void recorder_released(void *opaque)
 	((struct recorder *)opaque)->released++;
 }
 
-static const struct bk_trap_ops recorder_ops = { recorder_read, recorder_write, recorder_released, 0 };
+static const struct bk_trap_ops recorder_ops = { .read = recorder_read,
+						 .write = recorder_write,
+						 .released = recorder_released };
 
 static inline struct bk_trap *add(struct fixture *f, struct recorder *r, unsigned region, uint64_t offset,
 				  uint64_t length, int priority)

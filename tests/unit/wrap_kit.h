@@ -58,10 +58,10 @@ static inline int kit_mediate(const char *name, struct bk_device *below, struct 
 	if (error)
 		return error;
 	for (unsigned i = 0; kit.traps[i]; i++) {
-		struct bk_trap_spec spec;
+		struct bk_trap_desc spec = { 0 };
 		struct bk_trap *trap;
 
-		if (bk_trap_parse(kit.traps[i], &spec, err) || bk_trap_add_spec(mediate, &spec, &trap, err))
+		if (bk_trap_parse(kit.traps[i], &spec, err) || bk_trap_add(mediate, &spec, &trap, err))
 			fail_msg("%s", err->text);
 	}
 	__atomic_store_n(&kit.last, mediate, __ATOMIC_RELAXED);
