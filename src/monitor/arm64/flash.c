@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "monitor/arm64/map.h"
 #include "monitor/board.h"
 
@@ -16,6 +17,22 @@ struct bk__monitor_flash {
 	uint64_t size;
 	int fd;
 };
+
+/* Where the guest has no slot. Widths are powers of two, and aligned. */
+static int flash_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	const struct bk__monitor_flash *flash = opaque;
+
+	*value = bk__load((const uint8_t *)flash->host + offset, width);
+	return 0;
+}
+
+static int drop_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	return 0;
+}
+
+static const struct bk_region_ops flash_ops = { .read = flash_read, .write = drop_write };
 
 static int map(struct bk__monitor_flash *flash)
 {
@@ -39,6 +56,8 @@ int bk__monitor_flash_create(struct bk_space *memory, struct bk__monitor_flash *
 		.last = range->first + range->size - 1,
 		.priority = BK__PRIORITY_FIXED,
 		.kind = BK_REGION_MAPPED,
+		.ops = &flash_ops,
+		.opaque = flash,
 	};
 	struct bk_region *region;
 	int error;
