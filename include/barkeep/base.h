@@ -33,12 +33,6 @@ extern "C" {
 /* BK_VERSION of the library that the program runs with. Any thread, any handler. */
 unsigned bk_version(void);
 
-#if defined(__GNUC__)
-#define BK_PRINTF(index, first) __attribute__((format(printf, index, first)))
-#else
-#define BK_PRINTF(index, first)
-#endif
-
 /* One line for a person, without a newline at its end. A text that is too long loses its middle; control
  * characters become `?`. */
 struct bk_error {
@@ -50,7 +44,7 @@ struct bk_error {
  * `return bk_fail(err, ENOENT, "%s: no such device", name);`.
  * `err` may be NULL. `code` is a positive errno. Any thread, any handler.
  */
-int bk_fail(struct bk_error *err, int code, const char *format, ...) BK_PRINTF(3, 4);
+int bk_fail(struct bk_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 enum bk_log_level {
 	BK_LOG_ERROR,   /* something was lost or cannot work */
@@ -70,24 +64,7 @@ typedef void bk_log_fn(void *opaque, enum bk_log_level level, const char *line);
 void bk_log_set(bk_log_fn *fn, void *opaque);
 
 /* One line to the log. Any thread, any handler. */
-void bk_log(enum bk_log_level level, const char *format, ...) BK_PRINTF(2, 3);
-
-/*
- * A token bucket for lines that a guest can cause: ten lines at once, then
- * one a second. Zero-initialise it; share it freely between threads.
- */
-struct bk_ratelimit {
-	uint64_t state;
-};
-
-/* True if a line may be written now. Lines refused are counted, and the count
- * is stored in `*missed` when the next line is allowed. Any thread. */
-bool bk_ratelimit_ok(struct bk_ratelimit *limit, uint64_t *missed);
-
-/* bk_log for lines that a guest can cause: as many as `limit` allows; the next one that is written tells how
- * many were not. Any thread, any handler. */
-void bk_log_limited(struct bk_ratelimit *limit, enum bk_log_level level, const char *format, ...)
-	BK_PRINTF(3, 4);
+void bk_log(enum bk_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #ifdef __cplusplus
 }

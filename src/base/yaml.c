@@ -85,7 +85,7 @@ int bk__yaml_no_memory(const struct bk__yaml *yaml, struct bk_error *err)
 }
 
 static int fail_mark(const struct bk__yaml *yaml, const yaml_mark_t *mark, struct bk_error *err,
-		     const char *format, ...) BK_PRINTF(4, 5);
+		     const char *format, ...) __attribute__((format(printf, 4, 5)));
 static int fail_mark(const struct bk__yaml *yaml, const yaml_mark_t *mark, struct bk_error *err,
 		     const char *format, ...)
 {

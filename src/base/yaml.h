@@ -49,7 +49,7 @@ const struct bk__yaml_node *bk__yaml_get(const struct bk__yaml_node *map, const 
 
 /* Says what is wrong at a node, as `FILE:LINE:COLUMN: ...`, always in one line. Returns -EINVAL. */
 int bk__yaml_fail(const struct bk__yaml *yaml, const struct bk__yaml_node *node, struct bk_error *err,
-		  const char *format, ...) BK_PRINTF(4, 5);
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* The same, at a byte of a scalar's text. Where that text is folded or has escapes in the file, the place is
  * the scalar's, and the text from that byte on is quoted. */

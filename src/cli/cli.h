@@ -37,7 +37,7 @@ void cli_flush_log(void);
 int cli_error(const struct bk_error *err);
 
 /* `barkeep COMMAND: ` and the line, and where to find help; returns CLI_USAGE. */
-int cli_usage(const char *command, const char *format, ...) BK_PRINTF(2, 3);
+int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* For the option at which getopt_long, with opterr 0 and long options that are above 255, said '?'. */
 int cli_unknown_option(const char *command, char **argv);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/ratelimit.h"
 #include "device/sim_parts.h"
 
 int bk__sim_bar_add(struct sim_bar *bar, const struct sim_span *span)
@@ -217,7 +218,7 @@ static void log_access(struct sim *sim, const struct sim_span *span, const char 
 {
 	uint64_t missed;
 
-	if (!bk_ratelimit_ok(&sim->log_limit, &missed))
+	if (!bk__ratelimit_ok(&sim->log_limit, &missed))
 		return;
 	if (missed)
 		bk_log(BK_LOG_INFO, "%s: %" PRIu64 " lines left out", sim->device.name, missed);

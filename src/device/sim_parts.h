@@ -13,6 +13,7 @@
 
 #include "base/array.h"
 #include "base/pci_regs.h"
+#include "base/ratelimit.h"
 #include "base/yaml.h"
 #include "device/irqs.h"
 #include "device/sim.h"
@@ -115,7 +116,7 @@ struct sim {
 	uint8_t *vga;                     /* the legacy VGA memory, then the ports; or NULL */
 	struct bk__device_dma_space *dma; /* NULL until there is a map */
 	uint64_t access_count, reset_count;
-	struct bk_ratelimit log_limit; /* of registers that log */
+	struct bk__ratelimit log_limit; /* of registers that log */
 	struct bk__sim_access ring[BK__SIM_ACCESSES];
 	uint64_t counts[BK_DEVICE_REGIONS][2][4]; /* by region, write, log2 of the width */
 };

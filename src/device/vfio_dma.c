@@ -7,6 +7,7 @@
  * table counts how many devices asked for a map, and only the first and the
  * last of them reach the kernel, which pins and charges once.
  */
+#include "base/ratelimit.h"
 #include "device/vfio.h"
 
 #include <errno.h>
@@ -207,15 +208,15 @@ static int release(struct bk__device_vfio *vfio, uint64_t iova, uint64_t size)
 	struct bk__device_dma_table *all = &vfio->group->container->dma;
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = size };
 	struct bk__device_dma_map *map = bk__device_dma_table_find(all, iova, size);
-	static struct bk_ratelimit limit; /* a guest can move BARs that peers reach for ever */
+	static struct bk__ratelimit limit; /* a guest can move BARs that peers reach for ever */
 	int ret = 0;
 
 	if (--map->uses)
 		return 0;
 	if (ioctl(vfio->group->container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap)) {
 		ret = -errno;
-		bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name,
-			       iova, strerror(errno));
+		bk__log_limited(&limit, BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name,
+				iova, strerror(errno));
 	}
 	bk__device_dma_table_remove(all, map);
 	return ret;

@@ -10,6 +10,7 @@
  *
  * A reset may take two minutes. No lock is held over it.
  */
+#include "base/ratelimit.h"
 #include "device/vfio.h"
 
 #include <errno.h>
@@ -155,7 +156,7 @@ static int request(struct bk__device_vfio *vfio, unsigned long ioctl_number, voi
 
 static int reset(struct bk__device_vfio *vfio, bool alone)
 {
-	static struct bk_ratelimit limit; /* a guest can ask for ever */
+	static struct bk__ratelimit limit; /* a guest can ask for ever */
 	struct vfio_pci_hot_reset *bus = NULL;
 	int ret;
 
@@ -171,7 +172,8 @@ static int reset(struct bk__device_vfio *vfio, bool alone)
 	ret = bus ? request(vfio, VFIO_DEVICE_PCI_HOT_RESET, bus) : request(vfio, VFIO_DEVICE_RESET, NULL);
 	drop(bus);
 	if (ret)
-		bk_log_limited(&limit, BK_LOG_ERROR, "%s: reset failed: %s", vfio->base.name, strerror(-ret));
+		bk__log_limited(&limit, BK_LOG_ERROR, "%s: reset failed: %s", vfio->base.name,
+				strerror(-ret));
 	return ret;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The PCI function that a guest sees of the device: ids, BARs, what its registers do to the device. */
+#include "base/ratelimit.h"
 #include "mediate/mediate.h"
 
 #include <errno.h>
@@ -83,14 +84,14 @@ static void bar_describe(struct bk_mediator *m, unsigned index, struct bk_pci_ba
 static void on_command(void *opaque, uint16_t command)
 {
 	struct bk_mediator *m = opaque;
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	int r;
 
 	m->command = command;
 	r = bk__mediate_command(m);
 	if (r)
-		bk_log_limited(&limit, BK_LOG_ERROR, "%s: bus mastering cannot be switched: %s",
-			       m->below->name, strerror(-r));
+		bk__log_limited(&limit, BK_LOG_ERROR, "%s: bus mastering cannot be switched: %s",
+				m->below->name, strerror(-r));
 }
 
 static int on_reset(void *opaque)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Log: accesses reach the device, and leave a line. */
+#include "base/ratelimit.h"
 #include "mediate/mediate.h"
 #include "mediate/verbs.h"
 
@@ -10,9 +11,9 @@
 static void line(struct bk__mediate_verb *verb, bool write, uint64_t offset, unsigned width, uint64_t value,
 		 int error)
 {
-	bk_log_limited(&verb->limit, BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
-		       verb->mediate->below->name, bk_device_region_name(verb->region), offset,
-		       write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "");
+	bk__log_limited(&verb->limit, BK_LOG_WARNING, "%s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
+			verb->mediate->below->name, bk_device_region_name(verb->region), offset,
+			write ? "write" : "read", width, 2 * (int)width, value, error ? ", failed" : "");
 }
 
 static int log_read(void *opaque, unsigned region, uint64_t offset, unsigned width, uint64_t *value)

@@ -5,13 +5,15 @@
 
 #include <barkeep/mediate.h>
 
+#include "base/ratelimit.h"
+
 /* The opaque of a ready-made trap; freed when it is released. */
 struct bk__mediate_verb {
 	struct bk_mediator *mediate;
 	uint64_t first; /* where it starts in the region */
 	uint64_t value;
 	unsigned region, width;
-	struct bk_ratelimit limit; /* log */
+	struct bk__ratelimit limit; /* log */
 };
 
 /* Makes `desc`, whose offset is from the start of its region, one with handlers: its opaque is a verb, for

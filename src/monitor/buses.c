@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
+#include "base/ratelimit.h"
 
 /* The ids are those of QEMU's bridges, which need no driver of their own. */
 #define VENDOR      0x1b36
@@ -292,12 +293,12 @@ void bk__monitor_bus_leave(struct bk__monitor_bus *bus, uint8_t devfn)
 
 static void reset_bridge(void *opaque)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	const struct bk__monitor_bus *bus = opaque;
 	const int error = bk_pci_function_reset(bus->bridge);
 
 	if (error)
-		bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset: %s", bus->name, strerror(-error));
+		bk__log_limited(&limit, BK_LOG_WARNING, "%s: not reset: %s", bus->name, strerror(-error));
 }
 
 void bk__monitor_buses_reset(struct bk__monitor_buses *buses, struct bk__monitor_jobs *jobs)

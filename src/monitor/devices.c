@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/pci_regs.h"
+#include "base/ratelimit.h"
 #include "monitor/interrupts.h"
 
 struct bk__monitor_device {
@@ -216,13 +217,13 @@ void bk__monitor_devices_wait(const struct bk__monitor_devices *devices)
 
 static void reset_device(void *opaque)
 {
-	static struct bk_ratelimit limit; /* a guest may reset itself for ever */
+	static struct bk__ratelimit limit; /* a guest may reset itself for ever */
 	const struct bk__monitor_device *device = opaque;
 	const int error = bk_pci_function_reset(bk_mediator_function(device->mediate));
 
 	if (error)
-		bk_log_limited(&limit, BK_LOG_WARNING, "%s: keeps its state over the guest's reset: %s",
-			       bk_mediator_below(device->mediate)->name, strerror(-error));
+		bk__log_limited(&limit, BK_LOG_WARNING, "%s: keeps its state over the guest's reset: %s",
+				bk_mediator_below(device->mediate)->name, strerror(-error));
 }
 
 void bk__monitor_devices_reset(struct bk__monitor_devices *devices, struct bk__monitor_jobs *jobs)

@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/ratelimit.h"
+
 #define SOON_MS 100
 
 static void listen_to(struct bk__monitor_events *events, struct bk_device *device, unsigned index)
@@ -80,7 +82,7 @@ static bool taken(int fd)
 /* -ENODEV when a device is wanted back that cannot be given. */
 static int serve_devices(struct bk__monitor_events *events, struct bk_error *err)
 {
-	static struct bk_ratelimit limit; /* a guest may be what makes a device fail */
+	static struct bk__ratelimit limit; /* a guest may be what makes a device fail */
 
 	for (unsigned i = 0; i < events->count; i++) {
 		const struct bk__monitor_event *event = &events->entries[i];
@@ -97,10 +99,10 @@ static int serve_devices(struct bk__monitor_events *events, struct bk_error *err
 				       "there), so the run ends",
 				       event->device->name);
 		}
-		bk_log_limited(&limit, BK_LOG_ERROR,
-			       "%s: the device reports an error that it cannot recover from; the host's "
-			       "kernel log says more",
-			       event->device->name);
+		bk__log_limited(&limit, BK_LOG_ERROR,
+				"%s: the device reports an error that it cannot recover from; the host's "
+				"kernel log says more",
+				event->device->name);
 	}
 	return 0;
 }

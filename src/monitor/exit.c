@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ratelimit.h"
 #include "monitor/access.h"
 #include "monitor/arch.h"
 
@@ -25,7 +26,7 @@ static void serve_mmio(struct bk__monitor_vcpu *vcpu)
 
 bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
 	char place[128];
 	uint64_t gpa;
@@ -33,8 +34,8 @@ bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu)
 	if (!bk__monitor_arch_unbacked(vcpu, &gpa) || !config->ops->revoke(config->opaque, gpa))
 		return false;
 	bk__monitor_access_place(vcpu, gpa, place, sizeof(place));
-	bk_log_limited(&limit, BK_LOG_WARNING, "the host cannot back %s any more: accesses exit from now on",
-		       place);
+	bk__log_limited(&limit, BK_LOG_WARNING, "the host cannot back %s any more: accesses exit from now on",
+			place);
 	return true;
 }
 

@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/ratelimit.h"
 #include "monitor/arch.h"
 
 #define MESSAGES 32   /* of MSI at most, PCI 3.0 6.8.1 */
@@ -44,12 +45,12 @@ struct bk__monitor_irq {
 	unsigned count;
 	int resample;     /* INTx: written at the guest's end of interrupt */
 	bool intx_masked; /* COMMAND's Interrupt Disable */
-	struct bk_ratelimit limit;
+	struct bk__ratelimit limit;
 };
 
 static void complain(struct bk__monitor_irq *irq, const char *what, int error)
 {
-	bk_log_limited(&irq->limit, BK_LOG_WARNING, "%s: %s: %s", irq->device->name, what, strerror(-error));
+	bk__log_limited(&irq->limit, BK_LOG_WARNING, "%s: %s: %s", irq->device->name, what, strerror(-error));
 }
 
 static unsigned device_index(enum bk_pci_irq_mode mode)

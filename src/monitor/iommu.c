@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "base/ratelimit.h"
 #include "monitor/pages.h"
 
 #define TRIES 5 /* pages that something else holds for a moment */
@@ -56,7 +57,7 @@ static int map(struct client *client, const struct range *range, struct bk_error
 
 static void unmap(struct client *client, const struct range *range)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 
 	for (size_t i = 0; i < client->iovas.count; i++) {
 		if (client->iovas.at[i] == range->dma.iova) {
@@ -64,8 +65,8 @@ static void unmap(struct client *client, const struct range *range)
 				bk_device_dma_unmap(client->device, range->dma.iova, range->dma.size);
 
 			if (error)
-				bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
-					       client->device->name, range->dma.iova, strerror(-error));
+				bk__log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
+						client->device->name, range->dma.iova, strerror(-error));
 			client->iovas.at[i] = client->iovas.at[--client->iovas.count];
 			return;
 		}
@@ -79,7 +80,7 @@ static bool wanted(const struct bk__monitor_iommu *iommu, const struct bk_flat *
 
 static void on_added(void *opaque, const struct bk_flat *flat)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	struct bk__monitor_iommu *iommu = opaque;
 	const struct bk__monitor_pages pages = bk__monitor_pages_fit(flat);
 	const struct bk_memory *memory = flat->memory;
@@ -90,7 +91,7 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 	pthread_mutex_lock(&iommu->lock);
 	if (bk__array_reserve(&iommu->ranges, 1)) {
 		pthread_mutex_unlock(&iommu->lock);
-		bk_log_limited(&limit, BK_LOG_WARNING, "no DMA to 0x%" PRIx64 ": out of memory", pages.gpa);
+		bk__log_limited(&limit, BK_LOG_WARNING, "no DMA to 0x%" PRIx64 ": out of memory", pages.gpa);
 		return;
 	}
 	range = &iommu->ranges.at[iommu->ranges.count++];
@@ -108,8 +109,8 @@ static void on_added(void *opaque, const struct bk_flat *flat)
 		const int error = map(&iommu->clients.at[i], range, &err);
 
 		if (error && error != -EOPNOTSUPP)
-			bk_log_limited(&limit, BK_LOG_WARNING, "no DMA to %s at 0x%" PRIx64 ": %s",
-				       bk_region_name(flat->region), pages.gpa, err.text);
+			bk__log_limited(&limit, BK_LOG_WARNING, "no DMA to %s at 0x%" PRIx64 ": %s",
+					bk_region_name(flat->region), pages.gpa, err.text);
 	}
 	pthread_mutex_unlock(&iommu->lock);
 }

@@ -18,6 +18,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/ratelimit.h"
+
 #define VECTORS 2048 /* PCI 3.0 6.8.2 */
 #define AT_ONCE 16
 
@@ -25,7 +27,7 @@ struct bk__monitor_pba {
 	struct bk__monitor_events *events;
 	struct bk_mediator *mediate;
 	int set; /* epoll, of eventfds of masked vectors; each is silent after it has fired once */
-	struct bk_ratelimit limit;
+	struct bk__ratelimit limit;
 
 	/* Inside the function's lock, outside the mediator's. */
 	pthread_mutex_t lock;
@@ -39,9 +41,9 @@ static void set_trap(struct bk__monitor_pba *pba, bool trap)
 	const int error = bk_mediator_trap_pba(pba->mediate, trap);
 
 	if (error && trap) /* where it cannot go, nothing is wrong */
-		bk_log_limited(&pba->limit, BK_LOG_WARNING,
-			       "%s: the guest does not see which MSI-X vectors are pending: %s",
-			       bk_mediator_below(pba->mediate)->name, strerror(-error));
+		bk__log_limited(&pba->limit, BK_LOG_WARNING,
+				"%s: the guest does not see which MSI-X vectors are pending: %s",
+				bk_mediator_below(pba->mediate)->name, strerror(-error));
 }
 
 static void set_pending(struct bk__monitor_pba *pba, unsigned vector, bool pending)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs the machine: starts it, serves what is asked of it, resets it in place. */
+#include "base/ratelimit.h"
 #include "monitor/machine.h"
 
 #include <errno.h>
@@ -29,11 +30,11 @@ static void let_go(struct bk__monitor *monitor)
 }
 
 /* A guest that resets itself for ever must not fill the log. */
-static struct bk_ratelimit reset_limit;
+static struct bk__ratelimit reset_limit;
 
 static void report_bar(void *opaque, const char *line)
 {
-	bk_log_limited(&reset_limit, BK_LOG_WARNING, "%s", line);
+	bk__log_limited(&reset_limit, BK_LOG_WARNING, "%s", line);
 }
 
 /* Firmware's work: addresses, tables, kernel, and the first vCPU at its entry. */

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "base/ratelimit.h"
 #include "monitor/pages.h"
 
 #define NO_SLOT UINT32_MAX
@@ -138,7 +139,7 @@ static void drop_slot(struct bk__monitor_slots *slots, struct range *range)
 
 static void map_range(struct bk__monitor_slots *slots, struct range *range, const struct bk_flat *flat)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	const struct bk__monitor_pages pages = bk__monitor_pages_fit(flat);
 	const bool readonly = flat->memory->attributes & BK_MEMORY_READONLY;
 	int error;
@@ -156,8 +157,8 @@ static void map_range(struct bk__monitor_slots *slots, struct range *range, cons
 	if (range->slot != NO_SLOT)
 		slots->spare.at[slots->spare.count++] = range->slot;
 	range->slot = NO_SLOT;
-	bk_log_limited(&limit, BK_LOG_WARNING, "kvm: no slot for %s at 0x%" PRIx64 ", its accesses exit: %s",
-		       bk_region_name(flat->region), pages.gpa, strerror(-error));
+	bk__log_limited(&limit, BK_LOG_WARNING, "kvm: no slot for %s at 0x%" PRIx64 ", its accesses exit: %s",
+			bk_region_name(flat->region), pages.gpa, strerror(-error));
 exits:
 	range->left_out = pages.left_out + pages.size / BK__PAGE;
 }

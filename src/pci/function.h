@@ -12,6 +12,7 @@
 
 #include <barkeep/pci.h>
 
+#include "base/ratelimit.h"
 #include "pci/config.h"
 #include "pci/irq.h"
 #include "pci/map.h"
@@ -41,7 +42,7 @@ struct bk_pci_function {
 	unsigned config_shown;    /* ... and how many bytes of it */
 	struct bk__pci_show shows[BK__SHOWS];
 	uint32_t shown; /* bit n: shows[n] can be on */
-	struct bk_ratelimit map_limit;
+	struct bk__ratelimit map_limit;
 
 	struct bk__pci_capability *capabilities; /* by offset */
 	unsigned capability_count;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/ratelimit.h"
 #include "pci/bridge.h"
 #include "pci/bus.h"
 #include "pci/express.h"
@@ -38,9 +39,9 @@ static void show_config(struct bk_pci_function *function)
 	if (!error)
 		function->config_shown = size;
 	else
-		bk_log_limited(&function->map_limit, BK_LOG_ERROR,
-			       "%s: as much of config space shows as before: %s", function->name,
-			       strerror(-error));
+		bk__log_limited(&function->map_limit, BK_LOG_ERROR,
+				"%s: as much of config space shows as before: %s", function->name,
+				strerror(-error));
 }
 
 /* A conventional bus has no requester IDs: a bridge to one sends with its own, and one that is PCI Express

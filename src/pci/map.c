@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ratelimit.h"
 #include "pci/bar.h"
 #include "pci/bridge.h"
 #include "pci/bus.h"
@@ -291,8 +292,8 @@ static void change(struct bk_pci_function *function, unsigned index, struct bk_u
 
 static void failed(struct bk_pci_function *function, const char *why)
 {
-	bk_log_limited(&function->map_limit, BK_LOG_ERROR,
-		       "%s: BARs stay where they were until the next config write: %s", function->name, why);
+	bk__log_limited(&function->map_limit, BK_LOG_ERROR,
+			"%s: BARs stay where they were until the next config write: %s", function->name, why);
 }
 
 void bk__pci_map_settle(struct bk_pci_function *function)

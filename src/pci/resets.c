@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/ratelimit.h"
 #include "pci/function.h"
 #include "pci/hierarchy.h"
 
@@ -20,7 +21,7 @@ static void end(struct bk_pci_function *function, int result)
 
 int bk__pci_reset_end(struct bk__pci_resets *list, const struct bk_pci_function *asked)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	int result = 0;
 
 	while (list->first) {
@@ -31,8 +32,8 @@ int bk__pci_reset_end(struct bk__pci_resets *list, const struct bk_pci_function 
 		if (function == asked)
 			result = error;
 		else if (error)
-			bk_log_limited(&limit, BK_LOG_WARNING, "%s: not reset with its bus: %s",
-				       function->name, strerror(-error));
+			bk__log_limited(&limit, BK_LOG_WARNING, "%s: not reset with its bus: %s",
+					function->name, strerror(-error));
 		end(function, error);
 	}
 	list->last = NULL;

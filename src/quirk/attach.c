@@ -7,6 +7,7 @@
  * answers. An access that no rule holds is cut in halves where some rule holds
  * a part of it, and else goes where it would without the trap.
  */
+#include "base/ratelimit.h"
 #include "quirk/stack.h"
 
 #include <errno.h>
@@ -157,12 +158,12 @@ static int apply(struct access *a, struct bk__quirk_run *run)
 		r = run->error;
 	}
 	if (rule->log)
-		bk_log_limited(&a->placed->limit, BK_LOG_WARNING,
-			       "%s: %s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
-			       a->group->stack->below->name, a->placed->bound->quirk->name,
-			       bk_device_region_name(a->placed->region), a->offset,
-			       a->write ? "write" : "read", a->width, 2 * (int)a->width, a->value,
-			       r ? ", failed" : "");
+		bk__log_limited(&a->placed->limit, BK_LOG_WARNING,
+				"%s: %s: %s+0x%" PRIx64 ": %s %u 0x%0*" PRIx64 "%s",
+				a->group->stack->below->name, a->placed->bound->quirk->name,
+				bk_device_region_name(a->placed->region), a->offset,
+				a->write ? "write" : "read", a->width, 2 * (int)a->width, a->value,
+				r ? ", failed" : "");
 	return r;
 }
 

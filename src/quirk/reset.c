@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A reset in steps, on the device itself. How long it may wait in all was bounded when it was loaded. */
+#include "base/ratelimit.h"
 #include "quirk/stack.h"
 
 #include <errno.h>
@@ -69,7 +70,7 @@ int bk__quirk_reset_steps(struct bk__quirk_bound *bound)
 		.write = bk__quirk_device_place_write,
 		.opaque = bound->stack->below,
 	};
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 
 	memcpy(variables, bound->start, sizeof(variables));
 	for (unsigned i = 0; i < quirk->step_count; i++) {
@@ -77,9 +78,9 @@ int bk__quirk_reset_steps(struct bk__quirk_bound *bound)
 
 		if (!r)
 			continue;
-		bk_log_limited(&limit, BK_LOG_WARNING, "%s: the reset of the quirk %s stopped (%s:%u): %s",
-			       bound->stack->below->name, quirk->name, quirk->file, quirk->steps[i].line,
-			       strerror(-r));
+		bk__log_limited(&limit, BK_LOG_WARNING, "%s: the reset of the quirk %s stopped (%s:%u): %s",
+				bound->stack->below->name, quirk->name, quirk->file, quirk->steps[i].line,
+				strerror(-r));
 		return r;
 	}
 	return 0;

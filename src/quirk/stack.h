@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/pci_regs.h"
+#include "base/ratelimit.h"
 #include "quirk/quirk.h"
 
 /* A quirk on a device. */
@@ -26,7 +27,7 @@ struct bk__quirk_placed {
 	unsigned region;
 	uint64_t first, last;
 	unsigned order; /* who is asked first */
-	struct bk_ratelimit limit;
+	struct bk__ratelimit limit;
 };
 
 /* Rules that overlap, as one trap. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ratelimit.h"
 #include "serve/session.h"
 
 /* ---- The list ---------------------------------------------------------- */
@@ -223,12 +224,12 @@ int bk__serve_dma_map(struct bk__serve_session *session, struct bk__wire_message
 
 static void take(struct bk__serve_session *session, struct bk__serve_map *map)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	const int error = map->given ? bk_device_dma_unmap(session->device, map->iova, map->size) : 0;
 
 	if (error)
-		bk_log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
-			       session->config->name, map->iova, strerror(-error));
+		bk__log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
+				session->config->name, map->iova, strerror(-error));
 	session->memory -= map->size;
 	free_map(session, map);
 }

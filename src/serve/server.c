@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ratelimit.h"
 #include "base/thread.h"
 #include "serve/session.h"
 
@@ -64,7 +65,7 @@ static void serve_client(struct bk__serve *serve, int fd)
 /* Waits for a client; -1 when the server is to stop. */
 static int next_client(struct bk__serve *serve)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	struct pollfd fds[] = { { .fd = serve->stop, .events = POLLIN },
 				{ .fd = serve->listener, .events = POLLIN } };
 
@@ -81,8 +82,8 @@ static int next_client(struct bk__serve *serve)
 			return fd;
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			continue;
-		bk_log_limited(&limit, BK_LOG_ERROR, "%s: no client can be taken: %s", serve->config.name,
-			       strerror(errno));
+		bk__log_limited(&limit, BK_LOG_ERROR, "%s: no client can be taken: %s", serve->config.name,
+				strerror(errno));
 		nanosleep(&pause, NULL);
 	}
 	return -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/pci_regs.h"
+#include "base/ratelimit.h"
 
 typedef int command_fn(struct bk__serve_session *session, struct bk__wire_message *message,
 		       const struct bk__wire_request *request);
@@ -44,8 +45,8 @@ int bk__serve_refuse(struct bk__serve_session *session, const struct bk__wire_me
 {
 	atomic_fetch_add_explicit(&session->serve->refused, 1, memory_order_relaxed);
 	if (what)
-		bk_log_limited(&session->complaints, BK_LOG_WARNING, "%s: refused: %s", session->config->name,
-			       what);
+		bk__log_limited(&session->complaints, BK_LOG_WARNING, "%s: refused: %s",
+				session->config->name, what);
 	if (message->header.flags & BK__WIRE_NO_REPLY)
 		return 0;
 	return send_reply(session, message, 0, (uint32_t)-error, BK__WIRE_ERROR, NULL, 0);
@@ -157,9 +158,9 @@ static void serve(struct bk__serve_session *session)
 		bk__wire_drop_fds(&message);
 	}
 	if (error != -EPIPE && error != -ECONNRESET && !bk__serve_stopping(session->serve))
-		bk_log_limited(&session->complaints, BK_LOG_WARNING,
-			       "%s: the connection to the client ends: %s", session->config->name,
-			       error == -EPROTO ? "a message of an impossible size" : strerror(-error));
+		bk__log_limited(&session->complaints, BK_LOG_WARNING,
+				"%s: the connection to the client ends: %s", session->config->name,
+				error == -EPROTO ? "a message of an impossible size" : strerror(-error));
 	bk__serve_channel_break(&session->channel, error);
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/ratelimit.h"
 #include "serve/channel.h"
 #include "serve/memory.h"
 #include "serve/serve.h"
@@ -43,7 +44,7 @@ struct bk__serve_session {
 	struct bk__wire_limits limits;
 	bool versioned;
 	uint8_t *out; /* header, fixed part and data of a reply */
-	struct bk_ratelimit complaints;
+	struct bk__ratelimit complaints;
 
 	/* Maps by address (maps.c). */
 	struct bk__serve_map **maps;

@@ -3,6 +3,7 @@
  * An access that no handler takes whole: a walk over spans and gaps, which
  * cuts what a handler does not take, or what lies over an edge.
  */
+#include "base/ratelimit.h"
 #include "space/internal.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ void bk__space_failed(struct bk_space *space, const struct bk__space_span *span,
 	if (space->on_error) {
 		space->on_error(space->on_error_opaque, bk__space_rest(span)->region, address, write, width,
 				error);
-	} else if (bk_ratelimit_ok(&space->log_limit, &missed)) {
+	} else if (bk__ratelimit_ok(&space->log_limit, &missed)) {
 		char reason[80] = "";
 
 		if (strerror_r(-error, reason, sizeof(reason)))

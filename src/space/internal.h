@@ -18,6 +18,7 @@
 #include <barkeep/space.h>
 
 #include "base/array.h"
+#include "base/ratelimit.h"
 #include "space/rcu.h"
 #include "space/tree.h"
 
@@ -306,7 +307,7 @@ struct bk_space {
 	uint64_t unclaimed_reads __attribute__((aligned(64)));
 	uint64_t unclaimed_writes;
 	uint64_t errors;
-	struct bk_ratelimit log_limit;
+	struct bk__ratelimit log_limit;
 };
 
 struct bk_listener {

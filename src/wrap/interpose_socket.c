@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/ratelimit.h"
 #include "wrap/real.h"
 #include "wrap/vfio.h"
 
@@ -36,13 +37,13 @@ static void received(int fd)
 static void sent(int fd)
 {
 	const struct bk__wrap_file *file = bk__wrap_find(fd);
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 
 	if (file && (bk__wrap_kind_of(file) == BK__WRAP_DEVICE || bk__wrap_kind_of(file) == BK__WRAP_GROUP))
-		bk_log_limited(&limit, BK_LOG_WARNING,
-			       "a descriptor of VFIO was sent to another process: unless that is wrapped "
-			       "too, it sees "
-			       "the device without traps");
+		bk__log_limited(&limit, BK_LOG_WARNING,
+				"a descriptor of VFIO was sent to another process: unless that is wrapped "
+				"too, it sees "
+				"the device without traps");
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)

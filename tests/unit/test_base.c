@@ -13,6 +13,7 @@
 #include <barkeep/base.h>
 
 #include "base/array.h"
+#include "base/ratelimit.h"
 
 static void fail_fills_one_line(void **state)
 {
@@ -81,12 +82,12 @@ static void log_goes_where_told(void **state)
 
 static void ratelimit_lets_a_burst_through_and_counts_the_rest(void **state)
 {
-	struct bk_ratelimit limit = { 0 };
+	struct bk__ratelimit limit = { 0 };
 	uint64_t missed;
 	unsigned passed = 0;
 
 	for (int i = 0; i < 1000; i++)
-		passed += bk_ratelimit_ok(&limit, &missed);
+		passed += bk__ratelimit_ok(&limit, &missed);
 	assert_in_range(passed, 10, 12); /* the burst, and one a second */
 	assert_in_range(limit.state & 0xffffff, 980, 990);
 }
@@ -99,15 +100,15 @@ static void count(void *opaque, enum bk_log_level level, const char *line)
 
 static void a_flood_of_lines_is_cut_and_the_next_line_says_so(void **state)
 {
-	struct bk_ratelimit limit = { 0 };
+	struct bk__ratelimit limit = { 0 };
 	unsigned lines = 0;
 
 	bk_log_set(count, &lines);
 	for (int i = 0; i < 1000; i++)
-		bk_log_limited(&limit, BK_LOG_WARNING, "BAR %d", i);
+		bk__log_limited(&limit, BK_LOG_WARNING, "BAR %d", i);
 	assert_in_range(lines, 10, 12);
 	limit.state &= 0xffffff; /* long ago: tokens are back, the count of refused lines stays */
-	bk_log_limited(&limit, BK_LOG_WARNING, "BAR %d", 7);
+	bk__log_limited(&limit, BK_LOG_WARNING, "BAR %d", 7);
 	bk_log_set(NULL, NULL);
 	assert_non_null(strstr(last, "BAR 7 ("));
 	assert_non_null(strstr(last, " lines like this left out)"));

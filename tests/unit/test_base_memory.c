@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Files, YAML and lines when memory or a system call fails. */
+#include "base/ratelimit.h"
 #include "failing.h"
 
 #include <errno.h>
@@ -318,15 +319,15 @@ static void numbers_are_read_the_same_everywhere(void **state)
 /* Every second that the token bucket counts, and lines that a flood loses by the million. */
 static void lost_lines_are_counted_up_to_a_limit(void **state)
 {
-	struct bk_ratelimit limit = { 0 };
+	struct bk__ratelimit limit = { 0 };
 	uint64_t missed;
 
-	while (bk_ratelimit_ok(&limit, &missed))
+	while (bk__ratelimit_ok(&limit, &missed))
 		;
 	for (uint64_t refused = 0xfffff0; refused <= 0xffffff; refused++) {
 		limit.state = (limit.state & ~UINT64_C(0xffffff)) | refused;
 		limit.state |= UINT64_C(200) << 24; /* used up for minutes */
-		assert_false(bk_ratelimit_ok(&limit, &missed));
+		assert_false(bk__ratelimit_ok(&limit, &missed));
 	}
 	assert_int_equal(limit.state & 0xffffff, 0xffffff);
 }

@@ -28,7 +28,7 @@ struct host {
 	struct bk_error err;
 };
 
-static void run(const char *format, ...) BK_PRINTF(1, 2);
+static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void run(const char *format, ...)
 {
 	char command[1024];

@@ -41,7 +41,7 @@ int __wrap_ioctl(int fd, unsigned long number, void *arg)
 	}
 }
 
-static void run(const char *format, ...) BK_PRINTF(1, 2);
+static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void run(const char *format, ...)
 {
 	char command[1024];

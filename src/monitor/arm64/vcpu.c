@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/ratelimit.h"
 #include "monitor/access.h"
 #include "monitor/arch.h"
 #include "monitor/arm64/registers.h"
@@ -77,7 +78,7 @@ static void inject_abort(const struct bk__monitor_vcpu *vcpu)
  */
 static void serve_undescribed(struct bk__monitor_vcpu *vcpu)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
 	const uint64_t gpa = vcpu->run->arm_nisv.fault_ipa;
 	char where[32], place[128];
@@ -86,10 +87,10 @@ static void serve_undescribed(struct bk__monitor_vcpu *vcpu)
 		return;
 	bk__monitor_arch_where(vcpu, where, sizeof(where));
 	bk__monitor_access_place(vcpu, gpa, place, sizeof(place));
-	bk_log_limited(&limit, BK_LOG_WARNING,
-		       "vCPU %u: the instruction at %s accesses %s in a way that cannot be trapped (two "
-		       "registers, a vector, or a base that changes); the guest gets an external abort",
-		       vcpu->id, where, place);
+	bk__log_limited(&limit, BK_LOG_WARNING,
+			"vCPU %u: the instruction at %s accesses %s in a way that cannot be trapped (two "
+			"registers, a vector, or a base that changes); the guest gets an external abort",
+			vcpu->id, where, place);
 	inject_abort(vcpu);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/ratelimit.h"
 #include "monitor/access.h"
 #include "monitor/arch.h"
 #include "monitor/x86/fault.h"
@@ -129,7 +130,7 @@ static bool takes_exceptions(struct bk__monitor_vcpu *vcpu, const struct culprit
  */
 static bool serve_emulation_failure(struct bk__monitor_vcpu *vcpu)
 {
-	static struct bk_ratelimit limit;
+	static struct bk__ratelimit limit;
 	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
 	struct bk__monitor_arch_vcpu *arch = vcpu->arch;
 	struct culprit culprit;
@@ -146,7 +147,7 @@ static bool serve_emulation_failure(struct bk__monitor_vcpu *vcpu)
 	arch->retries = 0;
 	if (!takes_exceptions(vcpu, &culprit))
 		return false;
-	if (bk_ratelimit_ok(&limit, &missed)) {
+	if (bk__ratelimit_ok(&limit, &missed)) {
 		for (size_t i = 0; i < culprit.count; i++)
 			snprintf(hex + 3 * i, sizeof(hex) - 3 * i, " %02x", culprit.bytes[i]);
 		if (culprit.located)
