@@ -35,6 +35,9 @@ void trap_costs(void);
 /* quirk.c */
 void quirk_load(void);
 void quirk_mirror(void);
+enum { MIRROR_COUNT = 1000 }; /* as bench/run says, too */
+void run_mirror(void *mirrored, size_t count);
+void quirk_mirror_count(void);
 
 /* memory.c */
 void memory_per_region(void);

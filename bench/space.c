@@ -17,6 +17,7 @@
  *        bench_space --pci WHAT 2000 of "move", "read" or "unmask" of it, under callgrind
  *        bench_space --kvm      moves with memory slots of KVM only
  *        bench_space --traps    traps of a mediated device only
+ *        bench_space --mirror   1000 reads of a mirror, under callgrind
  *        bench_space --quirks   quirks only */
 int main(int argc, char **argv)
 {
@@ -46,6 +47,10 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && strcmp(argv[1], "--traps") == 0) {
 		trap_costs();
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--mirror") == 0) {
+		quirk_mirror_count();
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "--quirks") == 0) {

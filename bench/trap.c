@@ -16,7 +16,7 @@ enum { BAR_SIZE = 16 << 20, BASE = 0xc0000000, TRAP_SIZE = 8, PAGE = 4096 };
 
 static int info(struct bk_device *device, struct bk_device_info *info)
 {
-	*info = (struct bk_device_info){ 0, BK_DEVICE_REGIONS, BK_DEVICE_IRQS };
+	*info = (struct bk_device_info){ .regions = BK_DEVICE_REGIONS, .irqs = BK_DEVICE_IRQS };
 	return 0;
 }
 
@@ -26,16 +26,21 @@ static int region(struct bk_device *device, unsigned index, struct bk_device_reg
 {
 	*region = (struct bk_device_region){ .fd = -1 };
 	if (index == BK_DEVICE_CONFIG)
-		*region = (struct bk_device_region){
-			BK_DEVICE_READ | BK_DEVICE_WRITE, 256, -1, 0, 0, { { 0 } }
-		};
+		*region = (struct bk_device_region){ .flags = BK_DEVICE_READ | BK_DEVICE_WRITE,
+						     .size = 256,
+						     .fd = -1 };
 	if (index == 0)
-		*region = (struct bk_device_region){ BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP,
-						     BAR_SIZE,
-						     bar_fd,
-						     0,
-						     1,
-						     { { 0, BAR_SIZE } } };
+		*region =
+			(struct bk_device_region){ .flags = BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP,
+						   .size = BAR_SIZE,
+						   .fd = bar_fd };
+	return 0;
+}
+
+static int areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit, void *opaque)
+{
+	if (index == 0)
+		visit(opaque, &(struct bk_device_area){ .size = BAR_SIZE });
 	return 0;
 }
 
@@ -59,7 +64,7 @@ static int write_(struct bk_device *device, unsigned region, uint64_t offset, co
 }
 
 static const struct bk_device_ops device_ops = {
-	.info = info, .region = region, .irq = irq, .read = read_, .write = write_
+	.info = info, .region = region, .areas = areas, .irq = irq, .read = read_, .write = write_
 };
 
 /* ---- A BAR with traps, in a guest's memory ------------------------------ */

@@ -12,14 +12,24 @@ static inline bool bk__is_width(uint64_t width)
 	return width == 1 || width == 2 || width == 4 || width == 8;
 }
 
+/* `width` bytes; 1, 2, 4 and 8 are one load where the compiler sees that. */
 static inline uint64_t bk__load(const void *bytes, unsigned width)
 {
 	const uint8_t *byte = bytes;
 	uint64_t value = 0;
 
-	for (unsigned i = 0; i < width; i++)
-		value |= (uint64_t)byte[i] << 8 * i;
-	return value;
+	switch (width) {
+	case 1:
+		return byte[0];
+	case 2:
+		return (uint64_t)(byte[0] | byte[1] << 8);
+	case 4:
+		return byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
+	default:
+		for (unsigned i = 0; i < width; i++)
+			value |= (uint64_t)byte[i] << 8 * i;
+		return value;
+	}
 }
 
 static inline void bk__store(void *bytes, unsigned width, uint64_t value)

@@ -16,8 +16,7 @@ static bool is_access(struct bk_mediator *m, unsigned region, uint64_t offset, u
 		return true;
 	if (!m->regions[region].space)
 		return false;
-	/* A BAR that shares its page has a longer space. */
-	size = bk_space_last(m->regions[region].space) + 1;
+	size = m->regions[region].page ? m->regions[region].page : m->regions[region].size;
 	return size >= width && offset <= size - width;
 }
 

@@ -39,7 +39,8 @@ static inline int bk__mediate_finish_beside(struct bk_mediator *m, unsigned regi
 	bk__mediate_count_access(&m->regions[region].counts, write);
 	if (error)
 		bk__mediate_count_error(&m->regions[region].counts);
-	bk__mediate_count_pages(m, region, offset, width, write, error);
+	if (__atomic_load_n(&m->regions[region].buckets, __ATOMIC_ACQUIRE))
+		bk__mediate_count_pages(m, region, offset, width, write, error);
 	BK__MEDIATE_RECORD(m, .region = region, .offset = offset, .width = width, .write = write,
 			   .value = value, .error = error);
 	return error;

@@ -61,6 +61,19 @@ int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err)
 	return 0;
 }
 
+void bk__mediate_config_ready(struct bk_mediator *m)
+{
+	for (unsigned i = 0; i < m->config_size; i++)
+		if (m->live[i] || m->free[i])
+			m->mixed[i / 128] |= 1u << i / 4 % 32;
+}
+
+/* Is any byte of the register with this one the device's? */
+static bool is_mixed(const struct bk_mediator *m, uint64_t at)
+{
+	return m->mixed[at / 128] >> at / 4 % 32 & 1;
+}
+
 /* Bit i for byte i that is the device's own. A capability may have been added since. */
 static unsigned own(struct bk_mediator *m, uint64_t offset, unsigned width)
 {
@@ -83,25 +96,14 @@ static unsigned passed(struct bk_mediator *m, uint64_t offset, unsigned width)
 	return bits & free ? bits & (~free | own(m, offset, width)) : bits;
 }
 
-int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
+/* 1, 2 or 4 bytes of which some may be the device's. */
+static __attribute__((noinline)) int mixed_read(struct bk_mediator *m, uint64_t offset, unsigned width,
+						uint64_t *value)
 {
 	uint64_t live, device;
 	unsigned bits;
-	int r;
+	int r = bk_pci_function_read(m->function, (unsigned)offset, width, value);
 
-	if (m->filter)
-		return bk__mediate_filter_read(m, offset, width, value);
-	if (width == 8) {
-		uint64_t high;
-
-		r = bk__mediate_config_read(m, offset, 4, value);
-		if (!r)
-			r = bk__mediate_config_read(m, offset + 4, 4, &high);
-		if (!r)
-			*value |= high << 32;
-		return r;
-	}
-	r = bk_pci_function_read(m->function, (unsigned)offset, width, value);
 	/* Nothing of the device is live, and the host may block who asks it. */
 	if (bk_pci_function_in_reset(m->function))
 		return r;
@@ -115,6 +117,29 @@ int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned wid
 	if (!r)
 		*value = (*value & ~live) | (device & live);
 	return r;
+}
+
+static __attribute__((noinline)) int halves_read(struct bk_mediator *m, uint64_t offset, uint64_t *value)
+{
+	uint64_t high;
+	int r = bk__mediate_config_read(m, offset, 4, value);
+
+	if (!r)
+		r = bk__mediate_config_read(m, offset + 4, 4, &high);
+	if (!r)
+		*value |= high << 32;
+	return r;
+}
+
+int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value)
+{
+	if (m->filter)
+		return bk__mediate_filter_read(m, offset, width, value);
+	if (width == 8)
+		return halves_read(m, offset, value);
+	if (is_mixed(m, offset) || is_mixed(m, offset + width - 1))
+		return mixed_read(m, offset, width, value);
+	return bk_pci_function_read(m->function, (unsigned)offset, width, value);
 }
 
 /* Registers of the model that the device gets as they stand after the write: a reset may have come with it.

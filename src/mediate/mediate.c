@@ -34,6 +34,7 @@ static int build(struct bk_mediator *m, const struct bk_mediator_options *option
 		r = bk__mediate_capabilities(m, err);
 	if (!r)
 		r = bk__mediate_msix_traps(m, err);
+	bk__mediate_config_ready(m);
 	if (!r)
 		r = bk__mediate_bottom_add(m, BK_DEVICE_CONFIG, 0, m->config_size, BK__PRIORITY_CONFIG,
 					   BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4, err);

@@ -46,9 +46,10 @@ struct bk__mediate_page {
 };
 
 struct bk__mediate_region {
-	struct bk_space *space;           /* NULL: there is no such region */
-	struct bk_device_region info;     /* of the device below */
-	uint64_t size;                    /* bytes that a guest sees */
+	struct bk_space *space;       /* NULL: there is no such region */
+	struct bk_device_region info; /* of the device below */
+	uint64_t size;                /* bytes that a guest sees */
+	uint64_t page;                /* of a BAR that shares its page, which is as long as its space; or 0 */
 	struct bk__mediate_counts counts; /* registers without a trap */
 
 	const struct bk__mediate_place **areas; /* that are mapped; ascending, fixed after create */
@@ -99,8 +100,10 @@ struct bk_mediator {
 	uint8_t passed[BK__PCI_CONFIG_SIZE];
 	uint8_t w1c[BK__PCI_CONFIG_SIZE];
 	uint8_t free[BK__PCI_CONFIG_SIZE]; /* 1: no capability has it, neither shown nor hidden */
-	unsigned config_size;              /* that a guest sees: 256 or 4096 bytes */
-	unsigned config_below;             /* and how many of them the device has */
+	uint32_t mixed[BK__PCI_CONFIG_SIZE / 4 /
+		       32];    /* registers of which any byte is live or free, one bit each */
+	unsigned config_size;  /* that a guest sees: 256 or 4096 bytes */
+	unsigned config_below; /* and how many of them the device has */
 
 	uint16_t decode;  /* COMMAND.IO and MEM of the device: 1 from create to close */
 	uint16_t command; /* the guest's COMMAND; under the function's lock, stays in a reset */
@@ -197,8 +200,8 @@ struct bk_region_desc bk__mediate_mapped_desc(const struct bk__mediate_place *ar
 
 uint64_t bk__mediate_page_size(void);
 
-/* An access that reached registers without a trap: counts it for each page that exits because of a trap.
- * (page.c) */
+/* An access that reached registers without a trap, in a region that has buckets: counts it for each page that
+ * exits because of a trap. (page.c) */
 void bk__mediate_count_pages(struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
 			     bool write, int r);
 
@@ -227,7 +230,10 @@ void bk__mediate_unmap(void *host, uint64_t size);
 /* Reads the device's config space. (config.c) */
 int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err);
 
-/* The guest's registers with the live bits of the device, without traps. (config.c) */
+/* Once it is known what of config space is live. (live_config.c) */
+void bk__mediate_config_ready(struct bk_mediator *m);
+
+/* The guest's registers with the live bits of the device, without traps. (live_config.c) */
 int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value);
 int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value);
 

@@ -102,8 +102,6 @@ void bk__mediate_count_pages(struct bk_mediator *m, unsigned index, uint64_t off
 	const uint64_t first = offset & ~(m->page_size - 1),
 		       last = (offset + width - 1) & ~(m->page_size - 1);
 
-	if (!buckets)
-		return;
 	count_page(m, region, buckets, first, write, r);
 	if (last != first)
 		count_page(m, region, buckets, last, write, r);

@@ -49,6 +49,23 @@ static const struct bk_region_ops narrow_place_ops = {
 	.yields = true,
 };
 
+/* Config space: what bk_mediator_below_read finds out about an access is known here. */
+static int config_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	struct bk_mediator *m = ((struct bk__mediate_place *)opaque)->mediate;
+	int r = bk__mediate_config_read(m, offset, width, value);
+
+	return bk__mediate_finish_beside(m, BK_DEVICE_CONFIG, offset, width, false, *value, r);
+}
+
+static const struct bk_region_ops config_place_ops = {
+	.read = config_read,
+	.write = place_write,
+	.released = place_released,
+	.widths = BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4,
+	.yields = true,
+};
+
 /* Commits one region whose opaque is a place; on failure the place is gone. */
 static int place_add(struct bk_space *space, const struct bk_region_desc *desc)
 {
@@ -70,7 +87,9 @@ int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t firs
 		.priority = priority,
 		.rank = first,
 		.kind = BK_REGION_HANDLED,
-		.ops = widths == BK_WIDTH_ALL ? &bk__mediate_place_ops : &narrow_place_ops,
+		.ops = region == BK_DEVICE_CONFIG ? &config_place_ops
+		       : widths == BK_WIDTH_ALL   ? &bk__mediate_place_ops
+						  : &narrow_place_ops,
 		.opaque = place,
 		.base = first,
 	};
@@ -236,6 +255,7 @@ int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_b
 	int r;
 
 	region->size = bar->size;
+	region->page = bar->page;
 	bar->space = region->space = bk_space_create(m->domain, bk_device_region_name(index), length - 1);
 	if (!region->space)
 		return bk_fail(err, ENOMEM, "%s: %s: out of memory", m->below->name,

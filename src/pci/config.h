@@ -40,7 +40,7 @@ void bk__pci_config_allow(struct bk__pci_config *config, unsigned offset, unsign
 void bk__pci_config_write(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value);
 
 /* What a guest reads in that byte. */
-uint8_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset);
+uint64_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset, unsigned width);
 
 /* Those bytes to their reset values, or all. */
 void bk__pci_config_revert(struct bk__pci_config *config, unsigned offset, unsigned width);

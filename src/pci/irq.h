@@ -11,6 +11,7 @@ struct bk__pci_msi {
 	unsigned offset; /* of the capability, 0: none */
 	unsigned vectors;
 	bool address64, maskable;
+	unsigned pending_at; /* where its pending bits are; 0: it shows none */
 	uint32_t pending;
 };
 
@@ -81,9 +82,6 @@ bool bk__pci_msi_message(const struct bk_pci_function *function, unsigned vector
 			 struct bk_pci_message *message);
 bool bk__pci_msix_message(const struct bk_pci_function *function, unsigned vector,
 			  struct bk_pci_message *message);
-
-/* Where a byte of MSI's pending bits is: true and its first vector. */
-bool bk__pci_msi_pending_byte(const struct bk_pci_function *function, unsigned offset, unsigned *vector);
 
 /* Bytes of the pending bits. */
 static inline unsigned bk__pci_msix_pba_size(unsigned vectors)

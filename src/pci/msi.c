@@ -48,6 +48,7 @@ static int msi_add(struct bk_pci_function *function, unsigned offset, unsigned v
 	bk__pci_config_allow(config, data_offset(&msi), 2, UINT16_MAX, 0);
 	if (maskable)
 		bk__pci_config_allow(config, mask_offset(&msi), 4, UINT32_MAX >> (32 - vectors), 0);
+	msi.pending_at = maskable ? mask_offset(&msi) + 4 : 0;
 	function->msi = msi;
 	return at;
 }
@@ -99,17 +100,6 @@ bool bk__pci_msi_message(const struct bk_pci_function *function, unsigned vector
 	/* The function owns as many low bits as it needs to tell its vectors apart. */
 	message->data = (registers.data & ~(bk__pci_msi_enabled(function) - 1)) | vector;
 	return !(registers.mask >> vector & 1);
-}
-
-bool bk__pci_msi_pending_byte(const struct bk_pci_function *function, unsigned offset, unsigned *vector)
-{
-	const struct bk__pci_msi *msi = &function->msi;
-	unsigned at = mask_offset(msi) + 4;
-
-	if (!msi->offset || !msi->maskable || offset < at || offset >= at + 4)
-		return false;
-	*vector = (offset - at) * 8;
-	return true;
 }
 
 static void forget(struct bk_pci_function *function, unsigned offset)

@@ -9,26 +9,43 @@
 #include "pci/kind.h"
 #include "pci/resets.h"
 
-/* A guest's view of one byte, with what is not kept in the registers. */
-static uint8_t byte_at(struct bk_pci_function *function, unsigned offset)
+/* The bits from `offset` on of a byte at `at` that is not kept in the registers. */
+static uint64_t byte_at(uint8_t bits, unsigned at, unsigned offset, unsigned width)
 {
-	uint8_t byte = bk__pci_config_shown(&function->config, offset);
-	unsigned vector;
+	return at - offset < width ? (uint64_t)bits << 8 * (at - offset) : 0;
+}
 
-	if (offset == BK__PCI_STATUS) {
-		byte |= function->intx_level ? BK__PCI_STATUS_INTX : 0;
-	} else if (offset == BK__PCI_HEADER_TYPE) {
-		if (function->bus && atomic_load(&function->bus->in_slot[function->devfn >> 3]) > 1)
-			byte |= BK__PCI_HEADER_TYPE_MULTI;
-	} else if (bk__pci_msi_pending_byte(function, offset, &vector)) {
-		byte = 0;
-		for (unsigned i = 0; i < 8; i++)
-			byte |= (uint8_t)((vector + i < function->msi.vectors &&
-					   function->irq.mode == BK_PCI_IRQ_MSI &&
-					   bk__pci_irq_pending(function, vector + i))
-					  << i);
+/* MSI's pending bits in place of what the register holds. */
+static uint64_t with_pending(struct bk_pci_function *function, unsigned offset, unsigned width,
+			     uint64_t value)
+{
+	const unsigned at = function->msi.pending_at;
+	uint32_t pending = 0;
+
+	for (unsigned i = 0; i < function->msi.vectors && function->irq.mode == BK_PCI_IRQ_MSI; i++)
+		pending |= (uint32_t)bk__pci_irq_pending(function, i) << i;
+	for (unsigned i = 0; i < 4; i++) {
+		value &= ~byte_at(0xff, at + i, offset, width);
+		value |= byte_at((uint8_t)(pending >> 8 * i), at + i, offset, width);
 	}
-	return byte;
+	return value;
+}
+
+/* A guest's view of 1, 2 or 4 bytes, with what is not kept in the registers. */
+static uint64_t value_at(struct bk_pci_function *function, unsigned offset, unsigned width)
+{
+	uint64_t value = bk__pci_config_shown(&function->config, offset, width);
+
+	if (offset < BK__PCI_BAR0) {
+		if (function->intx_level)
+			value |= byte_at(BK__PCI_STATUS_INTX, BK__PCI_STATUS, offset, width);
+		if (function->bus && atomic_load(&function->bus->in_slot[function->devfn >> 3]) > 1)
+			value |= byte_at(BK__PCI_HEADER_TYPE_MULTI, BK__PCI_HEADER_TYPE, offset, width);
+	} else if (function->msi.pending_at && offset < function->msi.pending_at + 4 &&
+		   offset + width > function->msi.pending_at) {
+		value = with_pending(function, offset, width, value);
+	}
+	return value;
 }
 
 /* What is read while the function is in reset: nobody answers, or, if the guest asked for that, a vendor id
@@ -43,13 +60,11 @@ int bk__pci_registers_read(void *opaque, uint64_t offset, unsigned width, uint64
 {
 	struct bk_pci_function *function = opaque;
 
-	*value = 0;
 	pthread_mutex_lock(&function->lock);
 	if (atomic_load_explicit(&function->in_reset, memory_order_relaxed))
 		*value = not_ready(function, offset, width) & UINT64_MAX >> (64 - 8 * width);
 	else
-		for (unsigned i = 0; i < width; i++)
-			*value |= (uint64_t)byte_at(function, (unsigned)offset + i) << 8 * i;
+		*value = value_at(function, (unsigned)offset, width);
 	pthread_mutex_unlock(&function->lock);
 	return 0;
 }

@@ -33,6 +33,43 @@ static void config(struct world *world, unsigned offset, unsigned width, uint64_
 	config_write(world, DEVFN, offset, width, value);
 }
 
+/* Also at the ends of what is put together: the header, STATUS, the header type, MSI's pending bits. */
+static void a_wide_read_is_its_bytes(void **state)
+{
+	struct world *world = *state;
+	struct bk_pci_function_desc desc = { .pin = 1, .bars = { MEM64_BAR(0x10000) } };
+	struct part part, other;
+	uint64_t bytes[256];
+	unsigned at;
+
+	part_create(world, &part, 1, desc);
+	at = (unsigned)bk_pci_msi_add(part.function, 0x40, 16, true, true);
+	part_attach(world, &part, DEVFN);
+	part_create(world, &other, 2, (struct bk_pci_function_desc){ 0 });
+	part_attach(world, &other, DEVFN + 1);
+	bk_pci_function_set_intx(part.function, true);
+	config(world, 4, 2, 4);
+	config(world, 0x10, 4, 0xffffffff);
+	config(world, at + 4, 4, 0xfee01000);
+	config(world, at + 16, 4, 0xffffffff);
+	config(world, at + 2, 2, 0x41); /* on, 16 vectors */
+	assert_int_equal(bk_pci_function_send_msi(part.function, 3), 0);
+	assert_int_equal(bk_pci_function_send_msi(part.function, 10), 0);
+	for (unsigned i = 0; i < 256; i++)
+		bytes[i] = config_read(world, DEVFN, i, 1);
+	assert_int_equal(bytes[6] & 8, 8);
+	assert_int_equal(bytes[14] & 0x80, 0x80);
+	assert_int_equal(bytes[at + 20], 8);
+	assert_int_equal(bytes[at + 21], 4);
+	for (unsigned i = 0; i < 253; i++) {
+		assert_config(world, DEVFN, i, 2, bytes[i] | bytes[i + 1] << 8);
+		assert_config(world, DEVFN, i, 4,
+			      bytes[i] | bytes[i + 1] << 8 | bytes[i + 2] << 16 | bytes[i + 3] << 24);
+	}
+	part_destroy(&other);
+	part_destroy(&part);
+}
+
 /* ---- MSI --------------------------------------------------------------- */
 
 static void msi_of_every_layout(void **state)
@@ -539,6 +576,7 @@ static void intx_lines_are_shared_and_gated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WORLD_TEST(a_wide_read_is_its_bytes),
 		WORLD_TEST(msi_of_every_layout),
 		WORLD_TEST(msix_table_and_masks),
 		WORLD_TEST(F25_table_takes_any_width_and_alignment),
