@@ -75,7 +75,9 @@ static int rtc_write(void *opaque, uint64_t offset, unsigned width, uint64_t val
 	return 0;
 }
 
-static const struct bk_region_ops region_ops = { .read = rtc_read, .write = rtc_write, .widths = BK_WIDTH_4 };
+static const struct bk_region_ops region_ops = { .read = rtc_read,
+						 .write = rtc_write,
+						 .widths = BK_WIDTH_1 | BK_WIDTH_2 | BK_WIDTH_4 };
 
 void bk__monitor_rtc_reset(struct bk__monitor_rtc *rtc)
 {
