@@ -274,6 +274,25 @@ static void a_child_of_vfork_changes_nothing_of_its_parents(void **state)
 	assert_int_equal(kit_read(fd, 0, 0), TRAP);
 	close(fd);
 }
+
+static int close_all(void *opaque)
+{
+	close_range(3, 4000, 0);
+	_exit(fcntl(*(int *)opaque, F_GETFD) < 0 ? 42 : 1);
+}
+
+/* As QEMU tears down asynchronously: the memory is shared for as long as both live. */
+static void a_child_that_shares_memory_changes_nothing_of_its_parents(void **state)
+{
+	static _Alignas(16) char stack[65536];
+	int fd = trapped();
+	const pid_t child = clone(close_all, stack + sizeof(stack), CLONE_VM | SIGCHLD, &fd);
+
+	assert_int_equal(child_says(child), 42);
+	assert_int_equal(kit.closed, 0);
+	assert_int_equal(kit_read(fd, 0, 0), TRAP);
+	close(fd);
+}
 #endif
 
 struct racing {
@@ -431,6 +450,7 @@ int main(void)
 		TEST(a_child_goes_on_with_its_parents_device),
 		TEST(a_child_by_the_raw_system_call_has_a_table_of_its_own),
 		TEST(a_child_of_vfork_changes_nothing_of_its_parents),
+		TEST(a_child_that_shares_memory_changes_nothing_of_its_parents),
 #endif
 		TEST(forks_while_others_access_lose_nobody),
 		TEST(devices_that_come_and_go_under_accesses_show_no_register),
