@@ -83,7 +83,8 @@ static void add_msix(struct machine *m, struct bk_space *space)
 static struct machine *create(void)
 {
 	static struct machine machine, *m = &machine;
-	struct bk_pci_host_desc desc = { .window_count = 1, .bus_last = 255 };
+	struct bk_pci_window window;
+	struct bk_pci_host_desc desc = { .windows = &window, .window_count = 1, .bus_last = 255 };
 
 	memset(m, 0, sizeof(*m));
 	m->domain = bk_domain_create();
@@ -91,7 +92,7 @@ static struct machine *create(void)
 	if (!m->memory)
 		die("no memory");
 	desc.domain = m->domain;
-	desc.windows[0] = (struct bk_pci_window){
+	window = (struct bk_pci_window){
 		BK_PCI_WINDOW_MEMORY, m->memory, WINDOW, ECAM - 1, WINDOW, 0,
 	};
 	desc.ecam = m->memory;

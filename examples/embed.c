@@ -66,7 +66,7 @@ static int run(struct bk_space *memory, struct bk_pci_host *host, struct bk_medi
 		.region = 0, .offset = 0x08, .length = 4, .name = "mine", .ops = &ops
 	};
 	struct bk_pci_function *function = bk_mediator_function(mediate);
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 	struct bk_trap *trap;
 	struct bk_error err;
 	bool good;
@@ -105,8 +105,10 @@ int main(int argc, char **argv)
 	struct bk_device_context *context = bk_device_context_create();
 	struct bk_pci_host_desc desc = {
 		.domain = domain,
-		.windows = { { BK_PCI_WINDOW_MEMORY, memory, WINDOW, WINDOW + 0xfffffff, WINDOW, 0 },
-			     { BK_PCI_WINDOW_MEMORY, memory, HIGH, HIGH + 0xffffffffff, HIGH, 0 } },
+		.windows =
+			(const struct bk_pci_window[]){
+				{ BK_PCI_WINDOW_MEMORY, memory, WINDOW, WINDOW + 0xfffffff, WINDOW, 0 },
+				{ BK_PCI_WINDOW_MEMORY, memory, HIGH, HIGH + 0xffffffffff, HIGH, 0 } },
 		.window_count = 2,
 		.ecam = memory,
 		.ecam_first = ECAM,

@@ -51,8 +51,6 @@ struct bk_pci_window {
 	int priority;       /* in `space`; lower than RAM, firmware and other fixed ranges */
 };
 
-#define BK_PCI_WINDOWS 8
-
 /* Of 0xcf8 and 0xcfc in `ports`: I/O windows and other ports stay below it. */
 #define BK_PCI_PORTS_PRIORITY 0x10000
 
@@ -64,10 +62,11 @@ struct bk_pci_message {
 	uint16_t requester;
 };
 
-/* Zero-initialise it; it is copied. */
+/* Zero-initialise it; it is copied, the windows, too. */
 struct bk_pci_host_desc {
+	size_t struct_size; /* of this struct, or 0: see base.h */
 	struct bk_domain *domain;
-	struct bk_pci_window windows[BK_PCI_WINDOWS];
+	const struct bk_pci_window *windows;
 	unsigned window_count;
 
 	/* ECAM (PCIe 7.2.2): bus << 20 | devfn << 12 | register, from ecam_first in
@@ -126,11 +125,11 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
  * prefetchable ones above 4 GiB where there is such a window, nothing where
  * somebody else answers, nor in a window below 1 MiB, or of ports below 0x400 (legacy VGA); then sets
  * COMMAND.IO and MEM of functions that got all, and of bridges with something behind. Windows of a hot-plug
- * slot (bk_pci_slot_add) have at least 2 MiB of memory, 2 MiB of prefetchable memory (or bk_pci_slot_room)
- * and 4 KiB of I/O, as Linux leaves by default, but only where all else fits as well; one line says if not.
- * What does not fit keeps address 0, and `report` (may be NULL) is called with a line for each: which BAR,
- * how much room it needs, what is left. Returns how many BARs did not fit. Owner only, before the guest runs;
- * callbacks of functions are called.
+ * slot (bk_pci_slot_add) have at least 2 MiB of memory, 2 MiB of prefetchable memory (or
+ * bk_pci_slot_set_room) and 4 KiB of I/O, as Linux leaves by default, but only where all else fits as well;
+ * one line says if not. What does not fit keeps address 0, and `report` (may be NULL) is called with a line
+ * for each: which BAR, how much room it needs, what is left. Returns how many BARs did not fit. Owner only,
+ * before the guest runs; callbacks of functions are called.
  */
 unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 			    void (*report)(void *opaque, const char *line), void *opaque);
@@ -165,6 +164,7 @@ struct bk_pci_bar {
 
 /* Zero-initialise it; it is copied. */
 struct bk_pci_function_desc {
+	size_t struct_size; /* of this struct, or 0: see base.h */
 	const char *name;
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint8_t revision;
@@ -269,9 +269,10 @@ bool bk_pci_function_in_reset(const struct bk_pci_function *function);
 
 /* Where a BAR (or BK_PCI_ROM) is now. */
 struct bk_pci_bar_state {
-	uint64_t address; /* as the register holds it, masked to the BAR's size */
-	uint64_t size;
-	bool decodes; /* the function's own decision; a window may still hide it */
+	size_t struct_size; /* of this struct, or 0: set it before the call */
+	uint64_t address;   /* as the register holds it, masked to the BAR's size */
+	uint64_t size;      /* bytes */
+	bool decodes;       /* the function's own decision; a window may still hide it */
 };
 /* -EINVAL: there is no such BAR. Any thread, not with the function's lock held. */
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state);
@@ -291,9 +292,9 @@ enum bk_pci_bar_reason {
 	BK_PCI_BAR_OUTSIDE,     /* it decodes, but a part of it is in no window of `bridge` */
 };
 
-/* Set `size` before the call; the rest is filled in, as far as it has room. */
+/* Why a BAR is where it is, or why it is nowhere. */
 struct bk_pci_explanation {
-	size_t size; /* sizeof(struct bk_pci_explanation) */
+	size_t struct_size; /* of this struct, or 0: set it before the call */
 	enum bk_pci_bar_reason reason;
 	const char *kind;       /* "64-bit prefetchable memory" and so on; a constant */
 	unsigned offset, width; /* the register: where in config space, and 4 or 8 bytes */
@@ -313,8 +314,8 @@ struct bk_pci_explanation {
  * host down to it. Who else answers at its addresses, bk_space_explain tells. Unless `text` is NULL, a line
  * without an end of line is put there, cut to `text_size` bytes with the terminating zero; 192 are enough.
  *
- * 0; -EINVAL: there is no such BAR, or `size` is 0; -ENOMEM. Any thread, not from a callback of the function or the host, no
- * function lock held.
+ * 0; -EINVAL: there is no such BAR; -ENOMEM. Any thread, not from a callback of the
+ * function or the host, no function lock held.
  */
 int bk_pci_function_explain(struct bk_pci_function *function, unsigned index,
 			    struct bk_pci_explanation *explanation, char *text, size_t text_size);
@@ -389,7 +390,7 @@ int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t v
  * there. -EBUSY: the PCI Express capability of a port with a slot. Owner only,
  * no function lock held.
  */
-int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset);
+int bk_pci_capability_remove(struct bk_pci_function *function, unsigned offset);
 
 /* Power management (PM 3.2). Outside D0 nothing decodes and nothing is sent: desc.command gets a COMMAND
  * without MASTER, vectors are silent. D3hot leads to D0 only. From D3hot back in D0 registers are as
@@ -413,7 +414,7 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
 /*
  * Gives a port with a PCI Express capability a slot into which a card may be put, and from which
  * it may be taken, while the guest runs (PCIe 6.7, 7.5.3.9-11): hot-plug capable, surprise removal
- * allowed; no command to complete; button, indicator and power controller with bk_pci_slot_button alone.
+ * allowed; no command to complete; button, indicator and power controller with bk_pci_slot_add_button alone.
  * `number` (0..8191) is the slot's, which should be its own in the machine.
  *
  * The card is whoever is attached below at device 0, function 0: Presence Detect State and Data Link
@@ -436,7 +437,7 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
  * held, so that it must not call bk_pci_*. -EINVAL without a slot; -EBUSY: the port is attached. Owner
  * only, before attach.
  */
-int bk_pci_slot_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque);
+int bk_pci_slot_add_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque);
 
 /*
  * Presses the button. A guest that uses the card then makes the indicator blink, waits five seconds for
@@ -456,7 +457,7 @@ bool bk_pci_slot_powered(struct bk_pci_function *port);
  * of two and no smaller. -EINVAL for other sizes or without a slot, -EBUSY if the port is attached. Owner
  * only.
  */
-int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable);
+int bk_pci_slot_set_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable);
 
 /* Advanced features (AF ECN): a FLR for conventional functions. */
 int bk_pci_af_add(struct bk_pci_function *function, unsigned offset);
@@ -524,6 +525,7 @@ enum bk_pci_irq_mode {
  * intx_mask: COMMAND's Interrupt Disable is now this.
  */
 struct bk_pci_irq_ops {
+	size_t struct_size; /* of this struct, or 0: see base.h */
 	void (*mode)(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors);
 	void (*vector)(void *opaque, unsigned vector, const struct bk_pci_message *message);
 	bool (*pending)(void *opaque, unsigned vector);
@@ -533,13 +535,14 @@ struct bk_pci_irq_ops {
 /*
  * Without this call the function is an emulated one: bk_pci_function_send_msi and
  * bk_pci_function_set_intx raise its interrupts, and pending bits are kept here.
- * The ops are called with the present state before it returns. NULL ops makes it emulated again.
- * Owner only, no function lock held.
+ * The ops are copied, and called with the present state before it returns. NULL ops makes it emulated again.
+ * 0 or -E2BIG (see base.h). Owner only, no function lock held.
  */
-void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops, void *opaque);
+int bk_pci_function_set_irq_ops(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops,
+				void *opaque);
 
 /* The line of the host that the function's pin is on; -ENOENT without a pin or a bus. */
-int bk_pci_function_line(struct bk_pci_function *function);
+int bk_pci_function_intx_line(struct bk_pci_function *function);
 
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
  * masked, not a bus master (COMMAND bit 2), outside D0, on no bus or below a bridge that forwards nothing.

@@ -135,7 +135,7 @@ static bool follow_map(struct bk__firmware_machine *machine, struct bk_pci_bar_s
 
 	for (unsigned i = 0; i < machine->trace->function_count; i++) {
 		for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++, map++) {
-			struct bk_pci_bar_state now;
+			struct bk_pci_bar_state now = { .struct_size = sizeof(now) };
 
 			if (bk_pci_function_bar(machine->functions[i].function, bar, &now))
 				continue;

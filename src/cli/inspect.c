@@ -212,7 +212,7 @@ static void put_regions(json_object *regions, struct bk_mediator *mediate)
 		const char *kind = index == BK_DEVICE_ROM      ? "rom"
 				   : index == BK_DEVICE_CONFIG ? "config"
 							       : "vga";
-		struct bk_pci_bar_state state;
+		struct bk_pci_bar_state state = { .struct_size = sizeof(state) };
 		uint64_t size;
 		json_object *o;
 

@@ -222,7 +222,8 @@ static int fail_at(const struct bk__firmware_machine *machine, uint32_t line, in
 
 static int create_host(struct bk__firmware_machine *machine, struct bk_error *err)
 {
-	struct bk_pci_host_desc desc = { .window_count = 2, .bus_last = 255 };
+	struct bk_pci_window windows[2];
+	struct bk_pci_host_desc desc = { .windows = windows, .window_count = 2, .bus_last = 255 };
 	struct bk_error why = { { 0 } };
 	int error;
 
@@ -235,10 +236,10 @@ static int create_host(struct bk__firmware_machine *machine, struct bk_error *er
 		return out_of_memory(machine, err);
 	desc.domain = machine->domain;
 	desc.ports = machine->ports;
-	desc.windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
-						  .space = machine->memory,
-						  .last = UINT64_MAX };
-	desc.windows[1] =
+	windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
+					     .space = machine->memory,
+					     .last = UINT64_MAX };
+	windows[1] =
 		(struct bk_pci_window){ .kind = BK_PCI_WINDOW_IO, .space = machine->ports, .last = 0xffff };
 	error = bk_pci_host_create(&desc, &machine->host, &why);
 	return error ? bk_fail(err, -error, "%s: %s", machine->name, why.text) : 0;

@@ -45,7 +45,7 @@ static bool probed(const struct bk__firmware_trace_bar *bar, uint64_t address)
 static bool excused(const struct bk__firmware_machine_function *function, unsigned bar, uint64_t address,
 		    bool end)
 {
-	struct bk_pci_explanation why = { .size = sizeof(why) };
+	struct bk_pci_explanation why = { .struct_size = sizeof(why) };
 
 	bk_pci_function_explain(function->function, bar, &why, NULL, 0);
 	return why.power_state || (!end && probed(&function->desc->bars[bar], address));
@@ -55,7 +55,7 @@ static void compare_bar(struct replay *replay, struct bk__firmware_machine_funct
 			bool end)
 {
 	struct bk__firmware_verdict now = { 0 }, *last = &function->last[bar];
-	struct bk_pci_bar_state state;
+	struct bk_pci_bar_state state = { .struct_size = sizeof(state) };
 	char why[512];
 
 	bk_pci_function_bar(function->function, bar, &state);

@@ -25,7 +25,7 @@ static const char *since(const struct bk__firmware_machine_function *function, u
 void bk__firmware_why_bar(const struct bk__firmware_machine_function *function, unsigned index, char *text,
 			  size_t size)
 {
-	struct bk_pci_explanation bar = { .size = sizeof(bar) };
+	struct bk_pci_explanation bar = { .struct_size = sizeof(bar) };
 	char held[128], written[64], commanded[64];
 
 	bk_pci_function_explain(function->function, index, &bar, NULL, 0);
@@ -90,7 +90,7 @@ void bk__firmware_why_read(struct bk__firmware_machine *machine,
 		return;
 	}
 	for (unsigned i = 0; i <= BK_PCI_ROM; i++) {
-		struct bk_pci_explanation bar = { .size = sizeof(bar) };
+		struct bk_pci_explanation bar = { .struct_size = sizeof(bar) };
 
 		if (bk_pci_function_explain(function->function, i, &bar, NULL, 0) || offset < bar.offset ||
 		    offset >= bar.offset + bar.width)

@@ -36,8 +36,11 @@ struct bk__monitor_board_config {
 int bk__monitor_board_create(const struct bk__monitor_board_config *config, struct bk__monitor_board **board,
 			     struct bk_error *err);
 
+enum { BK__MONITOR_WINDOWS = 4 }; /* of any board, at most */
+
 /* Fills in where PCI is: config space, and windows but the 64-bit one. */
-void bk__monitor_board_pci(const struct bk__monitor_board *board, struct bk_pci_host_desc *desc);
+void bk__monitor_board_pci(const struct bk__monitor_board *board,
+			   struct bk_pci_window windows[BK__MONITOR_WINDOWS], struct bk_pci_host_desc *desc);
 
 /* How many bytes the serial port takes now, and giving it some: the count that it took. Any thread. */
 size_t bk__monitor_board_room(struct bk__monitor_board *board);

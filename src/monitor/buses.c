@@ -78,10 +78,10 @@ static int add_slot(struct bk__monitor_buses *buses, struct bk_pci_function *por
 	int error = bk_pci_slot_add(port, ++buses->ports);
 
 	if (!error && (config->memory || config->prefetchable))
-		error = bk_pci_slot_room(port, config->memory ? config->memory : ROOM,
-					 config->prefetchable ? config->prefetchable : ROOM);
+		error = bk_pci_slot_set_room(port, config->memory ? config->memory : ROOM,
+					     config->prefetchable ? config->prefetchable : ROOM);
 	if (!error)
-		error = bk_pci_slot_button(port, on_power, buses);
+		error = bk_pci_slot_add_button(port, on_power, buses);
 	return error;
 }
 

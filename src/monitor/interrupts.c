@@ -315,7 +315,7 @@ int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *devic
 			   struct bk__monitor_irq **out, struct bk_error *err)
 {
 	struct bk__monitor_irq *irq = calloc(1, sizeof(*irq));
-	const int line = bk_pci_function_line(function);
+	const int line = bk_pci_function_intx_line(function);
 
 	if (!irq)
 		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
@@ -325,21 +325,21 @@ int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *devic
 	irq->pba = pba;
 	irq->line = line < 0 ? -1 : (int)bk__monitor_arch.pci_pin + line;
 	irq->resample = -1;
-	bk_pci_function_irq(function, &irq_ops, irq);
+	bk_pci_function_set_irq_ops(function, &irq_ops, irq);
 	*out = irq;
 	return 0;
 }
 
 void bk__monitor_irq_renew(struct bk__monitor_irq *irq)
 {
-	bk_pci_function_irq(irq->function, &irq_ops, irq);
+	bk_pci_function_set_irq_ops(irq->function, &irq_ops, irq);
 }
 
 void bk__monitor_irq_destroy(struct bk__monitor_irq *irq)
 {
 	if (!irq)
 		return;
-	bk_pci_function_irq(irq->function, NULL, NULL);
+	bk_pci_function_set_irq_ops(irq->function, NULL, NULL);
 	switch_off(irq);
 	free(irq);
 }

@@ -78,7 +78,9 @@ static int create_host(struct bk__monitor_platform *platform, struct bk_error *e
 {
 	const struct bk__monitor_platform_config *config = &platform->config;
 	const struct bk__monitor_window *mmio64 = &config->layout->mmio64;
+	struct bk_pci_window windows[BK__MONITOR_WINDOWS + 1];
 	struct bk_pci_host_desc desc = {
+		.windows = windows,
 		.domain = bk_space_domain(config->memory),
 		.ecam_priority = BK__PRIORITY_ECAM,
 		.bus_first = 0,
@@ -89,9 +91,9 @@ static int create_host(struct bk__monitor_platform *platform, struct bk_error *e
 		.opaque = platform,
 	};
 
-	bk__monitor_board_pci(platform->board, &desc);
+	bk__monitor_board_pci(platform->board, windows, &desc);
 	if (mmio64->first <= mmio64->last)
-		desc.windows[desc.window_count++] =
+		windows[desc.window_count++] =
 			(struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, config->memory, mmio64->first,
 						mmio64->last,         mmio64->first,  BK__PRIORITY_WINDOW };
 	return bk_pci_host_create(&desc, &platform->host, err);

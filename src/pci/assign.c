@@ -101,11 +101,11 @@ static bool is_legacy(const struct bk_pci_window *window)
 /* Everything in the windows where nobody answers now. */
 static int find_free(struct job *job)
 {
-	const struct bk_pci_host_desc *desc = &job->host->desc;
+	const unsigned windows = job->host->desc.window_count;
 	int error = 0;
 
-	for (unsigned i = 0; i < desc->window_count && !error; i++) {
-		const struct bk_pci_window *window = &desc->windows[i];
+	for (unsigned i = 0; i < windows && !error; i++) {
+		const struct bk_pci_window *window = &job->host->windows[i].desc;
 
 		if (is_legacy(window))
 			continue;
@@ -113,10 +113,11 @@ static int find_free(struct job *job)
 					   window->bus_first,
 					   window->bus_first + (window->last - window->first));
 	}
-	for (unsigned i = 0; i < desc->window_count && !error; i++) {
+	for (unsigned i = 0; i < windows && !error; i++) {
+		const struct bk_pci_window *window = &job->host->windows[i].desc;
 		struct search search = {
-			.window = &desc->windows[i],
-			.ranges = desc->windows[i].kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
+			.window = window,
+			.ranges = window->kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
 		};
 
 		error = bk_space_visit(search.window->space, search.window->first, search.window->last, taken,

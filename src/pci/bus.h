@@ -63,11 +63,16 @@ struct bk_pci_host {
 	struct bk_pci_bus *root;
 	_Atomic unsigned bridges;     /* that have not been destroyed */
 	struct bk_region *own_config; /* the root bus's, in `buses` of it */
-	struct bk_region *windows[BK_PCI_WINDOWS], *absent, *ecam, *index, *data;
+	struct bk_region *absent, *ecam, *index, *data;
 	_Atomic uint32_t address; /* the register at 0xcf8 */
 
 	pthread_mutex_t intx_lock; /* taken after a function's */
 	unsigned *asserted;        /* for each line: how many functions assert it */
+
+	struct bk__pci_host_window {
+		struct bk_pci_window desc;
+		struct bk_region *region;
+	} windows[]; /* desc.window_count of them */
 };
 
 #endif

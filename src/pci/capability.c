@@ -54,7 +54,7 @@ static int drop(struct bk_pci_function *function, unsigned offset)
 	return 0;
 }
 
-int bk_pci_capability_drop(struct bk_pci_function *function, unsigned offset)
+int bk_pci_capability_remove(struct bk_pci_function *function, unsigned offset)
 {
 	int error;
 

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/struct.h"
 #include "pci/bar.h"
 #include "pci/bus.h"
 #include "pci/function.h"
@@ -151,7 +151,7 @@ int bk_pci_function_explain(struct bk_pci_function *function, unsigned index,
 	struct bk_pci_host *host;
 	int error = 0;
 
-	if (!explanation->size || !bk__pci_function_bar(function, index))
+	if (!bk__pci_function_bar(function, index))
 		return -EINVAL;
 	pthread_mutex_lock(&function->lock);
 	host = function->bus ? function->bus->host : NULL;
@@ -172,7 +172,6 @@ int bk_pci_function_explain(struct bk_pci_function *function, unsigned index,
 	}
 	if (error)
 		return error;
-	e.size = explanation->size;
-	memcpy(explanation, &e, e.size < sizeof(e) ? e.size : sizeof(e));
+	bk__struct_give(explanation, &e, sizeof(e));
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/struct.h"
 #include "pci/bar.h"
 #include "pci/bus.h"
 #include "pci/hierarchy.h"
@@ -109,10 +110,13 @@ static int show_registers(struct bk_pci_function *function)
 static int create(struct bk_domain *domain, struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
 		  struct bk_pci_function **function, struct bk_error *err)
 {
-	struct bk_pci_function_desc named = *desc;
+	struct bk_pci_function_desc named;
 	struct bk_pci_function *created;
 	int error;
 
+	error = bk__struct_take(&named, sizeof(named), desc);
+	if (error)
+		return bk_fail(err, -error, "the function's desc is of a later release, and sets more");
 	if (!named.name)
 		named.name = host ? "bridge" : "function";
 	error = check(domain, &named, err);
@@ -129,7 +133,9 @@ static int create(struct bk_domain *domain, struct bk_pci_host *host, const stru
 	created->bar_count = host ? 2 : BK_PCI_BARS;
 	created->rom_register = host ? BK__PCI_BRIDGE_ROM : BK__PCI_ROM;
 	created->line = -1;
-	error = created->name ? bk__pci_config_init(&created->config, desc->extended ? 4096 : 256) : -ENOMEM;
+	error = created->name ? bk__pci_config_init(&created->config,
+						    named.extended ? BK__PCI_CONFIG_SIZE : BK__PCI_EXTENDED)
+			      : -ENOMEM;
 	if (!error && host) {
 		created->secondary = bk__pci_bus_create(host, created, named.name);
 		error = created->secondary ? 0 : -ENOMEM;
@@ -227,14 +233,20 @@ const char *bk_pci_function_name(const struct bk_pci_function *function)
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state)
 {
 	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
+	struct bk_pci_bar_state now;
 	struct bk__pci_place place;
 
 	if (!bar)
 		return -EINVAL;
 	pthread_mutex_lock(&function->lock);
 	place = bk__pci_map_wanted(function, index);
-	*state = (struct bk_pci_bar_state){ .address = place.first, .size = bar->size, .decodes = place.on };
+	now = (struct bk_pci_bar_state){
+		.address = place.first,
+		.size = bar->size,
+		.decodes = place.on,
+	};
 	pthread_mutex_unlock(&function->lock);
+	bk__struct_give(state, &now, sizeof(now));
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/struct.h"
 #include "pci/bus.h"
 #include "pci/config.h"
 
@@ -144,9 +145,8 @@ static int check(const struct bk_pci_host_desc *desc, struct bk_error *err)
 
 	if (!desc->domain)
 		return bk_fail(err, EINVAL, "host bridge: no domain");
-	if (desc->window_count > BK_PCI_WINDOWS)
-		return bk_fail(err, EINVAL, "host bridge: %u windows, at most %d", desc->window_count,
-			       BK_PCI_WINDOWS);
+	if (desc->window_count && !desc->windows)
+		return bk_fail(err, EINVAL, "host bridge: %u windows, and none is given", desc->window_count);
 	if (desc->bus_last < desc->bus_first)
 		return bk_fail(err, EINVAL, "host bridge: last bus %u is below the first, %u", desc->bus_last,
 			       desc->bus_first);
@@ -171,7 +171,7 @@ static int check(const struct bk_pci_host_desc *desc, struct bk_error *err)
 static void add_windows(struct bk_pci_host *host, struct bk_update *update)
 {
 	for (unsigned i = 0; i < host->desc.window_count; i++) {
-		const struct bk_pci_window *window = &host->desc.windows[i];
+		const struct bk_pci_window *window = &host->windows[i].desc;
 		bool io = window->kind == BK_PCI_WINDOW_IO;
 		struct bk_region_desc region = {
 			.name = io ? "PCI I/O window" : "PCI memory window",
@@ -184,7 +184,7 @@ static void add_windows(struct bk_pci_host *host, struct bk_update *update)
 			.nested_first = window->bus_first,
 		};
 
-		bk_update_add(update, window->space, &region, &host->windows[i]);
+		bk_update_add(update, window->space, &region, &host->windows[i].region);
 	}
 }
 
@@ -272,18 +272,26 @@ static int free_host(struct bk_pci_host *host)
 	return 0;
 }
 
-int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err)
+int bk_pci_host_create(const struct bk_pci_host_desc *given, struct bk_pci_host **host, struct bk_error *err)
 {
 	struct bk_error why = { "out of memory" };
+	struct bk_pci_host_desc desc;
 	struct bk_pci_host *created;
-	int error = check(desc, err);
+	int error;
 
+	error = bk__struct_take(&desc, sizeof(desc), given);
+	if (error)
+		return bk_fail(err, -error, "the host bridge's desc is of a later release, and sets more");
+	error = check(&desc, err);
 	if (error)
 		return error;
-	created = calloc(1, sizeof(*created));
+	created = calloc(1, sizeof(*created) + desc.window_count * sizeof(created->windows[0]));
 	if (!created)
 		return bk_fail(err, ENOMEM, "host bridge: out of memory");
-	created->desc = *desc;
+	created->desc = desc;
+	for (unsigned i = 0; i < desc.window_count; i++)
+		created->windows[i].desc = desc.windows[i];
+	created->desc.windows = NULL; /* the caller's */
 	if (!created->desc.lines)
 		created->desc.lines = 4;
 	pthread_mutex_init(&created->lock, NULL);
@@ -302,17 +310,12 @@ int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host *
 static int hide(struct bk_pci_host *host)
 {
 	struct bk_update *update = bk_update_begin(host->desc.domain);
-	struct bk_region *regions[BK_PCI_WINDOWS + 5];
-	unsigned count = 0;
+	struct bk_region *const regions[] = { host->own_config, host->absent, host->ecam, host->index,
+					      host->data };
 
 	for (unsigned i = 0; i < host->desc.window_count; i++)
-		regions[count++] = host->windows[i];
-	regions[count++] = host->own_config;
-	regions[count++] = host->absent;
-	regions[count++] = host->ecam;
-	regions[count++] = host->index;
-	regions[count++] = host->data;
-	for (unsigned i = 0; i < count; i++)
+		bk_update_remove(update, host->windows[i].region);
+	for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
 		if (regions[i])
 			bk_update_remove(update, regions[i]);
 	return bk_update_commit(update, NULL);

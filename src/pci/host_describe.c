@@ -49,7 +49,7 @@ static void put_bar(struct bk__printer *p, const struct bk_pci_function *functio
 	const struct bk_pci_bar *bar = bk__pci_function_bar(function, index);
 	struct bk__pci_place place = bk__pci_map_wanted(function, index);
 	const char *kind = bk__pci_bar_kind(bar, index == BK_PCI_ROM);
-	struct bk_pci_explanation why = { .size = sizeof(why) };
+	struct bk_pci_explanation why = { .struct_size = sizeof(why) };
 	char text[BK__PCI_EXPLAIN_TEXT];
 
 	bk__pci_explain(function, index, &why);

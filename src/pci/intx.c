@@ -42,7 +42,7 @@ void bk__pci_intx_move(struct bk_pci_function *function, int line)
 	bk__pci_intx_settle(function);
 }
 
-int bk_pci_function_line(struct bk_pci_function *function)
+int bk_pci_function_intx_line(struct bk_pci_function *function)
 {
 	int line;
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/struct.h"
 #include "pci/bus.h"
 #include "pci/function.h"
 
@@ -142,13 +143,22 @@ void bk__pci_irq_reset(struct bk_pci_function *function)
 	bk__pci_msix_reset(function);
 }
 
-void bk_pci_function_irq(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops, void *opaque)
+int bk_pci_function_set_irq_ops(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops,
+				void *opaque)
 {
+	struct bk_pci_irq_ops copy;
+	int error = ops ? bk__struct_take(&copy, sizeof(copy), ops) : 0;
+
+	if (error)
+		return error;
 	pthread_mutex_lock(&function->lock);
-	function->irq.ops = ops;
+	if (ops)
+		function->irq.copied = copy;
+	function->irq.ops = ops ? &function->irq.copied : NULL;
 	function->irq.opaque = opaque;
 	settle(function, true);
 	pthread_mutex_unlock(&function->lock);
+	return 0;
 }
 
 int bk__pci_irq_fire(struct bk_pci_function *function, unsigned vector)

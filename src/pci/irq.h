@@ -33,7 +33,8 @@ struct bk__pci_irq_registers {
 };
 
 struct bk__pci_irq {
-	const struct bk_pci_irq_ops *ops; /* NULL: an emulated function */
+	struct bk_pci_irq_ops copied;
+	const struct bk_pci_irq_ops *ops; /* it; NULL: an emulated function */
 	void *opaque;
 	enum bk_pci_irq_mode mode;
 	unsigned vectors;

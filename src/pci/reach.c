@@ -17,7 +17,7 @@ int bk__pci_reach_host(const struct bk_pci_host *host, struct bk__pci_reach *rea
 	int error = 0;
 
 	for (unsigned i = 0; i < host->desc.window_count && !error; i++) {
-		const struct bk_pci_window *window = &host->desc.windows[i];
+		const struct bk_pci_window *window = &host->windows[i].desc;
 
 		error = bk__pci_ranges_add(window->kind == BK_PCI_WINDOW_IO ? &reach->io : &reach->memory,
 					   window->bus_first,

@@ -84,7 +84,7 @@ static int slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t pre
 	return 0;
 }
 
-int bk_pci_slot_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
+int bk_pci_slot_set_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable)
 {
 	int error;
 
@@ -126,7 +126,7 @@ static int slot_button(struct bk_pci_function *port, void (*power)(void *opaque,
 	return 0;
 }
 
-int bk_pci_slot_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque)
+int bk_pci_slot_add_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque)
 {
 	int error;
 

@@ -99,7 +99,7 @@ void bk__serve_irqs_open(struct bk__serve_session *session)
 			info->count = 0;
 	}
 	if (function)
-		bk_pci_function_irq(function, &irq_ops, session);
+		bk_pci_function_set_irq_ops(function, &irq_ops, session);
 }
 
 static void forget(struct bk__serve_session *session, unsigned index)
@@ -136,7 +136,7 @@ void bk__serve_irqs_close(struct bk__serve_session *session)
 		if (session->irqs[i].fds)
 			turn_off(session, i);
 	if (function)
-		bk_pci_function_irq(function, NULL, NULL);
+		bk_pci_function_set_irq_ops(function, NULL, NULL);
 }
 
 /* A device in software writes to it: what is a file of any other kind must not be written to. */

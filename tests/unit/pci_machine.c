@@ -239,7 +239,8 @@ static void create_host(struct machine *m)
 					 .priority = 10,
 					 .ops = &foreign_ops,
 					 .opaque = m };
-	struct bk_pci_host_desc desc = { 0 };
+	struct bk_pci_window windows[5];
+	struct bk_pci_host_desc desc = { .windows = windows };
 
 	m->domain = bk_domain_create();
 	m->memory = bk_space_create(m->domain, "memory", UINT64_MAX);
@@ -247,14 +248,14 @@ static void create_host(struct machine *m)
 	m->ram = add(m, m->memory, &ram);
 	m->ioapic = add(m, m->memory, &ioapic);
 	desc.domain = m->domain;
-	desc.windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, m->memory,    WINDOW_FIRST,
-						  0xffffffff,           WINDOW_FIRST, 0 };
-	desc.windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, m->memory,  WIDE_FIRST,
-						  UINT64_MAX,           WIDE_FIRST, 0 };
-	desc.windows[2] =
+	windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, m->memory,    WINDOW_FIRST,
+					     0xffffffff,           WINDOW_FIRST, 0 };
+	windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, m->memory,  WIDE_FIRST,
+					     UINT64_MAX,           WIDE_FIRST, 0 };
+	windows[2] =
 		(struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, m->memory, VGA_FIRST, VGA_LAST, VGA_FIRST, 20 };
-	desc.windows[3] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, m->ports, 0x1000, 0xffff, 0x1000, 0 };
-	desc.windows[4] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, m->ports, 0x3b0, 0x3df, 0x3b0, 0 };
+	windows[3] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, m->ports, 0x1000, 0xffff, 0x1000, 0 };
+	windows[4] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, m->ports, 0x3b0, 0x3df, 0x3b0, 0 };
 	desc.window_count = 5;
 	desc.ecam = m->memory;
 	desc.ecam_first = ECAM;
@@ -498,7 +499,7 @@ static void compare_registers(struct machine *m, unsigned f)
 		machine_wrong(m, "the owner was told another COMMAND", f);
 	for (unsigned bar = 0; bar <= BK_PCI_ROM; bar++) {
 		const struct reg_place *place = &m->registers.places[f][bar];
-		struct bk_pci_bar_state state;
+		struct bk_pci_bar_state state = { .struct_size = sizeof(state) };
 
 		if (bk_pci_function_bar(m->functions[f], bar, &state))
 			continue;

@@ -228,7 +228,7 @@ static void change_capabilities(struct machine *m, const struct model_op *op)
 
 	if (op->b & 1 && *count > fixed) {
 		which = fixed + (op->b >> 1) % (*count - fixed);
-		machine_must(m, bk_pci_capability_drop(m->functions[f], m->capabilities[f][which].offset),
+		machine_must(m, bk_pci_capability_remove(m->functions[f], m->capabilities[f][which].offset),
 			     "one was not dropped");
 		m->capabilities[f][which] = m->capabilities[f][--*count];
 		return;

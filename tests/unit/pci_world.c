@@ -92,7 +92,8 @@ struct world *world_create(void (*tune)(struct bk_pci_host_desc *desc))
 		.ops = &foreign,
 		.opaque = world,
 	};
-	struct bk_pci_host_desc desc = { 0 };
+	struct bk_pci_window windows[8] = { 0 };
+	struct bk_pci_host_desc desc = { .windows = windows };
 	struct bk_error err;
 
 	world->domain = bk_domain_create();
@@ -102,11 +103,11 @@ struct world *world_create(void (*tune)(struct bk_pci_host_desc *desc))
 	add(world->memory, &ram);
 	add(world->memory, &chip);
 	desc.domain = world->domain;
-	desc.windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, world->memory, WINDOW_FIRST,
-						  0xffffffff,           WINDOW_FIRST,  0 };
-	desc.windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, world->memory, WIDE_FIRST,
-						  UINT64_MAX,           WIDE_FIRST,    0 };
-	desc.windows[2] =
+	windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, world->memory, WINDOW_FIRST,
+					     0xffffffff,           WINDOW_FIRST,  0 };
+	windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, world->memory, WIDE_FIRST,
+					     UINT64_MAX,           WIDE_FIRST,    0 };
+	windows[2] =
 		(struct bk_pci_window){ BK_PCI_WINDOW_IO, world->ports, IO_WINDOW, 0xffff, IO_WINDOW, 0 };
 	desc.window_count = 3;
 	desc.ecam = world->memory;

@@ -53,6 +53,9 @@ struct world {
 	unsigned line_changes;
 };
 
+/* The windows of a desc that `tune` gets: there is room for eight. */
+#define WINDOWS(desc) ((struct bk_pci_window *)(desc)->windows)
+
 /* `tune` may change the host's desc before it is created. */
 struct world *world_create(void (*tune)(struct bk_pci_host_desc *desc));
 void world_destroy(struct world *world);

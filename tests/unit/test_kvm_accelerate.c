@@ -119,7 +119,8 @@ static void open_world(struct world *w)
 	struct bk_trap_desc trap = {
 		.offset = 0x1008, .length = 16, .accelerate = true, .ops = &through_ops
 	};
-	struct bk_pci_host_desc desc = { .window_count = 1 };
+	struct bk_pci_window windows[1];
+	struct bk_pci_host_desc desc = { .windows = windows, .window_count = 1 };
 
 	memset(w, 0, sizeof(*w));
 	memset(&kvm, 0, sizeof(kvm));
@@ -132,11 +133,11 @@ static void open_world(struct world *w)
 	w->fake.device.ops = &w->ops;
 	desc.domain = w->domain = bk_domain_create();
 	w->memory = bk_space_create(w->domain, "memory", UINT64_MAX);
-	desc.windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
-						  .space = w->memory,
-						  .first = 0xc0000000,
-						  .last = 0xefffffff,
-						  .bus_first = 0xc0000000 };
+	windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
+					     .space = w->memory,
+					     .first = 0xc0000000,
+					     .last = 0xefffffff,
+					     .bus_first = 0xc0000000 };
 	assert_int_equal(bk_pci_host_create(&desc, &w->host, NULL), 0);
 	assert_int_equal(bk_mediator_create(w->domain, &w->fake.device, NULL, &w->mediate, NULL), 0);
 	assert_int_equal(

@@ -58,11 +58,11 @@ static struct bk_pci_host *host_of(struct fixture *f, struct bk_space *memory)
 {
 	const struct bk_pci_host_desc desc = {
 		.domain = f->domain,
-		.windows = { { .kind = BK_PCI_WINDOW_MEMORY,
-			       .space = memory,
-			       .first = 0x80000000,
-			       .last = 0xbfffffff,
-			       .bus_first = 0x80000000 } },
+		.windows = (const struct bk_pci_window[]){ { .kind = BK_PCI_WINDOW_MEMORY,
+							     .space = memory,
+							     .first = 0x80000000,
+							     .last = 0xbfffffff,
+							     .bus_first = 0x80000000 } },
 		.window_count = 1,
 	};
 	struct bk_pci_host *host;

@@ -33,7 +33,9 @@ static void quiet(void *opaque, enum bk_log_level level, const char *line)
 static int setup(void **state)
 {
 	struct guest *g = calloc(1, sizeof(*g));
+	struct bk_pci_window windows[2];
 	struct bk_pci_host_desc desc = {
+		.windows = windows,
 		.window_count = 2,
 		.ecam_first = ECAM,
 		.ecam_priority = 10,
@@ -45,9 +47,8 @@ static int setup(void **state)
 	desc.domain = g->domain = bk_domain_create();
 	desc.ecam = g->memory = bk_space_create(g->domain, "memory", UINT64_MAX);
 	g->ports = bk_space_create(g->domain, "ports", 0xffff);
-	desc.windows[0] =
-		(struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, g->memory, WINDOW, 0xfebfffff, WINDOW, 0 };
-	desc.windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, g->ports, 0x1000, 0xffff, 0x1000, 0 };
+	windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, g->memory, WINDOW, 0xfebfffff, WINDOW, 0 };
+	windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, g->ports, 0x1000, 0xffff, 0x1000, 0 };
 	if (bk_pci_host_create(&desc, &g->host, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		return -1;
@@ -118,7 +119,7 @@ static uint64_t ecam(unsigned offset)
 
 static uint64_t bar(struct guest *g, unsigned index)
 {
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 
 	assert_int_equal(bk_pci_function_bar(bk_mediator_function(g->mediate), index, &bar), 0);
 	return bar.address;

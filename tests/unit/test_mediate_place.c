@@ -312,7 +312,8 @@ static void vga_ranges_show_on_the_bus(void **state)
 	static struct fixture f;
 	static struct recorder r;
 	struct bk_space *memory, *ports;
-	struct bk_pci_host_desc desc = { .window_count = 2 };
+	struct bk_pci_window windows[2];
+	struct bk_pci_host_desc desc = { .windows = windows, .window_count = 2 };
 	struct bk_pci_host *host;
 	struct bk_error err;
 	uint64_t value;
@@ -321,12 +322,12 @@ static void vga_ranges_show_on_the_bus(void **state)
 	memory = bk_space_create(f.domain, "memory", UINT64_MAX);
 	ports = bk_space_create(f.domain, "ports", 0xffff);
 	desc.domain = f.domain;
-	desc.windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
-						  .space = memory,
-						  .first = 0xa0000,
-						  .last = 0xbffff,
-						  .bus_first = 0xa0000 };
-	desc.windows[1] =
+	windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
+					     .space = memory,
+					     .first = 0xa0000,
+					     .last = 0xbffff,
+					     .bus_first = 0xa0000 };
+	windows[1] =
 		(struct bk_pci_window){ .kind = BK_PCI_WINDOW_IO, .space = ports, .first = 0, .last = 0xcf7 };
 	assert_int_equal(bk_pci_host_create(&desc, &host, &err), 0);
 	assert_int_equal(bk_pci_function_attach(bk_mediator_function(f.mediate), bk_pci_host_bus(host), 8),

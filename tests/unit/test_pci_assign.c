@@ -118,7 +118,7 @@ static void keep_line(void *opaque, const char *line)
 
 static struct bk_pci_bar_state at(struct part *part, unsigned bar)
 {
-	struct bk_pci_bar_state state;
+	struct bk_pci_bar_state state = { .struct_size = sizeof(state) };
 
 	assert_int_equal(bk_pci_function_bar(part->function, bar, &state), 0);
 	return state;
@@ -148,7 +148,7 @@ static void everything_gets_an_address(void **state)
 		for (unsigned i = 0; i < 12; i++) {
 			assert_config(world, parts[i].devfn, 4, 2, 3);
 			for (unsigned bar = 0; bar < 5; bar++) {
-				struct bk_pci_bar_state is;
+				struct bk_pci_bar_state is = { .struct_size = sizeof(is) };
 
 				if (bar == 3)
 					continue;
@@ -181,10 +181,10 @@ static void everything_gets_an_address(void **state)
 static void tune_narrow(struct bk_pci_host_desc *desc)
 {
 	/* 1 MiB, as the bus sees it from 16 MiB on; 64 ports. */
-	desc->windows[0].last = desc->windows[0].first + 0xfffff;
-	desc->windows[0].bus_first = 0x1000000;
-	desc->windows[1] = desc->windows[2];
-	desc->windows[1].last = desc->windows[1].first + 63;
+	WINDOWS(desc)[0].last = WINDOWS(desc)[0].first + 0xfffff;
+	WINDOWS(desc)[0].bus_first = 0x1000000;
+	WINDOWS(desc)[1] = WINDOWS(desc)[2];
+	WINDOWS(desc)[1].last = WINDOWS(desc)[1].first + 63;
 	desc->window_count = 2;
 }
 
@@ -277,7 +277,7 @@ static void attach_below(struct part *bridge, struct part *part, uint8_t devfn)
 static void assert_reached(struct world *world, struct part *part, const struct bk_pci_function_desc *desc)
 {
 	for (unsigned bar = 0; bar < BK_PCI_BARS; bar++) {
-		struct bk_pci_bar_state is;
+		struct bk_pci_bar_state is = { .struct_size = sizeof(is) };
 
 		if (desc->bars[bar].kind == BK_PCI_BAR_NONE)
 			continue;
@@ -351,8 +351,8 @@ static void everything_behind_bridges_is_reached(void **state)
 
 static void tune_small(struct bk_pci_host_desc *desc)
 {
-	desc->windows[0].last = desc->windows[0].first + 0x3fffff; /* 4 MiB */
-	desc->windows[1] = desc->windows[2];
+	WINDOWS(desc)[0].last = WINDOWS(desc)[0].first + 0x3fffff; /* 4 MiB */
+	WINDOWS(desc)[1] = WINDOWS(desc)[2];
 	desc->window_count = 2;
 	desc->bus_last = 2;
 }
@@ -457,19 +457,21 @@ static void random_trees_are_reached(void **state)
 static void tune_legacy(struct bk_pci_host_desc *desc)
 {
 	/* Of old: below 1 MiB and 4 KiB of ports, and what crosses those. */
-	desc->windows[0] = (struct bk_pci_window){
-		BK_PCI_WINDOW_MEMORY, desc->windows[0].space, 0xa0000, 0xbffff, 0xa0000, 0
+	WINDOWS(desc)
+	[0] = (struct bk_pci_window){
+		BK_PCI_WINDOW_MEMORY, WINDOWS(desc)[0].space, 0xa0000, 0xbffff, 0xa0000, 0
 	};
-	desc->windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY,
-						   desc->windows[0].space,
-						   WINDOW_FIRST,
-						   WINDOW_FIRST + 0x2fffff,
-						   0xf0000,
-						   0 };
-	desc->windows[2].first = desc->windows[2].bus_first = 0x3b0;
-	desc->windows[2].last = 0x3df;
-	desc->windows[3] =
-		(struct bk_pci_window){ BK_PCI_WINDOW_IO, desc->windows[2].space, 0x800, 0x7fff, 0x800, 0 };
+	WINDOWS(desc)
+	[1] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY,
+				      WINDOWS(desc)[0].space,
+				      WINDOW_FIRST,
+				      WINDOW_FIRST + 0x2fffff,
+				      0xf0000,
+				      0 };
+	WINDOWS(desc)[2].first = WINDOWS(desc)[2].bus_first = 0x3b0;
+	WINDOWS(desc)[2].last = 0x3df;
+	WINDOWS(desc)
+	[3] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, WINDOWS(desc)[2].space, 0x800, 0x7fff, 0x800, 0 };
 	desc->window_count = 4;
 	desc->bus_last = 0;
 }
@@ -527,8 +529,8 @@ static void what_no_window_can_hold_is_left_out(void **state)
 
 static void tune_low_ports(struct bk_pci_host_desc *desc)
 {
-	desc->windows[2].first = desc->windows[2].bus_first = 0x500;
-	desc->windows[2].last = 0xfff;
+	WINDOWS(desc)[2].first = WINDOWS(desc)[2].bus_first = 0x500;
+	WINDOWS(desc)[2].last = 0xfff;
 }
 
 /* The fixed ports of a PC are left alone only where there are others. */
@@ -548,7 +550,7 @@ static void low_ports_are_given_where_there_are_no_others(void **state)
 
 static void tune_no_io(struct bk_pci_host_desc *desc)
 {
-	desc->windows[0].last = desc->windows[0].first + 0xfffff; /* 1 MiB */
+	WINDOWS(desc)[0].last = WINDOWS(desc)[0].first + 0xfffff; /* 1 MiB */
 	desc->window_count = 1;
 }
 

@@ -302,7 +302,7 @@ static void F11_ends_at_4_GiB_at_the_top_and_address_zero(void **state)
 	struct part part;
 	struct bk_pci_function_desc desc = { .bars = { MEM32_BAR(0x1000), IO_BAR(0x100),
 						       MEM64_BAR(UINT64_C(1) << 34) } };
-	struct bk_pci_bar_state at;
+	struct bk_pci_bar_state at = { .struct_size = sizeof(at) };
 
 	part_create(world, &part, 1, desc);
 	part_attach(world, &part, DEVFN);
@@ -332,8 +332,8 @@ static void F11_ends_at_4_GiB_at_the_top_and_address_zero(void **state)
 static void tune_zero(struct bk_pci_host_desc *desc)
 {
 	desc->address_zero = true;
-	desc->windows[0].first = 0x90000000; /* shows the bus from 0 */
-	desc->windows[0].bus_first = 0;
+	WINDOWS(desc)[0].first = 0x90000000; /* shows the bus from 0 */
+	WINDOWS(desc)[0].bus_first = 0;
 }
 
 static void F11_address_zero_where_the_host_allows_it(void **state)

@@ -236,10 +236,10 @@ static void bridges_below_bridges(void **state)
 	part_create(world, &part, 3, card);
 	attach_below(&inner, &part, BK_PCI_DEVFN(4, 0));
 	attach_below(&outer, &inner, BK_PCI_DEVFN(3, 0));
-	assert_int_equal(bk_pci_function_line(part.function), -ENOENT);
+	assert_int_equal(bk_pci_function_intx_line(part.function), -ENOENT);
 	part_attach(world, &outer, PORT);
 	/* INTA# of slot 4, then slot 3, then slot 2: 0 + 4 + 3 + 2. */
-	assert_int_equal(bk_pci_function_line(part.function), 1);
+	assert_int_equal(bk_pci_function_intx_line(part.function), 1);
 
 	numbers(world, 0, PORT, 1, 2);
 	assert_int_equal(get(world, 1, BK_PCI_DEVFN(3, 0), 0xe, 1), 1);
@@ -508,7 +508,7 @@ static void what_is_below_sends_through_bus_masters_only(void **state)
 	}
 
 	/* One whose interrupts come from outside is told to be silent. */
-	bk_pci_function_irq(part.function, &ops, &told);
+	bk_pci_function_set_irq_ops(part.function, &ops, &told);
 	assert_int_equal(told, 0xfee00000);
 	put(world, 0, PORT, 4, 2, 0);
 	assert_int_equal(told, 0);
@@ -665,7 +665,7 @@ static void extended_config_space_is_behind_ports_only(void **state)
 		assert_int_equal(extended_of(world), want);
 		/* Without the capability it is conventional. */
 		if (ways[i].upper >= 0) {
-			assert_int_equal(bk_pci_capability_drop(upper.function, EXPRESS), 0);
+			assert_int_equal(bk_pci_capability_remove(upper.function, EXPRESS), 0);
 			assert_int_equal(extended_of(world), UINT32_MAX);
 			express(&upper, (unsigned)ways[i].upper);
 			assert_int_equal(extended_of(world), want);

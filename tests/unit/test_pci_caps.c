@@ -115,7 +115,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	part_attach(world, &part, DEVFN);
 	assert_config(world, DEVFN, 6, 2, 0);
 	assert_config(world, DEVFN, 0x34, 1, 0);
-	assert_int_equal(bk_pci_capability_drop(f, 0x40), -ENOENT);
+	assert_int_equal(bk_pci_capability_remove(f, 0x40), -ENOENT);
 	assert_int_equal(bk_pci_vendor_add(f, 0x80, "a", NULL, 1), 0x80);
 	assert_config(world, DEVFN, 6, 2, 0x10);
 	assert_config(world, DEVFN, 0x34, 1, 0x80);
@@ -138,7 +138,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_memory(world, 0x90000000, WHO(1, 2));
 	config_write(world, DEVFN, 0x44, 1, 3);
 	assert_memory(world, 0x90000000, NOBODY);
-	assert_int_equal(bk_pci_capability_drop(f, 0x40), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x40), 0);
 	assert_memory(world, 0x90000000, WHO(1, 2)); /* in D0 */
 	assert_config(world, DEVFN, 0x34, 1, 0x50);
 	assert_config(world, DEVFN, 0x40, 8, 0);
@@ -149,7 +149,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	config_write(world, DEVFN, 0x52, 2, 1);
 	assert_int_equal(bk_pci_function_send_msi(f, 0), 0);
 	assert_int_equal(world->message_count, 1);
-	assert_int_equal(bk_pci_capability_drop(f, 0x50), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x50), 0);
 	assert_int_equal(bk_pci_function_send_msi(f, 0), -EINVAL);
 	assert_config(world, DEVFN, 0x34, 1, 0x80);
 
@@ -163,7 +163,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_int_equal(bk_space_write(world->memory, 0x9000000c, 4, 0), 0);
 	assert_int_equal(bk_pci_function_send_msi(f, 0), 0);
 	assert_int_equal(world->message_count, 2);
-	assert_int_equal(bk_pci_capability_drop(f, 0xa0), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0xa0), 0);
 	assert_int_equal(bk_pci_function_send_msi(f, 0), -EINVAL);
 	assert_int_equal(bk_space_read(world->memory, 0x90000000, 4, &value), -ERANGE);
 	assert_int_equal(value, 0xffffffff);
@@ -176,15 +176,15 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 
 	config_write(world, DEVFN, 0xb8, 2, 0x8000);
 	assert_int_equal(part.resets, 1);
-	assert_int_equal(bk_pci_capability_drop(f, 0xb0), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0xb0), 0);
 	config_write(world, DEVFN, 0xb8, 2, 0x8000);
 	config_write(world, DEVFN, 0xf4, 1, 1);
 	assert_int_equal(part.resets, 2);
-	assert_int_equal(bk_pci_capability_drop(f, 0xf0), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0xf0), 0);
 	config_write(world, DEVFN, 0xf4, 1, 1);
 	assert_int_equal(part.resets, 2);
-	assert_int_equal(bk_pci_capability_drop(f, 0x40), 0);
-	assert_int_equal(bk_pci_capability_drop(f, 0x80), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x40), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x80), 0);
 	assert_config(world, DEVFN, 6, 2, 0);
 	assert_config(world, DEVFN, 0x34, 1, 0);
 
@@ -193,7 +193,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_int_equal(bk_pci_function_reset(f), 0);
 	assert_config(world, DEVFN, 6, 2, 0x10);
 	assert_config(world, DEVFN, 0x80, 4, 0x61040009);
-	assert_int_equal(bk_pci_capability_drop(f, 0x80), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x80), 0);
 	assert_int_equal(bk_pci_function_reset(f), 0);
 	assert_config(world, DEVFN, 0x34, 1, 0);
 	part_destroy(&part);
@@ -209,7 +209,7 @@ static void what_a_slot_needs_stays(void **state)
 	assert_int_equal(bk_pci_express_add(part.function, 0x40, port, 60), 0x40);
 	assert_int_equal(bk_pci_slot_add(part.function, 1), 0);
 	part_attach(world, &part, DEVFN);
-	assert_int_equal(bk_pci_capability_drop(part.function, 0x40), -EBUSY);
+	assert_int_equal(bk_pci_capability_remove(part.function, 0x40), -EBUSY);
 	assert_config(world, DEVFN, 0x34, 1, 0x40);
 	part_destroy(&part);
 }
@@ -230,13 +230,13 @@ static void extended_ones_too(void **state)
 	assert_config(world, DEVFN, 0x100, 4, 0x20010003);
 	assert_int_equal(bk_pci_vendor_extended_add(f, 0xff0, 1, 1, NULL, NULL, 8), 0xff0);
 	assert_config(world, DEVFN, 0x200, 4, 0xff010023);
-	assert_int_equal(bk_pci_capability_drop(f, 0x200), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x200), 0);
 	assert_config(world, DEVFN, 0x100, 4, 0xff010003);
-	assert_int_equal(bk_pci_capability_drop(f, 0x100), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0x100), 0);
 	assert_config(world, DEVFN, 0x100, 8, 0xff000000);
-	assert_int_equal(bk_pci_capability_drop(f, 0xff0), 0);
+	assert_int_equal(bk_pci_capability_remove(f, 0xff0), 0);
 	assert_config(world, DEVFN, 0x100, 4, 0);
-	assert_int_equal(bk_pci_capability_drop(f, 0xff0), -ENOENT);
+	assert_int_equal(bk_pci_capability_remove(f, 0xff0), -ENOENT);
 	part_destroy(&part);
 }
 
@@ -286,9 +286,9 @@ static void who_follows_a_chain_gets_to_its_end(void **state)
 	for (unsigned i = 0; i < 5000; i++) {
 		unsigned at = 0x40 + i * 7 % 48 * 4, extended = 0x100 + i * 11 % 192 * 16;
 
-		if (bk_pci_capability_drop(part.function, at) == -ENOENT)
+		if (bk_pci_capability_remove(part.function, at) == -ENOENT)
 			bk_pci_vendor_add(part.function, at, NULL, NULL, 1 + i % 9);
-		if (bk_pci_capability_drop(part.function, extended) == -ENOENT)
+		if (bk_pci_capability_remove(part.function, extended) == -ENOENT)
 			bk_pci_dvsec_add(part.function, extended, 1, 1, 1, NULL, NULL, 6 + i % 16);
 	}
 	walker.stop = true;
@@ -323,7 +323,7 @@ static void a_bar_has_the_size_its_register_says(void **state)
 	const uint64_t base = UINT64_C(0x1200000000);
 	struct world *world = *state;
 	struct part part, neighbour;
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 
 	create_resizable(world, &part);
 	/* Sizes at 4 and 12: bit 4 is 1 MiB. Control at 8 and 16: index, how many, the size as it is. */
@@ -378,7 +378,7 @@ static void a_bar_has_the_size_its_register_says(void **state)
 	assert_int_equal(bk_pci_function_bar(part.function, 2, &bar), 0);
 	assert_int_equal(bar.size, 2 * MIB);
 	config_write(world, DEVFN, 0x109, 1, 0);
-	assert_int_equal(bk_pci_capability_drop(part.function, 0x100), 0); /* as before it was added */
+	assert_int_equal(bk_pci_capability_remove(part.function, 0x100), 0); /* as before it was added */
 	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
 	assert_int_equal(bar.size, 8 * GIB);
 	config_write(world, DEVFN, 0x109, 1, 0xff);
@@ -399,7 +399,7 @@ static void any_size_written_is_one_of_those_there_are(void **state)
 		.bars = { MEM64_BAR(UINT64_C(1) << 63), { 0 }, MEM32_BAR(32 * MIB) },
 	};
 	struct world *world = *state;
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 	struct part part;
 
 	part_create(world, &part, 1, desc);

@@ -499,9 +499,13 @@ static void assert_no_host(const struct bk_pci_host_desc *desc, int error)
 static void hosts_that_make_no_sense_are_refused(void **state)
 {
 	struct world *world = *state;
+	const struct bk_pci_window good_window = {
+		BK_PCI_WINDOW_MEMORY, world->memory, 0x1000, 0x1fff, 0, 3
+	};
+	struct bk_pci_window window = good_window;
 	const struct bk_pci_host_desc good = {
 		.domain = world->domain,
-		.windows = { { BK_PCI_WINDOW_MEMORY, world->memory, 0x1000, 0x1fff, 0, 3 } },
+		.windows = &window,
 		.window_count = 1,
 	};
 	struct bk_pci_host_desc bad;
@@ -513,18 +517,19 @@ static void hosts_that_make_no_sense_are_refused(void **state)
 
 	bad = good, bad.domain = NULL;
 	assert_no_host(&bad, -EINVAL);
-	bad = good, bad.window_count = BK_PCI_WINDOWS + 1;
+	bad = good, bad.windows = NULL;
 	assert_no_host(&bad, -EINVAL);
-	bad = good, bad.windows[0].last = 0;
+	bad = good, window = good_window, window.last = 0;
 	assert_no_host(&bad, -EINVAL);
-	bad = good, bad.windows[0].space = NULL;
+	bad = good, window = good_window, window.space = NULL;
 	assert_no_host(&bad, -EINVAL);
-	bad = good, bad.windows[0].kind = 7;
+	bad = good, window = good_window, window.kind = 7;
 	assert_no_host(&bad, -EINVAL);
-	bad = good, bad.windows[0].bus_first = UINT64_MAX;
+	bad = good, window = good_window, window.bus_first = UINT64_MAX;
 	assert_no_host(&bad, -EINVAL);
-	bad = good, bad.windows[0].kind = BK_PCI_WINDOW_IO, bad.windows[0].bus_first = 0xfffff001;
+	bad = good, window = good_window, window.kind = BK_PCI_WINDOW_IO, window.bus_first = 0xfffff001;
 	assert_no_host(&bad, -EINVAL);
+	window = good_window;
 	bad = good, bad.bus_first = 1;
 	assert_no_host(&bad, -EINVAL);
 	bad = good, bad.ecam = world->memory, bad.ecam_first = UINT64_MAX;

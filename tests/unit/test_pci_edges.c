@@ -119,32 +119,34 @@ static void hosts_that_cannot_be(void **state)
 	struct bk_space *space = bk_space_create(domain, "s", 0xffffffff),
 			*small = bk_space_create(domain, "s", 0xcfe);
 	struct bk_space *there = bk_space_create(other, "s", UINT64_MAX);
-	const struct bk_pci_window window = { BK_PCI_WINDOW_MEMORY, space, 0x1000, 0x1fff, 0, 0 };
-	const struct bk_pci_host_desc good = { .domain = domain, .windows = { window }, .window_count = 1 };
+	const struct bk_pci_window good_window = { BK_PCI_WINDOW_MEMORY, space, 0x1000, 0x1fff, 0, 0 };
+	struct bk_pci_window window = good_window;
+	const struct bk_pci_host_desc good = { .domain = domain, .windows = &window, .window_count = 1 };
 	struct bk_pci_host_desc desc = good;
 
 	desc.domain = NULL;
 	host_refused(&desc, "no domain");
-	desc = good, desc.window_count = BK_PCI_WINDOWS + 1;
-	host_refused(&desc, "9 windows, at most 8");
+	desc = good, desc.windows = NULL;
+	host_refused(&desc, "1 windows, and none is given");
 	desc = good, desc.bus_first = 1;
 	host_refused(&desc, "last bus 0 is below the first, 1");
-	desc = good, desc.windows[0].kind = (enum bk_pci_window_kind)2;
+	desc = good, window = good_window, window.kind = (enum bk_pci_window_kind)2;
 	host_refused(&desc, "window 0: no such kind: 2");
-	desc = good, desc.windows[0].space = NULL;
+	desc = good, window = good_window, window.space = NULL;
 	host_refused(&desc, "window 0: needs a space");
-	desc.windows[0].space = there;
+	window.space = there;
 	host_refused(&desc, "window 0: needs a space");
-	desc = good, desc.windows[0].first = 0x2000;
+	desc = good, window = good_window, window.first = 0x2000;
 	host_refused(&desc, "window 0: no range of s");
-	desc = good, desc.windows[0].last = 0x100000000;
+	desc = good, window = good_window, window.last = 0x100000000;
 	host_refused(&desc, "window 0: no range of s");
-	desc = good, desc.windows[0].kind = BK_PCI_WINDOW_IO, desc.windows[0].bus_first = 0x100000000;
+	desc = good, window = good_window, window.kind = BK_PCI_WINDOW_IO, window.bus_first = 0x100000000;
 	host_refused(&desc, "window 0: runs past the bus's last address 0xffffffff");
-	desc.windows[0].bus_first = 0xfffff001;
+	window.bus_first = 0xfffff001;
 	host_refused(&desc, "window 0: runs past");
-	desc = good, desc.windows[0].bus_first = UINT64_MAX;
+	desc = good, window = good_window, window.bus_first = UINT64_MAX;
 	host_refused(&desc, "window 0: runs past the bus's last address 0xffffffffffffffff");
+	window = good_window;
 	desc = good, desc.ecam = there;
 	host_refused(&desc, "ECAM at 0 is not inside");
 	desc.ecam = space, desc.ecam_first = UINT64_MAX;
@@ -176,7 +178,7 @@ static void capabilities_that_cannot_be(void **state)
 				      twice[] = { { 0, 0x100000 }, { 0, 0x100000 } };
 	const struct bk_pci_resizable most[] = { { 0, 0x80100000 } };
 	struct bk_pci_function_desc lender = { .extended = true };
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 	struct bk_pci_function *function;
 	uint8_t cleared[8] = { [4] = 0xff };
 	struct part part, bridge;
@@ -213,11 +215,11 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(value, 0xf0);
 	part_create_in(world, &bridge, 2, (struct bk_pci_function_desc){ .extended = true }, true);
 	assert_int_equal(bk_pci_express_add(bridge.function, 0x40, downstream, 60), 0x40);
-	assert_int_equal(bk_pci_slot_room(bridge.function, 0, 0), -EINVAL);
+	assert_int_equal(bk_pci_slot_set_room(bridge.function, 0, 0), -EINVAL);
 	assert_int_equal(bk_pci_slot_add(bridge.function, 1), 0);
 	assert_int_equal(bk_pci_msi_add(bridge.function, 0xa0, 1, false, false), 0xa0);
-	assert_int_equal(bk_pci_capability_drop(bridge.function, 0x40), -EBUSY);
-	assert_int_equal(bk_pci_capability_drop(bridge.function, 0xa0), 0);
+	assert_int_equal(bk_pci_capability_remove(bridge.function, 0x40), -EBUSY);
+	assert_int_equal(bk_pci_capability_remove(bridge.function, 0xa0), 0);
 	/* On no bus nobody is beside it, and a mask alone can be preset. */
 	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
 	assert_int_equal(bk_pci_function_read(part.function, 0x0e, 1, &value), 0);
@@ -227,7 +229,7 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(bk_pci_function_read(part.function, 0x3c, 1, &value), 0);
 	assert_int_equal(value, 0);
 	/* An event collector has root registers, too. */
-	assert_int_equal(bk_pci_capability_drop(part.function, 0x40), 0);
+	assert_int_equal(bk_pci_capability_remove(part.function, 0x40), 0);
 	assert_int_equal(bk_pci_express_add(part.function, 0x40, collector, 60), 0x40);
 	assert_int_equal(bk_pci_function_write(part.function, 0x5c, 2, 7), 0);
 	assert_int_equal(bk_pci_function_read(part.function, 0x5c, 2, &value), 0);
@@ -252,14 +254,14 @@ static void owners_that_want_to_know_nothing(void **state)
 {
 	struct world *world = world_create(tune_deaf);
 	struct bk_pci_function_desc desc = { .vendor = 0x1b36, .device = 0x1000, .pin = 1 };
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 	struct bk_pci_function *function;
 
 	assert_int_equal(bk_pci_function_create(world->domain, &desc, &function, NULL), 0);
 	assert_string_equal(bk_pci_function_name(function), "function");
 	assert_int_equal(bk_pci_msi_add(function, 0x40, 2, false, true), 0x40);
 	assert_int_equal(bk_pci_function_attach(function, world->bus, DEVFN), 0);
-	assert_int_equal(bk_pci_function_line(function), 1);
+	assert_int_equal(bk_pci_function_intx_line(function), 1);
 	assert_int_equal(bk_pci_function_set_intx(function, true), 0);
 	assert_config(world, DEVFN, 6, 1, 0x18);
 	assert_int_equal(bk_pci_function_set_intx(function, false), 0);
@@ -268,7 +270,7 @@ static void owners_that_want_to_know_nothing(void **state)
 	assert_int_equal(bk_pci_function_send_msi(function, 0), 0);
 	assert_int_equal(bk_pci_function_send_msi(function, 1), -EINVAL);
 	/* The same with its interrupts from outside. */
-	bk_pci_function_irq(function, &deaf, NULL);
+	bk_pci_function_set_irq_ops(function, &deaf, NULL);
 	config_write(world, DEVFN, 0x4c, 1, 1);
 	assert_config(world, DEVFN, 0x50, 4, 0);
 	config_write(world, DEVFN, 0x4c, 1, 0);
@@ -312,9 +314,82 @@ static void a_bar_below_a_page_shows_all_of_it_where_it_is_aligned(void **state)
 	world_destroy(world);
 }
 
+/* ---- Structs of other releases, and of callers who keep none ------------- */
+
+static void of_a_later_release(void **state)
+{
+	struct bk_domain *domain = bk_domain_create();
+	struct {
+		struct bk_pci_host_desc desc;
+		uint64_t more;
+	} host = { .desc = { .struct_size = sizeof(host), .domain = domain }, .more = 1 };
+	struct {
+		struct bk_pci_function_desc desc;
+		uint64_t more;
+	} function = { .desc = { .struct_size = sizeof(function), .vendor = 1 }, .more = 1 };
+	struct {
+		struct bk_pci_irq_ops ops;
+		uint64_t more;
+	} irq = { .ops = { .struct_size = sizeof(irq) }, .more = 1 };
+	struct bk_pci_function *created;
+	struct bk_pci_host *bridge;
+
+	(void)state;
+	assert_int_equal(bk_pci_host_create(&host.desc, &bridge, NULL), -E2BIG);
+	assert_int_equal(bk_pci_function_create(domain, &function.desc, &created, NULL), -E2BIG);
+	host.more = function.more = 0; /* what it does not use does no harm */
+	assert_int_equal(bk_pci_host_create(&host.desc, &bridge, NULL), 0);
+	assert_int_equal(bk_pci_function_create(domain, &function.desc, &created, NULL), 0);
+	assert_int_equal(bk_pci_function_set_irq_ops(created, &irq.ops, NULL), -E2BIG);
+	irq.more = 0;
+	assert_int_equal(bk_pci_function_set_irq_ops(created, &irq.ops, NULL), 0);
+	assert_int_equal(bk_pci_function_destroy(created), 0);
+	assert_int_equal(bk_pci_host_destroy(bridge), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+static void count_mode(void *opaque, enum bk_pci_irq_mode mode, unsigned vectors)
+{
+	++*(unsigned *)opaque;
+}
+
+/* Ops and windows may be gone after the call. */
+static void ops_and_windows_are_copied(void **state)
+{
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *memory = bk_space_create(domain, "memory", UINT64_MAX);
+	struct bk_pci_window window = { BK_PCI_WINDOW_MEMORY, memory, 0x80000000, 0x8fffffff, 0x80000000, 0 };
+	const struct bk_pci_host_desc desc = { .domain = domain, .windows = &window, .window_count = 1 };
+	const struct bk_pci_function_desc function = { .vendor = 1 };
+	struct bk_pci_irq_ops ops = { .mode = count_mode };
+	struct bk_pci_function *created;
+	struct bk_pci_host *host;
+	unsigned calls = 0;
+
+	(void)state;
+	assert_int_equal(bk_pci_host_create(&desc, &host, NULL), 0);
+	memset(&window, 0xa5, sizeof(window));
+	assert_int_equal(bk_pci_function_create(domain, &function, &created, NULL), 0);
+	assert_true(bk_pci_msi_add(created, 0x40, 1, false, false) > 0);
+	assert_int_equal(bk_pci_function_set_irq_ops(created, &ops, &calls), 0);
+	memset(&ops, 0, sizeof(ops));
+	assert_int_equal(calls, 1);
+	assert_int_equal(bk_pci_function_attach(created, bk_pci_host_bus(host), 8), 0);
+	assert_int_equal(bk_pci_function_write(created, 0x42, 2, 1), 0); /* MSI on */
+	assert_int_equal(calls, 2);
+	assert_int_equal(bk_pci_host_assign(host, 0x1000, NULL, NULL), 0); /* looks at the windows */
+	assert_int_equal(bk_pci_function_detach(created), 0);
+	assert_int_equal(bk_pci_function_destroy(created), 0);
+	assert_int_equal(bk_pci_host_destroy(host), 0);
+	assert_int_equal(bk_space_destroy(memory), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(of_a_later_release),
+		cmocka_unit_test(ops_and_windows_are_copied),
 		cmocka_unit_test(bars_that_cannot_be),
 		cmocka_unit_test(functions_that_cannot_be),
 		cmocka_unit_test(hosts_that_cannot_be),

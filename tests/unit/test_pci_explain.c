@@ -66,7 +66,7 @@ static int teardown(void **state)
 
 static struct bk_pci_explanation why(struct stage *stage, unsigned index, const char *expected)
 {
-	struct bk_pci_explanation explanation = { .size = sizeof(explanation) };
+	struct bk_pci_explanation explanation = { .struct_size = sizeof(explanation) };
 	char text[192];
 
 	assert_int_equal(
@@ -167,7 +167,7 @@ static int on_reset(void *opaque)
 {
 	struct stage *stage = opaque;
 
-	stage->seen.size = sizeof(stage->seen);
+	stage->seen.struct_size = sizeof(stage->seen);
 	return bk_pci_function_explain(stage->card.function, 0, &stage->seen, NULL, 0);
 }
 
@@ -197,14 +197,14 @@ static void sizes(void **state)
 	struct bk_pci_explanation e;
 
 	memset(&e, 0x5a, sizeof(e));
-	e.size = offsetof(struct bk_pci_explanation, bridge);
+	e.struct_size = offsetof(struct bk_pci_explanation, bridge);
 	assert_int_equal(bk_pci_function_explain(stage->card.function, 0, &e, NULL, 0), 0);
-	assert_int_equal(e.size, offsetof(struct bk_pci_explanation, bridge));
+	assert_int_equal(e.struct_size, offsetof(struct bk_pci_explanation, bridge));
 	assert_int_equal(e.address, 0x90000000);
 	assert_int_equal(e.missing_last, UINT64_C(0x5a5a5a5a5a5a5a5a));
-	e.size = 0;
-	assert_int_equal(bk_pci_function_explain(stage->card.function, 0, &e, NULL, 0), -EINVAL);
-	e.size = sizeof(e);
+	e.struct_size = 0; /* of the first release */
+	assert_int_equal(bk_pci_function_explain(stage->card.function, 0, &e, NULL, 0), 0);
+	e.struct_size = sizeof(e);
 	assert_int_equal(bk_pci_function_explain(stage->card.function, 3, &e, NULL, 0), -EINVAL);
 	assert_int_equal(bk_pci_function_explain(stage->card.function, 4, &e, NULL, 0), -EINVAL);
 	assert_int_equal(bk_pci_function_explain(stage->card.function, 7, &e, NULL, 0), -EINVAL);

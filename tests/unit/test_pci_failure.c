@@ -267,7 +267,7 @@ static void no_memory(void *opaque, const char *line)
 static void without_a_look_at_what_is_there_nothing_has_an_address(void **state)
 {
 	struct world *world = world_create(NULL);
-	struct bk_pci_bar_state bar;
+	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 	struct part part;
 	unsigned lines = 0;
 

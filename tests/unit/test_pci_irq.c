@@ -360,7 +360,9 @@ static void on_intx_mask(void *opaque, bool masked)
 	note("mask %d;", masked);
 }
 
-static const struct bk_pci_irq_ops ops = { on_mode, on_vector, on_pending, on_intx_mask };
+static const struct bk_pci_irq_ops ops = {
+	.mode = on_mode, .vector = on_vector, .pending = on_pending, .intx_mask = on_intx_mask
+};
 
 #define assert_told(text)                        \
 	do {                                     \
@@ -380,7 +382,7 @@ static void owner_is_told_what_msix_registers_say(void **state)
 	f = msix.part.function;
 	put(world, TABLE + 16, 8, 0xfee00000);
 	put(world, TABLE + 16 + 8, 8, 0x31);
-	bk_pci_function_irq(f, &ops, NULL);
+	bk_pci_function_set_irq_ops(f, &ops, NULL);
 	assert_told("intx 0;mask 0;");
 	assert_int_equal(bk_pci_function_send_msi(f, 0), -EPERM);
 	config(world, 4, 2, 0x406);
@@ -406,12 +408,12 @@ static void owner_is_told_what_msix_registers_say(void **state)
 	assert_int_equal(get(world, PBA, 8), 6);
 	config(world, msix.at + 3, 1, 0x80);
 	assert_told("1=fee00000:31;");
-	bk_pci_function_irq(f, &ops, NULL); /* all of it again, to a newcomer */
+	bk_pci_function_set_irq_ops(f, &ops, NULL); /* all of it again, to a newcomer */
 	assert_told("msix 4;1=fee00000:31;mask 1;");
 	bk_pci_function_reset(f);
 	assert_told("intx 0;mask 0;");
 	assert_int_equal(msix.part.resets, 1);
-	bk_pci_function_irq(f, NULL, NULL);
+	bk_pci_function_set_irq_ops(f, NULL, NULL);
 	config(world, msix.at + 3, 1, 0x80);
 	assert_told("");
 	msix_destroy(&msix);
@@ -428,7 +430,7 @@ static void owner_is_told_what_msi_registers_say(void **state)
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 });
 	at = (unsigned)bk_pci_msi_add(part.function, 0, 4, false, true);
 	part_attach(world, &part, DEVFN);
-	bk_pci_function_irq(part.function, &ops, NULL);
+	bk_pci_function_set_irq_ops(part.function, &ops, NULL);
 	assert_told("intx 0;mask 0;");
 	config(world, at + 4, 4, 0xfee00000);
 	config(world, at + 8, 2, 0x40);
@@ -528,13 +530,13 @@ static void intx_lines_are_shared_and_gated(void **state)
 	part_create(world, &b, 2, (struct bk_pci_function_desc){ .pin = 2 });
 	part_create(world, &c, 3, (struct bk_pci_function_desc){ 0 });
 	msi = (unsigned)bk_pci_msi_add(a.function, 0, 1, false, false);
-	assert_int_equal(bk_pci_function_line(a.function), -ENOENT);
+	assert_int_equal(bk_pci_function_intx_line(a.function), -ENOENT);
 	part_attach(world, &a, BK_PCI_DEVFN(6, 0)); /* line 2 */
 	part_attach(world, &b, BK_PCI_DEVFN(5, 0)); /* line 2, too */
 	part_attach(world, &c, BK_PCI_DEVFN(4, 0));
-	assert_int_equal(bk_pci_function_line(a.function), 2);
-	assert_int_equal(bk_pci_function_line(b.function), 2);
-	assert_int_equal(bk_pci_function_line(c.function), -ENOENT);
+	assert_int_equal(bk_pci_function_intx_line(a.function), 2);
+	assert_int_equal(bk_pci_function_intx_line(b.function), 2);
+	assert_int_equal(bk_pci_function_intx_line(c.function), -ENOENT);
 	assert_int_equal(bk_pci_function_set_intx(c.function, true), -ENOENT);
 
 	assert_int_equal(bk_pci_function_set_intx(a.function, true), 0);

@@ -84,7 +84,7 @@ static int look(struct life *life)
 {
 	static const uint8_t port[60] = { [2] = 0x42 };
 	FILE *out = fopen("/dev/null", "w");
-	struct bk_pci_explanation why = { .size = sizeof(why) };
+	struct bk_pci_explanation why = { .struct_size = sizeof(why) };
 	int error;
 
 	assert_non_null(out);
@@ -121,7 +121,8 @@ static void (*report)(void *opaque, const char *line);
 /* True if all of it went well. */
 static bool live(struct life *life)
 {
-	struct bk_pci_host_desc host = { .bus_last = 255, .address_zero = false };
+	struct bk_pci_window windows[2];
+	struct bk_pci_host_desc host = { .windows = windows, .bus_last = 255, .address_zero = false };
 	struct bk_pci_function_desc desc = { .vendor = 1, .extended = true, .pin = 1 };
 	struct bk_error err;
 
@@ -133,9 +134,9 @@ static bool live(struct life *life)
 	if (!life->memory || !life->bar || fill_bar(life))
 		return false;
 	host.domain = life->domain;
-	host.windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, life->memory, 0x80000000,
-						  0xdfffffff,           0x80000000,   0 };
-	host.windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, life->memory, 0x1000, 0xffff, 0x1000, 0 };
+	windows[0] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, life->memory, 0x80000000,
+					     0xdfffffff,           0x80000000,   0 };
+	windows[1] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, life->memory, 0x1000, 0xffff, 0x1000, 0 };
 	host.window_count = 2;
 	host.ecam = life->memory;
 	host.ecam_first = 0xe0000000;
@@ -193,7 +194,7 @@ static void fails_in_turn(void)
 		failures += !well;
 		/* A map that could not follow does so with the next writes. */
 		if (well) {
-			struct bk_pci_bar_state bar;
+			struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 
 			recovered += used;
 			bk_pci_function_write(life.bridge, 0x3c, 1, 1);
@@ -274,7 +275,7 @@ static void moves_fail_in_turn(void **state)
 {
 	struct world *world = world_create(NULL);
 	const struct bk_pci_function_desc desc = { .bars = { MEM32_BAR(0x1000) } };
-	struct bk_pci_explanation why = { .size = sizeof(why) };
+	struct bk_pci_explanation why = { .struct_size = sizeof(why) };
 	unsigned failures = 0;
 	struct part card;
 
@@ -347,8 +348,8 @@ static void addresses_among_others_without_memory(void **state)
 
 static void tune_small(struct bk_pci_host_desc *desc)
 {
-	desc->windows[0].last = desc->windows[0].first + 0x3fffff; /* 4 MiB */
-	desc->windows[1] = desc->windows[2];
+	WINDOWS(desc)[0].last = WINDOWS(desc)[0].first + 0x3fffff; /* 4 MiB */
+	WINDOWS(desc)[1] = WINDOWS(desc)[2];
 	desc->window_count = 2;
 }
 
@@ -391,7 +392,7 @@ static void a_bridge_that_cannot_be_detached_stays(void **state)
 	assert_int_equal(bk_pci_function_write(bridge.function, 4, 2, 3), 0);
 	assert_int_equal(bk_pci_function_write(bridge.function, 0x3e, 2, 0xc), 0); /* VGA and ISA Enable */
 	while (!done) {
-		struct bk_pci_bar_state bar;
+		struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 		int error;
 
 		assert_int_equal(bk_pci_function_bar(card.function, 0, &bar), 0);

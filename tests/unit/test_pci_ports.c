@@ -46,9 +46,9 @@ static void attach_below(struct part *bridge, struct part *part, uint8_t devfn)
 
 static void tune_vga(struct bk_pci_host_desc *desc)
 {
-	desc->windows[3] =
-		(struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, desc->ecam, 0xa0000, 0xbffff, 0xa0000, 20 };
-	desc->windows[4] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, desc->ports, 0x3b0, 0x3df, 0x3b0, 0 };
+	WINDOWS(desc)
+	[3] = (struct bk_pci_window){ BK_PCI_WINDOW_MEMORY, desc->ecam, 0xa0000, 0xbffff, 0xa0000, 20 };
+	WINDOWS(desc)[4] = (struct bk_pci_window){ BK_PCI_WINDOW_IO, desc->ports, 0x3b0, 0x3df, 0x3b0, 0 };
 	desc->window_count = 5;
 }
 

@@ -95,7 +95,7 @@ static void card_create(struct world *world, struct card *card, const char *name
 	assert_int_equal(bk_pci_pm_add(card->function, PM, 0x8000, false), PM);
 	assert_int_equal(bk_pci_msi_add(card->function, MSI, 1, true, false), MSI);
 	assert_int_equal(bk_pci_express_add(card->function, EXPRESS, endpoint, 60), EXPRESS);
-	bk_pci_function_irq(card->function, &irq_ops, card);
+	bk_pci_function_set_irq_ops(card->function, &irq_ops, card);
 }
 
 static void card_slow(struct card *card, bool slow)
@@ -467,9 +467,9 @@ static void a_function_level_reset_leaves_what_belongs_to_the_link(void **state)
 		}
 	}
 	/* One that cannot wake from D3cold keeps nothing of that, a short capability has no more to keep. */
-	assert_int_equal(bk_pci_capability_drop(function, PM), 0);
+	assert_int_equal(bk_pci_capability_remove(function, PM), 0);
 	assert_int_equal(bk_pci_pm_add(function, PM, 0x7800, false), PM);
-	assert_int_equal(bk_pci_capability_drop(function, EXPRESS), 0);
+	assert_int_equal(bk_pci_capability_remove(function, EXPRESS), 0);
 	assert_int_equal(bk_pci_express_add(function, EXPRESS, endpoint, 20), EXPRESS);
 	program(function);
 	bk_pci_function_write(function, DEVICE, 2, 0xaf3f);
@@ -486,7 +486,7 @@ static void a_power_state_that_is_not_there_is_not_entered(void **state)
 		below_write(stage, 0, PMCSR, 1, power);
 		assert_int_equal(below_read(stage, 0, PMCSR, 1), 0);
 	}
-	assert_int_equal(bk_pci_capability_drop(stage->cards[0].function, PM), 0);
+	assert_int_equal(bk_pci_capability_remove(stage->cards[0].function, PM), 0);
 	assert_int_equal(bk_pci_pm_add(stage->cards[0].function, PM, 0x0200, true), PM);
 	below_write(stage, 0, 4, 2, 2);
 	below_write(stage, 0, PMCSR, 1, 2);
@@ -531,7 +531,7 @@ static void d3hot_stops_dma_and_messages(void **state)
 	struct stage *stage = *state;
 	struct card *card = &stage->cards[0];
 
-	assert_int_equal(bk_pci_capability_drop(card->function, PM), 0);
+	assert_int_equal(bk_pci_capability_remove(card->function, PM), 0);
 	assert_int_equal(bk_pci_pm_add(card->function, PM, 0x0600, true), PM);
 	below_write(stage, 0, 4, 2, 6);
 	below_write(stage, 0, MSI + 4, 4, 0xfee00000);
@@ -553,7 +553,7 @@ static void a_higher_power_state_is_reached_through_d0_alone(void **state)
 {
 	struct stage *stage = *state;
 
-	assert_int_equal(bk_pci_capability_drop(stage->cards[0].function, PM), 0);
+	assert_int_equal(bk_pci_capability_remove(stage->cards[0].function, PM), 0);
 	assert_int_equal(bk_pci_pm_add(stage->cards[0].function, PM, 0x0600, false), PM);
 	for (unsigned from = 1; from < 4; from++) {
 		for (unsigned to = 1; to < 4; to++) {

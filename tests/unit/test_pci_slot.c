@@ -466,20 +466,20 @@ static void as_much_room_as_is_asked_for(void **state)
 
 	for (unsigned i = 0; i < 2; i++) {
 		part_create_in(world, &ports[i], i + 1, (struct bk_pci_function_desc){ 0 }, true);
-		assert_int_equal(bk_pci_slot_room(ports[i].function, 0, 0), -EINVAL); /* no slot so far */
+		assert_int_equal(bk_pci_slot_set_room(ports[i].function, 0, 0), -EINVAL); /* no slot so far */
 		assert_int_equal(bk_pci_express_add(ports[i].function, EXPRESS, root_port, 60), EXPRESS);
 		assert_int_equal(bk_pci_slot_add(ports[i].function, NUMBER), 0);
 	}
-	assert_int_equal(bk_pci_slot_room(ports[0].function, 0x180000, 0), -EINVAL);
-	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, 0x1000), -EINVAL);
-	assert_int_equal(bk_pci_slot_room(ports[0].function, UINT64_C(1) << 32, 0), -EINVAL);
-	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, UINT64_C(1) << 47), -EINVAL);
-	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, UINT64_C(1) << 46), 0);
-	assert_int_equal(bk_pci_slot_room(ports[0].function, 0x300000, UINT64_C(1) << 34), 0);
-	assert_int_equal(bk_pci_slot_room(ports[1].function, 0x4000000, 0), 0);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0x180000, 0), -EINVAL);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0, 0x1000), -EINVAL);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, UINT64_C(1) << 32, 0), -EINVAL);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0, UINT64_C(1) << 47), -EINVAL);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0, UINT64_C(1) << 46), 0);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0x300000, UINT64_C(1) << 34), 0);
+	assert_int_equal(bk_pci_slot_set_room(ports[1].function, 0x4000000, 0), 0);
 	part_attach(world, &ports[0], PORT);
 	part_attach(world, &ports[1], PORT + 8);
-	assert_int_equal(bk_pci_slot_room(ports[0].function, 0, 0), -EBUSY);
+	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0, 0), -EBUSY);
 	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
 	assert_int_equal(config_read(world, PORT + 8, 0x20, 4), 0x83f08000); /* 64 MiB */
 	assert_int_equal(config_read(world, PORT + 8, 0x24, 4), 0x0001fff1); /* closed */
@@ -501,8 +501,8 @@ static void less_room(void *opaque, const char *line)
 
 static void one_mib(struct bk_pci_host_desc *desc)
 {
-	desc->windows[0].last = desc->windows[0].first + 0xfffff;
-	desc->windows[1] = desc->windows[2];
+	WINDOWS(desc)[0].last = WINDOWS(desc)[0].first + 0xfffff;
+	WINDOWS(desc)[1] = WINDOWS(desc)[2];
 	desc->window_count = 2;
 }
 
@@ -561,7 +561,7 @@ static int setup_button(void **state)
 	stage = *state;
 	switched = on = 0;
 	assert_int_equal(bk_pci_function_detach(stage->port.function), 0);
-	assert_int_equal(bk_pci_slot_button(stage->port.function, on_power, &switched), 0);
+	assert_int_equal(bk_pci_slot_add_button(stage->port.function, on_power, &switched), 0);
 	part_attach(stage->world, &stage->port, PORT);
 	assert_int_equal(plug(stage, &stage->card, 0), 0);
 	put(stage, SLTSTA, PDC | DLLSC);
@@ -662,8 +662,8 @@ static void a_slot_without_a_button_has_nothing_to_press(void **state)
 	assert_true(bk_pci_slot_powered(stage->port.function));
 	put(stage, SLTCTL, 0xffff);
 	assert_int_equal(get(stage, SLTCTL), PDC | HPIE | DLLSCE);
-	assert_int_equal(bk_pci_slot_button(stage->port.function, on_power, NULL), -EBUSY); /* too late */
-	assert_int_equal(bk_pci_slot_button(stage->card.function, on_power, NULL), -EINVAL);
+	assert_int_equal(bk_pci_slot_add_button(stage->port.function, on_power, NULL), -EBUSY); /* too late */
+	assert_int_equal(bk_pci_slot_add_button(stage->card.function, on_power, NULL), -EINVAL);
 	assert_true(bk_pci_slot_powered(stage->card.function)); /* no slot could switch it off */
 }
 

@@ -442,7 +442,7 @@ static void an_msix_table_is_checked_against_the_vectors_of_that_moment(void **s
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, use_table, &table), 0);
 	for (unsigned i = 0; i < 20000 || atomic_load(&table.done) < 1000; i++) {
-		assert_int_equal(bk_pci_capability_drop(function, (unsigned)at), 0);
+		assert_int_equal(bk_pci_capability_remove(function, (unsigned)at), 0);
 		at = bk_pci_msix_add(function, 0, i & 1 ? VECTORS : 1, 0, 0, 0, 0x8000);
 		assert_true(at > 0);
 	}

@@ -34,7 +34,8 @@ struct guest {
 
 static void tune(struct bk_pci_host_desc *desc)
 {
-	desc->windows[desc->window_count++] = (struct bk_pci_window){
+	WINDOWS(desc)
+	[desc->window_count++] = (struct bk_pci_window){
 		BK_PCI_WINDOW_IO, desc->ecam, WINDOW, WINDOW + 0xffff, WINDOW, 1,
 	};
 }

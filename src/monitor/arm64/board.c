@@ -63,17 +63,18 @@ static int add_fixed(struct bk__monitor_board *board)
 
 /* ---- PCI --------------------------------------------------------------- */
 
-void bk__monitor_board_pci(const struct bk__monitor_board *board, struct bk_pci_host_desc *desc)
+void bk__monitor_board_pci(const struct bk__monitor_board *board,
+			   struct bk_pci_window windows[BK__MONITOR_WINDOWS], struct bk_pci_host_desc *desc)
 {
 	const struct bk__monitor_arm64_range *memory = &bk__monitor_arm64_map[BK__ARM64_MMIO32];
 	struct bk_space *space = board->config.memory;
 	uint64_t bus_first, io = bk__monitor_arm64_io(board->config.config->io_window, &bus_first);
 
-	desc->windows[0] = (struct bk_pci_window){
+	windows[0] = (struct bk_pci_window){
 		BK_PCI_WINDOW_MEMORY, space, memory->first, memory->first + memory->size - 1, memory->first,
 		BK__PRIORITY_WINDOW,
 	};
-	desc->windows[1] = (struct bk_pci_window){
+	windows[1] = (struct bk_pci_window){
 		BK_PCI_WINDOW_IO, space, io, io + BK__ARM64_IO_SIZE - 1, bus_first, BK__PRIORITY_WINDOW,
 	};
 	desc->window_count = 2;

@@ -112,10 +112,11 @@ static int add_fixed(struct bk__monitor_board *board)
 
 /* ---- PCI --------------------------------------------------------------- */
 
-void bk__monitor_board_pci(const struct bk__monitor_board *board, struct bk_pci_host_desc *desc)
+void bk__monitor_board_pci(const struct bk__monitor_board *board,
+			   struct bk_pci_window windows[BK__MONITOR_WINDOWS], struct bk_pci_host_desc *desc)
 {
 	struct bk_space *memory = board->config.memory, *ports = board->config.ports;
-	const struct bk_pci_window windows[] = {
+	const struct bk_pci_window all[] = {
 		{ BK_PCI_WINDOW_MEMORY, memory, BK__MMIO32_FIRST, BK__MMIO32_LAST, BK__MMIO32_FIRST,
 		  BK__PRIORITY_WINDOW },
 		{ BK_PCI_WINDOW_IO, ports, BK__PIO_FIRST, BK__PIO_LAST, BK__PIO_FIRST, BK__PRIORITY_WINDOW },
@@ -125,8 +126,8 @@ void bk__monitor_board_pci(const struct bk__monitor_board *board, struct bk_pci_
 		  BK__PRIORITY_WINDOW },
 	};
 
-	memcpy(desc->windows, windows, sizeof(windows));
-	desc->window_count = sizeof(windows) / sizeof(windows[0]);
+	memcpy(windows, all, sizeof(all));
+	desc->window_count = sizeof(all) / sizeof(all[0]);
 	desc->ecam = memory;
 	desc->ecam_first = BK__ECAM_FIRST;
 	desc->ports = ports;
