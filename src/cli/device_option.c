@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/items.h"
 #include "cli/comma_items.h"
+#include "cli/kinds.h"
 #include "device/options.h"
 #include "pci/rom_image.h"
 
@@ -30,7 +31,7 @@ static int parse_switch(const char *item, const char *value, bool *on, struct bk
 
 static int unknown_option(const struct cli_device *device, const char *item, struct bk_error *err)
 {
-	const char *const *keys = bk__device_keys(device->spec);
+	const char *const *keys = cli_kind_keys(device->spec);
 	char list[200] = "";
 
 	bk__device_list(list, sizeof(list), keys);
@@ -122,9 +123,9 @@ static size_t raw_length(const char *text)
 /* Takes one option off the text. */
 static int next_option(const char **text, struct cli_device *device, struct bk_error *err)
 {
-	const char *from = *text, *const *keys = bk__device_keys(device->spec);
+	const char *from = *text, *const *keys = cli_kind_keys(device->spec);
 	char *item = bk__base_next_item(text);
-	size_t key = strcspn(from, "=");
+	size_t key = strcspn(from, "=,");
 	int r;
 
 	if (!item)

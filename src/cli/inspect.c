@@ -15,6 +15,7 @@
 
 #include "base/pci_regs.h"
 #include "cli/device_option.h"
+#include "cli/kinds.h"
 #include "cli/pages.h"
 #include "pci/chain.h"
 
@@ -411,7 +412,7 @@ static int inspect(const char *text, bool json)
 
 	if (cli_device_parse(text, &device, &err))
 		return cli_usage("inspect", "%s", err.text);
-	context = bk_device_context_create();
+	context = cli_kinds_context();
 	domain = bk_domain_create();
 	if (!context || !domain) {
 		bk_fail(&err, ENOMEM, "out of memory");

@@ -20,8 +20,10 @@
 
 #include "base/bytes.h"
 #include "cli/commands.h"
+#include "cli/kinds.h"
 #include "cli/stats.h"
 #include "cli/wrapped.h"
+#include "device/options.h"
 #include "wrap/files.h"
 #include "wrap/real.h"
 #include "wrap/wrap.h"
@@ -35,6 +37,11 @@ static pid_t owner; /* whose devices they are; 0: nobody has opened one */
 
 static int log_fd = -1;
 static unsigned lost; /* atomic: log lines */
+
+const char *const *cli_kind_keys(const char *spec)
+{
+	return bk__device_keys(spec);
+}
 
 /* ---- Lines ------------------------------------------------------------- */
 

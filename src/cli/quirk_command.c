@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/device_option.h"
+#include "cli/kinds.h"
 #include "cli/pages.h"
 
 static const char help[] =
@@ -158,7 +159,7 @@ static int match(const char *text, bool verbose)
 
 	if (cli_device_parse(text, &device, &err))
 		return cli_usage("quirk", "%s", err.text);
-	context = bk_device_context_create();
+	context = cli_kinds_context();
 	domain = bk_domain_create();
 	if (!context || !domain) {
 		bk_fail(&err, ENOMEM, "out of memory");

@@ -15,6 +15,7 @@
 #include "base/log_writer.h"
 #include "base/number.h"
 #include "cli/commands.h"
+#include "cli/kinds.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
 #include "cli/stats.h"
@@ -53,6 +54,13 @@ static const char help[] =
 	"  --pidfile FILE       keep the process number in FILE during the run\n"
 	"  --sandbox on|off     restrict what the process may do once the guest runs (default on)\n"
 	"  --stats              at the end, print what was trapped (to standard error)\n"
+	"  --disk FILE[,readonly][,serial=TEXT]\n"
+	"                       a virtio disk; FILE is a raw image or a block device; may be repeated.\n"
+	"                       Short for --device virtio-blk:...\n"
+	"  --net user[,hostfwd=RULE]...|tap=NAME[,mac=ADDRESS]\n"
+	"                       a virtio network card on the host's network (RULE forwards a port,\n"
+	"                       such as tcp::2222-:22) or on a tap interface; may be repeated.\n"
+	"                       Short for --device virtio-net:...\n"
 	"  --bridge NAME[,kind=root-port|pci][,bus=NAME][,addr=SS.F][,memory=SIZE][,prefetchable=SIZE]\n"
 	"                       make a bridge; may be repeated. A root port (the default) has a\n"
 	"                       hot-plug slot, with address space for a later device (2M of each);\n"
@@ -63,7 +71,8 @@ static const char help[] =
 	"                       pass a device through, on the root bus or behind a bridge; may be\n"
 	"                       repeated\n"
 	"    SPEC               vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE,\n"
-	"                       dump:FILE (the output of lspci -vvxxxx)\n"
+	"                       dump:FILE (the output of lspci -vvxxxx), virtio-blk:FILE,\n"
+	"                       virtio-net:user, virtio-net:tap=NAME\n"
 	"    QUIRKS             auto (the default), none, or files separated by colons\n"
 	"    TRAP               REGION+OFFSET/LENGTH:VERB, such as bar2+0xf00/0x100:mirror;\n"
 	"                       REGION is bar0 to bar5, rom, config, vga, cap:ID or ext:ID;\n"
@@ -95,6 +104,8 @@ enum {
 	PIDFILE,
 	BRIDGE,
 	DEVICE,
+	DISK,
+	NET,
 	HELP
 };
 
@@ -119,6 +130,8 @@ static const struct option options[] = {
 	{ "pidfile", required_argument, NULL, PIDFILE },
 	{ "bridge", required_argument, NULL, BRIDGE },
 	{ "device", required_argument, NULL, DEVICE },
+	{ "disk", required_argument, NULL, DISK },
+	{ "net", required_argument, NULL, NET },
 	{ "help", no_argument, NULL, HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -260,6 +273,14 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		case DEVICE:
 			if (cli_run_add(run, optarg, &err))
 				return cli_usage("run", "--device %s", err.text);
+			break;
+		case DISK:
+			if (cli_run_add_kind(run, "virtio-blk", optarg, &err))
+				return cli_usage("run", "--disk %s: %s", optarg, err.text);
+			break;
+		case NET:
+			if (cli_run_add_kind(run, "virtio-net", optarg, &err))
+				return cli_usage("run", "--net %s: %s", optarg, err.text);
 			break;
 		case HELP:
 			fputs(help, stdout);
@@ -403,7 +424,7 @@ static int prepare(struct run *run, struct cli_control **control, struct bk_erro
 		error = cli_control_open(run->control, cli_commands, run, control, err);
 	if (error)
 		return error;
-	run->context = bk_device_context_create();
+	run->context = cli_kinds_context();
 	if (!run->context)
 		return bk_fail(err, ENOMEM, "out of memory");
 	run->config.iova_ranges = ranges;

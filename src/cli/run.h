@@ -30,6 +30,9 @@ struct run {
 /* Adds a device, which may move the others. -EINVAL or -ENOMEM with a line. */
 int cli_run_add(struct run *run, const char *text, struct bk_error *err);
 
+/* The same of a kind: `text` is what follows "KIND:". */
+int cli_run_add_kind(struct run *run, const char *kind, const char *text, struct bk_error *err);
+
 /* Forgets one that is at `index`. */
 void cli_run_drop(struct run *run, size_t index);
 

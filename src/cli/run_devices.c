@@ -21,6 +21,18 @@ int cli_run_add(struct run *run, const char *text, struct bk_error *err)
 	return error;
 }
 
+int cli_run_add_kind(struct run *run, const char *kind, const char *text, struct bk_error *err)
+{
+	char *spec;
+	int error;
+
+	if (asprintf(&spec, "%s:%s", kind, text) < 0)
+		return bk_fail(err, ENOMEM, "out of memory");
+	error = cli_run_add(run, spec, err);
+	free(spec);
+	return error;
+}
+
 void cli_run_drop(struct run *run, size_t index)
 {
 	cli_device_close(&run->devices[index]);

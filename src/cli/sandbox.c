@@ -121,6 +121,41 @@ static const struct call serial_port[] = {
 	END,
 };
 
+/* The file behind a disk, which is open. */
+static const struct call disk[] = {
+	ALL(io_uring_enter),
+	ALL(pread64),
+	ALL(preadv),
+	ALL(pwrite64),
+	ALL(pwritev),
+	ALL(fdatasync),
+	ONLY(fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
+	ONLY(fallocate, 1, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE),
+	END,
+};
+
+/* A network card on the host's network: IPv4 sockets. */
+static const struct call network[] = {
+	ONLY(socket, 0, AF_INET),
+	ALL(bind),
+	ALL(listen),
+	ALL(connect),
+	ALL(accept),
+	ALL(accept4),
+	ALL(shutdown),
+	ALL(getsockname),
+	ALL(getpeername),
+	ALL(getsockopt),
+	ALL(setsockopt),
+	ALL(sendto),
+	ALL(sendmsg),
+	ALL(recvfrom),
+	ALL(recvmsg),
+	ALL(fcntl),
+	ONLY(ioctl, 1, FIONREAD),
+	END,
+};
+
 /* The registers of devices and KVM, their interrupts, files that are open; and more threads. */
 static const struct call devices[] = {
 	ALL(read),
@@ -198,7 +233,11 @@ static const struct call plugging[] = {
 	ALL(flock),
 	ALL(statfs),
 	ALL(fstatfs),
+	ALL(bind),
+	ALL(listen),
+	ALL(io_uring_setup),
 	ONLY(socket, 0, AF_UNIX),
+	ONLY(socket, 0, AF_INET), /* ports that a network card forwards */
 	END,
 };
 
@@ -223,6 +262,8 @@ static const struct kind {
 	{ "console", { every_thread, reads, serial_port } },
 	{ "device", { every_thread, reads } },
 	{ "serve", { every_thread, devices, clients } },
+	{ "disk", { every_thread, reads, disk } },
+	{ "network", { every_thread, reads, network } },
 	{ "vcpu", { every_thread, devices } },
 	{ "control", { every_thread, devices, ending } },
 	{ "plugging", { every_thread, devices, ending, plugging } }, /* instead of the one before */

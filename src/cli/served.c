@@ -13,6 +13,7 @@
 
 #include "base/items.h"
 #include "base/number.h"
+#include "cli/kinds.h"
 #include "cli/serve.h"
 
 #define SPIN_MOST 1000 /* microseconds */
@@ -343,7 +344,7 @@ static int start(struct cli_served *served, struct bk_error *err)
 
 static int open_device(struct cli_served *served, struct bk_error *err)
 {
-	served->context = bk_device_context_create();
+	served->context = cli_kinds_context();
 	served->domain = served->context ? bk_domain_create() : NULL;
 	if (!served->domain)
 		return bk_fail(err, ENOMEM, "out of memory");
