@@ -73,8 +73,8 @@ static uint8_t status_of(struct bk__virtio *virtio, int error)
 		return S_OK;
 	if (error == -EOPNOTSUPP)
 		return S_UNSUPP;
-	bk_log_limited(&virtio->limit, BK_LOG_WARNING, "%s: a request of the guest failed: %s",
-		       virtio->device.name, strerror(-error));
+	bk__log_limited(&virtio->limit, BK_LOG_WARNING, "%s: a request of the guest failed: %s",
+			virtio->device.name, strerror(-error));
 	return S_IOERR;
 }
 

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/ratelimit.h"
 #include "device/irqs.h"
 #include "virtio/queue.h"
 
@@ -131,7 +132,7 @@ struct bk__virtio {
 	struct bk__virtio_queue queues[BK__VIRTIO_QUEUES_MAX];
 	struct bk__virtio_chain chain; /* the one that the worker has in hand */
 	struct bk__virtio_worker worker;
-	struct bk_ratelimit limit; /* of lines that a guest can cause */
+	struct bk__ratelimit limit; /* of lines that a guest can cause */
 };
 
 /* ---- function.c: the device -------------------------------------------- */

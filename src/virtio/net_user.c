@@ -25,6 +25,7 @@ int bk__virtio_net_user(const char *const *forwards, unsigned count, struct bk__
 #include <slirp/libslirp.h>
 
 #include "base/file.h"
+#include "base/ratelimit.h"
 
 enum { TIMERS = 8, FORWARD = 80 /* characters */, RESOLV_MAX = 65536 };
 
@@ -44,7 +45,7 @@ struct user {
 	struct timer timers[TIMERS];
 	const struct bk__virtio_polls *polled; /* while libslirp asks what came of it */
 	struct bk__virtio_polls *filled;
-	struct bk_ratelimit limit;
+	struct bk__ratelimit limit;
 };
 
 /* ---- What libslirp asks of us ------------------------------------------ */
@@ -59,7 +60,7 @@ static ssize_t on_send(const void *frame, size_t length, void *opaque)
 
 static void on_guest_error(const char *message, void *opaque)
 {
-	bk_log_limited(&((struct user *)opaque)->limit, BK_LOG_DEBUG, "user network: %s", message);
+	bk__log_limited(&((struct user *)opaque)->limit, BK_LOG_DEBUG, "user network: %s", message);
 }
 
 static int64_t now_ns(void *opaque)

@@ -228,8 +228,8 @@ void bk__virtio_break(struct bk__virtio *virtio, const char *why)
 
 	if (before & BK__VIRTIO_NEEDS_RESET)
 		return;
-	bk_log_limited(&virtio->limit, BK_LOG_WARNING, "%s: %s; it stands still until its driver resets it",
-		       virtio->device.name, why);
+	bk__log_limited(&virtio->limit, BK_LOG_WARNING, "%s: %s; it stands still until its driver resets it",
+			virtio->device.name, why);
 	if (before & BK__VIRTIO_DRIVER_OK)
 		bk__virtio_interrupt(virtio, atomic_load(&virtio->config_vector), 2);
 }
