@@ -287,6 +287,8 @@ static int open_all(struct run *run, struct cli_control **control, struct bk_err
 
 	if (error)
 		return bk_fail(err, -error, "%s", strerror(-error));
+	running = run->loop;
+	handle_signals(on_signal);
 	if (run->control)
 		error = cli_control_open(run->control, cli_serve_commands, run, control, err);
 	if (!error && *control &&
@@ -303,8 +305,6 @@ static int run_all(struct run *run, struct cli_control **control)
 
 	if (open_all(run, control, &err))
 		return cli_error(&err);
-	running = run->loop;
-	handle_signals(on_signal);
 	bk__base_thread_enter("control");
 	cli_notify("READY=1");
 	serve_until_the_end(run);
