@@ -319,8 +319,7 @@ static int open_socket(struct cli_served *served, struct bk_error *err)
 static const char *const mmap_lines[] = {
 	[BK__SERVE_MMAP_OFF] = "every access to its registers is a message",
 	[BK__SERVE_MMAP_SAFE] =
-		"its pages are mapped only from files that hold no others; other accesses are "
-		"messages",
+		"a page is mapped only from a file of such pages; other accesses are messages",
 	[BK__SERVE_MMAP_DEVICE_FD] =
 		"clients get the device's own file, and are trusted with all of the device",
 };
@@ -360,7 +359,8 @@ int cli_served_open(struct cli_served *served, struct bk_error *err)
 	if (!error)
 		error = start(served, err);
 	if (!error)
-		bk_log(BK_LOG_INFO, "%s: served at %s; %s", served->device.name,
+		bk_log(served->config.mmap == BK__SERVE_MMAP_DEVICE_FD ? BK_LOG_WARNING : BK_LOG_INFO,
+		       "%s: served at %s; %s", served->device.name,
 		       served->path ? served->path : "a descriptor", mmap_lines[served->config.mmap]);
 	return error;
 }

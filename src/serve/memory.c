@@ -54,18 +54,11 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 	errno = error;
 }
 
-static void install(void)
-{
-	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESTART };
-
-	sigaction(SIGBUS, &action, NULL);
-}
-
 void bk__serve_guard_start(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESTART };
 
-	pthread_once(&once, install);
+	sigaction(SIGBUS, &action, NULL);
 }
 
 static struct bk__serve_guard *guard_add(const void *base, uint64_t size, uint64_t page)

@@ -39,7 +39,7 @@ int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, u
 		       bool map, struct bk__serve_file **file, struct bk_error *err);
 void bk__serve_file_put(struct bk__serve_files *files, struct bk__serve_file *file);
 
-/* Once in a process, before a file is mapped: from then on a SIGBUS in one of them is mended. */
+/* From now on a SIGBUS in one of these files is mended. */
 void bk__serve_guard_start(void);
 
 #endif

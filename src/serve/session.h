@@ -75,6 +75,7 @@ struct bk__serve {
 
 	atomic_uint_fast64_t clients, messages, refused, maps, memory;
 	atomic_bool busy;
+	atomic_bool told; /* why pages are not mapped */
 };
 
 /* ---- server.c ---- */

@@ -45,6 +45,17 @@ static bool is_all_allowed(const struct bk__serve_share *share, uint64_t size)
 	       (uint64_t)st.st_size == size;
 }
 
+static void say_why_not(const struct bk__serve_session *session, unsigned region)
+{
+	if (atomic_exchange(&session->serve->told, true))
+		return;
+	bk_log(BK_LOG_WARNING,
+	       "%s: %s could be mapped, but its file holds other pages, too, so every access to it is a "
+	       "message; "
+	       "mmap=device-fd hands the file out, to clients that are trusted with all of the device",
+	       session->config->name, bk_device_region_name(region));
+}
+
 void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
 			 const struct bk_device_region *info, struct bk__serve_share **result)
 {
@@ -65,6 +76,8 @@ void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
 	if (share->count &&
 	    (session->config->mmap == BK__SERVE_MMAP_DEVICE_FD || is_all_allowed(share, info->size)))
 		*result = share;
+	else if (share->count)
+		say_why_not(session, region);
 	pthread_mutex_unlock(&session->share_lock);
 }
 
