@@ -186,6 +186,9 @@ struct bk_region_desc {
 const char *bk_region_name(const struct bk_region *region);
 void *bk_region_opaque(const struct bk_region *region);
 
+/* The space that the region was added to. Valid until the region is released. Any thread, any handler. */
+struct bk_space *bk_region_space(const struct bk_region *region);
+
 /* Errors that the region's handlers returned so far. Any thread. */
 uint64_t bk_region_errors(const struct bk_region *region);
 

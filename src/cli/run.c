@@ -50,6 +50,7 @@ static const char help[] =
 	"  --serial WHERE       the guest's serial console: FILE (output only), unix:PATH (for\n"
 	"                       clients of this socket) or pty (a new pseudo-terminal)\n"
 	"  --log FILE           append log lines to FILE, not to standard error\n"
+	"  --log-map            log which BAR answers where, each time that changes\n"
 	"  --daemonize          continue in the background when the guest runs\n"
 	"  --pidfile FILE       keep the process number in FILE during the run\n"
 	"  --sandbox on|off     restrict what the process may do once the guest runs (default on)\n"
@@ -100,6 +101,7 @@ enum {
 	CONTROL,
 	SERIAL,
 	LOG,
+	LOG_MAP,
 	DAEMONIZE,
 	PIDFILE,
 	BRIDGE,
@@ -126,6 +128,7 @@ static const struct option options[] = {
 	{ "control", required_argument, NULL, CONTROL },
 	{ "serial", required_argument, NULL, SERIAL },
 	{ "log", required_argument, NULL, LOG },
+	{ "log-map", no_argument, NULL, LOG_MAP },
 	{ "daemonize", no_argument, NULL, DAEMONIZE },
 	{ "pidfile", required_argument, NULL, PIDFILE },
 	{ "bridge", required_argument, NULL, BRIDGE },
@@ -201,6 +204,9 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 		uint64_t number;
 
 		switch (option) {
+		case LOG_MAP:
+			run->config.log_map = true;
+			break;
 		case KERNEL:
 			run->config.kernel = optarg;
 			break;

@@ -72,8 +72,10 @@ int bk__monitor_devices_attach(struct bk__monitor_devices *devices, struct bk_me
 	*device = (struct bk__monitor_device){
 		.next = devices->list, .mediate = mediate, .bus = bus, .devfn = (uint8_t)devfn
 	};
+	bk__monitor_map_log_add(devices->map_log, mediate);
 	error = wire(devices, device, err);
 	if (error) {
+		bk__monitor_map_log_remove(devices->map_log, mediate);
 		bk__monitor_bus_leave(bus, device->devfn);
 		free(device);
 		return error;
@@ -105,6 +107,7 @@ static void close_device(struct bk__monitor_devices *devices, struct bk__monitor
 			      0); /* no bus master: no DMA that finds nothing mapped */
 	bk__monitor_iommu_remove(devices->iommu, below);
 	bk__monitor_bus_leave(device->bus, device->devfn);
+	bk__monitor_map_log_remove(devices->map_log, device->mediate);
 	/* It waits for handlers, and the device may have to be reset. */
 	if (devices->meanwhile)
 		devices->meanwhile(devices->opaque, close_mediate, device->mediate);

@@ -8,6 +8,7 @@
 #include "monitor/events.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
+#include "monitor/map_log.h"
 
 struct bk__monitor_device;
 
@@ -18,6 +19,7 @@ struct bk__monitor_devices {
 	struct bk__monitor_buses *buses;
 	struct bk__monitor_gsi *gsis;
 	struct bk__monitor_iommu *iommu;
+	struct bk__monitor_map_log *map_log; /* or NULL */
 	struct bk__monitor_events *events;
 	struct bk__monitor_device *list;
 	const char *busy; /* none may come or go, because of this; or NULL */

@@ -91,6 +91,7 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 		.buses = monitor->buses,
 		.gsis = monitor->gsis,
 		.iommu = monitor->iommu,
+		.map_log = monitor->map_log,
 		.events = &monitor->events,
 		.meanwhile = on_meanwhile,
 		.opaque = monitor,
@@ -147,6 +148,8 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 						 err);
 	if (!error)
 		error = bk__monitor_iommu_create(monitor->memory, config->peer_to_peer, &monitor->iommu, err);
+	if (!error && config->log_map)
+		error = bk__monitor_map_log_create(monitor->memory, monitor->ports, &monitor->map_log, err);
 	if (!error)
 		error = create_buses(monitor, err);
 	return error;
@@ -209,6 +212,7 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	bk__monitor_groups_destroy(monitor->groups);
 	bk__monitor_devices_close(&monitor->devices);
 	bk__monitor_buses_destroy(monitor->buses);
+	bk__monitor_map_log_destroy(monitor->map_log);
 	bk__monitor_iommu_destroy(monitor->iommu);
 	bk__monitor_slots_destroy(monitor->slots);
 	if (monitor->platform)

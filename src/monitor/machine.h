@@ -13,6 +13,7 @@
 #include "monitor/groups.h"
 #include "monitor/gsi.h"
 #include "monitor/iommu.h"
+#include "monitor/map_log.h"
 #include "monitor/platform.h"
 #include "monitor/slots.h"
 #include "monitor/state.h"
@@ -40,6 +41,7 @@ struct bk__monitor {
 	struct bk__monitor_state *state;
 	struct bk__monitor_slots *slots;
 	struct bk__monitor_iommu *iommu;
+	struct bk__monitor_map_log *map_log; /* or NULL */
 	struct bk__monitor_platform *platform;
 	struct bk__monitor_boot *boot;
 	struct bk__monitor_buses *buses;

@@ -23,6 +23,7 @@ struct bk__monitor_config {
 	bool preallocate;     /* touch all RAM before the guest starts */
 	bool peer_to_peer;    /* map BARs into the IOMMU too, following their moves */
 	bool no_reboot;       /* a guest's reset ends the run */
+	bool log_map;         /* log which BAR answers where */
 	/* What devices of the host can use (bk_device_context_iova_ranges); needed until bk__monitor_create
 	 * returns. */
 	const struct bk_device_iova_range *iova_ranges;

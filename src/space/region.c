@@ -327,6 +327,11 @@ void *bk_region_opaque(const struct bk_region *region)
 	return region->opaque;
 }
 
+struct bk_space *bk_region_space(const struct bk_region *region)
+{
+	return region->space;
+}
+
 uint64_t bk_region_errors(const struct bk_region *region)
 {
 	return __atomic_load_n(&region->errors, __ATOMIC_RELAXED);
