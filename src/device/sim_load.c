@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "device/sim_parts.h"
+#include "pci/rom_image.h"
 
 struct loader {
 	struct sim *sim;
@@ -306,12 +307,14 @@ static int load_rom_file(struct loader *loader, const struct bk__yaml_node *node
 	struct bk_error why;
 	size_t size;
 	char *bytes;
+	int r;
 
 	if (bk__base_file_read_beside("the ROM's file", sim->file, name, sim->rom_size, &bytes, &size, &why))
 		return FAIL(node, "%s", why.text);
+	r = size ? bk__pci_rom_check(bytes, size, &why) : bk_fail(&why, EINVAL, "the file is empty");
 	memcpy(sim->rom, bytes, size);
 	free(bytes);
-	return 0;
+	return r && !sim->odd ? FAIL(node, "the ROM's file \"%.100s\": %s", name, why.text) : 0;
 }
 
 static int load_rom(struct loader *loader, const struct bk__yaml_node *node)

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/number.h"
+#include "pci/rom_image.h"
 
 /* ---- Config space ------------------------------------------------------ */
 
@@ -155,15 +156,17 @@ static int load_image(struct bk__quirk_loader *loader, const struct bk__yaml_nod
 		return bk__yaml_no_memory(loader->yaml, loader->err);
 	if (r)
 		return BK__FAIL(node, "%s", why.text);
-	if (size)
-		rom->image = bk__quirk_alloc(loader->quirk, size);
-	if (rom->image)
+	if (!size)
+		r = BK__FAIL(node, "the ROM's file \"%.100s\" is empty", node->text);
+	else if (bk__pci_rom_check(bytes, size, &why))
+		r = BK__FAIL(node, "the ROM's file \"%.100s\": %s", node->text, why.text);
+	else if (!(rom->image = bk__quirk_alloc(loader->quirk, size)))
+		r = bk__yaml_no_memory(loader->yaml, loader->err);
+	else
 		memcpy(rom->image, bytes, size);
 	rom->size = size;
 	free(bytes);
-	if (!size)
-		return BK__FAIL(node, "the ROM's file \"%.100s\" is empty", node->text);
-	return rom->image ? 0 : bk__yaml_no_memory(loader->yaml, loader->err);
+	return r;
 }
 
 struct rom_fields {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "quirk_kit.h"
+#include "rom_file.h"
 
 static unsigned lines;
 
@@ -563,18 +564,16 @@ static void a_rom_from_a_file(void **state)
 {
 	struct fixture *f = *state;
 	char dir[] = "/tmp/barkeep-quirk-XXXXXX", file[64], image[64];
-	static const char text[] = HEAD "rom: {file: x.rom, set: rom.1(0) = 0x55, checksum: 3}\n";
+	static const char text[] = HEAD "rom: {file: x.rom, set: rom.1(4) = 0x77, checksum: 5}\n";
 	struct bk_quirk *quirk;
 	struct bk_device *device;
 	struct bk_error err = { "" };
-	FILE *out;
+	uint8_t sum = 0;
 
 	assert_non_null(mkdtemp(dir));
 	snprintf(file, sizeof(file), "%s/x.yaml", dir);
 	snprintf(image, sizeof(image), "%s/x.rom", dir);
-	out = fopen(image, "w");
-	fputs("abcdef", out);
-	fclose(out);
+	rom_file_write(image, 100, 'd');
 	if (bk_quirk_parse(file, text, strlen(text), &quirk, &err))
 		fail_msg("%s", err.text);
 	unlink(image);
@@ -582,9 +581,12 @@ static void a_rom_from_a_file(void **state)
 	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
 	bk_quirk_destroy(quirk);
 	assert_int_equal(bk_mediator_create(f->domain, device, NULL, &f->mediate, NULL), 0);
-	assert_int_equal(rd(f, ROM, 0, 4) & 0xffffff, 0x636255);
-	assert_int_equal(rd(f, ROM, 3, 1), 0x100 - ((0x55 + 'b' + 'c' + 'e' + 'f') & 0xff));
-	assert_int_equal(rd(f, ROM, 6, 1), 0xff);
+	assert_int_equal(rd(f, ROM, 0, 4), 'd' << 24 | 0xaa55);
+	assert_int_equal(rd(f, ROM, 4, 1), 0x77);
+	for (unsigned i = 0; i < 100; i++)
+		sum = (uint8_t)(sum + rd(f, ROM, i, 1));
+	assert_int_equal(sum, 0);
+	assert_int_equal(rd(f, ROM, 100, 1), 0xff);
 }
 
 static bool rom_is_shown(void **state, const char *first, const char *second)

@@ -412,19 +412,27 @@ static void files_of_roms_are_names_of_regular_files_beside(void **state)
 
 	assert_non_null(mkdtemp(directory));
 	snprintf(file, sizeof(file), "%s/x.rom", directory);
-	for (unsigned i = 0; i < 3; i++) { /* a directory, an empty file, one that is too large */
+	static const char *const why[] = {
+		"must be a regular file of at most 0x1000000 bytes",
+		"is empty",
+		"must be a regular file of at most 0x1000000 bytes",
+		"the ROM's file \"x.rom\": not a ROM: it does not start with 55 aa",
+	};
+
+	for (unsigned i = 0; i < 4; i++) { /* a directory, an empty file, one that is too large, no ROM */
 		if (i == 0)
 			assert_int_equal(mkdir(file, 0700), 0);
 		stream = i ? fopen(file, "w") : NULL;
 		if (i == 2)
 			assert_int_equal(ftruncate(fileno(stream), (16 << 20) + 1), 0);
+		if (i == 3)
+			fputs("no ROM", stream);
 		if (stream)
 			fclose(stream);
 		strcpy(text, HEAD "rom: {file: x.rom}\n");
 		snprintf(file + strlen(directory), sizeof(file) - strlen(directory), "/x.yaml");
 		assert_int_equal(bk_quirk_parse(file, text, strlen(text), &quirk, &err), -EINVAL);
-		assert_non_null(strstr(
-			err.text, i == 1 ? "is empty" : "must be a regular file of at most 0x1000000 bytes"));
+		assert_non_null(strstr(err.text, why[i]));
 		snprintf(file + strlen(directory), sizeof(file) - strlen(directory), "/x.rom");
 		assert_int_equal(remove(file), 0);
 	}

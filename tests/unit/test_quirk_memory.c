@@ -16,6 +16,7 @@
 
 #include "failing.h"
 #include "fake_device.h"
+#include "rom_file.h"
 
 static unsigned until_failure; /* 0: none */
 static bool failed;
@@ -171,10 +172,12 @@ static int load_with_rom(size_t size, struct bk_quirk **quirk, struct bk_error *
 
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/x.rom", directory);
-	file = fopen(path, "w");
-	for (size_t i = 0; i < size; i++)
-		fputc(0x55, file);
-	fclose(file);
+	if (size) {
+		rom_file_write(path, size, 0);
+	} else {
+		file = fopen(path, "w");
+		fclose(file);
+	}
 	snprintf(path, sizeof(path), "%s/x.yaml", directory);
 	r = bk_quirk_parse(path, words, strlen(words), quirk, err);
 	interrupts = 0;

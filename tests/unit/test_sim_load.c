@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "rom_file.h"
 #include "sim_device.h"
 
 #define BAR0 HEAD "bars:\n- index: 0\n  kind: mem32\n  size: 4K\n"
@@ -355,7 +356,8 @@ static void truncated_files_are_survived(void **state)
 
 static void roms_come_from_beside_the_file(void **state)
 {
-	static const char *const text = HEAD "rom: {size: 2K, file: x.rom}\n";
+	static const char *const text = HEAD "rom: {size: 2K, file: x.rom}\n",
+				 *const odd = HEAD "rom: {size: 2K, file: x.rom}\nodd: true\n";
 	char directory[] = "/tmp/barkeep-sim-XXXXXX", yaml[64], rom[64];
 	struct bk_device *device;
 	struct bk_error err = { "" };
@@ -365,12 +367,26 @@ static void roms_come_from_beside_the_file(void **state)
 	assert_non_null(mkdtemp(directory));
 	snprintf(yaml, sizeof(yaml), "%s/x.yaml", directory);
 	snprintf(rom, sizeof(rom), "%s/x.rom", directory);
-	stream = fopen(rom, "w");
-	fputs("U\xaa!", stream);
-	fclose(stream);
+	rom_file_write(rom, ROM_FILE_LEAST, '!');
 	assert_int_equal(bk__sim_open_text(yaml, text, strlen(text), "sim:x", &device, &err), 0);
 	assert_int_equal(bk_device_read(device, BK_DEVICE_ROM, 0, data, 4), 0);
-	assert_memory_equal(data, "U\xaa!\xff", 4);
+	assert_memory_equal(data, "U\xaa\0!", 4);
+	assert_int_equal(bk_device_read(device, BK_DEVICE_ROM, ROM_FILE_LEAST - 2, data, 4), 0);
+	assert_memory_equal(data, "\0\0\xff\xff", 4);
+	bk_device_close(device);
+
+	/* No ROM: refused, unless nonsense is wanted. */
+	stream = fopen(rom, "w");
+	refuse(yaml, text, ":5:23: the ROM's file \"x.rom\": the file is empty");
+	fputs("U\xab!", stream);
+	fclose(stream);
+	refuse(yaml, text,
+	       ":5:23: the ROM's file \"x.rom\": not a ROM: it does not start with 55 aa; nowhere in it does "
+	       "a "
+	       "ROM start");
+	assert_int_equal(bk__sim_open_text(yaml, odd, strlen(odd), "sim:x", &device, &err), 0);
+	assert_int_equal(bk_device_read(device, BK_DEVICE_ROM, 0, data, 4), 0);
+	assert_memory_equal(data, "U\xab!\xff", 4);
 	bk_device_close(device);
 
 	assert_int_equal(truncate(rom, 2049), 0);
@@ -406,7 +422,7 @@ static void the_example_of_the_docs_is_a_device(void **state)
 	assert_non_null(mkdtemp(directory));
 	snprintf(yaml, sizeof(yaml), "%s/x.yaml", directory);
 	snprintf(rom, sizeof(rom), "%s/some.rom", directory);
-	fclose(fopen(rom, "w"));
+	rom_file_write(rom, ROM_FILE_LEAST, 0);
 	if (bk__sim_open_text(yaml, start, (size_t)(end - start), "sim:x", &device, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(bk_device_read(device, 0, 0, &id, 4), 0);
