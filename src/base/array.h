@@ -23,9 +23,11 @@
 	}
 
 /* Makes room for `more` elements. 0 or -ENOMEM. */
-#define bk__array_reserve(array, more)                                                    \
-	bk__array_grow((void **)&(array)->at, &(array)->capacity, (array)->count, (more), \
-		       sizeof(*(array)->at))
+#define bk__array_reserve(array, more)                                                               \
+	((more) <= (array)->capacity - (array)->count                                                \
+		 ? 0                                                                                 \
+		 : bk__array_grow((void **)&(array)->at, &(array)->capacity, (array)->count, (more), \
+				  sizeof(*(array)->at)))
 int bk__array_grow(void **at, size_t *capacity, size_t count, size_t more, size_t element);
 
 /* Puts an element in at `index`; there has to be room. */

@@ -202,7 +202,7 @@ static int dirty_parents(const struct bk_space *space)
 		if (!region->enabled || !bk__space_region_shows(region, &first, &last))
 			continue;
 		for (size_t i = 0; i < space->patches.count; i++) {
-			struct bk__space_range range = bk__space_patch_range(space, &space->patches.at[i]);
+			struct bk__space_range range = space->patches.at[i].range;
 
 			if (range.first > last || range.last < first)
 				continue;
@@ -242,19 +242,21 @@ struct left {
 	struct bk__space_grave *removed; /* NULL if there are none */
 };
 
-static void free_left(struct left *left)
+static void free_left(struct bk_domain *domain, struct left *left)
 {
-	free(left->retired);
-	free(left->turn);
+	if (left->retired)
+		bk__space_record_free(domain, left->retired, left->retired->size_class);
+	if (left->turn)
+		bk__space_record_free(domain, left->turn, left->turn->size_class);
 	free(left->removed);
 }
 
 /* The parts of views. The views themselves are added when they are published. */
-static struct bk__space_retired *list_retired(const struct bk_domain *domain)
+static struct bk__space_retired *list_retired(struct bk_domain *domain)
 {
 	const size_t spans = domain->died.count, leaves = domain->died_leaves.count;
 	const size_t rows = domain->died_rows.count;
-	struct bk__space_retired *retired = bk__space_retired_create(spans, leaves, rows);
+	struct bk__space_retired *retired = bk__space_retired_create(domain, spans, leaves, rows);
 
 	if (!retired)
 		return NULL;
@@ -271,9 +273,10 @@ static struct bk__space_retired *list_retired(const struct bk_domain *domain)
 }
 
 /* The turn that a commit of several new views takes; *needed: is it one? NULL if not, or if out of memory. */
-static struct bk__space_turn *prepare_turn(const struct bk_domain *domain, bool *needed)
+static struct bk__space_turn *prepare_turn(struct bk_domain *domain, bool *needed)
 {
 	struct bk__space_turn *turn;
+	unsigned size_class;
 	size_t count = 0;
 
 	for (const struct bk_space *space = domain->affected; space; space = space->next_affected)
@@ -281,10 +284,11 @@ static struct bk__space_turn *prepare_turn(const struct bk_domain *domain, bool 
 	*needed = count > 1;
 	if (!*needed)
 		return NULL;
-	turn = calloc(1, sizeof(*turn) + count * sizeof(turn->stand_ins[0]));
+	turn = bk__space_record_alloc(domain, sizeof(*turn) + count * sizeof(turn->stand_ins[0]),
+				      &size_class);
 	if (!turn)
 		return NULL;
-	turn->count = count;
+	*turn = (struct bk__space_turn){ .size_class = size_class, .count = count };
 	count = 0;
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		struct bk__space_stand_in *stand_in = &turn->stand_ins[count];
@@ -380,7 +384,7 @@ static int commit(struct bk_update *update, size_t *applied, struct left *left)
 	if (!error)
 		error = prepare_left(update, left);
 	if (error) {
-		free_left(left);
+		free_left(domain, left);
 		return error;
 	}
 	publish(update, left);

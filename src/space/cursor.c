@@ -18,27 +18,6 @@ struct bk__space_cursor bk__space_view_find(const struct bk__space_view *view, u
 	return cursor;
 }
 
-struct bk__space_range bk__space_patch_range(const struct bk_space *space,
-					     const struct bk__space_patch *patch)
-{
-	struct bk__space_span *const *old = space->stale.at + patch->at, *const *new = space->fresh.at +
-										       patch->new_at;
-	struct bk__space_range range = { UINT64_MAX, 0 };
-
-	if (patch->count) {
-		range.first = bk__space_span_first(old[0]);
-		range.last = bk__space_span_last(old[patch->count - 1]);
-	}
-	if (patch->new_count) {
-		uint64_t first = bk__space_span_first(new[0]),
-			 last = bk__space_span_last(new[patch->new_count - 1]);
-
-		range.first = first < range.first ? first : range.first;
-		range.last = last > range.last ? last : range.last;
-	}
-	return range;
-}
-
 bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf)
 {
 	return view->leaf_count &&

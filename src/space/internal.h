@@ -132,6 +132,7 @@ static inline uint64_t *bk__space_entries(const struct bk__space_view *view)
  */
 struct bk__space_turn {
 	bool done; /* atomic */
+	unsigned size_class;
 	size_t count;
 	struct bk__space_turn *next; /* of those that wait together */
 	struct bk__space_stand_in {
@@ -251,6 +252,7 @@ static inline bool bk__space_span_accepts(const struct bk__space_span *span, siz
 struct bk__space_patch {
 	struct bk__space_cursor from; /* in the old view: the first of them, or where the new ones go */
 	size_t at, count, new_at, new_count;
+	struct bk__space_range range; /* from the first byte of all these to the last */
 };
 
 /* The memory that a bucket's entry leads to: 2^log2_slots slots, or a list. */
@@ -265,7 +267,8 @@ struct bk__space_retired {
 	struct bk__space_retired *next;
 	uint64_t number; /* of the commit: views that were made by it, or later, have nothing of this */
 	size_t bytes;    /* about */
-	bool swept;      /* left of several, and not counted */
+	unsigned size_class;
+	bool swept; /* left of several, and not counted */
 	struct bk__space_view *views;
 	struct bk__space_turn *turns;
 	size_t span_count, leaf_count, row_count;
@@ -414,6 +417,9 @@ struct bk__space_span **bk__space_slots_alloc(struct bk_domain *domain, unsigned
 /* A list of so many spans, a power of two, that are to be filled in. */
 struct bk__space_list *bk__space_list_alloc(struct bk_domain *domain, size_t count);
 void bk__space_row_free(struct bk_domain *domain, struct bk__space_row row); /* slots or list */
+/* What each commit makes and a later one frees. `*size_class` is for the latter; NULL may be freed. */
+void *bk__space_record_alloc(struct bk_domain *domain, size_t bytes, unsigned *size_class);
+void bk__space_record_free(struct bk_domain *domain, void *record, unsigned size_class);
 /* Gives back memory that is free. */
 void bk__space_store_trim(struct bk_domain *domain);
 void bk__space_store_destroy(struct bk_domain *domain);
@@ -422,7 +428,8 @@ void bk__space_store_destroy(struct bk_domain *domain);
 void bk__space_retired_init(struct bk_domain *domain);
 void bk__space_retired_end(struct bk_domain *domain); /* when there are no readers */
 /* With room for so much, and empty. NULL when out of memory. */
-struct bk__space_retired *bk__space_retired_create(size_t spans, size_t leaves, size_t rows);
+struct bk__space_retired *bk__space_retired_create(struct bk_domain *domain, size_t spans, size_t leaves,
+						   size_t rows);
 /* Recycles it when no reader can see it. It is of the newest commit. */
 void bk__space_retire(struct bk_domain *domain, struct bk__space_retired *retired);
 /* Recycles some of what no reader can see, or all. */
@@ -474,9 +481,6 @@ static inline struct bk__space_cursor bk__space_view_begin(const struct bk__spac
 bool bk__space_view_has_span(const struct bk__space_view *view, const struct bk__space_span *span);
 bool bk__space_view_has_leaf(const struct bk__space_view *view, const struct bk__space_leaf *leaf);
 void bk__space_span_flat(const struct bk__space_span *span, struct bk_flat *flat);
-/* The addresses that a patch is about. Commit lock. */
-struct bk__space_range bk__space_patch_range(const struct bk_space *space,
-					     const struct bk__space_patch *patch);
 
 /* Of `count` numbers in order, at least one: the place of the last that is no higher, or 0. */
 static inline size_t bk__space_search(const uint64_t *numbers, size_t count, uint64_t wanted)

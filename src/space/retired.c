@@ -31,14 +31,19 @@ enum {
 	RECYCLE_COUNT = 4, /* that a commit recycles: more than it makes, and not much to do */
 };
 
-struct bk__space_retired *bk__space_retired_create(size_t spans, size_t leaves, size_t rows)
+struct bk__space_retired *bk__space_retired_create(struct bk_domain *domain, size_t spans, size_t leaves,
+						   size_t rows)
 {
-	struct bk__space_retired *retired = malloc(sizeof(*retired) + rows * sizeof(retired->rows[0]) +
-						   (spans + leaves) * sizeof(void *));
+	struct bk__space_retired *retired;
+	unsigned size_class;
 
+	retired = bk__space_record_alloc(domain,
+					 sizeof(*retired) + rows * sizeof(retired->rows[0]) +
+						 (spans + leaves) * sizeof(void *),
+					 &size_class);
 	if (!retired)
 		return NULL;
-	*retired = (struct bk__space_retired){ 0 };
+	*retired = (struct bk__space_retired){ .size_class = size_class };
 	retired->spans = (struct bk__space_span **)(retired->rows + rows);
 	retired->leaves = (struct bk__space_leaf **)(retired->spans + spans);
 	return retired;
@@ -97,9 +102,9 @@ static void recycle(struct bk_domain *domain, struct bk__space_retired *retired)
 		struct bk__space_turn *turn = retired->turns;
 
 		retired->turns = turn->next;
-		free(turn);
+		bk__space_record_free(domain, turn, turn->size_class);
 	}
-	free(retired);
+	bk__space_record_free(domain, retired, retired->size_class);
 }
 
 void bk__space_recycle(struct bk_domain *domain, bool all)
@@ -298,7 +303,7 @@ static void sweep(struct bk_domain *domain)
 		leaves += retired->held_leaves;
 		rows += retired->held_rows;
 	}
-	kept = bk__space_retired_create(spans, leaves, rows);
+	kept = bk__space_retired_create(domain, spans, leaves, rows);
 	if (!kept) /* the next time */
 		return;
 	while (domain->retired) {

@@ -21,6 +21,8 @@ enum {
 	GROUP_LEAST = 512, /* bytes of a pool's first objects; the next are twice as many, up to that */
 	GROUP_MOST = 64 << 10,
 	PAGES_MOST = 64, /* pages of spans at once */
+	LOG2_POINTER = sizeof(void *) == 8 ? 3 : 2,
+	RECORD_CLASSES = 10, /* records of up to 4 KiB are pooled, with the rows of that size */
 	PAGE_BYTES =
 		BK__PAGE_SIZE + BK__PAGE_SPANS * sizeof(struct bk__space_rest), /* of one, with the rests */
 };
@@ -250,6 +252,26 @@ void bk__space_row_free(struct bk_domain *domain, struct bk__space_row row)
 		return;
 	}
 	pool_free(&domain->rows[row.log2_slots], row.slots);
+}
+
+/* ---- What a commit leaves behind ---- */
+
+void *bk__space_record_alloc(struct bk_domain *domain, size_t bytes, unsigned *size_class)
+{
+	/* The smallest memory that is large enough. */
+	*size_class = 64 - (unsigned)__builtin_clzll((uint64_t)bytes - 1) - LOG2_POINTER;
+	if (*size_class < RECORD_CLASSES)
+		return pool_alloc(domain, &domain->rows[*size_class], sizeof(void *) << *size_class);
+	*size_class = RECORD_CLASSES;
+	return malloc(bytes);
+}
+
+void bk__space_record_free(struct bk_domain *domain, void *record, unsigned size_class)
+{
+	if (!record || size_class == RECORD_CLASSES)
+		free(record);
+	else
+		pool_free(&domain->rows[size_class], record);
 }
 
 /* ---- Views ---- */

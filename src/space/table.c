@@ -392,7 +392,7 @@ static int refill(struct bk_space *space, const struct bk__space_window *window,
 	size_t next = 0, first, last;
 
 	for (size_t i = 0; i < space->patches.count; i++) { /* in address order */
-		touched(window, bk__space_patch_range(space, &space->patches.at[i]), &first, &last);
+		touched(window, space->patches.at[i].range, &first, &last);
 		for (first = first > next ? first : next; first <= last; first++) {
 			if (bk__array_reserve(&domain->died_rows, 1) ||
 			    fill_bucket(space, window, entries, first))
@@ -413,8 +413,7 @@ static size_t touched_count(const struct bk_space *space)
 
 	for (size_t i = 0; i < space->patches.count; i++) {
 		for (unsigned w = 0; w < 2; w++) {
-			touched(&space->view->windows[w], bk__space_patch_range(space, &space->patches.at[i]),
-				&first, &last);
+			touched(&space->view->windows[w], space->patches.at[i].range, &first, &last);
 			count += first <= last ? last - first + 1 : 0;
 		}
 	}

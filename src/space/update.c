@@ -12,10 +12,10 @@
 
 struct bk_update *bk_update_begin(struct bk_domain *domain)
 {
-	struct bk_update *update = calloc(1, sizeof(*update));
+	struct bk_update *update = malloc(sizeof(*update));
 
 	if (update)
-		update->domain = domain;
+		*update = (struct bk_update){ .domain = domain };
 	return update;
 }
 

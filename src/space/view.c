@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SORT_FEW = 8 }; /* ranges that are sorted in place */
+
 size_t bk__space_view_bytes(const struct bk__space_view *view)
 {
 	return sizeof(*view) + (view->windows[0].count + view->windows[1].count) * sizeof(uint64_t) +
@@ -269,6 +271,26 @@ static struct bk__space_span *bear(struct bk_domain *domain, const struct bk__sp
 	return span;
 }
 
+static struct bk__space_range range_of(const struct bk_space *space, const struct bk__space_patch *patch)
+{
+	struct bk__space_span *const *old = space->stale.at + patch->at, *const *new = space->fresh.at +
+										       patch->new_at;
+	struct bk__space_range range = { UINT64_MAX, 0 };
+
+	if (patch->count) {
+		range.first = bk__space_span_first(old[0]);
+		range.last = bk__space_span_last(old[patch->count - 1]);
+	}
+	if (patch->new_count) {
+		uint64_t first = bk__space_span_first(new[0]),
+			 last = bk__space_span_last(new[patch->new_count - 1]);
+
+		range.first = first < range.first ? first : range.first;
+		range.last = last > range.last ? last : range.last;
+	}
+	return range;
+}
+
 /* The pieces replace the `count` spans from the cursor on: a patch, without what stays at its ends. */
 static int make_patch(struct bk_space *space, struct bk__space_cursor from, size_t count)
 {
@@ -308,6 +330,7 @@ static int make_patch(struct bk_space *space, struct bk__space_cursor from, size
 	}
 	while (old < old_end)
 		domain->died.at[domain->died.count++] = *old++;
+	patch.range = range_of(space, &patch);
 	space->patches.at[space->patches.count++] = patch;
 	return 0;
 }
@@ -319,13 +342,29 @@ static int compare_ranges(const void *left, const void *right)
 	return a->first < b->first ? -1 : a->first > b->first;
 }
 
+/* By address. Most commits have two or four. */
+static void sort_ranges(struct bk__space_range *range, size_t count)
+{
+	if (count > SORT_FEW) {
+		qsort(range, count, sizeof(*range), compare_ranges);
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		const struct bk__space_range moved = range[i];
+		size_t at = i;
+
+		for (; at && moved.first < range[at - 1].first; at--)
+			range[at] = range[at - 1];
+		range[at] = moved;
+	}
+}
+
 static void merge_dirty(struct bk_space *space)
 {
 	struct bk__space_range *range = space->dirty.at;
 	size_t kept = 0;
 
-	if (space->dirty.count > 1)
-		qsort(range, space->dirty.count, sizeof(*range), compare_ranges);
+	sort_ranges(range, space->dirty.count);
 	for (size_t i = 1; i < space->dirty.count; i++) {
 		if (range[kept].last == UINT64_MAX || range[i].first <= range[kept].last + 1) {
 			if (range[i].last > range[kept].last)
@@ -425,8 +464,76 @@ static int gather(struct bk_domain *domain, struct bk__space_span *const *spans,
 	return 0;
 }
 
-/* Shares the old leaves that no patch touches. Those that one does are gathered with the patch, and so
- * are their neighbours behind them while it would make a small leaf. */
+/* Of the patches those that begin in leaf `i`, or behind it if it is the last one: what comes behind all
+ * spans belongs to that. */
+static const struct bk__space_patch *patches_end(const struct bk__space_patch *patch,
+						 const struct bk__space_patch *end, size_t i, bool last)
+{
+	while (patch < end && patch->from.leaf <= (last ? i + 1 : i))
+		patch++;
+	return patch;
+}
+
+static size_t patch_place(const struct bk__space_patch *patch, const struct bk__space_leaf *leaf, size_t i)
+{
+	return patch->from.leaf == i ? patch->from.at : leaf->count;
+}
+
+/* How many spans leaf `i` has with its patches; 0: they reach into the next one. */
+static size_t patched_count(const struct bk__space_leaf *leaf, size_t i, const struct bk__space_patch *patch,
+			    const struct bk__space_patch *end)
+{
+	size_t count = leaf->count;
+
+	for (; patch < end; patch++) {
+		if (patch_place(patch, leaf, i) + patch->count > leaf->count)
+			return 0;
+		count += patch->new_count - patch->count;
+	}
+	return count;
+}
+
+/* Spans behind those that the leaf has. */
+static void copy(struct bk__space_leaf *leaf, const struct bk__space_leaf *from, size_t at, size_t count)
+{
+	memcpy(leaf->spans + leaf->count, from->spans + at, count * sizeof(leaf->spans[0]));
+	memcpy(leaf->firsts + leaf->count, from->firsts + at, count * sizeof(leaf->firsts[0]));
+	leaf->count += count;
+}
+
+/* Makes one leaf of the old one and its patches, without gathering. 0 or -ENOMEM. */
+static int patch_leaf(struct bk_space *space, struct bk__space_view *view, const struct bk__space_leaf *old,
+		      size_t i, const struct bk__space_patch *patch, const struct bk__space_patch *end)
+{
+	struct bk_domain *domain = space->domain;
+	struct bk__space_leaf *leaf;
+	size_t at = 0;
+
+	if (bk__array_reserve(&domain->born_leaves, 1))
+		return -ENOMEM;
+	leaf = bk__space_leaf_alloc(domain);
+	if (!leaf)
+		return -ENOMEM;
+	domain->born_leaves.at[domain->born_leaves.count++] = leaf;
+	leaf->count = 0;
+	for (; patch < end; patch++) {
+		copy(leaf, old, at, patch_place(patch, old, i) - at);
+		for (size_t j = 0; j < patch->new_count; j++) {
+			struct bk__space_span *span = space->fresh.at[patch->new_at + j];
+
+			leaf->spans[leaf->count] = span;
+			leaf->firsts[leaf->count++] = bk__space_span_first(span);
+		}
+		at = patch_place(patch, old, i) + patch->count;
+	}
+	copy(leaf, old, at, old->count - at);
+	append(view, leaf);
+	return 0;
+}
+
+/* Shares the old leaves that no patch touches. One whose patches leave it neither too small nor too large is
+ * made anew. Others are gathered with the patches, and so are their neighbours behind them while it would
+ * make a small leaf. */
 static int make_leaves(struct bk_space *space, struct bk__space_view *view, const struct bk__space_view *old)
 {
 	struct bk_domain *domain = space->domain;
@@ -452,6 +559,18 @@ static int make_leaves(struct bk_space *space, struct bk__space_view *view, cons
 		if (bk__array_reserve(&domain->died_leaves, 1))
 			return -ENOMEM;
 		domain->died_leaves.at[domain->died_leaves.count++] = leaf;
+		if (!at && !domain->gathered.count) {
+			const struct bk__space_patch *own =
+				patches_end(patch, end, i, i + 1 == old->leaf_count);
+			const size_t spans = patched_count(leaf, i, patch, own);
+
+			if (spans && spans >= domain->leaf_spans / 4 && spans <= domain->leaf_spans) {
+				if (patch_leaf(space, view, leaf, i, patch, own))
+					return -ENOMEM;
+				patch = own;
+				continue;
+			}
+		}
 		for (; patch < end && patch->from.leaf == i; patch++) {
 			size_t before = patch->from.at - at;
 

@@ -87,7 +87,11 @@ FAILING_INSIDE(struct bk__space_span **, bk__space_slots_alloc,
 FAILING_INSIDE(struct bk__space_list *, bk__space_list_alloc, (struct bk_domain * domain, size_t count), NULL,
 	       domain, count)
 FAILING_INSIDE(struct bk__space_retired *, bk__space_retired_create,
-	       (size_t spans, size_t leaves, size_t rows), NULL, spans, leaves, rows)
+	       (struct bk_domain * domain, size_t spans, size_t leaves, size_t rows), NULL, domain, spans,
+	       leaves, rows)
+FAILING_INSIDE(void *, bk__space_record_alloc,
+	       (struct bk_domain * domain, size_t bytes, unsigned *size_class), NULL, domain, bytes,
+	       size_class)
 FAILING_INSIDE(void *, mmap, (void *at, size_t length, int protection, int flags, int fd, off_t offset),
 	       MAP_FAILED, at, length, protection, flags, fd, offset)
 
@@ -277,6 +281,19 @@ static bool count_flat(void *opaque, const struct bk_flat *flat)
 	return true;
 }
 
+/* No array has room left: the next commit has to let each of them grow. */
+static void tighten(struct bk_domain *domain, struct bk_space *space)
+{
+	domain->items.capacity = domain->heap.capacity = domain->pieces.capacity = 0;
+	domain->gathered.capacity = domain->firsts.capacity = 0;
+	domain->born.capacity = domain->died.capacity = 0;
+	domain->born_leaves.capacity = domain->died_leaves.capacity = 0;
+	domain->born_rows.capacity = domain->died_rows.capacity = 0;
+	if (space)
+		space->dirty.capacity = space->patches.capacity = space->stale.capacity =
+			space->fresh.capacity = 0;
+}
+
 /* The view of both spaces and what is told of one: nothing of it may change when a step fails. */
 static void snapshot(struct stage *s, char text[2 * 4096])
 {
@@ -324,6 +341,10 @@ static void each_fails_in_turn(size_t spans)
 			for (unsigned j = 0; j < i; j++)
 				assert_int_equal(steps[j](&s), 0);
 			snapshot(&s, before);
+			if (s.domain) {
+				tighten(s.domain, s.top);
+				tighten(s.domain, s.bus);
+			}
 			failed = 0;
 			__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
 			error = steps[i](&s);
