@@ -299,7 +299,7 @@ static int open_socket(struct cli_served *served, struct bk_error *err)
 			return bk_fail(err, errno, "fd=%d: %s", served->fd, strerror(errno));
 		served->connected = !listens;
 		fcntl(served->fd, F_SETFD, FD_CLOEXEC);
-		/* A connection waits for its client; to look for one must not. */
+		/* To look for a client must not wait; a connection waits for it. */
 		fcntl(served->fd, F_SETFL, listens ? O_NONBLOCK : 0);
 		return 0;
 	}
@@ -327,7 +327,8 @@ static const char *const mmap_lines[] = {
 static int start(struct cli_served *served, struct bk_error *err)
 {
 	/* The path stays ours while the device is opened again. */
-	const int fd = served->fd >= 0 ? served->fd : fcntl(served->socket.fd, F_DUPFD_CLOEXEC, 0);
+	const int listener = served->fd >= 0 ? served->fd : served->socket.fd;
+	const int fd = served->connected ? served->fd : fcntl(listener, F_DUPFD_CLOEXEC, 0);
 
 	if (fd < 0)
 		return bk_fail(err, errno, "socket: %s", strerror(errno));
@@ -425,11 +426,8 @@ void cli_served_reload(struct cli_served *served)
 
 	if (!served->serve)
 		return;
-	if (served->fd >= 0) {
-		bk_log(BK_LOG_WARNING, "%s: its socket was given, and it keeps its quirks",
-		       served->device.name);
-		return;
-	}
+	if (served->connected)
+		return; /* it ends with its client */
 	bk__serve_stats(served->serve, &stats);
 	served->reload = true;
 	if (!stats.client)
