@@ -116,13 +116,14 @@ struct bk_device_dma {
  * A device calls these when its mappable areas change (a mediator to which
  * traps are added does). The calls may come on any thread, even in a handler of
  * the device, with a lock of the device held: they must not call the device,
- * except for bk_device_areas.
+ * except for bk_device_areas and bk_device_region.
  *
  * lose: these pages are about to exit. Once it has returned 0, the pages are
  *   reached only by read and write of the device. If it returns an error, they
  *   stay as they are.
  * change: the mappable areas of the region have changed, or are again as they
- *   were before a `lose`.
+ *   were before a `lose`. The region may have another file to map from, or none:
+ *   what is mapped of the old one has to be unmapped.
  */
 struct bk_device_watcher {
 	size_t struct_size;

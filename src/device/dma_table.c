@@ -29,6 +29,14 @@ struct bk__device_dma_map *bk__device_dma_table_find(struct bk__device_dma_table
 	return map;
 }
 
+const struct bk__device_dma_map *bk__device_dma_table_at(const struct bk__device_dma_table *table,
+							 uint64_t iova)
+{
+	const size_t at = position(table, iova);
+
+	return at < table->maps.count && table->maps.at[at].dma.iova <= iova ? &table->maps.at[at] : NULL;
+}
+
 int bk__device_dma_table_add(struct bk__device_dma_table *table, const struct bk_device_dma *dma)
 {
 	uint64_t last = dma->iova + (dma->size - 1);

@@ -20,6 +20,10 @@ struct bk__device_dma_table {
 struct bk__device_dma_map *bk__device_dma_table_find(struct bk__device_dma_table *table, uint64_t iova,
 						     uint64_t size);
 
+/* The map that has this address, or NULL. */
+const struct bk__device_dma_map *bk__device_dma_table_at(const struct bk__device_dma_table *table,
+							 uint64_t iova);
+
 /* Adds a map with one use. -EEXIST when it overlaps another, -EINVAL when it is empty or wraps, -ENOMEM. */
 int bk__device_dma_table_add(struct bk__device_dma_table *table, const struct bk_device_dma *dma);
 

@@ -9,6 +9,7 @@
 #include "device/dump.h"
 #include "device/options.h"
 #include "device/sim.h"
+#include "device/user.h"
 #include "device/vfio.h"
 
 enum { KINDS_MAX = 64 };
@@ -28,6 +29,7 @@ static const struct {
 	{ "vfio", bk__vfio_open, bk__vfio_keys },
 	{ "sim", bk__sim_open, bk__sim_keys },
 	{ "dump", bk__dump_open, bk__dump_keys },
+	{ "vfio-user", bk__user_open, bk__user_keys },
 };
 
 #define BUILT_IN (sizeof(built_in) / sizeof(built_in[0]))

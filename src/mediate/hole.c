@@ -157,7 +157,8 @@ static int settle(struct bk_mediator *m, unsigned index, const struct bk__mediat
 
 	if (!m->regions[index].area_count || m->closed)
 		return 0;
-	bk_device_areas(m->below, index, false, collect, &now);
+	if (m->regions[index].info.fd >= 0)
+		bk_device_areas(m->below, index, false, collect, &now);
 	find_missing(&m->regions[index], &now.mapped, &wanted);
 	if (now.mapped.failed || wanted.failed)
 		r = -ENOMEM;
@@ -183,6 +184,37 @@ static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 	return r;
 }
 
+/*
+ * The device below may have another file to map from now, or none: its server has
+ * gone, or is back. The old file is let go, and the new one is mapped where the old
+ * one was, while holes still cover all of it. Under the lock.
+ */
+static void map_again(struct bk_mediator *m, unsigned index)
+{
+	struct bk__mediate_region *region = &m->regions[index];
+	struct bk_device_region now = { 0 };
+	int r = 0;
+
+	if (m->filter || m->closed || !region->area_count)
+		return;
+	if (bk_device_region(m->below, index, &now) || now.size != region->info.size)
+		now.fd = -1;
+	if (now.fd == region->info.fd)
+		return;
+	for (size_t i = 0; i < region->area_count; i++) {
+		const struct bk__mediate_place *place = region->areas[i];
+
+		r = bk__mediate_map_again(place->host, now.fd, now.fd_offset + place->first, place->size,
+					  now.flags & BK_DEVICE_WRITE);
+		if (r)
+			break;
+	}
+	region->info.fd = r ? -1 : now.fd; /* without a file everything exits */
+	if (r)
+		bk_log(BK_LOG_WARNING, "%s: %s cannot be mapped again (%s): every access exits",
+		       m->below->name, bk_device_region_name(index), strerror(-r));
+}
+
 static void change(void *opaque, unsigned region)
 {
 	struct bk_mediator *m = opaque;
@@ -190,6 +222,7 @@ static void change(void *opaque, unsigned region)
 	if (region >= BK_PCI_BARS)
 		return;
 	pthread_mutex_lock(&m->lock);
+	map_again(m, region);
 	settle(m, region, NULL); /* without memory pages go on to exit */
 	pthread_mutex_unlock(&m->lock);
 }

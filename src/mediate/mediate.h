@@ -225,6 +225,9 @@ void bk__mediate_pages_free(struct bk__mediate_region *region);
 /* Maps `size` bytes of a file so that large pages can be used: the address is a multiple of the power of two
  * that holds `size` (at most 1 GiB, the largest page). NULL with errno. (map.c) */
 void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable);
+
+/* Maps another file at the same place; `fd` below 0: memory that is 0. 0 or a negative errno. */
+int bk__mediate_map_again(void *host, int fd, uint64_t offset, uint64_t size, bool writable);
 void bk__mediate_unmap(void *host, uint64_t size);
 
 /* Reads the device's config space. (config.c) */

@@ -38,6 +38,17 @@ void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable)
 	return host;
 }
 
+int bk__mediate_map_again(void *host, int fd, uint64_t offset, uint64_t size, bool writable)
+{
+	const int what = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+
+	/* Who is reading there at this moment gets the old bytes or the new ones. */
+	if (mmap(host, size, PROT_READ | (writable || fd < 0 ? PROT_WRITE : 0), what | MAP_FIXED, fd,
+		 fd < 0 ? 0 : (off_t)offset) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
 void bk__mediate_unmap(void *host, uint64_t size)
 {
 	munmap(host, size);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Interrupts: the caller's eventfds, handed to the server. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/user.h"
+
+static const unsigned actions[] = {
+	[BK_DEVICE_IRQ_TRIGGER] = BK__WIRE_IRQ_TRIGGER,
+	[BK_DEVICE_IRQ_MASK] = BK__WIRE_IRQ_MASK,
+	[BK_DEVICE_IRQ_UNMASK] = BK__WIRE_IRQ_UNMASK,
+};
+
+/* One message. */
+static int ask(struct bk__user *user, struct bk__user_link *link, unsigned index, unsigned flags,
+	       unsigned start, unsigned count, const int *fds, unsigned fd_count)
+{
+	const struct bk__wire_set_irqs set = {
+		.argsz = sizeof(set),
+		.flags = flags,
+		.index = index,
+		.start = start,
+		.count = count,
+	};
+	struct bk__user_request request = {
+		.command = BK__WIRE_SET_IRQS,
+		.fixed = &set,
+		.fixed_size = sizeof(set),
+		.fds = fds,
+		.fd_count = fd_count,
+	};
+
+	return bk__user_call(user, link, &request);
+}
+
+/* A socket carries no -1: vectors with an fd and vectors without go in messages of their own. */
+static int ask_fds(struct bk__user *user, struct bk__user_link *link, unsigned index, unsigned action,
+		   unsigned start, unsigned count, const int *fds)
+{
+	const unsigned most = link->agreed.fds < BK__WIRE_FDS ? link->agreed.fds : BK__WIRE_FDS;
+	int r = 0;
+
+	for (unsigned i = 0, n; i < count && !r; i += n) {
+		const bool there = fds[i] >= 0;
+
+		for (n = 1; i + n < count && (fds[i + n] >= 0) == there && (!there || n < most); n++)
+			;
+		r = ask(user, link, index, BK__WIRE_IRQ_FDS | action, start + i, n, fds + i, there ? n : 0);
+	}
+	return r;
+}
+
+static int ask_any(struct bk__user *user, struct bk__user_link *link, unsigned index,
+		   enum bk_device_irq_action action, unsigned start, unsigned count, const int *fds)
+{
+	if (fds)
+		return ask_fds(user, link, index, actions[action], start, count, fds);
+	return ask(user, link, index, BK__WIRE_IRQ_NONE | actions[action], start, count, NULL, 0);
+}
+
+/* ---- What is wanted ------------------------------------------------------ */
+
+static int *nowhere(unsigned count)
+{
+	int *fds = malloc(count * sizeof(*fds));
+
+	for (unsigned i = 0; fds && i < count; i++)
+		fds[i] = -1;
+	return fds;
+}
+
+static void forget(struct bk__user_wanted *wanted)
+{
+	free(wanted->fds);
+	*wanted = (struct bk__user_wanted){ .unmask = -1 };
+}
+
+static int note(struct bk__user *user, unsigned index, enum bk_device_irq_action action, unsigned start,
+		unsigned count, const int *fds)
+{
+	struct bk__user_wanted *wanted = &user->wanted[index];
+
+	if (action == BK_DEVICE_IRQ_TRIGGER && !fds && !count)
+		forget(wanted);
+	if (action == BK_DEVICE_IRQ_UNMASK && fds)
+		wanted->unmask = fds[0];
+	if (action != BK_DEVICE_IRQ_TRIGGER || !fds)
+		return 0;
+	if (!wanted->fds)
+		wanted->fds = nowhere(user->link.irqs[index].count);
+	if (!wanted->fds)
+		return -ENOMEM;
+	memcpy(wanted->fds + start, fds, count * sizeof(*fds));
+	return 0;
+}
+
+int bk__user_irqs_set(struct bk__user *user, unsigned index, enum bk_device_irq_action action, unsigned start,
+		      unsigned count, const int *fds)
+{
+	const bool off = action == BK_DEVICE_IRQ_TRIGGER && !start && !count && !fds;
+	const unsigned vectors = index < BK_DEVICE_IRQS ? user->link.irqs[index].count : 0;
+	int r;
+
+	if (index >= BK_DEVICE_IRQS || (action == BK_DEVICE_IRQ_MASK && fds))
+		return -EINVAL;
+	if (!off && (!count || start >= vectors || count > vectors - start))
+		return -EINVAL;
+	if (off && !vectors)
+		return 0;
+	pthread_mutex_lock(&user->lock);
+	r = user->link.broken ? -EIO : ask_any(user, &user->link, index, action, start, count, fds);
+	if (user->link.broken && (off || user->reconnect))
+		r = 0; /* it is told when it is back */
+	if (!r)
+		r = note(user, index, action, start, count, fds);
+	pthread_mutex_unlock(&user->lock);
+	return r;
+}
+
+int bk__user_irqs_again(struct bk__user *user, struct bk__user_link *link)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < BK_DEVICE_IRQS && !r; i++) {
+		const struct bk__user_wanted *wanted = &user->wanted[i];
+
+		if (!wanted->fds)
+			continue;
+		r = ask_fds(user, link, i, BK__WIRE_IRQ_TRIGGER, 0, link->irqs[i].count, wanted->fds);
+		if (!r && wanted->unmask >= 0)
+			r = ask_fds(user, link, i, BK__WIRE_IRQ_UNMASK, 0, 1, &wanted->unmask);
+	}
+	return r;
+}
+
+void bk__user_irqs_forget(struct bk__user *user)
+{
+	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++)
+		forget(&user->wanted[i]);
+}

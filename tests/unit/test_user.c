@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vfio-user:PATH`: a device of another process, against a server that obeys, errs, goes and comes back. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <barkeep/device.h>
+#include <barkeep/mediate.h>
+#include <barkeep/pci.h>
+#include <barkeep/space.h>
+
+#include "fake_server.h"
+
+struct kit {
+	struct fake_server server;
+	struct bk_device_context *context;
+	struct bk_device *device;
+	struct bk_error err;
+	char spec[128];
+};
+
+static int set_up(void **state)
+{
+	struct kit *kit = calloc(1, sizeof(*kit));
+
+	fake_server_init(&kit->server);
+	kit->context = bk_device_context_create();
+	snprintf(kit->spec, sizeof(kit->spec), "vfio-user:%s", kit->server.path);
+	*state = kit;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct kit *kit = *state;
+
+	bk_device_context_destroy(kit->context);
+	fake_server_free(&kit->server);
+	free(kit);
+	return 0;
+}
+
+/* The server's state, as it is between two messages. */
+static struct fake_server *server_of(struct kit *kit)
+{
+	pthread_mutex_lock(&kit->server.lock);
+	pthread_mutex_unlock(&kit->server.lock);
+	return &kit->server;
+}
+
+static void open_device(struct kit *kit, const char *options)
+{
+	strcat(kit->spec, options);
+	fake_server_start(&kit->server);
+	assert_int_equal(bk_device_open(kit->context, kit->spec, &kit->device, &kit->err), 0);
+}
+
+static void end(struct kit *kit)
+{
+	server_of(kit);
+	bk_device_close(kit->device);
+	fake_server_stop(&kit->server);
+}
+
+static void note_area(void *opaque, const struct bk_device_area *area)
+{
+	struct bk_device_area *found = opaque;
+
+	assert_int_equal(found->size, 0); /* one */
+	*found = *area;
+}
+
+static void what_the_server_says(void **state)
+{
+	struct kit *kit = *state;
+	struct bk_device_info info = { 0 };
+	struct bk_device_region region = { 0 };
+	struct bk_device_irq irq = { 0 };
+	struct bk_device_area area = { 0 };
+	uint8_t *mapped;
+
+	open_device(kit, "");
+	server_of(kit)->bar0[0x1004] = 0x5a;
+	assert_int_equal(bk_device_info(kit->device, &info), 0);
+	assert_int_equal(info.flags, BK_DEVICE_CAN_RESET);
+	assert_int_equal(bk_device_region(kit->device, 0, &region), 0);
+	assert_int_equal(region.size, FAKE_BAR0);
+	assert_int_equal(region.flags, BK_DEVICE_READ | BK_DEVICE_WRITE | BK_DEVICE_MMAP);
+	assert_int_equal(bk_device_areas(kit->device, 0, false, note_area, &area), 0);
+	assert_int_equal(area.offset, 0x1000);
+	assert_int_equal(area.size, FAKE_BAR0 - 0x1000);
+	mapped = mmap(NULL, area.size, PROT_READ, MAP_SHARED, region.fd,
+		      (off_t)(region.fd_offset + area.offset));
+	assert_true(mapped != MAP_FAILED);
+	assert_int_equal(mapped[4], 0x5a);
+	munmap(mapped, area.size);
+	assert_int_equal(bk_device_region(kit->device, 1, &region), 0);
+	assert_int_equal(region.size, 0);
+	assert_int_equal(bk_device_region(kit->device, 9, &region), -EINVAL);
+	assert_int_equal(bk_device_irq(kit->device, BK_DEVICE_MSIX, &irq), 0);
+	assert_int_equal(irq.count, FAKE_VECTORS_MSIX);
+	assert_int_equal(bk_device_irq(kit->device, BK_DEVICE_INTX, &irq), 0);
+	assert_int_equal(irq.flags, BK_DEVICE_IRQ_MASKABLE | BK_DEVICE_IRQ_AUTOMASKED);
+	assert_int_equal(bk_device_reset(kit->device), 0);
+	assert_int_equal(server_of(kit)->resets, 1);
+	end(kit);
+}
+
+static void reads_and_writes(void **state)
+{
+	struct kit *kit = *state;
+	uint8_t data[256];
+	uint32_t value = 0x11223344;
+
+	kit->server.max_data = 100; /* less than config space */
+	open_device(kit, "");
+	for (unsigned i = 0; i < 256; i++)
+		server_of(kit)->config[i] = (uint8_t)i;
+	server_of(kit);
+	assert_int_equal(bk_device_read(kit->device, BK_DEVICE_CONFIG, 0, data, 256), 0);
+	assert_memory_equal(data, server_of(kit)->config, 256);
+	assert_int_equal(bk_device_write(kit->device, 2, 8, &value, 4), 0);
+	assert_int_equal(bk_device_read(kit->device, 2, 8, data, 4), 0);
+	assert_memory_equal(data, &value, 4);
+	assert_int_equal(server_of(kit)->posted, 0); /* a mapped read could overtake it */
+	assert_int_equal(bk_device_read(kit->device, BK_DEVICE_CONFIG, 254, data, 4), -EINVAL);
+	assert_int_equal(bk_device_read(kit->device, BK_DEVICE_CONFIG, UINT64_MAX, data, 4), -EINVAL);
+	assert_int_equal(bk_device_write(kit->device, 5, 0, data, 1), -EINVAL);
+	assert_int_equal(bk_device_write(kit->device, 77, 0, data, 1), -EINVAL);
+	end(kit);
+}
+
+static void writes_are_posted_where_nothing_is_mapped(void **state)
+{
+	struct kit *kit = *state;
+	uint32_t value = 0x55667788, back;
+
+	kit->server.no_maps = true;
+	open_device(kit, "");
+	assert_int_equal(bk_device_write(kit->device, 2, 4, &value, 4), 0);
+	assert_int_equal(bk_device_write(kit->device, BK_DEVICE_CONFIG, 0x3c, &value, 1), 0);
+	assert_int_equal(bk_device_read(kit->device, 2, 4, &back, 4), 0);
+	assert_int_equal(back, value);
+	assert_int_equal(server_of(kit)->posted, 1); /* config space waits for its answer */
+	end(kit);
+}
+
+static bool fired(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+static void interrupts(void **state)
+{
+	struct kit *kit = *state;
+	int fds[FAKE_VECTORS_MSIX], none = -1;
+
+	open_device(kit, "");
+	for (unsigned i = 0; i < FAKE_VECTORS_MSIX; i++)
+		fds[i] = eventfd(0, EFD_NONBLOCK);
+	int with_gaps[FAKE_VECTORS_MSIX];
+
+	memcpy(with_gaps, fds, sizeof(fds));
+	with_gaps[0] = with_gaps[7] = with_gaps[8] = -1;
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0,
+					    FAKE_VECTORS_MSIX, with_gaps),
+			 0);
+	assert_int_equal(server_of(kit)->most_fds, 8); /* as many as it takes */
+	for (unsigned i = 0; i < FAKE_VECTORS_MSIX; i++)
+		assert_int_equal(server_of(kit)->irqs[2][i] >= 0, with_gaps[i] >= 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 39, 1, NULL),
+			 0);
+	assert_true(fired(fds[39]));
+	assert_false(fired(fds[38]));
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 39, 1, &none),
+			 0);
+	assert_true(server_of(kit)->irqs[2][39] < 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 39, 2, fds),
+			 -EINVAL);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSI, BK_DEVICE_IRQ_TRIGGER, 0, 1, fds),
+			 -EINVAL);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL),
+			 0);
+	assert_true(server_of(kit)->irqs[2][1] < 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_TRIGGER, 0, 1, fds),
+			 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, fds + 1),
+			 0);
+	assert_true(server_of(kit)->unmask >= 0);
+	end(kit);
+	for (unsigned i = 0; i < FAKE_VECTORS_MSIX; i++)
+		close(fds[i]);
+}
+
+/* ---- DMA ------------------------------------------------------------------ */
+
+static int read_pattern(void *opaque, uint64_t offset, void *data, size_t count)
+{
+	(void)opaque;
+	memset(data, (int)(offset >> 4) & 0xff, count);
+	return offset >= 0x800 ? -EFAULT : 0;
+}
+
+static int write_pattern(void *opaque, uint64_t offset, const void *data, size_t count)
+{
+	memcpy((uint8_t *)opaque + offset, data, count);
+	return 0;
+}
+
+static void map_all(struct kit *kit, uint8_t *sink)
+{
+	static uint8_t memory[0x2000] __attribute__((aligned(4096)));
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	const struct bk_device_dma maps[] = {
+		{ .iova = 0x10000, .size = 0x1000, .flags = 3, .vaddr = memory, .fd = fd },
+		{ .iova = 0x20000, .size = 0x1000, .flags = 3, .vaddr = memory + 0x1000, .fd = -1 },
+		{ .iova = 0x30000,
+		  .size = 0x1000,
+		  .flags = 3,
+		  .fd = -1,
+		  .read = read_pattern,
+		  .write = write_pattern,
+		  .opaque = sink },
+		{ .iova = 0x40000, .size = 0x1000, .flags = BK_DEVICE_DMA_READ, .vaddr = memory, .fd = -1 },
+	};
+
+	memset(memory + 0x1000, 0x77, 0x1000);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(bk_device_dma_map(kit->device, &maps[i], &kit->err), 0);
+	assert_int_equal(bk_device_dma_map(kit->device, &maps[0], &kit->err), -EEXIST);
+	close(fd);
+}
+
+/* In the server's thread. */
+static void ask_for_memory(struct fake_server *server, int fd)
+{
+	uint8_t data[64];
+
+	assert_int_equal(fake_dma_read(server, fd, 0x20ff0, data, 16), 0);
+	assert_int_equal(data[15], 0x77);
+	assert_int_equal(fake_dma_read(server, fd, 0x20ff0, data, 17), EFAULT);
+	assert_int_equal(fake_dma_read(server, fd, 0x30010, data, 64), 0);
+	assert_int_equal(data[63], 1);
+	assert_int_equal(fake_dma_read(server, fd, 0x30800, data, 4), EFAULT);
+	assert_int_equal(fake_dma_read(server, fd, 0x50000, data, 4), EFAULT);
+	assert_int_not_equal(fake_dma_read(server, fd, UINT64_MAX, data, 4), 0);
+	memset(data, 0x3c, sizeof(data));
+	assert_int_equal(fake_dma_write(server, fd, 0x30020, data, 64), 0);
+	assert_int_equal(fake_dma_write(server, fd, 0x40000, data, 4), EFAULT); /* read only */
+}
+
+static void ask_on_first(struct fake_server *server, void *opaque)
+{
+	(void)opaque;
+	ask_for_memory(server, server->fd);
+}
+
+static void ask_on_second(struct fake_server *server, void *opaque)
+{
+	(void)opaque;
+	ask_for_memory(server, server->twin);
+}
+
+static void memory_of_the_client(void **state)
+{
+	struct kit *kit = *state;
+	uint8_t sink[0x1000] = { 0 };
+	uint32_t value;
+
+	open_device(kit, "");
+	map_all(kit, sink);
+	assert_int_equal(server_of(kit)->map_count, 4);
+	assert_true(server_of(kit)->maps[0].fd);
+	assert_false(server_of(kit)->maps[1].fd);
+	/* In the middle of a read, on the same socket. */
+	atomic_store(&server_of(kit)->dma_address, 0x20000);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), 0);
+	assert_int_equal(server_of(kit)->dma_value, 0x77777777);
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0x20000, 0x1000), 0);
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0x20000, 0x1000), -ENOENT);
+	assert_int_equal(server_of(kit)->map_count, 3);
+	atomic_store(&server_of(kit)->dma_address, 0x20000);
+	server_of(kit)->dma_value = 0;
+	server_of(kit);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), 0);
+	assert_int_equal(server_of(kit)->dma_value, 0); /* refused */
+	end(kit);
+}
+
+/* The server asks when it has answered everything. */
+static void let_it_ask(struct kit *kit, void (*ask)(struct fake_server *server, void *sink))
+{
+	uint8_t sink[0x1000] = { 0 };
+	uint32_t value;
+
+	open_device(kit, "");
+	map_all(kit, sink);
+	pthread_mutex_lock(&kit->server.lock);
+	kit->server.after = ask;
+	kit->server.opaque = sink;
+	pthread_mutex_unlock(&kit->server.lock);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), 0);
+	fake_wait(&kit->server, !kit->server.after);
+	end(kit);
+	assert_int_equal(sink[0x20 + 63], 0x3c);
+	assert_int_equal(sink[0x20 + 64], 0);
+}
+
+static void memory_while_nobody_calls(void **state)
+{
+	let_it_ask(*state, ask_on_first);
+}
+
+static void memory_by_the_second_socket(void **state)
+{
+	struct kit *kit = *state;
+
+	kit->server.twin_socket = true;
+	let_it_ask(kit, ask_on_second);
+}
+
+/* ---- Hostile servers ------------------------------------------------------- */
+
+static void what_cannot_be_understood_is_refused(void **state)
+{
+	struct kit *kit = *state;
+
+	for (int fault = FAKE_NONE + 1; fault < FAKE_SETUP_FAULTS; fault++) {
+		struct bk_device_area area = { 0 };
+
+		kit->server.fault = fault;
+		fake_server_start(&kit->server);
+		int r = bk_device_open(kit->context, kit->spec, &kit->device, &kit->err);
+
+		if (fault == FAKE_NO_FD) { /* it is a device all the same */
+			assert_int_equal(r, 0);
+			assert_int_equal(bk_device_areas(kit->device, 0, true, note_area, &area), 0);
+			assert_int_equal(area.size, 0);
+			bk_device_close(kit->device);
+		} else {
+			if (!r)
+				fail_msg("fault %d is taken", fault);
+			assert_non_null(strstr(kit->err.text, kit->server.path));
+		}
+		fake_server_stop(&kit->server);
+	}
+	assert_int_equal(bk_device_open(kit->context, kit->spec, &kit->device, &kit->err), -ENOENT);
+	assert_non_null(strstr(kit->err.text, "no server answers"));
+}
+
+static void wrong_answers_to_reads(void **state)
+{
+	struct kit *kit = *state;
+	char spec[sizeof(kit->spec)];
+
+	strcpy(spec, kit->spec);
+	for (int fault = FAKE_SETUP_FAULTS + 1; fault < FAKE_FAULTS; fault++) {
+		uint32_t value = 0;
+
+		strcpy(kit->spec, spec);
+		open_device(kit, "");
+		server_of(kit)->bar2[0] = 0x99;
+		server_of(kit);
+		kit->server.fault = fault;
+		int r = bk_device_read(kit->device, 2, 0, &value, 4);
+
+		server_of(kit)->fault = FAKE_NONE;
+		if (fault == FAKE_READ_FDS) {
+			assert_int_equal(r, 0);
+			assert_int_equal(value, 0x99);
+		} else {
+			assert_true(r < 0);
+		}
+		if (fault == FAKE_READ_ERROR) /* one access, not the connection */
+			assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), 0);
+		end(kit);
+	}
+}
+
+static void options_are_checked(void **state)
+{
+	struct kit *kit = *state;
+	static const char *const bad[] = { ",reconnect=x", ",reconnect=86401", ",reconnect=", ",again=1" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char spec[160];
+
+		snprintf(spec, sizeof(spec), "%s%s", kit->spec, bad[i]);
+		assert_int_equal(bk_device_open(kit->context, spec, &kit->device, &kit->err), -EINVAL);
+	}
+	char spec[300] = "vfio-user:/";
+
+	memset(spec + 11, 'x', 200);
+	assert_int_equal(bk_device_open(kit->context, spec, &kit->device, &kit->err), -ENAMETOOLONG);
+}
+
+/* ---- A server that goes ---------------------------------------------------- */
+
+struct told {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned lost, changes;
+};
+
+static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
+{
+	struct told *told = opaque;
+
+	assert_int_equal(region, 0);
+	assert_int_equal(first, 0);
+	assert_int_equal(last, FAKE_BAR0 - 1);
+	pthread_mutex_lock(&told->lock);
+	told->lost++;
+	pthread_mutex_unlock(&told->lock);
+	return 0;
+}
+
+static void change(void *opaque, unsigned region)
+{
+	struct told *told = opaque;
+
+	(void)region;
+	pthread_mutex_lock(&told->lock);
+	told->changes++;
+	pthread_cond_broadcast(&told->changed);
+	pthread_mutex_unlock(&told->lock);
+}
+
+static void wait_for(struct told *told, unsigned changes)
+{
+	pthread_mutex_lock(&told->lock);
+	while (told->changes < changes)
+		pthread_cond_wait(&told->changed, &told->lock);
+	pthread_mutex_unlock(&told->lock);
+}
+
+static void watch(struct kit *kit, struct told *told)
+{
+	static const struct bk_device_watcher watcher = { .lose = lose, .change = change };
+
+	*told = (struct told){ .lost = 0 };
+	pthread_mutex_init(&told->lock, NULL);
+	pthread_cond_init(&told->changed, NULL);
+	assert_int_equal(bk_device_watch(kit->device, &watcher, told), 0);
+	assert_int_equal(bk_device_watch(kit->device, &watcher, told), -EBUSY);
+}
+
+static void a_server_that_goes(void **state)
+{
+	struct kit *kit = *state;
+	struct bk_device_area area = { 0 };
+	struct bk_device_region region = { 0 };
+	uint8_t sink[0x1000];
+	struct told told;
+	uint32_t value;
+	int fd = eventfd(0, 0);
+
+	open_device(kit, "");
+	watch(kit, &told);
+	map_all(kit, sink);
+	fake_server_stop(&kit->server);
+	wait_for(&told, 1);
+	assert_int_equal(told.lost, 1);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), -EIO);
+	assert_int_equal(bk_device_write(kit->device, 2, 0, &value, 4), -EIO);
+	assert_int_equal(bk_device_areas(kit->device, 0, false, note_area, &area), 0);
+	assert_int_equal(area.size, 0);
+	assert_int_equal(bk_device_region(kit->device, 0, &region), 0);
+	assert_int_equal(region.size, FAKE_BAR0);
+	assert_int_equal(region.fd, -1);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL),
+			 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_TRIGGER, 0, 1, &fd),
+			 -EIO);
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0x10000, 0x1000), 0);
+	assert_int_equal(bk_device_reset(kit->device), -EIO);
+	bk_device_close(kit->device);
+	close(fd);
+}
+
+static void a_server_that_comes_back(void **state)
+{
+	struct kit *kit = *state;
+	struct bk_device_area area = { 0 };
+	uint8_t sink[0x1000];
+	const uint16_t command = 0x0006;
+	struct told told;
+	uint32_t value;
+	int fds[3] = { eventfd(0, EFD_NONBLOCK), -1, eventfd(0, EFD_NONBLOCK) },
+	    more = eventfd(0, EFD_NONBLOCK);
+
+	open_device(kit, ",reconnect=3600");
+	watch(kit, &told);
+	map_all(kit, sink);
+	assert_int_equal(bk_device_write(kit->device, BK_DEVICE_CONFIG, 4, &command, 2), 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 4, 3, fds),
+			 0);
+	fake_server_stop(&kit->server);
+	wait_for(&told, 1);
+	memset(server_of(kit)->config + 4, 0, 2);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), -EIO);
+	/* What is asked meanwhile is asked when it is back. */
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 9, 1, &more),
+			 0);
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0x40000, 0x1000), 0);
+	fake_server_start(&kit->server);
+	wait_for(&told, 2);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), 0);
+	assert_int_equal(server_of(kit)->map_count, 3);
+	assert_memory_equal(server_of(kit)->config + 4, &command, 2);
+	assert_true(server_of(kit)->irqs[2][4] >= 0 && server_of(kit)->irqs[2][6] >= 0 &&
+		    server_of(kit)->irqs[2][9] >= 0);
+	assert_true(server_of(kit)->irqs[2][5] < 0 && server_of(kit)->irqs[2][0] < 0);
+	assert_int_equal(bk_device_areas(kit->device, 0, false, note_area, &area), 0);
+	assert_int_equal(area.size, FAKE_BAR0 - 0x1000);
+	end(kit);
+	for (unsigned i = 0; i < 3; i++)
+		close(fds[i]);
+	close(more);
+}
+
+static void another_device_does_not_take_its_place(void **state)
+{
+	struct kit *kit = *state;
+	struct told told;
+	uint32_t value;
+
+	open_device(kit, ",reconnect=3600");
+	watch(kit, &told);
+	fake_server_stop(&kit->server);
+	wait_for(&told, 1);
+	server_of(kit)->msix_count = 7;
+	server_of(kit)->messages = 0;
+	fake_server_start(&kit->server);
+	fake_wait(&kit->server, kit->server.messages && kit->server.fd < 0); /* it came, saw, and went */
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), -EIO);
+	assert_int_equal(told.changes, 1);
+	end(kit);
+}
+
+static unsigned seen(struct fake_server *server)
+{
+	unsigned messages;
+
+	pthread_mutex_lock(&server->lock);
+	messages = server->messages;
+	pthread_mutex_unlock(&server->lock);
+	return messages;
+}
+
+/* A mediator maps the file of the new server where that of the old one was. */
+static void mapped_pages_come_back(void **state)
+{
+	struct kit *kit = *state;
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_mediator *mediator;
+	struct told told;
+	uint64_t value = 0;
+	static const struct bk_device_watcher watcher = { .change = change };
+
+	server_of(kit)->config[0xe] = 0;
+	server_of(kit)->bar0[0x2000] = 0x21;
+	open_device(kit, ",reconnect=3600");
+	assert_int_equal(bk_mediator_create(domain, kit->device, NULL, &mediator, &kit->err), 0);
+	told = (struct told){ .lost = 0 };
+	pthread_mutex_init(&told.lock, NULL);
+	pthread_cond_init(&told.changed, NULL);
+	assert_int_equal(bk_device_watch(bk_mediator_device(mediator), &watcher, &told), 0);
+
+	struct bk_space *bar = bk_mediator_space(mediator, 0);
+
+	assert_int_equal(bk_space_read(bar, 0x2000, 1, &value), 0);
+	assert_int_equal(value, 0x21);
+	server_of(kit)->bar0[0x2000] = 0x22; /* without a message */
+	assert_int_equal(bk_space_read(bar, 0x2000, 1, &value), 0);
+	assert_int_equal(value, 0x22);
+	fake_server_stop(&kit->server);
+	wait_for(&told, 1);
+	bk_space_read(bar, 0x2000, 1, &value);
+	assert_int_equal(value, 0xff);
+	/* The new one has another file. */
+	fake_server_free(&kit->server);
+	fake_server_init(&kit->server);
+	server_of(kit)->bar0[0x2000] = 0x31;
+	fake_server_start(&kit->server);
+	/* By a message first, then mapped again. It would wait for ever if it never were. */
+	unsigned messages;
+
+	do {
+		usleep(1000);
+		messages = seen(&kit->server);
+		bk_space_read(bar, 0x2000, 1, &value);
+	} while (value != 0x31 || seen(&kit->server) != messages);
+	server_of(kit)->bar0[0x2000] = 0x32;
+	assert_int_equal(bk_space_read(bar, 0x2000, 1, &value), 0);
+	assert_int_equal(value, 0x32);
+	bk_device_watch(bk_mediator_device(mediator), NULL, NULL);
+	bk_device_close(bk_mediator_device(mediator)); /* and what is below */
+	bk_domain_destroy(domain);
+	fake_server_stop(&kit->server);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(what_the_server_says),
+		TEST(reads_and_writes),
+		TEST(writes_are_posted_where_nothing_is_mapped),
+		TEST(interrupts),
+		TEST(memory_of_the_client),
+		TEST(memory_while_nobody_calls),
+		TEST(memory_by_the_second_socket),
+		TEST(what_cannot_be_understood_is_refused),
+		TEST(wrong_answers_to_reads),
+		TEST(options_are_checked),
+		TEST(a_server_that_goes),
+		TEST(a_server_that_comes_back),
+		TEST(another_device_does_not_take_its_place),
+		TEST(mapped_pages_come_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
