@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -198,7 +197,6 @@ static void *run(void *opaque)
 int bk__base_log_start(int fd)
 {
 	pthread_condattr_t attributes;
-	sigset_t all, before;
 	int error;
 
 	if (writer.running)
@@ -212,17 +210,9 @@ int bk__base_log_start(int fd)
 	writer.first = writer.count = 0;
 	writer.lost = writer.written = 0;
 	writer.writing = writer.closing = writer.ended = false;
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGSYS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&writer.thread, NULL, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	error = bk__base_thread_start(&writer.thread, run, NULL, NULL);
 	if (error)
-		return -error;
+		return error;
 	writer.running = true;
 	bk_log_set(on_line, NULL);
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What every thread that barkeep starts does first. */
+/* How barkeep starts a thread, and what every one does first. */
 #include "base/thread.h"
 
+#include <signal.h>
 #include <stddef.h>
 
 static bk__base_thread_hook *thread_hook;
@@ -15,4 +16,21 @@ void bk__base_thread_enter(const char *kind)
 {
 	if (thread_hook)
 		thread_hook(kind);
+}
+
+int bk__base_thread_start(pthread_t *thread, void *(*run)(void *opaque), void *opaque, const int *open)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, 0 };
+	sigset_t blocked, before;
+	int error;
+
+	sigfillset(&blocked);
+	for (const int *signal = own; *signal; signal++)
+		sigdelset(&blocked, *signal);
+	for (const int *signal = open; signal && *signal; signal++)
+		sigdelset(&blocked, *signal);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before);
+	error = pthread_create(thread, NULL, run, opaque);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
 }

@@ -12,13 +12,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/thread.h"
 #include "cli/commands.h"
 #include "cli/kinds.h"
 #include "cli/stats.h"
@@ -92,7 +92,6 @@ static void *serve(void *unused)
 
 static void start_control(void)
 {
-	sigset_t all, before;
 	struct bk_error err;
 	int error;
 
@@ -105,14 +104,11 @@ static void start_control(void)
 	stop = eventfd(0, EFD_CLOEXEC);
 	bk__wrap_keep_private(stop);
 	bk__wrap_keep_private(cli_control_fd(control));
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = stop < 0 ? errno : pthread_create(&controller, NULL, serve, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	error = stop < 0 ? -errno : bk__base_thread_start(&controller, serve, NULL, NULL);
 	if (!error)
 		return;
 	bk_log(BK_LOG_ERROR, "--control %s: %s: there is no control socket", settings.control,
-	       strerror(error));
+	       strerror(-error));
 	cli_control_close(control);
 	control = NULL;
 }

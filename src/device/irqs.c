@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -177,19 +176,6 @@ static void *wait_for_end(void *opaque)
 	return NULL;
 }
 
-/* The signals of the process are not for this thread. */
-static int start_thread(struct bk__device_irqs *irqs)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&irqs->thread, NULL, wait_for_end, irqs);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
 /* Gives the thread an eventfd, or -1. Locked. */
 static int set_resample(struct bk__device_irqs *irqs, int fd)
 {
@@ -204,11 +190,11 @@ static int set_resample(struct bk__device_irqs *irqs, int fd)
 	}
 	if (!irqs->started) {
 		irqs->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		r = irqs->wake < 0 ? errno : start_thread(irqs);
+		r = irqs->wake < 0 ? -errno : bk__base_thread_start(&irqs->thread, wait_for_end, irqs, NULL);
 		if (r) {
 			close_fd(&irqs->wake);
 			close_fd(&own);
-			return -r;
+			return r;
 		}
 		irqs->started = true;
 	}

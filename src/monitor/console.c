@@ -306,23 +306,12 @@ static void *run(void *opaque)
 
 /* ---- Calls ------------------------------------------------------------- */
 
-/* Signals go to threads that know what to do; those of job control stop any. */
+/* Signals of job control stop any thread. */
 static int start(struct bk__monitor_console *console)
 {
-	sigset_t all, old;
-	int rc;
+	static const int open[] = { SIGTTIN, SIGTTOU, 0 };
 
-	sigfillset(&all);
-	sigdelset(&all, SIGTTIN);
-	sigdelset(&all, SIGTTOU);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&console->thread, NULL, run, console);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -rc;
+	return bk__base_thread_start(&console->thread, run, console, open);
 }
 
 static void destroy(struct bk__monitor_console *console)

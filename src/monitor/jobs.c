@@ -4,10 +4,11 @@
 #include "monitor/jobs.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 struct bk__monitor_job {
 	struct bk__monitor_job *next;
@@ -40,24 +41,6 @@ static void *thread(void *opaque)
 	return NULL;
 }
 
-/* Signals of the process are for others. */
-static int start(struct bk__monitor_job *job)
-{
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGSYS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&job->thread, NULL, thread, job);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error;
-}
-
 void bk__monitor_jobs_add(struct bk__monitor_jobs *jobs, void (*work)(void *opaque), void *opaque)
 {
 	struct bk__monitor_job *job = calloc(1, sizeof(*job));
@@ -67,7 +50,7 @@ void bk__monitor_jobs_add(struct bk__monitor_jobs *jobs, void (*work)(void *opaq
 			.next = jobs->list, .jobs = jobs, .work = work, .opaque = opaque
 		};
 		atomic_fetch_add(&jobs->left, 1);
-		if (!start(job)) {
+		if (!bk__base_thread_start(&job->thread, thread, job, NULL)) {
 			jobs->list = job;
 			return;
 		}

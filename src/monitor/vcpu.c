@@ -214,42 +214,27 @@ static void *thread(void *opaque)
 
 /* ---- All of them ------------------------------------------------------- */
 
-/* Signals are the business of other threads, but for the kick and those that a thread causes itself. */
-static void vcpu_signals(sigset_t *set)
-{
-	sigfillset(set);
-	sigdelset(set, KICK);
-	sigdelset(set, SIGSEGV);
-	sigdelset(set, SIGBUS);
-	sigdelset(set, SIGILL);
-	sigdelset(set, SIGFPE);
-	sigdelset(set, SIGTRAP);
-}
-
 int bk__monitor_vcpus_start(struct bk__monitor_vcpus *all, struct bk_error *err)
 {
 	const struct sigaction action = { .sa_handler = on_kick };
-	sigset_t blocked, before;
+	const int open[] = { KICK, 0 };
 	int error = 0;
 
 	sigaction(KICK, &action, NULL);
 	atomic_fetch_add(&all->holds, 1);
-	vcpu_signals(&blocked);
-	pthread_sigmask(SIG_SETMASK, &blocked, &before);
 	while (all->started < all->config.count && !error) {
 		struct bk__monitor_vcpu *vcpu = &all->vcpus[all->started];
 		char name[16];
 
-		error = pthread_create(&vcpu->thread, NULL, thread, vcpu);
+		error = bk__base_thread_start(&vcpu->thread, thread, vcpu, open);
 		if (!error) {
 			snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
 			pthread_setname_np(vcpu->thread, name);
 			all->started++;
 		}
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
-		return bk_fail(err, error, "vCPU %u: no thread: %s", all->started, strerror(error));
+		return bk_fail(err, -error, "vCPU %u: no thread: %s", all->started, strerror(-error));
 	return 0;
 }
 

@@ -105,7 +105,7 @@ static unsigned word_of(const struct bk__quirk_placed *placed)
 {
 	const uint64_t length = placed->last - placed->first + 1;
 
-	return length == 1 || length == 2 || length == 4 || length == 8 ? (unsigned)length : 0;
+	return bk__is_width(length) ? (unsigned)length : 0;
 }
 
 static struct bk__quirk_run run_of(struct access *a)

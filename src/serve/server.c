@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -104,17 +103,7 @@ static void *run(void *opaque)
 
 static int start(struct bk__serve *serve)
 {
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS); /* of a client's memory */
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGSYS);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = -pthread_create(&serve->thread, NULL, run, serve);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
+	return bk__base_thread_start(&serve->thread, run, serve, NULL);
 }
 
 int bk__serve_create(const struct bk__serve_config *config, int fd, bool connected, struct bk__serve **result,

@@ -14,7 +14,6 @@
 #include "space/internal.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/thread.h"
@@ -113,7 +112,6 @@ static void *reclaim(void *opaque)
 int bk__space_reclaim_start(struct bk_domain *domain)
 {
 	pthread_condattr_t attributes;
-	sigset_t all, before;
 	int error;
 
 	domain->last_grave = &domain->graves;
@@ -123,17 +121,13 @@ int bk__space_reclaim_start(struct bk_domain *domain)
 	pthread_cond_init(&domain->reclaim_wake, &attributes);
 	pthread_cond_init(&domain->reclaim_done, &attributes);
 	pthread_condattr_destroy(&attributes);
-	/* Signals are the business of the owner's threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&domain->reclaimer, NULL, reclaim, domain);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	error = bk__base_thread_start(&domain->reclaimer, reclaim, domain, NULL);
 	if (error) {
 		pthread_cond_destroy(&domain->reclaim_wake);
 		pthread_cond_destroy(&domain->reclaim_done);
 		pthread_mutex_destroy(&domain->reclaim_lock);
 	}
-	return -error;
+	return error;
 }
 
 void bk__space_reclaim_stop(struct bk_domain *domain)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The thread that serves a device's queues, and how it is made to pause. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -151,7 +150,6 @@ static void *work(void *opaque)
 int bk__virtio_worker_start(struct bk__virtio *virtio, bool threaded)
 {
 	struct bk__virtio_worker *worker = &virtio->worker;
-	sigset_t all, before;
 	int error;
 
 	if (!threaded)
@@ -159,18 +157,13 @@ int bk__virtio_worker_start(struct bk__virtio *virtio, bool threaded)
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->wake < 0)
 		return -errno;
-	/* The signals of the process are not for this thread. */
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	worker->started = true;
-	error = pthread_create(&worker->thread, NULL, work, virtio);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	error = bk__base_thread_start(&worker->thread, work, virtio, NULL);
 	if (error) {
 		worker->started = false;
 		close(worker->wake);
 	}
-	return -error;
+	return error;
 }
 
 void bk__virtio_worker_stop(struct bk__virtio *virtio)

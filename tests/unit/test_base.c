@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Error lines, the log and its token bucket. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +16,7 @@
 
 #include "base/array.h"
 #include "base/ratelimit.h"
+#include "base/thread.h"
 
 static void fail_fills_one_line(void **state)
 {
@@ -158,9 +161,38 @@ static void an_array_in_order_grows_and_shrinks(void **state)
 	free(array.at);
 }
 
+static void *note_mask(void *opaque)
+{
+	pthread_sigmask(SIG_SETMASK, NULL, opaque);
+	return NULL;
+}
+
+static void a_thread_takes_no_signals_but_its_own(void **state)
+{
+	static const int open[] = { SIGUSR1, 0 };
+	sigset_t before, after, mask;
+	pthread_t thread;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(bk__base_thread_start(&thread, note_mask, &mask, i ? open : NULL), 0);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_true(sigismember(&mask, SIGTERM));
+		assert_true(sigismember(&mask, SIGUSR2));
+		assert_int_equal(sigismember(&mask, SIGUSR1), !i);
+		assert_false(sigismember(&mask, SIGSEGV));
+		assert_false(sigismember(&mask, SIGBUS));
+		assert_false(sigismember(&mask, SIGSYS));
+	}
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (int i = 1; i < 32; i++)
+		assert_int_equal(sigismember(&before, i), sigismember(&after, i));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_thread_takes_no_signals_but_its_own),
 		cmocka_unit_test(an_array_in_order_grows_and_shrinks),
 		cmocka_unit_test(the_header_the_library_and_the_build_are_of_one_release),
 		cmocka_unit_test(fail_fills_one_line),
