@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vector: reads registers with an instruction that KVM does not emulate (PADDD of MMX), once or until
- * SIGTERM.
+/* vector: reads registers with an instruction that KVM does not emulate (PADDD of MMX on x86, a load of two
+ * registers on arm64), once or until SIGTERM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,10 +33,17 @@ static uint64_t load(const volatile uint64_t *at)
 {
 	uint64_t value;
 
+#ifdef __aarch64__
+	uint64_t low, high;
+
+	__asm__ volatile("ldp %w0, %w1, %2" : "=r"(low), "=r"(high) : "Ump"(*at));
+	value = high << 32 | low;
+#else
 	__asm__ volatile("pxor %%mm0, %%mm0\n\tpaddd %1, %%mm0\n\tmovq %%mm0, %0\n\temms"
 			 : "=r"(value)
 			 : "m"(*at)
 			 : "mm0");
+#endif
 	return value;
 }
 
@@ -65,6 +72,7 @@ int main(int argc, char **argv)
 	const struct sigaction end = { .sa_handler = on_end };
 
 	sigaction(SIGILL, &action, NULL);
+	sigaction(SIGBUS, &action, NULL); /* an external abort of arm64 */
 	sigaction(SIGTERM, &end, NULL);
 	if (argc == 3) {
 		if (sigsetjmp(illegal, 1))
