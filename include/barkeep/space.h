@@ -50,8 +50,10 @@ struct bk_listener; /* learns what changed */
 /*
  * A domain has one commit lock, and all its views change at once. It owns a
  * thread, with all signals blocked, that waits for readers and calls `released`,
- * so that no commit waits. The thread does not survive fork(). NULL when out of
- * memory or threads. Any thread.
+ * so that no commit waits. A child of fork() has no such thread: it may read its
+ * parent's spaces, and create domains of its own, but not change or destroy
+ * what is its parent's. NULL when out of memory or threads. Any thread, any
+ * handler.
  */
 struct bk_domain *bk_domain_create(void);
 

@@ -356,7 +356,7 @@ static void publish(struct bk_update *update, const struct left *left)
 	}
 	if (!left->removed)
 		return;
-	*left->removed = (struct bk__space_grave){ .bury = bury };
+	*left->removed = (struct bk__space_grave){ .bury = bury, .number = domain->commits };
 	for (size_t i = update->changes.count; i--;) {
 		struct bk__space_change *change = &update->changes.at[i];
 

@@ -192,6 +192,7 @@ static inline void bk__space_cursor_next(struct bk__space_cursor *cursor)
 /* What the reclaim thread does when no reader is inside any more that was when it got this. */
 struct bk__space_grave {
 	struct bk__space_grave *next;
+	uint64_t number;           /* of the commit: no view that it made, or a later one, has the regions */
 	struct bk_region *regions; /* to be released; linked by next_dead */
 	void (*bury)(struct bk_domain *domain, struct bk__space_grave *grave); /* afterwards; no lock held */
 };
@@ -293,7 +294,7 @@ struct bk_space {
 	struct bk_region *shown;     /* the nested regions that show this space, of any space */
 	struct bk_listener *listeners;
 	size_t region_count;
-	struct bk_space *next, **link; /* of the domain's spaces */
+	struct bk_space *next, **link; /* of the domain's spaces, or of those that end */
 
 	/* One commit's work, see update.c and view.c. */
 	uint64_t epoch; /* domain->epoch if this commit has come by */
@@ -352,6 +353,7 @@ struct bk_domain {
 	 * that a few ranges do what hundreds do otherwise. */
 	size_t leaf_spans;
 	struct bk_space *spaces;
+	struct bk_space *ending; /* those that wait for readers */
 	size_t space_count;
 	uint64_t next_region_id; /* atomic */
 	uint64_t epoch;
@@ -434,13 +436,16 @@ struct bk__space_retired *bk__space_retired_create(struct bk_domain *domain, siz
 void bk__space_retire(struct bk_domain *domain, struct bk__space_retired *retired);
 /* Recycles some of what no reader can see, or all. */
 void bk__space_recycle(struct bk_domain *domain, bool all);
+/* Is a reader in a view that was made before this commit and is not published any more, or in a space that
+ * ends? True, too, if a reader is just choosing its view. */
+bool bk__space_is_inside(struct bk_domain *domain, uint64_t number);
 /* Recycles and gives back what it can. True if nothing waits for readers. */
 bool bk__space_tidy(struct bk_domain *domain);
 
 /* reclaim.c */
 int bk__space_reclaim_start(struct bk_domain *domain);
 void bk__space_reclaim_stop(struct bk_domain *domain);
-/* Releases and buries when no reader can be inside that is now. */
+/* Releases and buries when no reader is inside. Commit lock held. */
 void bk__space_dig(struct bk_domain *domain, struct bk__space_grave *grave);
 /* Has the memory of commits tidied up in a while. Commit lock held. */
 void bk__space_reclaim_tidy(struct bk_domain *domain);

@@ -35,27 +35,24 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static int init_error;
 
-static pthread_mutex_t records_lock = PTHREAD_MUTEX_INITIALIZER; /* within the commit lock */
+/* Within the commit lock, and held while this file has liburcu register a thread or forget one. A fork holds
+ * it, so that both lists are whole in the child. */
+static pthread_mutex_t records_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bk__space_record *records;
-
-static void forget(struct bk__space_record *record)
-{
-	pthread_mutex_lock(&records_lock);
-	*record->link = record->next;
-	if (record->next)
-		record->next->link = record->link;
-	pthread_mutex_unlock(&records_lock);
-	free(record);
-}
 
 /* A later destructor that reads again registers again, and this one runs again. */
 static void thread_ends(void *opaque)
 {
 	struct bk__space_record *record = opaque;
 
+	pthread_mutex_lock(&records_lock);
 	if (record->ours && URCU_TLS(urcu_memb_reader).registered)
 		urcu_memb_unregister_thread();
-	forget(record);
+	*record->link = record->next;
+	if (record->next)
+		record->next->link = record->link;
+	pthread_mutex_unlock(&records_lock);
+	free(record);
 	bk__space_reader.record = NULL;
 	bk__space_reader_set(BK__READER_NEW);
 }
@@ -104,6 +101,7 @@ static void init(void)
 
 	init_error = pthread_key_create(&key, thread_ends);
 	bk__space_fences = !urcu_memb_has_sys_membarrier || membarrier(MEMBARRIER_REGISTER_EXPEDITED);
+	pthread_mutex_lock(&records_lock);
 	if (!registered)
 		bk__space_urcu_register();
 	if (!bk__space_read_ongoing() && !fits()) {
@@ -114,6 +112,7 @@ static void init(void)
 	}
 	if (!registered)
 		bk__space_urcu_unregister();
+	pthread_mutex_unlock(&records_lock);
 }
 
 int bk__space_reader_init(void)
@@ -132,7 +131,7 @@ static int make_record(void)
 		return -ENOMEM;
 	}
 	record->reader = &bk__space_reader;
-	record->ctr = &URCU_TLS(urcu_memb_reader).ctr;
+	record->urcu = &URCU_TLS(urcu_memb_reader);
 	bk__space_reader.record = record;
 	pthread_mutex_lock(&records_lock);
 	record->next = records;
@@ -152,8 +151,10 @@ int bk__space_reader_register(void)
 		return -ENOMEM;
 	record = bk__space_reader.record;
 	if (!URCU_TLS(urcu_memb_reader).registered) {
+		pthread_mutex_lock(&records_lock);
 		urcu_memb_register_thread();
 		record->ours = true;
+		pthread_mutex_unlock(&records_lock);
 	}
 	if (!record->ours)
 		bk__space_reader_set(BK__READER_FOREIGN);
@@ -194,7 +195,7 @@ __attribute__((noinline, no_sanitize_thread))
 static bool
 is_inside(const struct bk__space_record *record)
 {
-	return CMM_LOAD_SHARED(*record->ctr) & URCU_GP_CTR_NEST_MASK;
+	return CMM_LOAD_SHARED(record->urcu->ctr) & URCU_GP_CTR_NEST_MASK;
 }
 
 int bk__space_readers(int (*visit)(void *opaque, const void *view), void *opaque)
@@ -217,4 +218,50 @@ void bk__space_reader_wake(void)
 {
 	__atomic_store_n(&urcu_memb_gp.futex, 0, __ATOMIC_SEQ_CST);
 	futex_async(&urcu_memb_gp.futex, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* ---- Forks ---- */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&records_lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&records_lock);
+}
+
+/*
+ * Only the thread that forked is in the child. The others are taken off both
+ * lists: liburcu would wait for those that were inside, and new threads get
+ * their memory.
+ */
+static void in_child(void)
+{
+	struct bk__space_record *own = bk__space_reader.record, *next;
+
+	for (struct bk__space_record *record = records; record; record = next) {
+		next = record->next;
+		if (record == own)
+			continue;
+		if (record->urcu->registered)
+			cds_list_del(&record->urcu->node);
+		free(record);
+	}
+	records = own;
+	if (own) {
+		own->next = NULL;
+		own->link = &records;
+	}
+	pthread_mutex_unlock(&records_lock);
+	if (!init_error && !bk__space_fences)
+		membarrier(MEMBARRIER_REGISTER_EXPEDITED);
+}
+
+/* Before all others that register such handlers: these run last before a fork, so that a thread that has a
+ * lock which others wait for may still register. */
+__attribute__((constructor(101))) static void start(void)
+{
+	pthread_atfork(before_fork, after_fork, in_child);
 }

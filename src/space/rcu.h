@@ -8,8 +8,9 @@
  * A thread that its owner has registered with liburcu is left to him as long as
  * it is.
  *
- * Each read notes the view that it has chosen. So those who free views need
- * not wait until a read ends: they see whether anybody can be in a view.
+ * Each read notes the view that it has chosen. So those who free views and
+ * regions need not wait until a read ends: they see whether anybody can be in
+ * a view. Nobody here waits in liburcu, so a fork finds it in order.
  */
 #ifndef BARKEEP_SPACE_RCU_H
 #define BARKEEP_SPACE_RCU_H
@@ -76,7 +77,7 @@ enum { BK__SPACE_NESTED_MOST = 64 };
 struct bk__space_record {
 	struct bk__space_record *next, **link;
 	const struct bk__space_reader *reader;
-	const unsigned long *ctr; /* in liburcu */
+	struct urcu_reader *urcu; /* what liburcu knows of the thread */
 	bool ours;                /* registered with liburcu here */
 	unsigned depth;           /* atomic: reads that it makes in handlers now, one in the other */
 	const void *nested[BK__SPACE_NESTED_MOST]; /* atomic: their views, like `view` */
@@ -207,13 +208,6 @@ static inline void bk__space_nested_read_unlock(void)
 
 	bk__space_tsan_release();
 	__atomic_store_n(&record->depth, record->depth - 1, __ATOMIC_RELEASE);
-}
-
-/* Waits until every read that is going on now has ended. Never inside a read. */
-static inline void bk__space_wait_for_readers(void)
-{
-	urcu_memb_synchronize_rcu();
-	bk__space_tsan_acquire();
 }
 
 #define bk__space_publish(pointer, value) __atomic_store_n(&(pointer), (value), __ATOMIC_RELEASE)

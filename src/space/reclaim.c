@@ -19,8 +19,10 @@
 #include "base/thread.h"
 
 enum {
-	LIMIT_COUNT = 1024,             /* graves beyond which a thread that removes is slowed down */
-	PATIENCE_NS = 10 * 1000 * 1000, /* the longest it is kept */
+	LIMIT_COUNT = 1024,              /* graves beyond which a thread that removes is slowed down */
+	PATIENCE_NS = 10 * 1000 * 1000,  /* the longest it is kept */
+	PAUSE_NS = 10 * 1000,            /* between looks at readers, first */
+	PAUSE_MOST_NS = 2 * 1000 * 1000, /* and last */
 	TIDY_NS = 500 * 1000 * 1000, /* after the first commit, and as long as there is something to tidy */
 };
 
@@ -48,17 +50,41 @@ static void release(struct bk_domain *domain, struct bk__space_grave *grave)
 	grave->bury(domain, grave);
 }
 
+/*
+ * Until no reader is in a view that has what commits up to `number` removed. It
+ * looks, and does not wait for one after the other: a reader that stays in a
+ * newer view is none of ours, and nobody has to wake us.
+ */
+static void wait_for_readers(struct bk_domain *domain, uint64_t number)
+{
+	struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	for (;;) {
+		bool inside;
+
+		bk__space_lock(domain);
+		inside = bk__space_is_inside(domain, number);
+		bk__space_unlock(domain);
+		if (!inside)
+			return;
+		nanosleep(&pause, NULL);
+		pause.tv_nsec = pause.tv_nsec < PAUSE_MOST_NS / 2 ? 2 * pause.tv_nsec : PAUSE_MOST_NS;
+	}
+}
+
 /* Reclaim lock held, but not while it works. */
 static void reclaim_graves(struct bk_domain *domain)
 {
 	struct bk__space_grave *graves = domain->graves;
 	size_t count = domain->grave_count;
-	uint64_t dug = domain->dug;
+	uint64_t dug = domain->dug, number = 0;
 
+	for (const struct bk__space_grave *grave = graves; grave; grave = grave->next)
+		number = grave->number; /* they are in order */
 	domain->graves = NULL;
 	domain->last_grave = &domain->graves;
 	pthread_mutex_unlock(&domain->reclaim_lock);
-	bk__space_wait_for_readers();
+	wait_for_readers(domain, number);
 	while (graves) {
 		struct bk__space_grave *grave = graves;
 

@@ -185,6 +185,51 @@ static int find_held(struct bk_domain *domain)
 	return 0;
 }
 
+/* What may see a region that commit `number` removed, or the space that is gone. */
+struct inside {
+	const struct bk_domain *domain;
+	uint64_t number;
+};
+
+/* A view that is not published any more and was made before the commit. */
+static bool is_before(const struct inside *inside, const struct bk__space_retired *retired, const void *view)
+{
+	for (const struct bk__space_view *at = retired->views; at; at = at->next) {
+		if (at == view)
+			return at->birth < inside->number;
+	}
+	for (const struct bk__space_turn *turn = retired->turns; turn; turn = turn->next) {
+		for (size_t i = 0; i < turn->count; i++) {
+			if (&turn->stand_ins[i].view == view)
+				return turn->stand_ins[i].old->birth < inside->number;
+		}
+	}
+	return false;
+}
+
+static int look_inside(void *opaque, const void *view)
+{
+	const struct inside *inside = opaque;
+
+	for (const struct bk_space *space = inside->domain->ending; space; space = space->next) {
+		if (view == space->view || view == &space->empty)
+			return -EBUSY;
+	}
+	for (const struct bk__space_retired *retired = inside->domain->retired; retired;
+	     retired = retired->next) {
+		if (is_before(inside, retired, view))
+			return -EBUSY;
+	}
+	return 0;
+}
+
+bool bk__space_is_inside(struct bk_domain *domain, uint64_t number)
+{
+	struct inside inside = { domain, number };
+
+	return bk__space_readers(look_inside, &inside) != 0;
+}
+
 static bool is_held(const struct bk_domain *domain, const struct bk__space_view *view)
 {
 	for (size_t i = 0; i < domain->held.count; i++) {

@@ -9,6 +9,22 @@
 
 #include "base/sized.h"
 
+static void link_space(struct bk_space *space, struct bk_space **list)
+{
+	space->next = *list;
+	space->link = list;
+	if (space->next)
+		space->next->link = &space->next;
+	*list = space;
+}
+
+static void unlink_space(struct bk_space *space)
+{
+	*space->link = space->next;
+	if (space->next)
+		space->next->link = space->link;
+}
+
 struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uint64_t last)
 {
 	struct bk_space *space;
@@ -27,11 +43,7 @@ struct bk_space *bk_space_create(struct bk_domain *domain, const char *name, uin
 	space->name = strdup(name ? name : "");
 	if (!space->name || bk__space_lock(domain))
 		goto out_of_memory;
-	space->next = domain->spaces;
-	space->link = &domain->spaces;
-	if (space->next)
-		space->next->link = &space->next;
-	domain->spaces = space;
+	link_space(space, &domain->spaces);
 	domain->space_count++;
 	bk__space_unlock(domain);
 	return space;
@@ -47,6 +59,7 @@ static void bury_space(struct bk_domain *domain, struct bk__space_grave *grave)
 	struct bk_space *space = bk__space_container(grave, struct bk_space, grave);
 
 	bk__space_lock(domain);
+	unlink_space(space);
 	bk__space_view_destroy(domain, space->view);
 	bk__space_unlock(domain);
 	free(space->dirty.at);
@@ -83,11 +96,11 @@ static void destroy(struct bk_domain *domain, struct bk_space *space)
 		region->next_dead = space->grave.regions;
 		space->grave.regions = region;
 	}
-	*space->link = space->next;
-	if (space->next)
-		space->next->link = space->link;
+	unlink_space(space);
+	link_space(space, &domain->ending);
 	domain->space_count--;
 	space->grave.bury = bury_space;
+	space->grave.number = domain->commits + 1; /* the view that it had until now has them, too */
 	bk__space_dig(domain, &space->grave);
 }
 
