@@ -16,6 +16,7 @@
 #include "base/number.h"
 #include "device/context.h"
 #include "device/dma.h"
+#include "device/irqs.h"
 #include "device/options.h"
 
 struct dump {
@@ -23,10 +24,9 @@ struct dump {
 	struct bk__device_dump from; /* as opened; its config space is the one after a reset */
 	char *name, *file;
 	uint8_t write[BK__PCI_CONFIG_SIZE]; /* bits that can be written */
-	unsigned vectors[BK_DEVICE_IRQS];
+	struct bk__device_irqs irqs;
 	pthread_mutex_t lock; /* what follows */
 	uint8_t config[BK__PCI_CONFIG_SIZE];
-	bool on[BK_DEVICE_IRQS];
 	struct bk__device_dma_space *dma; /* NULL until there is a map */
 };
 
@@ -117,66 +117,23 @@ static int dump_reset(struct bk_device *device)
 	return 0;
 }
 
-/* ---- Interrupts: none ever fires --------------------------------------- */
+/* ---- Interrupts: none ever fires by itself ----------------------------- */
 
 static int dump_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
 	if (index >= BK_DEVICE_IRQS)
 		return -EINVAL;
-	irq->count = dump_of(device)->vectors[index];
+	irq->count = dump_of(device)->irqs.count[index];
 	irq->flags = !irq->count               ? 0
 		     : index == BK_DEVICE_INTX ? BK_DEVICE_IRQ_MASKABLE | BK_DEVICE_IRQ_AUTOMASKED
 					       : BK_DEVICE_IRQ_NORESIZE;
 	return 0;
 }
 
-/* One of INTx, MSI and MSI-X at a time. Locked. */
-static bool is_busy(const struct dump *dump, unsigned index)
-{
-	for (unsigned i = BK_DEVICE_INTX; i <= BK_DEVICE_MSIX; i++)
-		if (index <= BK_DEVICE_MSIX && i != index && dump->on[i])
-			return true;
-	return false;
-}
-
-static int trigger(struct dump *dump, unsigned index, unsigned count, const int *fds)
-{
-	if (!count) {
-		dump->on[index] = false;
-		return 0;
-	}
-	if (!fds)
-		return dump->on[index] ? -EOPNOTSUPP : -EINVAL;
-	if (is_busy(dump, index))
-		return -EBUSY;
-	dump->on[index] = true;
-	return 0;
-}
-
 static int dump_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 			 unsigned start, unsigned count, const int *fds)
 {
-	struct dump *dump = dump_of(device);
-	unsigned vectors = index < BK_DEVICE_IRQS ? dump->vectors[index] : 0;
-	bool off = action == BK_DEVICE_IRQ_TRIGGER && !start && !count && !fds;
-	int r;
-
-	if (index >= BK_DEVICE_IRQS)
-		return -EINVAL;
-	if (!off && (!count || start >= vectors || count > vectors - start))
-		return -EINVAL;
-	pthread_mutex_lock(&dump->lock);
-	if (action == BK_DEVICE_IRQ_TRIGGER)
-		r = trigger(dump, index, count, fds);
-	else if (index != BK_DEVICE_INTX)
-		r = -EOPNOTSUPP;
-	else if (!dump->on[index] || (action == BK_DEVICE_IRQ_MASK && fds) ||
-		 (action != BK_DEVICE_IRQ_MASK && action != BK_DEVICE_IRQ_UNMASK))
-		r = -EINVAL;
-	else
-		r = 0;
-	pthread_mutex_unlock(&dump->lock);
-	return r;
+	return bk__device_irqs_set(&dump_of(device)->irqs, index, action, start, count, fds);
 }
 
 /* ---- DMA: none ever happens -------------------------------------------- */
@@ -231,6 +188,7 @@ static void dump_close(struct bk_device *device)
 {
 	struct dump *dump = dump_of(device);
 
+	bk__device_irqs_close(&dump->irqs);
 	bk__device_dma_destroy(dump->dma);
 	pthread_mutex_destroy(&dump->lock);
 	free(dump->file);
@@ -283,6 +241,7 @@ static struct dump *create(const char *file, const char *spec)
 		return NULL;
 	dump->device.ops = &dump_ops;
 	dump->device.name = dump->name = strdup(spec);
+	bk__device_irqs_init(&dump->irqs, dump->name);
 	pthread_mutex_init(&dump->lock, NULL);
 	dump->file = strdup(file);
 	if (!dump->file || !dump->name) {
@@ -324,7 +283,12 @@ static int open_text(const char *file, const char *text, size_t length, const ch
 		dump_close(&dump->device);
 		return r;
 	}
-	bk__dump_config(&dump->from, dump->write, dump->vectors);
+	bk__dump_config(&dump->from, dump->write, dump->irqs.count);
+	r = bk__device_irqs_open(&dump->irqs);
+	if (r) {
+		dump_close(&dump->device);
+		return bk_fail(err, -r, "%s: out of memory", spec);
+	}
 	dump_reset(&dump->device);
 	tell(dump);
 	*device = &dump->device;

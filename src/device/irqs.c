@@ -259,6 +259,8 @@ static int trigger(struct bk__device_irqs *irqs, unsigned index, unsigned start,
 		return 0;
 	}
 	if (!fds) {
+		if (!irqs->on[index])
+			return -EINVAL;
 		/* Fires them, for tests of what is behind (VFIO_IRQ_SET_DATA_NONE). */
 		for (unsigned i = start; i < start + count; i++)
 			signal_fd(irqs->fds[index][i]);

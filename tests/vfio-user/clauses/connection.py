@@ -87,7 +87,7 @@ def _(t):
 
 @clause('version.malformed', 'version data that is no JSON object is refused', 'should')
 def _(t):
-    for text in (b'{\0', b'[]\0', b'{"capabilities": 3}\0', b'\xff\xfe\0', b'{}', b'{"a":' * 1000 + b'\0'):
+    for text in (b'{\0', b'[]\0', b'{"capabilities": 3}\0', b'\xff\xfe\0', b'{"a":' * 1000 + b'\0'):
         with t.connect(raw=True) as c:
             payload = struct.pack('=HH', 0, 1) + text
             c.refused(VERSION, payload, what=f'the version data {text[:24]!r}')
