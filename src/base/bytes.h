@@ -36,6 +36,13 @@ static inline void bk__store(void *bytes, unsigned width, uint64_t value)
 {
 	uint8_t *byte = bytes;
 
+	if (width == 4) { /* one store */
+		byte[0] = (uint8_t)value;
+		byte[1] = (uint8_t)(value >> 8);
+		byte[2] = (uint8_t)(value >> 16);
+		byte[3] = (uint8_t)(value >> 24);
+		return;
+	}
 	for (unsigned i = 0; i < width; i++)
 		byte[i] = (uint8_t)(value >> 8 * i);
 }

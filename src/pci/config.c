@@ -55,12 +55,11 @@ void bk__pci_config_allow(struct bk__pci_config *config, unsigned offset, unsign
 
 void bk__pci_config_write(struct bk__pci_config *config, unsigned offset, unsigned width, uint64_t value)
 {
-	for (unsigned i = offset; i < offset + width; i++, value >>= 8) {
-		uint8_t written = (uint8_t)value, writable = config->writable[i];
+	const uint64_t writable = bk__load(config->writable + offset, width);
+	const uint64_t kept = bk__load(config->value + offset, width) & ~writable;
+	const uint64_t cleared = value & bk__load(config->w1c + offset, width);
 
-		config->value[i] = (uint8_t)((config->value[i] & ~writable) | (written & writable));
-		config->value[i] &= (uint8_t) ~(written & config->w1c[i]);
-	}
+	bk__store(config->value + offset, width, (kept | (value & writable)) & ~cleared);
 }
 
 uint64_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset, unsigned width)

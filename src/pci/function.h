@@ -41,7 +41,8 @@ struct bk_pci_function {
 	struct bk_region *in_bus; /* config space, in the bus's ... */
 	unsigned config_shown;    /* ... and how many bytes of it */
 	struct bk__pci_show shows[BK__SHOWS];
-	uint32_t shown; /* bit n: shows[n] can be on */
+	uint32_t shown;   /* bit n: shows[n] can be on */
+	bool left_behind; /* the map could not follow the registers */
 	struct bk__ratelimit map_limit;
 
 	struct bk__pci_capability *capabilities; /* by offset */

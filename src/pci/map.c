@@ -272,6 +272,7 @@ void bk__pci_map_forget(struct bk_pci_function *function)
 {
 	memset(function->shows, 0, sizeof(function->shows));
 	function->shown = 0;
+	function->left_behind = false;
 }
 
 /* Appends what takes the thing from where it is to `wanted`. */
@@ -296,45 +297,74 @@ static void failed(struct bk_pci_function *function, const char *why)
 			"%s: BARs stay where they were until the next config write: %s", function->name, why);
 }
 
-void bk__pci_map_settle(struct bk_pci_function *function)
+/* Appends what `show` needs to be where the registers put it; what it was goes to `before`. True if it was
+ * elsewhere. */
+static bool follow(struct bk_pci_function *function, unsigned index, struct bk_update **update,
+		   struct bk__pci_show *before, int *error)
+{
+	struct bk__pci_show *show = &function->shows[index];
+	struct bk__pci_place wanted = bk__pci_map_wanted(function, index);
+
+	if (!wanted.on) { /* what is off stays where it was */
+		wanted.first = show->now.first;
+		wanted.last = show->now.last;
+	}
+	if (wanted.on == show->now.on && wanted.first == show->now.first && wanted.last == show->now.last)
+		return false;
+	*before = *show;
+	if (!*update)
+		*update = bk_update_begin(function->domain);
+	if (!*update)
+		*error = -ENOMEM;
+	else if (show->region)
+		change(function, index, *update, &wanted);
+	else
+		*error = add(function, index, *update);
+	show->now = wanted;
+	return true;
+}
+
+static void settle(struct bk_pci_function *function, uint32_t shows)
 {
 	struct bk__pci_show before[BK__SHOWS];
-	struct bk_error err = { "out of memory" };
 	struct bk_update *update = NULL;
+	uint32_t changed = 0;
+	struct bk_error err;
 	int error = 0;
 
-	if (!function->bus)
-		return;
-	for (uint32_t left = function->shown; left && !error; left &= left - 1) {
+	for (uint32_t left = shows; left && !error; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
-		struct bk__pci_show *show = &function->shows[i];
-		struct bk__pci_place wanted = bk__pci_map_wanted(function, i);
 
-		if (!wanted.on) { /* what is off stays where it was */
-			wanted.first = show->now.first;
-			wanted.last = show->now.last;
-		}
-		if (wanted.on == show->now.on && wanted.first == show->now.first &&
-		    wanted.last == show->now.last)
-			continue;
-		if (!update) {
-			memcpy(before, function->shows, sizeof(before));
-			update = bk_update_begin(function->domain);
-		}
-		if (!update)
-			error = -ENOMEM;
-		else if (show->region)
-			change(function, i, update, &wanted);
-		else
-			error = add(function, i, update);
-		show->now = wanted;
+		if (follow(function, i, &update, &before[i], &error))
+			changed |= UINT32_C(1) << i;
 	}
-	if (error)
-		bk_update_drop(update);
-	else if (update)
-		error = bk_update_commit(update, &err);
 	if (error) {
-		memcpy(function->shows, before, sizeof(before));
-		failed(function, err.text);
+		bk_update_drop(update);
+		bk_fail(&err, ENOMEM, "out of memory");
+	} else if (update) {
+		error = bk_update_commit(update, &err);
 	}
+	function->left_behind = error != 0;
+	if (!error)
+		return;
+	for (; changed; changed &= changed - 1) {
+		unsigned i = (unsigned)__builtin_ctz(changed);
+
+		function->shows[i] = before[i];
+	}
+	failed(function, err.text);
+}
+
+void bk__pci_map_settle(struct bk_pci_function *function)
+{
+	if (function->bus)
+		settle(function, function->shown);
+}
+
+void bk__pci_map_settle_bars(struct bk_pci_function *function, uint32_t bars)
+{
+	const uint32_t shows = function->left_behind ? UINT32_MAX : bars | bars << BK__SHOW_PAGE;
+
+	if (function->bus)
+		settle(function, shows & function->shown);
 }

@@ -51,6 +51,9 @@ void bk__pci_map_forget(struct bk_pci_function *function);
 /* The map follows the registers, in one update if anything differs. */
 void bk__pci_map_settle(struct bk_pci_function *function);
 
+/* The same where only registers of these BARs (bit i: BAR i) have changed since then. */
+void bk__pci_map_settle_bars(struct bk_pci_function *function, uint32_t bars);
+
 /* The function's own decision, in addresses of its bus. */
 struct bk__pci_place bk__pci_map_wanted(const struct bk_pci_function *function, unsigned index);
 

@@ -69,14 +69,34 @@ int bk__pci_registers_read(void *opaque, uint64_t offset, unsigned width, uint64
 	return 0;
 }
 
+/* The BARs of which registers are written, if nothing else is: nothing but the map hangs on them. Each may be
+ * the upper half of the one before. 0: others are. */
+static uint32_t bars_at(const struct bk_pci_function *function, unsigned at, unsigned width)
+{
+	unsigned first, last;
+
+	if (at < BK__PCI_BAR0 || at + width > BK__PCI_BAR0 + 4 * function->bar_count)
+		return 0;
+	first = (at - BK__PCI_BAR0) / 4;
+	last = (at + width - 1 - BK__PCI_BAR0) / 4;
+	if (first && function->desc.bars[first - 1].kind == BK_PCI_BAR_MEM64)
+		first--;
+	return (UINT32_C(2) << last) - (UINT32_C(1) << first);
+}
+
 /* The function's lock. Who is to be reset by the write is on the list afterwards. */
 static void write_locked(struct bk_pci_function *function, unsigned at, unsigned width, uint64_t value,
 			 struct bk__pci_resets *list)
 {
 	const struct bk__pci_write write = { at, width, value, bk__pci_pm_state(function) };
 	const bool resets = function->secondary && bk__pci_bridge_resets(function);
+	const uint32_t bars = bars_at(function, at, width);
 
 	bk__pci_config_write(&function->config, at, width, value);
+	if (bars) {
+		bk__pci_map_settle_bars(function, bars);
+		return;
+	}
 	if (bk__pci_kinds_written(function, &write))
 		bk__pci_reset_begin(function, BK__PCI_RESET_FUNCTION, list);
 	else

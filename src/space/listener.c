@@ -147,7 +147,11 @@ static void free_gone(struct bk_domain *domain)
 
 void bk__space_listeners_tell(struct bk_domain *domain)
 {
-	for (enum phase phase = BEGIN; phase <= END; phase++) {
+	bool any = false;
+
+	for (const struct bk_space *space = domain->affected; space; space = space->next_affected)
+		any |= space->listeners != NULL;
+	for (enum phase phase = BEGIN; any && phase <= END; phase++) {
 		for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 			if (space->old_view)
 				tell_phase(space, phase);

@@ -412,7 +412,7 @@ static size_t touched_count(const struct bk_space *space)
 	size_t count = 0, first, last;
 
 	for (size_t i = 0; i < space->patches.count; i++) {
-		for (unsigned w = 0; w < 2; w++) {
+		for (unsigned w = 0; w < 2 && space->view->windows[w].count; w++) {
 			touched(&space->view->windows[w], space->patches.at[i].range, &first, &last);
 			count += first <= last ? last - first + 1 : 0;
 		}
@@ -445,6 +445,8 @@ int bk__space_table_patch(struct bk_space *space)
 	memcpy(bk__space_entries(view), bk__space_entries(old), entry_count(old) * sizeof(uint64_t));
 	if (refill(space, &view->windows[0], bk__space_entries(view), bk__space_entries(old)))
 		return -ENOMEM;
+	if (!view->windows[1].count)
+		return 0;
 	return refill(space, &view->windows[1], bk__space_entries(view) + second,
 		      bk__space_entries(old) + second);
 }

@@ -14,8 +14,14 @@ struct bk_update *bk_update_begin(struct bk_domain *domain)
 {
 	struct bk_update *update = malloc(sizeof(*update));
 
-	if (update)
-		*update = (struct bk_update){ .domain = domain };
+	if (!update)
+		return NULL;
+	update->domain = domain;
+	update->error = 0;
+	update->line = NULL;
+	update->changes.at = update->few;
+	update->changes.count = 0;
+	update->changes.capacity = sizeof(update->few) / sizeof(update->few[0]);
 	return update;
 }
 
@@ -35,12 +41,31 @@ int bk__space_update_fail(struct bk_update *update, int error, const char *forma
 	return error;
 }
 
+/* The first ones move out of the update. */
+static int grow(struct bk_update *update)
+{
+	const size_t count = update->changes.count;
+
+	if (update->changes.at != update->few)
+		return bk__array_reserve(&update->changes, 1);
+	update->changes.at = NULL;
+	update->changes.count = update->changes.capacity = 0;
+	if (bk__array_reserve(&update->changes, count + 1)) {
+		update->changes.at = update->few;
+		update->changes.count = update->changes.capacity = count;
+		return -ENOMEM;
+	}
+	memcpy(update->changes.at, update->few, sizeof(update->few));
+	update->changes.count = count;
+	return 0;
+}
+
 static int append(struct bk_update *update, struct bk__space_change change)
 {
 	if (change.region->space->domain != update->domain)
 		return bk__space_update_fail(update, -EXDEV, "region \"%s\" is of another domain",
 					     change.region->name);
-	if (bk__array_reserve(&update->changes, 1))
+	if (update->changes.count == update->changes.capacity && grow(update))
 		return bk__space_update_fail(update, -ENOMEM, "out of memory");
 	update->changes.at[update->changes.count++] = change;
 	return 0;
@@ -143,7 +168,8 @@ void bk__space_update_free(struct bk_update *update, bool keep_regions)
 		if (update->changes.at[i].kind == BK__ADD)
 			free(update->changes.at[i].region);
 	}
-	free(update->changes.at);
+	if (update->changes.at != update->few)
+		free(update->changes.at);
 	free(update->line);
 	free(update);
 }

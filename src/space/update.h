@@ -28,6 +28,7 @@ struct bk_update {
 	int error;             /* the first; nothing is appended after it */
 	struct bk_error *line; /* about it; NULL: there was no memory for it, or there is nothing to say */
 	BK__ARRAY(struct bk__space_change) changes;
+	struct bk__space_change few[4]; /* room for the first ones: most updates have no more */
 };
 
 /* Notes an error, unless there is one already, and a line about it. Returns the first error. */

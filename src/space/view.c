@@ -245,8 +245,10 @@ static uint64_t takes(const struct bk__space_piece *piece)
 	/* Offsets that are too high, or that wrap and so seem low. */
 	if (start >= UINT32_MAX || length > UINT64_MAX - start)
 		return 0;
-	for (unsigned width = 1; width <= 8; width *= 2) {
-		if (piece->region->widths & width && length >= width - 1)
+	for (uint64_t left = piece->region->widths; left; left &= left - 1) {
+		const uint64_t width = left & -left;
+
+		if (length >= width - 1)
 			widths |= (uint64_t)1 << width;
 	}
 	return widths << BK__TAKES_WIDTHS | end;
@@ -551,7 +553,7 @@ static int make_leaves(struct bk_space *space, struct bk__space_view *view, cons
 
 		skip -= at;
 		if (!touched) {
-			if (add_leaves(domain, view))
+			if (domain->gathered.count && add_leaves(domain, view))
 				return -ENOMEM;
 			append(view, leaf);
 			continue;
@@ -588,7 +590,7 @@ static int make_leaves(struct bk_space *space, struct bk__space_view *view, cons
 		if (gather(domain, space->fresh.at + patch->new_at, patch->new_count))
 			return -ENOMEM;
 	}
-	return add_leaves(domain, view);
+	return domain->gathered.count ? add_leaves(domain, view) : 0;
 }
 
 int bk__space_view_update(struct bk_space *space)
