@@ -14,14 +14,14 @@ enum { RECONNECT, KEYS, MOST_SECONDS = 86400 };
 
 const char *const bk__user_keys[] = { [RECONNECT] = "reconnect", [KEYS] = NULL };
 
-static struct bk__user *user_of(struct bk_device *device)
+static struct bk__user_device *user_of(struct bk_device *device)
 {
-	return (struct bk__user *)device;
+	return (struct bk__user_device *)device;
 }
 
 static int user_info(struct bk_device *device, struct bk_device_info *info)
 {
-	const struct bk__user *user = user_of(device);
+	const struct bk__user_device *user = user_of(device);
 
 	info->flags = user->link.resets ? BK_DEVICE_CAN_RESET : 0;
 	info->regions = BK_DEVICE_REGIONS;
@@ -31,7 +31,7 @@ static int user_info(struct bk_device *device, struct bk_device_info *info)
 
 static int user_region(struct bk_device *device, unsigned index, struct bk_device_region *info)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	const struct bk__user_region *region;
 
 	if (index >= BK_DEVICE_REGIONS)
@@ -51,7 +51,7 @@ static int user_region(struct bk_device *device, unsigned index, struct bk_devic
 static int user_areas(struct bk_device *device, unsigned index, bool all, bk_device_area_fn *visit,
 		      void *opaque)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	struct bk_device_area *areas = NULL;
 	size_t count = 0;
 
@@ -76,7 +76,7 @@ static int user_areas(struct bk_device *device, unsigned index, bool all, bk_dev
 
 static int user_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	int r = 0;
 
 	pthread_mutex_lock(&user->told);
@@ -94,7 +94,7 @@ static int user_watch(struct bk_device *device, const struct bk_device_watcher *
 
 static int user_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq)
 {
-	const struct bk__user *user = user_of(device);
+	const struct bk__user_device *user = user_of(device);
 	unsigned flags;
 
 	if (index >= BK_DEVICE_IRQS)
@@ -110,7 +110,7 @@ static int user_irq(struct bk_device *device, unsigned index, struct bk_device_i
 static int user_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 			 unsigned start, unsigned count, const int *fds)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	int r;
 
 	pthread_mutex_lock(&user->setup);
@@ -121,18 +121,19 @@ static int user_set_irqs(struct bk_device *device, unsigned index, enum bk_devic
 
 static int user_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	int r;
 
 	pthread_mutex_lock(&user->setup);
 	r = bk__user_dma_map(user, dma, err);
 	pthread_mutex_unlock(&user->setup);
+	bk__user_thread_wake(user); /* it may have to listen now */
 	return r;
 }
 
 static int user_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	int r;
 
 	pthread_mutex_lock(&user->setup);
@@ -143,7 +144,7 @@ static int user_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size
 
 static int user_reset(struct bk_device *device)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	struct bk__user_request request = { .command = BK__WIRE_RESET };
 	int r;
 
@@ -160,7 +161,7 @@ static int user_reset(struct bk_device *device)
 static void user_describe(struct bk_device *device,
 			  void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 	char text[128];
 
 	say(opaque, "server", user->path);
@@ -175,7 +176,7 @@ static void user_describe(struct bk_device *device,
 /* The server resets the device when its client has gone. */
 static void user_close(struct bk_device *device)
 {
-	struct bk__user *user = user_of(device);
+	struct bk__user_device *user = user_of(device);
 
 	bk__user_thread_stop(user);
 	bk__user_disconnect(&user->link);
@@ -206,9 +207,9 @@ static const struct bk_device_ops user_ops = {
 	.close = user_close,
 };
 
-static struct bk__user *create(const char *spec, const char *path)
+static struct bk__user_device *create(const char *spec, const char *path)
 {
-	struct bk__user *user = calloc(1, sizeof(*user));
+	struct bk__user_device *user = calloc(1, sizeof(*user));
 
 	if (!user)
 		return NULL;
@@ -246,7 +247,7 @@ int bk__user_open(void *opaque, struct bk_device_context *context, const char *t
 		  struct bk_device **device, struct bk_error *err)
 {
 	struct bk__device_options options;
-	struct bk__user *user = NULL;
+	struct bk__user_device *user = NULL;
 	unsigned seconds = 0;
 	int r = bk__device_options_parse(text, spec, bk__user_keys, &options, err);
 

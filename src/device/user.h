@@ -52,7 +52,7 @@ struct bk__user_wanted {
 	int unmask;
 };
 
-struct bk__user {
+struct bk__user_device {
 	struct bk_device device;
 	char *path;
 	unsigned reconnect; /* seconds to wait for a server that has gone; 0: it stays gone */
@@ -98,7 +98,7 @@ struct bk__user_request {
 /* ---- user_call.c: under `lock` ------------------------------------------ */
 
 /* Sends a request and waits for its reply. 0, what the server answered, -EIO once the link is broken. */
-int bk__user_call(struct bk__user *user, struct bk__user_link *link, struct bk__user_request *request);
+int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request);
 
 /* Sends a request that needs no reply. */
 int bk__user_post(struct bk__user_link *link, struct bk__user_request *request);
@@ -107,10 +107,10 @@ int bk__user_post(struct bk__user_link *link, struct bk__user_request *request);
  * user_serve.c: answers the commands of the server that are there, without waiting for more. `fd` is the
  * stream's. False: nothing more will come. On the first socket under `lock`, on the second one without.
  */
-bool bk__user_attend(struct bk__user *user, int fd, struct bk__wire_stream *stream, uint64_t most);
+bool bk__user_attend(struct bk__user_device *user, int fd, struct bk__wire_stream *stream, uint64_t most);
 
 /* Answers one message, if it is a command of the server. 0; an error of the socket. */
-int bk__user_serve(struct bk__user *user, int fd, struct bk__wire_message *message, uint64_t most);
+int bk__user_serve(struct bk__user_device *user, int fd, struct bk__wire_message *message, uint64_t most);
 
 /* Says that nothing more can be said. */
 void bk__user_break(struct bk__user_link *link);
@@ -118,7 +118,7 @@ void bk__user_break(struct bk__user_link *link);
 /* ---- user_setup.c ------------------------------------------------------- */
 
 /* Connects, agrees on a version, asks what the device has. A line on failure; the link is closed then. */
-int bk__user_connect(struct bk__user *user, struct bk__user_link *link, struct bk_error *err);
+int bk__user_connect(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err);
 void bk__user_disconnect(struct bk__user_link *link);
 
 /* Closes what belongs to the connection. What the device has stays known. */
@@ -130,21 +130,21 @@ bool bk__user_is_same(const struct bk__user_link *now, const struct bk__user_lin
 /* ---- user_irq.c: under `setup` ------------------------------------------- */
 
 /* As the operation of a device. */
-int bk__user_irqs_set(struct bk__user *user, unsigned index, enum bk_device_irq_action action, unsigned start,
-		      unsigned count, const int *fds);
+int bk__user_irqs_set(struct bk__user_device *user, unsigned index, enum bk_device_irq_action action,
+		      unsigned start, unsigned count, const int *fds);
 
 /* Asks for everything that is wanted, under `lock`, too. */
-int bk__user_irqs_again(struct bk__user *user, struct bk__user_link *link);
-void bk__user_irqs_forget(struct bk__user *user);
+int bk__user_irqs_again(struct bk__user_device *user, struct bk__user_link *link);
+void bk__user_irqs_forget(struct bk__user_device *user);
 
 /* ---- user_dma.c: under `setup` ------------------------------------------- */
 
-int bk__user_dma_map(struct bk__user *user, const struct bk_device_dma *dma, struct bk_error *err);
-int bk__user_dma_unmap(struct bk__user *user, uint64_t iova, uint64_t size);
-void bk__user_dma_forget(struct bk__user *user);
+int bk__user_dma_map(struct bk__user_device *user, const struct bk_device_dma *dma, struct bk_error *err);
+int bk__user_dma_unmap(struct bk__user_device *user, uint64_t iova, uint64_t size);
+void bk__user_dma_forget(struct bk__user_device *user);
 
 /* Asks for all maps that there are, under `lock`, too. */
-int bk__user_dma_again(struct bk__user *user, struct bk__user_link *link);
+int bk__user_dma_again(struct bk__user_device *user, struct bk__user_link *link);
 
 /* ---- user_access.c ------------------------------------------------------- */
 
@@ -153,13 +153,13 @@ int bk__user_write(struct bk_device *device, unsigned region, uint64_t offset, c
 		   size_t count);
 
 /* Writes COMMAND as it was, under `setup` and `lock`. */
-int bk__user_command_again(struct bk__user *user, struct bk__user_link *link);
+int bk__user_command_again(struct bk__user_device *user, struct bk__user_link *link);
 
 /* ---- user_thread.c: notices that the server has gone, and looks for it -------- */
 
-int bk__user_thread_start(struct bk__user *user);
-void bk__user_thread_wake(struct bk__user *user); /* the maps have changed */
-void bk__user_thread_stop(struct bk__user *user);
+int bk__user_thread_start(struct bk__user_device *user);
+void bk__user_thread_wake(struct bk__user_device *user); /* the maps have changed */
+void bk__user_thread_stop(struct bk__user_device *user);
 
 /* ---- */
 

@@ -7,7 +7,8 @@
 #include "device/user.h"
 
 /* Under `lock`. */
-static int read_piece(struct bk__user *user, unsigned region, uint64_t offset, void *data, size_t count)
+static int read_piece(struct bk__user_device *user, unsigned region, uint64_t offset, void *data,
+		      size_t count)
 {
 	struct bk__wire_region_access access;
 	const struct bk__wire_region_access question = {
@@ -30,8 +31,8 @@ static int read_piece(struct bk__user *user, unsigned region, uint64_t offset, v
 }
 
 /* Under `lock`. */
-static int write_piece(struct bk__user *user, struct bk__user_link *link, unsigned region, uint64_t offset,
-		       const void *data, size_t count)
+static int write_piece(struct bk__user_device *user, struct bk__user_link *link, unsigned region,
+		       uint64_t offset, const void *data, size_t count)
 {
 	struct bk__wire_region_access access;
 	const struct bk__wire_region_access question = {
@@ -54,7 +55,7 @@ static int write_piece(struct bk__user *user, struct bk__user_link *link, unsign
 	return bk__user_call(user, link, &request);
 }
 
-static bool is_inside(const struct bk__user *user, unsigned region, uint64_t offset, size_t count)
+static bool is_inside(const struct bk__user_device *user, unsigned region, uint64_t offset, size_t count)
 {
 	const uint64_t size = region < BK_DEVICE_REGIONS ? user->link.regions[region].size : 0;
 
@@ -63,7 +64,7 @@ static bool is_inside(const struct bk__user *user, unsigned region, uint64_t off
 
 int bk__user_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count)
 {
-	struct bk__user *user = (struct bk__user *)device;
+	struct bk__user_device *user = (struct bk__user_device *)device;
 	int r = 0;
 
 	pthread_mutex_lock(&user->lock);
@@ -83,7 +84,7 @@ int bk__user_read(struct bk_device *device, unsigned region, uint64_t offset, vo
 }
 
 /* COMMAND is kept for a server that comes back: it starts with a device that was reset. */
-static void note_command(struct bk__user *user, uint64_t offset, const uint8_t *data, size_t count)
+static void note_command(struct bk__user_device *user, uint64_t offset, const uint8_t *data, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (offset + i == BK__PCI_COMMAND)
@@ -94,7 +95,7 @@ static void note_command(struct bk__user *user, uint64_t offset, const uint8_t *
 
 int bk__user_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data, size_t count)
 {
-	struct bk__user *user = (struct bk__user *)device;
+	struct bk__user_device *user = (struct bk__user_device *)device;
 	int r = 0;
 
 	pthread_mutex_lock(&user->lock);
@@ -115,7 +116,7 @@ int bk__user_write(struct bk_device *device, unsigned region, uint64_t offset, c
 	return r;
 }
 
-int bk__user_command_again(struct bk__user *user, struct bk__user_link *link)
+int bk__user_command_again(struct bk__user_device *user, struct bk__user_link *link)
 {
 	const uint8_t bytes[] = { (uint8_t)user->command, (uint8_t)(user->command >> 8) };
 

@@ -76,7 +76,7 @@ static int take_reply(struct bk__user_link *link, struct bk__wire_message *messa
 }
 
 /* What came in the same read as the reply: nobody else would be woken for it. */
-static void serve_rest(struct bk__user *user, struct bk__user_link *link)
+static void serve_rest(struct bk__user_device *user, struct bk__user_link *link)
 {
 	struct bk__wire_message message;
 
@@ -86,7 +86,7 @@ static void serve_rest(struct bk__user *user, struct bk__user_link *link)
 			bk__user_break(link);
 }
 
-int bk__user_call(struct bk__user *user, struct bk__user_link *link, struct bk__user_request *request)
+int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)
 {
 	struct bk__wire_message message;
 	int r;

@@ -9,7 +9,7 @@
 #include "device/user.h"
 
 /* Under `lock`. */
-static int ask(struct bk__user *user, struct bk__user_link *link, const struct bk_device_dma *dma)
+static int ask(struct bk__user_device *user, struct bk__user_link *link, const struct bk_device_dma *dma)
 {
 	const struct bk__wire_dma_map map = {
 		.argsz = sizeof(map),
@@ -30,7 +30,7 @@ static int ask(struct bk__user *user, struct bk__user_link *link, const struct b
 	return bk__user_call(user, link, &request);
 }
 
-static int ask_end(struct bk__user *user, struct bk__user_link *link, uint64_t iova, uint64_t size)
+static int ask_end(struct bk__user_device *user, struct bk__user_link *link, uint64_t iova, uint64_t size)
 {
 	struct bk__wire_dma_unmap unmap = { .argsz = sizeof(unmap), .address = iova, .size = size };
 	const struct bk__wire_dma_unmap question = unmap;
@@ -46,7 +46,7 @@ static int ask_end(struct bk__user *user, struct bk__user_link *link, uint64_t i
 }
 
 /* A server that comes back is given the file again: the caller may have closed its own by then. */
-static int add(struct bk__user *user, const struct bk_device_dma *dma)
+static int add(struct bk__user_device *user, const struct bk_device_dma *dma)
 {
 	struct bk_device_dma kept = *dma;
 	int r;
@@ -65,7 +65,7 @@ static int add(struct bk__user *user, const struct bk_device_dma *dma)
 }
 
 /* Waits for the transfers that use it. */
-static int take_off(struct bk__user *user, uint64_t iova, uint64_t size)
+static int take_off(struct bk__user_device *user, uint64_t iova, uint64_t size)
 {
 	struct bk__device_dma_map *map;
 	int fd = -1;
@@ -82,7 +82,7 @@ static int take_off(struct bk__user *user, uint64_t iova, uint64_t size)
 	return map ? 0 : -ENOENT;
 }
 
-void bk__user_dma_forget(struct bk__user *user)
+void bk__user_dma_forget(struct bk__user_device *user)
 {
 	while (user->maps.maps.count) {
 		const struct bk_device_dma *dma = &user->maps.maps.at[user->maps.maps.count - 1].dma;
@@ -92,7 +92,7 @@ void bk__user_dma_forget(struct bk__user *user)
 	bk__device_dma_table_free(&user->maps);
 }
 
-int bk__user_dma_map(struct bk__user *user, const struct bk_device_dma *dma, struct bk_error *err)
+int bk__user_dma_map(struct bk__user_device *user, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	int r = add(user, dma);
 
@@ -105,13 +105,12 @@ int bk__user_dma_map(struct bk__user *user, const struct bk_device_dma *dma, str
 		if (r)
 			take_off(user, dma->iova, dma->size);
 	}
-	bk__user_thread_wake(user); /* it may have to listen now */
 	return r ? bk_fail(err, -r, "%s: DMA of 0x%" PRIx64 " bytes at 0x%" PRIx64 ": %s", user->device.name,
 			   dma->size, dma->iova, strerror(-r))
 		 : 0;
 }
 
-int bk__user_dma_unmap(struct bk__user *user, uint64_t iova, uint64_t size)
+int bk__user_dma_unmap(struct bk__user_device *user, uint64_t iova, uint64_t size)
 {
 	int r = 0;
 
@@ -126,7 +125,7 @@ int bk__user_dma_unmap(struct bk__user *user, uint64_t iova, uint64_t size)
 	return r ? r : take_off(user, iova, size);
 }
 
-int bk__user_dma_again(struct bk__user *user, struct bk__user_link *link)
+int bk__user_dma_again(struct bk__user_device *user, struct bk__user_link *link)
 {
 	int r = 0;
 

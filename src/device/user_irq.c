@@ -13,7 +13,7 @@ static const unsigned actions[] = {
 };
 
 /* One message. */
-static int ask(struct bk__user *user, struct bk__user_link *link, unsigned index, unsigned flags,
+static int ask(struct bk__user_device *user, struct bk__user_link *link, unsigned index, unsigned flags,
 	       unsigned start, unsigned count, const int *fds, unsigned fd_count)
 {
 	const struct bk__wire_set_irqs set = {
@@ -35,7 +35,7 @@ static int ask(struct bk__user *user, struct bk__user_link *link, unsigned index
 }
 
 /* A socket carries no -1: vectors with an fd and vectors without go in messages of their own. */
-static int ask_fds(struct bk__user *user, struct bk__user_link *link, unsigned index, unsigned action,
+static int ask_fds(struct bk__user_device *user, struct bk__user_link *link, unsigned index, unsigned action,
 		   unsigned start, unsigned count, const int *fds)
 {
 	const unsigned most = link->agreed.fds < BK__WIRE_FDS ? link->agreed.fds : BK__WIRE_FDS;
@@ -51,7 +51,7 @@ static int ask_fds(struct bk__user *user, struct bk__user_link *link, unsigned i
 	return r;
 }
 
-static int ask_any(struct bk__user *user, struct bk__user_link *link, unsigned index,
+static int ask_any(struct bk__user_device *user, struct bk__user_link *link, unsigned index,
 		   enum bk_device_irq_action action, unsigned start, unsigned count, const int *fds)
 {
 	if (fds)
@@ -76,8 +76,8 @@ static void forget(struct bk__user_wanted *wanted)
 	*wanted = (struct bk__user_wanted){ .unmask = -1 };
 }
 
-static int note(struct bk__user *user, unsigned index, enum bk_device_irq_action action, unsigned start,
-		unsigned count, const int *fds)
+static int note(struct bk__user_device *user, unsigned index, enum bk_device_irq_action action,
+		unsigned start, unsigned count, const int *fds)
 {
 	struct bk__user_wanted *wanted = &user->wanted[index];
 
@@ -95,8 +95,8 @@ static int note(struct bk__user *user, unsigned index, enum bk_device_irq_action
 	return 0;
 }
 
-int bk__user_irqs_set(struct bk__user *user, unsigned index, enum bk_device_irq_action action, unsigned start,
-		      unsigned count, const int *fds)
+int bk__user_irqs_set(struct bk__user_device *user, unsigned index, enum bk_device_irq_action action,
+		      unsigned start, unsigned count, const int *fds)
 {
 	const bool off = action == BK_DEVICE_IRQ_TRIGGER && !start && !count && !fds;
 	const unsigned vectors = index < BK_DEVICE_IRQS ? user->link.irqs[index].count : 0;
@@ -118,7 +118,7 @@ int bk__user_irqs_set(struct bk__user *user, unsigned index, enum bk_device_irq_
 	return r;
 }
 
-int bk__user_irqs_again(struct bk__user *user, struct bk__user_link *link)
+int bk__user_irqs_again(struct bk__user_device *user, struct bk__user_link *link)
 {
 	int r = 0;
 
@@ -134,7 +134,7 @@ int bk__user_irqs_again(struct bk__user *user, struct bk__user_link *link)
 	return r;
 }
 
-void bk__user_irqs_forget(struct bk__user *user)
+void bk__user_irqs_forget(struct bk__user_device *user)
 {
 	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++)
 		forget(&user->wanted[i]);

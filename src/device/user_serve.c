@@ -8,7 +8,7 @@
 #include "device/user.h"
 
 /* The map that holds all of the range, with these flags; NULL. Under `using`. */
-static const struct bk_device_dma *find(struct bk__user *user, uint64_t address, uint64_t count,
+static const struct bk_device_dma *find(struct bk__user_device *user, uint64_t address, uint64_t count,
 					unsigned flag)
 {
 	const struct bk__device_dma_map *map = bk__device_dma_table_at(&user->maps, address);
@@ -17,7 +17,7 @@ static const struct bk_device_dma *find(struct bk__user *user, uint64_t address,
 												  : NULL;
 }
 
-static int read_memory(struct bk__user *user, uint64_t address, void *data, size_t count)
+static int read_memory(struct bk__user_device *user, uint64_t address, void *data, size_t count)
 {
 	const struct bk_device_dma *dma;
 	int r = -EFAULT;
@@ -34,7 +34,7 @@ static int read_memory(struct bk__user *user, uint64_t address, void *data, size
 	return r;
 }
 
-static int write_memory(struct bk__user *user, uint64_t address, const void *data, size_t count)
+static int write_memory(struct bk__user_device *user, uint64_t address, const void *data, size_t count)
 {
 	const struct bk_device_dma *dma;
 	int r = -EFAULT;
@@ -70,7 +70,7 @@ static int reply(int fd, const struct bk__wire_message *to, int error,
 	return bk__wire_send(fd, parts, error ? 1 : size ? 3 : 2, NULL, 0);
 }
 
-int bk__user_serve(struct bk__user *user, int fd, struct bk__wire_message *message, uint64_t most)
+int bk__user_serve(struct bk__user_device *user, int fd, struct bk__wire_message *message, uint64_t most)
 {
 	const struct bk__wire_limits limits = { .data = most, .minor = BK__WIRE_MINOR };
 	struct bk__wire_request request = { 0 };
@@ -96,7 +96,7 @@ int bk__user_serve(struct bk__user *user, int fd, struct bk__wire_message *messa
 	return r;
 }
 
-bool bk__user_attend(struct bk__user *user, int fd, struct bk__wire_stream *stream, uint64_t most)
+bool bk__user_attend(struct bk__user_device *user, int fd, struct bk__wire_stream *stream, uint64_t most)
 {
 	struct bk__wire_message message;
 	int r;

@@ -42,7 +42,7 @@ void bk__user_disconnect(struct bk__user_link *link)
 	}
 }
 
-static int open_socket(struct bk__user *user, struct bk__user_link *link, struct bk_error *err)
+static int open_socket(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -63,7 +63,7 @@ static int open_socket(struct bk__user *user, struct bk__user_link *link, struct
 	return r ? bk_fail(err, -r, "%s: out of memory", user->device.name) : 0;
 }
 
-static int agree(struct bk__user *user, struct bk__user_link *link, struct bk_error *err)
+static int agree(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
 {
 	const struct bk__wire_version proposal = {
 		.major = BK__WIRE_MAJOR,
@@ -121,7 +121,7 @@ static void note_area(void *opaque, const struct bk__wire_area *area)
 }
 
 /* One question; the payload of the answer. */
-static int ask_region(struct bk__user *user, struct bk__user_link *link, unsigned index, size_t room,
+static int ask_region(struct bk__user_device *user, struct bk__user_link *link, unsigned index, size_t room,
 		      uint8_t *payload, struct bk__user_request *request)
 {
 	const struct bk__wire_region_info question = { .argsz = (uint32_t)room, .index = index };
@@ -159,7 +159,8 @@ static int take_region(struct bk__user_region *region, const uint8_t *payload, s
 	return 0;
 }
 
-static int learn_region(struct bk__user *user, struct bk__user_link *link, unsigned index, uint8_t *payload)
+static int learn_region(struct bk__user_device *user, struct bk__user_link *link, unsigned index,
+			uint8_t *payload)
 {
 	struct bk__user_region *region = &link->regions[index];
 	struct bk__user_request request;
@@ -185,7 +186,7 @@ static int learn_region(struct bk__user *user, struct bk__user_link *link, unsig
 	return r ? r : take_region(region, payload, request.answered);
 }
 
-static int learn_irq(struct bk__user *user, struct bk__user_link *link, unsigned index)
+static int learn_irq(struct bk__user_device *user, struct bk__user_link *link, unsigned index)
 {
 	struct bk__wire_irq_info info = { .argsz = sizeof(info), .index = index };
 	const struct bk__wire_irq_info question = info;
@@ -210,7 +211,7 @@ static int learn_irq(struct bk__user *user, struct bk__user_link *link, unsigned
 
 /* Which BARs are in memory space. Answers of their writes are needed where anything is mapped: a mapped read
  * must not overtake them. */
-static int learn_bars(struct bk__user *user, struct bk__user_link *link)
+static int learn_bars(struct bk__user_device *user, struct bk__user_link *link)
 {
 	uint8_t bars[4 * 6];
 	struct bk__wire_region_access access = {
@@ -242,7 +243,7 @@ static int learn_bars(struct bk__user *user, struct bk__user_link *link)
 	return 0;
 }
 
-static int learn(struct bk__user *user, struct bk__user_link *link)
+static int learn(struct bk__user_device *user, struct bk__user_link *link)
 {
 	struct bk__wire_device_info info = { .argsz = sizeof(info) };
 	const struct bk__wire_device_info question = info;
@@ -267,7 +268,7 @@ static int learn(struct bk__user *user, struct bk__user_link *link)
 	return r ? r : learn_bars(user, link);
 }
 
-int bk__user_connect(struct bk__user *user, struct bk__user_link *link, struct bk_error *err)
+int bk__user_connect(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
 {
 	int r;
 

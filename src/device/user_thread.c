@@ -23,7 +23,7 @@ struct watched {
 
 /* ---- Whoever maps areas is told ------------------------------------------ */
 
-static void tell_areas(struct bk__user *user, bool lost)
+static void tell_areas(struct bk__user_device *user, bool lost)
 {
 	pthread_mutex_lock(&user->told);
 	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++) {
@@ -41,7 +41,7 @@ static void tell_areas(struct bk__user *user, bool lost)
 
 /* ---- Gone, and back ------------------------------------------------------ */
 
-static void lose(struct bk__user *user)
+static void lose(struct bk__user_device *user)
 {
 	pthread_mutex_lock(&user->lock);
 	bk__user_lose(&user->link);
@@ -57,7 +57,7 @@ static void lose(struct bk__user *user)
 }
 
 /* Everything that the old server had been told. Under `setup` and `lock`. */
-static int tell_again(struct bk__user *user, struct bk__user_link *link)
+static int tell_again(struct bk__user_device *user, struct bk__user_link *link)
 {
 	int r = bk__user_dma_again(user, link);
 
@@ -67,7 +67,7 @@ static int tell_again(struct bk__user *user, struct bk__user_link *link)
 }
 
 /* 0, -EAGAIN if no server is there yet, another error for one that cannot take the place of the old one. */
-static int connect_again(struct bk__user *user)
+static int connect_again(struct bk__user_device *user)
 {
 	struct bk__user_link link;
 	struct bk_error err;
@@ -100,7 +100,7 @@ static int64_t now(void)
 }
 
 /* True when the device works again; false at the end, or when no server came. */
-static bool find_again(struct bk__user *user)
+static bool find_again(struct bk__user_device *user)
 {
 	const int64_t end = now() + (int64_t)user->reconnect * 1000;
 	struct pollfd wake = { .fd = user->wake, .events = POLLIN };
@@ -127,7 +127,7 @@ static bool find_again(struct bk__user *user)
 
 /* Without a second socket, commands of the server come on the first one. Data that wait there are mostly
  * replies for those who are inside, so only one who has nothing better than messages for a map looks. */
-static bool has_messages(struct bk__user *user)
+static bool has_messages(struct bk__user_device *user)
 {
 	bool found = false;
 
@@ -138,7 +138,7 @@ static bool has_messages(struct bk__user *user)
 	return found;
 }
 
-static bool attend_first(struct bk__user *user, short events)
+static bool attend_first(struct bk__user_device *user, short events)
 {
 	bool ok = true;
 
@@ -154,7 +154,7 @@ static bool attend_first(struct bk__user *user, short events)
 }
 
 /* Until the server has gone (true) or the device is closed (false). */
-static bool attend(struct bk__user *user, struct watched *at)
+static bool attend(struct bk__user_device *user, struct watched *at)
 {
 	uint64_t count;
 
@@ -185,7 +185,7 @@ static bool attend(struct bk__user *user, struct watched *at)
 
 static void *run(void *opaque)
 {
-	struct bk__user *user = opaque;
+	struct bk__user_device *user = opaque;
 	bool again = true;
 
 	bk__base_thread_enter("device");
@@ -210,7 +210,7 @@ static void *run(void *opaque)
 	return NULL;
 }
 
-int bk__user_thread_start(struct bk__user *user)
+int bk__user_thread_start(struct bk__user_device *user)
 {
 	int error;
 
@@ -222,7 +222,7 @@ int bk__user_thread_start(struct bk__user *user)
 	return -error;
 }
 
-void bk__user_thread_wake(struct bk__user *user)
+void bk__user_thread_wake(struct bk__user_device *user)
 {
 	const uint64_t one = 1;
 
@@ -230,7 +230,7 @@ void bk__user_thread_wake(struct bk__user *user)
 		return; /* it is awake */
 }
 
-void bk__user_thread_stop(struct bk__user *user)
+void bk__user_thread_stop(struct bk__user_device *user)
 {
 	atomic_store(&user->ending, true);
 	if (user->started) {
