@@ -23,75 +23,147 @@ static int parse_text(const char *value, char **text, struct bk_error *err)
 	return *text ? 0 : bk_fail(err, ENOMEM, "out of memory");
 }
 
-static int parse_switch(const char *item, const char *value, bool *on, struct bk_error *err)
+static int parse_switch(const char *key, const char *value, bool *on, struct bk_error *err)
 {
 	*on = !strcmp(value, "on");
-	return *on || !strcmp(value, "off") ? 0 : bk_fail(err, EINVAL, "%s=%s: on or off", item, value);
+	return *on || !strcmp(value, "off") ? 0 : bk_fail(err, EINVAL, "%s=%s: on or off", key, value);
 }
 
-static int unknown_option(const struct cli_device *device, const char *item, struct bk_error *err)
-{
-	const char *const *keys = cli_kind_keys(device->spec);
-	char list[200] = "";
+/* ---- The options ------------------------------------------------------- */
 
+static int take_name(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return parse_text(value, &device->name, err);
+}
+
+static int take_bus(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return parse_text(value, &device->bus, err);
+}
+
+static int take_addr(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return cli_parse_addr(value, &device->slot, &device->function, err);
+}
+
+static int take_romfile(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return parse_text(value, &device->romfile, err);
+}
+
+static int take_rombar(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	bool on;
+	int r = parse_switch("rombar", value, &on, err);
+
+	device->rom_off = !on;
+	/* One that is asked for is shown even where a quirk would hide it. */
+	return r || !on ? r : cli_quirks_set(&device->quirks, "rombar=1", err);
+}
+
+static int take_vga(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	int r = parse_switch("vga", value, &device->vga, err);
+
+	return r ? r : cli_quirks_set(&device->quirks, device->vga ? "vga=1" : "vga=0", err);
+}
+
+static int take_msix(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	device->msix_move = !strncmp(value, "bar", 3) && value[3] >= '0' && value[3] <= '5' && !value[4];
+	if (!device->msix_move)
+		return bk_fail(err, EINVAL, "msix=%s: bar0 to bar5", value);
+	device->msix_bar = (unsigned)(value[3] - '0');
+	return 0;
+}
+
+static int take_share_page(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return parse_switch("share-page", value, &device->share_page, err);
+}
+
+static int take_mmap(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	bool on;
+	int r = parse_switch("mmap", value, &on, err);
+
+	device->unmapped = !on;
+	return r;
+}
+
+static int take_quirks(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return parse_text(value, &device->quirks.quirks, err);
+}
+
+static int take_set(struct cli_device *device, const char *value, struct bk_error *err)
+{
+	return cli_quirks_set(&device->quirks, value, err);
+}
+
+enum {
+	OWN = 1 << CLI_FRONT_OWN,
+	WRAP = 1 << CLI_FRONT_WRAP,
+	SERVE = 1 << CLI_FRONT_SERVE,
+	ALL = OWN | WRAP | SERVE
+};
+
+/* Every option that a device has whatever its kind, and the fronts that take it. */
+static const struct {
+	const char *key;
+	unsigned fronts;
+	int (*take)(struct cli_device *device, const char *value, struct bk_error *err);
+} options[] = {
+	{ "name", ALL, take_name },
+	{ "bus", OWN, take_bus },
+	{ "addr", OWN, take_addr },
+	{ "romfile", ALL, take_romfile },
+	{ "rombar", ALL, take_rombar },
+	{ "trap", ALL, cli_traps_parse },
+	{ "vga", ALL, take_vga },
+	{ "msix", ALL, take_msix },
+	{ "share-page", OWN, take_share_page },
+	{ "mmap", WRAP, take_mmap },
+	{ "quirks", ALL, take_quirks },
+	{ "set", ALL, take_set },
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static int unknown_option(const struct cli_device *device, const char *key, struct bk_error *err)
+{
+	const char *const *keys = cli_kind_keys(device->spec), *words[OPTIONS + 1] = { NULL };
+	char own[200] = "", list[200] = "";
+	size_t count = 0;
+
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (options[i].fronts >> device->front & 1)
+			words[count++] = options[i].key;
+	bk__device_list(own, sizeof(own), words);
 	bk__device_list(list, sizeof(list), keys);
-	return bk_fail(
-		err, EINVAL,
-		"there is no device option `%s`; there are name, bus, addr, romfile, rombar, trap, vga, "
-		"msix, share-page, quirks and set%s%s",
-		item, *list ? ", and of this kind of device " : "", list);
+	return bk_fail(err, EINVAL, "there is no device option `%s`; there are %s%s%s", key, own,
+		       *list ? ", and of this kind of device " : "", list);
 }
 
 static int parse_option(char *item, struct cli_device *device, struct bk_error *err)
 {
+	static const char *const others[] = {
+		[CLI_FRONT_WRAP] = "the wrapped program", [CLI_FRONT_SERVE] = "the client"
+	};
 	char *value = strchr(item, '=');
-	bool on;
-	int r;
+	size_t i = 0;
 
 	if (!value)
 		return bk_fail(err, EINVAL,
 			       "`%s` is not of the form key=value (double a comma that belongs to a name)",
 			       item);
 	*value++ = 0;
-	if (!strcmp(item, "addr"))
-		return cli_parse_addr(value, &device->slot, &device->function, err);
-	if (!strcmp(item, "bus"))
-		return parse_text(value, &device->bus, err);
-	if (!strcmp(item, "name"))
-		return parse_text(value, &device->name, err);
-	if (!strcmp(item, "trap"))
-		return cli_traps_parse(device, value, err);
-	if (!strcmp(item, "romfile"))
-		return parse_text(value, &device->romfile, err);
-	if (!strcmp(item, "rombar")) {
-		r = parse_switch(item, value, &on, err);
-		device->rom_off = !on;
-		/* One that is asked for is shown even where a quirk would hide it. */
-		return r || !on ? r : cli_quirks_set(&device->quirks, "rombar=1", err);
-	}
-	if (!strcmp(item, "vga")) {
-		r = parse_switch(item, value, &device->vga, err);
-		return r ? r : cli_quirks_set(&device->quirks, device->vga ? "vga=1" : "vga=0", err);
-	}
-	if (!strcmp(item, "share-page"))
-		return parse_switch(item, value, &device->share_page, err);
-	if (!strcmp(item, "mmap")) {
-		r = parse_switch(item, value, &on, err);
-		device->unmapped = !on;
-		return r;
-	}
-	if (!strcmp(item, "quirks"))
-		return parse_text(value, &device->quirks.quirks, err);
-	if (!strcmp(item, "set"))
-		return cli_quirks_set(&device->quirks, value, err);
-	if (!strcmp(item, "msix")) {
-		device->msix_move =
-			!strncmp(value, "bar", 3) && value[3] >= '0' && value[3] <= '5' && !value[4];
-		if (!device->msix_move)
-			return bk_fail(err, EINVAL, "msix=%s: bar0 to bar5", value);
-		device->msix_bar = (unsigned)(value[3] - '0');
-		return 0;
-	}
+	while (i < OPTIONS && strcmp(options[i].key, item))
+		i++;
+	if (i < OPTIONS && options[i].fronts >> device->front & 1)
+		return options[i].take(device, value, err);
+	if (i < OPTIONS && options[i].fronts & OWN)
+		return bk_fail(err, EINVAL, "%s is %s's business", item, others[device->front]);
 	return unknown_option(device, item, err);
 }
 
@@ -137,13 +209,14 @@ static int next_option(const char **text, struct cli_device *device, struct bk_e
 	return r;
 }
 
-int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err)
+int cli_device_parse(const char *text, enum cli_front front, struct cli_device *device, struct bk_error *err)
 {
 	struct bk_error inner = { { 0 } };
 	const char *rest = text;
 	int r = 0;
 
 	memset(device, 0, sizeof(*device));
+	device->front = front;
 	device->slot = -1;
 	device->name = bk__base_next_item(&rest);
 	/* As it stands: commas stay doubled, and options of its kind are added. */

@@ -13,7 +13,15 @@ struct cli_trap {
 	struct bk_trap *trap;
 };
 
+/* Who decides where a guest sees a device, and what of it is mapped: bus, addr, share-page. */
+enum cli_front {
+	CLI_FRONT_OWN,   /* this program */
+	CLI_FRONT_WRAP,  /* the program that is wrapped */
+	CLI_FRONT_SERVE, /* the client */
+};
+
 struct cli_device {
+	enum cli_front front;
 	char *spec; /* for bk_device_open: with the options of its kind */
 	char *name; /* what a person calls it: `spec` unless said otherwise */
 	char *bus;  /* the bridge above, or NULL: the root bus */
@@ -40,12 +48,12 @@ struct cli_device {
 };
 
 /*
- * Takes the text apart; a comma that belongs to a value is doubled. Options:
- * name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off, vga=on|off, msix=barN,
- * share-page=on|off, quirks=auto|none|FILE[:FILE]..., set=NAME=VALUE, trap=REGION+OFFSET/LENGTH:VERB (any
- * number of the last two). -EINVAL with a line; `device` is then empty.
+ * Takes the text apart; a comma that belongs to a value is doubled. The front refuses options that are not
+ * its business. Options: name=NAME, bus=NAME, addr=SS.F (hexadecimal), romfile=FILE, rombar=on|off,
+ * vga=on|off, msix=barN, share-page=on|off, quirks=auto|none|FILE[:FILE]..., set=NAME=VALUE,
+ * trap=REGION+OFFSET/LENGTH:VERB (any number of the last two). -EINVAL with a line; `device` is then empty.
  */
-int cli_device_parse(const char *text, struct cli_device *device, struct bk_error *err);
+int cli_device_parse(const char *text, enum cli_front front, struct cli_device *device, struct bk_error *err);
 
 /* Opens the device, puts its quirks on it, mediates it, adds its traps. */
 int cli_device_open(struct cli_device *device, struct bk_device_context *context, struct bk_domain *domain,

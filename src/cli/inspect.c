@@ -14,8 +14,7 @@
 #include <pci/pci.h>
 
 #include "base/pci_regs.h"
-#include "cli/device_option.h"
-#include "cli/kinds.h"
+#include "cli/look.h"
 #include "cli/pages.h"
 #include "pci/chain.h"
 
@@ -401,41 +400,17 @@ static void print_text(json_object *o)
 	}
 }
 
-static int inspect(const char *text, bool json)
+static void look(void *opaque, const struct cli_device *device)
 {
-	struct bk_error err = { { 0 } };
-	struct cli_device device;
-	struct bk_device_context *context;
-	struct bk_domain *domain;
-	json_object *o;
-	int status = CLI_ERROR;
+	const bool *json = opaque;
+	json_object *o = collect(device);
 
-	if (cli_device_parse(text, &device, &err))
-		return cli_usage("inspect", "%s", err.text);
-	context = cli_kinds_context();
-	domain = bk_domain_create();
-	if (!context || !domain) {
-		bk_fail(&err, ENOMEM, "out of memory");
-		cli_error(&err);
-	} else if (cli_device_open(&device, context, domain, &err)) {
-		cli_error(&err);
-	} else {
-		o = collect(&device);
-		if (json)
-			puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-								       JSON_C_TO_STRING_SPACED |
-								       JSON_C_TO_STRING_NOSLASHESCAPE));
-		else
-			print_text(o);
-		json_object_put(o);
-		status = CLI_OK;
-	}
-	cli_device_close(&device);
-	if (domain)
-		bk_domain_destroy(domain);
-	if (context)
-		bk_device_context_destroy(context);
-	return status;
+	if (*json)
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_text(o);
+	json_object_put(o);
 }
 
 int cli_inspect(int argc, char **argv)
@@ -466,5 +441,5 @@ int cli_inspect(int argc, char **argv)
 		return cli_usage("inspect", "name a device, as vfio:0000:01:00.0");
 	if (optind + 1 < argc)
 		return cli_usage("inspect", "one device at a time; `%s` is too much", argv[optind + 1]);
-	return inspect(argv[optind], json);
+	return cli_look("inspect", argv[optind], look, &json);
 }

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/device_option.h"
-#include "cli/kinds.h"
+#include "cli/look.h"
 #include "cli/pages.h"
 
 static const char help[] =
@@ -137,45 +136,18 @@ static void print_others(const struct cli_device *device)
 	cli_quirks_free(&all);
 }
 
-static void print_match(const struct cli_device *device, bool verbose)
+static void print_match(void *opaque, const struct cli_device *device)
 {
+	const bool *verbose = opaque;
+
 	printf("%s\n\nquirks\n", device->spec);
 	for (size_t i = 0; i < device->chosen.count; i++)
 		print_quirk(device->chosen.at[i]);
 	if (!device->chosen.count)
 		puts("  none");
 	print_picture(device->mediate);
-	if (verbose)
+	if (*verbose)
 		print_others(device);
-}
-
-static int match(const char *text, bool verbose)
-{
-	struct bk_error err = { { 0 } };
-	struct cli_device device;
-	struct bk_device_context *context;
-	struct bk_domain *domain;
-	int status = CLI_ERROR;
-
-	if (cli_device_parse(text, &device, &err))
-		return cli_usage("quirk", "%s", err.text);
-	context = cli_kinds_context();
-	domain = bk_domain_create();
-	if (!context || !domain) {
-		bk_fail(&err, ENOMEM, "out of memory");
-		cli_error(&err);
-	} else if (cli_device_open(&device, context, domain, &err)) {
-		cli_error(&err);
-	} else {
-		print_match(&device, verbose);
-		status = CLI_OK;
-	}
-	cli_device_close(&device);
-	if (domain)
-		bk_domain_destroy(domain);
-	if (context)
-		bk_device_context_destroy(context);
-	return status;
 }
 
 int cli_quirk(int argc, char **argv)
@@ -211,7 +183,7 @@ int cli_quirk(int argc, char **argv)
 	if (!strcmp(what, "list") && optind == argc)
 		return list();
 	if (!strcmp(what, "match") && optind + 1 == argc)
-		return match(argv[optind], verbose);
+		return cli_look("quirk", argv[optind], print_match, &verbose);
 	if (!strcmp(what, "match"))
 		return cli_usage("quirk", "match takes one device, as vfio:0000:01:00.0");
 	return cli_usage("quirk", "say what to do: check FILE..., list, or match SPEC");

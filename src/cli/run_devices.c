@@ -15,7 +15,7 @@ int cli_run_add(struct run *run, const char *text, struct bk_error *err)
 	if (!devices)
 		return bk_fail(err, ENOMEM, "%s: out of memory", text);
 	run->devices = devices;
-	error = cli_device_parse(text, &run->devices[run->device_count], err);
+	error = cli_device_parse(text, CLI_FRONT_OWN, &run->devices[run->device_count], err);
 	if (!error)
 		run->device_count++;
 	return error;

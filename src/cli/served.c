@@ -166,8 +166,6 @@ static int split(struct cli_served *served, const char *text, struct bk_error *e
 
 static int check_place(const struct cli_served *served, struct bk_error *err)
 {
-	if (served->device.bus || served->device.slot >= 0)
-		return bk_fail(err, EINVAL, "bus and addr are the client's business");
 	if (served->path && served->fd >= 0)
 		return bk_fail(err, EINVAL, "socket and fd exclude each other");
 	if (!served->path && (served->group || served->mode))
@@ -194,7 +192,7 @@ int cli_served_parse(struct run *run, const char *text, struct bk_error *err)
 	served->config.mmap = BK__SERVE_MMAP_SAFE;
 	error = split(served, text, &inner);
 	if (!error)
-		error = cli_device_parse(served->text, &served->device, &inner);
+		error = cli_device_parse(served->text, CLI_FRONT_SERVE, &served->device, &inner);
 	if (!error)
 		error = check_place(served, &inner);
 	if (error) {
@@ -405,7 +403,7 @@ static void reopen(struct cli_served *served)
 
 	served->reload = false;
 	close_device(served);
-	error = cli_device_parse(served->text, &served->device, &err);
+	error = cli_device_parse(served->text, CLI_FRONT_SERVE, &served->device, &err);
 	if (!error) {
 		served->device.below_port = true;
 		error = open_device(served, &err);

@@ -27,7 +27,7 @@ int cli_wrap_parse(const char *text, struct cli_device *device, struct bk_error 
 {
 	char *address;
 	bool named;
-	int error = cli_device_parse(text, device, err);
+	int error = cli_device_parse(text, CLI_FRONT_WRAP, device, err);
 
 	if (error)
 		return error;
@@ -35,10 +35,6 @@ int cli_wrap_parse(const char *text, struct cli_device *device, struct bk_error 
 	address = normal_address(device->spec);
 	if (!address) {
 		error = bk_fail(err, ENOMEM, "out of memory");
-	} else if (device->bus || device->slot >= 0) {
-		error = bk_fail(err, EINVAL, "%s: bus and addr are the wrapped program's business", text);
-	} else if (device->share_page) {
-		error = bk_fail(err, EINVAL, "%s: share-page is the wrapped program's business", text);
 	} else if (strpbrk(address, " /\n") || !*address) {
 		error = bk_fail(err, EINVAL, "%s: give the device's address, as 0000:01:00.0", text);
 	} else {

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int plug(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
 {
 	struct cli_device device;
-	const int error = cli_device_parse(values[0], &device, err);
+	const int error = cli_device_parse(values[0], CLI_FRONT_OWN, &device, err);
 
 	if (!error) {
 		json_object_object_add(answer, "device", json_object_new_string(device.name));
