@@ -22,7 +22,15 @@ static int answer(void *opaque, uint64_t offset, unsigned width, uint64_t *value
 	return 0;
 }
 
-static const struct bk_region_ops answer_ops = { .read = answer };
+static __thread uint64_t taken;
+
+static int take(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	taken += value ^ offset ^ (uintptr_t)opaque;
+	return 0;
+}
+
+static const struct bk_region_ops answer_ops = { .read = answer, .write = take };
 
 /* Each of its own, so that they are not one function. */
 #define HANDLER(n)                                                                            \
@@ -85,6 +93,8 @@ static void place(struct layout *l, enum layout_kind kind)
 
 		l->addresses[i] = r->first + bench_random(&seed) % (r->last - r->first + 1) / 4 * 4;
 	}
+	for (size_t i = 0; i < LAYOUT_ADDRESSES; i++) /* in the lower half, which has no gap */
+		l->edges[i] = l->places[bench_random(&seed) % (l->count / 2 - 1)].last - 3;
 }
 
 static struct bk_region *add(struct bk_update *update, struct bk_space *space, struct bk_region_desc desc)

@@ -20,6 +20,7 @@ struct layout {
 	struct baselines *baselines;
 	uint64_t end; /* nothing is there, and nothing above */
 	uint64_t addresses[LAYOUT_ADDRESSES];
+	uint64_t edges[LAYOUT_ADDRESSES]; /* 4 bytes before the end of a place that another one follows */
 	/* LAYOUT_NESTED */
 	struct bk_space *bus, **bars;
 };

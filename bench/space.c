@@ -11,6 +11,7 @@
 
 /* usage: bench_space [SUFFIX]   all but growth, or dispatch only if there is a suffix;
  *        bench_space --count N  N dispatches and nothing else, under callgrind
+ *        bench_space --count N write|edges   the same of writes, or of reads over two regions
  *        bench_space --moves N  moves among N regions only
  *        bench_space --growth N what N moves leave behind, in a process that did nothing else
  *        bench_space --pci      accesses to a PCI function only
@@ -23,6 +24,15 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
 		run_space(layout_create(384, LAYOUT_FLAT), strtoull(argv[2], NULL, 0));
+		return 0;
+	}
+	if (argc == 4 && strcmp(argv[1], "--count") == 0) {
+		struct layout *layout = layout_create(384, LAYOUT_FLAT);
+
+		if (strcmp(argv[3], "write") == 0)
+			run_write(layout, strtoull(argv[2], NULL, 0));
+		else
+			run_edges(layout, strtoull(argv[2], NULL, 0));
 		return 0;
 	}
 	if (argc == 3 && strcmp(argv[1], "--moves") == 0) {

@@ -2,8 +2,17 @@
 /*
  * Dispatch: from an access to the handlers that answer it.
  *
- * An access of 1, 2, 4 or 8 bytes inside one span goes straight to its
- * handler. Every other one is cut, see cut.c.
+ * The normal way of a read; a write has the same with `write` in each name:
+ *
+ *     bk_space_read       begins a read section, guesses the span by the table
+ *     read_guessed        does that span take the access?
+ *     read_taken          calls its handler, ends the section
+ *
+ * Off that way: read_unready is a thread's first read, or a read in a handler;
+ * read_beyond looks into the second window, read_listed into a list of spans,
+ * read_edge is for an access over the edge between two spans; read_unguessed
+ * is for what no guess answers, by read_value, and what that does not find in
+ * one span or two is cut in pieces by cut.c.
  */
 #include "space/table.h"
 
@@ -47,19 +56,11 @@ static inline bool takes(const struct bk__space_span *span, uint64_t offset, uns
 	return takes >> (width + BK__TAKES_WIDTHS) & 1 && offset <= (uint64_t)(uint32_t)takes - width;
 }
 
-/* The same of any access and however large the span is. */
-static bool holds(const struct bk__space_span *span, uint64_t address, unsigned width)
-{
-	const struct bk__space_rest *rest = bk__space_rest(span);
-
-	return bk__space_span_accepts(span, width) && address - rest->first <= rest->length - (width - 1);
-}
-
-/* The span that takes the access at once, if there is one. */
-static const struct bk__space_span *search(const struct bk__space_view *view, uint64_t address,
-					   unsigned width)
+/* The span that holds the address; NULL if there is none. */
+static const struct bk__space_span *find(const struct bk__space_view *view, uint64_t address)
 {
 	const struct bk__space_span *span = bk__space_first_guess(view, address);
+	const struct bk__space_rest *rest;
 
 	if (!span)
 		span = bk__space_second_guess(view, address);
@@ -67,22 +68,63 @@ static const struct bk__space_span *search(const struct bk__space_view *view, ui
 		struct bk__space_cursor cursor = bk__space_view_find(view, address);
 
 		span = bk__space_cursor_span(&cursor);
-	} else if (!span->read) {
+	} else if (bk__space_is_list(span)) {
 		span = bk__space_list_find(span, address);
 	}
-	return span && span->read && holds(span, address, width) ? span : NULL;
+	if (!span || bk__space_is_list(span))
+		return NULL;
+	rest = bk__space_rest(span);
+	return address - rest->first <= rest->length ? span : NULL;
 }
 
-/* Inside a read section, like the next: all that can happen to a read. */
-static __attribute__((noinline)) int read_value(const struct bk__space_view *view, uint64_t address,
-						unsigned width, uint64_t *value)
+/* Does it take an access at once that begins in it? */
+static inline bool holds(const struct bk__space_span *span, uint64_t address, unsigned width)
 {
-	const struct bk__space_span *span = search(view, address, width);
-	int error;
+	const struct bk__space_rest *rest = bk__space_rest(span);
 
-	if (!span)
-		return slow_read(view, address, width, value);
-	error = span->read(span->opaque, bk__space_span_offset(span, address), width, value);
+	return bk__space_span_accepts(span, width) && address - rest->first <= rest->length - (width - 1);
+}
+
+/* ---- Over one edge ---- */
+
+/* Two ranges side by side, each of which takes its part of an access at once. */
+struct pair {
+	const struct bk__space_span *low, *high;
+	unsigned first; /* bytes that are the lower one's */
+};
+
+/* A part that begins in the span or behind it: is it aligned, taken at once, and asked for by nobody else? */
+static inline bool takes_part(const struct bk__space_span *span, uint64_t address, unsigned width)
+{
+	return takes(span, bk__space_span_offset(span, address), width) && !(address & (width - 1)) &&
+	       !(span->takes >> BK__TAKES_WIDTHS & BK__TAKES_WHOLE);
+}
+
+/* The access does not begin before `low`. False: it is none over such an edge, or the table does not tell. */
+static inline bool find_pair(const struct bk__space_view *view, const struct bk__space_span *low,
+			     uint64_t address, unsigned width, struct pair *pair)
+{
+	uint64_t offset = bk__space_span_offset(low, address), end = (uint32_t)low->takes;
+
+	if (offset >= end || end - offset >= width)
+		return false;
+	pair->low = low;
+	pair->first = (unsigned)(end - offset);
+	pair->high = bk__space_first_guess(view, address + pair->first);
+	if (!pair->high)
+		return false;
+	if (bk__space_is_list(pair->high))
+		pair->high = bk__space_list_find(pair->high, address + pair->first);
+	return takes_part(low, address, pair->first) &&
+	       takes_part(pair->high, address + pair->first, width - pair->first);
+}
+
+/* One piece, whatever the handler says. */
+static inline int read_piece(const struct bk__space_view *view, const struct bk__space_span *span,
+			     uint64_t address, unsigned width, uint64_t *value)
+{
+	int error = span->read(span->opaque, bk__space_span_offset(span, address), width, value);
+
 	*value &= masks[width];
 	if (bk__space_unlikely(error)) {
 		*value = masks[width];
@@ -91,19 +133,63 @@ static __attribute__((noinline)) int read_value(const struct bk__space_view *vie
 	return error;
 }
 
-static __attribute__((noinline)) int write_value(const struct bk__space_view *view, uint64_t address,
-						 unsigned width, uint64_t value)
+static inline int write_piece(const struct bk__space_view *view, const struct bk__space_span *span,
+			      uint64_t address, unsigned width, uint64_t value)
 {
-	const struct bk__space_span *span = search(view, address, width);
-	int error;
+	int error = bk__space_rest(span)->write(span->opaque, bk__space_span_offset(span, address), width,
+						value & masks[width]);
 
-	if (!span)
-		return slow_write(view, address, width, value);
-	error = bk__space_rest(span)->write(span->opaque, bk__space_span_offset(span, address), width,
-					    value & masks[width]);
 	if (bk__space_unlikely(error))
 		bk__space_failed(view->space, span, address, true, width, error);
 	return error;
+}
+
+static int read_pair(const struct bk__space_view *view, const struct pair *pair, uint64_t address,
+		     unsigned width, uint64_t *value)
+{
+	uint64_t low = 0, high = 0;
+	int error = read_piece(view, pair->low, address, pair->first, &low);
+	int other = read_piece(view, pair->high, address + pair->first, width - pair->first, &high);
+
+	*value = low | high << 8 * pair->first;
+	return error ? error : other;
+}
+
+static int write_pair(const struct bk__space_view *view, const struct pair *pair, uint64_t address,
+		      unsigned width, uint64_t value)
+{
+	int error = write_piece(view, pair->low, address, pair->first, value);
+	int other = write_piece(view, pair->high, address + pair->first, width - pair->first,
+				value >> 8 * pair->first);
+
+	return error ? error : other;
+}
+
+/* Inside a read section, like the next: all that can happen to a read. */
+static __attribute__((noinline)) int read_value(const struct bk__space_view *view, uint64_t address,
+						unsigned width, uint64_t *value)
+{
+	const struct bk__space_span *span = find(view, address);
+	struct pair pair;
+
+	if (span && holds(span, address, width))
+		return read_piece(view, span, address, width, value);
+	if (span && find_pair(view, span, address, width, &pair))
+		return read_pair(view, &pair, address, width, value);
+	return slow_read(view, address, width, value);
+}
+
+static __attribute__((noinline)) int write_value(const struct bk__space_view *view, uint64_t address,
+						 unsigned width, uint64_t value)
+{
+	const struct bk__space_span *span = find(view, address);
+	struct pair pair;
+
+	if (span && holds(span, address, width))
+		return write_piece(view, span, address, width, value);
+	if (span && find_pair(view, span, address, width, &pair))
+		return write_pair(view, &pair, address, width, value);
+	return slow_write(view, address, width, value);
 }
 
 /* ---- The entries ---- */
@@ -203,8 +289,7 @@ static __attribute__((noinline, cold)) int read_failed(const volatile struct kep
 	const struct bk__space_view *view = noted();
 
 	*kept->value = masks[kept->width];
-	bk__space_failed(view->space, search(view, kept->address, kept->width), kept->address, false,
-			 kept->width, error);
+	bk__space_failed(view->space, find(view, kept->address), kept->address, false, kept->width, error);
 	bk__space_read_unlock();
 	return error;
 }
@@ -228,6 +313,21 @@ static inline int read_taken(const struct bk__space_span *span, uint64_t address
 	return 0;
 }
 
+/* Inside a read section, which it ends: an access over an edge, or any that no guess answers. */
+static __attribute__((noinline)) int read_edge(const struct bk__space_view *view,
+					       const struct bk__space_span *span, uint64_t address,
+					       unsigned width, uint64_t *value)
+{
+	struct pair pair;
+	int error;
+
+	if (!find_pair(view, span, address, width, &pair))
+		return read_unguessed(view, address, width, value);
+	error = read_pair(view, &pair, address, width, value);
+	bk__space_read_unlock();
+	return error;
+}
+
 /* The guess was wrong, or is a list. */
 static __attribute__((noinline)) int read_listed(const struct bk__space_view *view,
 						 const struct bk__space_span *span, uint64_t address,
@@ -235,11 +335,11 @@ static __attribute__((noinline)) int read_listed(const struct bk__space_view *vi
 {
 	uint64_t offset;
 
-	if (!span->read)
+	if (bk__space_is_list(span))
 		span = bk__space_list_find(span, address);
 	offset = bk__space_span_offset(span, address);
 	if (!takes(span, offset, width))
-		return read_unguessed(view, address, width, value);
+		return read_edge(view, span, address, width, value);
 	return read_taken(span, address, offset, width, value);
 }
 
@@ -309,8 +409,7 @@ static __attribute__((noinline, cold)) int write_failed(const volatile struct ke
 {
 	const struct bk__space_view *view = noted();
 
-	bk__space_failed(view->space, search(view, kept->address, kept->width), kept->address, true,
-			 kept->width, error);
+	bk__space_failed(view->space, find(view, kept->address), kept->address, true, kept->width, error);
 	bk__space_read_unlock();
 	return error;
 }
@@ -330,17 +429,31 @@ static inline int write_taken(const struct bk__space_span *span, uint64_t addres
 	return 0;
 }
 
+static __attribute__((noinline)) int write_edge(const struct bk__space_view *view,
+						const struct bk__space_span *span, uint64_t address,
+						unsigned width, uint64_t value)
+{
+	struct pair pair;
+	int error;
+
+	if (!find_pair(view, span, address, width, &pair))
+		return write_unguessed(view, address, width, value);
+	error = write_pair(view, &pair, address, width, value);
+	bk__space_read_unlock();
+	return error;
+}
+
 static __attribute__((noinline)) int write_listed(const struct bk__space_view *view,
 						  const struct bk__space_span *span, uint64_t address,
 						  unsigned width, uint64_t value)
 {
 	uint64_t offset;
 
-	if (!span->read)
+	if (bk__space_is_list(span))
 		span = bk__space_list_find(span, address);
 	offset = bk__space_span_offset(span, address);
 	if (!takes(span, offset, width))
-		return write_unguessed(view, address, width, value);
+		return write_edge(view, span, address, width, value);
 	return write_taken(span, address, offset, width, value);
 }
 

@@ -34,11 +34,11 @@ struct bk__space_span {
 	void *opaque;
 	/* For accesses that do not begin before the span. Bits 31:0: where it ends, as an offset that the
 	 * handler sees; what lies farther than 32 bits can say is for the slow path to find. Bit 32 + w: w
-	 * bytes are taken at once. */
+	 * bytes are taken at once. Bit 32: the region wants to be asked for accesses as a whole. */
 	uint64_t takes;
 };
 
-enum { BK__TAKES_WIDTHS = 32 };
+enum { BK__TAKES_WIDTHS = 32, BK__TAKES_WHOLE = 1 };
 
 /* The rest of it. */
 struct bk__space_rest {
@@ -83,6 +83,12 @@ struct bk__space_list {
 		struct bk__space_span *span;
 	} spans[];
 };
+
+/* What takes the place of a span in a row: is it the head of a list? */
+static inline bool bk__space_is_list(const struct bk__space_span *span)
+{
+	return !span->read;
+}
 
 extern struct bk__space_list bk__space_nobody; /* the empty one: nothing is in the bucket */
 

@@ -251,6 +251,8 @@ static uint64_t takes(const struct bk__space_piece *piece)
 		if (length >= width - 1)
 			widths |= (uint64_t)1 << width;
 	}
+	if (piece->region->whole)
+		widths |= BK__TAKES_WHOLE;
 	return widths << BK__TAKES_WIDTHS | end;
 }
 

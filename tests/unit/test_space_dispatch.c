@@ -100,6 +100,11 @@ static void odd_widths_are_cut_naturally(void **state)
 	}
 }
 
+static void hear_no_error(void *opaque, const struct bk_region *region, uint64_t address, bool write,
+			  unsigned width, int error)
+{
+}
+
 static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
 {
 	static struct device a = { .id = 0 }, b = { .id = 0x80 };
@@ -124,6 +129,62 @@ static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
 	bk_space_stats(space, &stats, sizeof(stats));
 	assert_int_equal(stats.unclaimed_reads, 1);
 	assert_int_equal(stats.unclaimed_writes, 1);
+}
+
+/* Each of two neighbours takes its part, if it can, and fails alone. */
+static void two_neighbours_answer_their_own_parts(void **state)
+{
+	static struct device a = { .id = 0 }, b = { .id = 0x80 }, c = { .id = 0x40 };
+	const struct bk_region_ops narrow = { .read = device_read,
+					      .write = device_write,
+					      .widths = BK_WIDTH_1 };
+	struct bk_region_desc desc = device_at(&c, 0x2010, 0x201f, 0, 2);
+	struct bk_region *low = add(space, &a, 0x2000, 0x200f, 0, 0), *high;
+	uint64_t value;
+
+	high = add(space, &b, 0x2010, 0x201f, 0, 1);
+	bk_space_on_error(space, hear_no_error, NULL);
+	for (unsigned failing = 0; failing < 4; failing++) {
+		a.fail = failing & 1 ? -EIO : 0;
+		b.fail = failing & 2 ? -ENXIO : 0;
+		assert_int_equal(bk_space_read(space, 0x200c, 8, &value), failing & 1 ? -EIO
+									  : failing   ? -ENXIO
+										      : 0);
+		assert_true((value & 0xffffffff) == (failing & 1 ? 0xffffffff : 0x0f0e0d0c));
+		assert_true(value >> 32 == (failing & 2 ? 0xffffffff : 0x83828180));
+		assert_string_equal(seen(&a), "c:4");
+		assert_string_equal(seen(&b), "0:4");
+		assert_int_equal(bk_space_write(space, 0x200e, 4, 0x44332211), failing & 1 ? -EIO
+									       : failing   ? -ENXIO
+											   : 0);
+		assert_int_equal(a.log[0].value, 0x2211);
+		assert_int_equal(b.log[0].value, 0x4433);
+		assert_string_equal(seen(&a), "e:2");
+		assert_string_equal(seen(&b), "0:2");
+	}
+	assert_int_equal(bk_region_errors(low), 4);
+	assert_int_equal(bk_region_errors(high), 4);
+	a.fail = b.fail = 0;
+	/* What is not aligned in its part is cut on. */
+	assert_int_equal(bk_space_read(space, 0x200d, 8, &value), 0);
+	assert_true(value == 0x84838281800f0e0d);
+	assert_string_equal(seen(&a), "d:1 e:2");
+	assert_string_equal(seen(&b), "0:4 4:1");
+	/* So is what the upper one does not take at once. */
+	desc.ops = &narrow;
+	drop(high, domain);
+	assert_int_equal(try_add(space, &desc, &high), 0);
+	assert_int_equal(bk_space_read(space, 0x200e, 4, &value), 0);
+	assert_int_equal(value, 0x41400f0e);
+	assert_string_equal(seen(&a), "e:2");
+	assert_string_equal(seen(&c), "0:1 1:1");
+	/* Nobody above, or a hole. */
+	move(high, domain, 0x2011, 0x2020);
+	assert_int_equal(bk_space_read(space, 0x200e, 4, &value), 0);
+	assert_true(value == 0x40ff0f0e);
+	drop(high, domain);
+	assert_int_equal(bk_space_read(space, 0x200c, 8, &value), 0);
+	assert_true(value == 0xffffffff0f0e0d0c);
 }
 
 static int wide_error;
@@ -857,6 +918,7 @@ int main(void)
 		TEST(what_a_handler_stores_beyond_the_width_is_cut_off),
 		TEST(odd_widths_are_cut_naturally),
 		TEST(F15_F21_an_access_over_an_edge_is_cut_there),
+		TEST(two_neighbours_answer_their_own_parts),
 		TEST(F21_a_read_is_made_whole_for_those_that_yield),
 		TEST(F21_only_what_is_over_the_same_registers_yields),
 		TEST(three_owners_and_a_gap_in_one_access),
