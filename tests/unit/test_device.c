@@ -19,51 +19,9 @@
 #include "device/dma_table.h"
 #include "device/iova.h"
 #include "device/sysfs.h"
+#include "host_kit.h"
 
 /* ---- A made-up host ---------------------------------------------------- */
-
-struct host {
-	char root[64], sysfs[80], dev[80];
-	struct bk_device_context *context;
-	struct bk_error err;
-};
-
-static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void run(const char *format, ...)
-{
-	char command[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	assert_int_equal(system(command), 0);
-}
-
-static int setup(void **state)
-{
-	struct host *host = calloc(1, sizeof(*host));
-
-	strcpy(host->root, "/tmp/barkeep-host-XXXXXX");
-	assert_non_null(mkdtemp(host->root));
-	snprintf(host->sysfs, sizeof(host->sysfs), "%s/sys", host->root);
-	snprintf(host->dev, sizeof(host->dev), "%s/vfio", host->root);
-	run("mkdir -p %s/bus/pci/devices", host->sysfs);
-	host->context = bk_device_context_create();
-	bk__device_context_roots(host->context, host->sysfs, host->dev);
-	*state = host;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct host *host = *state;
-
-	run("rm -rf %s", host->root);
-	bk_device_context_destroy(host->context);
-	free(host);
-	return 0;
-}
 
 /* A function with a driver or NULL, in a group or -1. */
 static void add_function(struct host *host, const char *address, const char *driver, int group)
@@ -538,7 +496,7 @@ static void many_maps_agree_with_a_bitmap(void **state)
 	bk__device_dma_table_free(&table);
 }
 
-#define HOST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define HOST(test) cmocka_unit_test_setup_teardown(test, host_begin, host_end)
 
 int main(void)
 {

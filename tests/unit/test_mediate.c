@@ -9,44 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <barkeep/mediate.h>
-
-#include "fake_device.h"
-
-struct fixture {
-	struct fake fake;
-	struct bk_domain *domain;
-	struct bk_mediator *mediate;
-	struct bk_mediator_options options;
-	struct bk_error err;
-};
-
-static void quiet(void *opaque, enum bk_log_level level, const char *line)
-{
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	fake_init(&f->fake);
-	f->domain = bk_domain_create();
-	bk_log_set(quiet, NULL);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	bk_mediator_destroy(f->mediate);
-	assert_int_equal(bk_domain_destroy(f->domain), 0);
-	fake_done(&f->fake);
-	free(f);
-	bk_log_set(NULL, NULL);
-	return 0;
-}
+#include "trap_kit.h"
 
 static int create(struct fixture *f)
 {
@@ -58,19 +21,6 @@ static void open_(struct fixture *f)
 {
 	if (create(f))
 		fail_msg("%s", f->err.text);
-}
-
-static uint64_t cfg(struct fixture *f, unsigned offset, unsigned width)
-{
-	uint64_t value = 0;
-
-	bk_space_read(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG), offset, width, &value);
-	return value;
-}
-
-static void cfg_write(struct fixture *f, unsigned offset, unsigned width, uint64_t value)
-{
-	bk_space_write(bk_mediator_space(f->mediate, BK_DEVICE_CONFIG), offset, width, value);
 }
 
 static void cap_list(struct fixture *f, unsigned first)
@@ -1045,7 +995,7 @@ static void areas_that_make_no_sense_are_not_mapped(void **state)
 	region->fd = fd;
 }
 
-#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, bare_begin, bare_end)
 
 int main(void)
 {

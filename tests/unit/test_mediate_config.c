@@ -67,16 +67,6 @@ static void create(struct fixture *f)
 	create_over(f, &f->fake.device);
 }
 
-static uint64_t cfg(struct fixture *f, unsigned offset, unsigned width)
-{
-	return rd(f, BK_DEVICE_CONFIG, offset, width);
-}
-
-static void cfg_write(struct fixture *f, unsigned offset, unsigned width, uint64_t value)
-{
-	wr(f, BK_DEVICE_CONFIG, offset, width, value);
-}
-
 static unsigned ext(unsigned id, unsigned next)
 {
 	return id | 1 << 16 | next << 20;

@@ -15,29 +15,6 @@
 
 enum { CONFIG = BK_DEVICE_CONFIG, ROM = BK_DEVICE_ROM, VGA = BK_DEVICE_VGA, VENDORS = BK_DEVICE_REGIONS };
 
-static int begin(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	fake_init(&f->fake);
-	f->domain = bk_domain_create();
-	bk_log_set(quiet, NULL);
-	*state = f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
-	assert_int_equal(bk_domain_destroy(f->domain), 0);
-	fake_done(&f->fake);
-	free(f);
-	bk_log_set(NULL, NULL);
-	return 0;
-}
-
 static void create_with(struct fixture *f, const struct bk_mediator_options *options)
 {
 	struct bk_error err;
@@ -49,14 +26,6 @@ static void create_with(struct fixture *f, const struct bk_mediator_options *opt
 static void create(struct fixture *f)
 {
 	create_with(f, NULL);
-}
-
-static void again(struct fixture *f)
-{
-	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
-	f->mediate = NULL;
-	fake_done(&f->fake);
-	fake_init(&f->fake);
 }
 
 static void has_name(void *opaque, const struct bk_trap_stats *stats)
@@ -249,7 +218,7 @@ static void a_bar_that_is_offered_in_an_odd_way_is_not_mapped(void **state)
 		assert_false(page_is_mapped(f, 0, 0));
 		assert_int_equal(rd(f, 0, 0x40, 4), fake_pattern(0x40, 4));
 		region->fd = fd;
-		again(f);
+		bare_again(f);
 	}
 }
 
@@ -301,7 +270,7 @@ static void a_page_is_shared_only_if_all_of_the_bar_can_be_mapped(void **state)
 		create_with(f, &(struct bk_mediator_options){ .share_page = true });
 		assert_int_equal(page_is_mapped(f, 0, 0), i == 0);
 		assert_int_equal(rd(f, 0, 0x40, 4), fake_pattern(0x40, 4));
-		again(f);
+		bare_again(f);
 	}
 }
 
@@ -521,7 +490,7 @@ static void resizable_bars_that_disagree_are_left_out(void **state)
 		create(f);
 		assert_int_equal(bk_mediator_capability(f->mediate, true, 0x15, &at),
 				 cases[i].shown ? 0 : -ENOENT);
-		again(f);
+		bare_again(f);
 	}
 	/* So short that it says of no BAR. */
 	fake_put(&f->fake, 0x100, 4, 0x0015 | 1 << 16 | 0x108u << 20);
@@ -555,7 +524,7 @@ static void a_short_express_capability_is_shown_as_far_as_it_goes(void **state)
 		assert_int_equal(rd(f, CONFIG, 0x42, 1) >> 4, link ? 0 : 9);
 		assert_int_equal(bk_mediator_capability(f->mediate, false, 0x09, &at), 0);
 		assert_int_equal(at, 0x40 + cases[i].size);
-		again(f);
+		bare_again(f);
 	}
 }
 
@@ -629,7 +598,7 @@ static void in_filter_mode_only_a_vga_device_shows_vga_ranges(void **state)
 		assert_int_equal(bk_mediator_space(f->mediate, VGA) != NULL, cases[i].shown);
 		if (cases[i].shown)
 			assert_int_equal(rd(f, VGA, 0x3c0, 4), fake_pattern(0x3c0, 4));
-		again(f);
+		bare_again(f);
 	}
 }
 
@@ -933,7 +902,7 @@ static void a_trap_of_text_is_replaced_by_another(void **state)
 
 int main(void)
 {
-#define EDGE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define EDGE(test) cmocka_unit_test_setup_teardown(test, bare_begin, bare_end)
 	const struct CMUnitTest tests[] = {
 		EDGE(a_vendors_own_region_is_the_device_belows),
 		EDGE(a_device_with_fewer_regions_is_asked_for_no_more),

@@ -50,44 +50,9 @@ static void create(struct fixture *f)
 
 static int begin(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	fake_init(&f->fake);
-	f->domain = bk_domain_create();
+	bare_begin(state);
 	bk_log_set(keep, NULL);
-	*state = f;
 	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	bk_mediator_destroy(f->mediate);
-	assert_int_equal(bk_domain_destroy(f->domain), 0);
-	fake_done(&f->fake);
-	free(f);
-	bk_log_set(NULL, NULL);
-	return 0;
-}
-
-/* And once more, with other statements. */
-static void again(struct fixture *f)
-{
-	bk_mediator_destroy(f->mediate);
-	f->mediate = NULL;
-	fake_done(&f->fake);
-	fake_init(&f->fake);
-}
-
-static uint64_t cfg(struct fixture *f, unsigned offset, unsigned width)
-{
-	return rd(f, BK_DEVICE_CONFIG, offset, width);
-}
-
-static void cfg_write(struct fixture *f, unsigned offset, unsigned width, uint64_t value)
-{
-	wr(f, BK_DEVICE_CONFIG, offset, width, value);
 }
 
 static uint64_t sized(struct fixture *f, unsigned bar)
@@ -141,7 +106,7 @@ static void bars_below_the_least_of_their_kind_are_left_out(void **state)
 	create(f);
 	one_line("bar0 is not shown: it has 0x8 bytes");
 	absent(f, 0);
-	again(f);
+	bare_again(f);
 	fake_bar(&f->fake, 5, 1, 2, false);
 	create(f);
 	one_line("bar5 is not shown");
@@ -162,7 +127,7 @@ static void bars_above_the_most_of_their_kind_are_left_out(void **state)
 		create(f);
 		one_line("bar2 is not shown");
 		absent(f, 2);
-		again(f);
+		bare_again(f);
 	}
 }
 
@@ -306,7 +271,7 @@ static void F38_an_msix_table_that_is_not_in_its_bar_is_left_out(void **state)
 		assert_int_equal(find_cap(f, 5), 0x50); /* what drivers use instead */
 		for (uint64_t page = 0; page < 0x4000; page += 0x1000)
 			assert_true(page_is_mapped(f, 0, page));
-		again(f);
+		bare_again(f);
 	}
 }
 
@@ -342,7 +307,7 @@ static void a_pba_that_is_in_the_table_in_part_has_the_rest(void **state)
 	assert_int_equal(rd(f, 0, 0x1000 + 16 * 64 + 8, 8), 0x77);
 	assert_int_equal(rd(f, 0, 0x1000 + 16 * 65, 8), 0); /* nothing is pending */
 	assert_int_equal(rd(f, 0, 0x1008 + 16 * 65, 8), fake_pattern(0x1008 + 16 * 65, 8));
-	again(f);
+	bare_again(f);
 
 	describe_msix(f, 65, 0x1008, 0x1000);
 	create(f);
@@ -432,7 +397,7 @@ static void msi_that_another_capability_cuts_has_no_masks(void **state)
 	assert_int_equal(find_cap(f, 0x09), 0x50);
 }
 
-#define ODD(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define ODD(test) cmocka_unit_test_setup_teardown(test, begin, bare_end)
 
 int main(void)
 {

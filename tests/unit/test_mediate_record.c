@@ -62,33 +62,16 @@ static const struct bk_trap_ops fixed_ops = { .read = fixed_read }, stopping_ops
 
 static int begin(void **state)
 {
-	static struct fixture f;
-	struct bk_error err;
+	const struct bk_trap_desc desc = { .offset = 0x40, .length = 16, .name = "fixed", .ops = &fixed_ops };
 	struct bk_trap *trap;
-	struct bk_trap_desc desc = { .offset = 0x40, .length = 16, .name = "fixed", .ops = &fixed_ops };
+	struct fixture *f;
 
-	memset(&f, 0, sizeof(f));
 	memset(&seen, 0, sizeof(seen));
-	fake_init(&f.fake);
-	fake_bar(&f.fake, 0, 0, 0x1000, false);
-	f.domain = bk_domain_create();
-	bk_log_set(quiet, NULL);
-	if (bk_mediator_create(f.domain, &f.fake.device, NULL, &f.mediate, &err))
-		fail_msg("%s", err.text);
-	assert_int_equal(bk_trap_add(f.mediate, &desc, &trap, &err), 0);
-	*state = &f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
-	assert_int_equal(bk_domain_destroy(f->domain), 0);
-	fake_done(&f->fake);
-	bk_log_set(NULL, NULL);
-	return 0;
+	bare_begin(state);
+	f = *state;
+	fake_bar(&f->fake, 0, 0, 0x1000, false);
+	return bk_mediator_create(f->domain, &f->fake.device, NULL, &f->mediate, &f->err) ||
+	       bk_trap_add(f->mediate, &desc, &trap, &f->err);
 }
 
 static void traps_and_registers_beside_them_are_recorded(void **state)
@@ -154,9 +137,10 @@ static void a_handler_cannot_end_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(traps_and_registers_beside_them_are_recorded, begin, end),
-		cmocka_unit_test_setup_teardown(an_overlays_read_of_the_device_is_recorded, begin, end),
-		cmocka_unit_test_setup_teardown(a_handler_cannot_end_it, begin, end),
+		cmocka_unit_test_setup_teardown(traps_and_registers_beside_them_are_recorded, begin,
+						bare_end),
+		cmocka_unit_test_setup_teardown(an_overlays_read_of_the_device_is_recorded, begin, bare_end),
+		cmocka_unit_test_setup_teardown(a_handler_cannot_end_it, begin, bare_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

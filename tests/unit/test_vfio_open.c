@@ -13,8 +13,8 @@
 #include <linux/vfio.h>
 #include <cmocka.h>
 
-#include "device/context.h"
 #include "device/sysfs.h"
+#include "host_kit.h"
 
 #define UUID "4b20d080-1b54-4048-85b3-a6a62d165c01"
 
@@ -41,23 +41,6 @@ int __wrap_ioctl(int fd, unsigned long number, void *arg)
 	}
 }
 
-static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void run(const char *format, ...)
-{
-	char command[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	assert_int_equal(system(command), 0);
-}
-
-struct host {
-	char root[64], sysfs[80], dev[80];
-	struct bk_device_context *context;
-};
-
 static void add(struct host *host, const char *bus, const char *address, const char *driver)
 {
 	run("mkdir -p %s/bus/%s/devices/%s && cd %s/bus/%s/devices/%s && ln -s ../drivers/%s driver && "
@@ -67,29 +50,14 @@ static void add(struct host *host, const char *bus, const char *address, const c
 
 static int setup(void **state)
 {
-	struct host *host = calloc(1, sizeof(*host));
+	struct host *host;
 
-	strcpy(host->root, "/tmp/barkeep-vfio-XXXXXX");
-	assert_non_null(mkdtemp(host->root));
-	snprintf(host->sysfs, sizeof(host->sysfs), "%s/sys", host->root);
-	snprintf(host->dev, sizeof(host->dev), "%s/vfio", host->root);
+	host_begin(state);
+	host = *state;
 	run("mkdir -p %s && touch %s/vfio %s/7", host->dev, host->dev, host->dev);
 	add(host, "pci", "0000:01:10.0", "vfio-pci");
 	add(host, "pci", "10000:01:00.0", "vfio-pci");
 	add(host, "mdev", UUID, "nvidia-vgpu-vfio");
-	host->context = bk_device_context_create();
-	bk__device_context_roots(host->context, host->sysfs, host->dev);
-	*state = host;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct host *host = *state;
-
-	run("rm -rf %s", host->root);
-	bk_device_context_destroy(host->context);
-	free(host);
 	return 0;
 }
 
@@ -182,7 +150,7 @@ static void a_mediated_device_without_a_group(void **state)
 	refuse(host, "vfio:" UUID, ENODEV, "it has no IOMMU group");
 }
 
-#define HOST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define HOST(test) cmocka_unit_test_setup_teardown(test, setup, host_end)
 
 int main(void)
 {

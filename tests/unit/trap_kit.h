@@ -16,6 +16,8 @@ struct fixture {
 	struct fake fake;
 	struct bk_domain *domain;
 	struct bk_mediator *mediate;
+	struct bk_mediator_options options;
+	struct bk_error err;
 };
 
 #define TABLE 0x2010
@@ -23,6 +25,39 @@ struct fixture {
 
 static inline void quiet(void *opaque, enum bk_log_level level, const char *line)
 {
+}
+
+/* Set-up of a test that describes the device, and mediates it, itself: no BARs, no capabilities. */
+static inline int bare_begin(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	fake_init(&f->fake);
+	f->domain = bk_domain_create();
+	bk_log_set(quiet, NULL);
+	*state = f;
+	return 0;
+}
+
+static inline int bare_end(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
+	assert_int_equal(bk_domain_destroy(f->domain), 0);
+	fake_done(&f->fake);
+	free(f);
+	bk_log_set(NULL, NULL);
+	return 0;
+}
+
+/* And once more, with other statements. */
+static inline void bare_again(struct fixture *f)
+{
+	assert_int_equal(bk_mediator_destroy(f->mediate), 0);
+	f->mediate = NULL;
+	fake_done(&f->fake);
+	fake_init(&f->fake);
 }
 
 static inline int setup(void **state)
@@ -154,6 +189,17 @@ static inline uint64_t rd(struct fixture *f, unsigned region, uint64_t offset, u
 static inline void wr(struct fixture *f, unsigned region, uint64_t offset, unsigned width, uint64_t value)
 {
 	bk_space_write(bk_mediator_space(f->mediate, region), offset, width, value);
+}
+
+/* Config space, as a guest sees it. */
+static inline uint64_t cfg(struct fixture *f, unsigned offset, unsigned width)
+{
+	return rd(f, BK_DEVICE_CONFIG, offset, width);
+}
+
+static inline void cfg_write(struct fixture *f, unsigned offset, unsigned width, uint64_t value)
+{
+	wr(f, BK_DEVICE_CONFIG, offset, width, value);
 }
 
 static inline uint64_t ones(unsigned width)
