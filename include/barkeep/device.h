@@ -69,6 +69,17 @@ struct bk_device_area {
 
 typedef void bk_device_area_fn(void *opaque, const struct bk_device_area *area);
 
+/* One write to a register of a BAR. */
+struct bk_device_doorbell {
+	size_t struct_size;
+	unsigned region;
+	uint64_t offset;
+	unsigned width;
+	uint64_t value;
+};
+
+typedef void bk_device_doorbell_fn(void *opaque, const struct bk_device_doorbell *doorbell);
+
 enum {
 	BK_DEVICE_IRQ_MASKABLE = 2,
 	BK_DEVICE_IRQ_AUTOMASKED = 4, /* masks itself when it fires; unmask is the end of interrupt */
@@ -180,6 +191,9 @@ struct bk_device;
  *   them, for a back whose `read` does not show all (VFIO takes capabilities
  *   that it does not know out of the chain). Returns the number of bytes that it
  *   filled, or a negative errno. Missing: `read` shows everything.
+ * doorbells: calls `visit` for each write that only wakes the device. Whoever has
+ *   the device may have the host's kernel make it, with `ioeventfd`: it is worth
+ *   it from the start. Missing: none are known. Any thread.
  * describe: facts for people (`inspect`), as key and value.
  * close: gives everything back, resets it if it can, frees the device.
  */
@@ -205,6 +219,7 @@ struct bk_device_ops {
 	void (*describe)(struct bk_device *device,
 			 void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 	void (*close)(struct bk_device *device);
+	int (*doorbells)(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque);
 };
 
 /*
@@ -239,6 +254,7 @@ int bk_device_areas(struct bk_device *device, unsigned region, bool all, bk_devi
 		    void *opaque);
 int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 int bk_device_host_config(struct bk_device *device, void *data, size_t count);
+int bk_device_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque);
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);

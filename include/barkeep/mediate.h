@@ -315,6 +315,13 @@ struct bk_accelerator_ops {
  */
 int bk_mediator_accelerate(struct bk_mediator *mediate, const struct bk_accelerator_ops *ops, void *opaque);
 
+/*
+ * What answers in a BAR where no trap does and nothing is mapped: to be found in
+ * the guest's view, never to be looked into. NULL: there is no such BAR. Owner
+ * only.
+ */
+const struct bk_region *bk_mediator_registers(const struct bk_mediator *mediate, unsigned bar);
+
 /* ---- Counters ---------------------------------------------------------- */
 
 struct bk_trap_stats {

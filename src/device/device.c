@@ -116,6 +116,12 @@ int bk_device_host_config(struct bk_device *device, void *data, size_t count)
 	return CALL(host_config, data, count);
 }
 
+int bk_device_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque)
+{
+	WITH(doorbells);
+	return CALL(doorbells, visit, opaque);
+}
+
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {

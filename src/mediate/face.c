@@ -144,6 +144,11 @@ static int face_ioeventfd(struct bk_device *device, unsigned region, uint64_t of
 	return -EOPNOTSUPP;
 }
 
+static int face_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque)
+{
+	return 0;
+}
+
 static int face_reset(struct bk_device *device)
 {
 	struct bk_mediator *m = of(device);
@@ -188,6 +193,7 @@ const struct bk_device_ops bk__mediate_face_ops = {
 	.write = face_write,
 	.reset = face_reset,
 	.ioeventfd = face_ioeventfd,
+	.doorbells = face_doorbells,
 	.areas = face_areas,
 	.watch = face_watch,
 	.host_config = face_host_config,

@@ -47,6 +47,7 @@ struct bk__mediate_page {
 
 struct bk__mediate_region {
 	struct bk_space *space;       /* NULL: there is no such region */
+	struct bk_region *bottom;     /* what answers there where there is nothing else */
 	struct bk_device_region info; /* of the device below */
 	uint64_t size;                /* bytes that a guest sees */
 	uint64_t page;                /* of a BAR that shares its page, which is as long as its space; or 0 */

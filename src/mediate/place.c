@@ -67,9 +67,9 @@ static const struct bk_region_ops config_place_ops = {
 };
 
 /* Commits one region whose opaque is a place; on failure the place is gone. */
-static int place_add(struct bk_space *space, const struct bk_region_desc *desc)
+static int place_add(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **handle)
 {
-	int r = bk_region_add(space, desc, NULL, NULL);
+	int r = bk_region_add(space, desc, handle, NULL);
 
 	if (r)
 		place_released(desc->opaque);
@@ -99,10 +99,15 @@ int bk__mediate_bottom_add(struct bk_mediator *m, unsigned region, uint64_t firs
 		*place = (struct bk__mediate_place){
 			.mediate = m, .region = region, .first = first, .size = size
 		};
-		r = place_add(m->regions[region].space, &desc);
+		r = place_add(m->regions[region].space, &desc, &m->regions[region].bottom);
 	}
 	return r ? bk_fail(err, -r, "%s: %s: %s", m->below->name, bk_device_region_name(region), strerror(-r))
 		 : 0;
+}
+
+const struct bk_region *bk_mediator_registers(const struct bk_mediator *m, unsigned bar)
+{
+	return bar < BK_PCI_BARS ? m->regions[bar].bottom : NULL;
 }
 
 struct bk_region_desc bk__mediate_mapped_desc(const struct bk__mediate_place *area, uint64_t first,
@@ -152,7 +157,7 @@ static int map_area(struct bk_mediator *m, unsigned bar, uint64_t first, uint64_
 	}
 	desc = bk__mediate_mapped_desc(place, first, size);
 	desc.opaque = place;
-	r = place_add(region->space, &desc);
+	r = place_add(region->space, &desc, NULL);
 	if (!r)
 		region->areas[region->area_count++] = place;
 	return r;

@@ -80,7 +80,8 @@ int bk__monitor_devices_attach(struct bk__monitor_devices *devices, struct bk_me
 		free(device);
 		return error;
 	}
-	device->accelerator = bk__monitor_accelerator_create(devices->vm, devices->memory, mediate);
+	device->accelerator =
+		bk__monitor_accelerator_create(devices->vm, devices->memory, devices->ports, mediate);
 	bk__monitor_events_add(devices->events, bk_mediator_below(mediate));
 	devices->list = device;
 	return 0;

@@ -15,7 +15,7 @@ struct bk__monitor_device;
 /* Zero-initialise `list`; the rest is the owner's. Owner only, as everything here. */
 struct bk__monitor_devices {
 	const struct bk__monitor_vm *vm;
-	struct bk_space *memory; /* the guest's */
+	struct bk_space *memory, *ports; /* the guest's */
 	struct bk__monitor_buses *buses;
 	struct bk__monitor_gsi *gsis;
 	struct bk__monitor_iommu *iommu;

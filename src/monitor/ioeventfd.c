@@ -3,6 +3,9 @@
  * Writes from the guest to the device within the kernel: KVM writes an eventfd
  * when the guest makes that write, and whoever has the device makes it when
  * the eventfd is written. The place in the guest follows its view.
+ *
+ * Writes that traps pass on again and again come from the mediator. A device's
+ * doorbells are there from the start; a trap that is laid over one has it.
  */
 #include "monitor/ioeventfd.h"
 
@@ -15,31 +18,42 @@
 
 struct bk__monitor_accelerator {
 	const struct bk__monitor_vm *vm;
-	struct bk_space *memory;
+	struct bk_space *memory, *ports;
 	struct bk_mediator *mediate;
+	struct accelerated *doorbells;
+};
+
+/* Where the guest may make the write. */
+struct side {
+	struct accelerated *of;
+	struct bk_listener *listener;
+	unsigned flags; /* of KVM's */
 };
 
 /* One write. */
 struct accelerated {
 	struct bk__monitor_accelerator *of;
+	struct accelerated *next; /* doorbell */
 	struct bk_accelerated what;
 	int fd;
-	struct bk_listener *listener;
+	struct side memory, ports;
 
 	/* Under the domain's commit lock. */
-	bool assigned;
+	const struct side *assigned; /* or NULL */
 	uint64_t gpa;
 	int error; /* of the last that KVM was asked */
 };
 
-static int assign(struct accelerated *a, uint64_t gpa, bool on)
+static int assign(const struct side *side, uint64_t gpa, bool on)
 {
+	const struct accelerated *a = side->of;
+
 	struct kvm_ioeventfd arg = {
 		.datamatch = a->what.value,
 		.addr = gpa,
 		.len = a->what.width,
 		.fd = a->fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | side->flags | (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 	const int r = bk__monitor_vm_ioctl(a->of->vm, KVM_IOEVENTFD, &arg);
 
@@ -59,45 +73,59 @@ static bool is_in(const struct accelerated *a, const struct bk_flat *flat, uint6
 /* A BAR that shows twice is accelerated at one of its places. */
 static void on_added(void *opaque, const struct bk_flat *flat)
 {
-	struct accelerated *a = opaque;
+	struct side *side = opaque;
+	struct accelerated *a = side->of;
 	uint64_t gpa;
 
 	if (a->assigned || !is_in(a, flat, &gpa))
 		return;
-	a->error = assign(a, gpa, true);
-	a->assigned = !a->error;
+	a->error = assign(side, gpa, true);
+	if (!a->error)
+		a->assigned = side;
 	a->gpa = gpa;
 }
 
 static void on_removed(void *opaque, const struct bk_flat *flat)
 {
-	struct accelerated *a = opaque;
+	struct side *side = opaque;
+	struct accelerated *a = side->of;
 	uint64_t gpa;
 
-	if (!a->assigned || !is_in(a, flat, &gpa) || gpa != a->gpa)
+	if (a->assigned != side || !is_in(a, flat, &gpa) || gpa != a->gpa)
 		return;
-	a->error = assign(a, gpa, false);
-	a->assigned = false;
+	a->error = assign(side, gpa, false);
+	a->assigned = NULL;
 }
 
 static const struct bk_listener_ops listener_ops = { .removed = on_removed, .added = on_added };
 
-static void stop(void *opaque, void *handle)
+static int listen_to(struct bk_space *space, struct side *side, struct accelerated *a, unsigned flags)
 {
-	struct bk__monitor_accelerator *accelerator = opaque;
-	struct accelerated *a = handle;
+	*side = (struct side){ .of = a, .flags = flags };
+	return bk_listener_add(space, &listener_ops, side, &side->listener);
+}
 
-	if (a->listener)
-		bk_listener_remove(a->listener);
-	bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), a->what.bar, a->what.offset,
-			    a->what.width, a->what.value, -1);
+static void end(struct accelerated *a)
+{
+	if (a->memory.listener)
+		bk_listener_remove(a->memory.listener);
+	if (a->ports.listener)
+		bk_listener_remove(a->ports.listener);
+	bk_device_ioeventfd(bk_mediator_below(a->of->mediate), a->what.bar, a->what.offset, a->what.width,
+			    a->what.value, -1);
 	close(a->fd);
 	free(a);
 }
 
-static int start(void *opaque, const struct bk_accelerated *what, void **handle)
+static void stop(void *opaque, void *handle)
 {
-	struct bk__monitor_accelerator *accelerator = opaque;
+	end(handle);
+}
+
+/* The device makes the write when the eventfd is written; nobody writes it so far. */
+static int begin(struct bk__monitor_accelerator *accelerator, const struct bk_accelerated *what,
+		 struct accelerated **out)
+{
 	struct accelerated *a = calloc(1, sizeof(*a));
 	int r;
 
@@ -106,48 +134,91 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 	a->of = accelerator;
 	a->what = *what;
 	a->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (a->fd < 0) {
-		r = -errno;
-		free(a);
-		return r;
-	}
-	r = bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), what->bar, what->offset, what->width,
-				what->value, a->fd);
+	r = a->fd < 0 ? -errno
+		      : bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), what->bar, what->offset,
+					    what->width, what->value, a->fd);
 	if (r) {
-		close(a->fd);
+		if (a->fd >= 0)
+			close(a->fd);
 		free(a);
 		return r;
 	}
-	r = bk_listener_add(accelerator->memory, &listener_ops, a, &a->listener);
+	*out = a;
+	return 0;
+}
+
+static int start(void *opaque, const struct bk_accelerated *what, void **handle)
+{
+	struct bk__monitor_accelerator *accelerator = opaque;
+	struct accelerated *a;
+	int r = begin(accelerator, what, &a);
+
+	if (r)
+		return r;
+	r = listen_to(accelerator->memory, &a->memory, a, 0);
 	/* The guest's memory does not show ports: their writes would never be made here. */
 	if (!r && !a->assigned)
 		r = a->error ? a->error : -ENOENT;
 	if (r) {
-		stop(accelerator, a);
+		end(a);
 		return r;
 	}
 	*handle = a;
 	return 0;
 }
 
+/* A BAR of it may be anywhere or nowhere now. Where it does not work, writes come by exits. */
+static void add_doorbell(void *opaque, const struct bk_device_doorbell *doorbell)
+{
+	struct bk__monitor_accelerator *accelerator = opaque;
+	const struct bk_accelerated what = {
+		.region = bk_mediator_registers(accelerator->mediate, doorbell->region),
+		.region_offset = doorbell->offset,
+		.bar = doorbell->region,
+		.offset = doorbell->offset,
+		.width = doorbell->width,
+		.value = doorbell->value,
+	};
+	struct accelerated *a;
+
+	if (!what.region || begin(accelerator, &what, &a))
+		return;
+	if (listen_to(accelerator->memory, &a->memory, a, 0) ||
+	    listen_to(accelerator->ports, &a->ports, a, KVM_IOEVENTFD_FLAG_PIO)) {
+		end(a);
+		return;
+	}
+	a->next = accelerator->doorbells;
+	accelerator->doorbells = a;
+}
+
 static const struct bk_accelerator_ops accelerator_ops = { .start = start, .stop = stop };
 
 struct bk__monitor_accelerator *bk__monitor_accelerator_create(const struct bk__monitor_vm *vm,
 							       struct bk_space *memory,
+							       struct bk_space *ports,
 							       struct bk_mediator *mediate)
 {
 	struct bk__monitor_accelerator *accelerator = calloc(1, sizeof(*accelerator));
 
 	if (!accelerator)
 		return NULL;
-	*accelerator = (struct bk__monitor_accelerator){ vm, memory, mediate };
+	*accelerator = (struct bk__monitor_accelerator){ vm, memory, ports, mediate, NULL };
 	bk_mediator_accelerate(mediate, &accelerator_ops, accelerator);
+	bk_device_doorbells(bk_mediator_below(mediate), add_doorbell, accelerator);
 	return accelerator;
 }
 
 void bk__monitor_accelerator_destroy(struct bk__monitor_accelerator *accelerator)
 {
-	if (accelerator)
-		bk_mediator_accelerate(accelerator->mediate, NULL, NULL);
+	struct accelerated *doorbell;
+
+	if (!accelerator)
+		return;
+	bk_mediator_accelerate(accelerator->mediate, NULL, NULL);
+	while ((doorbell = accelerator->doorbells)) {
+		accelerator->doorbells = doorbell->next;
+		end(doorbell);
+	}
 	free(accelerator);
 }

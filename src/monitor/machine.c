@@ -88,6 +88,7 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 	monitor->devices = (struct bk__monitor_devices){
 		.vm = &monitor->vm,
 		.memory = monitor->memory,
+		.ports = monitor->ports,
 		.buses = monitor->buses,
 		.gsis = monitor->gsis,
 		.iommu = monitor->iommu,

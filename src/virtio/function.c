@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MSIX_SIZE 0x1000u
 
@@ -132,6 +133,50 @@ static int virtio_set_irqs(struct bk_device *device, unsigned index, enum bk_dev
 	return bk__virtio_legacy_msix(virtio, bk__device_irqs_on(&virtio->irqs, BK_DEVICE_MSIX));
 }
 
+/* The queue that a write to a register kicks, and by which registers; false: it does something else. */
+static bool is_doorbell(const struct bk__virtio *virtio, unsigned region, uint64_t offset, unsigned width,
+			uint64_t value, unsigned *queue, unsigned *which)
+{
+	*which = region == BK__VIRTIO_BAR_MODERN;
+	*queue = (unsigned)value;
+	if (value >= virtio->type->queues || width != 2)
+		return false;
+	return *which ? offset == BK__VIRTIO_MODERN_NOTIFY + BK__VIRTIO_NOTIFY_STEP * value
+		      : region == BK__VIRTIO_BAR_LEGACY && offset == BK__VIRTIO_LEGACY_NOTIFY;
+}
+
+static int virtio_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
+			    uint64_t value, int fd)
+{
+	struct bk__virtio *virtio = of(device);
+	unsigned queue, which;
+	int error;
+
+	if (!virtio->worker.started || !is_doorbell(virtio, region, offset, width, value, &queue, &which))
+		return -ENOTTY;
+	pthread_mutex_lock(&virtio->lock);
+	error = bk__virtio_doorbell(virtio, queue, which, fd);
+	pthread_mutex_unlock(&virtio->lock);
+	return error;
+}
+
+static int virtio_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque)
+{
+	for (unsigned i = 0; i < of(device)->type->queues; i++) {
+		struct bk_device_doorbell doorbell = { .struct_size = sizeof(doorbell),
+						       .region = BK__VIRTIO_BAR_LEGACY,
+						       .offset = BK__VIRTIO_LEGACY_NOTIFY,
+						       .width = 2,
+						       .value = i };
+
+		visit(opaque, &doorbell);
+		doorbell.region = BK__VIRTIO_BAR_MODERN;
+		doorbell.offset = BK__VIRTIO_MODERN_NOTIFY + BK__VIRTIO_NOTIFY_STEP * (uint64_t)i;
+		visit(opaque, &doorbell);
+	}
+	return 0;
+}
+
 static int virtio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	return bk__device_dma_map(of(device)->dma, dma, err);
@@ -193,6 +238,10 @@ static void virtio_close(struct bk_device *device)
 
 	virtio_reset(device);
 	bk__virtio_worker_stop(virtio);
+	for (unsigned i = 0; i < BK__VIRTIO_QUEUES_MAX; i++)
+		for (unsigned j = 0; j < BK__VIRTIO_DOORBELLS; j++)
+			if (virtio->worker.doorbells[i][j] >= 0)
+				close(virtio->worker.doorbells[i][j]);
 	virtio->type->close(virtio);
 	destroy(virtio);
 }
@@ -207,6 +256,8 @@ static const struct bk_device_ops virtio_ops = {
 	.dma_map = virtio_dma_map,
 	.dma_unmap = virtio_dma_unmap,
 	.reset = virtio_reset,
+	.ioeventfd = virtio_ioeventfd,
+	.doorbells = virtio_doorbells,
 	.describe = virtio_describe,
 	.close = virtio_close,
 };
@@ -274,6 +325,7 @@ int bk__virtio_create(const struct bk__virtio_type *type, void *opaque, const ch
 	pthread_mutex_init(&virtio->isr_lock, NULL);
 	pthread_mutex_init(&virtio->worker.lock, NULL);
 	pthread_cond_init(&virtio->worker.changed, NULL);
+	memset(virtio->worker.doorbells, 0xff, sizeof(virtio->worker.doorbells)); /* none */
 	bk__device_irqs_init(&virtio->irqs, virtio->device.name);
 	error = virtio->name ? make(virtio) : -ENOMEM;
 	if (!error) {

@@ -91,9 +91,14 @@ struct bk__virtio_config {
 	unsigned access; /* offset of the capability through which a driver reaches BARs */
 };
 
+/* By legacy and by modern registers. */
+enum { BK__VIRTIO_DOORBELLS = 2 };
+
 struct bk__virtio_worker {
 	pthread_t thread;
 	bool started;
+	/* Changed while it is parked: eventfds that kick a queue, too; -1: none. */
+	int doorbells[BK__VIRTIO_QUEUES_MAX][BK__VIRTIO_DOORBELLS];
 	int wake;           /* an eventfd */
 	atomic_uint kicked; /* a bit for each queue */
 
@@ -158,6 +163,9 @@ void bk__virtio_kick_all(struct bk__virtio *virtio);
 /* A queue has new chains. Any thread. */
 void bk__virtio_kick(struct bk__virtio *virtio, unsigned queue);
 
+/* From now on whoever writes the eventfd kicks the queue; -1: no more. -EEXIST, or of dup. Under `lock`. */
+int bk__virtio_doorbell(struct bk__virtio *virtio, unsigned queue, unsigned which, int fd);
+
 /* Between these two no queue is served, and nothing is in flight. Under `lock`. */
 void bk__virtio_worker_park(struct bk__virtio *virtio);
 void bk__virtio_worker_go(struct bk__virtio *virtio);
@@ -204,6 +212,7 @@ enum { BK__VIRTIO_BAR_LEGACY = 0, BK__VIRTIO_BAR_MSIX = 1, BK__VIRTIO_BAR_MODERN
 #define BK__VIRTIO_MODERN_CONFIG 0x2000u
 #define BK__VIRTIO_MODERN_NOTIFY 0x3000u
 #define BK__VIRTIO_NOTIFY_STEP   4u
+#define BK__VIRTIO_LEGACY_NOTIFY 16u
 #define BK__VIRTIO_COMMON_SIZE   56u
 
 /* Append the regions of their BARs. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The thread that serves a device's queues, and how it is made to pause. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -122,6 +123,31 @@ static bool obey(struct bk__virtio *virtio)
 	return !stop;
 }
 
+static void add_doorbells(struct bk__virtio *virtio, struct bk__virtio_polls *polls)
+{
+	for (unsigned i = 0; i < virtio->type->queues; i++)
+		for (unsigned j = 0; j < BK__VIRTIO_DOORBELLS; j++)
+			if (virtio->worker.doorbells[i][j] >= 0)
+				bk__virtio_polls_add(polls, virtio->worker.doorbells[i][j], POLLIN);
+}
+
+/* Those of `polls` that were written, from its second entry on. */
+static void hear_doorbells(struct bk__virtio *virtio, const struct bk__virtio_polls *polls)
+{
+	unsigned at = 1;
+	uint64_t count;
+
+	for (unsigned i = 0; i < virtio->type->queues; i++)
+		for (unsigned j = 0; j < BK__VIRTIO_DOORBELLS; j++) {
+			const int fd = virtio->worker.doorbells[i][j];
+
+			if (fd < 0 || at >= polls->count || polls->fds[at].fd != fd)
+				continue;
+			if (polls->fds[at++].revents && read(fd, &count, sizeof(count)) == sizeof(count))
+				atomic_fetch_or(&virtio->worker.kicked, 1u << i);
+		}
+}
+
 static void *work(void *opaque)
 {
 	struct bk__virtio *virtio = opaque;
@@ -134,10 +160,12 @@ static void *work(void *opaque)
 		polls.timeout = -1;
 		if (bk__virtio_polls_add(&polls, virtio->worker.wake, POLLIN) < 0)
 			continue;
+		add_doorbells(virtio, &polls);
 		if (virtio->type->fill)
 			virtio->type->fill(virtio, &polls);
 		if (poll(polls.fds, polls.count, polls.timeout) < 0)
 			polls.count = 0;
+		hear_doorbells(virtio, &polls);
 		if (polls.count && polls.fds[0].revents &&
 		    read(virtio->worker.wake, &count, sizeof(count)) < 0)
 			polls.fds[0].revents = 0;
@@ -208,6 +236,29 @@ void bk__virtio_worker_go(struct bk__virtio *virtio)
 	/* What was kicked meanwhile took no notice. */
 	if (atomic_load(&worker->kicked))
 		wake(worker);
+}
+
+int bk__virtio_doorbell(struct bk__virtio *virtio, unsigned queue, unsigned which, int fd)
+{
+	int *place = &virtio->worker.doorbells[queue][which], own = -1, error = 0;
+
+	if (fd >= 0) {
+		own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (own < 0)
+			return -errno;
+	}
+	bk__virtio_worker_park(virtio);
+	if (fd >= 0 && *place >= 0)
+		error = -EEXIST;
+	if (error && own >= 0)
+		close(own);
+	if (!error && *place >= 0)
+		close(*place);
+	if (!error)
+		*place = own;
+	bk__virtio_worker_go(virtio);
+	bk__virtio_kick_all(virtio); /* one that was written and not heard */
+	return error;
 }
 
 bool bk__virtio_has(const struct bk__virtio *virtio, uint64_t feature)

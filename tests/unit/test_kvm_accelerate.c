@@ -87,13 +87,25 @@ static int ioeventfd(struct bk_device *below, unsigned region, uint64_t offset, 
 	return 0;
 }
 
+/* A device that has a doorbell, in a BAR that is not mapped. */
+static bool has_doorbell;
+
+static int doorbells(struct bk_device *below, bk_device_doorbell_fn *visit, void *opaque)
+{
+	const struct bk_device_doorbell doorbell = { .region = 2, .offset = 0x10, .width = 2, .value = 1 };
+
+	if (has_doorbell)
+		visit(opaque, &doorbell);
+	return 0;
+}
+
 /* ---- A guest's memory with the device's BAR in it ----------------------- */
 
 struct world {
 	struct fake fake;
 	struct bk_device_ops ops;
 	struct bk_domain *domain;
-	struct bk_space *memory;
+	struct bk_space *memory, *ports;
 	struct bk_pci_host *host;
 	struct bk_mediator *mediate;
 	struct bk_trap *trap;
@@ -128,11 +140,14 @@ static void open_world(struct world *w)
 	device.fd = -1;
 	fake_init(&w->fake);
 	fake_bar(&w->fake, 0, 0, 0x4000, true);
+	fake_bar(&w->fake, 2, 0, 0x1000, false);
 	w->ops = *w->fake.device.ops;
 	w->ops.ioeventfd = ioeventfd;
+	w->ops.doorbells = doorbells;
 	w->fake.device.ops = &w->ops;
 	desc.domain = w->domain = bk_domain_create();
 	w->memory = bk_space_create(w->domain, "memory", UINT64_MAX);
+	w->ports = bk_space_create(w->domain, "ports", 0xffff);
 	windows[0] = (struct bk_pci_window){ .kind = BK_PCI_WINDOW_MEMORY,
 					     .space = w->memory,
 					     .first = 0xc0000000,
@@ -145,7 +160,7 @@ static void open_world(struct world *w)
 	assert_int_equal(bk_trap_add(w->mediate, &trap, &w->trap, NULL), 0);
 	config(w, 0x10, 4, BAR);
 	config(w, 4, 2, 2);
-	w->accelerator = bk__monitor_accelerator_create(&vm, w->memory, w->mediate);
+	w->accelerator = bk__monitor_accelerator_create(&vm, w->memory, w->ports, w->mediate);
 	assert_non_null(w->accelerator);
 }
 
@@ -158,6 +173,7 @@ static void close_world(struct world *w)
 	bk_mediator_destroy(w->mediate);
 	assert_int_equal(bk_pci_host_destroy(w->host), 0);
 	assert_int_equal(bk_space_destroy(w->memory), 0);
+	assert_int_equal(bk_space_destroy(w->ports), 0);
 	assert_int_equal(bk_domain_destroy(w->domain), 0);
 	fake_done(&w->fake);
 }
@@ -289,6 +305,40 @@ static void writes_that_do_not_come_through_memory_are_left(void **state)
 	close_world(&w);
 }
 
+/* From the start, wherever the BAR is; a trap over it has the writes. */
+static void a_doorbell_follows_its_bar(void **state)
+{
+	static const struct bk_trap_ops over_ops;
+	struct bk_trap_desc desc = { .region = 2, .offset = 0x10, .length = 4, .ops = &over_ops };
+	struct bk_trap *trap;
+	static struct world w;
+
+	has_doorbell = true;
+	open_world(&w);
+	has_doorbell = false;
+	assert_true(device.fd >= 0);
+	assert_int_equal(device.bar, 2);
+	assert_int_equal(device.offset, 0x10);
+	for (uint64_t address = BAR + 0x100000; address < BAR + 0x300000; address += 0x100000) {
+		config(&w, 0x18, 4, address);
+		assert_true(kvm.on);
+		assert_int_equal(kvm.now.addr, address + 0x10);
+		assert_int_equal(kvm.now.len, 2);
+		assert_int_equal(kvm.now.datamatch, 1);
+		assert_int_equal(kvm.now.fd, device.fd);
+		assert_false(kvm.now.flags & KVM_IOEVENTFD_FLAG_PIO);
+	}
+	assert_int_equal(bk_trap_add(w.mediate, &desc, &trap, NULL), 0);
+	assert_false(kvm.on);
+	bk_trap_remove(trap);
+	assert_true(kvm.on);
+	config(&w, 4, 2, 0);
+	assert_false(kvm.on);
+	config(&w, 4, 2, 2);
+	assert_true(kvm.on);
+	close_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +347,7 @@ int main(void)
 		cmocka_unit_test(it_gives_way_to_who_wins),
 		cmocka_unit_test(a_reset_undoes_it),
 		cmocka_unit_test(writes_that_do_not_come_through_memory_are_left),
+		cmocka_unit_test(a_doorbell_follows_its_bar),
 		cmocka_unit_test(where_either_refuses_nothing_is_left),
 	};
 

@@ -535,6 +535,42 @@ static void a_device_without_the_bus_waits(void **state)
 	}
 }
 
+static void ring_once(void *opaque, const struct bk_device_doorbell *doorbell)
+{
+	struct driver *driver = &fixture.driver;
+	const uint64_t one = 1;
+	unsigned *count = opaque;
+	uint32_t head, length;
+
+	*count += 1;
+	driver_start(driver, doorbell->region == 4, 0, true);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(bk_device_ioeventfd(driver->device, doorbell->region, doorbell->offset,
+						     doorbell->width, doorbell->value, driver->fds[3]),
+				 i ? -EEXIST : 0);
+		prepare(0, IN, 4, DATA, 512);
+		assert_int_equal(write(driver->fds[3], &one, sizeof(one)), sizeof(one));
+		driver_wait(driver, 0, &head, &length);
+		assert_int_equal(length, 513);
+	}
+	assert_int_equal(bk_device_ioeventfd(driver->device, doorbell->region, doorbell->offset,
+					     doorbell->width, doorbell->value, -1),
+			 0);
+	assert_int_equal(request(IN, 4, 512), 0); /* the register still does */
+}
+
+static void an_eventfd_may_kick(void **state)
+{
+	unsigned count = 0;
+
+	open_disk((struct how){ .threaded = true });
+	assert_int_equal(bk_device_doorbells(fixture.driver.device, ring_once, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(bk_device_ioeventfd(fixture.driver.device, 4, 20, 1, 0, fixture.driver.fds[3]),
+			 -ENOTTY);
+	close_disk();
+}
+
 /* ---- The file ---------------------------------------------------------- */
 
 static void a_file_has_one_writer(void **state)
@@ -581,6 +617,7 @@ int main(void)
 		cmocka_unit_test(a_reset_ends_what_is_in_flight),
 		cmocka_unit_test(unmapped_memory_is_left_alone),
 		cmocka_unit_test(a_device_without_the_bus_waits),
+		cmocka_unit_test(an_eventfd_may_kick),
 		cmocka_unit_test(a_file_has_one_writer),
 	};
 
