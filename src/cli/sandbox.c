@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <poll.h>
 #include <pthread.h>
@@ -233,11 +235,10 @@ static const struct call plugging[] = {
 	ALL(flock),
 	ALL(statfs),
 	ALL(fstatfs),
-	ALL(bind),
-	ALL(listen),
 	ALL(io_uring_setup),
 	ONLY(socket, 0, AF_UNIX),
-	ONLY(socket, 0, AF_INET), /* ports that a network card forwards */
+	ONLY(ioctl, 1, BLKGETSIZE64),
+	ONLY(ioctl, 1, TUNSETIFF),
 	END,
 };
 
@@ -266,7 +267,7 @@ static const struct kind {
 	{ "network", { every_thread, reads, network } },
 	{ "vcpu", { every_thread, devices } },
 	{ "control", { every_thread, devices, ending } },
-	{ "plugging", { every_thread, devices, ending, plugging } }, /* instead of the one before */
+	{ "plugging", { every_thread, devices, ending, plugging, network } }, /* instead of the one before */
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
