@@ -24,9 +24,7 @@
  * byte order: the byte at the lowest address is bits 7:0, on every host.
  *
  * Structs that a caller fills are copied by the call that takes them. One that
- * begins with `size` grows at its end in later releases: set `size` to sizeof
- * of the struct, and the library leaves alone what it does not have. 0 means
- * the struct as it is in this release of the library.
+ * begins with `struct_size` may get more members, see base.h.
  */
 #ifndef BARKEEP_SPACE_H
 #define BARKEEP_SPACE_H
@@ -133,7 +131,7 @@ enum {
  * and the bytes are all ones. `offset` may lie before the region.
  */
 struct bk_region_ops {
-	size_t size; /* of this struct, or 0 */
+	size_t struct_size; /* of this struct, or 0: see base.h */
 	int (*read)(void *opaque, uint64_t offset, unsigned width, uint64_t *value);
 	int (*write)(void *opaque, uint64_t offset, unsigned width, uint64_t value);
 	void (*released)(void *opaque);
@@ -164,8 +162,8 @@ struct bk_memory {
 
 /* A region to be. Zero-initialise it. */
 struct bk_region_desc {
-	size_t size;      /* of this struct, or 0 */
-	const char *name; /* for people; need not be unique */
+	size_t struct_size; /* of this struct, or 0: see base.h */
+	const char *name;   /* for people; need not be unique */
 	uint64_t first, last;
 	int priority;
 	uint64_t rank;
@@ -333,14 +331,14 @@ int bk_space_visit(struct bk_space *space, uint64_t first, uint64_t last,
 		   bool (*visit)(void *opaque, const struct bk_flat *flat), void *opaque);
 
 struct bk_space_stats {
+	size_t struct_size;       /* of this struct, or 0: set it before the call */
 	uint64_t unclaimed_reads; /* parts of accesses to this space that no region answered */
 	uint64_t unclaimed_writes;
 	uint64_t errors; /* pieces whose handler failed */
 };
 
-/* The counters of dispatch to this space so far. `size` is that of `*stats`, which grows at its end in later
- * releases. Any thread, any handler. */
-void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats, size_t size);
+/* The counters of dispatch to this space so far. Any thread, any handler. */
+void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats);
 
 /*
  * Told of every handler error in a dispatch to this space, on the thread that
@@ -383,7 +381,7 @@ int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum b
  * cannot fail a commit.
  */
 struct bk_listener_ops {
-	size_t size; /* of this struct, or 0 */
+	size_t struct_size; /* of this struct, or 0: see base.h */
 	void (*begin)(void *opaque, bool overlap);
 	void (*removed)(void *opaque, const struct bk_flat *flat);
 	void (*added)(void *opaque, const struct bk_flat *flat);

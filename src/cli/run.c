@@ -312,12 +312,12 @@ static void print_stats(const struct run *run)
 {
 	struct bk__monitor *monitor = run->monitor;
 	struct bk__monitor_stats stats;
-	struct bk_space_stats memory, ports;
+	struct bk_space_stats memory = { 0 }, ports = { 0 };
 	int width = cli_stats_width(0, "");
 
 	bk__monitor_stats(monitor, &stats);
-	bk_space_stats(bk__monitor_memory(monitor), &memory, sizeof(memory));
-	bk_space_stats(bk__monitor_ports(monitor), &ports, sizeof(ports));
+	bk_space_stats(bk__monitor_memory(monitor), &memory);
+	bk_space_stats(bk__monitor_ports(monitor), &ports);
 	for (size_t i = 0; i < run->device_count; i++)
 		width = cli_stats_width(width, run->devices[i].spec);
 	cli_stats_head(stderr, width);

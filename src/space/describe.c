@@ -166,10 +166,10 @@ static int put_shadows(struct bk__printer *p, struct bk_space *space)
 
 static int describe(struct bk_space *space, struct bk__printer *p)
 {
-	struct bk_space_stats stats;
+	struct bk_space_stats stats = { 0 };
 	int error;
 
-	bk_space_stats(space, &stats, sizeof(stats));
+	bk_space_stats(space, &stats);
 	if (p->json) {
 		fputs("{", p->out);
 		put_name(p, "space", space->name);

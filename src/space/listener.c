@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/sized.h"
+#include "base/struct.h"
 
 static bool wanted(const struct bk_listener *listener, const struct bk__space_span *span)
 {
@@ -189,9 +189,10 @@ int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, v
 
 	if (!listener)
 		return -ENOMEM;
-	if (!bk__sized_copy(&listener->ops, sizeof(listener->ops), ops, ops->size)) {
+	error = bk__struct_take(&listener->ops, sizeof(listener->ops), ops);
+	if (error) {
 		free(listener);
-		return -EINVAL;
+		return error;
 	}
 	error = bk__space_lock(space->domain);
 	if (error) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sized.h"
+#include "base/struct.h"
 
 static struct bk_region *placed(const struct bk__space_node *node)
 {
@@ -100,12 +100,13 @@ static const char *find_fault(const struct bk_space *space, const struct bk_regi
 static int take_desc(const struct bk_region_desc *given, struct bk_region_desc *desc,
 		     struct bk_region_ops *ops)
 {
-	if (!bk__sized_copy(desc, sizeof(*desc), given, given->size))
-		return -EINVAL;
-	if (!given->ops)
-		return 0;
+	int error = bk__struct_take(desc, sizeof(*desc), given);
+
+	if (error || !desc->ops)
+		return error;
+	error = bk__struct_take(ops, sizeof(*ops), desc->ops);
 	desc->ops = ops;
-	return bk__sized_copy(ops, sizeof(*ops), given->ops, given->ops->size) ? 0 : -EINVAL;
+	return error;
 }
 
 static int check(const struct bk_space *space, const struct bk_region_desc *desc, struct bk_error *err)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sized.h"
+#include "base/struct.h"
 
 static void link_space(struct bk_space *space, struct bk_space **list)
 {
@@ -150,7 +150,7 @@ uint64_t bk_space_last(const struct bk_space *space)
 	return space->last;
 }
 
-void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats, size_t size)
+void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats)
 {
 	const struct bk_space_stats now = {
 		.unclaimed_reads = __atomic_load_n(&space->unclaimed_reads, __ATOMIC_RELAXED),
@@ -158,7 +158,7 @@ void bk_space_stats(const struct bk_space *space, struct bk_space_stats *stats, 
 		.errors = __atomic_load_n(&space->errors, __ATOMIC_RELAXED),
 	};
 
-	bk__sized_copy(stats, size, &now, sizeof(now));
+	bk__struct_give(stats, &now, sizeof(now));
 }
 
 void bk_space_on_error(struct bk_space *space, bk_error_fn *fn, void *opaque)

@@ -232,7 +232,7 @@ static void access_once(struct machine *m, const struct model_op *op)
 	struct piece pieces[PIECES];
 	uint8_t bytes[40], data[40];
 	bool write = op->x & 0x100;
-	struct bk_space_stats stats;
+	struct bk_space_stats stats = { 0 };
 	uint64_t value = 0;
 	int error;
 
@@ -275,7 +275,7 @@ static void access_once(struct machine *m, const struct model_op *op)
 		at += is->width;
 	}
 	*(write ? &m->unclaimed_writes[space] : &m->unclaimed_reads[space]) += unclaimed;
-	bk_space_stats(m->spaces[space], &stats, sizeof(stats));
+	bk_space_stats(m->spaces[space], &stats);
 	if (stats.unclaimed_reads != m->unclaimed_reads[space] ||
 	    stats.unclaimed_writes != m->unclaimed_writes[space])
 		wrong(m, "unclaimed pieces are not counted as they are");

@@ -21,14 +21,14 @@ static int teardown(void **state)
 
 static void an_empty_space_answers_nothing(void **state)
 {
-	struct bk_space_stats stats;
+	struct bk_space_stats stats = { 0 };
 	static struct device d = { 0 };
 
 	assert_flat(space, "");
 	assert_int_equal(read_at(space, 0, 8), UINT64_MAX);
 	assert_int_equal(read_at(space, 5, 3), 0xffffff);
 	assert_int_equal(bk_space_write(space, UINT64_MAX, 4, 1), 0);
-	bk_space_stats(space, &stats, sizeof(stats));
+	bk_space_stats(space, &stats);
 	assert_int_equal(stats.unclaimed_reads, 2);
 	assert_int_equal(stats.unclaimed_writes, 1);
 	assert_int_equal(stats.errors, 0);
@@ -305,24 +305,25 @@ static void structs_may_be_of_another_release(void **state)
 	static struct device d = { .id = 1 };
 	struct later_desc later = { .desc = device_at(&d, 0, 0xf, 0, 0) };
 	struct bk_region_desc shorter = device_at(&d, 0x10, 0x1f, 0, 1);
-	struct bk_space_stats stats = { .unclaimed_writes = 77 };
+	struct bk_space_stats stats = { offsetof(struct bk_space_stats, unclaimed_writes),
+					.unclaimed_writes = 77 };
 	struct bk_region_ops ops = device_ops;
 	struct bk_error err;
 	struct bk_region *r;
 	uint64_t value;
 
-	later.desc.size = sizeof(later);
+	later.desc.struct_size = sizeof(later);
 	assert_int_equal(bk_region_add(space, &later.desc, &r, &err), 0);
 	later.desc.rank = later.more = 1;
-	assert_int_equal(bk_region_add(space, &later.desc, &r, &err), -EINVAL);
+	assert_int_equal(bk_region_add(space, &later.desc, &r, &err), -E2BIG);
 	assert_null(r);
 	assert_string_equal(err.text,
 			    "a region of \"space\" asks for what this library has not: it is too old");
 	/* One that ends before `base` and all behind it. */
-	shorter.size = offsetof(struct bk_region_desc, base);
+	shorter.struct_size = offsetof(struct bk_region_desc, base);
 	shorter.base = 0x30;
 	/* Nothing of it is needed after the call. */
-	ops.size = offsetof(struct bk_region_ops, widths);
+	ops.struct_size = offsetof(struct bk_region_ops, widths);
 	ops.widths = BK_WIDTH_1;
 	shorter.ops = &ops;
 	assert_int_equal(bk_region_add(space, &shorter, &r, &err), 0);
@@ -334,7 +335,7 @@ static void structs_may_be_of_another_release(void **state)
 	assert_int_equal(bk_domain_synchronize(domain), 0);
 	assert_int_equal(d.released, 1);
 	bk_space_read(space, 0x100, 4, &value);
-	bk_space_stats(space, &stats, offsetof(struct bk_space_stats, unclaimed_writes));
+	bk_space_stats(space, &stats);
 	assert_int_equal(stats.unclaimed_reads, 1);
 	assert_int_equal(stats.unclaimed_writes, 77);
 }

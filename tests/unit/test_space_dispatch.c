@@ -108,7 +108,7 @@ static void hear_no_error(void *opaque, const struct bk_region *region, uint64_t
 static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
 {
 	static struct device a = { .id = 0 }, b = { .id = 0x80 };
-	struct bk_space_stats stats;
+	struct bk_space_stats stats = { 0 };
 
 	add(space, &a, 0x1000, 0x100f, 0, 0);
 	add(space, &b, 0x100c, 0x1013, 1, 0); /* a trap over the end */
@@ -126,7 +126,7 @@ static void F15_F21_an_access_over_an_edge_is_cut_there(void **state)
 	assert_int_equal(bk_space_write(space, 0xffe, 4, 0x44332211), 0);
 	assert_string_equal(seen(&a), "0:2");
 	assert_int_equal(a.log[0].value, 0x4433);
-	bk_space_stats(space, &stats, sizeof(stats));
+	bk_space_stats(space, &stats);
 	assert_int_equal(stats.unclaimed_reads, 1);
 	assert_int_equal(stats.unclaimed_writes, 1);
 }
@@ -410,7 +410,7 @@ static void F27_errors_give_all_ones_are_counted_and_told(void **state)
 {
 	static struct device good = { .id = 0x10 }, bad = { .id = 0x20, .fail = -EIO },
 			     worse = { .id = 0x30, .fail = -ENXIO };
-	struct bk_space_stats stats;
+	struct bk_space_stats stats = { 0 };
 	struct bk_region *r, *r2;
 	struct told told = { 0 };
 	uint64_t value = 0;
@@ -440,7 +440,7 @@ static void F27_errors_give_all_ones_are_counted_and_told(void **state)
 	assert_ptr_equal(told.region, r2);
 	assert_int_equal(bk_region_errors(r), 4);
 	assert_int_equal(bk_region_errors(r2), 1);
-	bk_space_stats(space, &stats, sizeof(stats));
+	bk_space_stats(space, &stats);
 	assert_int_equal(stats.errors, 5);
 	assert_int_equal(stats.unclaimed_reads + stats.unclaimed_writes, 0);
 }
