@@ -46,7 +46,7 @@ static __thread uint16_t cursor; /* into a table of as many */
 KERNEL(run_space, addresses, 4, SPACE);
 KERNEL(run_write, addresses, 4, WRITE);
 KERNEL(run_edges, edges, 8, SPACE);
-static KERNEL(run_array, addresses, 4, ARRAY);
+KERNEL(run_array, addresses, 4, ARRAY);
 static KERNEL(run_tree, addresses, 4, TREE);
 static KERNEL(run_locked, addresses, 4, LOCKED);
 static KERNEL(run_call, addresses, 4, CALL);

@@ -10,6 +10,7 @@
 /* dispatch.c */
 void run_space(void *layout, size_t count); /* reads `count` addresses of it */
 void run_write(void *layout, size_t count); /* writes them */
+void run_array(void *layout, size_t count); /* reads them from the sorted array */
 void run_edges(void *layout, size_t count); /* reads 8 bytes over the edge of two regions */
 /* `suffix` is put after each name. */
 void dispatch_one_reader(const char *suffix);

@@ -11,15 +11,12 @@
 
 /* usage: bench_space [SUFFIX]   all but growth, or dispatch only if there is a suffix;
  *        bench_space --count N  N dispatches and nothing else, under callgrind
- *        bench_space --count N write|edges   the same of writes, or of reads over two regions
- *        bench_space --moves N  moves among N regions only
- *        bench_space --growth N what N moves leave behind, in a process that did nothing else
- *        bench_space --pci      accesses to a PCI function only
- *        bench_space --pci WHAT 2000 of "move", "read" or "unmask" of it, under callgrind
- *        bench_space --kvm      moves with memory slots of KVM only
- *        bench_space --traps    traps of a mediated device only
- *        bench_space --mirror   1000 reads of a mirror, under callgrind
- *        bench_space --quirks   quirks only */
+ *        bench_space --count N write|edges|many   the same of writes, of reads over two regions, of reads of
+ * 100,000 bench_space --moves N  moves among N regions only bench_space --growth N what N moves leave behind,
+ * in a process that did nothing else bench_space --pci      accesses to a PCI function only bench_space --pci
+ * WHAT 2000 of "move", "read" or "unmask" of it, under callgrind bench_space --kvm      moves with memory
+ * slots of KVM only bench_space --traps    traps of a mediated device only bench_space --mirror   1000 reads
+ * of a mirror, under callgrind bench_space --quirks   quirks only */
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
@@ -27,12 +24,19 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 4 && strcmp(argv[1], "--count") == 0) {
-		struct layout *layout = layout_create(384, LAYOUT_FLAT);
+		const bool many = strcmp(argv[3], "many") == 0;
+		struct layout *layout = layout_create(many ? 99999 : 384, LAYOUT_FLAT);
+		const size_t count = strtoull(argv[2], NULL, 0);
 
-		if (strcmp(argv[3], "write") == 0)
-			run_write(layout, strtoull(argv[2], NULL, 0));
-		else
-			run_edges(layout, strtoull(argv[2], NULL, 0));
+		if (many) {
+			run_array(layout,
+				  LAYOUT_ADDRESSES); /* the caches know the addresses, not the space */
+			run_space(layout, count);
+		} else if (strcmp(argv[3], "write") == 0) {
+			run_write(layout, count);
+		} else {
+			run_edges(layout, count);
+		}
 		return 0;
 	}
 	if (argc == 3 && strcmp(argv[1], "--moves") == 0) {

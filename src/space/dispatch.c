@@ -14,6 +14,10 @@
  * is for what no guess answers, by read_value, and what that does not find in
  * one span or two is cut in pieces by cut.c.
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-gcse") /* which costs the normal way an instruction */
+#endif
+
 #include "space/table.h"
 
 #include <errno.h>
