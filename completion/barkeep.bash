@@ -20,7 +20,7 @@ _barkeep_device() {
 		done
 		;;
 	[a-z]*:*) mapfile -t COMPREPLY < <(compgen -P "${word%%:*}:" -f -- "${word#*:}") ;;
-	*) mapfile -t COMPREPLY < <(compgen -W 'vfio: sim: dump: virtio-blk: virtio-net:' -- "$word") ;;
+	*) mapfile -t COMPREPLY < <(compgen -W 'vfio: vfio-user: sim: dump: virtio-blk: virtio-net:' -- "$word") ;;
 	esac
 	compopt -o nospace
 }

@@ -158,6 +158,18 @@ static const struct call network[] = {
 	END,
 };
 
+/* A device of another process: its server's socket, and one that comes back; its pages in the guest. */
+static const struct call server[] = {
+	ONLY(socket, 0, AF_UNIX),
+	ALL(connect),
+	ALL(setsockopt),
+	ALL(sendmsg),
+	ALL(recvmsg),
+	ONLY(fcntl, 1, F_DUPFD_CLOEXEC),
+	MASKED(ioctl, 1, 0xff00, 0xae00), /* KVM's */
+	END,
+};
+
 /* The registers of devices and KVM, their interrupts, files that are open; and more threads. */
 static const struct call devices[] = {
 	ALL(read),
@@ -263,6 +275,7 @@ static const struct kind {
 	{ "console", { every_thread, reads, serial_port } },
 	{ "device", { every_thread, reads } },
 	{ "serve", { every_thread, devices, clients } },
+	{ "user", { every_thread, reads, server } },
 	{ "disk", { every_thread, reads, disk } },
 	{ "network", { every_thread, reads, network } },
 	{ "vcpu", { every_thread, devices } },

@@ -29,7 +29,7 @@ static const char help[] =
 	"  --fd N               use this descriptor: a socket that listens, or a connection\n"
 	"  --device SPEC,socket=PATH[,KEY=VALUE]...\n"
 	"                       serve one more device at its own socket; may be repeated\n"
-	"    SPEC               vfio:DDDD:BB:SS.F, sim:FILE, dump:FILE\n"
+	"    SPEC               vfio:DDDD:BB:SS.F, sim:FILE, dump:FILE, vfio-user:PATH\n"
 	"    KEY=VALUE          of the socket: socket=PATH, fd=N, mode=OCTAL, group=NAME, user=NAME\n"
 	"                       mmap=safe (the default), device-fd or off: which pages of the device\n"
 	"                       a client may map; device-fd trusts it with the whole device\n"

@@ -127,7 +127,7 @@ static int user_dma_map(struct bk_device *device, const struct bk_device_dma *dm
 	pthread_mutex_lock(&user->setup);
 	r = bk__user_dma_map(user, dma, err);
 	pthread_mutex_unlock(&user->setup);
-	bk__user_thread_wake(user); /* it may have to listen now */
+	bk__user_wake(user); /* it may have to listen now */
 	return r;
 }
 

@@ -101,7 +101,7 @@ struct bk__user_request {
 int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request);
 
 /* Sends a request that needs no reply. */
-int bk__user_post(struct bk__user_link *link, struct bk__user_request *request);
+int bk__user_post(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request);
 
 /*
  * user_serve.c: answers the commands of the server that are there, without waiting for more. `fd` is the
@@ -112,8 +112,11 @@ bool bk__user_attend(struct bk__user_device *user, int fd, struct bk__wire_strea
 /* Answers one message, if it is a command of the server. 0; an error of the socket. */
 int bk__user_serve(struct bk__user_device *user, int fd, struct bk__wire_message *message, uint64_t most);
 
-/* Says that nothing more can be said. */
-void bk__user_break(struct bk__user_link *link);
+/* Nothing more can be said: the thread sees to it. */
+void bk__user_break(struct bk__user_device *user, struct bk__user_link *link);
+
+/* The thread looks at everything again. Any lock may be held. */
+void bk__user_wake(struct bk__user_device *user);
 
 /* ---- user_setup.c ------------------------------------------------------- */
 
@@ -158,7 +161,6 @@ int bk__user_command_again(struct bk__user_device *user, struct bk__user_link *l
 /* ---- user_thread.c: notices that the server has gone, and looks for it -------- */
 
 int bk__user_thread_start(struct bk__user_device *user);
-void bk__user_thread_wake(struct bk__user_device *user); /* the maps have changed */
 void bk__user_thread_stop(struct bk__user_device *user);
 
 /* ---- */

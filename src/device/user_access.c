@@ -51,7 +51,7 @@ static int write_piece(struct bk__user_device *user, struct bk__user_link *link,
 	};
 
 	if (link->posts && region < 6 && link->memory & 1u << region)
-		return bk__user_post(link, &request);
+		return bk__user_post(user, link, &request);
 	return bk__user_call(user, link, &request);
 }
 

@@ -2,19 +2,26 @@
 /* Requests to the server, and their replies. One is on its way at a time. */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "device/user.h"
 
-void bk__user_break(struct bk__user_link *link)
+void bk__user_wake(struct bk__user_device *user)
 {
-	if (!link->broken && link->fd >= 0)
-		shutdown(link->fd, SHUT_RDWR); /* the thread notices */
-	link->broken = true;
+	const uint64_t one = 1;
+
+	if (user->wake >= 0 && write(user->wake, &one, sizeof(one)) < 0)
+		return; /* it is awake */
 }
 
-static int send_request(struct bk__user_link *link, struct bk__user_request *request, unsigned flags)
+void bk__user_break(struct bk__user_device *user, struct bk__user_link *link)
+{
+	link->broken = true;
+	bk__user_wake(user);
+}
+
+static int send_request(struct bk__user_device *user, struct bk__user_link *link,
+			struct bk__user_request *request, unsigned flags)
 {
 	struct bk__wire_header header = {
 		.id = ++link->id,
@@ -34,7 +41,7 @@ static int send_request(struct bk__user_link *link, struct bk__user_request *req
 			      request->fds, request->fd_count);
 
 	if (r)
-		bk__user_break(link);
+		bk__user_break(user, link);
 	return r ? -EIO : 0;
 }
 
@@ -53,8 +60,8 @@ static void take_fds(struct bk__wire_message *message, struct bk__user_request *
 	bk__wire_drop_fds(message);
 }
 
-static int take_reply(struct bk__user_link *link, struct bk__wire_message *message,
-		      struct bk__user_request *request)
+static int take_reply(struct bk__user_device *user, struct bk__user_link *link,
+		      struct bk__wire_message *message, struct bk__user_request *request)
 {
 	const uint8_t *data = NULL;
 	size_t size = 0;
@@ -71,7 +78,7 @@ static int take_reply(struct bk__user_link *link, struct bk__wire_message *messa
 	}
 	take_fds(message, request, r < 0);
 	if (r == -EPROTO)
-		bk__user_break(link);
+		bk__user_break(user, link);
 	return r;
 }
 
@@ -83,7 +90,7 @@ static void serve_rest(struct bk__user_device *user, struct bk__user_link *link)
 	while (!link->broken && bk__wire_ready(&link->stream))
 		if (bk__wire_receive(&link->stream, &message, 0) ||
 		    bk__user_serve(user, link->fd, &message, link->agreed.data))
-			bk__user_break(link);
+			bk__user_break(user, link);
 }
 
 int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)
@@ -91,30 +98,30 @@ int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, stru
 	struct bk__wire_message message;
 	int r;
 
-	if (link->broken || send_request(link, request, BK__WIRE_COMMAND))
+	if (link->broken || send_request(user, link, request, BK__WIRE_COMMAND))
 		return -EIO;
 	for (;;) {
 		r = bk__wire_receive(&link->stream, &message, 0);
 		if (r == -EINTR)
 			continue;
 		if (r) {
-			bk__user_break(link); /* gone, or silent for too long */
+			bk__user_break(user, link); /* gone, or silent for too long */
 			return -EIO;
 		}
 		if ((message.header.flags & BK__WIRE_TYPE) == BK__WIRE_REPLY &&
 		    message.header.id == link->id) {
-			r = take_reply(link, &message, request);
+			r = take_reply(user, link, &message, request);
 			serve_rest(user, link);
 			return r;
 		}
 		if (bk__user_serve(user, link->fd, &message, link->agreed.data)) {
-			bk__user_break(link);
+			bk__user_break(user, link);
 			return -EIO;
 		}
 	}
 }
 
-int bk__user_post(struct bk__user_link *link, struct bk__user_request *request)
+int bk__user_post(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)
 {
-	return link->broken ? -EIO : send_request(link, request, BK__WIRE_COMMAND | BK__WIRE_NO_REPLY);
+	return link->broken ? -EIO : send_request(user, link, request, BK__WIRE_COMMAND | BK__WIRE_NO_REPLY);
 }

@@ -140,16 +140,16 @@ static bool has_messages(struct bk__user_device *user)
 
 static bool attend_first(struct bk__user_device *user, short events)
 {
-	bool ok = true;
+	bool ok;
 
-	if (events & POLLIN) {
-		pthread_mutex_lock(&user->lock);
-		ok = !user->link.broken &&
-		     bk__user_attend(user, user->link.fd, &user->link.stream, user->link.agreed.data);
+	pthread_mutex_lock(&user->lock);
+	ok = !user->link.broken;
+	if (ok && events & POLLIN) {
+		ok = bk__user_attend(user, user->link.fd, &user->link.stream, user->link.agreed.data);
 		if (!ok)
-			bk__user_break(&user->link);
-		pthread_mutex_unlock(&user->lock);
+			bk__user_break(user, &user->link);
 	}
+	pthread_mutex_unlock(&user->lock);
 	return ok && !(events & (POLLHUP | POLLRDHUP | POLLERR));
 }
 
@@ -175,7 +175,7 @@ static bool attend(struct bk__user_device *user, struct watched *at)
 			return true;
 		if (fds[2].revents && !bk__user_attend(user, at->twin, &at->stream, at->data)) {
 			pthread_mutex_lock(&user->lock);
-			bk__user_break(&user->link);
+			bk__user_break(user, &user->link);
 			pthread_mutex_unlock(&user->lock);
 			return true;
 		}
@@ -188,7 +188,7 @@ static void *run(void *opaque)
 	struct bk__user_device *user = opaque;
 	bool again = true;
 
-	bk__base_thread_enter("device");
+	bk__base_thread_enter("user");
 	while (again) {
 		struct watched at = { 0 };
 
@@ -212,29 +212,21 @@ static void *run(void *opaque)
 
 int bk__user_thread_start(struct bk__user_device *user)
 {
-	int error;
+	int r;
 
 	user->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (user->wake < 0)
 		return -errno;
-	error = pthread_create(&user->thread, NULL, run, user);
-	user->started = !error;
-	return -error;
-}
-
-void bk__user_thread_wake(struct bk__user_device *user)
-{
-	const uint64_t one = 1;
-
-	if (write(user->wake, &one, sizeof(one)) < 0)
-		return; /* it is awake */
+	r = bk__base_thread_start(&user->thread, run, user, NULL);
+	user->started = !r;
+	return r;
 }
 
 void bk__user_thread_stop(struct bk__user_device *user)
 {
 	atomic_store(&user->ending, true);
 	if (user->started) {
-		bk__user_thread_wake(user);
+		bk__user_wake(user);
 		pthread_join(user->thread, NULL);
 	}
 	if (user->wake >= 0)
