@@ -105,6 +105,7 @@ enum {
 
 /* A range of I/O virtual addresses (the guest's physical ones). */
 struct bk_device_dma {
+	size_t struct_size;
 	uint64_t iova, size; /* bytes; page multiples */
 	unsigned flags;      /* BK_DEVICE_DMA_* */
 	void *vaddr;         /* the same memory in this process; NULL: `read` and `write` reach it */

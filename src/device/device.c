@@ -72,10 +72,14 @@ int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_
 
 int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
+	struct bk_device_dma full;
+
 	WITH(dma_map);
 	if (!device->ops->dma_map)
 		return bk_fail(err, EOPNOTSUPP, "%s: this device does no DMA", device->name);
-	return device->ops->dma_map(device, dma, err);
+	if (bk__struct_take(&full, sizeof(full), dma))
+		return bk_fail(err, E2BIG, "%s: a map of memory of a later release", device->name);
+	return device->ops->dma_map(device, &full, err);
 }
 
 int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)

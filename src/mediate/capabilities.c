@@ -3,7 +3,7 @@
  * Capabilities as the device has them, at its own offsets. What the function
  * models is modelled; what would give the guest a hold on the host is hidden;
  * all others are shown read-only and read from the device at each access. What
- * is in none is the device's own, see config.c.
+ * is in none is the device's own, see live_config.c.
  *
  * The device is hostile: its chains may loop, overlap or end anywhere. What
  * makes no sense is left out with a line in the log; an MSI-X table that is

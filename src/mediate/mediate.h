@@ -224,14 +224,14 @@ void bk__mediate_pages_left_free(struct bk_trap *trap);
 void bk__mediate_pages_free(struct bk__mediate_region *region);
 
 /* Maps `size` bytes of a file so that large pages can be used: the address is a multiple of the power of two
- * that holds `size` (at most 1 GiB, the largest page). NULL with errno. (map.c) */
+ * that holds `size` (at most 1 GiB, the largest page). NULL with errno. (mmap.c) */
 void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable);
 
 /* Maps another file at the same place; `fd` below 0: memory that is 0. 0 or a negative errno. */
 int bk__mediate_map_again(void *host, int fd, uint64_t offset, uint64_t size, bool writable);
 void bk__mediate_unmap(void *host, uint64_t size);
 
-/* Reads the device's config space. (config.c) */
+/* Reads the device's config space. (live_config.c) */
 int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err);
 
 /* Once it is known what of config space is live. (live_config.c) */
@@ -241,14 +241,15 @@ void bk__mediate_config_ready(struct bk_mediator *m);
 int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value);
 int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value);
 
-/* The device's COMMAND from the guest's. Function lock held, in a reset, or nobody else there yet. (config.c)
+/* The device's COMMAND from the guest's. Function lock held, in a reset, or nobody else there yet.
+ * (live_config.c)
  */
 int bk__mediate_command(struct bk_mediator *m);
 
 /* The image that a guest sees; size 0 if there is none. (rom.c) */
 int bk__mediate_rom(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err);
 
-/* The function and the BARs' spaces from the device's config space and regions. (function.c) */
+/* The function and the BARs' spaces from the device's config space and regions. (build.c) */
 int bk__mediate_function(struct bk_mediator *m, const struct bk_mediator_options *options,
 			 struct bk_error *err);
 
@@ -262,7 +263,7 @@ int bk__mediate_vpd_request(struct bk_mediator *m, uint64_t offset, uint64_t val
 /* Where the device's own config space has a capability of the standard list; 0: nowhere. (capabilities.c) */
 unsigned bk__mediate_capability_below(struct bk_mediator *m, unsigned id);
 
-/* Chooses where the MSI-X table and PBA go, and changes or makes the BAR for it. (msix.c) */
+/* Chooses where the MSI-X table and PBA go, and changes or makes the BAR for it. (msix_traps.c) */
 int bk__mediate_msix_move(struct bk_mediator *m, unsigned bar, struct bk_pci_bar bars[BK_PCI_BARS],
 			  struct bk_error *err);
 

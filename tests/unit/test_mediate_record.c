@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A recorder sees each finished access of a mediator. */
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,12 +136,60 @@ static void a_handler_cannot_end_it(void **state)
 					 /* And it may be there to the end. */
 }
 
+static void count(void *opaque, const struct bk_access *access)
+{
+	__atomic_fetch_add(*(unsigned **)opaque, 1, __ATOMIC_RELAXED);
+}
+
+struct reading {
+	struct fixture *f;
+	unsigned reads; /* atomic */
+	bool stop;      /* atomic */
+};
+
+static void *read_on(void *opaque)
+{
+	struct reading *reading = opaque;
+
+	while (!__atomic_load_n(&reading->stop, __ATOMIC_RELAXED)) {
+		rd(reading->f, 0, 0x40, 4);
+		rd(reading->f, 0, 0x80, 4);
+		__atomic_fetch_add(&reading->reads, 2, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* Once it is replaced it is not called any more: what it uses may go. */
+static void recorders_come_and_go_while_others_read(void **state)
+{
+	struct reading reading = { .f = *state };
+	pthread_t threads[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &reading), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		unsigned *counted = calloc(1, sizeof(*counted)), **box = malloc(sizeof(*box));
+
+		*box = counted;
+		assert_int_equal(bk_mediator_record(reading.f->mediate, count, box), 0);
+		while (!__atomic_load_n(counted, __ATOMIC_RELAXED))
+			sched_yield();
+		assert_int_equal(bk_mediator_record(reading.f->mediate, NULL, NULL), 0);
+		free(counted);
+		free(box);
+	}
+	__atomic_store_n(&reading.stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(traps_and_registers_beside_them_are_recorded, begin,
 						bare_end),
 		cmocka_unit_test_setup_teardown(an_overlays_read_of_the_device_is_recorded, begin, bare_end),
+		cmocka_unit_test_setup_teardown(recorders_come_and_go_while_others_read, begin, bare_end),
 		cmocka_unit_test_setup_teardown(a_handler_cannot_end_it, begin, bare_end),
 	};
 
