@@ -28,12 +28,16 @@ bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu)
 {
 	static struct bk__ratelimit limit;
 	const struct bk__monitor_vcpus_config *config = &vcpu->all->config;
-	char place[128];
+	char place[128] = "a page of a device";
 	uint64_t gpa;
 
-	if (!bk__monitor_arch_unbacked(vcpu, &gpa) || !config->ops->revoke(config->opaque, gpa))
+	if (bk__monitor_arch_unbacked(vcpu, &gpa)) {
+		if (!config->ops->revoke(config->opaque, gpa))
+			return false;
+		bk__monitor_access_place(vcpu, gpa, place, sizeof(place));
+	} else if (!config->ops->revoke_all(config->opaque)) {
 		return false;
-	bk__monitor_access_place(vcpu, gpa, place, sizeof(place));
+	}
 	bk__log_limited(&limit, BK_LOG_WARNING, "the host cannot back %s any more: accesses exit from now on",
 			place);
 	return true;

@@ -55,7 +55,7 @@ enum bk__monitor_exit {
 enum bk__monitor_exit bk__monitor_exit_serve(struct bk__monitor_vcpu *vcpu, char *line, size_t size);
 
 /* KVM_RUN said EFAULT. If that is for a page of a device that the host took away, its accesses exit from now
- * on, and the guest goes on. */
+ * on, and the guest goes on. Where it cannot be told which page it is, those of all devices do. */
 bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu);
 
 #endif

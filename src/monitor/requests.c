@@ -80,11 +80,19 @@ static bool on_revoke(void *opaque, uint64_t gpa)
 	return bk__monitor_slots_revoke(monitor->slots, gpa);
 }
 
+static bool on_revoke_all(void *opaque)
+{
+	struct bk__monitor *monitor = opaque;
+
+	return bk__monitor_slots_revoke_all(monitor->slots);
+}
+
 const struct bk__monitor_vcpus_ops bk__monitor_machine_vcpus_ops = { .poweroff = on_poweroff,
 								     .reset = on_reset,
 								     .stopped = on_stopped,
 								     .mapped = on_mapped,
-								     .revoke = on_revoke };
+								     .revoke = on_revoke,
+								     .revoke_all = on_revoke_all };
 
 static void on_hold(void *opaque)
 {

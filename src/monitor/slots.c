@@ -273,19 +273,33 @@ bool bk__monitor_slots_covers(struct bk__monitor_slots *slots, uint64_t gpa)
 	return covered;
 }
 
+static bool revoke(struct bk__monitor_slots *slots, struct range *range)
+{
+	if (!range || !range->device || range->slot == NO_SLOT)
+		return false;
+	drop_slot(slots, range);
+	range->left_out += range->size / BK__PAGE;
+	slots->left_out += range->size / BK__PAGE;
+	return true;
+}
+
 bool bk__monitor_slots_revoke(struct bk__monitor_slots *slots, uint64_t gpa)
 {
-	struct range *range;
+	bool revoked;
+
+	pthread_mutex_lock(&slots->lock);
+	revoked = revoke(slots, range_at(slots, gpa));
+	pthread_mutex_unlock(&slots->lock);
+	return revoked;
+}
+
+bool bk__monitor_slots_revoke_all(struct bk__monitor_slots *slots)
+{
 	bool revoked = false;
 
 	pthread_mutex_lock(&slots->lock);
-	range = range_at(slots, gpa);
-	if (range && range->device) {
-		drop_slot(slots, range);
-		range->left_out += range->size / BK__PAGE;
-		slots->left_out += range->size / BK__PAGE;
-		revoked = true;
-	}
+	for (size_t i = 0; i < slots->ranges.count; i++)
+		revoked |= revoke(slots, &slots->ranges.at[i]);
 	pthread_mutex_unlock(&slots->lock);
 	return revoked;
 }

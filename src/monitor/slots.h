@@ -35,6 +35,9 @@ bool bk__monitor_slots_covers(struct bk__monitor_slots *slots, uint64_t gpa);
  * from now on. False if there is none. Any thread, any handler. */
 bool bk__monitor_slots_revoke(struct bk__monitor_slots *slots, uint64_t gpa);
 
+/* The same for all device memory. False if there is none with a slot. */
+bool bk__monitor_slots_revoke_all(struct bk__monitor_slots *slots);
+
 struct bk__monitor_slots_stats {
 	uint64_t used;       /* slots */
 	uint64_t unmappable; /* pages of mapped ranges left to exits */

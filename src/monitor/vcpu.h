@@ -21,6 +21,7 @@ struct bk__monitor_vcpus_ops {
 	void (*stopped)(void *opaque, unsigned vcpu, const char *error);
 	bool (*mapped)(void *opaque, uint64_t gpa); /* does the guest reach it without an exit by now? */
 	bool (*revoke)(void *opaque, uint64_t gpa); /* the host cannot back it: let it exit from now on */
+	bool (*revoke_all)(void *opaque);           /* the same for all device memory */
 };
 
 struct bk__monitor_vcpus_config {

@@ -348,7 +348,7 @@ static void a_slot_whose_page_the_host_took_away_is_given_up(void **state)
 {
 	struct world world;
 	struct bk__monitor_slots_stats stats;
-	struct bk_region *ram, *bar;
+	struct bk_region *ram, *bar, *other;
 
 	open_world(&world);
 	ram = add(&world, 0, 4 * PAGE, 0, 1, BK_MEMORY_RAM);
@@ -364,8 +364,21 @@ static void a_slot_whose_page_the_host_took_away_is_given_up(void **state)
 	assert_non_null(slot_at(0x200000));
 	bk__monitor_slots_stats(world.slots, &stats);
 	assert_int_equal(stats.unmappable, 0);
+
+	/* Where it cannot be told which page it was. */
+	other = add(&world, 0x400000, PAGE, 12 * PAGE, 0, BK_MEMORY_DEVICE);
+	assert_int_equal(used_slots(), 3);
+	assert_true(bk__monitor_slots_revoke_all(world.slots));
+	assert_int_equal(used_slots(), 1);
+	assert_non_null(slot_at(0));
+	assert_false(bk__monitor_slots_revoke_all(world.slots));
+	bk__monitor_slots_stats(world.slots, &stats);
+	assert_int_equal(stats.unmappable, 3);
+	bk_region_retire(other);
 	bk_region_retire(bar);
 	bk_region_retire(ram);
+	bk__monitor_slots_stats(world.slots, &stats);
+	assert_int_equal(stats.unmappable, 0);
 	close_world(&world);
 }
 
