@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <linux/kvm.h>
+#include <sched.h>
 #include <sys/stat.h>
 
 #include "wrap_kit.h"
@@ -487,6 +488,52 @@ static void a_copy_of_the_machines_descriptor_is_enough(void **state)
 	end(&vmm);
 }
 
+static struct {
+	struct vmm vmm;
+	char *bar;     /* atomic */
+	bool stop;     /* atomic */
+	unsigned sets; /* atomic */
+} setting;
+
+static void *set_on(void *unused)
+{
+	while (!__atomic_load_n(&setting.stop, __ATOMIC_ACQUIRE)) {
+		struct vmm vmm = setting.vmm;
+
+		vmm.bar = __atomic_load_n(&setting.bar, __ATOMIC_ACQUIRE);
+		set(&vmm, GUEST, SIZE);
+		set(&vmm, 0, 0);
+		__atomic_fetch_add(&setting.sets, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* The slot is set by a mapping that outlives the device's last descriptor. */
+static void a_device_may_be_closed_while_its_slot_is_set(void **state)
+{
+	pthread_t thread;
+
+	memset(&setting, 0, sizeof(setting));
+	setting.vmm = start();
+	setting.bar = setting.vmm.bar;
+	pthread_create(&thread, NULL, set_on, NULL);
+	for (unsigned i = 0; i < 200; i++) {
+		const unsigned sets = __atomic_load_n(&setting.sets, __ATOMIC_RELAXED);
+		const int fd = kit_open();
+		char *bar = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, FAKE_VFIO_OFFSET(2, 0));
+
+		__atomic_store_n(&setting.bar, bar, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&setting.sets, __ATOMIC_RELAXED) == sets)
+			sched_yield();
+		close(fd);
+		__atomic_store_n(&setting.bar, setting.vmm.bar, __ATOMIC_RELEASE);
+		munmap(bar, SIZE);
+	}
+	__atomic_store_n(&setting.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	end(&setting.vmm);
+}
+
 static void bad_arguments_are_kvms_to_refuse(void **state)
 {
 	struct vmm vmm = start();
@@ -513,6 +560,7 @@ int main(void)
 		TEST(a_device_that_does_not_decode_may_be_trapped),
 		TEST(a_slot_that_goes_is_never_whole),
 		TEST(a_copy_of_the_machines_descriptor_is_enough),
+		TEST(a_device_may_be_closed_while_its_slot_is_set),
 		TEST(bad_arguments_are_kvms_to_refuse),
 	};
 
