@@ -195,6 +195,12 @@ struct bk_device;
  * doorbells: calls `visit` for each write that only wakes the device. Whoever has
  *   the device may have the host's kernel make it, with `ioeventfd`: it is worth
  *   it from the start. Missing: none are known. Any thread.
+ * share: makes a file that holds the `count` areas of a region, at their offsets,
+ *   and no other page of the device, for somebody who may reach just those. It
+ *   stays the device's, until the next `share` of that region or close; from then
+ *   on what is mapped of it reaches the device no more, where the host sees to
+ *   that. count 0: takes it back, and `fd` may be NULL. Owner only. -EOPNOTSUPP
+ *   if there can be no such file.
  * describe: facts for people (`inspect`), as key and value.
  * close: gives everything back, resets it if it can, frees the device.
  */
@@ -217,6 +223,8 @@ struct bk_device_ops {
 		     void *opaque);
 	int (*watch)(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 	int (*host_config)(struct bk_device *device, void *data, size_t count);
+	int (*share)(struct bk_device *device, unsigned region, const struct bk_device_area *areas,
+		     size_t count, int *fd);
 	void (*describe)(struct bk_device *device,
 			 void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 	void (*close)(struct bk_device *device);
@@ -256,6 +264,8 @@ int bk_device_areas(struct bk_device *device, unsigned region, bool all, bk_devi
 int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
 int bk_device_host_config(struct bk_device *device, void *data, size_t count);
 int bk_device_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque);
+int bk_device_share(struct bk_device *device, unsigned region, const struct bk_device_area *areas,
+		    size_t count, int *fd);
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
 void bk_device_close(struct bk_device *device);

@@ -316,8 +316,7 @@ static int open_socket(struct cli_served *served, struct bk_error *err)
 
 static const char *const mmap_lines[] = {
 	[BK__SERVE_MMAP_OFF] = "every access to its registers is a message",
-	[BK__SERVE_MMAP_SAFE] =
-		"a page is mapped only from a file of such pages; other accesses are messages",
+	[BK__SERVE_MMAP_SAFE] = "clients map pages without a trap where a file can be made of just those",
 	[BK__SERVE_MMAP_DEVICE_FD] =
 		"clients get the device's own file, and are trusted with all of the device",
 };

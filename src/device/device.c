@@ -126,6 +126,13 @@ int bk_device_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, 
 	return CALL(doorbells, visit, opaque);
 }
 
+int bk_device_share(struct bk_device *device, unsigned region, const struct bk_device_area *areas,
+		    size_t count, int *fd)
+{
+	WITH(share);
+	return CALL(share, region, areas, count, fd);
+}
+
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque)
 {

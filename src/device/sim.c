@@ -331,6 +331,7 @@ static const struct bk_device_ops sim_ops = {
 	.dma_unmap = sim_dma_unmap,
 	.reset = sim_reset,
 	.areas = sim_areas,
+	.share = bk__sim_share,
 	.describe = sim_describe,
 	.close = sim_close,
 };
@@ -351,7 +352,7 @@ static int open_tree(const char *file, const struct bk__yaml *yaml, const char *
 	bk__device_irqs_init(&sim->irqs, sim->device.name);
 	sim->gate = -1;
 	for (unsigned i = 0; i < 6; i++)
-		sim->bars[i].fd = -1;
+		sim->bars[i].fd = sim->bars[i].shared = -1;
 	sim->file = strdup(file);
 	r = sim->file && sim->name ? bk__sim_load(sim, yaml, err)
 				   : bk_fail(err, ENOMEM, "%.400s: out of memory", file);

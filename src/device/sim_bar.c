@@ -127,6 +127,9 @@ void bk__sim_bar_close(struct sim_bar *bar)
 	free(bar->spans.at);
 	if (bar->memory)
 		munmap(bar->memory, bar->size);
+	free(bar->shared_areas);
+	if (bar->shared >= 0)
+		close(bar->shared);
 	if (bar->fd >= 0)
 		close(bar->fd);
 }
@@ -136,12 +139,17 @@ static uint8_t pattern(const struct sim_bar *bar, uint64_t offset)
 	return (uint8_t)((bar->fill_address ? (uint32_t)(offset & ~3ull) : bar->fill) >> 8 * (offset & 3));
 }
 
+/* True if there is no file, or nothing in it any more. */
+static bool empty(int fd, uint64_t size)
+{
+	return fd < 0 || !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+}
+
 void bk__sim_bar_reset(struct sim_bar *bar)
 {
 	bool filled = bar->fill || bar->fill_address;
 
-	if (bar->memory && !filled &&
-	    fallocate(bar->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bar->size) < 0)
+	if (bar->memory && !filled && (!empty(bar->fd, bar->size) || !empty(bar->shared, bar->size)))
 		memset(bar->memory, 0, bar->size);
 	for (uint64_t i = 0; bar->memory && filled && i < bar->size; i++)
 		bar->memory[i] = pattern(bar, i);

@@ -75,9 +75,12 @@ struct sim_bar {
 	uint64_t address;                 /* where the host has it */
 	BK__ARRAY(struct sim_span) spans; /* ascending, disjoint */
 	int fd;                           /* of `memory`; -1 */
+	int shared;                       /* of the pages that somebody has by themselves; -1: of none */
 	uint8_t *memory;                  /* NULL unless mappable */
 	struct bk_device_area *areas;     /* that can be mapped, ascending */
 	unsigned area_count;
+	struct bk_device_area *shared_areas; /* those of `shared`, ascending */
+	size_t shared_count;
 	const struct bk__yaml_node *node; /* while loading */
 };
 
@@ -151,6 +154,10 @@ void bk__sim_bar_read(struct sim *sim, struct sim_bar *bar, uint64_t offset, uin
 /* True if the write asks for a reset. */
 bool bk__sim_bar_write(struct sim *sim, struct sim_bar *bar, uint64_t offset, const uint8_t *data,
 		       unsigned count);
+
+/* sim_share.c: as the operation of a device. */
+int bk__sim_share(struct bk_device *device, unsigned region, const struct bk_device_area *areas, size_t count,
+		  int *fd);
 
 /* sim_irq.c. Locked. */
 void bk__sim_irqs_raise(struct sim *sim, uint64_t bits, unsigned vector);

@@ -357,6 +357,7 @@ static int vfio_ioeventfd(struct bk_device *device, unsigned region, uint64_t of
 
 static void destroy(struct bk__device_vfio *vfio)
 {
+	bk__vfio_share_close(vfio);
 	if (vfio->fd >= 0)
 		close(vfio->fd);
 	if (vfio->group)
@@ -399,6 +400,7 @@ static const struct bk_device_ops ops = {
 	.ioeventfd = vfio_ioeventfd,
 	.areas = vfio_areas,
 	.host_config = vfio_host_config,
+	.share = bk__vfio_share,
 	.describe = vfio_describe,
 	.close = vfio_close,
 };

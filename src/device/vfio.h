@@ -31,6 +31,7 @@ struct bk__device_vfio {
 
 	/* As the kernel told at open; they do not change. */
 	bool function_reset;
+	int shared[BK_DEVICE_ROM]; /* files of some pages of a BAR; 0: none */
 	unsigned region_count;
 	struct bk__vfio_region *regions;
 	unsigned irq_count;
@@ -108,6 +109,12 @@ void bk__vfio_messages_off(struct bk__device_vfio *vfio);
 int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 void bk__vfio_dma_unmap_all(struct bk__device_vfio *vfio);
+
+/* ---- vfio_share.c ---- */
+
+int bk__vfio_share(struct bk_device *device, unsigned region, const struct bk_device_area *areas,
+		   size_t count, int *fd);
+void bk__vfio_share_close(struct bk__device_vfio *vfio);
 
 /* ---- vfio_reset.c ---- */
 

@@ -67,7 +67,6 @@ int bk__serve_region_info(struct bk__serve_session *session, struct bk__wire_mes
 					whole ? 0 : share->count);
 	if (!share || size < info.argsz) /* it asks again, and gets the file then */
 		return bk__serve_reply(session, message, size, NULL, 0);
-	bk__serve_share_told(session, share);
 	return bk__serve_reply(session, message, size, &share->fd, 1);
 }
 

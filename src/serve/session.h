@@ -31,9 +31,11 @@ struct bk__serve_map {
 struct bk__serve_share {
 	struct bk__wire_area *areas;
 	unsigned count, room;
-	int fd;          /* of the device: not ours; -1: none */
+	int fd;          /* the device's: not ours; -1: none */
 	uint64_t offset; /* of the region in it */
 	bool told;       /* from then on the pages are the client's */
+	bool losing;     /* a trap is about to take some */
+	bool made;       /* the file is of these pages alone (bk_device_share) */
 };
 
 struct bk__serve_session {
@@ -135,11 +137,9 @@ void bk__serve_unmap_all(struct bk__serve_session *session);
 
 /* ---- share.c ---- */
 
-/* What the client may map of a region, as it is now. The caller tells the client, and says so with
- * `told` once it is on its way. Nothing to map: fd -1 and no areas. */
+/* What the client may map of a region; from then on it is the client's. NULL: nothing. */
 void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
 			 const struct bk_device_region *info, struct bk__serve_share **share);
-void bk__serve_share_told(struct bk__serve_session *session, struct bk__serve_share *share);
 void bk__serve_share_open(struct bk__serve_session *session);
 void bk__serve_share_close(struct bk__serve_session *session);
 

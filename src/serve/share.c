@@ -2,9 +2,10 @@
 /*
  * Which pages of the device a client may map.
  *
- * A file cannot be handed out in part: who has it can map all of it. So by default a region's file goes to
- * the client only if every page of it is allowed; all other accesses come by messages. With mmap=device-fd
- * the file goes out in any case, with the list of pages that are allowed.
+ * A file cannot be handed out in part: who has it can map all of it. So by default the client gets a file
+ * that holds nothing but the pages that are allowed, if there is or can be one; else all accesses come by
+ * messages. With mmap=device-fd the device's file goes out in any case, with the list of pages that are
+ * allowed.
  *
  * Pages that were handed out stay the client's until it goes: a trap that needs one of them is refused.
  */
@@ -50,10 +51,47 @@ static void say_why_not(const struct bk__serve_session *session, unsigned region
 	if (atomic_exchange(&session->serve->told, true))
 		return;
 	bk_log(BK_LOG_WARNING,
-	       "%s: %s could be mapped, but its file holds other pages, too, so every access to it is a "
-	       "message; "
-	       "mmap=device-fd hands the file out, to clients that are trusted with all of the device",
+	       "%s: %s could be mapped, but the host cannot hand out some pages only, so every access to it "
+	       "is a "
+	       "message; mmap=device-fd hands the device's file out, to clients that are trusted with all of "
+	       "it",
 	       session->config->name, bk_device_region_name(region));
+}
+
+/* A file of just these pages. */
+static bool make_file(struct bk__serve_session *session, unsigned region, struct bk__serve_share *share)
+{
+	struct bk_device_area *areas = calloc(share->count, sizeof(*areas));
+	int fd = -1, error = areas ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; areas && i < share->count; i++)
+		areas[i] = (struct bk_device_area){ share->areas[i].offset, share->areas[i].size };
+	if (!error)
+		error = bk_device_share(session->device, region, areas, share->count, &fd);
+	free(areas);
+	if (error)
+		return false;
+	share->made = true;
+	share->fd = fd;
+	share->offset = 0;
+	return true;
+}
+
+/* Under the lock. */
+static bool prepare(struct bk__serve_session *session, unsigned region, const struct bk_device_region *info,
+		    struct bk__serve_share *share)
+{
+	share->count = 0;
+	share->fd = info->fd;
+	share->offset = info->fd_offset;
+	bk_device_areas(session->device, region, false, add_area, share);
+	if (!share->count || share->losing)
+		return false;
+	if (session->config->mmap == BK__SERVE_MMAP_DEVICE_FD || is_all_allowed(share, info->size) ||
+	    make_file(session, region, share))
+		return true;
+	say_why_not(session, region);
+	return false;
 }
 
 void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
@@ -67,24 +105,10 @@ void bk__serve_share_get(struct bk__serve_session *session, unsigned region,
 		return;
 	share = &session->shares[region];
 	pthread_mutex_lock(&session->share_lock);
-	if (!share->told) {
-		share->count = 0;
-		share->fd = info->fd;
-		share->offset = info->fd_offset;
-		bk_device_areas(session->device, region, false, add_area, share);
-	}
-	if (share->count &&
-	    (session->config->mmap == BK__SERVE_MMAP_DEVICE_FD || is_all_allowed(share, info->size)))
+	if (!share->told)
+		share->told = prepare(session, region, info, share);
+	if (share->told)
 		*result = share;
-	else if (share->count)
-		say_why_not(session, region);
-	pthread_mutex_unlock(&session->share_lock);
-}
-
-void bk__serve_share_told(struct bk__serve_session *session, struct bk__serve_share *share)
-{
-	pthread_mutex_lock(&session->share_lock);
-	share->told = true;
 	pthread_mutex_unlock(&session->share_lock);
 }
 
@@ -93,7 +117,7 @@ void bk__serve_share_told(struct bk__serve_session *session, struct bk__serve_sh
 static int on_lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 {
 	struct bk__serve_session *session = opaque;
-	const struct bk__serve_share *share;
+	struct bk__serve_share *share;
 	bool held = false;
 
 	if (region >= BK_DEVICE_REGIONS)
@@ -103,13 +127,20 @@ static int on_lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 	for (unsigned i = 0; share->told && i < share->count; i++)
 		held |= share->areas[i].offset <= last &&
 			share->areas[i].offset + (share->areas[i].size - 1) >= first;
+	share->losing |= !held; /* they still seem to be there until `change` */
 	pthread_mutex_unlock(&session->share_lock);
 	return held ? -EBUSY : 0;
 }
 
 static void on_change(void *opaque, unsigned region)
 {
-	(void)opaque, (void)region; /* the next client gets them */
+	struct bk__serve_session *session = opaque;
+
+	if (region >= BK_DEVICE_REGIONS)
+		return;
+	pthread_mutex_lock(&session->share_lock);
+	session->shares[region].losing = false;
+	pthread_mutex_unlock(&session->share_lock);
 }
 
 static const struct bk_device_watcher watcher = {
@@ -129,7 +160,10 @@ void bk__serve_share_close(struct bk__serve_session *session)
 {
 	if (session->config->mmap != BK__SERVE_MMAP_OFF)
 		bk_device_watch(session->device, NULL, NULL);
-	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
+	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++) {
+		if (session->shares[i].made)
+			bk_device_share(session->device, i, NULL, 0, NULL);
 		free(session->shares[i].areas);
+	}
 	pthread_mutex_destroy(&session->share_lock);
 }

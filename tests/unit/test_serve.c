@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "device/sim.h"
 #include "serve_client.h"
 
 #define TRIGGER_FDS  (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER)
@@ -471,6 +472,83 @@ static void only_a_file_that_holds_no_other_page_is_handed_out(void **state)
 	unmade(served);
 }
 
+static int add_trap(struct bk_mediator *mediate, const char *text)
+{
+	struct bk_trap_desc desc = { 0 };
+	struct bk_trap *trap;
+
+	assert_int_equal(bk_trap_parse(text, &desc, NULL), 0);
+	return bk_trap_add(mediate, &desc, &trap, NULL);
+}
+
+/* A sim behind a mediator with a trap in its second page: the client maps the others, and only those. */
+static void pages_in_a_file_of_their_own(void **state)
+{
+	static const char text[] = "name: a\nvendor: 0x1234\ndevice: 0x5678\nclass: 0xff0000\nbars:\n"
+				   "- {index: 2, kind: mem32, size: 16K, mappable: true}\n";
+	struct served *served = made();
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_mediator *mediate;
+	struct bk_device *sim;
+	struct bk_error err;
+	struct bk__wire_region_info info;
+	volatile uint32_t *page;
+	uint8_t *file;
+	int fd;
+
+	assert_int_equal(bk__sim_open_text("a", text, sizeof(text) - 1, "sim:a", &sim, &err), 0);
+	assert_int_equal(bk_mediator_create(domain, sim, NULL, &mediate, &err), 0);
+	assert_int_equal(add_trap(mediate, "bar2+0x1000/4:const=0x55"), 0);
+	served->config.device = bk_mediator_device(mediate);
+	served->config.mediate = mediate;
+	served_start(served);
+	client_start(served);
+	assert_int_equal(client_write(served, 2, 0x2000, 7, 4), 0);
+	assert_int_equal(client_write(served, 2, 0x1010, 8, 4), 0); /* beside the trap */
+	assert_int_equal(region_info(served, 2, 128), 0);
+	memcpy(&info, served->reply.payload, sizeof(info));
+	assert_int_equal(info.flags, 15);
+	assert_int_equal(info.offset, 0);
+	assert_int_equal(bk__load(served->reply.payload + 40, 4), 2);
+	assert_int_equal(bk__load(served->reply.payload + 48, 8), 0);
+	assert_int_equal(bk__load(served->reply.payload + 56, 8), 0x1000);
+	assert_int_equal(bk__load(served->reply.payload + 64, 8), 0x2000);
+	assert_int_equal(bk__load(served->reply.payload + 72, 8), 0x2000);
+	fd = bk__wire_take_fd(&served->reply, 0);
+	file = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(file, MAP_FAILED);
+	page = (uint32_t *)(file + 0x2000);
+	assert_int_equal(*page, 7);
+	assert_int_equal(bk__load(file + 0x1010, 4), 0); /* not the device's */
+	*page = 9;
+	assert_int_equal(client_read(served, 2, 0x2000, 4), 9);
+	assert_int_equal(client_write(served, 2, 4, 3, 4), 0);
+	assert_int_equal(bk__load(file + 4, 4), 3);
+	bk__store(file + 0x1010, 4, 1);
+	assert_int_equal(client_read(served, 2, 0x1000, 4), 0x55);
+	assert_int_equal(client_read(served, 2, 0x1010, 4), 8);
+
+	/* The client has the third page until it goes; afterwards it has none, even if it kept the file. */
+	assert_int_equal(add_trap(mediate, "bar2+0x2000/4:const=0x55"), -EBUSY);
+	client_close(served);
+	assert_int_equal(add_trap(mediate, "bar2+0x2000/4:const=0x55"), 0);
+	client_start(served);
+	assert_int_equal(client_read(served, 2, 0x2000, 4), 0x55);
+	assert_int_equal(client_write(served, 2, 0x3000, 1, 4), 0);
+	bk__store(file + 0x3000, 4, 2);
+	assert_int_equal(client_read(served, 2, 0x3000, 4), 1);
+	assert_int_equal(region_info(served, 2, 128), 0);
+	assert_int_equal(bk__load(served->reply.payload + 64, 8), 0x3000);
+	client_close(served);
+	bk__serve_destroy(served->serve);
+	served->serve = NULL;
+	munmap(file, 0x4000);
+	close(fd);
+	assert_int_equal(bk_mediator_destroy(mediate), 0);
+	bk_domain_destroy(domain);
+	unmade(served);
+}
+
 /* ---- Ends -------------------------------------------------------------- */
 
 /* One message of a session: bytes, and fds that go with the first. */
@@ -741,6 +819,7 @@ int main(void)
 		cmocka_unit_test(dma_that_nobody_answers),
 		cmocka_unit_test(dma_on_the_twin_socket),
 		cmocka_unit_test(only_a_file_that_holds_no_other_page_is_handed_out),
+		cmocka_unit_test(pages_in_a_file_of_their_own),
 		cmocka_unit_test(a_client_that_reads_no_replies),
 		cmocka_unit_test(others_wait_until_the_client_has_gone),
 		cmocka_unit_test(f32_messages_that_make_no_sense),
