@@ -64,10 +64,10 @@ int bk_domain_destroy(struct bk_domain *domain);
 
 /*
  * Waits until no reader is inside anything that an earlier commit removed, and
- * until the `released` callbacks of all of that have returned. Never from a
- * handler or a listener (-EDEADLK, without waiting), never with a lock held
- * that a handler, a listener or a `released` callback takes. Memory that is not
- * used any more is given back to the system.
+ * until the `released` callbacks of all of that have returned. Any thread, but
+ * never from a handler, a listener or a `released` callback (-EDEADLK, without
+ * waiting), and never with a lock held that one of these takes. Memory that is
+ * not used any more is given back to the system.
  */
 int bk_domain_synchronize(struct bk_domain *domain);
 
@@ -189,7 +189,7 @@ void *bk_region_opaque(const struct bk_region *region);
 /* The space that the region was added to. Valid until the region is released. Any thread, any handler. */
 struct bk_space *bk_region_space(const struct bk_region *region);
 
-/* Errors that the region's handlers returned so far. Any thread. */
+/* How many errors the region's handlers have returned so far. Any thread, any handler. */
 uint64_t bk_region_errors(const struct bk_region *region);
 
 /* ---- Updates ----------------------------------------------------------- */
@@ -274,22 +274,14 @@ int bk_region_add(struct bk_space *space, const struct bk_region_desc *desc, str
 
 /*
  * Remove, commit and wait: when it returns, no callback of the region runs or
- * ever will, `released` included, and `region` is gone. Never from a handler
- * (-EDEADLK, nothing changed), never with a function lock held.
+ * ever will, `released` included, and `region` is gone. Any thread, but never
+ * from a handler or a `released` callback (-EDEADLK, nothing changed), and never
+ * with a lock held that a handler, a listener or a `released` callback takes.
+ * Other errors are those of bk_update_commit: the region stays.
  */
 int bk_region_retire(struct bk_region *region);
 
 /* ---- Dispatch ---------------------------------------------------------- */
-
-/* Called where it is in a shared library, not by way of the procedure linkage table. */
-#ifdef __has_attribute
-#if __has_attribute(noplt)
-#define BK_DIRECT __attribute__((noplt))
-#endif
-#endif
-#ifndef BK_DIRECT
-#define BK_DIRECT
-#endif
 
 /*
  * One access of `width` bytes, 1 to 8 (any, KVM delivers 3, 5, 6 and 7 too).
@@ -301,12 +293,16 @@ int bk_region_retire(struct bk_region *region);
  *
  * If no region answers or a handler fails, reads give all ones and writes have
  * no effect. Returns 0 or the first error of a handler; the value is complete
- * even then. Any thread, any handler.
+ * even then. -EINVAL for another width; `value` is left alone. -ENOMEM if the
+ * thread has not read before and there is no memory to register it: the value
+ * is all ones, and nothing is written. Any thread, any handler, with any lock
+ * held that the handlers do not take.
  */
-BK_DIRECT int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value);
-BK_DIRECT int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
+int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint64_t *value);
+int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
 
-/* The same for any count of bytes, in address order. */
+/* The same for any count of bytes, in address order: `data` has the bytes as they lie in memory. -EINVAL if
+ * `count` is 0. */
 int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t count);
 int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *data, size_t count);
 
@@ -353,8 +349,8 @@ enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
 
 /*
  * The tree of regions, the flat view, who is shadowed by whom, the counters.
- * Takes the commit lock, but not while it writes: never from a listener. 0,
- * -EIO or -ENOMEM.
+ * Takes the commit lock, but not while it writes. Any thread, any handler, never
+ * from a listener (-EDEADLK). -EIO if `out` takes not all of it; -ENOMEM.
  */
 int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
 
@@ -390,7 +386,8 @@ struct bk_listener_ops {
 };
 
 /* Starts listening. Before it returns, it calls `added` for the present view.
- * -ENOMEM. Any thread, never from a listener. */
+ * `ops` is copied. -ENOMEM; -EINVAL if `ops` asks for what this library does not
+ * have; -EDEADLK from a listener. Any thread, any handler. */
 int bk_listener_add(struct bk_space *space, const struct bk_listener_ops *ops, void *opaque,
 		    struct bk_listener **listener);
 
