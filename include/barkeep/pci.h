@@ -17,6 +17,14 @@
  * is on which bus), function lock (parents first), the host's interrupt lock or
  * the domain's commit lock. Callbacks say which lock they are called with.
  *
+ * Each call says who may make it. "Any thread": at the same time as any other call, but for one that destroys
+ * the object. "Owner only": one thread at a time, which no other call on the object meets, but for accesses
+ * of guests. "Any handler": also from a handler of a region, while a guest waits for it. "No function lock
+ * held": not from a callback that is called with the function's lock, and not from a listener.
+ *
+ * Offsets, widths, sizes and addresses are in bytes. A bus address is what a BAR register holds. Errors are
+ * negative errnos.
+ *
  * "PCI 3.0" is the PCI Local Bus Specification 3.0, "PCIe" the PCI Express
  * Base Specification 5.0, "PM" the PCI Power Management Specification 1.2.
  */
@@ -98,23 +106,25 @@ struct bk_pci_host_desc {
 /*
  * -EINVAL with a line for a desc that makes no sense, -EEXIST if a window or
  * ECAM has an equal priority and rank (the rank is its first address) in its
- * space, -ENOMEM. Owner only.
+ * space, -E2BIG (see base.h), -ENOMEM. Any thread, no function lock held.
  */
 int bk_pci_host_create(const struct bk_pci_host_desc *desc, struct bk_pci_host **host, struct bk_error *err);
 
 /* First detach all functions, destroy all bridges, and stop showing or listening to the spaces of its buses
  * (-EBUSY). It may be tried again; meanwhile the host shows nothing, and takes no functions (-ESHUTDOWN).
- * -ENOMEM: nothing is changed. Never from a handler (-EDEADLK). */
+ * -ENOMEM: nothing is changed. Owner only, no function lock held; never from a handler (-EDEADLK). */
 int bk_pci_host_destroy(struct bk_pci_host *host);
 
-/* The root bus. Valid as long as the host. Any thread. */
+/* The root bus (number bus_first of the desc). Valid as long as the host. Any thread, any handler. */
 struct bk_pci_bus *bk_pci_host_bus(struct bk_pci_host *host);
 
 /* The space that ECAM and CF8/CFC show: bus << 20 | devfn << 12 | register. All
- * of it answers: where no function is, with all ones. */
+ * of it answers: where no function is, with all ones (PCI 3.0 6.1). Valid as long as the host. Any thread,
+ * any handler. */
 struct bk_space *bk_pci_host_config(struct bk_pci_host *host);
 
-/* A bus's address spaces, in bus addresses. Valid as long as the bus. */
+/* A bus's memory (64-bit) and I/O (32-bit) spaces, in bus addresses: where BARs show, and windows lead to.
+ * Valid as long as the bus. Any thread, any handler. */
 struct bk_space *bk_pci_bus_memory(struct bk_pci_bus *bus);
 struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
 
@@ -137,7 +147,8 @@ unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 /*
  * Who is where below the host, which BARs decode, and which parts of those are
  * in no window and so unreachable. (bk_space_describe tells who is shadowed by
- * whom.) 0, -EIO or -ENOMEM. Any thread, no function lock held.
+ * whom.) A BAR that does not answer has the reason, see bk_pci_function_explain. 0, -EIO or -ENOMEM. Any
+ * thread, any handler, no function lock held; it writes with no lock held.
  */
 int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format);
 
@@ -195,13 +206,14 @@ struct bk_pci_function_desc {
 	void *opaque;
 };
 
-/* -EINVAL with a line for a desc that makes no sense; -ENOMEM. Any thread. */
+/* Creates a function that is on no bus yet, with a type 0 header (PCI 3.0 6.1). -EINVAL with a line for a
+ * desc that makes no sense; -E2BIG (see base.h); -ENOMEM. Any thread, no function lock held. */
 int bk_pci_function_create(struct bk_domain *domain, const struct bk_pci_function_desc *desc,
 			   struct bk_pci_function **function, struct bk_error *err);
 
 /* First detach it, remove the regions of bk_pci_msix_regions, and stop showing or listening to its config
- * space and the spaces of the bus below (-EBUSY: nothing is changed). Waits for a reset to end. Never from a
- * handler (-EDEADLK), never with its lock held. */
+ * space and the spaces of the bus below (-EBUSY: nothing is changed). Waits for a reset to end. Owner only,
+ * no function lock held; never from a handler (-EDEADLK). */
 int bk_pci_function_destroy(struct bk_pci_function *function);
 
 /*
@@ -222,7 +234,7 @@ int bk_pci_function_detach(struct bk_pci_function *function);
 /*
  * The function's own config space, 256 or 4096 bytes, with the registers in a
  * region of priority 0. Owners may add regions above it. Reading and writing
- * it is what a guest does through ECAM. Valid as long as the function.
+ * it is what a guest does through ECAM. Valid as long as the function. Any thread, any handler.
  */
 struct bk_space *bk_pci_function_config(struct bk_pci_function *function);
 
@@ -274,7 +286,7 @@ struct bk_pci_bar_state {
 	uint64_t size;      /* bytes */
 	bool decodes;       /* the function's own decision; a window may still hide it */
 };
-/* -EINVAL: there is no such BAR. Any thread, not with the function's lock held. */
+/* 0; -EINVAL: there is no such BAR. Any thread, any handler, no function lock held. */
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state);
 
 /* Why a BAR does not answer: of several reasons the first one here, but for the last two. */
@@ -325,7 +337,8 @@ int bk_pci_function_explain(struct bk_pci_function *function, unsigned index,
  * that fix up what a guest sees at start (`bytes` becomes the reset value too).
  * Any of the three may be NULL: that is left as it is. What the model computes
  * when it is read (sizes of BARs, STATUS bit 3, MSI's pending bits) stays so.
- * -EINVAL outside config space, -EBUSY if attached. Owner only, before attach.
+ * 0; -EINVAL outside config space, -EBUSY if attached. Owner only, before attach, no function lock held;
+ * desc.command is not called.
  */
 int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
 			   const void *writable, const void *w1c, size_t count);
@@ -355,12 +368,12 @@ int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, co
  * `desc` as of any function, with at most two BARs, without subsystem ids (a
  * capability of id 0x0d has them). Windows are closed at reset. It belongs to
  * the hierarchy of this host. Errors as bk_pci_function_create; -EINVAL with a
- * line for more BARs. Destroying it needs an empty bus (-EBUSY). Any thread.
+ * line for more BARs. Destroying it needs an empty bus (-EBUSY). Any thread, no function lock held.
  */
 int bk_pci_bridge_create(struct bk_pci_host *host, const struct bk_pci_function_desc *desc,
 			 struct bk_pci_function **bridge, struct bk_error *err);
 
-/* The bus below; NULL if it is no bridge. Valid as long as the bridge. */
+/* The bus below; NULL if it is no bridge. Valid as long as the bridge. Any thread, any handler. */
 struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge);
 
 /* ---- Capabilities ------------------------------------------------------ */
@@ -375,8 +388,12 @@ struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge);
  * even for a guest that follows one while it changes. No function lock held.
  */
 
-/* Any capability: `size` bytes with the id and next pointer included (those
- * two are filled in). Masks may be NULL: nothing writable. */
+/*
+ * Any capability: `size` bytes with the id and next pointer included (those
+ * two are filled in; PCI 3.0 6.7), or with the header of 4 bytes (PCIe 7.6.3). `bytes` are the values at
+ * reset; `writable` bits take what a guest writes, `w1c` bits are cleared by a written 1. Each may be NULL:
+ * zero. All three are copied. Errors and threads as above.
+ */
 int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
 			  const void *bytes, const void *writable, const void *w1c);
 int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
@@ -394,21 +411,25 @@ int bk_pci_capability_remove(struct bk_pci_function *function, unsigned offset);
 
 /* Power management (PM 3.2). Outside D0 nothing decodes and nothing is sent: desc.command gets a COMMAND
  * without MASTER, vectors are silent. D3hot leads to D0 only. From D3hot back in D0 registers are as
- * programmed if no_soft_reset, else reset. `pmc`: the PMC register. */
+ * programmed if no_soft_reset, else reset. `pmc`: the PMC register (PM 3.2.3), which says whether D1, D2 and
+ * PME are there. Errors and threads as above. */
 int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pmc, bool no_soft_reset);
 
-/* MSI (PCI 3.0 6.8.1). vectors: 1, 2, 4, 8, 16 or 32. */
+/* MSI (PCI 3.0 6.8.1). vectors: 1, 2, 4, 8, 16 or 32 (-EINVAL otherwise). `address64`: with an upper half of
+ * the address; `maskable`: with mask and pending bits. Errors and threads as above. */
 int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
 		   bool maskable);
 
-/* MSI-X (PCI 3.0 6.8.2). vectors: 1..2048. The table and PBA answer where the
- * owner puts their regions, see bk_pci_msix_regions. */
+/* MSI-X (PCI 3.0 6.8.2). vectors: 1..2048. Table (16 bytes a vector) and PBA (a bit each, in units of 8
+ * bytes) are at multiples of 8 in memory BARs, inside them (-EINVAL otherwise). They answer where the owner
+ * puts their regions, see bk_pci_msix_regions. Errors and threads as above. */
 int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
 		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset);
 
 /* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers take what a guest writes
  * and keep it; Initiate FLR (where DEVCAP has it) is a reset. A root port with CRS Software Visibility in
- * Root Capabilities lets the guest see that a function below is in reset (bk_pci_function_in_reset). */
+ * Root Capabilities lets the guest see that a function below is in reset (bk_pci_function_in_reset). -EINVAL
+ * for other sizes and without bytes; other errors and threads as above. */
 int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const void *bytes, unsigned size);
 
 /*
@@ -425,7 +446,8 @@ int bk_pci_express_add(struct bk_pci_function *function, unsigned offset, const 
  * link, and the others are out of reach. bk_pci_host_assign leaves room below it.
  *
  * -EINVAL: not a bridge with the capability of a root or downstream port, at least 28 bytes of it, or
- * `number` too large; -EEXIST: it has one; -EBUSY: it is attached. Owner only, before attach.
+ * `number` too large; -EEXIST: it has one; -EBUSY: it is attached. Owner only, before attach, no function
+ * lock held.
  */
 int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
 
@@ -435,31 +457,32 @@ int bk_pci_slot_add(struct bk_pci_function *port, unsigned number);
  * is attached then presses the button. `power`
  * is called when the guest switches it: on the thread that writes, with the port's lock and the host's
  * held, so that it must not call bk_pci_*. -EINVAL without a slot; -EBUSY: the port is attached. Owner
- * only, before attach.
+ * only, before attach, no function lock held.
  */
 int bk_pci_slot_add_button(struct bk_pci_function *port, void (*power)(void *opaque, bool on), void *opaque);
 
 /*
  * Presses the button. A guest that uses the card then makes the indicator blink, waits five seconds for
  * the button to be pressed again (which means: no), lets the card go and switches the power off. -EAGAIN:
- * the guest does not listen to it; -EALREADY: the indicator blinks; -EINVAL: there is no button. Any thread,
- * no function lock held.
+ * the guest does not listen to it; -EALREADY: the indicator blinks; -EINVAL: there is no button.
+ * PCIe 6.7.1.5. Any thread, any handler, no function lock held.
  */
 int bk_pci_slot_press(struct bk_pci_function *port);
 
-/* Is the power of the slot on, as it is at first and where there is no controller? Any thread, no function
- * lock held. */
+/* Is the power of the slot on (PCIe 7.5.3.10), as it is at first and where there is no controller? Any
+ * thread, any handler, no function lock held. */
 bool bk_pci_slot_powered(struct bk_pci_function *port);
 
 /*
  * How much room bk_pci_host_assign leaves below the slot, in bytes: multiples of 1 MiB, 0 for none, at
  * most 2^31 of memory and 2^46 of prefetchable memory. A card's largest BAR fits if the room is a power
- * of two and no smaller. -EINVAL for other sizes or without a slot, -EBUSY if the port is attached. Owner
- * only.
+ * of two and no smaller. 0; -EINVAL for other sizes or without a slot, -EBUSY if the port is attached. Owner
+ * only, before attach, no function lock held.
  */
 int bk_pci_slot_set_room(struct bk_pci_function *port, uint64_t memory, uint64_t prefetchable);
 
-/* Advanced features (AF ECN): a FLR for conventional functions. */
+/* Advanced features (Advanced Capabilities for Conventional PCI, ECN): a FLR for conventional functions.
+ * Initiate FLR is a reset; Transactions Pending reads 0. Errors and threads as above. */
 int bk_pci_af_add(struct bk_pci_function *function, unsigned offset);
 
 struct bk_pci_resizable {
@@ -472,19 +495,20 @@ struct bk_pci_resizable {
  * register says, at once; the next smaller one where that is none of `sizes`
  * (the smallest, if there is no smaller). At reset it is that of the desc.
  * -EINVAL also for no memory BAR, one named twice, and a size that its space
- * or, above 2 GiB, a 32-bit BAR has no room for.
+ * or, above 2 GiB, a 32-bit BAR has no room for. Other errors and threads as above.
  */
 int bk_pci_resizable_add(struct bk_pci_function *function, unsigned offset,
 			 const struct bk_pci_resizable *bars, unsigned count);
 
-/* Device serial number (PCIe 7.9.3). */
+/* Device serial number (PCIe 7.9.3), one for a function (-EEXIST). Other errors and threads as above. */
 int bk_pci_serial_add(struct bk_pci_function *function, unsigned offset, uint64_t serial);
 
 /*
  * Of a vendor: PCI 3.0 appendix H, PCIe 7.9.5 (VSEC) and 7.9.6 (DVSEC).
  * `bytes` and `writable` (each may be NULL: zero) are the `size` bytes that
  * follow the header, in which id and length are filled in: from 3 on of a
- * vendor-specific capability, from 8 on of a VSEC, from 10 on of a DVSEC.
+ * vendor-specific capability, from 8 on of a VSEC, from 10 on of a DVSEC. `id` and `revision` (4 bits) are
+ * those of the VSEC or DVSEC, `vendor` is who defined the latter. Errors and threads as above.
  */
 int bk_pci_vendor_add(struct bk_pci_function *function, unsigned offset, const void *bytes,
 		      const void *writable, unsigned size);
@@ -498,7 +522,9 @@ int bk_pci_dvsec_add(struct bk_pci_function *function, unsigned offset, uint16_t
  * first, last (in that BAR), kind, ops and opaque; the owner chooses priority
  * and rank and adds them to the BARs' spaces. -ENOENT without MSI-X. Any
  * width and alignment is defined (PCI 3.0 6.8.2 wants 4 or 8, aligned): a
- * write changes the bytes it covers. PBA writes are dropped.
+ * write changes the bytes it covers. PBA writes are dropped. `table` and `pba` are written whole. The
+ * handlers need the function: remove the regions before it is destroyed. Any thread, any handler, no function
+ * lock held.
  */
 int bk_pci_msix_regions(struct bk_pci_function *function, struct bk_region_desc *table,
 			struct bk_region_desc *pba);
@@ -536,22 +562,26 @@ struct bk_pci_irq_ops {
  * Without this call the function is an emulated one: bk_pci_function_send_msi and
  * bk_pci_function_set_intx raise its interrupts, and pending bits are kept here.
  * The ops are copied, and called with the present state before it returns. NULL ops makes it emulated again.
- * 0 or -E2BIG (see base.h). Owner only, no function lock held.
+ * 0 or -E2BIG (see base.h). `opaque` is valid until other ops, or none, are set. Any thread, any handler, no
+ * function lock held.
  */
 int bk_pci_function_set_irq_ops(struct bk_pci_function *function, const struct bk_pci_irq_ops *ops,
 				void *opaque);
 
-/* The line of the host that the function's pin is on; -ENOENT without a pin or a bus. */
+/* The line of the host that the function's pin is on, 0 up (PCI-to-PCI Bridge 1.2, 9.1); -ENOENT without a
+ * pin or a bus. It changes when a bridge above is attached elsewhere. Any thread, any handler, no function
+ * lock held. */
 int bk_pci_function_intx_line(struct bk_pci_function *function);
 
 /* An emulated function fires MSI or MSI-X vector n: sent, or pending while
  * masked, not a bus master (COMMAND bit 2), outside D0, on no bus or below a bridge that forwards nothing.
- * -EINVAL beyond the vectors enabled, -EPERM with irq ops. Any thread, no function lock held. */
+ * -EINVAL beyond the vectors enabled, -EPERM with irq ops (PCI 3.0 6.8). Any thread, any handler, no function
+ * lock held. */
 int bk_pci_function_send_msi(struct bk_pci_function *function, unsigned vector);
 
 /* A function's INTx level (STATUS bit 3; gated by Interrupt Disable, MSI,
- * MSI-X and D0); a reset of the function lowers it. -ENOENT without a pin. Any thread,
- * no function lock held. */
+ * MSI-X and D0; PCI 3.0 2.2.6); a reset of the function lowers it. -ENOENT without a pin. Any thread,
+ * any handler, no function lock held. */
 int bk_pci_function_set_intx(struct bk_pci_function *function, bool level);
 
 #ifdef __cplusplus
