@@ -66,6 +66,16 @@ void bk_log_set(bk_log_fn *fn, void *opaque);
 /* One line to the log. Any thread, any handler. */
 void bk_log(enum bk_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Where a text goes that a call makes: it is called with pieces of it, `size` bytes without a terminating
+ * zero, on the thread that made the call, with no barkeep lock held. 0, or a negative errno: then it is not
+ * called again, and the call returns that. Any handler.
+ */
+typedef int bk_sink_fn(void *opaque, const char *text, size_t size);
+
+/* A sink: `file` is a FILE *, open for writing. -EIO: it could not be written, or flushed. Any thread. */
+int bk_sink_file(void *file, const char *text, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

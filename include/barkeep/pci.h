@@ -147,10 +147,10 @@ unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 /*
  * Who is where below the host, which BARs decode, and which parts of those are
  * in no window and so unreachable. (bk_space_describe tells who is shadowed by
- * whom.) A BAR that does not answer has the reason, see bk_pci_function_explain. 0, -EIO or -ENOMEM. Any
- * thread, any handler, no function lock held; it writes with no lock held.
+ * whom.) A BAR that does not answer has the reason, see bk_pci_function_explain. 0, -ENOMEM or what the sink
+ * returned. Any thread, any handler, no function lock held; it writes with no lock held.
  */
-int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format);
+int bk_pci_host_describe(struct bk_pci_host *host, enum bk_format format, bk_sink_fn *sink, void *opaque);
 
 /* ---- Functions --------------------------------------------------------- */
 

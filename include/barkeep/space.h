@@ -349,10 +349,10 @@ enum bk_format { BK_FORMAT_TEXT, BK_FORMAT_JSON };
 
 /*
  * The tree of regions, the flat view, who is shadowed by whom, the counters.
- * Takes the commit lock, but not while it writes. Any thread, any handler, never
- * from a listener (-EDEADLK). -EIO if `out` takes not all of it; -ENOMEM.
+ * Takes the commit lock, but not while the sink is called. Any thread, any handler,
+ * never from a listener (-EDEADLK). 0, -ENOMEM or what the sink returned.
  */
-int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
+int bk_space_describe(struct bk_space *space, enum bk_format format, bk_sink_fn *sink, void *opaque);
 
 /*
  * Prints why this region answers an address. For the space, and for each space
@@ -362,7 +362,8 @@ int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format);
  * region that answers in the end and the offset in it, if there is one. Calls,
  * lock and errors are those of bk_space_describe.
  */
-int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum bk_format format);
+int bk_space_explain(struct bk_space *space, uint64_t address, enum bk_format format, bk_sink_fn *sink,
+		     void *opaque);
 
 /* ---- Listeners --------------------------------------------------------- */
 

@@ -13,14 +13,19 @@ int bk__printer_begin(struct bk__printer *printer, bool json)
 	return printer->out ? 0 : -ENOMEM;
 }
 
-int bk__printer_end(struct bk__printer *printer, FILE *out)
+int bk_sink_file(void *file, const char *text, size_t size)
+{
+	return fwrite(text, 1, size, file) < size || fflush(file) ? -EIO : 0;
+}
+
+int bk__printer_end(struct bk__printer *printer, bk_sink_fn *sink, void *opaque)
 {
 	bool failed = ferror(printer->out);
 
 	if ((fclose(printer->out) || failed) && !printer->error)
 		printer->error = -ENOMEM;
-	if (!printer->error && (fwrite(printer->text, 1, printer->size, out) < printer->size || fflush(out)))
-		printer->error = -EIO;
+	if (!printer->error)
+		printer->error = sink(opaque, printer->text, printer->size);
 	free(printer->text);
 	return printer->error;
 }

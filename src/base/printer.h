@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <barkeep/base.h>
+
 struct bk__printer {
 	FILE *out; /* collects; what is printed besides the calls below goes there */
 	bool json;
@@ -25,8 +27,9 @@ struct bk__printer {
 /* 0 or -ENOMEM. */
 int bk__printer_begin(struct bk__printer *printer, bool json);
 
-/* Writes all of it, unless there was an error, and frees. No lock held. 0, the error, -ENOMEM or -EIO. */
-int bk__printer_end(struct bk__printer *printer, FILE *out);
+/* Gives all of it to the sink, unless there was an error, and frees. No lock held. 0, the error, -ENOMEM or
+ * what the sink returned. */
+int bk__printer_end(struct bk__printer *printer, bk_sink_fn *sink, void *opaque);
 
 /* As it is for people; in JSON with what needs it escaped, without the quotes. */
 void bk__put_text(struct bk__printer *printer, const char *text);

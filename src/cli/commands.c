@@ -187,7 +187,9 @@ static int describe(struct run *run, const char *const *values, json_object *ans
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int error = out ? bk_pci_host_describe(bk__monitor_host(run->monitor), out, BK_FORMAT_JSON) : -ENOMEM;
+	int error =
+		out ? bk_pci_host_describe(bk__monitor_host(run->monitor), BK_FORMAT_JSON, bk_sink_file, out)
+		    : -ENOMEM;
 
 	(void)values;
 	if (out && fclose(out) && !error)

@@ -139,7 +139,7 @@ static void put_bus(struct bk__printer *p, const struct bk_pci_bus *bus, unsigne
 	bk__put_list_end(p);
 }
 
-int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format format)
+int bk_pci_host_describe(struct bk_pci_host *host, enum bk_format format, bk_sink_fn *sink, void *opaque)
 {
 	struct bk__printer p;
 	struct bk__pci_reach reach = { { 0 }, { 0 } };
@@ -157,5 +157,5 @@ int bk_pci_host_describe(struct bk_pci_host *host, FILE *out, enum bk_format for
 			fputs("}\n", p.out);
 	}
 	bk__pci_reach_free(&reach);
-	return bk__printer_end(&p, out);
+	return bk__printer_end(&p, sink, opaque);
 }

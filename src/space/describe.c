@@ -197,7 +197,7 @@ static int describe(struct bk_space *space, struct bk__printer *p)
 	return error;
 }
 
-int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format)
+int bk_space_describe(struct bk_space *space, enum bk_format format, bk_sink_fn *sink, void *opaque)
 {
 	struct bk__printer p;
 	int error = bk__printer_begin(&p, format == BK_FORMAT_JSON);
@@ -209,5 +209,5 @@ int bk_space_describe(struct bk_space *space, FILE *out, enum bk_format format)
 		p.error = describe(space, &p);
 		bk__space_unlock(space->domain);
 	}
-	return bk__printer_end(&p, out);
+	return bk__printer_end(&p, sink, opaque);
 }

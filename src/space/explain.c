@@ -187,7 +187,8 @@ static void explain(const struct bk_space *space, uint64_t address, struct bk__p
 	put_answer(p, level.winner, level.winner ? address - level.winner->first : 0);
 }
 
-int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum bk_format format)
+int bk_space_explain(struct bk_space *space, uint64_t address, enum bk_format format, bk_sink_fn *sink,
+		     void *opaque)
 {
 	struct bk__printer p;
 	int error = bk__printer_begin(&p, format == BK_FORMAT_JSON);
@@ -199,5 +200,5 @@ int bk_space_explain(struct bk_space *space, uint64_t address, FILE *out, enum b
 		explain(space, address, &p);
 		bk__space_unlock(space->domain);
 	}
-	return bk__printer_end(&p, out);
+	return bk__printer_end(&p, sink, opaque);
 }

@@ -539,7 +539,7 @@ static void F06_fixed_ranges_shadow_and_give_back(void **state)
 	assert_memory(world, IOAPIC, CHIP);
 	assert_memory(world, IOAPIC + 0x1000, WHO(1, 0));
 	out = open_memstream(&text, &length);
-	assert_int_equal(bk_space_describe(world->memory, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_space_describe(world->memory, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "f1 bar0"));
 	free(text);

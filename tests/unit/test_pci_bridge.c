@@ -370,7 +370,7 @@ static void assert_described(struct world *world, enum bk_format format, const c
 	char *text;
 	FILE *out = open_memstream(&text, &length);
 
-	assert_int_equal(bk_pci_host_describe(world->host, out, format), 0);
+	assert_int_equal(bk_pci_host_describe(world->host, format, bk_sink_file, out), 0);
 	fclose(out);
 	assert_string_equal(text, expected);
 	free(text);
@@ -596,7 +596,7 @@ static void a_description_is_written_without_a_lock(void **state)
 	part_attach(world, &bridge, BK_PCI_DEVFN(1, 0));
 	assert_non_null(out);
 	setvbuf(out, NULL, _IONBF, 0);
-	assert_int_equal(bk_pci_host_describe(world->host, out, BK_FORMAT_JSON), 0);
+	assert_int_equal(bk_pci_host_describe(world->host, BK_FORMAT_JSON, bk_sink_file, out), 0);
 	fclose(out);
 	assert_int_equal(bridge.command, 2);
 	part_destroy(&bridge);

@@ -280,7 +280,7 @@ static bool described(struct bk_space *space, const char *text)
 	FILE *out = open_memstream(&all, &length);
 	bool there;
 
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	there = strstr(all, text) != NULL;
 	free(all);

@@ -93,10 +93,10 @@ static int look(struct life *life)
 	bk_pci_function_write(life->bridge, 0x3e, 2, 0xc);
 	bk_pci_function_write(life->bridge, 0x3e, 2, 8);
 	bk_pci_function_write(life->bridge, 0x3e, 2, 0xc);
-	error = checked(bk_pci_host_describe(life->host, out, BK_FORMAT_TEXT));
+	error = checked(bk_pci_host_describe(life->host, BK_FORMAT_TEXT, bk_sink_file, out));
 	bk_pci_function_write(life->function, 4, 2, 0);
 	if (!error)
-		error = checked(bk_pci_host_describe(life->host, out, BK_FORMAT_JSON));
+		error = checked(bk_pci_host_describe(life->host, BK_FORMAT_JSON, bk_sink_file, out));
 	bk_pci_function_write(life->function, 4, 2, 2);
 	if (!error)
 		error = checked(bk_pci_function_explain(life->function, 0, &why, NULL, 0));
@@ -254,8 +254,8 @@ static void a_description_without_memory_is_none(void **state)
 			int error;
 
 			left = failures;
-			error = bk_pci_host_describe(world->host, out,
-						     format ? BK_FORMAT_JSON : BK_FORMAT_TEXT);
+			error = bk_pci_host_describe(world->host, format ? BK_FORMAT_JSON : BK_FORMAT_TEXT,
+						     bk_sink_file, out);
 			done = left >= 0;
 			left = -1;
 			assert_int_equal(error, done ? 0 : -ENOMEM);

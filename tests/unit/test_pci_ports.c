@@ -199,7 +199,7 @@ static void description_tells_what_passes(void **state)
 	card_behind(world, &bridge, &part);
 	put(world, 0, PORT, 0x3e, 2, 8 | 4);
 	out = open_memstream(&text, &length);
-	assert_int_equal(bk_pci_host_describe(world->host, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_pci_host_describe(world->host, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	assert_string_equal(text, "bus 00\n"
 				  "  00:02.0 f1 1b36:1000\n"

@@ -263,7 +263,7 @@ static void a_reset_of_minutes_stops_nobody_else(void **state)
 	config_write(stage->world, PORT, 4, 2, 6);
 	bk_pci_function_detach(stage->other.function);
 	part_attach(stage->world, &stage->other, OTHER);
-	assert_int_equal(bk_pci_host_describe(stage->world->host, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_pci_host_describe(stage->world->host, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "first"));
 	free(text);

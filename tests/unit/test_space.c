@@ -746,7 +746,7 @@ static void describe_shows_the_tree_the_view_and_the_shadows(void **state)
 	assert_int_equal(bk_space_read(space, 0, 4, &value), 0);
 	for (enum bk_format format = BK_FORMAT_TEXT; format <= BK_FORMAT_JSON; format++) {
 		out = fmemopen(text, sizeof(text), "w");
-		assert_int_equal(bk_space_describe(space, out, format), 0);
+		assert_int_equal(bk_space_describe(space, format, bk_sink_file, out), 0);
 		fclose(out);
 		if (format == BK_FORMAT_TEXT) {
 			assert_non_null(strstr(text, "0x00000180-0x000001ff of bus \"1\": device by device"));
@@ -761,7 +761,7 @@ static void describe_shows_the_tree_the_view_and_the_shadows(void **state)
 	out = fopen("/dev/full", "w");
 	if (out) {
 		setvbuf(out, NULL, _IONBF, 0);
-		assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), -EIO);
+		assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), -EIO);
 		fclose(out);
 	}
 	drop(w, domain);
@@ -783,7 +783,7 @@ static void a_description_is_written_without_a_lock(void **state)
 
 	assert_non_null(out);
 	setvbuf(out, NULL, _IONBF, 0);
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 }
 

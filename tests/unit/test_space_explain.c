@@ -26,7 +26,7 @@ static const char *explain(struct bk_space *of, uint64_t address, enum bk_format
 {
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
-	assert_int_equal(bk_space_explain(of, address, out, format), 0);
+	assert_int_equal(bk_space_explain(of, address, format, bk_sink_file, out), 0);
 	fclose(out);
 	return text;
 }
@@ -269,11 +269,11 @@ static void a_disabled_region_is_described_as_such(void **state)
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
 	enable(named(space, "nic", 0, 0xfff, 0, 0), domain, false);
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_JSON), 0);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_JSON, bk_sink_file, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "\"enabled\": false"));
 	out = fmemopen(text, sizeof(text), "w");
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "nic handled, priority 0, rank 0x0, disabled"));
 }
@@ -286,7 +286,7 @@ static void one_region_shadows_itself(void **state)
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
 	named(bus, "nic", 0, 0xfff, 0, 0);
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "0x00000800-0x00000fff of memory: nic by nic\n"));
 	drop(a, domain);
@@ -307,7 +307,7 @@ static void explain_in_listener(void *opaque)
 {
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
-	listener_error = bk_space_explain(from_listener, 0, out, BK_FORMAT_TEXT);
+	listener_error = bk_space_explain(from_listener, 0, BK_FORMAT_TEXT, bk_sink_file, out);
 	fclose(out);
 }
 
@@ -319,7 +319,7 @@ static void what_cannot_be_explained(void **state)
 
 	if (out) {
 		setvbuf(out, NULL, _IONBF, 0);
-		assert_int_equal(bk_space_explain(space, 0, out, BK_FORMAT_TEXT), -EIO);
+		assert_int_equal(bk_space_explain(space, 0, BK_FORMAT_TEXT, bk_sink_file, out), -EIO);
 		fclose(out);
 	}
 	from_listener = space;

@@ -173,7 +173,7 @@ static void F06_on_top_of_ram_is_shadowed_listed_and_returns(void **state)
 	move(r, domain, 0xf800, 0x107ff);
 	assert_flat(space, "0-ffff memory+0;10000-107ff device+800;");
 	out = fmemopen(text, sizeof(text), "w");
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), 0);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "0x0000f800-0x0000ffff of space: device by memory"));
 	move(r, domain, 0x1000, 0x1fff);

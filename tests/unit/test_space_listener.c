@@ -455,8 +455,8 @@ static void do_what_is_refused(void *opaque)
 	assert_int_equal(bk_space_destroy(space), -EDEADLK);
 	assert_true(bk__space_in_use(space));
 	assert_int_equal(bk_region_retire(someone), -EDEADLK);
-	assert_int_equal(bk_space_describe(space, out, BK_FORMAT_TEXT), -EDEADLK);
-	assert_int_equal(bk_space_explain(space, 0, out, BK_FORMAT_TEXT), -EDEADLK);
+	assert_int_equal(bk_space_describe(space, BK_FORMAT_TEXT, bk_sink_file, out), -EDEADLK);
+	assert_int_equal(bk_space_explain(space, 0, BK_FORMAT_TEXT, bk_sink_file, out), -EDEADLK);
 	assert_int_equal(bk_listener_add(space, &all_ops, "", &listener), -EDEADLK);
 	assert_null(bk_space_create(domain, NULL, 0xff));
 	fclose(out);

@@ -573,8 +573,8 @@ static void a_description_without_memory_says_so(void **state)
 	add(spaces[1], &d, 0, 0xff, 0, 0);
 	add(spaces[0], &d, 0, 0xff, 0, 0);
 	for (streams = NO_STREAM; streams <= CLOSE_FAILS; streams++) {
-		assert_int_equal(bk_space_describe(spaces[0], out, BK_FORMAT_JSON), -ENOMEM);
-		assert_int_equal(bk_space_explain(spaces[0], 0, out, BK_FORMAT_JSON), -ENOMEM);
+		assert_int_equal(bk_space_describe(spaces[0], BK_FORMAT_JSON, bk_sink_file, out), -ENOMEM);
+		assert_int_equal(bk_space_explain(spaces[0], 0, BK_FORMAT_JSON, bk_sink_file, out), -ENOMEM);
 	}
 	streams = STREAMS_WORK;
 	for (long nth = 0;; nth++) {
@@ -582,7 +582,7 @@ static void a_description_without_memory_says_so(void **state)
 
 		failed = 0;
 		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
-		error = bk_space_describe(spaces[0], out, BK_FORMAT_TEXT);
+		error = bk_space_describe(spaces[0], BK_FORMAT_TEXT, bk_sink_file, out);
 		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 		assert_int_equal(error, failed ? -ENOMEM : 0);
 		if (!failed)
@@ -590,13 +590,14 @@ static void a_description_without_memory_says_so(void **state)
 		if (nth == 0) { /* an error stays the first one */
 			__atomic_store_n(&countdown, 0, __ATOMIC_RELAXED);
 			streams = CLOSE_FAILS;
-			assert_int_equal(bk_space_describe(spaces[0], out, BK_FORMAT_TEXT), -ENOMEM);
+			assert_int_equal(bk_space_describe(spaces[0], BK_FORMAT_TEXT, bk_sink_file, out),
+					 -ENOMEM);
 			streams = STREAMS_WORK;
 			__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 		}
 	}
 	if (full) /* which has a buffer */
-		assert_int_equal(bk_space_explain(spaces[0], 0, full, BK_FORMAT_TEXT), -EIO);
+		assert_int_equal(bk_space_explain(spaces[0], 0, BK_FORMAT_TEXT, bk_sink_file, full), -EIO);
 	if (full)
 		fclose(full);
 	fclose(out);

@@ -397,7 +397,8 @@ static void *look_around(void *opaque)
 		uint64_t value, ranges = 0;
 		FILE *out = fmemopen(text, sizeof(text), "w");
 
-		if (!out || bk_space_describe(space, out, hammer->done % 2 ? BK_FORMAT_TEXT : BK_FORMAT_JSON))
+		if (!out || bk_space_describe(space, hammer->done % 2 ? BK_FORMAT_TEXT : BK_FORMAT_JSON,
+					      bk_sink_file, out))
 			hammer->wrong++;
 		if (out)
 			fclose(out);
