@@ -206,8 +206,9 @@ static const struct call devices[] = {
 
 /* A client of vfio-user, and the files that its memory is in. */
 static const struct call clients[] = {
-	ALL(accept4), ALL(fstat),      ALL(newfstatat), /* fstat of some C libraries */
-	ALL(fstatfs), ALL(getsockopt), ALL(shutdown),   ONLY(socketpair, 0, AF_UNIX), ALL(geteuid), END,
+	ALL(accept4), ALL(fstat),        ALL(newfstatat), /* fstat of some C libraries */
+	ALL(fstatfs), ALL(getsockopt),   ALL(shutdown),   ONLY(socketpair, 0, AF_UNIX),
+	ALL(geteuid), ALL(memfd_create), ALL(ftruncate),  END,
 };
 
 /* The end of a run: the keeper of the terminal, the files of sockets and of the process number. */
