@@ -249,6 +249,7 @@ static const struct call plugging[] = {
 	ALL(statfs),
 	ALL(fstatfs),
 	ALL(io_uring_setup),
+	ALL(io_uring_register),
 	ONLY(socket, 0, AF_UNIX),
 	ONLY(ioctl, 1, BLKGETSIZE64),
 	ONLY(ioctl, 1, TUNSETIFF),
