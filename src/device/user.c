@@ -207,7 +207,7 @@ static const struct bk_device_ops user_ops = {
 	.close = user_close,
 };
 
-static struct bk__user_device *create(const char *spec, const char *path)
+struct bk__user_device *bk__user_create(const char *spec, const char *path)
 {
 	struct bk__user_device *user = calloc(1, sizeof(*user));
 
@@ -219,9 +219,8 @@ static struct bk__user_device *create(const char *spec, const char *path)
 	user->wake = -1;
 	for (unsigned i = 0; i < BK_DEVICE_IRQS; i++)
 		user->wanted[i].unmask = -1;
-	user->link = (struct bk__user_link){ .fd = -1, .twin = -1, .broken = true };
-	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
-		user->link.regions[i].fd = -1;
+	bk__user_link_init(&user->link);
+	user->link.broken = true;
 	pthread_mutex_init(&user->setup, NULL);
 	pthread_mutex_init(&user->lock, NULL);
 	pthread_mutex_init(&user->told, NULL);
@@ -255,7 +254,7 @@ int bk__user_open(void *opaque, struct bk_device_context *context, const char *t
 	if (!r)
 		r = take_seconds(options.values[RECONNECT], spec, &seconds, err);
 	if (!r) {
-		user = create(spec, options.name);
+		user = bk__user_create(spec, options.name);
 		if (!user)
 			r = bk_fail(err, ENOMEM, "%s: out of memory", spec);
 	}

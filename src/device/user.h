@@ -124,6 +124,10 @@ void bk__user_wake(struct bk__user_device *user);
 int bk__user_connect(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err);
 void bk__user_disconnect(struct bk__user_link *link);
 
+/* The parts of that: a link without anything; and what is said over link->fd first. */
+void bk__user_link_init(struct bk__user_link *link);
+int bk__user_begin(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err);
+
 /* Closes what belongs to the connection. What the device has stays known. */
 void bk__user_lose(struct bk__user_link *link);
 
@@ -163,7 +167,10 @@ int bk__user_command_again(struct bk__user_device *user, struct bk__user_link *l
 int bk__user_thread_start(struct bk__user_device *user);
 void bk__user_thread_stop(struct bk__user_device *user);
 
-/* ---- */
+/* ---- user.c ------------------------------------------------------------- */
+
+/* One that is connected to nobody. Closing it as a device frees it. NULL when out of memory. */
+struct bk__user_device *bk__user_create(const char *spec, const char *path);
 
 /* As bk_device_open_fn; `text` is PATH[,reconnect=SECONDS]. */
 int bk__user_open(void *opaque, struct bk_device_context *context, const char *text, const char *spec,

@@ -46,7 +46,6 @@ static int open_socket(struct bk__user_device *user, struct bk__user_link *link,
 {
 	const struct timeval patience = { .tv_sec = PATIENCE };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int r;
 
 	if (strlen(user->path) >= sizeof(address.sun_path))
 		return bk_fail(err, ENAMETOOLONG, "%s: the path has more than %zu bytes, which no socket has",
@@ -59,8 +58,7 @@ static int open_socket(struct bk__user_device *user, struct bk__user_link *link,
 	setsockopt(link->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(link->fd, (const struct sockaddr *)&address, sizeof(address)))
 		return bk_fail(err, errno, "%s: no server answers: %s", user->device.name, strerror(errno));
-	r = bk__wire_stream_open(&link->stream, link->fd, BK__WIRE_MESSAGE);
-	return r ? bk_fail(err, -r, "%s: out of memory", user->device.name) : 0;
+	return 0;
 }
 
 static int agree(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
@@ -268,22 +266,36 @@ static int learn(struct bk__user_device *user, struct bk__user_link *link)
 	return r ? r : learn_bars(user, link);
 }
 
+int bk__user_begin(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
+{
+	int r = bk__wire_stream_open(&link->stream, link->fd, BK__WIRE_MESSAGE);
+
+	if (r)
+		return bk_fail(err, -r, "%s: out of memory", user->device.name);
+	r = agree(user, link, err);
+	if (r)
+		return r;
+	r = learn(user, link);
+	return r ? bk_fail(err, -r, "%s: the server does not say what the device has: %s", user->device.name,
+			   strerror(-r))
+		 : 0;
+}
+
+void bk__user_link_init(struct bk__user_link *link)
+{
+	*link = (struct bk__user_link){ .fd = -1, .twin = -1 };
+	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
+		link->regions[i].fd = -1;
+}
+
 int bk__user_connect(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
 {
 	int r;
 
-	*link = (struct bk__user_link){ .fd = -1, .twin = -1 };
-	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
-		link->regions[i].fd = -1;
+	bk__user_link_init(link);
 	r = open_socket(user, link, err);
 	if (!r)
-		r = agree(user, link, err);
-	if (!r) {
-		r = learn(user, link);
-		if (r)
-			bk_fail(err, -r, "%s: the server does not say what the device has: %s",
-				user->device.name, strerror(-r));
-	}
+		r = bk__user_begin(user, link, err);
 	if (r)
 		bk__user_disconnect(link);
 	return r;
