@@ -381,7 +381,8 @@ typedef void bk_access_fn(void *opaque, const struct bk_access *access);
  * handlers hold, and the vCPU waits for it.
  *
  * When it returns, the old one is not called any more: it waits for accesses
- * that are under way. -EDEADLK from a handler or a listener; -ENOMEM. Owner only.
+ * that are under way. -EDEADLK from a handler. Owner only, with no lock
+ * held that `record` takes.
  */
 int bk_mediator_record(struct bk_mediator *mediate, bk_access_fn *record, void *opaque);
 

@@ -62,7 +62,6 @@ static void destroy(struct bk_mediator *m)
 		free(m->regions[i].holes);
 	}
 	free(m->traps);
-	free(m->recorder);
 	free(m->rom);
 	free(m->filter);
 	free(m);

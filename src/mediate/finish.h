@@ -12,7 +12,7 @@ void bk__mediate_record(struct bk_mediator *m, const struct bk_access *access);
 /* Without a recorder: one branch that is never taken. */
 #define BK__MEDIATE_RECORD(m, ...)                                                                          \
 	do {                                                                                                \
-		if (__builtin_expect(__atomic_load_n(&(m)->recorder, __ATOMIC_RELAXED) != NULL, 0))         \
+		if (__builtin_expect(__atomic_load_n(&(m)->recording, __ATOMIC_RELAXED) != 0, 0))           \
 			bk__mediate_record(m, &(struct bk_access){ .struct_size = sizeof(struct bk_access), \
 								   __VA_ARGS__ });                          \
 	} while (0)

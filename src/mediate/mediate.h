@@ -87,9 +87,18 @@ struct bk_mediator {
 	struct bk_device device; /* the face: the mediated device as a device */
 	struct bk_device *below;
 	struct bk_domain *domain;
-	struct bk_pci_function *function;      /* NULL in filter mode */
-	struct bk__mediate_filter *filter;     /* NULL but in filter mode (filter.c) */
-	struct bk__mediate_recorder *recorder; /* or NULL; atomic (record.c) */
+	struct bk_pci_function *function;  /* NULL in filter mode */
+	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
+
+	/* Who is shown each access: 0 for nobody, else which of the two, plus 1. One stays while it has
+	 * users. Both atomic. (record.c) */
+	unsigned recording;
+	struct bk__mediate_recorder {
+		bk_access_fn *fn;
+		void *opaque;
+		unsigned users;
+	} recorders[2];
+
 	uint64_t page_size;
 	struct bk__mediate_region regions[BK__SPACES];
 

@@ -3,38 +3,41 @@
 #include "mediate/finish.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <sched.h>
 
 #include "space/ends.h"
 
-struct bk__mediate_recorder {
-	bk_access_fn *fn;
-	void *opaque;
-};
-
+/* Who is counted as a user of a recorder that is still the one to be used may use it. */
 void bk__mediate_record(struct bk_mediator *m, const struct bk_access *access)
 {
-	const struct bk__mediate_recorder *recorder = __atomic_load_n(&m->recorder, __ATOMIC_ACQUIRE);
+	unsigned which = __atomic_load_n(&m->recording, __ATOMIC_SEQ_CST);
 
-	if (recorder) /* it may be gone since the caller looked */
-		recorder->fn(recorder->opaque, access);
+	while (which) {
+		struct bk__mediate_recorder *recorder = &m->recorders[which - 1];
+		const unsigned before = which;
+
+		__atomic_fetch_add(&recorder->users, 1, __ATOMIC_SEQ_CST);
+		which = __atomic_load_n(&m->recording, __ATOMIC_SEQ_CST);
+		if (which == before) {
+			recorder->fn(recorder->opaque, access);
+			which = 0;
+		}
+		__atomic_fetch_sub(&recorder->users, 1, __ATOMIC_SEQ_CST);
+	}
 }
 
 int bk_mediator_record(struct bk_mediator *m, bk_access_fn *record, void *opaque)
 {
-	struct bk__mediate_recorder *recorder = NULL;
+	const unsigned old = __atomic_load_n(&m->recording, __ATOMIC_RELAXED), next = old == 1 ? 2 : 1;
 
 	if (bk__space_must_not_wait(m->domain))
 		return -EDEADLK;
 	if (record) {
-		recorder = malloc(sizeof(*recorder));
-		if (!recorder)
-			return -ENOMEM;
-		*recorder = (struct bk__mediate_recorder){ record, opaque };
+		m->recorders[next - 1].fn = record;
+		m->recorders[next - 1].opaque = opaque;
 	}
-	recorder = __atomic_exchange_n(&m->recorder, recorder, __ATOMIC_ACQ_REL);
-	if (recorder)
-		bk_domain_synchronize(m->domain); /* accesses that have seen it */
-	free(recorder);
+	__atomic_store_n(&m->recording, record ? next : 0, __ATOMIC_SEQ_CST);
+	while (old && __atomic_load_n(&m->recorders[old - 1].users, __ATOMIC_SEQ_CST))
+		sched_yield();
 	return 0;
 }
