@@ -435,11 +435,13 @@ static void sub_regions_of_both_sizes(void **state)
 
 static int take_text(const char *text, size_t size, struct bk__wire_version *version)
 {
-	uint8_t payload[8192] = { 0, 0, 1, 0 };
+	const struct bk__wire_version_header header = { .minor = 1 };
+	uint8_t payload[8192] = { 0 };
 	struct bk_error err = { { 0 } };
 	int error;
 
 	assert_true(size + 4 <= sizeof(payload));
+	memcpy(payload, &header, sizeof(header));
 	memcpy(payload + 4, text, size);
 	error = bk__wire_version_take(payload, size + 4, version, &err);
 	assert_true(!error == !err.text[0]);

@@ -2,6 +2,8 @@
 /* The driver's side of a virtio device, for tests. */
 #include "virtio_driver.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,9 +267,15 @@ void driver_wait(struct driver *driver, unsigned queue, uint32_t *head, uint32_t
 	}
 }
 
+/* By a second descriptor, as the device writes it: QEMU's user-mode emulation swaps the bytes of the first
+ * one alone. */
 uint64_t driver_interrupts(struct driver *driver, unsigned vector)
 {
+	const int same = fcntl(driver->fds[vector], F_DUPFD_CLOEXEC, 0);
 	uint64_t count = 0;
 
-	return read(driver->fds[vector], &count, sizeof(count)) == sizeof(count) ? count : 0;
+	if (read(same, &count, sizeof(count)) < 0)
+		assert_int_equal(errno, EAGAIN);
+	close(same);
+	return count;
 }
