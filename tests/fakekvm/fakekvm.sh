@@ -16,6 +16,11 @@ run_control=(--control "$run_socket")
 run_prefix=() # a command that executes its arguments
 trap 'kill_run; rm -rf "$run_dir"' EXIT
 
+# An instrumented program makes system calls of its own, so it has no sandbox.
+instrumented() {
+	ldd "$barkeep" | grep -qE 'libasan|libtsan' || nm "$barkeep" 2>/dev/null | grep -q __gcov_
+}
+
 kill_run() {
 	[ -z "$run_pid" ] || kill -KILL "$run_pid" 2>/dev/null
 }
