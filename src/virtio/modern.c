@@ -86,10 +86,11 @@ static bool is_power_of_two(uint64_t value)
 static void write_queue(struct bk__virtio *virtio, uint64_t offset, unsigned width, uint64_t value)
 {
 	const unsigned index = virtio->queue_select;
-	struct bk__virtio_queue *queue = &virtio->queues[index];
+	struct bk__virtio_queue *queue;
 
 	if (index >= virtio->type->queues)
 		return;
+	queue = &virtio->queues[index];
 	if (offset == QUEUE_VECTOR && width == 2)
 		atomic_store(&virtio->vectors[index], bk__virtio_vector(virtio, (uint16_t)value));
 	if (queue->ready)

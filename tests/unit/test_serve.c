@@ -574,9 +574,11 @@ static void put(struct session *session, unsigned command, const void *payload, 
 	struct part *part = &session->parts[session->count++];
 
 	*part = (struct part){ session->size, sizeof(header) + size, { 0 }, fd_count };
-	memcpy(part->fds, fds, fd_count * sizeof(*fds));
+	if (fd_count)
+		memcpy(part->fds, fds, fd_count * sizeof(*fds));
 	memcpy(session->bytes + session->size, &header, sizeof(header));
-	memcpy(session->bytes + session->size + sizeof(header), payload, size);
+	if (size)
+		memcpy(session->bytes + session->size + sizeof(header), payload, size);
 	session->size += part->size;
 }
 
