@@ -31,12 +31,13 @@ static uint32_t half(uint64_t value, uint32_t select)
 static void put_queue(const struct bk__virtio *virtio, uint8_t *bytes)
 {
 	const unsigned index = virtio->queue_select;
-	const struct bk__virtio_queue *queue = &virtio->queues[index];
+	const struct bk__virtio_queue *queue;
 
 	if (index >= virtio->type->queues) {
 		bk__store(bytes + QUEUE_VECTOR, 2, BK__VIRTIO_NO_VECTOR);
 		return;
 	}
+	queue = &virtio->queues[index];
 	bk__store(bytes + QUEUE_SIZE, 2, queue->size);
 	bk__store(bytes + QUEUE_VECTOR, 2, atomic_load(&virtio->vectors[index]));
 	bk__store(bytes + QUEUE_ENABLE, 2, queue->ready);
