@@ -93,13 +93,20 @@ static void guard_remove(struct bk__serve_guard *guard)
 
 /* ---- Files ------------------------------------------------------------- */
 
-/* A file that waits for a network or another process would let the device wait, too. */
-static bool is_memory(int fd, const struct stat *st)
+/* 0 if it cannot be told. f_type is of another width and sign on each architecture. */
+static uint32_t filesystem(int fd)
 {
 	struct statfs fs;
 
-	return S_ISREG(st->st_mode) && !fstatfs(fd, &fs) &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+	return fstatfs(fd, &fs) ? 0 : (uint32_t)fs.f_type;
+}
+
+/* A file that waits for a network or another process would let the device wait, too. */
+static bool is_memory(int fd, const struct stat *st)
+{
+	const uint32_t type = filesystem(fd);
+
+	return S_ISREG(st->st_mode) && (type == TMPFS_MAGIC || type == HUGETLBFS_MAGIC);
 }
 
 static int check(int fd, const struct stat *st, uint64_t offset, uint64_t size, bool write, bool *writable,
@@ -134,7 +141,6 @@ static int map_file(struct bk__serve_file *file, const struct stat *st, struct b
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t block = (uint64_t)st->st_blksize > page ? (uint64_t)st->st_blksize : page;
-	struct statfs fs;
 	void *base;
 
 	file->size = ((uint64_t)st->st_size + page - 1) & ~(page - 1);
@@ -144,8 +150,7 @@ static int map_file(struct bk__serve_file *file, const struct stat *st, struct b
 		return bk_fail(err, errno, "the client's memory cannot be mapped: %s", strerror(errno));
 	file->base = base;
 	madvise(base, file->size, MADV_DONTDUMP);
-	file->guard = guard_add(base, file->size,
-				!fstatfs(file->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC ? block : page);
+	file->guard = guard_add(base, file->size, filesystem(file->fd) == HUGETLBFS_MAGIC ? block : page);
 	return file->guard ? 0 : bk_fail(err, ENOMEM, "out of memory");
 }
 
