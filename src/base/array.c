@@ -15,10 +15,8 @@ int bk__array_grow(void **at, size_t *capacity, size_t count, size_t more, size_
 		return 0;
 	if (more > SIZE_MAX / 2 / element - count)
 		return -ENOMEM;
-	while (wanted < count + more)
+	while (wanted < count + more) /* less than twice that, and so its size in bytes is a number, too */
 		wanted *= 2;
-	if (wanted > SIZE_MAX / element)
-		return -ENOMEM;
 	grown = realloc(*at, wanted * element);
 	if (!grown)
 		return -ENOMEM;

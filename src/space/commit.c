@@ -456,7 +456,7 @@ static int commit_locked(struct bk_update *update, bool *removed)
 
 static __attribute__((cold)) int refuse(struct bk_update *update, int error, struct bk_error *err)
 {
-	if (update->line && update->error == error)
+	if (update->line)
 		bk_fail(err, -error, "%s", update->line->text);
 	else if (error == -EDEADLK)
 		bk_fail(err, EDEADLK, "a listener must not change an address space");

@@ -268,7 +268,7 @@ void *bk__space_record_alloc(struct bk_domain *domain, size_t bytes, unsigned *s
 
 void bk__space_record_free(struct bk_domain *domain, void *record, unsigned size_class)
 {
-	if (!record || size_class == RECORD_CLASSES)
+	if (size_class == RECORD_CLASSES)
 		free(record);
 	else
 		pool_free(&domain->rows[size_class], record);

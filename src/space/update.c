@@ -29,8 +29,6 @@ int bk__space_update_fail(struct bk_update *update, int error, const char *forma
 {
 	va_list args;
 
-	if (update->error)
-		return update->error;
 	update->error = error;
 	update->line = malloc(sizeof(*update->line));
 	if (update->line) {

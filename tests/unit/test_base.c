@@ -131,6 +131,18 @@ static int is_below(const void *element, const void *key)
 	return *(const unsigned *)element < *(const unsigned *)key;
 }
 
+static void an_array_has_room_or_says_that_there_is_none(void **state)
+{
+	BK__ARRAY(uint64_t) array = { 0 };
+
+	assert_int_equal(bk__array_reserve(&array, SIZE_MAX / 2), -ENOMEM);
+	assert_int_equal(bk__array_reserve(&array, 20), 0);
+	assert_int_equal(array.capacity, 32);
+	assert_int_equal(bk__array_grow((void **)&array.at, &array.capacity, 0, 32, sizeof(uint64_t)), 0);
+	assert_int_equal(array.capacity, 32);
+	free(array.at);
+}
+
 static void an_array_in_order_grows_and_shrinks(void **state)
 {
 	BK__ARRAY(unsigned) array = { 0 };
@@ -193,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_takes_no_signals_but_its_own),
+		cmocka_unit_test(an_array_has_room_or_says_that_there_is_none),
 		cmocka_unit_test(an_array_in_order_grows_and_shrinks),
 		cmocka_unit_test(the_header_the_library_and_the_build_are_of_one_release),
 		cmocka_unit_test(fail_fills_one_line),

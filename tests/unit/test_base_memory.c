@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
 #include <yaml.h>
 
 #include "base/file.h"
+#include "base/loop.h"
 #include "base/items.h"
 #include "base/number.h"
 #include "base/thread.h"
@@ -70,6 +73,23 @@ int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event)
 	parser->error = wrong == NO_REASON ? YAML_PARSER_ERROR : YAML_MEMORY_ERROR;
 	parser->problem = NULL;
 	return 0;
+}
+
+/* Calls of the event loop, which fail as allocations do. */
+FAILING(int, epoll_create1, (int flags), (errno = EMFILE, -1), flags)
+FAILING(int, eventfd, (unsigned count, int flags), (errno = EMFILE, -1), count, flags)
+FAILING(int, epoll_ctl, (int epoll, int what, int fd, struct epoll_event *event), (errno = ENOSPC, -1), epoll,
+	what, fd, event)
+
+static int wait_error;
+
+int __real_epoll_wait(int epoll, struct epoll_event *events, int most, int milliseconds);
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int milliseconds);
+
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int milliseconds)
+{
+	errno = wait_error;
+	return wait_error ? -1 : __real_epoll_wait(epoll, events, most, milliseconds);
 }
 
 static const char text[] = "a: [1, 2, {b: c}]\nd: \"e\"\n";
@@ -332,6 +352,40 @@ static void lost_lines_are_counted_up_to_a_limit(void **state)
 	assert_int_equal(limit.state & 0xffffff, 0xffffff);
 }
 
+static void ignore(void *opaque)
+{
+}
+
+static void a_loop_says_what_it_could_not_have(void **state)
+{
+	static const int create_errors[] = { -ENOMEM, -EMFILE, -EMFILE, -ENOSPC, 0 };
+	static const int add_errors[] = { -ENOMEM, -ENOSPC, 0 };
+	struct bk__base_loop *loop = NULL;
+	int fds[2] = { eventfd(0, 0), eventfd(0, 0) };
+
+	for (long nth = 0; nth < 5; nth++) {
+		countdown = nth;
+		assert_int_equal(bk__base_loop_create(&loop), create_errors[nth]);
+		countdown = -1;
+	}
+	for (long nth = 0; nth < 3; nth++) {
+		countdown = nth;
+		assert_int_equal(bk__base_loop_add(loop, fds[0], ignore, NULL), add_errors[nth]);
+		countdown = -1;
+	}
+	assert_int_equal(bk__base_loop_add(loop, fds[1], ignore, NULL), 0);
+	bk__base_loop_remove(loop, fds[0]); /* behind the other */
+	wait_error = EINTR;
+	assert_int_equal(bk__base_loop_wait(loop, -1), 0);
+	wait_error = EBADF;
+	assert_int_equal(bk__base_loop_wait(loop, -1), -EBADF);
+	wait_error = 0;
+	assert_int_equal(bk__base_loop_wait(loop, 0), 0);
+	bk__base_loop_destroy(loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +399,7 @@ int main(void)
 		cmocka_unit_test(a_list_is_no_choice),
 		cmocka_unit_test(items_are_taken_one_by_one),
 		cmocka_unit_test(numbers_are_read_the_same_everywhere),
+		cmocka_unit_test(a_loop_says_what_it_could_not_have),
 		cmocka_unit_test(lost_lines_are_counted_up_to_a_limit),
 	};
 

@@ -911,12 +911,52 @@ static void a_crowd_that_moves_far_away_is_found(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static int fail_always(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+	return -EIO;
+}
+
+static int refuse_always(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	return -EPERM;
+}
+
+/* And a region without a name that cannot be says so without one. */
+static void the_lower_half_of_an_access_over_an_edge_may_fail(void **state)
+{
+	static const struct bk_region_ops ops = { .read = fail_always, .write = refuse_always };
+	static struct device d = { .id = 0 };
+	struct bk_region_desc desc = { .name = "fails", .first = 0xff0, .last = 0xfff, .ops = &ops };
+	struct bk_domain *other = bk_domain_create();
+	struct bk_space *foreign = bk_space_create(other, "foreign", 0xffff);
+	struct bk_region *r;
+	struct bk_error err;
+	uint64_t value = 0;
+
+	assert_int_equal(bk_region_add(space, &desc, &r, NULL), 0);
+	add(space, &d, 0x1000, 0x10ff, 0, 1);
+	for (unsigned i = 0; i < 3; i++) { /* also where it has been before */
+		assert_int_equal(bk_space_read(space, 0xffe, 4, &value), -EIO);
+		assert_int_equal(value & 0xffff, 0xffff);
+		assert_int_equal(bk_space_write(space, 0xffe, 4, 1), -EPERM);
+	}
+	desc = (struct bk_region_desc){ .first = 1, .ops = &ops };
+	assert_int_equal(bk_region_add(space, &desc, &r, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "region \"\" at 0x1-0x0"));
+	desc = (struct bk_region_desc){ .last = 0xff, .kind = BK_REGION_NESTED, .nested = foreign };
+	assert_int_equal(bk_region_add(space, &desc, &r, &err), -EXDEV);
+	assert_non_null(strstr(err.text, "region \"\" of"));
+	assert_int_equal(bk_space_destroy(foreign), 0);
+	assert_int_equal(bk_domain_destroy(other), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(natural_widths_reach_the_handler_whole),
 		TEST(what_a_handler_stores_beyond_the_width_is_cut_off),
 		TEST(odd_widths_are_cut_naturally),
+		TEST(the_lower_half_of_an_access_over_an_edge_may_fail),
 		TEST(F15_F21_an_access_over_an_edge_is_cut_there),
 		TEST(two_neighbours_answer_their_own_parts),
 		TEST(F21_a_read_is_made_whole_for_those_that_yield),

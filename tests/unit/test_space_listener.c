@@ -481,9 +481,21 @@ static void what_listeners_must_not_do_is_refused(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void a_listener_of_a_later_release_is_refused(void **state)
+{
+	const struct {
+		struct bk_listener_ops ops;
+		size_t more;
+	} later = { .ops.struct_size = sizeof(later), .more = 1 };
+	struct bk_listener *listener;
+
+	assert_int_equal(bk_listener_add(space, &later.ops, NULL, &listener), -E2BIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_listener_of_a_later_release_is_refused),
 		TEST(what_listeners_must_not_do_is_refused),
 		TEST(one_that_removes_itself_is_told_nothing_more),
 		TEST(one_that_another_removes_is_told_nothing_more),

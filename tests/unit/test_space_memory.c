@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "base/printer.h"
 #include "space/internal.h"
 
 static long countdown = -1; /* atomic: allocations until one fails; below 0: none does */
@@ -76,8 +77,20 @@ static bool fails_inside(void)
 		return fails_inside() ? failure : __real_##name(__VA_ARGS__); \
 	}
 
-FAILING_INSIDE(int, bk__array_grow, (void **at, size_t *capacity, size_t count, size_t more, size_t element),
-	       -ENOMEM, at, capacity, count, more, element)
+static bool arrays_are_full; /* each grows for each element */
+
+int __real_bk__array_grow(void **at, size_t *capacity, size_t count, size_t more, size_t element);
+int __wrap_bk__array_grow(void **at, size_t *capacity, size_t count, size_t more, size_t element);
+
+int __wrap_bk__array_grow(void **at, size_t *capacity, size_t count, size_t more, size_t element)
+{
+	int error = fails_inside() ? -ENOMEM : __real_bk__array_grow(at, capacity, count, more, element);
+
+	if (!error && arrays_are_full)
+		*capacity = count + more;
+	return error;
+}
+
 FAILING_INSIDE(struct bk__space_view *, bk__space_view_alloc, (struct bk_domain * domain, size_t bytes), NULL,
 	       domain, bytes)
 FAILING_INSIDE(struct bk__space_span *, bk__space_span_alloc, (struct bk_domain * domain), NULL, domain)
@@ -426,6 +439,9 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	view = spaces[0]->published;
 	__atomic_store_n(&bk__space_reader.view, view, __ATOMIC_RELAXED);
 	snprintf(before, sizeof(before), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
+	arrays_are_full = true;
+	tighten(domain, spaces[0]);
+	tighten(domain, spaces[1]);
 	__atomic_store_n(&inside_one_in, 60, __ATOMIC_RELAXED);
 	while (commits < 6000 || errors < 100) {
 		unsigned i = commits * 7 % 200, j = commits * 11 % 200;
@@ -454,11 +470,13 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	bk__space_reader.record->nested[0] = &turn->stand_ins[0].view;
 	bk__space_reader.record->depth = 1;
 	for (long nth = 0; nth < 10; nth++) {
+		domain->seen.capacity = domain->held.capacity = 0;
 		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
 		bk__space_tidy(domain);
 		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
 		assert_non_null(domain->retired);
 	}
+	arrays_are_full = false;
 	bk__space_reader.record->depth = 0;
 	pthread_mutex_unlock(&domain->commit_lock);
 	snprintf(after, sizeof(after), "%zu %zu %zu", view->count, view->leaf_count, view->built_count);
@@ -568,10 +586,15 @@ static void a_description_without_memory_says_so(void **state)
 	struct bk_space *spaces[2] = { bk_space_create(domain, "a", UINT64_MAX),
 				       bk_space_create(domain, "b", 0xffff) };
 	struct bk_region *window = nest(spaces[0], spaces[1], 0x100000, 0x10ffff, 0, 0, 1000);
+	struct bk__printer printer;
 	FILE *out = tmpfile(), *full = fopen("/dev/full", "w");
 
 	add(spaces[1], &d, 0, 0xff, 0, 0);
 	add(spaces[0], &d, 0, 0xff, 0, 0);
+	assert_int_equal(bk__printer_begin(&printer, false), 0);
+	printer.error = -EIO; /* which stays */
+	streams = STREAM_FAILED;
+	assert_int_equal(bk__printer_end(&printer, bk_sink_file, out), -EIO);
 	for (streams = NO_STREAM; streams <= CLOSE_FAILS; streams++) {
 		assert_int_equal(bk_space_describe(spaces[0], BK_FORMAT_JSON, bk_sink_file, out), -ENOMEM);
 		assert_int_equal(bk_space_explain(spaces[0], 0, BK_FORMAT_JSON, bk_sink_file, out), -ENOMEM);
@@ -580,6 +603,7 @@ static void a_description_without_memory_says_so(void **state)
 	for (long nth = 0;; nth++) {
 		int error;
 
+		domain->items.capacity = 0;
 		failed = 0;
 		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
 		error = bk_space_describe(spaces[0], BK_FORMAT_TEXT, bk_sink_file, out);
