@@ -21,8 +21,7 @@ void bk__pci_kinds_settle(struct bk_pci_function *function)
 void bk__pci_kinds_forget(struct bk_pci_function *function, unsigned offset)
 {
 	for (size_t i = 0; i < KINDS; i++)
-		if (kinds[i]->forget)
-			kinds[i]->forget(function, offset);
+		kinds[i]->forget(function, offset);
 }
 
 bool bk__pci_kinds_written(struct bk_pci_function *function, const struct bk__pci_write *write)

@@ -40,12 +40,16 @@ int bk__pci_reset_end(struct bk__pci_resets *list, const struct bk_pci_function 
 	return result;
 }
 
-void bk__pci_reset_wait(struct bk_pci_function *function)
+int bk__pci_reset_wait(struct bk_pci_function *function)
 {
+	int result;
+
 	pthread_mutex_lock(&function->lock);
 	while (atomic_load(&function->in_reset))
 		pthread_cond_wait(&function->reset_ended, &function->lock);
+	result = function->reset_result;
 	pthread_mutex_unlock(&function->lock);
+	return result;
 }
 
 /* ---- Calls of the owner -------------------------------------------------- */
@@ -65,6 +69,5 @@ int bk_pci_function_reset(struct bk_pci_function *function)
 	bk__pci_function_unlock(function);
 	if (began)
 		return bk__pci_reset_end(&list, function);
-	bk__pci_reset_wait(function);
-	return function->reset_result;
+	return bk__pci_reset_wait(function);
 }

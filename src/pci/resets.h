@@ -26,7 +26,7 @@ void bk__pci_reset_registers(struct bk_pci_function *function, enum bk__pci_rese
  * No lock held. */
 int bk__pci_reset_end(struct bk__pci_resets *list, const struct bk_pci_function *asked);
 
-/* Waits until the function is not in reset. No lock held. */
-void bk__pci_reset_wait(struct bk_pci_function *function);
+/* Waits until the function is not in reset. Returns what its owner said of the last one. No lock held. */
+int bk__pci_reset_wait(struct bk_pci_function *function);
 
 #endif

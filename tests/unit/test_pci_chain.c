@@ -70,6 +70,7 @@ static void in_order(void **state)
 	assert_int_equal(chain.pointer, 0x51);
 	config[6] = 0;
 	assert_int_equal(walk(256, false, NULL, 0).end, BK__PCI_CHAIN_ENDS);
+	assert_int_equal(walk(0x20, false, NULL, 0).end, BK__PCI_CHAIN_ENDS); /* not even a header */
 }
 
 static void in_order_extended(void **state)

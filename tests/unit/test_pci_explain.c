@@ -77,7 +77,12 @@ static struct bk_pci_explanation why(struct stage *stage, unsigned index, const 
 
 static void answers(void **state)
 {
-	struct bk_pci_explanation e = why(*state, 2, "it answers at 0x90200000-0x90200fff");
+	struct stage *stage = *state;
+	struct bk_pci_explanation e = { .struct_size = sizeof(e) };
+
+	assert_int_equal(bk_pci_function_explain(stage->card.function, 2, &e, NULL, 0), 0); /* no text */
+	assert_int_equal(e.reason, BK_PCI_BAR_ANSWERS);
+	e = why(*state, 2, "it answers at 0x90200000-0x90200fff");
 
 	assert_int_equal(e.reason, BK_PCI_BAR_ANSWERS);
 	assert_string_equal(e.kind, "64-bit memory");
