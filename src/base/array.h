@@ -30,6 +30,11 @@
 				  sizeof(*(array)->at)))
 int bk__array_grow(void **at, size_t *capacity, size_t count, size_t more, size_t element);
 
+/* The same where it is known that there is none. */
+#define bk__array_enlarge(array, more)                                                    \
+	bk__array_grow((void **)&(array)->at, &(array)->capacity, (array)->count, (more), \
+		       sizeof(*(array)->at))
+
 /* Puts an element in at `index`; there has to be room. */
 #define bk__array_insert(array, index, element)                      \
 	(memmove((array)->at + (index) + 1, (array)->at + (index),   \

@@ -45,10 +45,10 @@ static int grow(struct bk_update *update)
 	const size_t count = update->changes.count;
 
 	if (update->changes.at != update->few)
-		return bk__array_reserve(&update->changes, 1);
+		return bk__array_enlarge(&update->changes, 1);
 	update->changes.at = NULL;
 	update->changes.count = update->changes.capacity = 0;
-	if (bk__array_reserve(&update->changes, count + 1)) {
+	if (bk__array_enlarge(&update->changes, count + 1)) {
 		update->changes.at = update->few;
 		update->changes.count = update->changes.capacity = count;
 		return -ENOMEM;

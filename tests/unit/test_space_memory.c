@@ -452,6 +452,7 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 		commits++;
 		if (a->space != b->space || a == b)
 			continue;
+		tighten(domain, a->space);
 		u = bk_update_begin(domain);
 		if (bk_update_move(u, a, b->first, b->last) || bk_update_move(u, b, first, first + 0xff)) {
 			bk_update_drop(u);
@@ -496,6 +497,71 @@ static void a_reader_stays_while_memory_runs_out(void **state)
 	drop(window, domain);
 	assert_int_equal(bk_space_destroy(spaces[0]), 0);
 	assert_int_equal(bk_space_destroy(spaces[1]), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+/* Each allocation of commits that change many places: some leaves get too small, some are made anew. */
+static void a_commit_of_many_changes_fails_in_turn(void **state)
+{
+	enum { REGIONS = 300 };
+	static struct device d[REGIONS];
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "s", UINT64_MAX);
+	struct bk_region *regions[REGIONS];
+
+	domain->leaf_spans = 8;
+	for (unsigned i = 0; i < REGIONS; i++)
+		regions[i] = add(space, &d[i], i * 0x100, i * 0x100 + 0xff, 0, i);
+	arrays_are_full = true;
+	for (unsigned step = 1; step < 40; step += 3) {
+		int error = -ENOMEM;
+
+		for (long nth = 0; error; nth++) {
+			struct bk_update *u = bk_update_begin(domain);
+
+			for (unsigned i = step; i < REGIONS; i += step)
+				bk_update_move(u, regions[i],
+					       regions[i]->first ^ (step % 2 ? 0x80000 : 0x8000),
+					       regions[i]->last ^ (step % 2 ? 0x80000 : 0x8000));
+			tighten(domain, space);
+			__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
+			error = bk_update_commit(u, NULL);
+			__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+			assert_true(!error || error == -ENOMEM);
+		}
+	}
+	arrays_are_full = false;
+	for (unsigned i = 0; i < REGIONS; i++)
+		drop(regions[i], domain);
+	assert_int_equal(bk_space_destroy(space), 0);
+	assert_int_equal(bk_domain_destroy(domain), 0);
+}
+
+/* One that grows past the few changes that it has room for, and then again. */
+static void an_update_without_room_says_so(void **state)
+{
+	static struct device d;
+	struct bk_domain *domain = bk_domain_create();
+	struct bk_space *space = bk_space_create(domain, "s", UINT64_MAX);
+	struct bk_region *regions[40];
+	int error = -ENOMEM;
+
+	for (long nth = 0; error; nth++) {
+		struct bk_update *u = bk_update_begin(domain);
+
+		__atomic_store_n(&countdown, nth, __ATOMIC_RELAXED);
+		for (unsigned i = 0; i < 40; i++) {
+			struct bk_region_desc desc = device_at(&d, i * 0x10, i * 0x10 + 4, 0, i);
+
+			bk_update_add(u, space, &desc, &regions[i]); /* its error stays */
+		}
+		error = bk_update_commit(u, NULL);
+		__atomic_store_n(&countdown, -1, __ATOMIC_RELAXED);
+		assert_true(!error || error == -ENOMEM);
+	}
+	for (unsigned i = 0; i < 40; i++)
+		drop(regions[i], domain);
+	assert_int_equal(bk_space_destroy(space), 0);
 	assert_int_equal(bk_domain_destroy(domain), 0);
 }
 
@@ -670,6 +736,8 @@ int main(void)
 		cmocka_unit_test(random_operations_with_failing_allocations),
 		cmocka_unit_test(a_reader_stays_while_memory_runs_out),
 		cmocka_unit_test(a_description_without_memory_says_so),
+		cmocka_unit_test(an_update_without_room_says_so),
+		cmocka_unit_test(a_commit_of_many_changes_fails_in_turn),
 		cmocka_unit_test(lists_without_memory_change_nothing),
 		cmocka_unit_test(large_views_are_looked_at_sooner),
 		cmocka_unit_test(large_objects_are_the_systems),
