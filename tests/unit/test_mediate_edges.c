@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "trap_kit.h"
 
 enum { CONFIG = BK_DEVICE_CONFIG, ROM = BK_DEVICE_ROM, VGA = BK_DEVICE_VGA, VENDORS = BK_DEVICE_REGIONS };
@@ -414,6 +416,172 @@ static void a_device_that_cannot_be_watched_is_refused(void **state)
 	assert_null(m);
 	assert_true(f->fake.closed);
 	assert_non_null(strstr(err.text, "can be mapped"));
+}
+
+static struct bk_device_watcher kept;
+static void *kept_opaque;
+static bool region_fails;
+
+static int keep_watcher(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque)
+{
+	kept = watcher ? *watcher : (struct bk_device_watcher){ .lose = NULL };
+	kept_opaque = opaque;
+	return 0;
+}
+
+static int region_or_not(struct bk_device *device, unsigned index, struct bk_device_region *region)
+{
+	return region_fails ? -EIO : plain->region(device, index, region);
+}
+
+static bool read_host(void *opaque, const struct bk_flat *flat)
+{
+	if (flat->memory)
+		memcpy(opaque, (const uint8_t *)flat->memory->host + flat->offset, 8);
+	return false;
+}
+
+/* What a guest has at the start of BAR 0: mapped memory, or what the device answers. */
+static uint64_t read_now(struct fixture *f, bool *exits)
+{
+	uint8_t bytes[8];
+
+	*exits = !page_is_mapped(f, 0, 0);
+	if (*exits)
+		return rd(f, 0, 0, 8);
+	bk_space_visit(bk_mediator_space(f->mediate, 0), 0, 0, read_host, bytes);
+	return bk__load(bytes, 8);
+}
+
+/* A device whose server goes and comes back has another file to map from, or none. */
+static void a_file_that_is_another_one_is_mapped_where_the_old_one_was(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_device_region *region = &f->fake.regions[0];
+	struct bk_device_ops ops = *f->fake.device.ops;
+	struct bk_device_region first;
+	int other = memfd_create("other", MFD_CLOEXEC);
+	bool exits;
+
+	assert_int_equal(ftruncate(other, 0x10000), 0);
+	assert_int_equal(pwrite(other, "\x5b", 1, 0x4000), 1);
+	fake_bar(&f->fake, 0, 0, 0x2000, true);
+	fake_bar(&f->fake, 1, 0, 0x1000, false);
+	first = *region;
+	plain = f->fake.device.ops;
+	ops.watch = keep_watcher;
+	ops.region = region_or_not;
+	f->fake.device.ops = &ops;
+	create(f);
+	kept.change(kept_opaque, 0); /* nothing has changed */
+	kept.change(kept_opaque, 1); /* nothing of it was ever mapped */
+	kept.change(kept_opaque, BK_DEVICE_VGA);
+	assert_int_equal(read_now(f, &exits), fake_pattern(0, 8));
+	assert_false(exits);
+	region->fd = other;
+	region->fd_offset = 0x4000;
+	kept.change(kept_opaque, 0);
+	assert_int_equal(read_now(f, &exits), 0x5b);
+	assert_false(exits);
+	/* Without a file every access is the device's. */
+	region->fd = -1;
+	kept.change(kept_opaque, 0);
+	assert_int_equal(read_now(f, &exits), fake_pattern(0, 8));
+	assert_true(exits);
+	region->fd = other;
+	region->flags &= ~(unsigned)BK_DEVICE_WRITE;
+	kept.change(kept_opaque, 0);
+	assert_int_equal(read_now(f, &exits), 0x5b);
+	assert_false(exits);
+	/* A region of another size is another one, and so is one that is not told of. */
+	region->size = 0x1000;
+	kept.change(kept_opaque, 0);
+	read_now(f, &exits);
+	assert_true(exits);
+	*region = first;
+	kept.change(kept_opaque, 0);
+	read_now(f, &exits);
+	assert_false(exits);
+	region_fails = true;
+	kept.change(kept_opaque, 0);
+	read_now(f, &exits);
+	assert_true(exits);
+	region_fails = false;
+	/* A file that cannot be mapped. */
+	region->fd = 1000000;
+	kept.change(kept_opaque, 0);
+	read_now(f, &exits);
+	assert_true(exits);
+	*region = first;
+	kept.change(kept_opaque, 0);
+	assert_int_equal(read_now(f, &exits), fake_pattern(0, 8));
+	assert_false(exits);
+	close(other);
+	f->fake.device.ops = plain;
+}
+
+static void in_filter_mode_others_map_the_file(void **state)
+{
+	struct fixture *f = *state;
+	const struct bk_mediator_options options = { .filter = true };
+	struct bk_device_ops ops = *f->fake.device.ops;
+
+	fake_bar(&f->fake, 0, 0, 0x2000, true);
+	ops.watch = keep_watcher;
+	f->fake.device.ops = &ops;
+	assert_int_equal(bk_mediator_create(f->domain, &f->fake.device, &options, &f->mediate, NULL), 0);
+	kept.change(kept_opaque, 0);
+	assert_true(page_is_mapped(f, 0, 0));
+	f->fake.device.ops = &ops;
+	bare_again(f);
+}
+
+/* ---- Structs of a later release ------------------------------------------- */
+
+static unsigned mine;
+
+static void has_mine(void *opaque, const struct bk_trap_stats *stats)
+{
+	mine += stats->name && !strcmp(stats->name, "mine");
+}
+
+static void structs_of_a_later_release_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct {
+		struct bk_mediator_options options;
+		uint64_t more;
+	} options = { { .struct_size = sizeof(options) }, 1 };
+	struct {
+		struct bk_trap_ops ops;
+		uint64_t more;
+	} ops = { { .struct_size = sizeof(ops) }, 1 };
+	struct {
+		struct bk_accelerator_ops ops;
+		uint64_t more;
+	} accelerator = { { .struct_size = sizeof(accelerator) }, 1 };
+	const struct bk_trap_desc desc = { .length = 4, .ops = &ops.ops };
+	const struct bk_trap_desc named = {
+		.length = 4, .verb = BK_TRAP_CONSTANT, .width = 4, .name = "mine"
+	};
+	struct bk_trap *trap;
+
+	fake_bar(&f->fake, 0, 0, 0x1000, false);
+	create(f);
+	assert_int_equal(bk_trap_add(f->mediate, &desc, &trap, &f->err), -E2BIG);
+	assert_non_null(strstr(f->err.text, "later release"));
+	assert_int_equal(bk_mediator_accelerate(f->mediate, &accelerator.ops, NULL), -E2BIG);
+	assert_null(bk_mediator_registers(f->mediate, BK_DEVICE_ROM));
+	assert_int_equal(bk_trap_add(f->mediate, &named, &trap, NULL), 0);
+	bk_mediator_stats(f->mediate, has_mine, NULL);
+	assert_int_equal(mine, 1);
+	bare_again(f);
+	assert_int_equal(
+		bk_mediator_create(f->domain, &f->fake.device, &options.options, &f->mediate, &f->err),
+		-E2BIG);
+	assert_null(f->mediate);
+	assert_true(f->fake.closed);
+	assert_non_null(strstr(f->err.text, "later release"));
 }
 
 /* ---- Interrupts and resets ------------------------------------------------ */
@@ -916,6 +1084,9 @@ int main(void)
 		EDGE(a_bar_beyond_the_largest_page_is_mapped),
 		EDGE(holes_come_and_go_with_the_traps_below),
 		EDGE(a_device_that_cannot_be_watched_is_refused),
+		EDGE(a_file_that_is_another_one_is_mapped_where_the_old_one_was),
+		EDGE(in_filter_mode_others_map_the_file),
+		EDGE(structs_of_a_later_release_are_refused),
 		EDGE(a_device_that_says_out_of_range_has_failed),
 		EDGE(an_overlay_at_the_end_of_a_bar_leaves_the_rest_of_its_page_alone),
 		EDGE(an_overlay_at_the_start_of_a_bar_reads_nothing_in_front_of_it),
