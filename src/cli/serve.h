@@ -24,13 +24,21 @@ struct cli_served {
 	char *group;    /* that it is given to, or NULL */
 	struct bk__serve_config config;
 
-	struct bk_device_context *context;
+	struct cli_shared *shared;
 	struct bk_domain *domain;
 	struct cli_socket socket;
 	struct bk__serve *serve; /* NULL: it has ended */
 	int events[2];           /* of the host: ERR and REQ, while there is no client; or -1 */
 	atomic_bool gone;        /* a client has gone since the run looked */
 	bool reload;             /* as soon as there is no client */
+};
+
+/* What devices of one IOMMU group share; any other device has it alone. */
+struct cli_shared {
+	struct bk_device_context *context;
+	struct bk__serve_group *group; /* NULL: it is in no IOMMU group */
+	int number;                    /* of that */
+	unsigned uses;
 };
 
 struct run {
@@ -50,6 +58,10 @@ int cli_served_open(struct cli_served *served, struct bk_error *err);
 
 /* A client may have gone, or the host wants the device back: does what is to be done then. */
 void cli_served_tend(struct cli_served *served);
+
+/* Finds or makes what the device shares with others, and gives it back. (shared.c) */
+int cli_shared_get(struct cli_served *served, struct bk_error *err);
+void cli_shared_put(struct cli_served *served);
 
 /* Its quirk files are read again, once no client is there. */
 void cli_served_reload(struct cli_served *served);

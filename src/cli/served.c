@@ -13,7 +13,6 @@
 
 #include "base/items.h"
 #include "base/number.h"
-#include "cli/kinds.h"
 #include "cli/serve.h"
 
 #define SPIN_MOST 1000 /* microseconds */
@@ -341,11 +340,14 @@ static int start(struct cli_served *served, struct bk_error *err)
 
 static int open_device(struct cli_served *served, struct bk_error *err)
 {
-	served->context = cli_kinds_context();
-	served->domain = served->context ? bk_domain_create() : NULL;
+	int error = cli_shared_get(served, err);
+
+	if (error)
+		return error;
+	served->domain = bk_domain_create();
 	if (!served->domain)
 		return bk_fail(err, ENOMEM, "out of memory");
-	return cli_device_open(&served->device, served->context, served->domain, err);
+	return cli_device_open(&served->device, served->shared->context, served->domain, err);
 }
 
 int cli_served_open(struct cli_served *served, struct bk_error *err)
@@ -372,10 +374,8 @@ static void close_device(struct cli_served *served)
 	cli_device_close(&served->device);
 	if (served->domain)
 		bk_domain_destroy(served->domain);
-	if (served->context)
-		bk_device_context_destroy(served->context);
 	served->domain = NULL;
-	served->context = NULL;
+	cli_shared_put(served);
 }
 
 void cli_served_stop(struct cli_served *served)

@@ -13,6 +13,7 @@ struct bk_device_context {
 	const char *dev;                      /* the directory of VFIO's nodes */
 	struct bk__vfio_container *container; /* NULL while no vfio device is open */
 	struct bk__device_kind *kinds;        /* in the order in which they were added */
+	unsigned apart; /* seconds, see device/apart.h; 0: all devices are one owner's */
 };
 
 /* The kinds that barkeep brings; -ENOMEM. Free also after a failure. (kinds.c) */

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/struct.h"
+#include "device/apart.h"
 #include "device/context.h"
 #include "device/iova.h"
 #include "device/vfio_group.h"
@@ -214,6 +215,11 @@ unsigned bk_device_context_iova_ranges(struct bk_device_context *context, struct
 	const unsigned count = container ? bk__vfio_iova_of_container(container->fd, ranges, room) : 0;
 
 	return count ? count : bk__device_iova_of_groups(context->sysfs, ranges, room);
+}
+
+void bk__device_context_apart(struct bk_device_context *context, unsigned seconds)
+{
+	context->apart = seconds;
 }
 
 void bk__device_context_roots(struct bk_device_context *context, const char *sysfs, const char *dev)

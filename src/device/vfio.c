@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <linux/vfio.h>
 
+#include "device/apart.h"
 #include "device/options.h"
 
 enum {
@@ -406,6 +407,24 @@ static const struct bk_device_ops ops = {
 };
 
 const char *const bk__vfio_keys[] = { "vf_token", NULL };
+
+int bk__device_context_group(const struct bk_device_context *context, const char *spec)
+{
+	static const char kind[] = "vfio:";
+	const size_t length = sizeof(kind) - 1;
+	struct bk__device_options options;
+	char address[BK__SYSFS_ADDRESS];
+	struct bk_error err;
+	int group = -1;
+
+	if (strncmp(spec, kind, length))
+		return -1;
+	if (!bk__device_options_parse(spec + length, spec, bk__vfio_keys, &options, &err) &&
+	    !bk__sysfs_address(options.name, address))
+		group = bk__sysfs_group(context->sysfs, address);
+	bk__device_options_free(&options);
+	return group < 0 ? -1 : group;
+}
 
 static int open_address(struct bk_device_context *context, const struct bk__device_options *options,
 			const char *spec, struct bk_device **device, struct bk_error *err)

@@ -3,6 +3,8 @@
 #ifndef BARKEEP_DEVICE_VFIO_H
 #define BARKEEP_DEVICE_VFIO_H
 
+#include <stdatomic.h>
+
 #include "device/sysfs.h"
 #include "device/vfio_group.h"
 
@@ -38,7 +40,8 @@ struct bk__device_vfio {
 	struct bk_device_irq irqs[BK_DEVICE_IRQS];
 	unsigned pmcsr; /* offset of the power control byte in config space, or 0 */
 
-	struct bk__device_dma_table dma; /* what this device maps in the container */
+	struct bk__device_dma_table dma; /* what this device maps in the container; under its dma_lock */
+	atomic_bool in_use;              /* that is something */
 
 	pthread_mutex_t config_lock; /* read-modify-write of COMMAND */
 
@@ -106,6 +109,8 @@ void bk__vfio_messages_off(struct bk__device_vfio *vfio);
 
 /* ---- vfio_dma.c ---- */
 
+void bk__vfio_dma_init(struct bk__vfio_container *container);
+void bk__vfio_dma_done(struct bk__vfio_container *container);
 int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 void bk__vfio_dma_unmap_all(struct bk__device_vfio *vfio);

@@ -6,6 +6,10 @@
  * front maps the guest's memory for each of its devices. So the container's
  * table counts how many devices asked for a map, and only the first and the
  * last of them reach the kernel, which pins and charges once.
+ *
+ * Where the devices have different owners, these follow one guest's memory
+ * without waiting for one another: one may map what it is now while another
+ * has not yet unmapped what it was. So a map waits a while for those it overlaps.
  */
 #include "base/ratelimit.h"
 #include "device/vfio.h"
@@ -17,11 +21,30 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <linux/vfio.h>
 
 #include "device/iova.h"
 
 #define IOVA_RANGES 64 /* more than those of any host */
+
+void bk__vfio_dma_init(struct bk__vfio_container *container)
+{
+	pthread_condattr_t clock;
+
+	pthread_mutex_init(&container->dma_lock, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&container->dma_gone, &clock);
+	pthread_condattr_destroy(&clock);
+}
+
+void bk__vfio_dma_done(struct bk__vfio_container *container)
+{
+	pthread_mutex_destroy(&container->dma_lock);
+	pthread_cond_destroy(&container->dma_gone);
+	bk__device_dma_table_free(&container->dma);
+}
 
 /* VFIO_IOMMU_GET_INFO with its capabilities; NULL if the kernel does not say. The caller frees it. */
 static struct vfio_iommu_type1_info *iommu_info(int container)
@@ -179,6 +202,7 @@ static int overlap(struct bk__device_vfio *vfio, const struct bk_device_dma *dma
 		       vfio->base.name, dma->iova, dma->size);
 }
 
+/* -EEXIST without a line. */
 static int map_in_kernel(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	struct bk__device_dma_table *all = &vfio->group->container->dma;
@@ -193,7 +217,7 @@ static int map_in_kernel(struct bk__device_vfio *vfio, const struct bk_device_dm
 	int code, ret = bk__device_dma_table_add(all, dma);
 
 	if (ret == -EEXIST)
-		return overlap(vfio, dma, err);
+		return ret;
 	if (ret)
 		return bk_fail(err, -ret, "%s: out of memory", vfio->base.name);
 	if (!ioctl(vfio->group->container->fd, VFIO_IOMMU_MAP_DMA, &map))
@@ -219,48 +243,92 @@ static int release(struct bk__device_vfio *vfio, uint64_t iova, uint64_t size)
 				iova, strerror(errno));
 	}
 	bk__device_dma_table_remove(all, map);
+	pthread_cond_broadcast(&vfio->group->container->dma_gone);
 	return ret;
+}
+
+/* One use more of what is mapped, or a map. -EEXIST without a line. */
+static int enter(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	struct bk__device_dma_map *same =
+		bk__device_dma_table_find(&vfio->group->container->dma, dma->iova, dma->size);
+
+	if (!same || same->dma.vaddr != dma->vaddr || same->dma.flags != dma->flags)
+		return map_in_kernel(vfio, dma, err);
+	same->uses++;
+	return 0;
+}
+
+/* The same, once others that it overlaps have gone. */
+static int enter_in_time(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
+{
+	struct bk__vfio_container *container = vfio->group->container;
+	int ret = enter(vfio, dma, err);
+	bool late = !container->apart;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += container->apart;
+	for (; ret == -EEXIST && !late; ret = enter(vfio, dma, err))
+		late = pthread_cond_timedwait(&container->dma_gone, &container->dma_lock, &until);
+	return ret == -EEXIST ? overlap(vfio, dma, err) : ret;
+}
+
+static void leave(struct bk__device_vfio *vfio, struct bk__device_dma_map *map)
+{
+	bk__device_dma_table_remove(&vfio->dma, map);
+	atomic_store(&vfio->in_use, vfio->dma.maps.count);
 }
 
 int bk__vfio_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
-	struct bk__device_dma_map *same;
+	pthread_mutex_t *lock = &vfio->group->container->dma_lock;
 	int ret = check(vfio, dma, err);
 
-	if (!ret)
-		ret = bk__device_dma_table_add(&vfio->dma, dma);
-	if (ret == -EEXIST)
-		return overlap(vfio, dma, err);
-	if (ret == -ENOMEM)
-		return bk_fail(err, ENOMEM, "%s: out of memory", device->name);
 	if (ret)
 		return ret;
-	same = bk__device_dma_table_find(&vfio->group->container->dma, dma->iova, dma->size);
-	if (same && same->dma.vaddr == dma->vaddr && same->dma.flags == dma->flags)
-		same->uses++;
-	else
-		ret = map_in_kernel(vfio, dma, err);
-	if (ret)
-		bk__device_dma_table_remove(&vfio->dma,
-					    bk__device_dma_table_find(&vfio->dma, dma->iova, dma->size));
+	pthread_mutex_lock(lock);
+	ret = bk__device_dma_table_add(&vfio->dma, dma);
+	if (ret == -EEXIST)
+		overlap(vfio, dma, err);
+	else if (ret)
+		bk_fail(err, -ret, "%s: out of memory", device->name);
+	if (!ret) {
+		atomic_store(&vfio->in_use, true);
+		ret = enter_in_time(vfio, dma, err);
+		if (ret)
+			leave(vfio, bk__device_dma_table_find(&vfio->dma, dma->iova, dma->size));
+	}
+	pthread_mutex_unlock(lock);
 	return ret;
 }
 
 int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 {
 	struct bk__device_vfio *vfio = (struct bk__device_vfio *)device;
-	struct bk__device_dma_map *map = bk__device_dma_table_find(&vfio->dma, iova, size);
+	pthread_mutex_t *lock = &vfio->group->container->dma_lock;
+	struct bk__device_dma_map *map;
+	int ret = -ENOENT;
 
-	if (!map)
-		return -ENOENT;
-	bk__device_dma_table_remove(&vfio->dma, map);
-	return release(vfio, iova, size);
+	pthread_mutex_lock(lock);
+	map = bk__device_dma_table_find(&vfio->dma, iova, size);
+	if (map) {
+		leave(vfio, map);
+		ret = release(vfio, iova, size);
+	}
+	pthread_mutex_unlock(lock);
+	return ret;
 }
 
 void bk__vfio_dma_unmap_all(struct bk__device_vfio *vfio)
 {
+	pthread_mutex_t *lock = &vfio->group->container->dma_lock;
+
+	pthread_mutex_lock(lock);
 	for (unsigned i = 0; i < vfio->dma.maps.count; i++)
 		release(vfio, vfio->dma.maps.at[i].dma.iova, vfio->dma.maps.at[i].dma.size);
 	bk__device_dma_table_free(&vfio->dma);
+	atomic_store(&vfio->in_use, false);
+	pthread_mutex_unlock(lock);
 }

@@ -52,8 +52,10 @@ static int open_container(struct bk_device_context *context, const char *spec, s
 		return bk_fail(err, ENOMEM, "%s: out of memory", spec);
 	}
 	container->context = context;
+	container->apart = context->apart;
 	container->fd = fd;
 	pthread_mutex_init(&container->lock, NULL);
+	bk__vfio_dma_init(container);
 	context->container = container;
 	return 0;
 }
@@ -63,7 +65,7 @@ static void close_container(struct bk__vfio_container *container)
 	container->context->container = NULL;
 	close(container->fd);
 	pthread_mutex_destroy(&container->lock);
-	bk__device_dma_table_free(&container->dma);
+	bk__vfio_dma_done(container);
 	free(container);
 }
 
@@ -148,7 +150,9 @@ static int open_group(struct bk_device_context *context, int number, const char 
 	ret = errno;
 	if (fd < 0 && ret == EBUSY)
 		return bk_fail(err, ret,
-			       "%s: IOMMU group %d is in use; stop the program that has %s open (fuser %s)",
+			       "%s: IOMMU group %d is in use; stop the program that has %s open (fuser %s); "
+			       "one program "
+			       "has to have all devices of a group",
 			       spec, number, path, path);
 	if (fd < 0 && ret == ENOENT)
 		return bk_fail(err, ret, "%s: %s is not there; make VFIO's nodes visible here", spec, path);

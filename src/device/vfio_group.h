@@ -20,10 +20,14 @@ struct bk__vfio_group {
 /* One IOMMU address space: what the devices of one guest see. */
 struct bk__vfio_container {
 	struct bk_device_context *context;
+	unsigned apart; /* the context's */
 	int fd;
-	pthread_mutex_t lock; /* both lists: a reset, from any thread, walks them */
+	pthread_mutex_t lock; /* both lists: a reset, from any thread, walks them; taken before dma_lock */
 	struct bk__vfio_group *groups;
 	struct bk__device_vfio *devices;
+
+	pthread_mutex_t dma_lock;
+	pthread_cond_t dma_gone; /* signalled whenever a map has left the table */
 	struct bk__device_dma_table dma;
 };
 

@@ -6,7 +6,7 @@
  * bus of its own). Otherwise the whole bus or slot can be reset, provided that
  * every group it reaches is ours: that also resets the guest's other functions
  * there, which is what a reset of the guest wants. A device that is closed
- * spares those that stay open.
+ * spares those that stay open, and one of several owners those that are in use.
  *
  * A reset may take two minutes. No lock is held over it.
  */
@@ -58,12 +58,14 @@ static bool is_at(const struct bk__device_vfio *vfio, const struct vfio_pci_depe
 	       (domain & 0xffff) == at->segment && bus == at->bus && (slot << 3 | function) == at->devfn;
 }
 
-/* Another device of the container at that address. Under its lock. */
-static bool is_open(struct bk__device_vfio *vfio, const struct vfio_pci_dependent_device *at)
+/* Another device of the container at that address must not feel the reset. Under the container's lock. */
+static bool is_spared(struct bk__device_vfio *vfio, const struct vfio_pci_dependent_device *at, bool alone)
 {
-	for (struct bk__device_vfio *other = vfio->group->container->devices; other; other = other->next)
+	const struct bk__vfio_container *container = vfio->group->container;
+
+	for (struct bk__device_vfio *other = container->devices; other; other = other->next)
 		if (other != vfio && is_at(other, at))
-			return true;
+			return alone || (container->apart && atomic_load(&other->in_use));
 	return false;
 }
 
@@ -106,7 +108,7 @@ static struct vfio_pci_hot_reset *plan(struct bk__device_vfio *vfio, bool alone)
 			bk__vfio_group_find(vfio->group->container, (int)info->devices[i].group_id);
 		uint32_t seen = 0;
 
-		if (!group || (alone && is_open(vfio, &info->devices[i]))) {
+		if (!group || is_spared(vfio, &info->devices[i], alone)) {
 			free(reset);
 			reset = NULL;
 			break;

@@ -168,7 +168,7 @@ static int check(const struct bk__serve_session *session, const struct bk__wire_
 static void free_map(struct bk__serve_session *session, struct bk__serve_map *map)
 {
 	if (map->file)
-		bk__serve_file_put(&session->files, map->file);
+		bk__serve_file_put(session->files, map->file);
 	free(map);
 }
 
@@ -191,7 +191,7 @@ static int add(struct bk__serve_session *session, const struct bk__wire_dma_map 
 		.file_io = request->flags & BK__WIRE_MAP_FILE_IO,
 	};
 	error = fd < 0 ? 0
-		       : bk__serve_file_get(&session->files, fd, map->offset, map->size,
+		       : bk__serve_file_get(session->files, fd, map->offset, map->size,
 					    request->flags & BK__WIRE_MAP_WRITE, !map->file_io, &map->file,
 					    err);
 	if (!error)

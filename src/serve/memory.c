@@ -164,6 +164,33 @@ static void free_file(struct bk__serve_file *file)
 	free(file);
 }
 
+static int make_file(struct bk__serve_files *files, int fd, const struct stat *st, bool writable, bool map,
+		     struct bk__serve_file **result, struct bk_error *err)
+{
+	struct bk__serve_file *file = calloc(1, sizeof(*file));
+	int error;
+
+	if (!file) {
+		close(fd);
+		return bk_fail(err, ENOMEM, "out of memory");
+	}
+	*file = (struct bk__serve_file){ .device = st->st_dev,
+					 .inode = st->st_ino,
+					 .fd = fd,
+					 .writable = writable,
+					 .mapped = map,
+					 .uses = 1 };
+	error = map ? map_file(file, st, err) : 0;
+	if (error) {
+		free_file(file);
+		return error;
+	}
+	file->next = files->first;
+	files->first = file;
+	*result = file;
+	return 0;
+}
+
 int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, uint64_t size, bool write,
 		       bool map, struct bk__serve_file **result, struct bk_error *err)
 {
@@ -177,43 +204,43 @@ int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, u
 		close(fd);
 		return error;
 	}
+	pthread_mutex_lock(&files->lock);
 	file = find(files, &st, offset + size, writable, map);
 	if (file) {
 		close(fd);
 		file->uses++;
 		*result = file;
-		return 0;
+	} else {
+		error = make_file(files, fd, &st, writable, map, result, err);
 	}
-	file = calloc(1, sizeof(*file));
-	if (!file) {
-		close(fd);
-		return bk_fail(err, ENOMEM, "out of memory");
-	}
-	*file = (struct bk__serve_file){ .device = st.st_dev,
-					 .inode = st.st_ino,
-					 .fd = fd,
-					 .writable = writable,
-					 .mapped = map,
-					 .uses = 1 };
-	error = map ? map_file(file, &st, err) : 0;
-	if (error) {
-		free_file(file);
-		return error;
-	}
-	file->next = files->first;
-	files->first = file;
-	*result = file;
-	return 0;
+	pthread_mutex_unlock(&files->lock);
+	return error;
 }
 
 void bk__serve_file_put(struct bk__serve_files *files, struct bk__serve_file *file)
 {
 	struct bk__serve_file **link = &files->first;
+	bool last;
 
-	if (--file->uses)
-		return;
-	while (*link != file)
-		link = &(*link)->next;
-	*link = file->next;
-	free_file(file);
+	pthread_mutex_lock(&files->lock);
+	last = !--file->uses;
+	if (last) {
+		while (*link != file)
+			link = &(*link)->next;
+		*link = file->next;
+	}
+	pthread_mutex_unlock(&files->lock);
+	if (last)
+		free_file(file);
+}
+
+void bk__serve_files_init(struct bk__serve_files *files)
+{
+	pthread_mutex_init(&files->lock, NULL);
+	files->first = NULL;
+}
+
+void bk__serve_files_done(struct bk__serve_files *files)
+{
+	pthread_mutex_destroy(&files->lock);
 }

@@ -8,6 +8,7 @@
 #ifndef BK_SERVE_MEMORY_H
 #define BK_SERVE_MEMORY_H
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include <barkeep/base.h>
@@ -27,13 +28,17 @@ struct bk__serve_file {
 };
 
 struct bk__serve_files {
+	pthread_mutex_t lock;
 	struct bk__serve_file *first;
 };
+
+void bk__serve_files_init(struct bk__serve_files *files);
+void bk__serve_files_done(struct bk__serve_files *files); /* all have been put */
 
 /*
  * Takes `fd` and finds or makes the file. -EINVAL with a line for what is no memory (a regular file of tmpfs
  * or hugetlbfs), for a range that is not whole pages inside the file; -EACCES for one that cannot be read, or
- * written if `write` is set; -ENOMEM. With `map` it is mapped. One thread for each list.
+ * written if `write` is set; -ENOMEM. With `map` it is mapped. Any thread.
  */
 int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, uint64_t size, bool write,
 		       bool map, struct bk__serve_file **file, struct bk_error *err);

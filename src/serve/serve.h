@@ -13,6 +13,7 @@
 #include <barkeep/mediate.h>
 
 struct bk__serve;
+struct bk__serve_group;
 
 enum bk__serve_mmap {
 	BK__SERVE_MMAP_OFF,
@@ -33,10 +34,20 @@ struct bk__serve_config {
 	unsigned spin;   /* microseconds to look for the next message before sleeping; at most 1000 */
 	bool check_user; /* only this user's processes, our own user's and root's are served */
 	uid_t user;
+	struct bk__serve_group *group; /* or NULL; outlives the server */
 	void (*gone)(void *opaque); /* a client has gone and nothing is left of it; on the server's thread; or
 				       NULL */
 	void *opaque;
 };
+
+/*
+ * What servers share whose devices the host's IOMMU does not tell apart: such devices see one memory, so
+ * their clients have to be one guest's. Memory that several of them map from one file is mapped here once, at
+ * one address, so that the IOMMU takes it for the same. While one has a client, another user's are turned
+ * away. NULL when out of memory. Owner only.
+ */
+struct bk__serve_group *bk__serve_group_create(void);
+void bk__serve_group_destroy(struct bk__serve_group *group); /* NULL is fine */
 
 /*
  * Serves clients that connect to `fd`, which listens, or the one that it is connected to. Takes the fd, also

@@ -21,20 +21,29 @@ bool bk__serve_stopping(struct bk__serve *serve)
 	return atomic_load(&serve->stopping);
 }
 
-/* Whose process is it? */
+static void turn_away(const struct bk__serve *serve, uid_t user, const char *why)
+{
+	bk_log(BK_LOG_WARNING, "%s: a process of user %u is turned away%s", serve->config.name,
+	       (unsigned)user, why);
+}
+
+/* Whose process is it? Then it is in the group. */
 static bool is_welcome(const struct bk__serve *serve, int fd)
 {
-	struct ucred peer;
+	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
 
-	if (!serve->config.check_user)
+	if (!serve->config.check_user && !serve->config.group)
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		return false;
-	if (peer.uid == serve->config.user || peer.uid == geteuid() || !peer.uid)
+	if (serve->config.check_user && peer.uid != serve->config.user && peer.uid != geteuid() && peer.uid) {
+		turn_away(serve, peer.uid, "");
+		return false;
+	}
+	if (bk__serve_group_enter(serve->config.group, peer.uid))
 		return true;
-	bk_log(BK_LOG_WARNING, "%s: a process of user %u is turned away", serve->config.name,
-	       (unsigned)peer.uid);
+	turn_away(serve, peer.uid, ": another user has a device of the same IOMMU group");
 	return false;
 }
 
@@ -52,6 +61,7 @@ static void serve_client(struct bk__serve *serve, int fd)
 		atomic_store(&serve->busy, true);
 		bk__serve_session_run(serve, fd);
 		atomic_store(&serve->busy, false);
+		bk__serve_group_leave(serve->config.group);
 	}
 	pthread_mutex_lock(&serve->lock);
 	serve->current = -1;

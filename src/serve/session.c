@@ -196,6 +196,8 @@ void bk__serve_session_run(struct bk__serve *serve_, int fd)
 	session->channel.spin = serve_->config.spin;
 	session->limits = (struct bk__wire_limits){ .data = BK__WIRE_DATA, .strict = serve_->config.strict };
 	session->maps_most = serve_->config.maps ? serve_->config.maps : BK__WIRE_MAPS;
+	bk__serve_files_init(&session->own);
+	session->files = session->config->group ? &session->config->group->files : &session->own;
 	session->out = malloc(BK__WIRE_MESSAGE);
 	bk__serve_irqs_open(session);
 	bk__serve_share_open(session);
@@ -203,6 +205,7 @@ void bk__serve_session_run(struct bk__serve *serve_, int fd)
 		serve(session);
 	give_back(session);
 	bk__serve_channel_close(&session->channel);
+	bk__serve_files_done(&session->own);
 	free(session->out);
 	free(session);
 }

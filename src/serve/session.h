@@ -51,8 +51,8 @@ struct bk__serve_session {
 	/* Maps by address (maps.c). */
 	struct bk__serve_map **maps;
 	unsigned map_count, map_room, maps_most;
-	uint64_t memory; /* bytes of them */
-	struct bk__serve_files files;
+	uint64_t memory;                    /* bytes of them */
+	struct bk__serve_files own, *files; /* its own, or those of the server's group */
 
 	/* Interrupts (irqs.c). */
 	struct bk__serve_irq irqs[BK_DEVICE_IRQS];
@@ -63,6 +63,14 @@ struct bk__serve_session {
 	/* Mapped pages (share.c); the lock because traps come on other threads. */
 	pthread_mutex_t share_lock;
 	struct bk__serve_share shares[BK_DEVICE_REGIONS];
+};
+
+/* Its clients are one user's: the owner of one device can reach what those of the others have mapped. */
+struct bk__serve_group {
+	struct bk__serve_files files;
+	pthread_mutex_t lock;
+	unsigned clients; /* now */
+	uid_t user;       /* of those */
 };
 
 struct bk__serve {
@@ -84,6 +92,12 @@ struct bk__serve {
 
 /* Has somebody to be told that the server ends? */
 bool bk__serve_stopping(struct bk__serve *serve);
+
+/* ---- group.c ---- */
+
+/* A client of that user comes, unless clients of another are there, and goes. NULL is any group. */
+bool bk__serve_group_enter(struct bk__serve_group *group, uid_t user);
+void bk__serve_group_leave(struct bk__serve_group *group);
 
 /* ---- session.c ---- */
 
