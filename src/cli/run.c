@@ -43,6 +43,7 @@ static const char help[] =
 	"  --cpus N             1 to 16 (default 1)\n"
 	"  --io-window ADDRESS  where I/O BARs show in memory (arm64; default 0x2f000000)\n"
 	"  --huge-pages         use huge pages for RAM (the host must have reserved them)\n"
+	"  --share-memory       RAM that servers of vfio-user devices plugged later can map\n"
 	"  --preallocate        allocate all RAM before the guest starts\n"
 	"  --peer-to-peer       let devices reach each other's BARs by DMA\n"
 	"  --no-reboot          a reset by the guest ends the run\n"
@@ -94,6 +95,7 @@ enum {
 	CPUS,
 	IO_WINDOW,
 	HUGE,
+	SHARE,
 	PREALLOCATE,
 	PEER,
 	NO_REBOOT,
@@ -121,6 +123,7 @@ static const struct option options[] = {
 	{ "cpus", required_argument, NULL, CPUS },
 	{ "io-window", required_argument, NULL, IO_WINDOW },
 	{ "huge-pages", no_argument, NULL, HUGE },
+	{ "share-memory", no_argument, NULL, SHARE },
 	{ "preallocate", no_argument, NULL, PREALLOCATE },
 	{ "peer-to-peer", no_argument, NULL, PEER },
 	{ "no-reboot", no_argument, NULL, NO_REBOOT },
@@ -240,6 +243,9 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			break;
 		case HUGE:
 			run->config.huge_pages = true;
+			break;
+		case SHARE:
+			run->config.share_memory = true;
 			break;
 		case PREALLOCATE:
 			run->config.preallocate = true;

@@ -7,6 +7,21 @@
 
 #include "cli/run.h"
 
+/* The server of a vfio-user device maps the guest's RAM, if it is given the file. */
+static void share_memory(struct run *run, const struct cli_device *device)
+{
+	if (strncmp(device->spec, "vfio-user:", strlen("vfio-user:")) != 0)
+		return;
+	if (!run->monitor)
+		run->config.share_memory = true;
+	else if (!run->config.share_memory && !run->config.huge_pages)
+		bk_log(BK_LOG_WARNING,
+		       "%s: its server cannot map the guest's RAM, and reaches it by messages only; start "
+		       "the "
+		       "run with --share-memory",
+		       device->name);
+}
+
 int cli_run_add(struct run *run, const char *text, struct bk_error *err)
 {
 	void *devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
@@ -17,7 +32,7 @@ int cli_run_add(struct run *run, const char *text, struct bk_error *err)
 	run->devices = devices;
 	error = cli_device_parse(text, CLI_FRONT_OWN, &run->devices[run->device_count], err);
 	if (!error)
-		run->device_count++;
+		share_memory(run, &run->devices[run->device_count++]);
 	return error;
 }
 

@@ -14,7 +14,7 @@
 #define BK__RAM_GRAIN    UINT64_C(0x200000)    /* pieces are multiples of this */
 #define BK__MMIO64_ALIGN (UINT64_C(1) << 36)   /* the 64-bit window starts at a multiple */
 
-/* Guest RAM: one memfd, whose first part is shown at `low`, and the rest at `high`. */
+/* Guest RAM: one piece of memory, whose first part is shown at `low`, and the rest at `high`. */
 struct bk__monitor_ram {
 	void *host;
 	int fd;

@@ -118,14 +118,17 @@ static int lay_out(struct bk__monitor *monitor, struct bk_error *err)
 static int create(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_config *config = &monitor->config;
+	const struct bk__monitor_ram_config ram = { .size = config->memory,
+						    .huge_pages = config->huge_pages,
+						    .share = config->share_memory,
+						    .preallocate = config->preallocate };
 	int error;
 
 	monitor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	monitor->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (monitor->wake < 0 || monitor->done < 0)
 		return bk_fail(err, errno, "eventfd: %s", strerror(errno));
-	error = bk__monitor_ram_open(&monitor->ram, config->memory, config->huge_pages, config->preallocate,
-				     err);
+	error = bk__monitor_ram_open(&monitor->ram, &ram, err);
 	if (error)
 		return error;
 	bk__monitor_layout_low(&monitor->ram, bk__monitor_arch.ram_first, bk__monitor_arch_ram_end(config));

@@ -20,6 +20,7 @@ struct bk__monitor_config {
 	uint64_t memory;      /* bytes of guest RAM; a multiple of 2 MiB */
 	unsigned cpus;        /* 1..16 */
 	bool huge_pages;      /* RAM from hugetlbfs pages */
+	bool share_memory;    /* RAM can be given to other processes: to servers of vfio-user devices */
 	bool preallocate;     /* touch all RAM before the guest starts */
 	bool peer_to_peer;    /* map BARs into the IOMMU too, following their moves */
 	bool no_reboot;       /* a guest's reset ends the run */

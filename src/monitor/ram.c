@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's RAM: one memfd. */
+/* The guest's RAM: memory of this process alone, or a memfd that others can map. */
 #include "monitor/ram.h"
 
 #include <errno.h>
@@ -15,13 +15,15 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+#define PAGE           UINT64_C(4096)
 #define HUGE           UINT64_C(0x200000)
 #define POPULATE_PIECE (UINT64_C(256) << 20)
 #define HUGE_2MIB      (21U << 26) /* MFD_HUGE_2MB of linux/memfd.h, which clashes with sys/mman.h */
 
-/* Aligned to huge pages, so that KVM can map guest memory by them. */
+/* Aligned to huge pages, so that KVM can map guest memory by them. fd -1: of this process alone. */
 static void *map_aligned(int fd, uint64_t size)
 {
+	const int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
 	uint8_t *room =
 		mmap(NULL, size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	const uint64_t head = -(uint64_t)(uintptr_t)room % HUGE;
@@ -29,7 +31,7 @@ static void *map_aligned(int fd, uint64_t size)
 
 	if (room == MAP_FAILED)
 		return MAP_FAILED;
-	host = mmap(room + head, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	host = mmap(room + head, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
 	if (host == MAP_FAILED) {
 		const int error = errno;
 
@@ -55,6 +57,16 @@ static int fail_memory(struct bk_error *err, int error, uint64_t size, bool huge
 	return bk_fail(err, error, "guest RAM: no %" PRIu64 " MiB: %s", mib, strerror(error));
 }
 
+/* For a kernel before 5.14. Nobody uses the memory yet. */
+static int populate_slowly(const struct bk__monitor_ram *ram, uint64_t first, uint64_t size)
+{
+	if (ram->fd >= 0)
+		return fallocate(ram->fd, 0, (off_t)first, (off_t)size);
+	for (uint64_t at = first; at < first + size; at += PAGE)
+		*((volatile uint8_t *)ram->host + at) = 0;
+	return 0;
+}
+
 /*
  * Takes all of it. The host must have it before: a host that runs short kills processes, and any but this one
  * if the memory is no mapping of this one. Piece by piece, since others take memory at the same time.
@@ -73,17 +85,31 @@ static int populate(struct bk__monitor_ram *ram, struct bk_error *err)
 				       ram->size >> 20, why.text);
 		if (!madvise((uint8_t *)ram->host + done, piece, MADV_POPULATE_WRITE))
 			continue;
-		/* Linux before 5.14 has it not; the memory is taken all the same. */
-		if (errno != EINVAL || fallocate(ram->fd, 0, (off_t)done, (off_t)piece))
+		if (errno != EINVAL || populate_slowly(ram, done, piece))
 			return bk_fail(err, errno, "guest RAM: %" PRIu64 " of %" PRIu64 " MiB taken: %s",
 				       done >> 20, ram->size >> 20, strerror(errno));
 	}
 	return 0;
 }
 
-int bk__monitor_ram_open(struct bk__monitor_ram *ram, uint64_t size, bool huge_pages, bool preallocate,
+static int open_file(struct bk__monitor_ram *ram, const struct bk__monitor_ram_config *config)
+{
+	const unsigned huge = config->huge_pages ? MFD_HUGETLB | HUGE_2MIB : 0;
+
+	ram->fd = memfd_create("barkeep-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
+	if (ram->fd < 0 || ftruncate(ram->fd, (off_t)ram->size))
+		return errno;
+	fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+	/* Of those that the host has reserved: nobody else loses by it. */
+	if (config->preallocate && config->huge_pages && fallocate(ram->fd, 0, 0, (off_t)ram->size))
+		return errno;
+	return 0;
+}
+
+int bk__monitor_ram_open(struct bk__monitor_ram *ram, const struct bk__monitor_ram_config *config,
 			 struct bk_error *err)
 {
+	const uint64_t size = config->size;
 	int error = 0;
 
 	*ram = (struct bk__monitor_ram){ .fd = -1, .size = size, .host = MAP_FAILED };
@@ -91,14 +117,8 @@ int bk__monitor_ram_open(struct bk__monitor_ram *ram, uint64_t size, bool huge_p
 		return bk_fail(err, EINVAL,
 			       "guest RAM: %" PRIu64 " bytes: give a multiple of 2 MiB, at most 16 TiB",
 			       size);
-	ram->fd = memfd_create("barkeep-ram",
-			       MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge_pages ? MFD_HUGETLB | HUGE_2MIB : 0));
-	if (ram->fd < 0 || ftruncate(ram->fd, (off_t)size))
-		error = errno;
-	else
-		fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	if (!error && preallocate && huge_pages && fallocate(ram->fd, 0, 0, (off_t)size))
-		error = errno; /* of those that the host has reserved: nobody else loses by it */
+	if (config->share || config->huge_pages)
+		error = open_file(ram, config);
 	if (!error) {
 		ram->host = map_aligned(ram->fd, size);
 		if (ram->host == MAP_FAILED)
@@ -106,13 +126,13 @@ int bk__monitor_ram_open(struct bk__monitor_ram *ram, uint64_t size, bool huge_p
 	}
 	if (error) {
 		bk__monitor_ram_close(ram);
-		return fail_memory(err, error, size, huge_pages);
+		return fail_memory(err, error, size, config->huge_pages);
 	}
-	if (!huge_pages)
+	if (!config->huge_pages)
 		madvise(ram->host, size, MADV_HUGEPAGE);
 	madvise(ram->host, size, MADV_DONTDUMP);
 	madvise(ram->host, size, MADV_DONTFORK);
-	error = preallocate && !huge_pages ? populate(ram, err) : 0;
+	error = config->preallocate && !config->huge_pages ? populate(ram, err) : 0;
 	if (error)
 		bk__monitor_ram_close(ram);
 	return error;

@@ -125,7 +125,8 @@ static void the_first_version_of_control_groups_counts(void **state)
 
 /* ---- RAM --------------------------------------------------------------- */
 
-static uint64_t shared_kib(void)
+/* What this process has of either kind. */
+static uint64_t resident_kib(bool shared)
 {
 	FILE *file = fopen("/proc/self/status", "r");
 	char line[256];
@@ -133,7 +134,7 @@ static uint64_t shared_kib(void)
 
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "RssShmem: %lu kB", &kib) == 1)
+		if (sscanf(line, shared ? "RssShmem: %lu kB" : "RssAnon: %lu kB", &kib) == 1)
 			break;
 	fclose(file);
 	return kib;
@@ -142,33 +143,64 @@ static uint64_t shared_kib(void)
 /* Pages that are no mapping of a process are nobody's when the host looks for one to kill. */
 static void preallocated_memory_counts_for_this_process(void **state)
 {
-	const uint64_t before = shared_kib();
+	for (unsigned share = 0; share < 2; share++) {
+		const uint64_t before = resident_kib(share);
+		struct bk__monitor_ram_config config = { .size = 64 * MIB, .share = share };
+		struct bk_error err = { { 0 } };
+		struct bk__monitor_ram ram;
+
+		assert_int_equal(bk__monitor_ram_open(&ram, &config, &err), 0);
+		assert_true(resident_kib(share) < before + 64 * 1024);
+		bk__monitor_ram_close(&ram);
+		config.preallocate = true;
+		assert_int_equal(bk__monitor_ram_open(&ram, &config, &err), 0);
+		assert_true(resident_kib(share) >= before + 64 * 1024);
+		bk__monitor_ram_close(&ram);
+	}
+}
+
+static void only_shared_memory_has_a_file(void **state)
+{
+	struct bk__monitor_ram_config config = { .size = 4 * MIB };
 	struct bk_error err = { { 0 } };
 	struct bk__monitor_ram ram;
+	uint8_t byte = 0;
 
-	assert_int_equal(bk__monitor_ram_open(&ram, 64 * MIB, false, false, &err), 0);
-	assert_true(shared_kib() < before + 64 * 1024);
+	assert_int_equal(bk__monitor_ram_open(&ram, &config, &err), 0);
+	assert_int_equal(ram.fd, -1);
+	assert_int_equal((uintptr_t)ram.host % (2 * MIB), 0);
+	((uint8_t *)ram.host)[config.size - 1] = 1;
 	bk__monitor_ram_close(&ram);
-	assert_int_equal(bk__monitor_ram_open(&ram, 64 * MIB, false, true, &err), 0);
-	assert_true(shared_kib() >= before + 64 * 1024);
+	config.share = true;
+	assert_int_equal(bk__monitor_ram_open(&ram, &config, &err), 0);
+	assert_int_equal((uintptr_t)ram.host % (2 * MIB), 0);
+	((uint8_t *)ram.host)[config.size - 1] = 0x5a;
+	assert_int_equal(pread(ram.fd, &byte, 1, (off_t)config.size - 1), 1);
+	assert_int_equal(byte, 0x5a);
 	bk__monitor_ram_close(&ram);
 }
 
 static void more_than_the_host_has_is_refused_at_once(void **state)
 {
-	const uint64_t before = shared_kib();
-	struct bk_error err = { { 0 } };
-	struct bk__monitor_ram ram;
 	/* Twice what there is: addresses for that much a process has, under every sanitizer. */
 	const uint64_t mib = 2 * ((uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / MIB);
 	char line[64];
 
 	snprintf(line, sizeof(line), "%" PRIu64 " MiB cannot be taken", mib);
-	assert_int_equal(bk__monitor_ram_open(&ram, mib * MIB, false, true, &err), -ENOMEM);
-	assert_non_null(strstr(err.text, line));
-	assert_null(strchr(err.text, '\n'));
-	assert_int_equal(ram.fd, -1);
-	assert_true(shared_kib() < before + 1024);
+	for (unsigned share = 0; share < 2; share++) {
+		const struct bk__monitor_ram_config config = { .size = mib * MIB,
+							       .share = share,
+							       .preallocate = true };
+		const uint64_t before = resident_kib(share);
+		struct bk_error err = { { 0 } };
+		struct bk__monitor_ram ram;
+
+		assert_int_equal(bk__monitor_ram_open(&ram, &config, &err), -ENOMEM);
+		assert_non_null(strstr(err.text, line));
+		assert_null(strchr(err.text, '\n'));
+		assert_int_equal(ram.fd, -1);
+		assert_true(resident_kib(share) < before + 1024);
+	}
 }
 
 int main(void)
@@ -181,6 +213,7 @@ int main(void)
 		HOST_TEST(the_limit_of_a_group_above_counts),
 		HOST_TEST(the_first_version_of_control_groups_counts),
 		cmocka_unit_test(preallocated_memory_counts_for_this_process),
+		cmocka_unit_test(only_shared_memory_has_a_file),
 		cmocka_unit_test(more_than_the_host_has_is_refused_at_once),
 	};
 
