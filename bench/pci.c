@@ -68,7 +68,12 @@ static void add_msix(struct machine *m, struct bk_space *space)
 	struct bk_region_desc table, pba;
 	struct bk_update *update = bk_update_begin(m->domain);
 
-	if (bk_pci_msix_add(m->functions[MOVED], 0x40, VECTORS, 1, 0, 1, VECTORS * ENTRY) != 0x40 ||
+	if (bk_pci_msix_add(m->functions[MOVED],
+			    &(struct bk_pci_msix_desc){ .offset = 0x40,
+							.vectors = VECTORS,
+							.table_bar = 1,
+							.pba_bar = 1,
+							.pba_offset = VECTORS * ENTRY }) != 0x40 ||
 	    bk_pci_msix_regions(m->functions[MOVED], &table, &pba))
 		die("no MSI-X");
 	table.priority = pba.priority = 1;

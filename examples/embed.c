@@ -74,8 +74,7 @@ static int run(struct bk_space *memory, struct bk_pci_host *host, struct bk_medi
 	if (bk_pci_function_attach(function, bk_pci_host_bus(host), BK_PCI_DEVFN(1, 0)))
 		return 1;
 	puts("without firmware we give addresses, and switch the device on:");
-	bk_pci_host_assign(host, 4096, complain, NULL);
-	if (bk_pci_function_bar(function, 0, &bar))
+	if (bk_pci_host_assign(host, 4096, NULL, complain, NULL) || bk_pci_function_bar(function, 0, &bar))
 		return 1;
 	puts("the guest reads ids from ECAM, and the register at 0x08:");
 	serve(memory, (struct exit){ CONFIG, 4, false, 0 });

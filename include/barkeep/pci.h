@@ -138,11 +138,12 @@ struct bk_space *bk_pci_bus_io(struct bk_pci_bus *bus);
  * slot (bk_pci_slot_add) have at least 2 MiB of memory, 2 MiB of prefetchable memory (or
  * bk_pci_slot_set_room) and 4 KiB of I/O, as Linux leaves by default, but only where all else fits as well;
  * one line says if not. What does not fit keeps address 0, and `report` (may be NULL) is called with a line
- * for each: which BAR, how much room it needs, what is left. Returns how many BARs did not fit. Owner only,
- * before the guest runs; callbacks of functions are called.
+ * for each: which BAR, how much room it needs, what is left. *left_out (may be NULL): how many BARs did not
+ * fit. 0, also if some did not; -ENOMEM: no BAR has an address, and *left_out is 0. Owner only, before the
+ * guest runs; callbacks of functions are called.
  */
-unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
-			    void (*report)(void *opaque, const char *line), void *opaque);
+int bk_pci_host_assign(struct bk_pci_host *host, uint64_t page, unsigned *left_out,
+		       void (*report)(void *opaque, const char *line), void *opaque);
 
 /*
  * Who is where below the host, which BARs decode, and which parts of those are
@@ -332,16 +333,23 @@ struct bk_pci_explanation {
 int bk_pci_function_explain(struct bk_pci_function *function, unsigned index,
 			    struct bk_pci_explanation *explanation, char *text, size_t text_size);
 
+/* Bytes of config space, and what a guest may write to them. Zero-initialise it; it is copied. */
+struct bk_pci_preset {
+	size_t struct_size;   /* of this struct, or 0: see base.h */
+	unsigned offset;      /* in config space */
+	size_t count;         /* bytes in each of the three that follow; NULL: those stay as they are */
+	const void *bytes;    /* the values, now and at reset */
+	const void *writable; /* bits that take what a guest writes */
+	const void *w1c;      /* bits that a written 1 clears */
+};
 /*
- * Registers as they stand, without side effects and without traps; for owners
- * that fix up what a guest sees at start (`bytes` becomes the reset value too).
- * Any of the three may be NULL: that is left as it is. What the model computes
- * when it is read (sizes of BARs, STATUS bit 3, MSI's pending bits) stays so.
- * 0; -EINVAL outside config space, -EBUSY if attached. Owner only, before attach, no function lock held;
- * desc.command is not called.
+ * Sets registers without side effects and without traps, for owners that fix up
+ * what a guest sees at start. What the model computes when a register is read
+ * (sizes of BARs, STATUS bit 3, MSI's pending bits) stays so. 0; -EINVAL
+ * outside config space; -EBUSY if attached; -E2BIG (see base.h). Owner only,
+ * before attach, no function lock held; desc.command is not called.
  */
-int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
-			   const void *writable, const void *w1c, size_t count);
+int bk_pci_function_preset(struct bk_pci_function *function, const struct bk_pci_preset *preset);
 
 /* ---- Bridges ----------------------------------------------------------- */
 /*
@@ -388,16 +396,22 @@ struct bk_pci_bus *bk_pci_bridge_bus(struct bk_pci_function *bridge);
  * even for a guest that follows one while it changes. No function lock held.
  */
 
-/*
- * Any capability: `size` bytes with the id and next pointer included (those
- * two are filled in; PCI 3.0 6.7), or with the header of 4 bytes (PCIe 7.6.3). `bytes` are the values at
- * reset; `writable` bits take what a guest writes, `w1c` bits are cleared by a written 1. Each may be NULL:
- * zero. All three are copied. Errors and threads as above.
+/* Any capability (PCI 3.0 6.7), or extended capability (PCIe 7.6.3). Zero-initialise it; it is copied, with
+ * the bytes. */
+struct bk_pci_capability_desc {
+	size_t struct_size; /* of this struct, or 0: see base.h */
+	bool extended;      /* in the chain from 0x100 on */
+	uint16_t id;        /* at most 0xff unless `extended` */
+	uint8_t version;    /* of an extended one: 4 bits */
+	unsigned offset;    /* in config space; 0: the next free one */
+	unsigned size;     /* bytes, with the header: 2 bytes, or 4 of an extended one, which are filled in */
+	const void *bytes; /* each of the three: `size` bytes, or NULL for zeros; the values at reset */
+	const void *writable; /* bits that take what a guest writes */
+	const void *w1c;      /* bits that a written 1 clears */
+};
+/* Adds it. -EINVAL also for an id that is too large; -E2BIG (see base.h). Other errors and threads as above.
  */
-int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
-			  const void *bytes, const void *writable, const void *w1c);
-int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
-			unsigned size, const void *bytes, const void *writable, const void *w1c);
+int bk_pci_capability_add(struct bk_pci_function *function, const struct bk_pci_capability_desc *desc);
 
 /*
  * Takes the capability that begins at `offset` out of its chain. Its registers
@@ -420,11 +434,18 @@ int bk_pci_pm_add(struct bk_pci_function *function, unsigned offset, uint16_t pm
 int bk_pci_msi_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, bool address64,
 		   bool maskable);
 
-/* MSI-X (PCI 3.0 6.8.2). vectors: 1..2048. Table (16 bytes a vector) and PBA (a bit each, in units of 8
- * bytes) are at multiples of 8 in memory BARs, inside them (-EINVAL otherwise). They answer where the owner
- * puts their regions, see bk_pci_msix_regions. Errors and threads as above. */
-int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
-		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset);
+/* MSI-X (PCI 3.0 6.8.2). The table has 16 bytes for each vector, the PBA a bit, in units of 8 bytes. Both lie
+ * inside memory BARs, at multiples of 8. Zero-initialise it; it is copied. */
+struct bk_pci_msix_desc {
+	size_t struct_size;                /* of this struct, or 0: see base.h */
+	unsigned offset;                   /* of the capability; 0: the next free one */
+	unsigned vectors;                  /* 1..2048 */
+	unsigned table_bar, pba_bar;       /* 0..5 */
+	uint32_t table_offset, pba_offset; /* bytes, in that BAR */
+};
+/* Adds it. Table and PBA answer where the owner puts their regions, see bk_pci_msix_regions. -EINVAL also for
+ * other counts and places; -E2BIG (see base.h). Other errors and threads as above. */
+int bk_pci_msix_add(struct bk_pci_function *function, const struct bk_pci_msix_desc *desc);
 
 /* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers take what a guest writes
  * and keep it; Initiate FLR (where DEVCAP has it) is a reset. A root port with CRS Software Visibility in
@@ -503,19 +524,27 @@ int bk_pci_resizable_add(struct bk_pci_function *function, unsigned offset,
 /* Device serial number (PCIe 7.9.3), one for a function (-EEXIST). Other errors and threads as above. */
 int bk_pci_serial_add(struct bk_pci_function *function, unsigned offset, uint64_t serial);
 
-/*
- * Of a vendor: PCI 3.0 appendix H, PCIe 7.9.5 (VSEC) and 7.9.6 (DVSEC).
- * `bytes` and `writable` (each may be NULL: zero) are the `size` bytes that
- * follow the header, in which id and length are filled in: from 3 on of a
- * vendor-specific capability, from 8 on of a VSEC, from 10 on of a DVSEC. `id` and `revision` (4 bits) are
- * those of the VSEC or DVSEC, `vendor` is who defined the latter. Errors and threads as above.
- */
-int bk_pci_vendor_add(struct bk_pci_function *function, unsigned offset, const void *bytes,
-		      const void *writable, unsigned size);
-int bk_pci_vendor_extended_add(struct bk_pci_function *function, unsigned offset, uint16_t id,
-			       uint8_t revision, const void *bytes, const void *writable, unsigned size);
-int bk_pci_dvsec_add(struct bk_pci_function *function, unsigned offset, uint16_t vendor, uint16_t id,
-		     uint8_t revision, const void *bytes, const void *writable, unsigned size);
+enum bk_pci_vendor_kind {
+	BK_PCI_VENDOR, /* vendor-specific capability (PCI 3.0 appendix H): a header of 3 bytes */
+	BK_PCI_VSEC,   /* extended, of the function's vendor (PCIe 7.9.5): 8 bytes */
+	BK_PCI_DVSEC,  /* extended, of the vendor named (PCIe 7.9.6): 10 bytes */
+};
+
+/* A vendor's capability: a header, which is filled in, and `size` bytes after it. Zero-initialise it; it is
+ * copied, with the bytes. */
+struct bk_pci_vendor_desc {
+	size_t struct_size; /* of this struct, or 0: see base.h */
+	enum bk_pci_vendor_kind kind;
+	unsigned offset;      /* in config space; 0: the next free one */
+	uint16_t vendor;      /* who defined a DVSEC */
+	uint16_t id;          /* of the VSEC or DVSEC */
+	uint8_t revision;     /* of the VSEC or DVSEC: 4 bits */
+	unsigned size;        /* bytes after the header */
+	const void *bytes;    /* `size` bytes: the values at reset; NULL: zeros */
+	const void *writable; /* `size` bytes: bits that take what a guest writes; NULL: none */
+};
+/* Adds it. -EINVAL also for another kind; -E2BIG (see base.h). Other errors and threads as above. */
+int bk_pci_vendor_add(struct bk_pci_function *function, const struct bk_pci_vendor_desc *desc);
 
 /*
  * Fills what answers in the BARs that hold the MSI-X table and the PBA: name,

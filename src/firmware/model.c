@@ -254,8 +254,11 @@ static int preset_registers(struct bk__firmware_machine_function *function)
 
 	for (unsigned offset = 0; offset < BK__PCI_HEADER_END; offset++) {
 		int error = function->known[offset] && preset(function->desc, offset)
-				    ? bk_pci_function_preset(function->function, offset,
-							     &function->first[offset], NULL, NULL, 1)
+				    ? bk_pci_function_preset(
+					      function->function,
+					      &(struct bk_pci_preset){ .offset = offset,
+								       .bytes = &function->first[offset],
+								       .count = 1 })
 				    : 0;
 
 		if (error)

@@ -140,7 +140,9 @@ static int function_create(struct bk_mediator *m, struct bk_pci_function_desc *d
 	r = bk_pci_function_create(m->domain, desc, &m->function, err);
 	if (r)
 		return r;
-	r = bk_pci_function_preset(m->function, BK__PCI_MIN_GRANT, config + BK__PCI_MIN_GRANT, NULL, NULL, 2);
+	r = bk_pci_function_preset(m->function, &(struct bk_pci_preset){ .offset = BK__PCI_MIN_GRANT,
+									 .bytes = config + BK__PCI_MIN_GRANT,
+									 .count = 2 });
 	return r ? bk_fail(err, -r, "%s: %s", m->below->name, strerror(-r)) : 0;
 }
 

@@ -234,7 +234,12 @@ static int add_msix(struct bk_mediator *m, const struct found *cap)
 	} else if (!msix_makes_sense(m, cap, &table, &pba)) {
 		return 0;
 	}
-	r = bk_pci_msix_add(m->function, cap->offset, vectors, table.bar, table.offset, pba.bar, pba.offset);
+	r = bk_pci_msix_add(m->function, &(struct bk_pci_msix_desc){ .offset = cap->offset,
+								     .vectors = vectors,
+								     .table_bar = table.bar,
+								     .table_offset = table.offset,
+								     .pba_bar = pba.bar,
+								     .pba_offset = pba.offset });
 	if (r >= 0) {
 		m->msix_modelled = true;
 		m->msix_bar[0] = table.bar;
@@ -256,7 +261,11 @@ static int blank(struct bk_mediator *m, const struct found *cap, unsigned first,
 {
 	static const uint8_t zeros[BK__PCI_EXPRESS_SIZE];
 
-	return bk_pci_function_preset(m->function, cap->offset + first, zeros, zeros, zeros, end - first);
+	return bk_pci_function_preset(m->function, &(struct bk_pci_preset){ .offset = cap->offset + first,
+									    .bytes = zeros,
+									    .writable = zeros,
+									    .w1c = zeros,
+									    .count = end - first });
 }
 
 static int add_express(struct bk_mediator *m, const struct found *cap)
@@ -330,8 +339,10 @@ static int add_live(struct bk_mediator *m, struct found *cap)
 {
 	int r;
 
-	r = bk_pci_capability_add(m->function, (uint8_t)cap->id, cap->offset, cap->size, cap->bytes, NULL,
-				  NULL);
+	r = bk_pci_capability_add(m->function, &(struct bk_pci_capability_desc){ .id = (uint8_t)cap->id,
+										 .offset = cap->offset,
+										 .size = cap->size,
+										 .bytes = cap->bytes });
 	if (r < 0)
 		return added(m, cap, r);
 	make_live(m, cap, 2);
@@ -381,8 +392,13 @@ static int add_rebar(struct bk_mediator *m, const struct found *cap)
 		bk__store(bytes + 8 + 8 * i, 4, control);
 	}
 	return added(m, cap,
-		     bk_pci_extended_add(m->function, BK__PCI_EXT_RESIZABLE, (uint8_t)cap->version,
-					 cap->offset, 4 + 8 * bars, bytes, NULL, NULL));
+		     bk_pci_capability_add(m->function,
+					   &(struct bk_pci_capability_desc){ .extended = true,
+									     .id = BK__PCI_EXT_RESIZABLE,
+									     .version = (uint8_t)cap->version,
+									     .offset = cap->offset,
+									     .size = 4 + 8 * bars,
+									     .bytes = bytes }));
 }
 
 static bool is_hidden(unsigned id)
@@ -413,8 +429,13 @@ static int add_extended(struct bk_mediator *m, struct found *cap)
 		return 0;
 	if (cap->id == BK__PCI_EXT_RESIZABLE)
 		return add_rebar(m, cap);
-	r = bk_pci_extended_add(m->function, (uint16_t)cap->id, (uint8_t)cap->version, cap->offset, cap->size,
-				cap->bytes, NULL, NULL);
+	r = bk_pci_capability_add(m->function,
+				  &(struct bk_pci_capability_desc){ .extended = true,
+								    .id = (uint16_t)cap->id,
+								    .version = (uint8_t)cap->version,
+								    .offset = cap->offset,
+								    .size = cap->size,
+								    .bytes = cap->bytes });
 	if (r < 0)
 		return added(m, cap, r);
 	make_live(m, cap, 4);

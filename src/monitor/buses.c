@@ -94,8 +94,10 @@ static int add_capabilities(struct bk__monitor_buses *buses, struct bk_pci_funct
 
 	bk__store(subsystem + 4, 2, VENDOR);
 	if (at >= 0)
-		at = bk_pci_capability_add(bridge, BK__PCI_CAP_SUBSYSTEM, 0, sizeof(subsystem), subsystem,
-					   NULL, NULL);
+		at = bk_pci_capability_add(bridge,
+					   &(struct bk_pci_capability_desc){ .id = BK__PCI_CAP_SUBSYSTEM,
+									     .size = sizeof(subsystem),
+									     .bytes = subsystem });
 	if (at >= 0 && kind == BK__BUS_PORT)
 		at = bk_pci_msi_add(bridge, 0, 1, true, false);
 	if (at >= 0 && kind == BK__BUS_PORT) {

@@ -47,8 +47,12 @@ static int load(struct bk__monitor *monitor, struct bk_error *err)
 		.board = bk__monitor_platform_board(monitor->platform),
 		.vcpus = bk__monitor_vcpus_fds(monitor->vcpus),
 	};
+	int error;
 
-	bk_pci_host_assign(bk__monitor_platform_host(monitor->platform), PAGE, report_bar, NULL);
+	error = bk_pci_host_assign(bk__monitor_platform_host(monitor->platform), PAGE, NULL, report_bar,
+				   NULL);
+	if (error)
+		return bk_fail(err, -error, "the devices' BARs have no addresses: %s", strerror(-error));
 	return bk__monitor_arch_boot_load(monitor->boot, &start, err);
 }
 

@@ -573,8 +573,8 @@ static int place_hierarchy(struct job *job, struct node *root)
 	return error;
 }
 
-unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
-			    void (*report_line)(void *opaque, const char *line), void *opaque)
+int bk_pci_host_assign(struct bk_pci_host *host, uint64_t page, unsigned *left_out,
+		       void (*report_line)(void *opaque, const char *line), void *opaque)
 {
 	struct job job = { .host = host, .page = 1, .opaque = opaque };
 	struct node *root;
@@ -597,13 +597,12 @@ unsigned bk_pci_host_assign(struct bk_pci_host *host, uint64_t page,
 		job.report = report_line;
 		error = place_hierarchy(&job, root);
 	}
-	if (error) {
-		if (report_line)
-			report_line(opaque, "no BAR has an address: out of memory");
-		job.failed++;
-	}
+	if (error && report_line)
+		report_line(opaque, "no BAR has an address: out of memory");
 	free_node(root);
 	bk__pci_ranges_free(&job.memory);
 	bk__pci_ranges_free(&job.io);
-	return job.failed;
+	if (left_out)
+		*left_out = error ? 0 : job.failed;
+	return error;
 }

@@ -5,8 +5,8 @@
 
 #include <barkeep/pci.h>
 
-/* As bk_pci_capability_add and bk_pci_extended_add say, within bk__pci_function_lock: what the caller does to
- * it before it unlocks, a guest sees at once with it. */
+/* As bk_pci_capability_add says, within bk__pci_function_lock: a guest sees what the caller changes before it
+ * unlocks together with the capability. */
 int bk__pci_capability_add(struct bk_pci_function *function, bool extended, uint16_t id, uint8_t version,
 			   unsigned offset, unsigned size, const void *bytes, const void *writable,
 			   const void *w1c);

@@ -2,30 +2,25 @@
 /* Calls that add a capability of any kind, or drop one. */
 #include <errno.h>
 
+#include "base/struct.h"
 #include "pci/cap.h"
 #include "pci/express.h"
 #include "pci/function.h"
 #include "pci/hierarchy.h"
 #include "pci/kind.h"
 
-int bk_pci_capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
-			  const void *bytes, const void *writable, const void *w1c)
+int bk_pci_capability_add(struct bk_pci_function *function, const struct bk_pci_capability_desc *caller)
 {
-	int at;
+	struct bk_pci_capability_desc desc;
+	int at = bk__struct_take(&desc, sizeof(desc), caller);
 
+	if (at)
+		return at;
+	if (!desc.extended && desc.id > UINT8_MAX)
+		return -EINVAL;
 	bk__pci_function_lock(function);
-	at = bk__pci_capability_add(function, false, id, 0, offset, size, bytes, writable, w1c);
-	bk__pci_function_unlock(function);
-	return at;
-}
-
-int bk_pci_extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version, unsigned offset,
-			unsigned size, const void *bytes, const void *writable, const void *w1c)
-{
-	int at;
-
-	bk__pci_function_lock(function);
-	at = bk__pci_capability_add(function, true, id, version, offset, size, bytes, writable, w1c);
+	at = bk__pci_capability_add(function, desc.extended, desc.id, desc.version, desc.offset, desc.size,
+				    desc.bytes, desc.writable, desc.w1c);
 	bk__pci_function_unlock(function);
 	return at;
 }

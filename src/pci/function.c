@@ -250,27 +250,30 @@ int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct
 	return 0;
 }
 
-int bk_pci_function_preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
-			   const void *writable, const void *w1c, size_t count)
+int bk_pci_function_preset(struct bk_pci_function *function, const struct bk_pci_preset *caller)
 {
 	struct bk__pci_config *config = &function->config;
+	struct bk_pci_preset preset;
+	int error = bk__struct_take(&preset, sizeof(preset), caller);
 
-	if (offset > config->size || count > config->size - offset)
+	if (error)
+		return error;
+	if (preset.offset > config->size || preset.count > config->size - preset.offset)
 		return -EINVAL;
 	bk__pci_function_lock(function);
 	if (function->bus) {
 		bk__pci_function_unlock(function);
 		return -EBUSY;
 	}
-	for (size_t i = 0; i < count; i++) {
-		unsigned at = offset + (unsigned)i;
+	for (size_t i = 0; i < preset.count; i++) {
+		unsigned at = preset.offset + (unsigned)i;
 
-		if (bytes)
-			bk__pci_config_preset(config, at, 1, ((const uint8_t *)bytes)[i]);
-		if (writable)
-			config->writable[at] = ((const uint8_t *)writable)[i];
-		if (w1c)
-			config->w1c[at] = ((const uint8_t *)w1c)[i];
+		if (preset.bytes)
+			bk__pci_config_preset(config, at, 1, ((const uint8_t *)preset.bytes)[i]);
+		if (preset.writable)
+			config->writable[at] = ((const uint8_t *)preset.writable)[i];
+		if (preset.w1c)
+			config->w1c[at] = ((const uint8_t *)preset.w1c)[i];
 	}
 	function->command = bk__pci_command(function);
 	bk__pci_function_settle(function);

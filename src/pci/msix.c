@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
+#include "base/struct.h"
 #include "pci/cap.h"
 #include "pci/function.h"
 #include "pci/kind.h"
@@ -18,22 +19,22 @@ static bool fits(const struct bk_pci_function *function, unsigned index, uint32_
 	return bar && bar->kind != BK_PCI_BAR_IO && !(offset & 7) && offset + size <= bar->size;
 }
 
-static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
-		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
+static int msix_add(struct bk_pci_function *function, const struct bk_pci_msix_desc *desc)
 {
+	const unsigned vectors = desc->vectors;
 	struct bk__pci_config *config = &function->config;
 	uint8_t *table;
 	int at;
 
 	if (!vectors || vectors > BK__PCI_MSIX_VECTORS ||
-	    !fits(function, table_bar, table_offset, (uint64_t)vectors * BK__PCI_MSIX_ENTRY) ||
-	    !fits(function, pba_bar, pba_offset, bk__pci_msix_pba_size(vectors)))
+	    !fits(function, desc->table_bar, desc->table_offset, (uint64_t)vectors * BK__PCI_MSIX_ENTRY) ||
+	    !fits(function, desc->pba_bar, desc->pba_offset, bk__pci_msix_pba_size(vectors)))
 		return -EINVAL;
 	table = calloc(vectors, BK__PCI_MSIX_ENTRY);
 	if (!table)
 		return -ENOMEM;
-	at = bk__pci_capability_add(function, false, BK__PCI_CAP_MSIX, 0, offset, BK__PCI_MSIX_SIZE, NULL,
-				    NULL, NULL);
+	at = bk__pci_capability_add(function, false, BK__PCI_CAP_MSIX, 0, desc->offset, BK__PCI_MSIX_SIZE,
+				    NULL, NULL, NULL);
 	if (at < 0) {
 		free(table);
 		return at;
@@ -41,28 +42,31 @@ static int msix_add(struct bk_pci_function *function, unsigned offset, unsigned 
 	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_CONTROL, 2, vectors - 1);
 	bk__pci_config_allow(config, (unsigned)at + BK__PCI_MSIX_CONTROL, 2,
 			     BK__PCI_MSIX_CONTROL_ENABLE | BK__PCI_MSIX_CONTROL_MASK, 0);
-	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_TABLE, 4, table_offset | table_bar);
-	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_PBA, 4, pba_offset | pba_bar);
+	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_TABLE, 4,
+			      desc->table_offset | desc->table_bar);
+	bk__pci_config_preset(config, (unsigned)at + BK__PCI_MSIX_PBA, 4, desc->pba_offset | desc->pba_bar);
 	function->msix = (struct bk__pci_msix){
 		.offset = (unsigned)at,
 		.vectors = vectors,
-		.table_bar = table_bar,
-		.pba_bar = pba_bar,
-		.table_offset = table_offset,
-		.pba_offset = pba_offset,
+		.table_bar = desc->table_bar,
+		.pba_bar = desc->pba_bar,
+		.table_offset = desc->table_offset,
+		.pba_offset = desc->pba_offset,
 		.table = table,
 	};
 	bk__pci_msix_reset(function);
 	return at;
 }
 
-int bk_pci_msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors, unsigned table_bar,
-		    uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
+int bk_pci_msix_add(struct bk_pci_function *function, const struct bk_pci_msix_desc *caller)
 {
-	int at;
+	struct bk_pci_msix_desc desc;
+	int at = bk__struct_take(&desc, sizeof(desc), caller);
 
+	if (at)
+		return at;
 	bk__pci_function_lock(function);
-	at = msix_add(function, offset, vectors, table_bar, table_offset, pba_bar, pba_offset);
+	at = msix_add(function, &desc);
 	bk__pci_function_unlock(function);
 	return at;
 }

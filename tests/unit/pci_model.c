@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pci_adds.h"
 #include "pci_machine.h"
 
 /* ---- Operations --------------------------------------------------------- */
@@ -235,8 +236,8 @@ static void change_capabilities(struct machine *m, const struct model_op *op)
 	}
 	if (*count == CAPABILITIES)
 		return;
-	at = extended ? bk_pci_dvsec_add(m->functions[f], 0, 0x1b36, 1, 1, NULL, NULL, size - 10)
-		      : bk_pci_vendor_add(m->functions[f], 0, NULL, NULL, size - 3);
+	at = extended ? dvsec_add(m->functions[f], 0, 0x1b36, 1, 1, NULL, NULL, size - 10)
+		      : vendor_add(m->functions[f], 0, NULL, NULL, size - 3);
 	for (unsigned from = at == -ENOSPC ? first : (unsigned)at; from + size <= end && from <= (unsigned)at;
 	     from += 4) {
 		bool room = true;

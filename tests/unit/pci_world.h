@@ -95,4 +95,14 @@ uint8_t port_byte(struct world *world, uint64_t address);
 #define assert_memory(world, address, who) assert_int_equal(memory_byte(world, address), who)
 #define assert_port(world, address, who)   assert_int_equal(port_byte(world, address), who)
 
+/* How many BARs bk_pci_host_assign leaves out. */
+static inline unsigned assign(struct bk_pci_host *host, uint64_t page,
+			      void (*report)(void *opaque, const char *line), void *opaque)
+{
+	unsigned left_out = 99;
+
+	assert_int_equal(bk_pci_host_assign(host, page, &left_out, report, opaque), 0);
+	return left_out;
+}
+
 #endif

@@ -95,7 +95,7 @@ static void room_in_a_slot(void **state)
 	};
 
 	assert_int_equal(bk__monitor_buses_bridge(stage->buses, &config, &err), 0);
-	assert_int_equal(bk_pci_host_assign(stage->world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(assign(stage->world->host, 0x1000, fail_line, NULL), 0);
 	assert_int_equal(get(stage, 0, 1, 0x20, 4), 0x80108000);
 	assert_int_equal(get(stage, 0, 1, 0x24, 4), 0x00f10001);
 }
@@ -110,7 +110,7 @@ static void bridges_behind_each_other(void **state)
 	assert_int_equal(add(stage, "first", BK__BUS_PCI, "rp", -1), 0);
 	assert_int_equal(add(stage, "second", BK__BUS_PCI, "first", 7), 0);
 	assert_int_equal(add(stage, "old", BK__BUS_PCI, NULL, 0x1f), 0);
-	assert_int_equal(bk_pci_host_assign(stage->world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(assign(stage->world->host, 0x1000, fail_line, NULL), 0);
 	assert_int_equal(get(stage, 0, 3, 0x18, 4), 0x00030100);
 	assert_int_equal(get(stage, 1, 0, 0, 4), 0x000e1b36);
 	assert_int_equal(get(stage, 1, 0, 0x18, 4), 0x00030201);

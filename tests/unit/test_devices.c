@@ -189,7 +189,7 @@ static int setup(void **state)
 	assert_int_equal(bk__monitor_iommu_create(stage.world->memory, false, &stage.devices.iommu, &err), 0);
 	assert_int_equal(bk__monitor_buses_bridge(stage.devices.buses, &port, &err), 0);
 	assert_int_equal(bk__monitor_buses_bridge(stage.devices.buses, &pci, &err), 0);
-	assert_int_equal(bk_pci_host_assign(stage.world->host, PAGE, NULL, NULL), 0);
+	assert_int_equal(assign(stage.world->host, PAGE, NULL, NULL), 0);
 	config_write(stage.world, BK_PCI_DEVFN(PORT, 0), 4, 2, 7); /* a bus master for those behind it, too */
 	*state = &stage;
 	return 0;

@@ -545,7 +545,10 @@ static void open_irqs(struct irqs *irqs)
 	irqs->bar = bk_space_create(irqs->domain, "bar", 0xfff);
 	desc.bars[0] = (struct bk_pci_bar){ .kind = BK_PCI_BAR_MEM32, .size = 0x1000, .space = irqs->bar };
 	assert_int_equal(bk_pci_function_create(irqs->domain, &desc, &irqs->function, &err), 0);
-	assert_int_equal(bk_pci_msix_add(irqs->function, MSIX_CAP, VECTORS, 0, 0, 0, 0x800), MSIX_CAP);
+	assert_int_equal(bk_pci_msix_add(irqs->function, &(struct bk_pci_msix_desc){ .offset = MSIX_CAP,
+										     .vectors = VECTORS,
+										     .pba_offset = 0x800 }),
+			 MSIX_CAP);
 	assert_int_equal(bk_pci_msix_regions(irqs->function, &table, &pba), 0);
 	pba.rank = 1;
 	update = bk_update_begin(irqs->domain);

@@ -530,8 +530,12 @@ static void what_is_in_no_capability_is_the_devices(void **state)
 			 0);
 	assert_int_equal(fake_get(&f->fake, 0x80, 8), 0x123456789abcdef0);
 	/* One that was not there. */
-	assert_int_equal(
-		bk_pci_vendor_add(bk_mediator_function(f->mediate), 0x40, "abcde", "\0\xff\0\0\0", 5), 0x40);
+	assert_int_equal(bk_pci_vendor_add(bk_mediator_function(f->mediate),
+					   &(struct bk_pci_vendor_desc){ .offset = 0x40,
+									 .bytes = "abcde",
+									 .writable = "\0\xff\0\0\0",
+									 .size = 5 }),
+			 0x40);
 	assert_int_equal(cfg(f, 0x43, 4), 0x64636261);
 	cfg_write(f, 0x44, 4, 0);
 	assert_int_equal(cfg(f, 0x43, 4), 0x64630061);

@@ -86,7 +86,7 @@ static void plug_with(struct guest *g, struct bk_device *device, const struct bk
 		fail_msg("%s", err.text);
 	assert_int_equal(
 		bk_pci_function_attach(bk_mediator_function(g->mediate), bk_pci_host_bus(g->host), DEVFN), 0);
-	assert_int_equal(bk_pci_host_assign(g->host, 4096, NULL, NULL), 0);
+	assert_int_equal(bk_pci_host_assign(g->host, 4096, NULL, NULL, NULL), 0);
 }
 
 static void plug(struct guest *g, struct bk_device *device, const char *trap_text)

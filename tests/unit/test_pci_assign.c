@@ -144,7 +144,7 @@ static void everything_gets_an_address(void **state)
 		part_attach(world, &parts[i], (uint8_t)(i * 5));
 	}
 	for (unsigned again = 0; again < 2; again++) { /* the same, whatever was there */
-		assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+		assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 0);
 		for (unsigned i = 0; i < 12; i++) {
 			assert_config(world, parts[i].devfn, 4, 2, 3);
 			for (unsigned bar = 0; bar < 5; bar++) {
@@ -206,7 +206,7 @@ static void what_does_not_fit_is_reported_and_stays_at_0(void **state)
 	part_attach(world, &b, BK_PCI_DEVFN(2, 0));
 	part_attach(world, &c, BK_PCI_DEVFN(3, 0));
 	part_attach(world, &d, BK_PCI_DEVFN(4, 2));
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 4);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 4);
 	assert_string_equal(
 		lines,
 		"00:04.2 card: ROM does not fit: needs 0x800000 bytes, the longest free "
@@ -222,7 +222,7 @@ static void what_does_not_fit_is_reported_and_stays_at_0(void **state)
 	part_destroy(&d);
 	part_destroy(&b);
 	lines[0] = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 0);
 	assert_string_equal(lines, "");
 	assert_config(world, a.devfn, 4, 2, 3);
 	assert_config(world, c.devfn, 4, 2, 3);
@@ -231,7 +231,7 @@ static void what_does_not_fit_is_reported_and_stays_at_0(void **state)
 	assert_memory(world, WINDOW_FIRST + 0x80000, WHO(3, 0));
 	part_create(world, &d, 4, (struct bk_pci_function_desc){ .bars = { IO_BAR(16), MEM32_BAR(0x10) } });
 	part_attach(world, &d, BK_PCI_DEVFN(4, 2));
-	assert_int_equal(bk_pci_host_assign(world->host, 0, NULL, NULL), 1);
+	assert_int_equal(assign(world->host, 0, NULL, NULL), 1);
 	assert_config(world, d.devfn, 4, 2, 0); /* one of two: it stays off */
 	assert_int_equal(at(&d, 0).address, 0);
 	assert_int_not_equal(at(&d, 1).address, 0);
@@ -253,7 +253,7 @@ static void nothing_is_put_where_others_answer(void **state)
 		part_attach(world, &parts[i], BK_PCI_DEVFN(i + 1, 0));
 	}
 	/* 0x80000000-0xdfffffff are 12, 0xf0000000 one, 0xf8000000 holds the IOAPIC. */
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 7);
+	assert_int_equal(assign(world->host, 0x1000, NULL, NULL), 7);
 	for (unsigned i = 0; i < 13; i++) {
 		uint64_t address = at(&parts[i], 0).address;
 
@@ -325,7 +325,7 @@ static void everything_behind_bridges_is_reached(void **state)
 	part_attach(world, &parts[4], BK_PCI_DEVFN(1, 0));
 	lines[0] = 0;
 	for (unsigned again = 0; again < 2; again++) {
-		assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+		assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 0);
 		assert_string_equal(lines, "");
 		for (unsigned i = 0; i < 5; i++)
 			assert_reached(world, &parts[i], i < 3 ? &desc : &small);
@@ -339,7 +339,7 @@ static void everything_behind_bridges_is_reached(void **state)
 	}
 	/* Nothing below 0: its window stays closed. */
 	bk_pci_function_detach(parts[3].function);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_reached(world, &parts[i], &desc);
 	bk_pci_function_detach(bridges[0].function);
@@ -373,7 +373,7 @@ static void behind_bridges_what_fits_gets_an_address(void **state)
 	attach_below(&bridges[0], &parts[1], 8);
 	attach_below(&bridges[2], &parts[2], 0);
 	lines[0] = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 3);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 3);
 	assert_string_equal(
 		lines,
 		"00:03.0 f3: no bus number is left for the bus below: the last is 2\n"
@@ -432,7 +432,7 @@ static void random_trees_are_reached(void **state)
 			else
 				attach_below(&bridges[above], &parts[i], (uint8_t)(i + 16));
 		}
-		failed = bk_pci_host_assign(world->host, 0x1000, NULL, NULL);
+		failed = assign(world->host, 0x1000, NULL, NULL);
 		for (unsigned i = 0; i < 14; i++) {
 			bool all = true;
 
@@ -489,15 +489,15 @@ static void windows_of_old_are_given_to_nobody(void **state)
 	part_attach(world, &bridge, 16);
 	attach_below(&bridge, &below, 0);
 	/* Nobody hears of what is left out: the bridge has no bus number. */
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 1);
+	assert_int_equal(assign(world->host, 0x1000, NULL, NULL), 1);
 	assert_in_range(at(&part, 0).address, 0xf0000, 0x3effff);
 	assert_in_range(at(&part, 1).address, 0x1000, 0x7fff);
 	assert_false(at(&below, 0).decodes);
 	/* No page is as long as that. */
-	assert_int_equal(bk_pci_host_assign(world->host, UINT64_MAX, NULL, NULL), 2);
+	assert_int_equal(assign(world->host, UINT64_MAX, NULL, NULL), 2);
 	assert_int_equal(at(&part, 0).address, 0);
 	lines[0] = 0;
-	bk_pci_host_assign(world->host, 0x1000, keep_line, NULL);
+	assign(world->host, 0x1000, keep_line, NULL);
 	assert_non_null(strstr(lines, "00:02.0 f2: no bus number is left for the bus below: the last is 0"));
 	part_destroy(&below);
 	part_destroy(&bridge);
@@ -521,7 +521,7 @@ static void what_no_window_can_hold_is_left_out(void **state)
 			    (struct bk_pci_function_desc){ .bars = { huge, { 0 }, huge, { 0 }, huge } });
 		attach_below(&bridge, &parts[i], (uint8_t)i);
 	}
-	assert_in_range(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 1, 8);
+	assert_in_range(assign(world->host, 0x1000, NULL, NULL), 1, 8);
 	for (unsigned i = 0; i < 3; i++)
 		part_destroy(&parts[i]);
 	part_destroy(&bridge);
@@ -541,7 +541,7 @@ static void low_ports_are_given_where_there_are_no_others(void **state)
 
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ .bars = { IO_BAR(0x100) } });
 	part_attach(world, &part, 8);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 0);
 	assert_int_equal(at(&part, 0).address, 0x500);
 	assert_port(world, 0x5ff, WHO(1, 0));
 	part_destroy(&part);
@@ -566,7 +566,7 @@ static void a_bridge_whose_bars_do_not_fit_still_passes_on(void **state)
 	part_attach(world, &bridge, 8);
 	attach_below(&bridge, &part, 0);
 	lines[0] = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 1);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 1);
 	assert_string_equal(lines, "00:01.0 f1: BAR 0 (I/O) does not fit: needs 0x20 bytes, the longest free "
 				   "range has 0\n");
 	assert_config(world, 8, 4, 2, 2); /* memory for the window, no I/O for the BAR */
@@ -589,7 +589,7 @@ static void windows_without_a_place_are_reported(void **state)
 	part_attach(world, &bridge, 16);
 	attach_below(&bridge, &part, 0);
 	lines[0] = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, keep_line, NULL), 2);
+	assert_int_equal(assign(world->host, 0x1000, keep_line, NULL), 2);
 	assert_string_equal(
 		lines,
 		"00:02.0 f2: memory window does not fit: needs 0x100000 bytes, the longest free range has 0\n"
@@ -616,7 +616,7 @@ static void equals_go_by_place(void **state)
 			(struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000), MEM32_BAR(0x1000) } });
 		part_attach(world, &parts[i], (uint8_t)(10 - i));
 	}
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, NULL, NULL), 0);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(at(&parts[2 - i / 2], i % 2).address, at(&parts[2], 0).address + i * 0x1000);
 	for (unsigned i = 0; i < 3; i++)

@@ -6,6 +6,7 @@
 
 #include "pci/cap.h"
 #include "pci/regs.h"
+#include "pci_adds.h"
 
 #define DEVFN BK_PCI_DEVFN(3, 0)
 
@@ -37,17 +38,17 @@ static void vendors_and_the_serial_number(void **state)
 
 	part_create(world, &part, 1, express);
 	f = part.function;
-	assert_int_equal(bk_pci_vendor_add(f, 0, bytes, writable, 5), 0x40);
-	assert_int_equal(bk_pci_vendor_add(f, 0, NULL, NULL, 0), 0x48);
-	assert_int_equal(bk_pci_vendor_add(f, 0, NULL, NULL, 0xc0), -EINVAL);
-	assert_int_equal(bk_pci_vendor_add(f, 0, NULL, NULL, UINT32_MAX), -EINVAL);
-	assert_int_equal(bk_pci_vendor_add(f, 0x44, NULL, NULL, 1), -EINVAL);
+	assert_int_equal(vendor_add(f, 0, bytes, writable, 5), 0x40);
+	assert_int_equal(vendor_add(f, 0, NULL, NULL, 0), 0x48);
+	assert_int_equal(vendor_add(f, 0, NULL, NULL, 0xc0), -EINVAL);
+	assert_int_equal(vendor_add(f, 0, NULL, NULL, UINT32_MAX), -EINVAL);
+	assert_int_equal(vendor_add(f, 0x44, NULL, NULL, 1), -EINVAL);
 	assert_int_equal(bk_pci_serial_add(f, 0, UINT64_C(0x0123456789abcdef)), 0x100);
 	assert_int_equal(bk_pci_serial_add(f, 0, 1), -EEXIST);
-	assert_int_equal(bk_pci_vendor_extended_add(f, 0, 0xabcd, 3, bytes, writable, 5), 0x10c);
-	assert_int_equal(bk_pci_dvsec_add(f, 0, 0x1e98, 8, 2, bytes, writable, 5), 0x11c);
-	assert_int_equal(bk_pci_dvsec_add(f, 0, 1, 1, 1, NULL, NULL, 0xf00), -EINVAL);
-	assert_int_equal(bk_pci_dvsec_add(f, 0, 1, 1, 1, NULL, NULL, 0xef0), -ENOSPC);
+	assert_int_equal(vsec_add(f, 0, 0xabcd, 3, bytes, writable, 5), 0x10c);
+	assert_int_equal(dvsec_add(f, 0, 0x1e98, 8, 2, bytes, writable, 5), 0x11c);
+	assert_int_equal(dvsec_add(f, 0, 1, 1, 1, NULL, NULL, 0xf00), -EINVAL);
+	assert_int_equal(dvsec_add(f, 0, 1, 1, 1, NULL, NULL, 0xef0), -ENOSPC);
 	part_attach(world, &part, DEVFN);
 	assert_config(world, DEVFN, 0x40, 8, UINT64_C(0x0504030201084809));
 	assert_config(world, DEVFN, 0x48, 4, 0x00030009);
@@ -68,7 +69,7 @@ static void vendors_and_the_serial_number(void **state)
 
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ 0 }); /* no extended space */
 	assert_int_equal(bk_pci_serial_add(part.function, 0, 1), -EINVAL);
-	assert_int_equal(bk_pci_dvsec_add(part.function, 0, 1, 1, 1, NULL, NULL, 4), -EINVAL);
+	assert_int_equal(dvsec_add(part.function, 0, 1, 1, 1, NULL, NULL, 4), -EINVAL);
 	part_destroy(&part);
 }
 
@@ -82,7 +83,7 @@ static void bytes_that_are_held_and_bytes_that_take_writes(void **state)
 
 	part_create(world, &part, 1, express);
 	f = part.function;
-	assert_int_equal(bk_pci_capability_add(f, 0x77, 0x40, 6, bytes, writable, w1c), 0x40);
+	assert_int_equal(capability_add(f, 0x77, 0x40, 6, bytes, writable, w1c), 0x40);
 	assert_int_equal(bk__pci_capability_holds(f, 0x3e, 4), 0xc);
 	assert_int_equal(bk__pci_capability_holds(f, 0x40, 4), 0xf);
 	assert_int_equal(bk__pci_capability_holds(f, 0x44, 4), 0x3);
@@ -116,11 +117,11 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_config(world, DEVFN, 6, 2, 0);
 	assert_config(world, DEVFN, 0x34, 1, 0);
 	assert_int_equal(bk_pci_capability_remove(f, 0x40), -ENOENT);
-	assert_int_equal(bk_pci_vendor_add(f, 0x80, "a", NULL, 1), 0x80);
+	assert_int_equal(vendor_add(f, 0x80, "a", NULL, 1), 0x80);
 	assert_config(world, DEVFN, 6, 2, 0x10);
 	assert_config(world, DEVFN, 0x34, 1, 0x80);
 	assert_int_equal(bk_pci_pm_add(f, 0x40, 3, true), 0x40);
-	assert_int_equal(bk_pci_msix_add(f, 0xa0, 4, 2, 0, 2, 0x800), 0xa0);
+	assert_int_equal(msix_add(f, 0xa0, 4, 2, 0, 2, 0x800), 0xa0);
 	assert_int_equal(bk_pci_msi_add(f, 0x50, 1, true, false), 0x50);
 	assert_int_equal(bk_pci_express_add(f, 0xb0, flr, 60), 0xb0);
 	assert_int_equal(bk_pci_af_add(f, 0xf0), 0xf0);
@@ -169,7 +170,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_int_equal(value, 0xffffffff);
 	assert_int_equal(bk_pci_msix_regions(f, &table, &pba), -ENOENT);
 	assert_config(world, DEVFN, 0x80, 2, 0xb009);
-	assert_int_equal(bk_pci_msix_add(f, 0, 2, 2, 0, 2, 0x800), 0x40); /* and once more, smaller */
+	assert_int_equal(msix_add(f, 0, 2, 2, 0, 2, 0x800), 0x40); /* and once more, smaller */
 	assert_int_equal(bk_space_read(world->memory, 0x90000010, 8, &value), 0);
 	assert_int_equal(bk_space_read(world->memory, 0x90000020, 8, &value), -ERANGE);
 	assert_int_equal(bk_region_retire(region), 0);
@@ -189,7 +190,7 @@ static void added_and_dropped_while_a_guest_looks(void **state)
 	assert_config(world, DEVFN, 0x34, 1, 0);
 
 	/* A reset keeps what is there now. */
-	assert_int_equal(bk_pci_vendor_add(f, 0x80, "a", NULL, 1), 0x80);
+	assert_int_equal(vendor_add(f, 0x80, "a", NULL, 1), 0x80);
 	assert_int_equal(bk_pci_function_reset(f), 0);
 	assert_config(world, DEVFN, 6, 2, 0x10);
 	assert_config(world, DEVFN, 0x80, 4, 0x61040009);
@@ -224,11 +225,11 @@ static void extended_ones_too(void **state)
 	f = part.function;
 	part_attach(world, &part, DEVFN);
 	assert_config(world, DEVFN, 0x100, 4, 0);
-	assert_int_equal(bk_pci_dvsec_add(f, 0x200, 1, 1, 1, NULL, NULL, 6), 0x200);
+	assert_int_equal(dvsec_add(f, 0x200, 1, 1, 1, NULL, NULL, 6), 0x200);
 	assert_config(world, DEVFN, 0x100, 4, 0x20000000); /* of nothing, it leads on */
 	assert_int_equal(bk_pci_serial_add(f, 0x100, 1), 0x100);
 	assert_config(world, DEVFN, 0x100, 4, 0x20010003);
-	assert_int_equal(bk_pci_vendor_extended_add(f, 0xff0, 1, 1, NULL, NULL, 8), 0xff0);
+	assert_int_equal(vsec_add(f, 0xff0, 1, 1, NULL, NULL, 8), 0xff0);
 	assert_config(world, DEVFN, 0x200, 4, 0xff010023);
 	assert_int_equal(bk_pci_capability_remove(f, 0x200), 0);
 	assert_config(world, DEVFN, 0x100, 4, 0xff010003);
@@ -287,9 +288,9 @@ static void who_follows_a_chain_gets_to_its_end(void **state)
 		unsigned at = 0x40 + i * 7 % 48 * 4, extended = 0x100 + i * 11 % 192 * 16;
 
 		if (bk_pci_capability_remove(part.function, at) == -ENOENT)
-			bk_pci_vendor_add(part.function, at, NULL, NULL, 1 + i % 9);
+			vendor_add(part.function, at, NULL, NULL, 1 + i % 9);
 		if (bk_pci_capability_remove(part.function, extended) == -ENOENT)
-			bk_pci_dvsec_add(part.function, extended, 1, 1, 1, NULL, NULL, 6 + i % 16);
+			dvsec_add(part.function, extended, 1, 1, 1, NULL, NULL, 6 + i % 16);
 	}
 	walker.stop = true;
 	pthread_join(thread, NULL);

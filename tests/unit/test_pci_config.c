@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "pci_adds.h"
+
 #define DEVFN BK_PCI_DEVFN(3, 0)
 
 static int setup(void **state)
@@ -127,15 +129,15 @@ static void preset_changes_values_masks_and_reset_values(void **state)
 	struct part part;
 
 	part_create(world, &part, 1, plain);
-	assert_int_equal(bk_pci_function_preset(part.function, 0x40, "\x11\x22\x33\x44", "\xff\x0f\x00\x00",
-						"\x00\x00\x03\x00", 4),
-			 0);
-	assert_int_equal(bk_pci_function_preset(part.function, 0x3c, "\x0b", NULL, NULL, 1), 0);
-	assert_int_equal(bk_pci_function_preset(part.function, 255, "ab", NULL, NULL, 2), -EINVAL);
-	assert_int_equal(bk_pci_function_preset(part.function, 257, "", NULL, NULL, 0), -EINVAL);
-	assert_int_equal(bk_pci_function_preset(part.function, UINT32_MAX, "ab", NULL, NULL, 2), -EINVAL);
+	assert_int_equal(
+		preset(part.function, 0x40, "\x11\x22\x33\x44", "\xff\x0f\x00\x00", "\x00\x00\x03\x00", 4),
+		0);
+	assert_int_equal(preset(part.function, 0x3c, "\x0b", NULL, NULL, 1), 0);
+	assert_int_equal(preset(part.function, 255, "ab", NULL, NULL, 2), -EINVAL);
+	assert_int_equal(preset(part.function, 257, "", NULL, NULL, 0), -EINVAL);
+	assert_int_equal(preset(part.function, UINT32_MAX, "ab", NULL, NULL, 2), -EINVAL);
 	part_attach(world, &part, DEVFN);
-	assert_int_equal(bk_pci_function_preset(part.function, 0x40, "a", NULL, NULL, 1), -EBUSY);
+	assert_int_equal(preset(part.function, 0x40, "a", NULL, NULL, 1), -EBUSY);
 	assert_config(world, DEVFN, 0x40, 4, 0x44332211);
 	config_write(world, DEVFN, 0x40, 4, 0xffffffff);
 	assert_config(world, DEVFN, 0x40, 4, 0x44302fff);
@@ -161,29 +163,29 @@ static void capabilities_chain_in_order_of_offsets(void **state)
 	desc.extended = true;
 	part_create(world, &part, 1, desc);
 	f = part.function;
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x80, 8, vendor, ff, NULL), 0x80);
+	assert_int_equal(capability_add(f, 9, 0x80, 8, vendor, ff, NULL), 0x80);
 	assert_int_equal(bk_pci_pm_add(f, 0, 3, true), 0x40);
 	assert_int_equal(bk_pci_msi_add(f, 0, 4, true, true), 0x48);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0xf8, 8, NULL, NULL, NULL), 0xf8);
+	assert_int_equal(capability_add(f, 9, 0xf8, 8, NULL, NULL, NULL), 0xf8);
 	/* Refused: overlap, alignment, bounds, twice, nonsense. */
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x3c, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x7c, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x84, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x92, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0xfc, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x100, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0xfffffffc, 8, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0x90, 0xfffffff0, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0, 1, NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0, 0x90, NULL, NULL, NULL), -ENOSPC);
+	assert_int_equal(capability_add(f, 9, 0x3c, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0x7c, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0x84, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0x92, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0xfc, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0x100, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0xfffffffc, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0x90, 0xfffffff0, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0, 1, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(capability_add(f, 9, 0, 0x90, NULL, NULL, NULL), -ENOSPC);
 	assert_int_equal(bk_pci_pm_add(f, 0, 3, true), -EEXIST);
-	assert_int_equal(bk_pci_capability_add(f, 5, 0, 10, NULL, NULL, NULL), -EEXIST);
+	assert_int_equal(capability_add(f, 5, 0, 10, NULL, NULL, NULL), -EEXIST);
 	assert_int_equal(bk_pci_msi_add(f, 0, 3, true, true), -EINVAL);
 	assert_int_equal(bk_pci_msi_add(f, 0, 64, true, true), -EINVAL);
 	assert_int_equal(bk_pci_msi_add(f, 0, 0, true, true), -EINVAL);
-	assert_int_equal(bk_pci_capability_add(f, 9, 0, 0x60, NULL, NULL, NULL), 0x88);
+	assert_int_equal(capability_add(f, 9, 0, 0x60, NULL, NULL, NULL), 0x88);
 	/* Extended: the chain begins at 0x100 even if nothing is there. */
-	assert_int_equal(bk_pci_extended_add(f, 0x0b, 1, 0x200, 0x10, NULL, NULL, NULL), 0x200);
+	assert_int_equal(extended_add(f, 0x0b, 1, 0x200, 0x10, NULL, NULL, NULL), 0x200);
 	part_attach(world, &part, DEVFN);
 	assert_config(world, DEVFN, 6, 2, 0x10);
 	assert_config(world, DEVFN, 0x34, 1, 0x40);
@@ -197,11 +199,11 @@ static void capabilities_chain_in_order_of_offsets(void **state)
 	assert_config(world, DEVFN, 0x100, 4, 0x20000000);
 	assert_config(world, DEVFN, 0x200, 4, 0x0001000b);
 	bk_pci_function_detach(f);
-	assert_int_equal(bk_pci_extended_add(f, 0x03, 2, 0, 12, NULL, NULL, NULL), 0x100);
-	assert_int_equal(bk_pci_extended_add(f, 0x0b, 1, 0x300, 0xd00, NULL, NULL, NULL), 0x300);
-	assert_int_equal(bk_pci_extended_add(f, 0x0b, 1, 0, 0xf4, NULL, NULL, NULL), 0x10c);
-	assert_int_equal(bk_pci_extended_add(f, 0x0b, 1, 0, 0xf4, NULL, NULL, NULL), -ENOSPC);
-	assert_int_equal(bk_pci_extended_add(f, 0x0b, 1, 0xf0, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(extended_add(f, 0x03, 2, 0, 12, NULL, NULL, NULL), 0x100);
+	assert_int_equal(extended_add(f, 0x0b, 1, 0x300, 0xd00, NULL, NULL, NULL), 0x300);
+	assert_int_equal(extended_add(f, 0x0b, 1, 0, 0xf4, NULL, NULL, NULL), 0x10c);
+	assert_int_equal(extended_add(f, 0x0b, 1, 0, 0xf4, NULL, NULL, NULL), -ENOSPC);
+	assert_int_equal(extended_add(f, 0x0b, 1, 0xf0, 8, NULL, NULL, NULL), -EINVAL);
 	part_attach(world, &part, DEVFN);
 	assert_config(world, DEVFN, 0x100, 4, 0x10c20003);
 	assert_config(world, DEVFN, 0x10c, 4, 0x2001000b);
@@ -210,7 +212,7 @@ static void capabilities_chain_in_order_of_offsets(void **state)
 	part_destroy(&part);
 
 	part_create(world, &part, 1, plain);
-	assert_int_equal(bk_pci_extended_add(part.function, 0x0b, 1, 0, 8, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(extended_add(part.function, 0x0b, 1, 0, 8, NULL, NULL, NULL), -EINVAL);
 	part_destroy(&part);
 }
 

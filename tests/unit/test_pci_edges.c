@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pci_adds.h"
+
 #define DEVFN BK_PCI_DEVFN(3, 0)
 
 /* ---- Refused, each with its line ------------------------------------------ */
@@ -208,8 +210,8 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* nothing of PCI Express */
 	assert_int_equal(bk_pci_express_add(part.function, 0x40, port, 60), 0x40);
 	assert_int_equal(bk_pci_slot_add(part.function, 1), -EINVAL); /* no bridge */
-	assert_int_equal(bk_pci_capability_add(part.function, 0x30, 0x80, 8, NULL, NULL, cleared), 0x80);
-	assert_int_equal(bk_pci_function_preset(part.function, 0x84, cleared + 4, NULL, NULL, 1), 0);
+	assert_int_equal(capability_add(part.function, 0x30, 0x80, 8, NULL, NULL, cleared), 0x80);
+	assert_int_equal(preset(part.function, 0x84, cleared + 4, NULL, NULL, 1), 0);
 	assert_int_equal(bk_pci_function_write(part.function, 0x84, 1, 0x0f), 0);
 	assert_int_equal(bk_pci_function_read(part.function, 0x84, 1, &value), 0);
 	assert_int_equal(value, 0xf0);
@@ -224,7 +226,7 @@ static void capabilities_that_cannot_be(void **state)
 	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
 	assert_int_equal(bk_pci_function_read(part.function, 0x0e, 1, &value), 0);
 	assert_int_equal(value, 0);
-	assert_int_equal(bk_pci_function_preset(part.function, 0x3c, NULL, cleared, cleared, 1), 0);
+	assert_int_equal(preset(part.function, 0x3c, NULL, cleared, cleared, 1), 0);
 	assert_int_equal(bk_pci_function_write(part.function, 0x3c, 1, 5), 0);
 	assert_int_equal(bk_pci_function_read(part.function, 0x3c, 1, &value), 0);
 	assert_int_equal(value, 0);
@@ -331,6 +333,22 @@ static void of_a_later_release(void **state)
 		struct bk_pci_irq_ops ops;
 		uint64_t more;
 	} irq = { .ops = { .struct_size = sizeof(irq) }, .more = 1 };
+	struct {
+		struct bk_pci_capability_desc desc;
+		uint64_t more;
+	} capability = { .desc = { .struct_size = sizeof(capability), .id = 9, .size = 4 }, .more = 1 };
+	struct {
+		struct bk_pci_vendor_desc desc;
+		uint64_t more;
+	} vendor = { .desc = { .struct_size = sizeof(vendor) }, .more = 1 };
+	struct {
+		struct bk_pci_msix_desc desc;
+		uint64_t more;
+	} msix = { .desc = { .struct_size = sizeof(msix), .vectors = 1 }, .more = 1 };
+	struct {
+		struct bk_pci_preset preset;
+		uint64_t more;
+	} preset = { .preset = { .struct_size = sizeof(preset), .offset = 0x3c }, .more = 1 };
 	struct bk_pci_function *created;
 	struct bk_pci_host *bridge;
 
@@ -343,6 +361,19 @@ static void of_a_later_release(void **state)
 	assert_int_equal(bk_pci_function_set_irq_ops(created, &irq.ops, NULL), -E2BIG);
 	irq.more = 0;
 	assert_int_equal(bk_pci_function_set_irq_ops(created, &irq.ops, NULL), 0);
+	assert_int_equal(bk_pci_capability_add(created, &capability.desc), -E2BIG);
+	assert_int_equal(bk_pci_vendor_add(created, &vendor.desc), -E2BIG);
+	assert_int_equal(bk_pci_msix_add(created, &msix.desc), -E2BIG);
+	assert_int_equal(bk_pci_function_preset(created, &preset.preset), -E2BIG);
+	capability.more = vendor.more = preset.more = 0;
+	assert_int_equal(bk_pci_capability_add(created, &capability.desc), 0x40);
+	assert_int_equal(bk_pci_vendor_add(created, &vendor.desc), 0x44);
+	assert_int_equal(bk_pci_function_preset(created, &preset.preset), 0);
+	/* What would be cut to another id, and a kind that there is not. */
+	capability.desc.id = 0x109;
+	assert_int_equal(bk_pci_capability_add(created, &capability.desc), -EINVAL);
+	vendor.desc.kind = (enum bk_pci_vendor_kind)3;
+	assert_int_equal(bk_pci_vendor_add(created, &vendor.desc), -EINVAL);
 	assert_int_equal(bk_pci_function_destroy(created), 0);
 	assert_int_equal(bk_pci_host_destroy(bridge), 0);
 	assert_int_equal(bk_domain_destroy(domain), 0);
@@ -377,7 +408,7 @@ static void ops_and_windows_are_copied(void **state)
 	assert_int_equal(bk_pci_function_attach(created, bk_pci_host_bus(host), 8), 0);
 	assert_int_equal(bk_pci_function_write(created, 0x42, 2, 1), 0); /* MSI on */
 	assert_int_equal(calls, 2);
-	assert_int_equal(bk_pci_host_assign(host, 0x1000, NULL, NULL), 0); /* looks at the windows */
+	assert_int_equal(assign(host, 0x1000, NULL, NULL), 0); /* looks at the windows */
 	assert_int_equal(bk_pci_function_detach(created), 0);
 	assert_int_equal(bk_pci_function_destroy(created), 0);
 	assert_int_equal(bk_pci_host_destroy(host), 0);

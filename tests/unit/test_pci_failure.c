@@ -269,16 +269,17 @@ static void without_a_look_at_what_is_there_nothing_has_an_address(void **state)
 	struct world *world = world_create(NULL);
 	struct bk_pci_bar_state bar = { .struct_size = sizeof(bar) };
 	struct part part;
-	unsigned lines = 0;
+	unsigned lines = 0, left_out = 99;
 
 	part_create(world, &part, 1, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000) } });
 	part_attach(world, &part, 8);
 	visit_fails = 1;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, no_memory, &lines), 1);
+	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, &left_out, no_memory, &lines), -ENOMEM);
+	assert_int_equal(left_out, 0);
 	assert_int_equal(lines, 1);
 	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
 	assert_false(bar.decodes);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, no_memory, &lines), 0);
+	assert_int_equal(assign(world->host, 0x1000, no_memory, &lines), 0);
 	assert_int_equal(bk_pci_function_bar(part.function, 0, &bar), 0);
 	assert_memory(world, bar.address, WHO(1, 0));
 	part_destroy(&part);

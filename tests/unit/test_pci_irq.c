@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pci_adds.h"
+
 #define DEVFN BK_PCI_DEVFN(3, 0)
 #define TABLE UINT64_C(0x90000000)
 #define PBA   (TABLE + 0x8000)
@@ -157,7 +159,7 @@ static void msix_create(struct world *world, struct msix *msix, unsigned vectors
 
 	part_create(world, &msix->part, 1, desc);
 	assert_int_equal(bk_pci_msix_regions(msix->part.function, &table, &pba), -ENOENT);
-	msix->at = (unsigned)bk_pci_msix_add(msix->part.function, 0, vectors, 0, 0, 0, 0x8000);
+	msix->at = (unsigned)msix_add(msix->part.function, 0, vectors, 0, 0, 0, 0x8000);
 	assert_int_equal(bk_pci_msix_regions(msix->part.function, &table, &pba), 0);
 	assert_int_equal(table.first, 0);
 	assert_int_equal(table.last, vectors * 16 - 1);
@@ -306,19 +308,19 @@ static void msix_that_makes_no_sense_is_refused(void **state)
 	struct part part;
 
 	part_create(world, &part, 1, desc);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 0, 0, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 2049, 0, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 257, 0, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 0, 0xfffffff8, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 0, 4, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 1, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 2, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 6, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 0, 0, 99, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 16, 0, 0, 0, 0x1000), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0x41, 16, 0, 0, 0, 0x800), -EINVAL);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 64, 0, 0, 0, 0xff8), 0x40);
-	assert_int_equal(bk_pci_msix_add(part.function, 0, 64, 0, 0, 0, 0xff8), -EEXIST);
+	assert_int_equal(msix_add(part.function, 0, 0, 0, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 2049, 0, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 257, 0, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 0, 0xfffffff8, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 0, 4, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 1, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 2, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 6, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 0, 0, 99, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 16, 0, 0, 0, 0x1000), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0x41, 16, 0, 0, 0, 0x800), -EINVAL);
+	assert_int_equal(msix_add(part.function, 0, 64, 0, 0, 0, 0xff8), 0x40);
+	assert_int_equal(msix_add(part.function, 0, 64, 0, 0, 0, 0xff8), -EEXIST);
 	part_destroy(&part);
 }
 

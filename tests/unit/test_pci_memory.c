@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "failing.h"
+#include "pci_adds.h"
 #include "pci_world.h"
 
 /* Of this thread alone: the one that reclaims allocates nothing that may fail. */
@@ -67,15 +68,15 @@ static int add_capabilities(struct bk_pci_function *function)
 	if (!error)
 		error = checked(bk_pci_msi_add(function, 0, 8, true, true));
 	if (!error)
-		error = checked(bk_pci_msix_add(function, 0, 8, 0, 0, 0, 0x800));
+		error = checked(msix_add(function, 0, 8, 0, 0, 0, 0x800));
 	if (!error)
 		error = checked(bk_pci_express_add(function, 0, express, sizeof(express)));
 	if (!error)
 		error = checked(bk_pci_serial_add(function, 0, 1));
 	if (!error)
-		error = checked(bk_pci_vendor_add(function, 0, "v", NULL, 1));
+		error = checked(vendor_add(function, 0, "v", NULL, 1));
 	if (!error)
-		error = checked(bk_pci_dvsec_add(function, 0, 1, 1, 1, "v", NULL, 1));
+		error = checked(dvsec_add(function, 0, 1, 1, 1, "v", NULL, 1));
 	return error;
 }
 
@@ -125,6 +126,7 @@ static bool live(struct life *life)
 	struct bk_pci_host_desc host = { .windows = windows, .bus_last = 255, .address_zero = false };
 	struct bk_pci_function_desc desc = { .vendor = 1, .extended = true, .pin = 1 };
 	struct bk_error err;
+	unsigned left_out;
 
 	life->domain = bk_domain_create();
 	if (!life->domain)
@@ -152,7 +154,7 @@ static bool live(struct life *life)
 	if (checked(bk_pci_function_attach(life->function, bk_pci_bridge_bus(life->bridge), 0)) ||
 	    checked(bk_pci_function_attach(life->bridge, bk_pci_host_bus(life->host), 8)))
 		return false;
-	return !bk_pci_host_assign(life->host, 0x1000, report, NULL) && !look(life);
+	return !bk_pci_host_assign(life->host, 0x1000, &left_out, report, NULL) && !left_out && !look(life);
 }
 
 static void die(struct life *life)
@@ -245,7 +247,7 @@ static void a_description_without_memory_is_none(void **state)
 	attach_below(&inner, &card, 0);
 	attach_below(&outer, &inner, 0);
 	part_attach(world, &outer, 8);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, NULL, NULL), 0);
 	assert_int_equal(bk_pci_function_write(outer.function, 0x3e, 2, 4), 0); /* ISA Enable */
 	for (unsigned format = 0; format < 2; format++) {
 		unsigned failures = 0;
@@ -308,15 +310,16 @@ static void assign_fails_in_turn(struct world *world, unsigned wanted)
 	bool done = false;
 
 	for (long n = 0; !done; n++) {
-		unsigned failed;
+		unsigned left_out;
+		int error;
 
 		left = n;
-		failed = bk_pci_host_assign(world->host, 0x1000, NULL, NULL);
+		error = bk_pci_host_assign(world->host, 0x1000, &left_out, NULL, NULL);
 		done = left >= 0;
 		left = -1;
-		assert_true(failed >= wanted);
-		failures += failed > wanted;
-		assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), wanted);
+		assert_true(error ? error == -ENOMEM : left_out >= wanted);
+		failures += error || left_out > wanted;
+		assert_int_equal(assign(world->host, 0x1000, NULL, NULL), wanted);
 	}
 	assert_true(failures > 1);
 }
@@ -387,7 +390,7 @@ static void a_bridge_that_cannot_be_detached_stays(void **state)
 	part_create(world, &card, 2, (struct bk_pci_function_desc){ .bars = { MEM32_BAR(0x1000) } });
 	attach_below(&bridge, &card, 0);
 	part_attach(world, &bridge, 8);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, NULL, NULL), 0);
 	assert_int_equal(bk_pci_function_write(bridge.function, 0x1c, 2, 0xf010), 0);
 	assert_int_equal(bk_pci_function_write(bridge.function, 4, 2, 3), 0);
 	assert_int_equal(bk_pci_function_write(bridge.function, 0x3e, 2, 0xc), 0); /* VGA and ISA Enable */

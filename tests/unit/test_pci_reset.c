@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "pci_adds.h"
+
 #define PORT   BK_PCI_DEVFN(1, 0)
 #define OTHER  BK_PCI_DEVFN(2, 0)
 #define SECOND UINT64_C(0x01) /* bus number below the port */
@@ -433,9 +435,9 @@ static void a_function_level_reset_leaves_what_belongs_to_the_link(void **state)
 	struct bk_pci_function *function = stage->cards[0].function;
 
 	for (unsigned i = 0; i < EXTENDED; i++)
-		assert_int_equal(bk_pci_extended_add(function, extended[i].id, 1, extended[i].at, 16, bytes,
-						     all, NULL),
-				 extended[i].at);
+		assert_int_equal(
+			extended_add(function, extended[i].id, 1, extended[i].at, 16, bytes, all, NULL),
+			extended[i].at);
 	assert_int_equal(bk_pci_af_add(function, 0xb0), 0xb0);
 	for (unsigned how = 0; how < 5; how++) {
 		const bool flr = how < 3, bus = how == 3;

@@ -450,7 +450,7 @@ static void an_empty_slot_has_room(void **state)
 	struct stage *stage = *state;
 	struct world *world = stage->world;
 
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, fail_line, NULL), 0);
 	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80108000);            /* 2 MiB */
 	assert_int_equal(config_read(world, PORT, 0x1c, 2), 0x1010);                /* 4 KiB */
 	assert_int_equal(config_read(world, PORT, 0x24, 4), 0x00110001);            /* 2 MiB ... */
@@ -480,7 +480,7 @@ static void as_much_room_as_is_asked_for(void **state)
 	part_attach(world, &ports[0], PORT);
 	part_attach(world, &ports[1], PORT + 8);
 	assert_int_equal(bk_pci_slot_set_room(ports[0].function, 0, 0), -EBUSY);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, fail_line, NULL), 0);
 	assert_int_equal(config_read(world, PORT + 8, 0x20, 4), 0x83f08000); /* 64 MiB */
 	assert_int_equal(config_read(world, PORT + 8, 0x24, 4), 0x0001fff1); /* closed */
 	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x84208400);     /* 3 MiB */
@@ -518,14 +518,14 @@ static void what_is_there_comes_before_what_may_come(void **state)
 	part_attach(world, &port, PORT);
 	assert_int_equal(bk_pci_function_attach(card.function, bk_pci_bridge_bus(port.function), 0), 0);
 	lines = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, less_room, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, less_room, NULL), 0);
 	assert_int_equal(lines, 1);
 	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80008000);
 	assert_memory(world, WINDOW_FIRST, WHO(2, 0));
 	/* The same, and nobody is told; a bridge without a slot has no room to lose. */
 	part_create_in(world, &plain, 3, (struct bk_pci_function_desc){ 0 }, true);
 	part_attach(world, &plain, BK_PCI_DEVFN(9, 0));
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, NULL, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, NULL, NULL), 0);
 	assert_memory(world, WINDOW_FIRST, WHO(2, 0));
 	assert_config(world, BK_PCI_DEVFN(9, 0), 0x20, 4, 0x0000fff0);
 	part_destroy(&plain);
@@ -580,7 +580,7 @@ static void an_empty_slot_without_room_is_told_of(void **state)
 	assert_int_equal(bk_pci_slot_add(port.function, NUMBER), 0);
 	part_attach(world, &port, PORT);
 	lines = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, less_room, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, less_room, NULL), 0);
 	assert_int_equal(lines, 1);
 	assert_config(world, PORT, 0x20, 4, 0x0000fff0); /* closed */
 	assert_config(world, PORT, 0x1c, 2, 0x1010);     /* ports are enough for all */
@@ -614,7 +614,7 @@ static void without_bus_numbers_for_all_a_slot_keeps_its_room(void **state)
 	part_attach(world, &port, PORT);
 	part_attach(world, &plain, BK_PCI_DEVFN(5, 0));
 	lines = 0;
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, no_number, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, no_number, NULL), 0);
 	assert_int_equal(lines, 1);
 	assert_int_equal(config_read(world, PORT, 0x20, 4), 0x80108000); /* 2 MiB */
 	part_destroy(&plain);
@@ -642,7 +642,7 @@ static void a_slot_below_a_switch_has_room(void **state)
 							bk_pci_bridge_bus(ports[i - 1].function), 0),
 				 0);
 	part_attach(world, &ports[0], PORT);
-	assert_int_equal(bk_pci_host_assign(world->host, 0x1000, fail_line, NULL), 0);
+	assert_int_equal(assign(world->host, 0x1000, fail_line, NULL), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t window;
 

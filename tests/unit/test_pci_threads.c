@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "pci_adds.h"
+
 #define DEVFN BK_PCI_DEVFN(3, 0)
 #define HERE  UINT64_C(0x90000000)
 #define THERE UINT64_C(0x90100000)
@@ -431,7 +433,7 @@ static void an_msix_table_is_checked_against_the_vectors_of_that_moment(void **s
 
 	bk_space_on_error(table.bar, no_error, NULL);
 	assert_int_equal(bk_pci_function_create(domain, &desc, &function, NULL), 0);
-	at = bk_pci_msix_add(function, 0, VECTORS, 0, 0, 0, 0x8000);
+	at = msix_add(function, 0, VECTORS, 0, 0, 0, 0x8000);
 	assert_true(at > 0);
 	assert_int_equal(bk_pci_msix_regions(function, &shown[0], &shown[1]), 0);
 	for (unsigned i = 0; i < 2; i++) {
@@ -443,7 +445,7 @@ static void an_msix_table_is_checked_against_the_vectors_of_that_moment(void **s
 		assert_int_equal(pthread_create(&threads[i], NULL, use_table, &table), 0);
 	for (unsigned i = 0; i < 20000 || atomic_load(&table.done) < 1000; i++) {
 		assert_int_equal(bk_pci_capability_remove(function, (unsigned)at), 0);
-		at = bk_pci_msix_add(function, 0, i & 1 ? VECTORS : 1, 0, 0, 0, 0x8000);
+		at = msix_add(function, 0, i & 1 ? VECTORS : 1, 0, 0, 0, 0x8000);
 		assert_true(at > 0);
 	}
 	atomic_store(&table.stop, true);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tests add many capabilities: the calls that take a desc, in one line each. */
+#ifndef PCI_ADDS_H
+#define PCI_ADDS_H
+
+#include <barkeep/pci.h>
+
+static inline int capability_add(struct bk_pci_function *function, uint8_t id, unsigned offset, unsigned size,
+				 const void *bytes, const void *writable, const void *w1c)
+{
+	const struct bk_pci_capability_desc desc = { .struct_size = sizeof(desc),
+						     .id = id,
+						     .offset = offset,
+						     .size = size,
+						     .bytes = bytes,
+						     .writable = writable,
+						     .w1c = w1c };
+
+	return bk_pci_capability_add(function, &desc);
+}
+
+static inline int extended_add(struct bk_pci_function *function, uint16_t id, uint8_t version,
+			       unsigned offset, unsigned size, const void *bytes, const void *writable,
+			       const void *w1c)
+{
+	const struct bk_pci_capability_desc desc = { .struct_size = sizeof(desc),
+						     .extended = true,
+						     .id = id,
+						     .version = version,
+						     .offset = offset,
+						     .size = size,
+						     .bytes = bytes,
+						     .writable = writable,
+						     .w1c = w1c };
+
+	return bk_pci_capability_add(function, &desc);
+}
+
+static inline int msix_add(struct bk_pci_function *function, unsigned offset, unsigned vectors,
+			   unsigned table_bar, uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
+{
+	const struct bk_pci_msix_desc desc = { .struct_size = sizeof(desc),
+					       .offset = offset,
+					       .vectors = vectors,
+					       .table_bar = table_bar,
+					       .table_offset = table_offset,
+					       .pba_bar = pba_bar,
+					       .pba_offset = pba_offset };
+
+	return bk_pci_msix_add(function, &desc);
+}
+
+static inline int vendor_add(struct bk_pci_function *function, unsigned offset, const void *bytes,
+			     const void *writable, unsigned size)
+{
+	const struct bk_pci_vendor_desc desc = { .struct_size = sizeof(desc),
+						 .kind = BK_PCI_VENDOR,
+						 .offset = offset,
+						 .bytes = bytes,
+						 .writable = writable,
+						 .size = size };
+
+	return bk_pci_vendor_add(function, &desc);
+}
+
+static inline int vsec_add(struct bk_pci_function *function, unsigned offset, uint16_t id, uint8_t revision,
+			   const void *bytes, const void *writable, unsigned size)
+{
+	const struct bk_pci_vendor_desc desc = { .struct_size = sizeof(desc),
+						 .kind = BK_PCI_VSEC,
+						 .offset = offset,
+						 .id = id,
+						 .revision = revision,
+						 .bytes = bytes,
+						 .writable = writable,
+						 .size = size };
+
+	return bk_pci_vendor_add(function, &desc);
+}
+
+static inline int dvsec_add(struct bk_pci_function *function, unsigned offset, uint16_t vendor, uint16_t id,
+			    uint8_t revision, const void *bytes, const void *writable, unsigned size)
+{
+	const struct bk_pci_vendor_desc desc = { .struct_size = sizeof(desc),
+						 .kind = BK_PCI_DVSEC,
+						 .offset = offset,
+						 .vendor = vendor,
+						 .id = id,
+						 .revision = revision,
+						 .bytes = bytes,
+						 .writable = writable,
+						 .size = size };
+
+	return bk_pci_vendor_add(function, &desc);
+}
+
+static inline int preset(struct bk_pci_function *function, unsigned offset, const void *bytes,
+			 const void *writable, const void *w1c, size_t count)
+{
+	const struct bk_pci_preset what = { .struct_size = sizeof(what),
+					    .offset = offset,
+					    .count = count,
+					    .bytes = bytes,
+					    .writable = writable,
+					    .w1c = w1c };
+
+	return bk_pci_function_preset(function, &what);
+}
+
+#endif
