@@ -188,7 +188,7 @@ static void act(struct bk__virtio *virtio, struct input *input)
 		break;
 	case 3:
 		offset = take(input, 1);
-		if (offset - 4 < 2 && take(input, 1) & 7)
+		if (offset <= 4 && offset + width > 4 && take(input, 1) & 63)
 			break; /* seldom, too: bus mastering is a commit */
 		write_to(virtio, BK_DEVICE_CONFIG, offset, width, take(input, width));
 		break;
