@@ -90,8 +90,9 @@ struct bk__user_request {
 	size_t reply_size;
 	void *answer; /* what follows it, up to `room` bytes; */
 	size_t room;
-	size_t answered; /* how many these were */
-	int fd, twin;    /* in: 0 to drop fds, 1 to take one; out: the fd or -1 */
+	size_t answered;           /* how many these were */
+	bool takes_fd, takes_twin; /* of the reply's fds; the others are closed */
+	int fd, twin;              /* out: the caller's, or -1 */
 	unsigned twin_index;
 };
 
@@ -104,7 +105,7 @@ int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, stru
 int bk__user_post(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request);
 
 /*
- * user_serve.c: answers the commands of the server that are there, without waiting for more. `fd` is the
+ * user_serve.c: answers commands of the server that are there, without waiting for more. `fd` is the
  * stream's. False: nothing more will come. On the first socket under `lock`, on the second one without.
  */
 bool bk__user_attend(struct bk__user_device *user, int fd, struct bk__wire_stream *stream, uint64_t most);

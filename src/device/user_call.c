@@ -2,9 +2,13 @@
 /* Requests to the server, and their replies. One is on its way at a time. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "device/user.h"
+
+/* Seconds that a server may take for a reply, whatever else it says meanwhile: a vCPU waits for it. */
+enum { LONGEST = 300 };
 
 void bk__user_wake(struct bk__user_device *user)
 {
@@ -48,15 +52,10 @@ static int send_request(struct bk__user_device *user, struct bk__user_link *link
 /* Takes the fds that are wanted; the others are closed. */
 static void take_fds(struct bk__wire_message *message, struct bk__user_request *request, bool error)
 {
-	unsigned first = 0;
-
-	if (request->twin == 1) {
-		request->twin = -1;
-		if (!error && request->twin_index < message->fd_count)
-			request->twin = bk__wire_take_fd(message, request->twin_index);
-	}
-	if (request->fd == 1)
-		request->fd = !error && first < message->fd_count ? bk__wire_take_fd(message, first) : -1;
+	if (request->takes_twin && !error)
+		request->twin = bk__wire_take_fd(message, request->twin_index);
+	if (request->takes_fd && !error)
+		request->fd = bk__wire_take_fd(message, 0);
 	bk__wire_drop_fds(message);
 }
 
@@ -93,13 +92,12 @@ static void serve_rest(struct bk__user_device *user, struct bk__user_link *link)
 			bk__user_break(user, link);
 }
 
-int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)
+static int wait_reply(struct bk__user_device *user, struct bk__user_link *link,
+		      struct bk__user_request *request)
 {
 	struct bk__wire_message message;
 	int r;
 
-	if (link->broken || send_request(user, link, request, BK__WIRE_COMMAND))
-		return -EIO;
 	for (;;) {
 		r = bk__wire_receive(&link->stream, &message, 0);
 		if (r == -EINTR)
@@ -119,6 +117,21 @@ int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, stru
 			return -EIO;
 		}
 	}
+}
+
+int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)
+{
+	struct timespec now;
+	int r;
+
+	request->fd = request->twin = -1;
+	if (link->broken || send_request(user, link, request, BK__WIRE_COMMAND))
+		return -EIO;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	link->stream.until = ((uint64_t)now.tv_sec + LONGEST) * 1000000000;
+	r = wait_reply(user, link, request);
+	link->stream.until = 0;
+	return r;
 }
 
 int bk__user_post(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)

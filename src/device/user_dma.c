@@ -110,6 +110,7 @@ int bk__user_dma_map(struct bk__user_device *user, const struct bk_device_dma *d
 		 : 0;
 }
 
+/* A server that refuses has a file's pages still; by messages it reaches them no more. */
 int bk__user_dma_unmap(struct bk__user_device *user, uint64_t iova, uint64_t size)
 {
 	int r = 0;
@@ -122,7 +123,8 @@ int bk__user_dma_unmap(struct bk__user_device *user, uint64_t iova, uint64_t siz
 	if (user->link.broken)
 		r = 0; /* who has gone uses no memory */
 	pthread_mutex_unlock(&user->lock);
-	return r ? r : take_off(user, iova, size);
+	take_off(user, iova, size);
+	return r;
 }
 
 int bk__user_dma_again(struct bk__user_device *user, struct bk__user_link *link)

@@ -7,6 +7,8 @@
 
 #include "device/user.h"
 
+enum { AT_ONCE = 64 }; /* commands; others want the lock, too */
+
 /* The map that holds all of the range, with these flags; NULL. Under `using`. */
 static const struct bk_device_dma *find(struct bk__user_device *user, uint64_t address, uint64_t count,
 					unsigned flag)
@@ -99,12 +101,14 @@ int bk__user_serve(struct bk__user_device *user, int fd, struct bk__wire_message
 bool bk__user_attend(struct bk__user_device *user, int fd, struct bk__wire_stream *stream, uint64_t most)
 {
 	struct bk__wire_message message;
+	unsigned left = AT_ONCE;
 	int r;
 
 	do {
 		r = bk__wire_receive(stream, &message, MSG_DONTWAIT);
 		if (!r)
 			r = bk__user_serve(user, fd, &message, most);
-	} while (!r || r == -EINTR);
-	return r == -EAGAIN;
+		left -= left > 0;
+	} while ((!r && (left || bk__wire_ready(stream))) || r == -EINTR);
+	return !r || r == -EAGAIN;
 }

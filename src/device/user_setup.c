@@ -42,9 +42,16 @@ void bk__user_disconnect(struct bk__user_link *link)
 	}
 }
 
-static int open_socket(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
+static void be_patient(int fd)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+static int open_socket(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err)
+{
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	if (strlen(user->path) >= sizeof(address.sun_path))
@@ -54,8 +61,7 @@ static int open_socket(struct bk__user_device *user, struct bk__user_link *link,
 	link->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (link->fd < 0)
 		return bk_fail(err, errno, "%s: socket: %s", user->device.name, strerror(errno));
-	setsockopt(link->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(link->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	be_patient(link->fd);
 	if (connect(link->fd, (const struct sockaddr *)&address, sizeof(address)))
 		return bk_fail(err, errno, "%s: no server answers: %s", user->device.name, strerror(errno));
 	return 0;
@@ -80,7 +86,7 @@ static int agree(struct bk__user_device *user, struct bk__user_link *link, struc
 		.fixed = text,
 		.answer = answer,
 		.room = sizeof(answer),
-		.twin = 1,
+		.takes_twin = true,
 	};
 	struct bk_error why = { "" };
 	int r = bk__wire_version_put(text, sizeof(text), &proposal, false);
@@ -90,12 +96,12 @@ static int agree(struct bk__user_device *user, struct bk__user_link *link, struc
 	request.fixed_size = (size_t)r;
 	link->agreed.data = BK__WIRE_DATA;
 	r = bk__user_call(user, link, &request);
-	if (request.twin >= 0 && r)
-		close(request.twin);
 	if (r)
 		return bk_fail(err, -r, "%s: the server refuses version 0.%u: %s", user->device.name,
 			       proposal.minor, strerror(-r));
 	link->twin = request.twin;
+	if (link->twin >= 0)
+		be_patient(link->twin);
 	r = bk__wire_version_take(answer, request.answered, &link->agreed, &why);
 	if (r)
 		return bk_fail(err, EPROTO, "%s: the server's %s", user->device.name, why.text);
@@ -130,7 +136,7 @@ static int ask_region(struct bk__user_device *user, struct bk__user_link *link, 
 		.fixed_size = sizeof(question),
 		.answer = payload,
 		.room = room,
-		.fd = 1,
+		.takes_fd = true,
 	};
 	return bk__user_call(user, link, request);
 }

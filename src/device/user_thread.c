@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,7 +200,7 @@ static void *run(void *opaque)
 		pthread_mutex_unlock(&user->lock);
 		if (at.twin >= 0 && bk__wire_stream_open(&at.stream, at.twin, BK__WIRE_MESSAGE))
 			at.twin = -1;
-		again = attend(user, &at);
+		again = attend(user, &at) && !atomic_load(&user->ending);
 		if (at.twin >= 0)
 			bk__wire_stream_close(&at.stream);
 		if (again) {
@@ -226,6 +227,11 @@ void bk__user_thread_stop(struct bk__user_device *user)
 {
 	atomic_store(&user->ending, true);
 	if (user->started) {
+		/* It may wait for a server that takes no answers. */
+		pthread_mutex_lock(&user->lock);
+		shutdown(user->link.fd, SHUT_RDWR);
+		shutdown(user->link.twin, SHUT_RDWR);
+		pthread_mutex_unlock(&user->lock);
 		bk__user_wake(user);
 		pthread_join(user->thread, NULL);
 	}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define AHEAD 65536 /* bytes that are read beyond one message */
@@ -140,6 +141,16 @@ static void give(struct bk__wire_stream *stream, struct bk__wire_message *messag
 	stream->start += message->header.size;
 }
 
+static bool is_too_late(const struct bk__wire_stream *stream)
+{
+	struct timespec now;
+
+	if (!stream->until)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec > stream->until;
+}
+
 int bk__wire_receive(struct bk__wire_stream *stream, struct bk__wire_message *message, int flags)
 {
 	for (;;) {
@@ -151,7 +162,7 @@ int bk__wire_receive(struct bk__wire_stream *stream, struct bk__wire_message *me
 			return 0;
 		}
 		if (error == -EAGAIN)
-			error = read_more(stream, flags);
+			error = is_too_late(stream) ? -ETIMEDOUT : read_more(stream, flags);
 		if (error)
 			return error;
 	}

@@ -24,6 +24,7 @@ struct bk__wire_stream {
 	size_t pin; /* bytes of the buffer that stay where they are: of a message that is in use while others
 		       read on */
 	uint64_t reads; /* system calls */
+	uint64_t until; /* CLOCK_MONOTONIC in ns: nothing is read after that; 0: for ever */
 };
 
 /* Allocates a buffer for messages of at most `most` bytes: nothing else here allocates. -ENOMEM. */
@@ -36,7 +37,7 @@ void bk__wire_stream_close(struct bk__wire_stream *stream);
  * The next message; `flags` is 0 or MSG_DONTWAIT. Its payload and its list of fds are valid until the next
  * call, and the caller closes the fds first. 0; -EAGAIN; -EINTR; -EPIPE when the other side has closed the
  * connection between two messages, -ECONNRESET in one; -EPROTO for a size that cannot be; -EBADMSG when the
- * kernel could not deliver all fds; what recvmsg gave. After all but the first
+ * kernel could not deliver all fds; -ETIMEDOUT after `until`; what recvmsg gave. After all but the first
  * three the stream is of no use.
  */
 int bk__wire_receive(struct bk__wire_stream *stream, struct bk__wire_message *message, int flags);

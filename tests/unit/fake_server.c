@@ -266,6 +266,15 @@ static void write_region(struct fake_server *server, const struct bk__wire_messa
 	answer(server->fd, &message->header, &access, sizeof(access), NULL, 0, NULL, 0);
 }
 
+/* Asks for the capabilities that the first answer had no room for. */
+static bool is_second(const struct bk__wire_message *message)
+{
+	struct bk__wire_region_info info;
+
+	memcpy(&info, message->payload, sizeof(info));
+	return info.argsz > sizeof(info);
+}
+
 /* False: hang up. */
 static bool handle(struct fake_server *server, struct bk__wire_message *message)
 {
@@ -279,6 +288,8 @@ static bool handle(struct fake_server *server, struct bk__wire_message *message)
 
 	switch (message->header.command) {
 	case BK__WIRE_VERSION:
+		if (server->fault == FAKE_NO_VERSION)
+			return false;
 		version(server, message);
 		break;
 	case BK__WIRE_DEVICE_INFO:
@@ -296,6 +307,8 @@ static bool handle(struct fake_server *server, struct bk__wire_message *message)
 		       sizeof(info) - (server->fault == FAKE_SHORT_INFO ? 4 : 0), NULL, 0, NULL, 0);
 		break;
 	case BK__WIRE_REGION_INFO:
+		if (server->fault == FAKE_NO_REGION && is_second(message))
+			return false;
 		region_info(server, message);
 		break;
 	case BK__WIRE_IRQ_INFO:
@@ -308,7 +321,10 @@ static bool handle(struct fake_server *server, struct bk__wire_message *message)
 		map(server, message);
 		break;
 	case BK__WIRE_DMA_UNMAP:
-		unmap(server, message);
+		if (server->keeps_maps)
+			refuse(server->fd, &message->header, EBUSY);
+		else
+			unmap(server, message);
 		break;
 	case BK__WIRE_REGION_READ:
 		read_region(server, message);

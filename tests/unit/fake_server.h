@@ -23,6 +23,8 @@ enum fake_fault {
 	FAKE_SHORT_INFO,   /* device info cut off */
 	FAKE_HUGE,         /* a reply of 4 GiB */
 	FAKE_HANG_UP,      /* closes instead of an answer to device info */
+	FAKE_NO_VERSION,   /* closes instead of an answer to VERSION */
+	FAKE_NO_REGION,    /* closes instead of the second answer for a region */
 	FAKE_NO_FD,        /* a region to map without a file */
 	FAKE_SETUP_FAULTS, /* how many of these there are; the rest is for reads */
 	FAKE_READ_SHORT,
@@ -50,6 +52,7 @@ struct fake_server {
 	uint8_t *bar0;
 	uint8_t bar2[FAKE_BAR2], config[256];
 	uint32_t msix_count;
+	bool keeps_maps; /* refuses to unmap */
 
 	/* Before the next read is answered, this is read from the client's memory. */
 	_Atomic uint64_t dma_address;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vfio-user:PATH`: a device of another process, against a server that obeys, errs, goes and comes back. */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -20,6 +23,21 @@
 
 #include "base/bytes.h"
 #include "fake_server.h"
+
+/* The first time that is asked for is right, and all others are an hour later. */
+static atomic_bool time_flies;
+static atomic_uint asked;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time)
+{
+	const int error = __real_clock_gettime(clock, time);
+
+	if (atomic_load(&time_flies) && atomic_fetch_add(&asked, 1))
+		time->tv_sec += 3600;
+	return error;
+}
 
 struct kit {
 	struct fake_server server;
@@ -360,6 +378,135 @@ static void what_cannot_be_understood_is_refused(void **state)
 	assert_non_null(strstr(kit->err.text, "no server answers"));
 }
 
+/* The lowest that is free: what was closed by mistake would be it. */
+static int free_fd(void)
+{
+	const int fd = eventfd(0, 0);
+
+	close(fd);
+	return fd;
+}
+
+static void a_server_that_hangs_up_closes_nothing_of_ours(void **state)
+{
+	static const enum fake_fault faults[] = { FAKE_HANG_UP, FAKE_NO_VERSION, FAKE_NO_REGION };
+	struct kit *kit = *state;
+
+	for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		const int before = free_fd();
+
+		kit->server.fault = faults[i];
+		fake_server_start(&kit->server);
+		assert_int_equal(bk_device_open(kit->context, kit->spec, &kit->device, &kit->err), -EIO);
+		fake_server_stop(&kit->server);
+		assert_int_equal(free_fd(), before);
+	}
+}
+
+/* Its memory may be another's by then. */
+static void a_map_that_the_server_keeps_is_gone(void **state)
+{
+	struct kit *kit = *state;
+	uint8_t sink[0x1000];
+	uint32_t value;
+
+	kit->server.keeps_maps = true;
+	open_device(kit, "");
+	map_all(kit, sink);
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0x20000, 0x1000), -EBUSY);
+	atomic_store(&server_of(kit)->dma_address, 0x20000);
+	server_of(kit)->dma_value = 0;
+	server_of(kit);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), 0);
+	assert_int_equal(server_of(kit)->dma_value, 0);
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0x20000, 0x1000), -ENOENT);
+	end(kit);
+}
+
+/* ---- A server that asks, and asks ------------------------------------------ */
+
+struct flood {
+	int fd;
+	bool listens;     /* reads the answers */
+	atomic_bool full; /* some time nobody read what it sent */
+	pthread_t thread;
+};
+
+static void *flood(void *opaque)
+{
+	struct flood *flood = opaque;
+	const struct bk__wire_dma_access access = { .address = 0x10000, .count = 0x1000 };
+	const struct bk__wire_header header = { .id = 0x7777,
+						.command = BK__WIRE_DMA_READ,
+						.size = sizeof(header) + sizeof(access) };
+	uint8_t message[sizeof(header) + sizeof(access)], answers[0x10000];
+
+	memcpy(message, &header, sizeof(header));
+	memcpy(message + sizeof(header), &access, sizeof(access));
+	for (;;) {
+		ssize_t n = send(flood->fd, message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd fd = { .fd = flood->fd, .events = POLLOUT };
+
+			atomic_store(&flood->full, true);
+			poll(&fd, 1, flood->listens ? 0 : -1);
+		} else if (n != sizeof(message)) {
+			return NULL;
+		}
+		if (flood->listens && recv(flood->fd, answers, sizeof(answers), MSG_DONTWAIT) == 0)
+			return NULL;
+	}
+}
+
+static void start_flood(struct flood *of, int fd, bool listens)
+{
+	*of = (struct flood){ .fd = dup(fd), .listens = listens };
+	assert_int_equal(pthread_create(&of->thread, NULL, flood, of), 0);
+}
+
+static void end_flood(struct flood *of)
+{
+	shutdown(of->fd, SHUT_RDWR);
+	pthread_join(of->thread, NULL);
+	close(of->fd);
+}
+
+static void a_server_that_takes_no_answers(void **state)
+{
+	struct kit *kit = *state;
+	uint8_t sink[0x1000];
+	struct flood of;
+
+	kit->server.twin_socket = true;
+	open_device(kit, "");
+	map_all(kit, sink);
+	start_flood(&of, server_of(kit)->twin, false);
+	while (!atomic_load(&of.full)) /* it would wait for ever if it never filled up */
+		usleep(1000);
+	end(kit); /* though the device's thread waits to answer */
+	end_flood(&of);
+}
+
+static void a_server_that_asks_for_ever(void **state)
+{
+	struct kit *kit = *state;
+	uint8_t sink[0x1000];
+	uint32_t value;
+	struct flood of;
+
+	open_device(kit, "");
+	map_all(kit, sink);
+	pthread_mutex_lock(&kit->server.lock); /* no answer */
+	start_flood(&of, kit->server.fd, true);
+	atomic_store(&time_flies, true);
+	assert_int_equal(bk_device_read(kit->device, 2, 0, &value, 4), -EIO);
+	atomic_store(&time_flies, false);
+	end_flood(&of);
+	pthread_mutex_unlock(&kit->server.lock);
+	end(kit);
+}
+
 static void wrong_answers_to_reads(void **state)
 {
 	struct kit *kit = *state;
@@ -624,6 +771,10 @@ int main(void)
 		TEST(memory_while_nobody_calls),
 		TEST(memory_by_the_second_socket),
 		TEST(what_cannot_be_understood_is_refused),
+		TEST(a_server_that_hangs_up_closes_nothing_of_ours),
+		TEST(a_map_that_the_server_keeps_is_gone),
+		TEST(a_server_that_takes_no_answers),
+		TEST(a_server_that_asks_for_ever),
 		TEST(wrong_answers_to_reads),
 		TEST(options_are_checked),
 		TEST(a_server_that_goes),
