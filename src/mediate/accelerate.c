@@ -14,8 +14,8 @@
 
 static bool is_there(const struct bk_mediator *m, const struct bk_trap *trap)
 {
-	for (size_t i = 0; i < m->trap_count; i++)
-		if (m->traps[i] == trap)
+	for (size_t i = 0; i < m->traps.count; i++)
+		if (m->traps.at[i] == trap)
 			return true;
 	return false;
 }
@@ -96,8 +96,8 @@ static void begin_anew(struct bk_mediator *m)
 {
 	bk__mediate_accelerate_stop(m, NULL);
 	pthread_mutex_lock(&m->repeated_lock);
-	for (size_t i = 0; i < m->trap_count; i++)
-		m->traps[i]->repeated.times = 0;
+	for (size_t i = 0; i < m->traps.count; i++)
+		m->traps.at[i]->repeated.times = 0;
 	pthread_mutex_unlock(&m->repeated_lock);
 }
 

@@ -42,7 +42,7 @@ static int destroy_spaces(struct bk_mediator *m)
 		r = bk_space_destroy_all(spaces, count);
 	if (!r) {
 		m->closed = true;
-		m->trap_count = 0; /* they are freed as soon as nobody is inside */
+		m->traps.count = 0; /* they are freed as soon as nobody is inside */
 		m->retired = NULL;
 		bk__mediate_accelerate_stop(m, NULL);
 		m->accelerator.start = NULL;
@@ -61,7 +61,7 @@ static void destroy(struct bk_mediator *m)
 		free(m->regions[i].areas);
 		free(m->regions[i].holes);
 	}
-	free(m->traps);
+	free(m->traps.at);
 	free(m->rom);
 	free(m->filter);
 	free(m);

@@ -15,23 +15,15 @@
 
 /* Ranges, ascending and disjoint. */
 struct ranges {
-	struct bk__mediate_range *at;
-	size_t count, room;
+	BK__ARRAY(struct bk__mediate_range);
 	bool failed; /* out of memory */
 };
 
 static void append(struct ranges *ranges, uint64_t first, uint64_t last)
 {
-	if (ranges->count == ranges->room) {
-		size_t room = ranges->room ? 2 * ranges->room : 16;
-		struct bk__mediate_range *at = realloc(ranges->at, room * sizeof(*at));
-
-		if (!at) {
-			ranges->failed = true;
-			return;
-		}
-		ranges->at = at;
-		ranges->room = room;
+	if (bk__array_reserve(ranges, 1)) {
+		ranges->failed = true;
+		return;
 	}
 	ranges->at[ranges->count++] = (struct bk__mediate_range){ .first = first, .last = last };
 }

@@ -7,6 +7,7 @@
 
 #include <barkeep/mediate.h>
 
+#include "base/array.h"
 #include "base/pci_regs.h"
 #include "mediate/count.h"
 
@@ -59,9 +60,8 @@ struct bk__mediate_region {
 	struct bk__mediate_range *holes; /* in them, under the mediator's lock (hole.c) */
 	size_t hole_count;
 
-	struct bk__mediate_page *
-		*pages; /* with an edge of a trap in them, ascending; under the mediator's lock */
-	size_t page_count, page_room;
+	/* With an edge of a trap in them, ascending; under the mediator's lock. */
+	BK__ARRAY(struct bk__mediate_page *) pages;
 	struct bk__mediate_page *
 		*buckets;      /* the same in chains, for accesses; NULL before the first; atomic */
 	unsigned bucket_count; /* a power of two */
@@ -146,11 +146,10 @@ struct bk_mediator {
 	 * outside the domain's commit lock, inside a function's. No handler, listener
 	 * or `released` of this room takes it. */
 	pthread_mutex_t lock;
-	struct bk_trap **traps; /* in order of region, offset, priority */
-	size_t trap_count, trap_room;
-	struct bk_trap *retired;          /* that still have a region, for want of memory */
-	bool closed;                      /* nothing is added or removed any more */
-	struct bk_device_watcher watcher; /* of what can be mapped; zeroed: nobody */
+	BK__ARRAY(struct bk_trap *) traps; /* in order of region, offset, priority */
+	struct bk_trap *retired;           /* that still have a region, for want of memory */
+	bool closed;                       /* nothing is added or removed any more */
+	struct bk_device_watcher watcher;  /* of what can be mapped; zeroed: nobody */
 	void *watcher_opaque;
 	struct bk_accelerator_ops accelerator; /* zeroed: none */
 	void *accelerator_opaque;

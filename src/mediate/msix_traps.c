@@ -93,8 +93,8 @@ static bool pba_is_over_a_trap(struct bk_mediator *m)
 	bool over = false;
 
 	pthread_mutex_lock(&m->lock);
-	for (size_t i = 0; i < m->trap_count && !over; i++) {
-		const struct bk_trap *trap = m->traps[i];
+	for (size_t i = 0; i < m->traps.count && !over; i++) {
+		const struct bk_trap *trap = m->traps.at[i];
 
 		over = trap->region == m->msix_bar[1] && trap->priority < BK__PRIORITY_BUILTIN &&
 		       trap->offset <= pba->last && trap->offset + trap->length > pba->first;

@@ -24,27 +24,23 @@ uint64_t bk__mediate_page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static int is_before(const void *element, const void *first)
+{
+	return (*(struct bk__mediate_page *const *)element)->first < *(const uint64_t *)first;
+}
+
 /* The first page that is not below `first`. */
 static size_t position(const struct bk__mediate_region *region, uint64_t first)
 {
-	size_t low = 0, high = region->page_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (region->pages[middle]->first < first)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bk__array_search(region->pages.at, region->pages.count, sizeof(*region->pages.at), &first,
+				is_before);
 }
 
 static struct bk__mediate_page *find(const struct bk__mediate_region *region, uint64_t first)
 {
 	size_t at = position(region, first);
 
-	return at < region->page_count && region->pages[at]->first == first ? region->pages[at] : NULL;
+	return at < region->pages.count && region->pages.at[at]->first == first ? region->pages.at[at] : NULL;
 }
 
 /* The pages at the edges of a trap that it covers in part: at most two. */
@@ -115,10 +111,7 @@ static void link_page(struct bk_mediator *m, struct bk__mediate_page *page)
 	struct bk__mediate_page **chain = chain_of(region->buckets, region, page->first, m->page_size);
 	size_t at = position(region, page->first);
 
-	memmove(region->pages + at + 1, region->pages + at,
-		(region->page_count - at) * sizeof(struct bk__mediate_page *));
-	region->pages[at] = page;
-	region->page_count++;
+	bk__array_insert(&region->pages, at, page);
 	__atomic_store_n(&page->next, *chain, __ATOMIC_RELAXED);
 	__atomic_store_n(chain, page, __ATOMIC_RELEASE);
 }
@@ -129,9 +122,7 @@ static void unlink_page(struct bk_mediator *m, struct bk__mediate_page *page)
 	struct bk__mediate_page **link = chain_of(region->buckets, region, page->first, m->page_size);
 	size_t at = position(region, page->first);
 
-	region->page_count--;
-	memmove(region->pages + at, region->pages + at + 1,
-		(region->page_count - at) * sizeof(struct bk__mediate_page *));
+	bk__array_remove(&region->pages, at);
 	while (*link != page)
 		link = &(*link)->next;
 	__atomic_store_n(link, page->next, __ATOMIC_RELEASE);
@@ -154,27 +145,13 @@ static int make_buckets(struct bk_mediator *m, struct bk__mediate_region *region
 	return 0;
 }
 
-static int make_room(struct bk__mediate_region *region)
-{
-	size_t more = region->page_room ? 2 * region->page_room : 16;
-	struct bk__mediate_page **pages;
-
-	if (region->page_count < region->page_room)
-		return 0;
-	pages = realloc(region->pages, more * sizeof(struct bk__mediate_page *));
-	if (!pages)
-		return -ENOMEM;
-	region->pages = pages;
-	region->page_room = more;
-	return 0;
-}
-
 static int create(struct bk_mediator *m, unsigned index, uint64_t first)
 {
 	struct bk__mediate_region *region = &m->regions[index];
 	struct bk__mediate_page *page;
 
-	if (make_buckets(m, region) || make_room(region) || !(page = calloc(1, sizeof(*page))))
+	if (make_buckets(m, region) || bk__array_reserve(&region->pages, 1) ||
+	    !(page = calloc(1, sizeof(*page))))
 		return -ENOMEM;
 	page->region = index;
 	page->first = first;
@@ -255,8 +232,8 @@ void bk__mediate_pages_left_free(struct bk_trap *trap)
 
 void bk__mediate_pages_free(struct bk__mediate_region *region)
 {
-	for (size_t i = 0; i < region->page_count; i++)
-		free(region->pages[i]);
-	free(region->pages);
+	for (size_t i = 0; i < region->pages.count; i++)
+		free(region->pages.at[i]);
+	free(region->pages.at);
 	free(region->buckets);
 }

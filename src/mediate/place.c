@@ -164,8 +164,7 @@ static int map_area(struct bk_mediator *m, unsigned bar, uint64_t first, uint64_
 }
 
 struct areas {
-	struct bk_device_area *at;
-	size_t count, room;
+	BK__ARRAY(struct bk_device_area);
 	bool failed;
 };
 
@@ -173,16 +172,9 @@ static void take_area(void *opaque, const struct bk_device_area *area)
 {
 	struct areas *areas = opaque;
 
-	if (areas->count == areas->room) {
-		const size_t room = areas->room ? 2 * areas->room : 4;
-		struct bk_device_area *more = realloc(areas->at, room * sizeof(*more));
-
-		if (!more) {
-			areas->failed = true;
-			return;
-		}
-		areas->at = more;
-		areas->room = room;
+	if (bk__array_reserve(areas, 1)) {
+		areas->failed = true;
+		return;
 	}
 	areas->at[areas->count++] = *area;
 }

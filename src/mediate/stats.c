@@ -31,8 +31,8 @@ void bk_mediator_stats(struct bk_mediator *m, void (*visit)(void *opaque, const 
 		if (i == BK_DEVICE_CONFIG)
 			stats.lost = __atomic_load_n(&m->lost, __ATOMIC_RELAXED);
 		visit(opaque, &stats);
-		for (; at < m->trap_count && m->traps[at]->region == i; at++) {
-			const struct bk_trap *trap = m->traps[at];
+		for (; at < m->traps.count && m->traps.at[at]->region == i; at++) {
+			const struct bk_trap *trap = m->traps.at[at];
 
 			stats = stats_of(&trap->counts, i, trap->offset, trap->length);
 			stats.name = trap->name;
@@ -49,8 +49,8 @@ void bk_mediator_page_stats(struct bk_mediator *m,
 {
 	pthread_mutex_lock(&m->lock);
 	for (unsigned i = 0; i < BK__SPACES; i++) {
-		for (size_t j = 0; j < m->regions[i].page_count; j++) {
-			const struct bk__mediate_page *page = m->regions[i].pages[j];
+		for (size_t j = 0; j < m->regions[i].pages.count; j++) {
+			const struct bk__mediate_page *page = m->regions[i].pages.at[j];
 			const struct bk_trap_stats stats =
 				stats_of(&page->counts, i, page->first, m->page_size);
 

@@ -91,35 +91,15 @@ static int compare(const struct bk_trap *a, const struct bk_trap *b)
 	return a->priority < b->priority ? 1 : a->priority > b->priority ? -1 : 0;
 }
 
+static int is_before(const void *element, const void *key)
+{
+	return compare(*(struct bk_trap *const *)element, key) < 0;
+}
+
 /* The first one that is not below `trap` in the order. */
 static size_t position(const struct bk_mediator *m, const struct bk_trap *trap)
 {
-	size_t low = 0, high = m->trap_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare(m->traps[middle], trap) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static int make_room(struct bk_mediator *m)
-{
-	size_t more = m->trap_room ? 2 * m->trap_room : 16;
-	struct bk_trap **traps;
-
-	if (m->trap_count < m->trap_room)
-		return 0;
-	traps = realloc(m->traps, more * sizeof(struct bk_trap *));
-	if (!traps)
-		return -ENOMEM;
-	m->traps = traps;
-	m->trap_room = more;
-	return 0;
+	return bk__array_search(m->traps.at, m->traps.count, sizeof(*m->traps.at), trap, is_before);
 }
 
 /* There is room. */
@@ -127,9 +107,7 @@ static void link_trap(struct bk_mediator *m, struct bk_trap *trap)
 {
 	size_t at = position(m, trap);
 
-	memmove(m->traps + at + 1, m->traps + at, (m->trap_count - at) * sizeof(struct bk_trap *));
-	m->traps[at] = trap;
-	m->trap_count++;
+	bk__array_insert(&m->traps, at, trap);
 }
 
 /* It is in the list. */
@@ -138,10 +116,9 @@ static void unlink_trap(struct bk_mediator *m, struct bk_trap *trap)
 	size_t at = position(m, trap);
 
 	/* One that is about to be refused may stand beside its equal. */
-	while (m->traps[at] != trap)
+	while (m->traps.at[at] != trap)
 		at++;
-	m->trap_count--;
-	memmove(m->traps + at, m->traps + at + 1, (m->trap_count - at) * sizeof(struct bk_trap *));
+	bk__array_remove(&m->traps, at);
 }
 
 /* ---- Add, replace and remove ------------------------------------------- */
@@ -197,7 +174,7 @@ static int commit(struct bk_mediator *m, struct bk_update *update, struct bk_tra
 static int exchange(struct bk_mediator *m, struct bk_trap *out, struct bk_trap *in)
 {
 	struct bk_update *update;
-	int r = in ? make_room(m) : 0;
+	int r = in ? bk__array_reserve(&m->traps, 1) : 0;
 
 	if (!r && in)
 		r = bk__mediate_pages_prepare(m, in);

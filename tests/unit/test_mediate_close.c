@@ -188,11 +188,11 @@ static void a_page_of_which_the_traps_are_gone_leaves_nothing(void **state)
 		struct bk_trap *one = add(f, &r, 1, page * 0x1000ull + 8, 4, 0);
 		struct bk_trap *other = add(f, &r, 1, page * 0x1000ull + 0x10, 4, 0);
 
-		assert_int_equal(region->page_count, 1);
+		assert_int_equal(region->pages.count, 1);
 		bk_trap_remove(one);
-		assert_int_equal(region->page_count, 1);
+		assert_int_equal(region->pages.count, 1);
 		bk_trap_remove(other);
-		assert_int_equal(region->page_count, 0);
+		assert_int_equal(region->pages.count, 0);
 	}
 	for (unsigned i = 0; i < region->bucket_count; i++)
 		assert_null(region->buckets[i]);
