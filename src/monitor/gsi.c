@@ -20,51 +20,45 @@ void bk__monitor_routes_init(struct bk__monitor_routes *routes, unsigned limit)
 
 void bk__monitor_routes_done(struct bk__monitor_routes *routes)
 {
-	free(routes->messages);
-	routes->messages = NULL;
+	free(routes->messages.at);
+	memset(&routes->messages, 0, sizeof(routes->messages));
 }
 
 int bk__monitor_routes_take(struct bk__monitor_routes *routes)
 {
 	unsigned i;
 
-	for (i = 0; i < routes->count && routes->messages[i].taken; i++)
+	for (i = 0; i < routes->messages.count && routes->messages.at[i].taken; i++)
 		;
 	if (i == routes->limit)
 		return -ENOSPC;
-	if (i == routes->room) {
-		const unsigned room = routes->room ? 2 * routes->room : 16;
-		void *messages = realloc(routes->messages, room * sizeof(*routes->messages));
-
-		if (!messages)
+	if (i == routes->messages.count) {
+		if (bk__array_reserve(&routes->messages, 1))
 			return -ENOMEM;
-		routes->messages = messages;
-		routes->room = room;
+		routes->messages.count++;
 	}
-	if (i == routes->count)
-		routes->count++;
-	routes->messages[i] = (struct bk__monitor_route){ .taken = true };
+	routes->messages.at[i] = (struct bk__monitor_route){ .taken = true };
 	return (int)(bk__monitor_arch.pins + i);
 }
 
 void bk__monitor_routes_give(struct bk__monitor_routes *routes, unsigned gsi)
 {
-	routes->messages[gsi - bk__monitor_arch.pins] = (struct bk__monitor_route){ 0 };
-	while (routes->count && !routes->messages[routes->count - 1].taken)
-		routes->count--;
+	routes->messages.at[gsi - bk__monitor_arch.pins] = (struct bk__monitor_route){ 0 };
+	while (routes->messages.count && !routes->messages.at[routes->messages.count - 1].taken)
+		routes->messages.count--;
 }
 
 struct kvm_irq_routing *bk__monitor_routes_table(const struct bk__monitor_routes *routes)
 {
-	const size_t room = bk__monitor_arch.fixed_routes + routes->count;
+	const size_t room = bk__monitor_arch.fixed_routes + routes->messages.count;
 	struct kvm_irq_routing *table = calloc(1, sizeof(*table) + room * sizeof(table->entries[0]));
 
 	if (!table)
 		return NULL;
 	bk__monitor_arch_routes(table->entries);
 	table->nr = bk__monitor_arch.fixed_routes;
-	for (unsigned i = 0; i < routes->count; i++) {
-		const struct bk__monitor_route *route = &routes->messages[i];
+	for (size_t i = 0; i < routes->messages.count; i++) {
+		const struct bk__monitor_route *route = &routes->messages.at[i];
 		struct kvm_irq_routing_entry *entry = &table->entries[table->nr];
 
 		if (!route->routed)
@@ -156,7 +150,7 @@ int bk__monitor_gsi_route(struct bk__monitor_gsi *gsis, unsigned gsi, const stru
 	int error = 0;
 
 	pthread_mutex_lock(&gsis->lock);
-	route = &gsis->routes.messages[gsi - bk__monitor_arch.pins];
+	route = &gsis->routes.messages.at[gsi - bk__monitor_arch.pins];
 	before = *route;
 	if (!route->routed || route->message.address != message->address ||
 	    route->message.data != message->data || route->message.requester != message->requester) {

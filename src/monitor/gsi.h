@@ -5,21 +5,24 @@
 
 #include <barkeep/pci.h>
 
+#include "base/array.h"
 #include "monitor/vm.h"
 
 struct kvm_irq_routing;
 
 /* ---- The table --------------------------------------------------------- */
 
+struct bk__monitor_route {
+	bool taken;  /* somebody has this number */
+	bool routed; /* and it has a message */
+	struct bk_pci_message message;
+};
+
 /* KVM takes the whole table at every change, so it is kept: the pins of the
  * architecture's chips, and messages. */
 struct bk__monitor_routes {
-	struct bk__monitor_route {
-		bool taken;  /* somebody has this number */
-		bool routed; /* and it has a message */
-		struct bk_pci_message message;
-	} * messages; /* their GSIs follow those of pins */
-	unsigned count, room, limit;
+	BK__ARRAY(struct bk__monitor_route) messages; /* their GSIs follow those of pins */
+	unsigned limit;                               /* of messages */
 };
 
 /* `limit`: how many entries KVM takes. */

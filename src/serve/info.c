@@ -57,14 +57,14 @@ int bk__serve_region_info(struct bk__serve_session *session, struct bk__wire_mes
 	if (region.size)
 		info.flags = region.flags & (BK__WIRE_REGION_READS | BK__WIRE_REGION_WRITES);
 	bk__serve_share_get(session, info.index, &region, &share);
-	whole = !share ||
-		(share->count == 1 && !share->areas[0].offset && share->areas[0].size == region.size);
+	whole = !share || (share->areas.count == 1 && !share->areas.at[0].offset &&
+			   share->areas.at[0].size == region.size);
 	if (share) {
 		info.flags |= BK__WIRE_REGION_MMAPS;
 		info.offset = share->offset;
 	}
-	size = bk__wire_region_info_put(BK__SERVE_PAYLOAD(session), room, &info, whole ? NULL : share->areas,
-					whole ? 0 : share->count);
+	size = bk__wire_region_info_put(BK__SERVE_PAYLOAD(session), room, &info,
+					whole ? NULL : share->areas.at, whole ? 0 : share->areas.count);
 	if (!share || size < info.argsz) /* it asks again, and gets the file then */
 		return bk__serve_reply(session, message, size, NULL, 0);
 	return bk__serve_reply(session, message, size, &share->fd, 1);

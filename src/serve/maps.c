@@ -17,44 +17,31 @@
 
 /* ---- The list ---------------------------------------------------------- */
 
-/* The first that ends at or behind `iova`. */
-static unsigned place_of(const struct bk__serve_session *session, uint64_t iova)
+static int ends_before(const void *element, const void *iova)
 {
-	unsigned low = 0, high = session->map_count;
+	const struct bk__serve_map *map = *(struct bk__serve_map *const *)element;
 
-	while (low < high) {
-		const unsigned middle = low + (high - low) / 2;
-		const struct bk__serve_map *map = session->maps[middle];
+	return map->iova + (map->size - 1) < *(const uint64_t *)iova;
+}
 
-		if (map->iova + (map->size - 1) < iova)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+/* The first that ends at or behind `iova`. */
+static size_t place_of(const struct bk__serve_session *session, uint64_t iova)
+{
+	return bk__array_search(session->maps.at, session->maps.count, sizeof(*session->maps.at), &iova,
+				ends_before);
 }
 
 static void count_maps(struct bk__serve_session *session)
 {
-	atomic_store_explicit(&session->serve->maps, session->map_count, memory_order_relaxed);
+	atomic_store_explicit(&session->serve->maps, session->maps.count, memory_order_relaxed);
 	atomic_store_explicit(&session->serve->memory, session->memory, memory_order_relaxed);
 }
 
-static int insert(struct bk__serve_session *session, struct bk__serve_map *map, unsigned at)
+static int insert(struct bk__serve_session *session, struct bk__serve_map *map, size_t at)
 {
-	if (session->map_count == session->map_room) {
-		const unsigned room = session->map_room ? 2 * session->map_room : 16;
-		void *grown = realloc(session->maps, room * sizeof(*session->maps));
-
-		if (!grown)
-			return -ENOMEM;
-		session->maps = grown;
-		session->map_room = room;
-	}
-	memmove(session->maps + at + 1, session->maps + at,
-		(session->map_count - at) * sizeof(*session->maps));
-	session->maps[at] = map;
-	session->map_count++;
+	if (bk__array_reserve(&session->maps, 1))
+		return -ENOMEM;
+	bk__array_insert(&session->maps, at, map);
 	session->memory += map->size;
 	count_maps(session);
 	return 0;
@@ -147,15 +134,15 @@ static int give(struct bk__serve_session *session, struct bk__serve_map *map, ui
 	return error;
 }
 
-static int check(const struct bk__serve_session *session, const struct bk__wire_dma_map *request, unsigned at,
+static int check(const struct bk__serve_session *session, const struct bk__wire_dma_map *request, size_t at,
 		 struct bk_error *err)
 {
 	const uint64_t last = request->address + (request->size - 1);
 
-	if (at < session->map_count && session->maps[at]->iova <= last)
+	if (at < session->maps.count && session->maps.at[at]->iova <= last)
 		return bk_fail(err, EEXIST, "DMA_MAP: something is mapped at 0x%" PRIx64 " already",
-			       session->maps[at]->iova);
-	if (session->map_count >= session->maps_most)
+			       session->maps.at[at]->iova);
+	if (session->maps.count >= session->maps_most)
 		return bk_fail(err, ENOSPC, "DMA_MAP: more than %u maps", session->maps_most);
 	if (session->config->memory && request->size > session->config->memory - session->memory)
 		return bk_fail(err, ENOMEM, "DMA_MAP: more than %" PRIu64 " bytes", session->config->memory);
@@ -172,7 +159,7 @@ static void free_map(struct bk__serve_session *session, struct bk__serve_map *ma
 	free(map);
 }
 
-static int add(struct bk__serve_session *session, const struct bk__wire_dma_map *request, int fd, unsigned at,
+static int add(struct bk__serve_session *session, const struct bk__wire_dma_map *request, int fd, size_t at,
 	       struct bk_error *err)
 {
 	struct bk__serve_map *map = calloc(1, sizeof(*map));
@@ -210,7 +197,7 @@ int bk__serve_dma_map(struct bk__serve_session *session, struct bk__wire_message
 		      const struct bk__wire_request *request)
 {
 	const struct bk__wire_dma_map *map = &request->map;
-	const unsigned at = place_of(session, map->address);
+	const size_t at = place_of(session, map->address);
 	struct bk_error err = { { 0 } };
 	int error = check(session, map, at, &err);
 
@@ -236,18 +223,17 @@ static void take(struct bk__serve_session *session, struct bk__serve_map *map)
 
 void bk__serve_unmap_all(struct bk__serve_session *session)
 {
-	for (unsigned i = session->map_count; i--;)
-		take(session, session->maps[i]);
-	session->map_count = 0;
+	for (size_t i = session->maps.count; i--;)
+		take(session, session->maps.at[i]);
+	session->maps.count = 0;
 	count_maps(session);
-	free(session->maps);
-	session->maps = NULL;
-	session->map_room = 0;
+	free(session->maps.at);
+	memset(&session->maps, 0, sizeof(session->maps));
 }
 
 static int unmap(struct bk__serve_session *session, const struct bk__wire_dma_unmap *request)
 {
-	const unsigned at = place_of(session, request->address);
+	const size_t at = place_of(session, request->address);
 
 	if (request->flags & BK__WIRE_UNMAP_BITMAP)
 		return -ENOTSUP; /* no dirty pages are tracked */
@@ -255,13 +241,11 @@ static int unmap(struct bk__serve_session *session, const struct bk__wire_dma_un
 		bk__serve_unmap_all(session);
 		return 0;
 	}
-	if (at == session->map_count || session->maps[at]->iova != request->address ||
-	    session->maps[at]->size != request->size)
+	if (at == session->maps.count || session->maps.at[at]->iova != request->address ||
+	    session->maps.at[at]->size != request->size)
 		return -EINVAL;
-	take(session, session->maps[at]);
-	session->map_count--;
-	memmove(session->maps + at, session->maps + at + 1,
-		(session->map_count - at) * sizeof(*session->maps));
+	take(session, session->maps.at[at]);
+	bk__array_remove(&session->maps, at);
 	count_maps(session);
 	return 0;
 }

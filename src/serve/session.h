@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/array.h"
 #include "base/ratelimit.h"
 #include "serve/channel.h"
 #include "serve/memory.h"
@@ -29,8 +30,7 @@ struct bk__serve_map {
 
 /* A region's fd and the areas that the client has been told. */
 struct bk__serve_share {
-	struct bk__wire_area *areas;
-	unsigned count, room;
+	BK__ARRAY(struct bk__wire_area) areas;
 	int fd;          /* the device's: not ours; -1: none */
 	uint64_t offset; /* of the region in it */
 	bool told;       /* from then on the pages are the client's */
@@ -49,8 +49,8 @@ struct bk__serve_session {
 	struct bk__ratelimit complaints;
 
 	/* Maps by address (maps.c). */
-	struct bk__serve_map **maps;
-	unsigned map_count, map_room, maps_most;
+	BK__ARRAY(struct bk__serve_map *) maps;
+	unsigned maps_most;
 	uint64_t memory;                    /* bytes of them */
 	struct bk__serve_files own, *files; /* its own, or those of the server's group */
 

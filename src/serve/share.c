@@ -24,16 +24,9 @@ static void add_area(void *opaque, const struct bk_device_area *area)
 
 	if (!area->size || area->offset % page || area->size % page)
 		return; /* a BAR below a page: its page may hold others */
-	if (share->count == share->room) {
-		const unsigned room = share->room ? 2 * share->room : 8;
-		void *grown = realloc(share->areas, room * sizeof(*share->areas));
-
-		if (!grown)
-			return;
-		share->areas = grown;
-		share->room = room;
-	}
-	share->areas[share->count++] = (struct bk__wire_area){ area->offset, area->size };
+	if (bk__array_reserve(&share->areas, 1))
+		return;
+	share->areas.at[share->areas.count++] = (struct bk__wire_area){ area->offset, area->size };
 }
 
 /* Is nothing in the file that the client must not have? */
@@ -41,7 +34,7 @@ static bool is_all_allowed(const struct bk__serve_share *share, uint64_t size)
 {
 	struct stat st;
 
-	return share->count == 1 && !share->areas[0].offset && share->areas[0].size == size &&
+	return share->areas.count == 1 && !share->areas.at[0].offset && share->areas.at[0].size == size &&
 	       !share->offset && !fstat(share->fd, &st) && S_ISREG(st.st_mode) &&
 	       (uint64_t)st.st_size == size;
 }
@@ -61,13 +54,13 @@ static void say_why_not(const struct bk__serve_session *session, unsigned region
 /* A file of just these pages. */
 static bool make_file(struct bk__serve_session *session, unsigned region, struct bk__serve_share *share)
 {
-	struct bk_device_area *areas = calloc(share->count, sizeof(*areas));
+	struct bk_device_area *areas = calloc(share->areas.count, sizeof(*areas));
 	int fd = -1, error = areas ? 0 : -ENOMEM;
 
-	for (unsigned i = 0; areas && i < share->count; i++)
-		areas[i] = (struct bk_device_area){ share->areas[i].offset, share->areas[i].size };
+	for (size_t i = 0; areas && i < share->areas.count; i++)
+		areas[i] = (struct bk_device_area){ share->areas.at[i].offset, share->areas.at[i].size };
 	if (!error)
-		error = bk_device_share(session->device, region, areas, share->count, &fd);
+		error = bk_device_share(session->device, region, areas, share->areas.count, &fd);
 	free(areas);
 	if (error)
 		return false;
@@ -81,11 +74,11 @@ static bool make_file(struct bk__serve_session *session, unsigned region, struct
 static bool prepare(struct bk__serve_session *session, unsigned region, const struct bk_device_region *info,
 		    struct bk__serve_share *share)
 {
-	share->count = 0;
+	share->areas.count = 0;
 	share->fd = info->fd;
 	share->offset = info->fd_offset;
 	bk_device_areas(session->device, region, false, add_area, share);
-	if (!share->count || share->losing)
+	if (!share->areas.count || share->losing)
 		return false;
 	if (session->config->mmap == BK__SERVE_MMAP_DEVICE_FD || is_all_allowed(share, info->size) ||
 	    make_file(session, region, share))
@@ -124,9 +117,9 @@ static int on_lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 		return 0;
 	share = &session->shares[region];
 	pthread_mutex_lock(&session->share_lock);
-	for (unsigned i = 0; share->told && i < share->count; i++)
-		held |= share->areas[i].offset <= last &&
-			share->areas[i].offset + (share->areas[i].size - 1) >= first;
+	for (size_t i = 0; share->told && i < share->areas.count; i++)
+		held |= share->areas.at[i].offset <= last &&
+			share->areas.at[i].offset + (share->areas.at[i].size - 1) >= first;
 	share->losing |= !held; /* they still seem to be there until `change` */
 	pthread_mutex_unlock(&session->share_lock);
 	return held ? -EBUSY : 0;
@@ -163,7 +156,7 @@ void bk__serve_share_close(struct bk__serve_session *session)
 	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++) {
 		if (session->shares[i].made)
 			bk_device_share(session->device, i, NULL, 0, NULL);
-		free(session->shares[i].areas);
+		free(session->shares[i].areas.at);
 	}
 	pthread_mutex_destroy(&session->share_lock);
 }

@@ -86,8 +86,8 @@ static void routes_hold_messages_until_given_back(void **state)
 	bk__monitor_routes_init(&routes, 4096);
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(bk__monitor_routes_take(&routes), (int)bk__monitor_arch.pins + i);
-	routes.messages[7].routed = true;
-	routes.messages[7].message = message;
+	routes.messages.at[7].routed = true;
+	routes.messages.at[7].message = message;
 	table = bk__monitor_routes_table(&routes);
 	assert_int_equal(table->nr, fixed + 1); /* without a message there is no entry */
 	assert_int_equal(table->entries[fixed].gsi, (int)bk__monitor_arch.pins + 7);
