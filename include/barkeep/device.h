@@ -242,36 +242,80 @@ struct bk_device {
 	struct bk_device *below;         /* or NULL; closing it is up to `close` */
 };
 
+/* ---- Calls of the operations ------------------------------------------- */
 /*
- * Calls of the operations, under the rules above. One that is missing all the way
- * down is -EOPNOTSUPP. `device` may be NULL for close only.
+ * struct bk_device_ops has the rules. An operation that is missing all the way
+ * down is -EOPNOTSUPP. `device` may be NULL for bk_device_close only.
  */
+
+/* Facts of the device, of a region and of an interrupt index: they fill the struct. 0; -EINVAL for an index
+ * that does not exist. (One that is just absent has size or count 0.) Owner only. */
 int bk_device_info(struct bk_device *device, struct bk_device_info *info);
 int bk_device_region(struct bk_device *device, unsigned index, struct bk_device_region *region);
 int bk_device_irq(struct bk_device *device, unsigned index, struct bk_device_irq *irq);
+
+/* Reads or writes `count` bytes at `offset` of a region, lowest address first. 1, 2, 4 or 8 aligned bytes are
+ * one access of that width where the transport has it. 0; -EINVAL past the end; -EIO if the device does not
+ * answer: `data` is undefined then. Any thread. */
 int bk_device_read(struct bk_device *device, unsigned region, uint64_t offset, void *data, size_t count);
 int bk_device_write(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
 		    size_t count);
+
+/* Connects `count` vectors of an interrupt index, from `start` on, to eventfds, fires them, or masks and
+ * unmasks the index: see `set_irqs` of struct bk_device_ops and enum bk_device_irq_action. 0; -EINVAL;
+ * -ENOSPC: the host does not have that many vectors. Any thread. */
 int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
 		       unsigned start, unsigned count, const int *fds);
+
+/* Lets the device reach guest memory by DMA. 0; -EEXIST if it overlaps another map; -EINVAL for memory that
+ * the device cannot have; -ENOMEM; -E2BIG (see base.h); with a line. Owner only. */
 int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
+
+/* Takes back exactly what was mapped: `size` bytes at `iova`. When it returns, the device does not use that
+ * memory any more; it may wait for a transfer to end. 0 or a negative errno. Owner only. */
 int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
+
+/* Resets the whole device, which may take minutes. 0; -EOPNOTSUPP if it cannot. Any thread. */
 int bk_device_reset(struct bk_device *device);
+
+/* Whenever somebody writes the eventfd `fd`, the host writes `value` to `offset` of a BAR in one access of
+ * `width` bytes. fd -1 undoes it. 0; -EEXIST if there is one; -ENOSPC if there are too many; -ENOTTY if the
+ * host cannot do it. Any thread. */
 int bk_device_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			uint64_t value, int fd);
+
+/* Calls `visit` for each area of a region that can be mapped now, in ascending order; with `all` for each
+ * area that could be mapped if nothing were in the way. 0 or a negative errno. Any thread. */
 int bk_device_areas(struct bk_device *device, unsigned region, bool all, bk_device_area_fn *visit,
 		    void *opaque);
+
+/* From now on the device calls `watcher`, which is copied, before its mappable areas change; NULL ends that.
+ * 0; -EBUSY if it has a watcher. Owner only. */
 int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *watcher, void *opaque);
+
+/* Fills the first `count` bytes of config space as the host itself sees them. Returns how many bytes it
+ * filled, or a negative errno. Owner only. */
 int bk_device_host_config(struct bk_device *device, void *data, size_t count);
+
+/* Calls `visit` for each write that only wakes the device, and that the host's kernel may therefore make with
+ * bk_device_ioeventfd. 0 or a negative errno. Any thread. */
 int bk_device_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque);
+
+/* Makes a file that holds the `count` areas of a region, and no other page of the device. It stays the
+ * device's, until the next call for that region or close. count 0 takes it back, and `fd` may be NULL. 0;
+ * -EOPNOTSUPP if there can be no such file. Owner only. */
 int bk_device_share(struct bk_device *device, unsigned region, const struct bk_device_area *areas,
 		    size_t count, int *fd);
+
+/* Calls `say` with facts for people, as key and value. Owner only. */
 void bk_device_describe(struct bk_device *device,
 			void (*say)(void *opaque, const char *key, const char *value), void *opaque);
+
+/* Gives everything back, resets the device if it can, and frees it. NULL does nothing. Owner only. */
 void bk_device_close(struct bk_device *device);
 
 /*
- * The same of one integer of `width` bytes (1, 2, 4 or 8), in PCI's little-endian
+ * bk_device_read and bk_device_write of one integer of `width` bytes (1, 2, 4 or 8), in PCI's little-endian
  * order on every host: 0 or a negative errno. After an error `*value` is 0 in
  * the bytes that did not come. Any thread.
  */
@@ -345,7 +389,8 @@ unsigned bk_device_context_iova_ranges(struct bk_device_context *context, struct
  * wrong and the way out: no such device; bound to another driver (which, and
  * the commands to rebind); the group is not viable (which other devices, and
  * what to do); no IOMMU; no permission. `sim:` files say file, line and column,
- * `dump:` files file and line. Owner only.
+ * `dump:` files file and line. 0 with a device that the caller closes, or a
+ * negative errno. Owner only.
  */
 int bk_device_open(struct bk_device_context *context, const char *spec, struct bk_device **device,
 		   struct bk_error *err);

@@ -255,7 +255,8 @@ const char *bk_pci_function_name(const struct bk_pci_function *function);
 /*
  * All registers to the values of a fresh card, then desc.reset, whose result it returns; the same for all
  * that is below a bridge. It takes as long as desc.reset does. If another thread resets the function already,
- * it waits for that and returns its result. Any thread, no function lock held, never from desc.reset.
+ * it waits for that and returns its result. 0, or the negative errno of desc.reset. Any thread, no function
+ * lock held, never from desc.reset.
  *
  * A guest resets a function in other ways, too. What registers keep over them: an FLR, an AF reset and D3hot
  * to D0 leave what PCIe 6.6.2 lists (Max_Payload_Size, controls of the link, capabilities of the link and of
@@ -409,7 +410,8 @@ struct bk_pci_capability_desc {
 	const void *writable; /* bits that take what a guest writes */
 	const void *w1c;      /* bits that a written 1 clears */
 };
-/* Adds it. -EINVAL also for an id that is too large; -E2BIG (see base.h). Other errors and threads as above.
+/* Adds any capability, and returns its offset. -EINVAL also for an id that is too large; -E2BIG (see base.h).
+ * Other errors and threads as above.
  */
 int bk_pci_capability_add(struct bk_pci_function *function, const struct bk_pci_capability_desc *desc);
 
@@ -443,8 +445,9 @@ struct bk_pci_msix_desc {
 	unsigned table_bar, pba_bar;       /* 0..5 */
 	uint32_t table_offset, pba_offset; /* bytes, in that BAR */
 };
-/* Adds it. Table and PBA answer where the owner puts their regions, see bk_pci_msix_regions. -EINVAL also for
- * other counts and places; -E2BIG (see base.h). Other errors and threads as above. */
+/* Adds MSI-X, and returns the capability's offset. Table and PBA answer where the owner puts their regions,
+ * see bk_pci_msix_regions. -EINVAL also for other counts and places; -E2BIG (see base.h). Other errors and
+ * threads as above. */
 int bk_pci_msix_add(struct bk_pci_function *function, const struct bk_pci_msix_desc *desc);
 
 /* PCI Express (PCIe 7.5.3), 12 to 60 bytes as a device shows them. Control registers take what a guest writes
@@ -543,7 +546,8 @@ struct bk_pci_vendor_desc {
 	const void *bytes;    /* `size` bytes: the values at reset; NULL: zeros */
 	const void *writable; /* `size` bytes: bits that take what a guest writes; NULL: none */
 };
-/* Adds it. -EINVAL also for another kind; -E2BIG (see base.h). Other errors and threads as above. */
+/* Adds a vendor's capability, and returns its offset. -EINVAL also for another kind; -E2BIG (see base.h).
+ * Other errors and threads as above. */
 int bk_pci_vendor_add(struct bk_pci_function *function, const struct bk_pci_vendor_desc *desc);
 
 /*

@@ -218,31 +218,34 @@ struct bk_update *bk_update_begin(struct bk_domain *domain);
  */
 
 /*
- * `*region` (NULL: not wanted) is the new region, or NULL on an error. Later
+ * Adds a region to a space. `*region` (NULL: not wanted) is the new region, or NULL on an error. Later
  * changes of the update may name it; it answers from commit on. If the commit
  * fails or the update is dropped, it is gone without `released` being called.
+ * 0, -EINVAL, -EXDEV or -ENOMEM, as above. Owner of the update only,
+ * any handler.
  */
 int bk_update_add(struct bk_update *update, struct bk_space *space, const struct bk_region_desc *desc,
 		  struct bk_region **region);
 
-/* The region must not be named after the commit. */
+/* Removes a region at commit. The region must not be named afterwards. 0, -EXDEV or -ENOMEM, as above. Owner
+ * of the update only, any handler. */
 int bk_update_remove(struct bk_update *update, struct bk_region *region);
 
 /* Same region, another place (handlers see offsets from the new first). A
  * nested or mapped region may change its length too: it is clipped or grown
  * at its end; a mapped one must not grow past its host memory. A handled one
- * keeps its length (-EINVAL). */
+ * keeps its length (-EINVAL). Other errors and threads as above. */
 int bk_update_move(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last);
 
 /* The same for a nested region (-EINVAL for others), and which address of the
- * nested space shows at `first`. */
+ * nested space shows at `first`. Other errors and threads as above. */
 int bk_update_place(struct bk_update *update, struct bk_region *region, uint64_t first, uint64_t last,
 		    uint64_t nested_first);
 
-/* A disabled region keeps its place and does not answer. */
+/* A disabled region keeps its place and does not answer. Errors and threads as above. */
 int bk_update_enable(struct bk_update *update, struct bk_region *region, bool enabled);
 
-/* Same region, another precedence in its space. */
+/* Same region, another precedence in its space. Errors and threads as above. */
 int bk_update_order(struct bk_update *update, struct bk_region *region, int priority, uint64_t rank);
 
 /*
@@ -302,7 +305,7 @@ int bk_space_read(struct bk_space *space, uint64_t address, unsigned width, uint
 int bk_space_write(struct bk_space *space, uint64_t address, unsigned width, uint64_t value);
 
 /* The same for any count of bytes, in address order: `data` has the bytes as they lie in memory. -EINVAL if
- * `count` is 0. */
+ * `count` is 0. Other errors and threads as bk_space_read and bk_space_write. */
 int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, size_t count);
 int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *data, size_t count);
 
@@ -359,8 +362,8 @@ int bk_space_describe(struct bk_space *space, enum bk_format format, bk_sink_fn 
  * that the address leads to through the nested region that wins there: the
  * regions at the address by precedence, disabled ones too, with priority and
  * rank, which of them answers, and what keeps the others from it. Last the
- * region that answers in the end and the offset in it, if there is one. Calls,
- * lock and errors are those of bk_space_describe.
+ * region that answers in the end and the offset in it, if there is one. Sink,
+ * lock, threads and errors are those of bk_space_describe.
  */
 int bk_space_explain(struct bk_space *space, uint64_t address, enum bk_format format, bk_sink_fn *sink,
 		     void *opaque);
