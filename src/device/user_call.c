@@ -7,8 +7,9 @@
 
 #include "device/user.h"
 
-/* Seconds that a server may take for a reply, whatever else it says meanwhile: a vCPU waits for it. */
-enum { LONGEST = 300 };
+/* Seconds that a server may take for a reply, whatever else it says meanwhile: a vCPU waits for it. SLOW: it
+ * may be silent all that time. */
+enum { LONGEST = 300, SLOW = 600 };
 
 void bk__user_wake(struct bk__user_device *user)
 {
@@ -92,6 +93,12 @@ static void serve_rest(struct bk__user_device *user, struct bk__user_link *link)
 			bk__user_break(user, link);
 }
 
+/* Servers pin all of a guest's memory in one request, and a device may take minutes to reset. */
+static bool is_slow(unsigned command)
+{
+	return command == BK__WIRE_DMA_MAP || command == BK__WIRE_DMA_UNMAP || command == BK__WIRE_RESET;
+}
+
 static int wait_reply(struct bk__user_device *user, struct bk__user_link *link,
 		      struct bk__user_request *request)
 {
@@ -100,8 +107,11 @@ static int wait_reply(struct bk__user_device *user, struct bk__user_link *link,
 
 	for (;;) {
 		r = bk__wire_receive(&link->stream, &message, 0);
-		if (r == -EINTR)
-			continue;
+		if (r == -EINTR || (r == -EAGAIN && is_slow(request->command)))
+			continue; /* not after link->stream.until */
+		if (r == -EAGAIN || r == -ETIMEDOUT)
+			bk_log(BK_LOG_ERROR, "%s: the server does not answer %s in time", user->device.name,
+			       bk__wire_command_name(request->command));
 		if (r) {
 			bk__user_break(user, link); /* gone, or silent for too long */
 			return -EIO;
@@ -128,7 +138,8 @@ int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, stru
 	if (link->broken || send_request(user, link, request, BK__WIRE_COMMAND))
 		return -EIO;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	link->stream.until = ((uint64_t)now.tv_sec + LONGEST) * 1000000000;
+	link->stream.until =
+		((uint64_t)now.tv_sec + (is_slow(request->command) ? SLOW : LONGEST)) * 1000000000;
 	r = wait_reply(user, link, request);
 	link->stream.until = 0;
 	return r;

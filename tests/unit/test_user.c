@@ -39,6 +39,21 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *time)
 	return error;
 }
 
+/* How often this thread's next receives are too late. */
+static _Thread_local unsigned late;
+
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	if (late) {
+		late--;
+		errno = EAGAIN;
+		return -1;
+	}
+	return __real_recvmsg(fd, message, flags);
+}
+
 struct kit {
 	struct fake_server server;
 	struct bk_device_context *context;
@@ -759,6 +774,33 @@ static void mapped_pages_come_back(void **state)
 	fake_server_stop(&kit->server);
 }
 
+/* Memory is pinned and devices reset for minutes; a register answers at once, or the server is lost. */
+static void slow_answers(void **state)
+{
+	struct kit *kit = *state;
+	const struct bk_device_dma dma = {
+		.size = 0x1000,
+		.fd = kit->server.memory,
+		.flags = BK_DEVICE_DMA_READ,
+	};
+	uint32_t value;
+
+	open_device(kit, "");
+	late = 19;
+	assert_int_equal(bk_device_dma_map(kit->device, &dma, &kit->err), 0);
+	assert_int_equal(late, 0);
+	late = 19;
+	assert_int_equal(bk_device_reset(kit->device), 0);
+	assert_int_equal(late, 0);
+	late = 19;
+	assert_int_equal(bk_device_dma_unmap(kit->device, 0, 0x1000), 0);
+	assert_int_equal(late, 0);
+	late = 1;
+	assert_int_equal(bk_device_read(kit->device, 2, 8, &value, 4), -EIO);
+	assert_int_equal(late, 0);
+	end(kit);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -777,6 +819,7 @@ int main(void)
 		TEST(a_server_that_asks_for_ever),
 		TEST(wrong_answers_to_reads),
 		TEST(options_are_checked),
+		TEST(slow_answers),
 		TEST(a_server_that_goes),
 		TEST(a_server_that_comes_back),
 		TEST(another_device_does_not_take_its_place),
