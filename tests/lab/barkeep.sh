@@ -10,8 +10,15 @@ x86) build=build ;;
 *) build=build-$LAB_ARCH ;;
 esac
 barkeep=${BARKEEP:-$build/barkeep}
+if [ -n "${LAB_SERVED:-}" ]; then # device-fd, safe or off: with a `barkeep serve` before each device (see served)
+	export BARKEEP=$barkeep
+	barkeep=tests/lab/served
+fi
 words='' cpus=1 initrd='' start_options=(--no-reboot)
 guest='' out='' err='' console='' errors='' status=0
+
+# served: is there a `barkeep serve` before each device?
+served() { [ -n "${LAB_SERVED:-}" ]; }
 
 # in_lab [LAB-OPTION]... : runs the calling script again inside L1, unless this is L1 already.
 in_lab() {
@@ -82,6 +89,15 @@ end_guest() {
 	errors=$(<"$err")
 	rm -f "$out" "$err"
 	out='' err=''
+	unserved
+}
+
+# unserved: waits until the servers that LAB_SERVED wants have given the devices back.
+unserved() {
+	local lock
+	for lock in /dev/shm/served-*/*.lock; do
+		[ ! -e "$lock" ] || flock "$lock" true
+	done
 }
 
 # lost: was the guest of the last end_guest lost on the way?
@@ -125,7 +141,9 @@ guest_checks() {
 
 # counter DEVICE REGION TRAP reads|writes|errors: from the table of `run --stats` in $errors, summed up.
 counter() {
-	awk -v device="$1" -v region="$2" -v trap="$3" -v what="$4" '
+	local device=$1
+	! served || device=${device/#vfio:/vfio-user:/dev/shm/served-0/vfio:}
+	awk -v device="$device" -v region="$2" -v trap="$3" -v what="$4" '
 		$1 == device && index($2, region "+") == 1 && $3 == trap {
 			n += $(what == "reads" ? 4 : what == "writes" ? 5 : 6); seen = 1
 		}
