@@ -28,18 +28,27 @@ static bool intx_bound(const struct bk__serve_session *session)
 	return irq->fds && irq->fds[0] >= 0;
 }
 
+/* The kernel refuses (-EBUSY) an fd for the end of an interrupt while it has one. */
+static int set_end(struct bk__serve_session *session, int fd)
+{
+	const int none = -1;
+	int error = set(session, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, &none);
+
+	if (!error && fd >= 0)
+		error = set(session, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, &fd);
+	return error;
+}
+
 /* Without the resample fd the guest's end of interrupt does not unmask the device. */
 static int intx_settle(struct bk__serve_session *session)
 {
-	const int none = -1;
 	const bool masked = session->intx_masked || session->intx_off;
 	int error = 0;
 
 	if (!intx_bound(session))
 		return 0;
 	if (session->resample >= 0)
-		error = set(session, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1,
-			    masked ? &none : &session->resample);
+		error = set_end(session, masked ? -1 : session->resample);
 	if (!error)
 		error = set(session, BK_DEVICE_INTX, masked ? BK_DEVICE_IRQ_MASK : BK_DEVICE_IRQ_UNMASK, 0, 1,
 			    NULL);
@@ -199,7 +208,7 @@ static int set_resample(struct bk__serve_session *session, struct bk__wire_messa
 	if (!intx_bound(session) || (fd >= 0 && !is_eventfd(fd))) {
 		error = -EINVAL;
 	} else if (!session->intx_off && !session->intx_masked) {
-		error = set(session, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, &fd);
+		error = set_end(session, fd);
 	}
 	if (error) {
 		if (fd >= 0)

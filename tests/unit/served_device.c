@@ -47,6 +47,8 @@ static int do_set_irqs(struct bk_device *base, unsigned index, enum bk_device_ir
 		for (unsigned i = start; i < start + count; i++)
 			served_fire(device, index, i);
 	} else if (fds) {
+		if (fds[0] >= 0 && device->resample >= 0)
+			return -EBUSY; /* as the kernel */
 		device->resample = fds[0];
 	} else {
 		device->intx_masked = action == BK_DEVICE_IRQ_MASK;

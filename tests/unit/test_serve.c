@@ -111,6 +111,11 @@ static void intx_is_masked_and_resampled(void **state)
 	assert_int_equal(client_irqs(served, BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_UNMASK, 0, 0, 1, &resample, 1),
 			 0);
 	assert_true(served->device.resample >= 0);
+	/* Once more, and another fd: the device has one at a time. */
+	assert_int_equal(client_irqs(served, BK__WIRE_IRQ_NONE | BK__WIRE_IRQ_UNMASK, 0, 0, 1, NULL, 0), 0);
+	assert_int_equal(client_irqs(served, BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_UNMASK, 0, 0, 1, &resample, 1),
+			 0);
+	assert_true(served->device.resample >= 0);
 	/* The guest's end of interrupt must not unmask it while the client has it masked. */
 	assert_int_equal(client_irqs(served, BK__WIRE_IRQ_NONE | BK__WIRE_IRQ_MASK, 0, 0, 1, NULL, 0), 0);
 	assert_true(served->device.intx_masked);
