@@ -18,7 +18,7 @@
 #include "wire/stream.h"
 #include "wire/version.h"
 
-enum { BK__USER_VECTORS = 2048, BK__USER_AREAS = 1024 };
+enum { BK__USER_VECTORS = 2048, BK__USER_AREAS = 1024, BK__USER_DOORBELLS = 64 };
 
 /* What the server says of a region. */
 struct bk__user_region {
@@ -33,6 +33,15 @@ struct bk__user_irq {
 	unsigned flags, count; /* BK__WIRE_IRQ_* */
 };
 
+/* A write to a BAR that is made by writing an eventfd. */
+struct bk__user_doorbell {
+	unsigned region;
+	uint64_t offset, size; /* bytes of the write; 0: any */
+	bool any;              /* value, else just this one: */
+	uint64_t value;
+	int fd; /* ours */
+};
+
 /* A connection, from VERSION on. */
 struct bk__user_link {
 	int fd, twin; /* -1: none */
@@ -44,6 +53,9 @@ struct bk__user_link {
 	unsigned memory;    /* bit n: BAR n is in memory space */
 	struct bk__user_region regions[BK_DEVICE_REGIONS];
 	struct bk__user_irq irqs[BK_DEVICE_IRQS];
+	struct bk__user_doorbell doorbells[BK__USER_DOORBELLS];
+	unsigned doorbell_count;
+	bool asked; /* for those */
 };
 
 /* What was asked for an interrupt: to be asked again of a server that comes back. */
@@ -55,6 +67,7 @@ struct bk__user_wanted {
 struct bk__user_device {
 	struct bk_device device;
 	char *path;
+	bool no_doorbells;  /* the server ends the connection if it is asked for them */
 	unsigned reconnect; /* seconds to wait for a server that has gone; 0: it stays gone */
 
 	pthread_mutex_t setup;
@@ -94,6 +107,8 @@ struct bk__user_request {
 	bool takes_fd, takes_twin; /* of the reply's fds; the others are closed */
 	int fd, twin;              /* out: the caller's, or -1 */
 	unsigned twin_index;
+	int *all; /* or NULL: takes up to BK__WIRE_FDS of them, */
+	unsigned all_count;
 };
 
 /* ---- user_call.c: under `lock` ------------------------------------------ */
@@ -134,6 +149,17 @@ void bk__user_lose(struct bk__user_link *link);
 
 /* Is that the device that it was? Regions, interrupts and ids are. */
 bool bk__user_is_same(const struct bk__user_link *now, const struct bk__user_link *before);
+
+/* ---- user_doorbells.c --------------------------------------------------- */
+
+/* Asks which registers have an eventfd. A server that does not say has none. 0; an error of the connection.
+ */
+int bk__user_doorbells_learn(struct bk__user_device *user, struct bk__user_link *link);
+void bk__user_doorbells_lose(struct bk__user_link *link);
+
+/* Makes a write of `count` bytes that needs no message, under `lock`; false: it needs one. */
+bool bk__user_doorbells_ring(const struct bk__user_link *link, unsigned region, uint64_t offset,
+			     const void *data, size_t count);
 
 /* ---- user_irq.c: under `setup` ------------------------------------------- */
 

@@ -103,6 +103,8 @@ int bk__user_write(struct bk_device *device, unsigned region, uint64_t offset, c
 		r = -EINVAL;
 	else if (region == BK_DEVICE_CONFIG)
 		note_command(user, offset, data, count);
+	if (!r && !user->link.broken && bk__user_doorbells_ring(&user->link, region, offset, data, count))
+		count = 0;
 	for (size_t done = 0; done < count && !r;) {
 		const size_t left = count - done;
 		const size_t piece = left < user->link.agreed.data ? left : (size_t)user->link.agreed.data;

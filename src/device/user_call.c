@@ -57,6 +57,8 @@ static void take_fds(struct bk__wire_message *message, struct bk__user_request *
 		request->twin = bk__wire_take_fd(message, request->twin_index);
 	if (request->takes_fd && !error)
 		request->fd = bk__wire_take_fd(message, 0);
+	for (unsigned i = 0; request->all && !error && i < message->fd_count && i < BK__WIRE_FDS; i++)
+		request->all[request->all_count++] = bk__wire_take_fd(message, i);
 	bk__wire_drop_fds(message);
 }
 

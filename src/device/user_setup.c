@@ -23,6 +23,7 @@ void bk__user_lose(struct bk__user_link *link)
 			close(link->regions[i].fd);
 		link->regions[i].fd = -1;
 	}
+	bk__user_doorbells_lose(link);
 	bk__wire_stream_close(&link->stream);
 	memset(&link->stream, 0, sizeof(link->stream));
 	if (link->fd >= 0)
@@ -214,7 +215,7 @@ static int learn_irq(struct bk__user_device *user, struct bk__user_link *link, u
 }
 
 /* Which BARs are in memory space. Answers of their writes are needed where anything is mapped: a mapped read
- * must not overtake them. */
+ * must not overtake them. Nor must an eventfd. */
 static int learn_bars(struct bk__user_device *user, struct bk__user_link *link)
 {
 	uint8_t bars[4 * 6];
@@ -237,7 +238,7 @@ static int learn_bars(struct bk__user_device *user, struct bk__user_link *link)
 
 	if (r || request.answered != sizeof(bars))
 		return r ? r : -EPROTO;
-	link->posts = true;
+	link->posts = !link->doorbell_count;
 	for (unsigned i = 0; i < 6; i++) {
 		if (!(bars[4 * i] & BK__PCI_BAR_IO))
 			link->memory |= 1u << i;
@@ -269,6 +270,8 @@ static int learn(struct bk__user_device *user, struct bk__user_link *link)
 	for (unsigned i = 0; !r && i < BK_DEVICE_IRQS && i < info.irqs; i++)
 		r = learn_irq(user, link, i);
 	free(payload);
+	if (!r && !user->no_doorbells)
+		r = bk__user_doorbells_learn(user, link);
 	return r ? r : learn_bars(user, link);
 }
 
@@ -302,9 +305,14 @@ int bk__user_connect(struct bk__user_device *user, struct bk__user_link *link, s
 	r = open_socket(user, link, err);
 	if (!r)
 		r = bk__user_begin(user, link, err);
-	if (r)
-		bk__user_disconnect(link);
-	return r;
+	if (!r)
+		return 0;
+	bk__user_disconnect(link);
+	if (!link->asked)
+		return r;
+	/* Some servers end the connection rather than to say that they do not know the command. */
+	user->no_doorbells = true;
+	return bk__user_connect(user, link, err);
 }
 
 bool bk__user_is_same(const struct bk__user_link *now, const struct bk__user_link *before)

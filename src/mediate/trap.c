@@ -358,7 +358,9 @@ static int place(struct bk_mediator *m, struct bk_trap *old, const struct bk_tra
 	if (r == -EEXIST)
 		return bk_fail(err, EEXIST, "%s: %s+0x%" PRIx64 ": a trap of the same priority starts there",
 			       name, where, desc->offset);
-	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, desc->offset, strerror(-r));
+	return bk_fail(err, -r, "%s: %s+0x%" PRIx64 ": %s", name, where, desc->offset,
+		       r == -EBUSY ? "who uses the device reaches that page without traps, and goes on to"
+				   : strerror(-r));
 }
 
 int bk__mediate_trap_place(struct bk_mediator *m, const struct bk_trap_desc *desc, int priority,

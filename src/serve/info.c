@@ -25,8 +25,7 @@ int bk__serve_device_info(struct bk__serve_session *session, struct bk__wire_mes
 	return bk__serve_reply(session, message, sizeof(reply), NULL, 0);
 }
 
-/* 0, -EINVAL for an index that does not exist; one that is just absent has size 0. */
-static int region_of(struct bk__serve_session *session, unsigned index, struct bk_device_region *region)
+int bk__serve_region_of(struct bk__serve_session *session, unsigned index, struct bk_device_region *region)
 {
 	struct bk_device_info info = { .struct_size = sizeof(info) };
 	int error = bk_device_info(session->device, &info);
@@ -47,7 +46,7 @@ int bk__serve_region_info(struct bk__serve_session *session, struct bk__wire_mes
 	struct bk__serve_share *share = NULL;
 	struct bk_device_region region;
 	struct bk__wire_region_info info = { .index = request->region_info.index };
-	const int error = region_of(session, info.index, &region);
+	const int error = bk__serve_region_of(session, info.index, &region);
 	bool whole;
 	size_t size;
 
@@ -68,20 +67,6 @@ int bk__serve_region_info(struct bk__serve_session *session, struct bk__wire_mes
 	if (!share || size < info.argsz) /* it asks again, and gets the file then */
 		return bk__serve_reply(session, message, size, NULL, 0);
 	return bk__serve_reply(session, message, size, &share->fd, 1);
-}
-
-/* No register is reached by an eventfd: the list is empty. */
-int bk__serve_io_fds(struct bk__serve_session *session, struct bk__wire_message *message,
-		     const struct bk__wire_request *request)
-{
-	const struct bk__wire_io_fds reply = { .argsz = sizeof(reply), .index = request->io_fds.index };
-	struct bk_device_region region;
-	const int error = region_of(session, reply.index, &region);
-
-	if (error || request->io_fds.flags || request->io_fds.count)
-		return bk__serve_refuse(session, message, error ? error : -EINVAL, NULL);
-	memcpy(BK__SERVE_PAYLOAD(session), &reply, sizeof(reply));
-	return bk__serve_reply(session, message, sizeof(reply), NULL, 0);
 }
 
 int bk__serve_irq_info(struct bk__serve_session *session, struct bk__wire_message *message,

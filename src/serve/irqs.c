@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "serve/session.h"
@@ -148,14 +147,6 @@ void bk__serve_irqs_close(struct bk__serve_session *session)
 		bk_pci_function_set_irq_ops(function, NULL, NULL);
 }
 
-/* A device in software writes to it: what is a file of any other kind must not be written to. */
-static bool is_eventfd(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && !(st.st_mode & S_IFMT); /* of an anonymous inode */
-}
-
 static int make_room(struct bk__serve_irq *irq)
 {
 	if (irq->fds)
@@ -175,7 +166,7 @@ static int bind(struct bk__serve_session *session, const struct bk__wire_set_irq
 	int none[BK__WIRE_FDS_ANYHOW], error = make_room(irq);
 
 	for (unsigned i = 0; i < message->fd_count; i++)
-		if (!is_eventfd(message->fds[i]))
+		if (!bk__wire_is_event(message->fds[i]))
 			return -EINVAL;
 	for (unsigned i = 0; i < BK__WIRE_FDS_ANYHOW; i++)
 		none[i] = -1;
@@ -205,7 +196,7 @@ static int set_resample(struct bk__serve_session *session, struct bk__wire_messa
 	const int fd = bk__wire_take_fd(message, 0), old = session->resample;
 	int error = 0;
 
-	if (!intx_bound(session) || (fd >= 0 && !is_eventfd(fd))) {
+	if (!intx_bound(session) || (fd >= 0 && !bk__wire_is_event(fd))) {
 		error = -EINVAL;
 	} else if (!session->intx_off && !session->intx_masked) {
 		error = set_end(session, fd);

@@ -63,6 +63,7 @@ static uint64_t lower(uint64_t a, uint64_t b)
 static void agree(struct bk__serve_session *session, struct bk__wire_version *version)
 {
 	version->minor = version->minor < BK__WIRE_MINOR ? version->minor : BK__WIRE_MINOR;
+	session->fds_most = (unsigned)lower(version->fds, BK__WIRE_FDS);
 	version->fds = BK__WIRE_FDS;
 	version->data = lower(version->data, BK__WIRE_DATA);
 	version->maps = lower(version->maps, session->maps_most);
@@ -173,6 +174,7 @@ static void give_back(struct bk__serve_session *session)
 
 	bk__serve_unmap_all(session);
 	bk__serve_irqs_close(session);
+	bk__serve_doorbells_close(session);
 	bk_device_write(session->device, BK_DEVICE_CONFIG, BK__PCI_COMMAND, off, sizeof(off));
 	bk_device_reset(session->device);
 	bk__serve_share_close(session);

@@ -38,6 +38,14 @@ struct bk__serve_share {
 	bool made;       /* the file is of these pages alone (bk_device_share) */
 };
 
+/* Registers of a BAR that the client writes by writing an eventfd. */
+struct bk__serve_doorbells {
+	struct bk_device_doorbell at[BK__WIRE_FDS];
+	int fds[BK__WIRE_FDS];
+	unsigned count;
+	bool told; /* from then on they are the client's */
+};
+
 struct bk__serve_session {
 	struct bk__serve *serve;
 	const struct bk__serve_config *config;
@@ -45,7 +53,8 @@ struct bk__serve_session {
 	struct bk__serve_channel channel;
 	struct bk__wire_limits limits;
 	bool versioned;
-	uint8_t *out; /* header, fixed part and data of a reply */
+	unsigned fds_most; /* that the client takes in one message */
+	uint8_t *out;      /* header, fixed part and data of a reply */
 	struct bk__ratelimit complaints;
 
 	/* Maps by address (maps.c). */
@@ -63,6 +72,7 @@ struct bk__serve_session {
 	/* Mapped pages (share.c); the lock because traps come on other threads. */
 	pthread_mutex_t share_lock;
 	struct bk__serve_share shares[BK_DEVICE_REGIONS];
+	struct bk__serve_doorbells doorbells[BK_DEVICE_ROM];
 };
 
 /* Its clients are one user's: the owner of one device can reach what those of the others have mapped. */
@@ -117,14 +127,24 @@ int bk__serve_refuse(struct bk__serve_session *session, const struct bk__wire_me
 /* ---- Commands. Each answers; 0, or what ends the connection. ---- */
 
 /* info.c */
+
+/* 0, -EINVAL for an index that does not exist; one that is just absent has size 0. */
+int bk__serve_region_of(struct bk__serve_session *session, unsigned index, struct bk_device_region *region);
 int bk__serve_device_info(struct bk__serve_session *session, struct bk__wire_message *message,
 			  const struct bk__wire_request *request);
 int bk__serve_region_info(struct bk__serve_session *session, struct bk__wire_message *message,
 			  const struct bk__wire_request *request);
-int bk__serve_io_fds(struct bk__serve_session *session, struct bk__wire_message *message,
-		     const struct bk__wire_request *request);
 int bk__serve_irq_info(struct bk__serve_session *session, struct bk__wire_message *message,
 		       const struct bk__wire_request *request);
+
+/* doorbells.c */
+int bk__serve_io_fds(struct bk__serve_session *session, struct bk__wire_message *message,
+		     const struct bk__wire_request *request);
+void bk__serve_doorbells_close(struct bk__serve_session *session);
+
+/* Has the client an eventfd for a register in this range? Under the share lock. */
+bool bk__serve_doorbells_held(const struct bk__serve_session *session, unsigned region, uint64_t first,
+			      uint64_t last);
 
 /* access.c */
 int bk__serve_region_read(struct bk__serve_session *session, struct bk__wire_message *message,

@@ -7,7 +7,8 @@
  * messages. With mmap=device-fd the device's file goes out in any case, with the list of pages that are
  * allowed.
  *
- * Pages that were handed out stay the client's until it goes: a trap that needs one of them is refused.
+ * Pages that were handed out stay the client's until it goes: a trap that needs one of them is refused. So do
+ * those of registers that the client has eventfds for.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -111,12 +112,13 @@ static int on_lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 {
 	struct bk__serve_session *session = opaque;
 	struct bk__serve_share *share;
-	bool held = false;
+	bool held;
 
 	if (region >= BK_DEVICE_REGIONS)
 		return 0;
 	share = &session->shares[region];
 	pthread_mutex_lock(&session->share_lock);
+	held = bk__serve_doorbells_held(session, region, first, last);
 	for (size_t i = 0; share->told && i < share->areas.count; i++)
 		held |= share->areas.at[i].offset <= last &&
 			share->areas.at[i].offset + (share->areas.at[i].size - 1) >= first;
@@ -145,14 +147,12 @@ static const struct bk_device_watcher watcher = {
 void bk__serve_share_open(struct bk__serve_session *session)
 {
 	pthread_mutex_init(&session->share_lock, NULL);
-	if (session->config->mmap != BK__SERVE_MMAP_OFF)
-		bk_device_watch(session->device, &watcher, session);
+	bk_device_watch(session->device, &watcher, session);
 }
 
 void bk__serve_share_close(struct bk__serve_session *session)
 {
-	if (session->config->mmap != BK__SERVE_MMAP_OFF)
-		bk_device_watch(session->device, NULL, NULL);
+	bk_device_watch(session->device, NULL, NULL);
 	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++) {
 		if (session->shares[i].made)
 			bk_device_share(session->device, i, NULL, 0, NULL);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const names[BK__WIRE_COMMANDS] = {
@@ -79,4 +80,11 @@ int bk__wire_check_reply(const struct bk__wire_message *message, unsigned comman
 	*data = message->payload + fixed_size;
 	*size = message->size - fixed_size;
 	return 0;
+}
+
+bool bk__wire_is_event(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && !(st.st_mode & S_IFMT); /* of an anonymous inode */
 }

@@ -113,6 +113,10 @@ int bk__wire_region_info_take(const void *payload, size_t size, struct bk__wire_
 int bk__wire_io_fd_take(const void *data, size_t size, uint32_t count, uint32_t i,
 			struct bk__wire_io_fd *out);
 
+/* Is it an eventfd, or something else without a name? What is a file of any other kind must not be written to
+ * for one. */
+bool bk__wire_is_event(int fd);
+
 /* The name of a command, for lines; "command" for one that does not exist. */
 const char *bk__wire_command_name(unsigned command);
 

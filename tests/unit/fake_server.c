@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -276,6 +277,29 @@ static bool is_second(const struct bk__wire_message *message)
 }
 
 /* False: hang up. */
+static void io_fds(struct fake_server *server, struct bk__wire_message *message)
+{
+	const int fds[] = { server->memory, eventfd(0, EFD_CLOEXEC) };
+	const struct bk__wire_io_fd entries[] = {
+		{ .offset = 0x40, .size = 4, .fd_index = 0 }, /* a file that is none */
+		{ .offset = 0x44, .size = 4, .fd_index = 2 },
+		{ .offset = 0x48, .size = 4, .fd_index = 0xffffffff },
+		{ .offset = 0x4c, .size = 4, .fd_index = 1, .type = BK__WIRE_IOREGIONFD },
+		{ .offset = 0x50, .size = 3, .fd_index = 1 },
+		{ .offset = FAKE_BAR0 - 2, .size = 4, .fd_index = 1 },
+		{ .offset = UINT64_MAX, .size = 4, .fd_index = 1 },
+		{ .offset = 0x60, .size = 4, .fd_index = 1 }, /* nothing is wrong with it */
+	};
+	const struct bk__wire_io_fds reply = { .argsz = sizeof(reply) + sizeof(entries),
+					       .count = sizeof(entries) / sizeof(entries[0]) };
+
+	if (server->fault == FAKE_IO_FDS && !message->payload[8])
+		answer(server->fd, &message->header, &reply, sizeof(reply), entries, sizeof(entries), fds, 2);
+	else
+		refuse(server->fd, &message->header, ENOTSUP);
+	close(fds[1]);
+}
+
 static bool handle(struct fake_server *server, struct bk__wire_message *message)
 {
 	const struct bk__wire_device_info info = {
@@ -310,6 +334,11 @@ static bool handle(struct fake_server *server, struct bk__wire_message *message)
 		if (server->fault == FAKE_NO_REGION && is_second(message))
 			return false;
 		region_info(server, message);
+		break;
+	case BK__WIRE_REGION_IO_FDS:
+		if (server->fault == FAKE_IO_FDS_HANG_UP)
+			return false;
+		io_fds(server, message);
 		break;
 	case BK__WIRE_IRQ_INFO:
 		irq_info(server, message);
@@ -374,6 +403,7 @@ static void serve(struct fake_server *server)
 
 		pthread_mutex_lock(&server->lock); /* with the answer: who has it sees what was done */
 		after = server->after;
+		server->messages++;
 		ok = handle(server, &message);
 		pthread_mutex_unlock(&server->lock);
 
@@ -383,7 +413,6 @@ static void serve(struct fake_server *server)
 		pthread_mutex_lock(&server->lock);
 		if (after)
 			server->after = NULL;
-		server->messages++;
 		pthread_cond_broadcast(&server->changed);
 		pthread_mutex_unlock(&server->lock);
 		if (!ok)

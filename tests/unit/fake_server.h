@@ -33,6 +33,8 @@ enum fake_fault {
 	FAKE_READ_ERROR,
 	FAKE_READ_FDS, /* with fds that nobody asked for */
 	FAKE_FAULTS,
+	FAKE_IO_FDS,         /* what no client can use, and one that it can */
+	FAKE_IO_FDS_HANG_UP, /* closes when it is asked for them */
 };
 
 enum { FAKE_BAR0 = 0x10000, FAKE_BAR2 = 0x1000, FAKE_VECTORS_MSIX = 40 };

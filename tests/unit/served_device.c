@@ -200,6 +200,35 @@ static int reset(struct bk_device *base)
 	FENCED(fake_ops->reset(base));
 }
 
+static int doorbells(struct bk_device *base, bk_device_doorbell_fn *visit, void *opaque)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct bk_device_doorbell doorbell = {
+			.struct_size = sizeof(doorbell), .offset = SERVED_BELL, .width = 2, .value = i
+		};
+
+		if (of(base)->bells[i] != -2)
+			visit(opaque, &doorbell);
+	}
+	return 0;
+}
+
+static int ioeventfd(struct bk_device *base, unsigned region, uint64_t offset, unsigned width, uint64_t value,
+		     int fd)
+{
+	int error = 0;
+
+	served_fence(of(base));
+	if (region || offset != SERVED_BELL || width != 2 || value > 1 || of(base)->bells[value] == -2)
+		error = -ENOTTY;
+	else if (fd >= 0 && of(base)->bells[value] >= 0)
+		error = -EEXIST;
+	else
+		of(base)->bells[value] = fd;
+	served_fence(of(base));
+	return error;
+}
+
 void served_init(struct served_device *device)
 {
 	memset(device, 0, sizeof(*device));
@@ -211,9 +240,12 @@ void served_init(struct served_device *device)
 	ops.dma_unmap = dma_unmap;
 	ops.write = write_;
 	ops.reset = reset;
+	ops.doorbells = doorbells;
+	ops.ioeventfd = ioeventfd;
 	device->fake.device.ops = &ops;
 	device->fake.irqs[BK_DEVICE_INTX].flags = BK_DEVICE_IRQ_MASKABLE | BK_DEVICE_IRQ_AUTOMASKED;
 	device->fake.irqs[BK_DEVICE_ERR].count = device->fake.irqs[BK_DEVICE_REQ].count = 1;
+	device->bells[0] = device->bells[1] = -2;
 	fake_bar(&device->fake, 0, 0, 0x1000, false);
 	memset(device->fake.bytes[0], 0, 64);
 	fake_bar(&device->fake, 2, 0, 0x4000, true);

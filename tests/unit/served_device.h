@@ -6,6 +6,7 @@
 #include "fake_device.h"
 
 #define SERVED_VECTORS 2048
+#define SERVED_BELL    0x800 /* in BAR 0, 2 bytes */
 
 /*
  * A write of 8 bytes to these places of BAR 0 does DMA of 8 bytes: an address to be read, with the result at
@@ -23,6 +24,7 @@ struct served_device {
 	struct bk_device_dma *maps;
 	unsigned map_count;
 	int map_result;   /* errno that dma_map gives */
+	int bells[2];     /* eventfds for writes of their index to SERVED_BELL; -1: none; -2: not offered */
 	bool no_messages; /* maps without memory are refused, as by hardware */
 };
 

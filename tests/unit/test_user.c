@@ -801,6 +801,35 @@ static void slow_answers(void **state)
 	end(kit);
 }
 
+/* Servers that end the connection at the question, and one whose answer makes little sense. */
+static void registers_with_an_eventfd(void **state)
+{
+	static const unsigned refused[] = { 0x40, 0x44, 0x48, 0x4c, 0x50, FAKE_BAR0 - 4 };
+	struct kit *kit = *state;
+	const uint32_t value = 1;
+	unsigned messages, posted;
+
+	kit->server.no_maps = true;
+	kit->server.fault = FAKE_IO_FDS_HANG_UP;
+	open_device(kit, "");
+	assert_int_equal(bk_device_write(kit->device, 0, 0x60, &value, 4), 0);
+	bk_device_close(kit->device);
+	kit->server.fault = FAKE_IO_FDS;
+	assert_int_equal(bk_device_open(kit->context, kit->spec, &kit->device, &kit->err), 0);
+	messages = server_of(kit)->messages;
+	posted = server_of(kit)->posted;
+	assert_int_equal(bk_device_write(kit->device, 0, 0x60, &value, 4), 0);
+	assert_int_equal(server_of(kit)->messages, messages);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_int_equal(bk_device_write(kit->device, 0, refused[i], &value, 4), 0);
+	assert_int_equal(server_of(kit)->messages, messages + 6);
+	assert_int_equal(bk_device_write(kit->device, 0, 0x60, &value, 2), 0); /* of another width */
+	assert_int_equal(server_of(kit)->messages, messages + 7);
+	/* An eventfd would overtake writes that wait for no answer. */
+	assert_int_equal(server_of(kit)->posted, posted);
+	end(kit);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -824,6 +853,7 @@ int main(void)
 		TEST(a_server_that_comes_back),
 		TEST(another_device_does_not_take_its_place),
 		TEST(mapped_pages_come_back),
+		TEST(registers_with_an_eventfd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
