@@ -174,7 +174,7 @@ enum bk_trap_verb {
 	BK_TRAP_LOG,      /* goes to bk_mediator_below_read or _write, and leaves a (rate-limited) log line */
 };
 
-/* Zero-initialise it; it is copied, with what it points to but for `opaque`. */
+/* Zero-initialise it; it is copied, with everything it points to except `opaque`. */
 struct bk_trap_desc {
 	size_t struct_size;
 	unsigned region; /* BAR 0..5, BK_DEVICE_ROM, BK_DEVICE_CONFIG or BK_DEVICE_VGA */

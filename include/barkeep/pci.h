@@ -17,8 +17,8 @@
  * is on which bus), function lock (parents first), the host's interrupt lock or
  * the domain's commit lock. Callbacks say which lock they are called with.
  *
- * Each call says who may make it. "Any thread": at the same time as any other call, but for one that destroys
- * the object. "Owner only": one thread at a time, which no other call on the object meets, but for accesses
+ * Each call says who may make it. "Any thread": at the same time as any other call, except one that destroys
+ * the object. "Owner only": one thread at a time, which no other call on the object meets, except accesses
  * of guests. "Any handler": also from a handler of a region, while a guest waits for it. "No function lock
  * held": not from a callback that is called with the function's lock, and not from a listener.
  *
@@ -291,7 +291,7 @@ struct bk_pci_bar_state {
 /* 0; -EINVAL: there is no such BAR. Any thread, any handler, no function lock held. */
 int bk_pci_function_bar(struct bk_pci_function *function, unsigned index, struct bk_pci_bar_state *state);
 
-/* Why a BAR does not answer: of several reasons the first one here, but for the last two. */
+/* Why a BAR does not answer: of several reasons the first one here, except the last two. */
 enum bk_pci_bar_reason {
 	BK_PCI_BAR_ANSWERS,      /* it does, in all of the host's windows that lead to it */
 	BK_PCI_BAR_IN_RESET,     /* see bk_pci_function_in_reset */

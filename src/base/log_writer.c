@@ -68,7 +68,7 @@ static void on_line(void *opaque, enum bk_log_level level, const char *line)
 	if (level > BK_LOG_WARNING)
 		return;
 	pthread_mutex_lock(&writer.lock);
-	/* Later lines are lost, too, until what is lost is told: so the order stays. */
+	/* Later lines are lost, too, until a line says how many: so the order stays. */
 	if (writer.lost || !put_line(line))
 		writer.lost++;
 	pthread_cond_signal(&writer.wanted);

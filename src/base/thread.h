@@ -17,7 +17,7 @@ void bk__base_thread_set_hook(bk__base_thread_hook *hook);
 void bk__base_thread_enter(const char *kind);
 
 /*
- * Starts a thread that takes no signals of the process, but for those that it
+ * Starts a thread that takes no signals of the process, except those that it
  * causes itself (SIGSEGV and its like) and those of `open`, which ends with 0 and
  * may be NULL. 0 or a negative errno.
  */

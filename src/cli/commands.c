@@ -35,7 +35,7 @@ static struct cli_device *find(struct run *run, const char *name, struct bk_erro
 	return found;
 }
 
-/* Only a guest that is told can see it come and go. */
+/* A guest sees a device come and go only where a slot reports it. */
 static int check_slot(struct run *run, const struct cli_device *device, struct bk_error *err)
 {
 	enum bk__monitor_bus_kind kind;

@@ -13,7 +13,7 @@ struct cli_trap {
 	struct bk_trap *trap;
 };
 
-/* Who decides where a guest sees a device, and what of it is mapped: bus, addr, share-page. */
+/* Who decides where a guest sees a device, and which pages are mapped: bus, addr, share-page. */
 enum cli_front {
 	CLI_FRONT_OWN,   /* this program */
 	CLI_FRONT_WRAP,  /* the program that is wrapped */

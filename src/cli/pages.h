@@ -6,7 +6,7 @@
 #include <barkeep/space.h>
 
 struct cli_pages {
-	uint64_t first, last; /* bytes; whole pages, but for the end of a small region */
+	uint64_t first, last; /* bytes; whole pages, except at the end of a small region */
 	bool mapped;
 };
 

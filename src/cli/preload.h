@@ -16,7 +16,7 @@ struct run {
 	struct wrapped *list;
 };
 
-/* Of the list. Held while a device of it is used. */
+/* Of the list. Held while one of its devices is used. */
 void cli_preload_lock(void);
 void cli_preload_unlock(void);
 

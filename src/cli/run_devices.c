@@ -56,7 +56,7 @@ void cli_run_drop(struct run *run, size_t index)
 		(run->device_count - index) * sizeof(*run->devices));
 }
 
-/* KVM is told which groups there are now. */
+/* Tells KVM which groups there are now. */
 static void tell_groups(struct run *run)
 {
 	const unsigned count = bk_device_context_groups(run->context, NULL, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the devices of one guest share. Nothing of it is global: a process may have many. */
+/* What the devices of one guest share. It is not global: a process may have many. */
 #ifndef BARKEEP_DEVICE_CONTEXT_H
 #define BARKEEP_DEVICE_CONTEXT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Makes a dumped config space what VFIO shows of the function, and finds out what of it can be written. */
+/* Makes a dumped config space what VFIO shows of the function, and finds out which bits can be written. */
 #include <string.h>
 
 #include <barkeep/device.h>

@@ -233,7 +233,7 @@ static bool take_bytes(struct parser *parser, struct line line)
 
 /* ---- Regions ----------------------------------------------------------- */
 
-/* "[size=16K]": false if there is none. One that cannot be is told. */
+/* "[size=16K]": false if there is none. A size that cannot be is reported. */
 static bool take_size(struct parser *parser, struct line line, uint64_t *size)
 {
 	static const char units[] = "KMGTPE";

@@ -17,7 +17,7 @@ struct bk__device_irqs {
 	unsigned count[BK_DEVICE_IRQS];
 
 	pthread_mutex_t lock;     /* what follows */
-	int *fds[BK_DEVICE_IRQS]; /* our own duplicates; below 0: nobody is told */
+	int *fds[BK_DEVICE_IRQS]; /* our own duplicates; below 0: no eventfd is signalled */
 	bool on[BK_DEVICE_IRQS];
 	bool level, masked; /* INTx */
 	uint64_t lost;

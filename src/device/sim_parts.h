@@ -133,7 +133,7 @@ int bk__sim_load(struct sim *sim, const struct bk__yaml *yaml, struct bk_error *
 int bk__sim_load_caps(struct sim *sim, const struct bk__yaml *yaml, const struct bk__yaml_node *capabilities,
 		      const struct bk__yaml_node *extended, struct bk_error *err);
 
-/* sim_config.c. Locked, but for the first. `raw` is the hardware's view, as a mirror shows it. */
+/* sim_config.c. Locked, except the first. `raw` is the hardware's view, as a mirror shows it. */
 void bk__sim_config_build(struct sim *sim);
 void bk__sim_config_reset(struct sim *sim);
 void bk__sim_config_read(struct sim *sim, unsigned offset, uint8_t *data, unsigned count, bool raw);

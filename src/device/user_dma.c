@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Guest memory, as the server is told of it. */
+/* Guest memory, as the client describes it to the server. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -100,7 +100,7 @@ int bk__user_dma_map(struct bk__user_device *user, const struct bk_device_dma *d
 		pthread_mutex_lock(&user->lock);
 		r = user->link.broken ? -EIO : ask(user, &user->link, dma);
 		if (user->link.broken && user->reconnect)
-			r = 0; /* it is told when it is back */
+			r = 0; /* the server gets it when it is back */
 		pthread_mutex_unlock(&user->lock);
 		if (r)
 			take_off(user, dma->iova, dma->size);

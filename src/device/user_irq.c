@@ -111,7 +111,7 @@ int bk__user_irqs_set(struct bk__user_device *user, unsigned index, enum bk_devi
 	pthread_mutex_lock(&user->lock);
 	r = user->link.broken ? -EIO : ask_any(user, &user->link, index, action, start, count, fds);
 	if (user->link.broken && (off || user->reconnect))
-		r = 0; /* it is told when it is back */
+		r = 0; /* the server gets it when it is back */
 	if (!r)
 		r = note(user, index, action, start, count, fds);
 	pthread_mutex_unlock(&user->lock);

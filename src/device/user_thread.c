@@ -22,7 +22,7 @@ struct watched {
 	uint64_t data;
 };
 
-/* ---- Whoever maps areas is told ------------------------------------------ */
+/* ---- Notices to whoever maps areas ------------------------------------------ */
 
 static void tell_areas(struct bk__user_device *user, bool lost)
 {

@@ -164,7 +164,7 @@ int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned
 	if (error)
 		return error;
 	memcpy(messages->fds + start, fds, count * sizeof(*fds));
-	/* Nobody is told of these: they need no vector. */
+	/* These signal nobody: they need no vector. */
 	while (end > start && end > messages->taken && messages->fds[end - 1] < 0)
 		end--;
 	if (end == start && messages->taken)

@@ -22,7 +22,7 @@ struct replay {
 	uint64_t work; /* done so far */
 };
 
-/* One more. True if it is told, and why it is one. */
+/* Counts one more. True if it is printed, with the reason. */
 static bool count(struct replay *replay)
 {
 	return replay->counts->differences++ < BK__FIRMWARE_TOLD;

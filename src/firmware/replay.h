@@ -11,7 +11,7 @@
 enum {
 	BK__FIRMWARE_WORK =
 		1 << 23,          /* functions below a bridge, added up over the writes to bridges: at most */
-	BK__FIRMWARE_TOLD = 1000, /* differences that are told; more are counted */
+	BK__FIRMWARE_TOLD = 1000, /* differences that are printed; more are only counted */
 };
 
 struct bk__firmware_replay_counts {
@@ -42,8 +42,8 @@ struct bk__firmware_replay_ops {
 };
 
 /*
- * The whole trace. A BAR's difference is told once, until it changes. Differences are no error; errors have
- * a line that begins with `name` and the line of the trace.
+ * The whole trace. A BAR's difference is printed once, until it changes. Differences are no error; errors
+ * have a line that begins with `name` and the line of the trace.
  */
 int bk__firmware_replay(const char *name, const struct bk__firmware_trace *trace,
 			const struct bk__firmware_replay_ops *ops, void *opaque,

@@ -47,7 +47,7 @@ static enum bk_pci_bar_kind bar_kind(struct bk_mediator *m, unsigned index, unsi
 /*
  * What cannot be a BAR is left out: an IDE function in compatibility mode has
  * some of one byte (its ports are the chipset's). One that is no power of two
- * is shown with the next one; what the device has not got of it is all ones.
+ * is shown with the next one; bytes that the device does not have read all ones.
  */
 static void bar_describe(struct bk_mediator *m, unsigned index, struct bk_pci_bar bars[BK_PCI_BARS])
 {

@@ -28,7 +28,7 @@ static void append(struct ranges *ranges, uint64_t first, uint64_t last)
 	ranges->at[ranges->count++] = (struct bk__mediate_range){ .first = first, .last = last };
 }
 
-/* What is left to be mapped, but for what is lost. */
+/* What is left to be mapped, without what is lost. */
 struct collecting {
 	struct ranges mapped;
 	const struct bk__mediate_range *lost; /* or NULL */
@@ -82,7 +82,7 @@ static struct bk__mediate_range *find(struct bk__mediate_range *ranges, size_t c
 	return NULL;
 }
 
-/* Who stands above is told before anything else can go wrong. */
+/* Notify the space above before anything else can go wrong. */
 static int add_new(struct bk_mediator *m, unsigned index, struct bk_update *update, struct ranges *wanted)
 {
 	struct bk__mediate_region *region = &m->regions[index];
@@ -110,7 +110,7 @@ static void remove_old(struct bk__mediate_region *region, struct bk_update *upda
 			bk_update_remove(update, region->holes[i].handle);
 }
 
-/* On failure regions of the update that were not committed are gone with it, but for what they hold. */
+/* A failed commit also drops the update's new regions, but not what they hold. */
 static void drop_new(struct ranges *wanted)
 {
 	for (size_t i = 0; i < wanted->count; i++)

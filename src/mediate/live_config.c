@@ -5,7 +5,7 @@
  *
  * What reaches the device is what its driver needs and hosts let through: bytes
  * in no capability, those of vendors' capabilities, error reporting, Device
- * Control but for the payload size (all of a hierarchy must agree on that), and
+ * Control except the payload size (all of a hierarchy must agree on that), and
  * bus mastering. A write that reaches neither the device nor the model is
  * counted.
  */
@@ -54,7 +54,7 @@ int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err)
 			       "%s: the device does not answer (its registers read 0x%04" PRIx64 ")",
 			       m->below->name, bk__load(m->config + BK__PCI_COMMAND, 2));
 
-	/* STATUS tells what the device met, but for the bit that says whether there are capabilities.
+	/* STATUS tells what the device met, except the bit that says whether there are capabilities.
 	 */
 	bk__store(m->live + BK__PCI_STATUS, 2, 0xffff & ~BK__PCI_STATUS_CAP_LIST);
 	bk__store(m->w1c + BK__PCI_STATUS, 2, BK__PCI_STATUS_ERRORS);

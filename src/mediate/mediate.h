@@ -159,7 +159,8 @@ struct bk_mediator {
 	pthread_mutex_t repeated_lock; /* of what traps have seen; the innermost */
 };
 
-/* A trap, from bk_trap_add until nobody is inside it. What an access needs of it is in one cache line. */
+/* A trap, from bk_trap_add until nobody is inside it. The fields that an access needs are in one cache line.
+ */
 struct bk_trap {
 	/* The handlers; NULL: the device's registers. Atomic: both go when the trap does and there is no
 	 * memory. */
@@ -221,7 +222,7 @@ void bk__mediate_count_pages(struct bk_mediator *m, unsigned region, uint64_t of
  * that it is there, unclaim that it is not after all: what is made then stays
  * for the next one. release is for one that goes, and comes before the commit:
  * what is left in the trap no access can find any more, and is freed with it;
- * restore takes that back. All under the lock, but for the last two. (page.c)
+ * restore takes that back. All under the lock, except the last two. (page.c)
  */
 int bk__mediate_pages_prepare(struct bk_mediator *m, struct bk_trap *trap);
 void bk__mediate_pages_claim(struct bk_mediator *m, const struct bk_trap *trap);

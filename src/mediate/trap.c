@@ -54,7 +54,7 @@ void bk__mediate_trap_failed_in_part(struct bk_trap *trap)
 	bk__mediate_count_error(&trap->counts);
 }
 
-/* Overlay: the read that others yield to. What of it is not in this region is not its business. */
+/* Overlay: the read that others yield to. It ignores bytes outside this region. */
 static int trap_whole(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_trap *trap = opaque;
@@ -200,7 +200,7 @@ static int exchange(struct bk_mediator *m, struct bk_trap *out, struct bk_trap *
 /*
  * A trap that goes when there is no memory to change the view stays as a
  * region that passes all accesses on, until a later change takes it away. Its
- * owner sees no difference, but for when `released` comes.
+ * owner sees no difference, except when `released` comes.
  */
 static void retire(struct bk_mediator *m, struct bk_trap *trap)
 {

@@ -29,7 +29,7 @@ struct bk__monitor_arch {
 	unsigned need_count;
 
 	uint64_t ram_first;            /* where RAM starts */
-	uint64_t ram_hole, ram_resume; /* it is not seen from the one to the other; both 0: all of it is */
+	uint64_t ram_hole, ram_resume; /* no RAM from the first to the second; both 0: no hole */
 
 	uint64_t mmio64_first; /* where the 64-bit window of PCI is to be, if the CPU's addresses reach so far
 				*/
@@ -42,7 +42,7 @@ struct bk__monitor_arch {
 };
 extern const struct bk__monitor_arch bk__monitor_arch;
 
-/* -EINVAL with a line if `config` asks for what the architecture has not. */
+/* -EINVAL with a line if `config` asks for what the architecture does not have. */
 int bk__monitor_arch_check(const struct bk__monitor_config *config, struct bk_error *err);
 
 /* The first address above `ram_first` where RAM cannot be; what has no room below is at 4 GiB or above. */

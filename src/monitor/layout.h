@@ -23,7 +23,7 @@ struct bk__monitor_ram {
 	uint64_t high;
 };
 
-/* The host's address of [gpa, gpa + length), NULL unless all of it is RAM in one piece. */
+/* The host's address of [gpa, gpa + length), NULL unless the whole range is RAM in one piece. */
 static inline void *bk__monitor_ram_at(const struct bk__monitor_ram *ram, uint64_t gpa, uint64_t length)
 {
 	const bool high = ram->size > ram->low_size && gpa >= ram->high;

@@ -100,7 +100,7 @@ static int create_buses(struct bk__monitor *monitor, struct bk_error *err)
 	return 0;
 }
 
-/* RAM at addresses that the CPU has not, or that devices cannot reach, would be no RAM. */
+/* RAM at addresses that the CPU does not have, or that devices cannot reach, could not be used. */
 static int lay_out(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_config *config = &monitor->config;
@@ -132,7 +132,7 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 	if (error)
 		return error;
 	bk__monitor_layout_low(&monitor->ram, bk__monitor_arch.ram_first, bk__monitor_arch_ram_end(config));
-	/* Wrong files are told before a missing KVM is. */
+	/* Report wrong files before a missing KVM. */
 	error = bk__monitor_arch_boot_open(config, &monitor->ram, &monitor->boot, err);
 	if (!error)
 		error = bk__monitor_vm_open(&monitor->vm, err);

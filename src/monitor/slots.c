@@ -23,7 +23,7 @@ struct range {
 	uint64_t first;     /* the key: ranges of a view are disjoint */
 	uint64_t gpa, size; /* of its slot */
 	uint64_t left_out;  /* pages without a slot */
-	uint32_t slot;      /* NO_SLOT: all of it is left to exits */
+	uint32_t slot;      /* NO_SLOT: every access exits */
 	bool device;
 };
 

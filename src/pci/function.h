@@ -56,7 +56,7 @@ struct bk_pci_function {
 	struct bk__pci_slot slot;
 
 	/* Its owner resets it: written with the function's lock held, read by anybody. Meanwhile registers
-	 * take nothing and show nothing, and the owner is told nothing. */
+	 * take nothing and show nothing, and the owner gets no notice. */
 	_Atomic bool in_reset;
 	struct bk_pci_function *next_reset;
 	pthread_cond_t reset_ended;

@@ -11,7 +11,7 @@
 /* All that hangs on the registers. The lock as bk__pci_function_lock takes it. */
 void bk__pci_function_settle(struct bk_pci_function *function);
 
-/* The way follows the registers of the bridge above and of those above it: those below are told. Host's lock,
+/* The way follows the registers of the bridges above: each change is passed on below. Host's lock,
  * and the bridge's. */
 void bk__pci_bus_forward(struct bk_pci_bus *bus);
 

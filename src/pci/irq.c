@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the registers say about a function's interrupts, and who is told.
+ * What the registers say about a function's interrupts, and notices to its owner.
  * Where both MSI and MSI-X are enabled, which no driver may do, MSI-X is used.
  */
 #include "pci/irq.h"

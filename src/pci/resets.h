@@ -19,7 +19,7 @@ struct bk__pci_resets {
 	struct bk_pci_function *first, *last;
 };
 
-/* Registers to their reset values, but for what that kind of reset leaves. Function's lock. */
+/* Sets registers to their reset values, except those that this kind of reset leaves. Function's lock. */
 void bk__pci_reset_registers(struct bk_pci_function *function, enum bk__pci_reset kind);
 
 /* Calls the owners, and ends the resets. Returns what the owner of `asked` said; what others say is logged.

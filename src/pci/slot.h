@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hot-plug slot of a port: who is in it, and what the guest is told. */
+/* The hot-plug slot of a port: who is in it, and what it reports to the guest. */
 #ifndef BARKEEP_PCI_SLOT_H
 #define BARKEEP_PCI_SLOT_H
 

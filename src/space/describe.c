@@ -16,7 +16,7 @@ static void put_name(struct bk__printer *p, const char *key, const char *name)
 
 static int put_region(void *opaque, struct bk_region *region);
 
-/* The regions of a space; a space that shows in several places is told once. */
+/* The regions of a space; a space that shows in several places is printed once. */
 static void put_regions(struct bk__printer *p, struct bk_space *space)
 {
 	bk__put_list(p, "regions");

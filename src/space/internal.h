@@ -113,7 +113,7 @@ struct bk__space_turn;
 struct bk__space_view {
 	struct bk__space_window windows[2];
 	struct bk_space *space;            /* a view or stand-in of one */
-	const struct bk__space_turn *turn; /* NULL, but for the stand-in of a view, see bk__space_settled */
+	const struct bk__space_turn *turn; /* NULL, except in the stand-in of a view, see bk__space_settled */
 	size_t count;                      /* of spans */
 	size_t leaf_count;
 	uint64_t *firsts;               /* of the leaves */
@@ -147,7 +147,7 @@ struct bk__space_turn {
 	} stand_ins[];
 };
 
-/* The view that readers of this one shall see: itself, but for a stand-in. */
+/* The view that readers of this one shall see: itself, unless it is a stand-in. */
 static inline const struct bk__space_view *bk__space_settled(const struct bk__space_view *view)
 {
 	const struct bk__space_stand_in *stand_in;
@@ -326,7 +326,7 @@ struct bk_listener {
 	struct bk_listener_ops ops;
 	void *opaque;
 	bool changed; /* during a commit: has something to be told */
-	bool gone;    /* removed by a listener: is told nothing more, and freed when all have been told */
+	bool gone;    /* removed by a listener: gets no more notices, and is freed after this one */
 };
 
 /* A range that some region of a space would answer if no other were there. */

@@ -123,7 +123,7 @@ static void tell_phase(const struct bk_space *space, enum phase phase)
 	}
 }
 
-/* Frees those that listeners have removed, when nobody is told anything any more. */
+/* Frees the listeners that listeners removed, once no notice is on its way. */
 static void free_gone(struct bk_domain *domain)
 {
 	if (!domain->listeners_gone)

@@ -197,7 +197,7 @@ int bk__space_region_create(struct bk_space *space, const struct bk_region_desc 
 
 	if (error)
 		return bk_fail(err, -error,
-			       "a region of \"%s\" asks for what this library has not: it is too old",
+			       "a region of \"%s\" asks for what this library does not have: it is too old",
 			       space->name);
 	error = check(space, &desc, err);
 	if (error)

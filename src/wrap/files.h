@@ -15,7 +15,7 @@
 
 enum bk__wrap_kind {
 	BK__WRAP_NONE,
-	BK__WRAP_OTHER,   /* VFIO's or iommufd's, and nothing of it is changed */
+	BK__WRAP_OTHER,   /* VFIO's or iommufd's; its calls go through unchanged */
 	BK__WRAP_GROUP,   /* gives devices by name */
 	BK__WRAP_CDEV,    /* a device that is not bound to an iommufd yet */
 	BK__WRAP_DEVICE,  /* mediated */

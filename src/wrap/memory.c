@@ -11,7 +11,7 @@
 #include "wrap/vfio.h"
 #include "wrap/wrap.h"
 
-/* Some programs map a region whole whatever its areas are: from now on they are told that it cannot be
+/* Some programs map a region whole whatever its areas are: from now on VFIO says to them that it cannot be
  * mapped. */
 static void *refuse(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t size)
 {

@@ -318,7 +318,7 @@ static void structs_may_be_of_another_release(void **state)
 	assert_int_equal(bk_region_add(space, &later.desc, &r, &err), -E2BIG);
 	assert_null(r);
 	assert_string_equal(err.text,
-			    "a region of \"space\" asks for what this library has not: it is too old");
+			    "a region of \"space\" asks for what this library does not have: it is too old");
 	/* One that ends before `base` and all behind it. */
 	shorter.struct_size = offsetof(struct bk_region_desc, base);
 	shorter.base = 0x30;

@@ -9,7 +9,7 @@
 
 struct bk__monitor_arch_vm {
 	int gic, its;             /* KVM's devices */
-	struct kvm_vcpu_init cpu; /* of each vCPU, but for its power */
+	struct kvm_vcpu_init cpu; /* of each vCPU, without its power state */
 };
 
 /* (Re)initialises a vCPU: all but the first are off until the guest switches them on. 0 or a negative errno.

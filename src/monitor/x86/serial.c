@@ -323,7 +323,7 @@ static int serial_write(void *opaque, uint64_t offset, unsigned width, uint64_t 
 	case SCR:
 		serial->scr = byte;
 		break;
-	default: /* LSR and MSR are read-only but for tests in the factory */
+	default: /* LSR and MSR are read-only, except for factory tests */
 		break;
 	}
 	finish(serial);

@@ -64,7 +64,7 @@ static struct kvm_msr_list *msr_list(const struct bk__monitor_vm *vm)
 	return list;
 }
 
-/* One at a time: KVM stops at the first that it refuses, and lists some that this CPU has not. */
+/* One at a time: KVM stops at the first that it refuses, and lists some that this CPU does not have. */
 static bool move_msr(int fd, unsigned long request, struct kvm_msr_entry *entry)
 {
 	union {
