@@ -15,9 +15,9 @@ enum {
 	VIEW_HUGE = 512 << 10,  /* views of so many bytes get a huge page */
 	HUGE_PAGE_LOG2 = 21,    /* as they are on most systems, where there are any */
 	HUGE_PAGE = 1 << HUGE_PAGE_LOG2,
-	CHUNK_LEAST =
-		16
-		<< 10, /* the first chunk of a domain; the next are four times as large, up to a huge page */
+	/* The first chunk of a domain; each of the next is twice as large, up to a huge page: so what is not
+	 * used yet is no more than what is. */
+	CHUNK_LEAST = 16 << 10,
 	GROUP_LEAST = 512, /* bytes of a pool's first objects; the next are twice as many, up to that */
 	GROUP_MOST = 64 << 10,
 	PAGES_MOST = 64, /* pages of spans at once */
@@ -106,7 +106,7 @@ static void *carve(struct bk_domain *domain, size_t alignment, size_t bytes)
 	char *memory;
 
 	if (domain->chunk_left < skip + bytes) {
-		size_t wanted = domain->chunk_bytes ? domain->chunk_bytes * 4 : CHUNK_LEAST;
+		size_t wanted = domain->chunk_bytes ? domain->chunk_bytes * 2 : CHUNK_LEAST;
 		size_t least = sizeof(struct bk__space_chunk) + alignment + bytes;
 		struct bk__space_chunk *chunk;
 
