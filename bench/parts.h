@@ -33,7 +33,9 @@ void pci_count(const char *what); /* PCI_COUNT of them: "move", "read" or "unmas
 void kvm_moves(void);
 
 /* trap.c */
+void run_traps(void *trapped, size_t count); /* reads any of the traps */
 void trap_costs(void);
+void trap_count(size_t traps); /* LAYOUT_ADDRESSES reads of so many, after as many that only warm up */
 
 /* quirk.c */
 void quirk_load(void);

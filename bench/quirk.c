@@ -41,10 +41,10 @@ void quirk_load(void)
 	if (count < 1)
 		die("there are no quirks in " QUIRKS);
 	for (unsigned i = 0; i < TIMES; i++) {
-		const double start = bench_now(BENCH_WALL);
+		const double start = bench_now(BENCH_THREAD_CPU);
 
 		load_all(entries, count);
-		ms[i] = (bench_now(BENCH_WALL) - start) / 1e6;
+		ms[i] = (bench_now(BENCH_THREAD_CPU) - start) / 1e6;
 	}
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
@@ -127,14 +127,18 @@ void quirk_mirror_count(void)
 void quirk_mirror(void)
 {
 	struct mirrored *ready = mirrored(false), *rule = mirrored(true);
+	struct layout *flat = layout_create(384, LAYOUT_FLAT);
 	struct bench_kernel kernels[] = {
 		{ .name = "trap/mirror/read", .run = run_mirror, .opaque = ready },
 		{ .name = "quirk/mirror/read", .run = run_mirror, .opaque = rule },
+		{ .run = run_space, .opaque = flat },
 	};
 
-	bench_measure(kernels, 2, 1, BENCH_WALL);
+	bench_measure(kernels, 3, 1, BENCH_WALL);
 	bench_print_target(kernels[0].name, "ns", kernels[0].ns, kernels[0].low, kernels[0].high, 30);
 	bench_print(kernels[1].name, "ns", kernels[1].ns, kernels[1].low, kernels[1].high);
+	bench_print_ratio(kernels[0].name, "x one region", kernels[0].ns / kernels[2].ns, 0);
+	layout_destroy(flat);
 	done(ready);
 	done(rule);
 }

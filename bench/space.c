@@ -9,14 +9,18 @@
 
 #include "parts.h"
 
-/* usage: bench_space [SUFFIX]   all but growth, or dispatch only if there is a suffix;
- *        bench_space --count N  N dispatches and nothing else, under callgrind
- *        bench_space --count N write|edges|many   the same of writes, of reads over two regions, of reads of
- * 100,000 bench_space --moves N  moves among N regions only bench_space --growth N what N moves leave behind,
- * in a process that did nothing else bench_space --pci      accesses to a PCI function only bench_space --pci
- * WHAT 2000 of "move", "read" or "unmask" of it, under callgrind bench_space --kvm      moves with memory
- * slots of KVM only bench_space --traps    traps of a mediated device only bench_space --mirror   1000 reads
- * of a mirror, under callgrind bench_space --quirks   quirks only */
+/*
+ * usage: bench_space [SUFFIX]: all but growth, or dispatch only if there is a suffix
+ *
+ * Parts: --moves N (moves among N regions), --growth N (what N moves leave
+ * behind, in a process that did nothing else), --pci, --kvm, --traps, --quirks,
+ * --memory.
+ *
+ * Under callgrind: --count N [write|edges|nested|many] (N reads of 384 regions,
+ * writes, reads over two regions, reads behind a bridge, reads of 100,000
+ * regions), --pci move|read|unmask (2000 of it), --traps N (65,536 reads of any
+ * of N traps), --mirror (1000 reads of a mirror).
+ */
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--count") == 0) {
@@ -24,13 +28,17 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 4 && strcmp(argv[1], "--count") == 0) {
-		const bool many = strcmp(argv[3], "many") == 0;
-		struct layout *layout = layout_create(many ? 99999 : 384, LAYOUT_FLAT);
+		const bool many = strcmp(argv[3], "many") == 0, nested = strcmp(argv[3], "nested") == 0;
+		struct layout *layout =
+			layout_create(many ? 99999 : 384, nested ? LAYOUT_NESTED : LAYOUT_FLAT);
 		const size_t count = strtoull(argv[2], NULL, 0);
 
 		if (many) {
 			run_array(layout,
 				  LAYOUT_ADDRESSES); /* the caches know the addresses, not the space */
+			run_space(layout, count);
+		} else if (nested) {
+			run_array(layout, LAYOUT_ADDRESSES);
 			run_space(layout, count);
 		} else if (strcmp(argv[3], "write") == 0) {
 			run_write(layout, count);
@@ -63,8 +71,16 @@ int main(int argc, char **argv)
 		trap_costs();
 		return 0;
 	}
+	if (argc == 3 && strcmp(argv[1], "--traps") == 0) {
+		trap_count(strtoull(argv[2], NULL, 0));
+		return 0;
+	}
 	if (argc == 2 && strcmp(argv[1], "--mirror") == 0) {
 		quirk_mirror_count();
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--memory") == 0) {
+		memory_per_region();
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "--quirks") == 0) {

@@ -154,7 +154,7 @@ static void reads(const struct trapped *t, size_t count, uint64_t from, unsigned
 			die("an access failed");
 }
 
-static void hit(void *opaque, size_t count)
+__attribute__((noinline)) void run_traps(void *opaque, size_t count)
 {
 	reads(opaque, count, 0, 4);
 }
@@ -192,12 +192,21 @@ static void change(void *opaque, size_t count)
 		bk_trap_remove(add(t, BAR_SIZE - 64, false));
 }
 
+void trap_count(size_t traps)
+{
+	struct trapped *t = create(traps, false);
+
+	reads(t, LAYOUT_ADDRESSES, 0, 4); /* the caches know the addresses, and the traps */
+	run_traps(t, LAYOUT_ADDRESSES);
+	destroy(t);
+}
+
 void trap_costs(void)
 {
 	struct trapped *few = create(10, false), *many = create(1000, false), *overlay = create(10, true);
 	struct bench_kernel kernels[] = {
-		{ .name = "trap/10/random", .run = hit, .opaque = few },
-		{ .name = "trap/1000/random", .run = hit, .opaque = many },
+		{ .name = "trap/10/random", .run = run_traps, .opaque = few },
+		{ .name = "trap/1000/random", .run = run_traps, .opaque = many },
 		{ .name = "trap/10/ten", .run = hit_ten, .opaque = few },
 		{ .name = "trap/1000/ten", .run = hit_ten, .opaque = many },
 		{ .name = "trap/10/beside", .run = miss, .opaque = few },
