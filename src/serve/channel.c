@@ -57,10 +57,10 @@ void bk__serve_channel_break(struct bk__serve_channel *channel, int error)
 	if (!channel->broken)
 		channel->broken = error;
 	pthread_cond_broadcast(&channel->changed);
-	pthread_mutex_unlock(&channel->lock);
 	shutdown(channel->stream.fd, SHUT_RDWR);
 	if (channel->twin.fd >= 0)
 		shutdown(channel->twin.fd, SHUT_RDWR);
+	pthread_mutex_unlock(&channel->lock);
 }
 
 static void free_kept(struct bk__serve_kept *kept)
@@ -92,13 +92,22 @@ void bk__serve_channel_close(struct bk__serve_channel *channel)
 
 int bk__serve_channel_twin(struct bk__serve_channel *channel, int *fd)
 {
+	struct bk__wire_stream twin;
 	int pair[2], error;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	error = bk__wire_stream_open(&channel->twin, pair[0], BK__WIRE_MESSAGE);
+	error = bk__wire_stream_open(&twin, pair[0], BK__WIRE_MESSAGE);
+	if (!error) {
+		pthread_mutex_lock(&channel->lock);
+		error = channel->broken;
+		if (!error)
+			channel->twin = twin;
+		pthread_mutex_unlock(&channel->lock);
+		if (error)
+			bk__wire_stream_close(&twin);
+	}
 	if (error) {
-		channel->twin.fd = -1;
 		close(pair[0]);
 		close(pair[1]);
 		return error;
@@ -190,6 +199,13 @@ static int receive(struct bk__serve_channel *channel, struct bk__wire_message *m
 	return error;
 }
 
+/* While the thread is at the command, others read on. */
+static void take_fds(struct bk__serve_channel *channel, struct bk__wire_message *message)
+{
+	memcpy(channel->fds, message->fds, message->fd_count * sizeof(*channel->fds));
+	message->fds = channel->fds;
+}
+
 static void take_kept(struct bk__serve_channel *channel, struct bk__wire_message *message)
 {
 	struct bk__serve_kept *kept = channel->first;
@@ -227,6 +243,8 @@ int bk__serve_channel_next(struct bk__serve_channel *channel, struct bk__wire_me
 		channel->stream.pin = 0;
 		pthread_mutex_unlock(&channel->lock);
 		error = receive(channel, message);
+		if (!error)
+			take_fds(channel, message);
 		pthread_mutex_lock(&channel->lock);
 		channel->reading = false;
 		done = error || !is_reply(message);
@@ -274,13 +292,11 @@ static int keep(struct bk__serve_channel *channel, const struct bk__wire_message
 static int pump(struct bk__serve_channel *channel, int milliseconds)
 {
 	struct pollfd fd = { .fd = channel->stream.fd, .events = POLLIN };
-	int taken[BK__WIRE_FDS_ANYHOW]; /* the command's that the server's thread is at */
 	struct bk__wire_message message;
 	int error;
 
 	if (!bk__wire_ready(&channel->stream) && poll(&fd, 1, milliseconds) <= 0)
 		return 0;
-	memcpy(taken, channel->stream.taken, sizeof(taken));
 	error = bk__wire_receive(&channel->stream, &message, MSG_DONTWAIT);
 	if (!error) {
 		pthread_mutex_lock(&channel->lock);
@@ -292,7 +308,6 @@ static int pump(struct bk__serve_channel *channel, int milliseconds)
 		if (error || is_reply(&message))
 			bk__wire_drop_fds(&message);
 	}
-	memcpy(channel->stream.taken, taken, sizeof(taken));
 	return error == -EAGAIN || error == -EINTR ? 0 : error;
 }
 

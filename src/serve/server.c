@@ -21,14 +21,14 @@ bool bk__serve_stopping(struct bk__serve *serve)
 	return atomic_load(&serve->stopping);
 }
 
-static void turn_away(const struct bk__serve *serve, uid_t user, const char *why)
+static void turn_away(struct bk__serve *serve, uid_t user, const char *why)
 {
-	bk_log(BK_LOG_WARNING, "%s: a process of user %u is turned away%s", serve->config.name,
-	       (unsigned)user, why);
+	bk__log_limited(&serve->complaints, BK_LOG_WARNING, "%s: a process of user %u is turned away%s",
+			serve->config.name, (unsigned)user, why);
 }
 
 /* Whose process is it? Then it is in the group. */
-static bool is_welcome(const struct bk__serve *serve, int fd)
+static bool is_welcome(struct bk__serve *serve, int fd)
 {
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
@@ -50,22 +50,13 @@ static bool is_welcome(const struct bk__serve *serve, int fd)
 /* Takes the fd. */
 static void serve_client(struct bk__serve *serve, int fd)
 {
-	bool go;
-
-	pthread_mutex_lock(&serve->lock);
-	go = !atomic_load(&serve->stopping);
-	serve->current = go ? fd : -1;
-	pthread_mutex_unlock(&serve->lock);
-	if (go && is_welcome(serve, fd)) {
+	if (!bk__serve_stopping(serve) && is_welcome(serve, fd)) {
 		atomic_fetch_add(&serve->clients, 1);
 		atomic_store(&serve->busy, true);
 		bk__serve_session_run(serve, fd);
 		atomic_store(&serve->busy, false);
 		bk__serve_group_leave(serve->config.group);
 	}
-	pthread_mutex_lock(&serve->lock);
-	serve->current = -1;
-	pthread_mutex_unlock(&serve->lock);
 	close(fd);
 	if (serve->config.gone)
 		serve->config.gone(serve->config.opaque);
@@ -126,7 +117,6 @@ int bk__serve_create(const struct bk__serve_config *config, int fd, bool connect
 		serve->config = *config;
 		serve->listener = connected ? -1 : fd;
 		serve->client = connected ? fd : -1;
-		serve->current = -1;
 		pthread_mutex_init(&serve->lock, NULL);
 		serve->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		bk__serve_guard_start();
@@ -151,8 +141,8 @@ void bk__serve_destroy(struct bk__serve *serve)
 		return;
 	pthread_mutex_lock(&serve->lock);
 	atomic_store(&serve->stopping, true);
-	if (serve->current >= 0)
-		shutdown(serve->current, SHUT_RDWR);
+	if (serve->channel)
+		bk__serve_channel_break(serve->channel, -ECANCELED);
 	pthread_mutex_unlock(&serve->lock);
 	while (write(serve->stop, &one, sizeof(one)) < 0 && errno == EINTR)
 		;

@@ -45,7 +45,7 @@ int bk__serve_refuse(struct bk__serve_session *session, const struct bk__wire_me
 {
 	atomic_fetch_add_explicit(&session->serve->refused, 1, memory_order_relaxed);
 	if (what)
-		bk__log_limited(&session->complaints, BK_LOG_WARNING, "%s: refused: %s",
+		bk__log_limited(&session->serve->complaints, BK_LOG_WARNING, "%s: refused: %s",
 				session->config->name, what);
 	if (message->header.flags & BK__WIRE_NO_REPLY)
 		return 0;
@@ -159,7 +159,7 @@ static void serve(struct bk__serve_session *session)
 		bk__wire_drop_fds(&message);
 	}
 	if (error != -EPIPE && error != -ECONNRESET && !bk__serve_stopping(session->serve))
-		bk__log_limited(&session->complaints, BK_LOG_WARNING,
+		bk__log_limited(&session->serve->complaints, BK_LOG_WARNING,
 				"%s: the connection to the client ends: %s", session->config->name,
 				error == -EPROTO ? "a message of an impossible size" : strerror(-error));
 	bk__serve_channel_break(&session->channel, error);
@@ -178,6 +178,16 @@ static void give_back(struct bk__serve_session *session)
 	bk_device_write(session->device, BK_DEVICE_CONFIG, BK__PCI_COMMAND, off, sizeof(off));
 	bk_device_reset(session->device);
 	bk__serve_share_close(session);
+}
+
+/* To who stops the server. */
+static void show_channel(struct bk__serve *serve_, struct bk__serve_channel *channel)
+{
+	pthread_mutex_lock(&serve_->lock);
+	serve_->channel = channel;
+	if (channel && bk__serve_stopping(serve_))
+		bk__serve_channel_break(channel, -ECANCELED);
+	pthread_mutex_unlock(&serve_->lock);
 }
 
 void bk__serve_session_run(struct bk__serve *serve_, int fd)
@@ -203,9 +213,11 @@ void bk__serve_session_run(struct bk__serve *serve_, int fd)
 	session->out = malloc(BK__WIRE_MESSAGE);
 	bk__serve_irqs_open(session);
 	bk__serve_share_open(session);
+	show_channel(serve_, &session->channel);
 	if (session->out)
 		serve(session);
 	give_back(session);
+	show_channel(serve_, NULL);
 	bk__serve_channel_close(&session->channel);
 	bk__serve_files_done(&session->own);
 	free(session->out);

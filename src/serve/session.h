@@ -55,7 +55,6 @@ struct bk__serve_session {
 	bool versioned;
 	unsigned fds_most; /* that the client takes in one message */
 	uint8_t *out;      /* header, fixed part and data of a reply */
-	struct bk__ratelimit complaints;
 
 	/* Maps by address (maps.c). */
 	BK__ARRAY(struct bk__serve_map *) maps;
@@ -91,7 +90,9 @@ struct bk__serve {
 	atomic_bool stopping;
 
 	pthread_mutex_t lock;
-	int current; /* the client's socket, for who stops it; -1 */
+	struct bk__serve_channel *channel; /* the client's, for who stops it; NULL */
+
+	struct bk__ratelimit complaints; /* of all clients: who is refused may come again */
 
 	atomic_uint_fast64_t clients, messages, refused, maps, memory;
 	atomic_bool busy;

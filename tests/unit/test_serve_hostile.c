@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Clients that mean a server harm: at what moment they say something, and what they do not do. */
+#include <errno.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "serve_client.h"
+
+#define TRIGGER_FDS (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER)
+
+static struct bk_device_ops ops; /* the device's, changed by a test */
+static const struct bk_device_ops *real_ops;
+
+static void change_ops(struct served *served)
+{
+	real_ops = served->device.fake.device.ops;
+	ops = *real_ops;
+	served->device.fake.device.ops = &ops;
+}
+
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem))
+		;
+}
+
+/* ---- A message that comes while the server takes the descriptors of another -------- */
+
+enum { SERVER, CLIENT, DEVICE };
+static _Thread_local int role;
+static struct {
+	atomic_bool armed;
+	sem_t in_handler; /* the server's thread has a command with descriptors */
+	sem_t reads;      /* the device's thread is about to read a message */
+	sem_t replies;    /* the server's thread has taken the descriptors */
+	sem_t done;       /* the device's thread has read it */
+	struct served *served;
+} moment;
+
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	if (role == DEVICE && atomic_load(&moment.armed)) {
+		sem_post(&moment.reads);
+		wait_for(&moment.replies);
+	}
+	return __real_recvmsg(fd, message, flags);
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	if (role == SERVER && atomic_load(&moment.armed)) {
+		sem_post(&moment.replies);
+		wait_for(&moment.done);
+		atomic_store(&moment.armed, false);
+	}
+	return __real_sendmsg(fd, message, flags);
+}
+
+static int held_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,
+			 unsigned start, unsigned count, const int *fds)
+{
+	const int error = real_ops->set_irqs(device, index, action, start, count, fds);
+
+	if (atomic_load(&moment.armed)) {
+		sem_post(&moment.in_handler);
+		wait_for(&moment.reads);
+	}
+	return error;
+}
+
+static void *read_memory(void *opaque)
+{
+	const struct bk_device_dma *map = opaque;
+	uint64_t value = 0;
+
+	role = DEVICE;
+	assert_int_equal(map->read(map->opaque, 0, &value, sizeof(value)), 0);
+	assert_int_equal(value, 0x4242424242424242);
+	sem_post(&moment.done);
+	return NULL;
+}
+
+static void answer_dma(struct served *served)
+{
+	struct {
+		struct bk__wire_header header;
+		struct bk__wire_dma_access access;
+		uint8_t data[8];
+	} reply;
+	const struct iovec part = { &reply, sizeof(reply) };
+
+	assert_int_equal(client_hear(served), 0);
+	assert_int_equal(served->reply.header.command, BK__WIRE_DMA_READ);
+	reply.header = served->reply.header;
+	reply.header.flags = BK__WIRE_REPLY;
+	reply.header.size = sizeof(reply);
+	memcpy(&reply.access, served->reply.payload, sizeof(reply.access));
+	memset(reply.data, 0x42, sizeof(reply.data));
+	assert_int_equal(bk__wire_send(served->fd, &part, 1, NULL, 0), 0);
+}
+
+static void descriptors_that_are_taken_stay_taken(void **state)
+{
+	const struct bk__wire_set_irqs set = { sizeof(set), TRIGGER_FDS, BK_DEVICE_MSIX, 3, 1 };
+	const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct served *served = malloc(sizeof(*served));
+	pthread_t device;
+	uint64_t count;
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	change_ops(served);
+	ops.set_irqs = held_set_irqs;
+	sem_init(&moment.in_handler, 0, 0);
+	sem_init(&moment.reads, 0, 0);
+	sem_init(&moment.replies, 0, 0);
+	sem_init(&moment.done, 0, 0);
+	served_start(served);
+	client_start(served);
+	assert_int_equal(client_map(served, 0x10000, 0x1000, 0, -1), 0);
+	atomic_store(&moment.armed, true);
+	client_say(served, BK__WIRE_SET_IRQS, 0, &set, sizeof(set), NULL, 0, &event, 1);
+	wait_for(&moment.in_handler);
+	assert_int_equal(pthread_create(&device, NULL, read_memory, &served->device.maps[0]), 0);
+	answer_dma(served);
+	assert_int_equal(client_hear(served), 0);
+	assert_int_equal(served->reply.header.command, BK__WIRE_SET_IRQS);
+	assert_int_equal(served->reply.header.flags, BK__WIRE_REPLY);
+	pthread_join(device, NULL);
+	assert_int_equal(client_unmap(served, 0x10000, 0x1000, 0), 0);
+	served_fire(&served->device, BK_DEVICE_MSIX, 3);
+	assert_int_equal(read(event, &count, sizeof(count)), sizeof(count));
+	client_close(served);
+	close(event);
+	served_end(served);
+	free(served);
+}
+
+/* ---- A second socket that nobody reads ---------------------------------- */
+
+static int write_much(struct bk_device *device, unsigned region, uint64_t offset, const void *data,
+		      size_t count)
+{
+	const struct served_device *served = (const struct served_device *)device;
+	uint8_t *much;
+
+	if (region == BK_DEVICE_CONFIG || !served->map_count)
+		return real_ops->write(device, region, offset, data, count);
+	much = calloc(1, BK__WIRE_DATA);
+	sem_post(&moment.in_handler);
+	assert_int_not_equal(served->maps[0].write(served->maps[0].opaque, 0, much, BK__WIRE_DATA), 0);
+	free(much);
+	return 0;
+}
+
+/* The client has the other end, and does not close it. */
+static void a_server_ends_though_nobody_reads_what_it_writes(void **state)
+{
+	const struct bk__wire_version version = { .minor = 2, .has = BK__WIRE_HAS_TWIN, .twin = true };
+	const struct bk__wire_region_access access = { 0x40, 0, 4 };
+	struct served *served = malloc(sizeof(*served));
+	uint8_t payload[512];
+	const int size = bk__wire_version_put(payload, sizeof(payload), &version, false);
+	int twin;
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	change_ops(served);
+	ops.write = write_much;
+	sem_init(&moment.in_handler, 0, 0);
+	served_start(served);
+	client_connect(served);
+	assert_int_equal(client_ask(served, BK__WIRE_VERSION, payload, (size_t)size, NULL, 0), 0);
+	twin = bk__wire_take_fd(&served->reply, 0);
+	assert_true(twin >= 0);
+	assert_int_equal(client_map(served, 0, 2 * BK__WIRE_DATA, 0, -1), 0);
+	client_say(served, BK__WIRE_REGION_WRITE, 0, &access, sizeof(access), "1234", 4, NULL, 0);
+	wait_for(&moment.in_handler);
+	bk__serve_destroy(served->serve); /* it would wait for ever */
+	served->serve = NULL;
+	close(twin);
+	served_end(served);
+	free(served);
+}
+
+/* ---- A client that comes again and again --------------------------------- */
+
+static atomic_uint lines;
+
+static void count_line(void *opaque, enum bk_log_level level, const char *line)
+{
+	(void)opaque, (void)level, (void)line;
+	atomic_fetch_add(&lines, 1);
+}
+
+static void nobody_fills_the_log_by_coming_again(void **state)
+{
+	enum { CLIENTS = 300 };
+	struct served *served = malloc(sizeof(*served));
+	const uint8_t nonsense[16] = { 0 };
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	served_start(served);
+	bk_log_set(count_line, NULL);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		client_connect(served);
+		assert_int_equal(write(served->fd, nonsense, sizeof(nonsense)), sizeof(nonsense));
+		assert_int_not_equal(client_hear(served), 0);
+		client_close(served);
+	}
+	assert_in_range(atomic_load(&lines), 1, CLIENTS / 2); /* ten, and one a second */
+	served_end(served);
+	free(served);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(descriptors_that_are_taken_stay_taken),
+		cmocka_unit_test(a_server_ends_though_nobody_reads_what_it_writes),
+		cmocka_unit_test(nobody_fills_the_log_by_coming_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
