@@ -189,6 +189,7 @@ static const struct call devices[] = {
 	ALL(fcntl),
 	ALL(sendmsg),
 	ALL(recvmsg),
+	ALL(shutdown), /* of a device's server */
 	ONLY(recvfrom, 4, 0),
 	MASKED(ioctl, 1, 0xff00, 0xae00), /* KVM's */
 	MASKED(ioctl, 1, 0xff00, 0x3b00), /* VFIO's */

@@ -10,16 +10,19 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/thread.h"
 
 #define KEPT -2 /* in place of an eventfd: there is none, and the vector has fired */
+#define LONG 1  /* seconds: whoever has the lock waits for a counter */
 
 void bk__device_irqs_init(struct bk__device_irqs *irqs, const char *name)
 {
-	*irqs = (struct bk__device_irqs){ .name = name, .resample = -1, .wake = -1 };
+	*irqs = (struct bk__device_irqs){ .name = name, .written = -1, .resample = -1, .wake = -1 };
 	pthread_mutex_init(&irqs->lock, NULL);
+	pthread_mutex_init(&irqs->written_lock, NULL);
 }
 
 int bk__device_irqs_open(struct bk__device_irqs *irqs)
@@ -34,16 +37,56 @@ int bk__device_irqs_open(struct bk__device_irqs *irqs)
 	return 0;
 }
 
-/* Tells whoever set the eventfd. A counter that is full is news already; it is not waited for. */
-static bool signal_fd(int fd)
+/* ---- Writing eventfds ---- */
+
+static void set_written(struct bk__device_irqs *irqs, int fd)
+{
+	pthread_mutex_lock(&irqs->written_lock);
+	irqs->written = fd;
+	pthread_mutex_unlock(&irqs->written_lock);
+}
+
+/* Tells whoever set the eventfd. A counter that is full is news already; it is not waited for, unless its
+ * owner fills it just then. Locked. */
+static bool signal_fd(struct bk__device_irqs *irqs, int fd)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
 	uint64_t one = 1;
+	bool ok;
 
-	if (fd < 0)
+	if (fd < 0 || poll(&poll_fd, 1, 0) != 1 || !(poll_fd.revents & POLLOUT))
 		return false;
-	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLOUT &&
-	       write(fd, &one, sizeof(one)) == sizeof(one);
+	set_written(irqs, fd);
+	ok = write(fd, &one, sizeof(one)) == sizeof(one);
+	set_written(irqs, -1);
+	return ok;
+}
+
+/* Makes room in the counter that somebody waits for. */
+static void empty_written(struct bk__device_irqs *irqs)
+{
+	uint64_t value;
+	struct iovec vec = { &value, sizeof(value) };
+
+	pthread_mutex_lock(&irqs->written_lock);
+	if (irqs->written >= 0 && preadv2(irqs->written, &vec, 1, -1, RWF_NOWAIT) < 0)
+		value = 0; /* there is room */
+	pthread_mutex_unlock(&irqs->written_lock);
+}
+
+static void lock(struct bk__device_irqs *irqs)
+{
+	struct timespec until;
+
+	if (!pthread_mutex_trylock(&irqs->lock))
+		return;
+	do {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += LONG;
+		if (!pthread_mutex_timedlock(&irqs->lock, &until))
+			return;
+		empty_written(irqs);
+	} while (true);
 }
 
 static void close_fd(int *fd)
@@ -67,12 +110,12 @@ static void update_intx(struct bk__device_irqs *irqs)
 	if (!irqs->on[BK_DEVICE_INTX] || !irqs->level || irqs->masked)
 		return;
 	irqs->masked = true;
-	signal_fd(irqs->fds[BK_DEVICE_INTX][0]);
+	signal_fd(irqs, irqs->fds[BK_DEVICE_INTX][0]);
 }
 
 void bk__device_irqs_level(struct bk__device_irqs *irqs, bool level)
 {
-	pthread_mutex_lock(&irqs->lock);
+	lock(irqs);
 	irqs->level = level;
 	update_intx(irqs);
 	pthread_mutex_unlock(&irqs->lock);
@@ -83,7 +126,7 @@ static void fire(struct bk__device_irqs *irqs, unsigned index, unsigned vector)
 {
 	if (index == BK_DEVICE_MSIX && vector < irqs->count[index] && irqs->fds[index][vector] < 0)
 		irqs->fds[index][vector] = KEPT;
-	else if (vector >= irqs->count[index] || !signal_fd(irqs->fds[index][vector]))
+	else if (vector >= irqs->count[index] || !signal_fd(irqs, irqs->fds[index][vector]))
 		irqs->lost++;
 }
 
@@ -91,7 +134,7 @@ bool bk__device_irqs_fire(struct bk__device_irqs *irqs, unsigned vector)
 {
 	bool message;
 
-	pthread_mutex_lock(&irqs->lock);
+	lock(irqs);
 	message = irqs->on[BK_DEVICE_MSIX] || irqs->on[BK_DEVICE_MSI];
 	if (message)
 		fire(irqs, irqs->on[BK_DEVICE_MSIX] ? BK_DEVICE_MSIX : BK_DEVICE_MSI, vector);
@@ -103,7 +146,7 @@ bool bk__device_irqs_on(struct bk__device_irqs *irqs, unsigned index)
 {
 	bool on;
 
-	pthread_mutex_lock(&irqs->lock);
+	lock(irqs);
 	on = irqs->on[index];
 	pthread_mutex_unlock(&irqs->lock);
 	return on;
@@ -113,7 +156,7 @@ uint64_t bk__device_irqs_lost(struct bk__device_irqs *irqs)
 {
 	uint64_t lost;
 
-	pthread_mutex_lock(&irqs->lock);
+	lock(irqs);
 	lost = irqs->lost;
 	pthread_mutex_unlock(&irqs->lock);
 	return lost;
@@ -153,7 +196,7 @@ static void *wait_for_end(void *opaque)
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		ended = fds[1].revents && end_of_interrupt(&resample);
-		pthread_mutex_lock(&irqs->lock);
+		lock(irqs);
 		if (irqs->stop) {
 			pthread_mutex_unlock(&irqs->lock);
 			break;
@@ -209,7 +252,7 @@ void bk__device_irqs_close(struct bk__device_irqs *irqs)
 {
 
 	if (irqs->started) {
-		pthread_mutex_lock(&irqs->lock);
+		lock(irqs);
 		irqs->stop = true;
 		wake(irqs);
 		pthread_mutex_unlock(&irqs->lock);
@@ -222,6 +265,7 @@ void bk__device_irqs_close(struct bk__device_irqs *irqs)
 			close_fd(&irqs->fds[i][j]);
 		free(irqs->fds[i]);
 	}
+	pthread_mutex_destroy(&irqs->written_lock);
 	pthread_mutex_destroy(&irqs->lock);
 }
 
@@ -263,7 +307,7 @@ static int trigger(struct bk__device_irqs *irqs, unsigned index, unsigned start,
 			return -EINVAL;
 		/* Fires them, for tests of what is behind (VFIO_IRQ_SET_DATA_NONE). */
 		for (unsigned i = start; i < start + count; i++)
-			signal_fd(irqs->fds[index][i]);
+			signal_fd(irqs, irqs->fds[index][i]);
 		return 0;
 	}
 	if (other_on(irqs, index))
@@ -290,7 +334,7 @@ static int trigger(struct bk__device_irqs *irqs, unsigned index, unsigned start,
 		close_fd(fd);
 		*fd = kept && own[i] < 0 ? KEPT : own[i];
 		if (kept)
-			signal_fd(own[i]);
+			signal_fd(irqs, own[i]);
 	}
 	free(own);
 	irqs->on[index] = true;
@@ -325,7 +369,7 @@ int bk__device_irqs_set(struct bk__device_irqs *irqs, unsigned index, enum bk_de
 {
 	int r;
 
-	pthread_mutex_lock(&irqs->lock);
+	lock(irqs);
 	r = set(irqs, index, action, start, count, fds);
 	pthread_mutex_unlock(&irqs->lock);
 	return r;

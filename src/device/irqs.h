@@ -3,7 +3,8 @@
  * The interrupts of a device in software, as VFIO gives them. INTx is a level, masked by itself when it
  * fires; MSI and MSI-X are edges.
  *
- * Any thread, except for opening and closing. The lock is innermost.
+ * Any thread, except for opening and closing. The locks are innermost. None of the calls waits for the owner
+ * of an eventfd for more than some seconds.
  */
 #ifndef BARKEEP_DEVICE_IRQS_H
 #define BARKEEP_DEVICE_IRQS_H
@@ -15,6 +16,10 @@
 struct bk__device_irqs {
 	const char *name; /* of the device, for log lines */
 	unsigned count[BK_DEVICE_IRQS];
+
+	/* Of the eventfd that is written now, or -1: if that waits, who wants `lock` empties its counter. */
+	pthread_mutex_t written_lock;
+	int written;
 
 	pthread_mutex_t lock;     /* what follows */
 	int *fds[BK_DEVICE_IRQS]; /* our own duplicates; below 0: no eventfd is signalled */
