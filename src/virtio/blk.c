@@ -22,7 +22,8 @@ enum {
 	HEADER = 16,
 	SEGMENT = 16, /* of a discard */
 	BOUNCE = 65536,
-	MOST_SECTORS = 8192, /* to discard or to zero at once */
+	MOST_SECTORS = 8192,  /* to discard or to zero at once */
+	MOST_MOVED = 1 << 30, /* bytes to read or to write at once: a reset waits for what is in flight */
 	SEGMENT_UNMAP = 1,
 	CONFIG_SIZE = 60,
 };
@@ -220,14 +221,14 @@ static int move(struct bk__virtio *virtio, struct request *request, uint64_t sec
 				   .count = reads ? chain->in : chain->out,
 				   .skip = reads ? 0 : HEADER,
 				   .length = reads ? chain->in_bytes - 1 : chain->out_bytes - HEADER };
-	int error = place(blk, &request->disk, sector, span.length);
+	int error = span.length > MOST_MOVED ? -EIO : place(blk, &request->disk, sector, span.length);
 
 	if (!error && !reads && blk->readonly)
 		error = -EROFS;
 	if (error || !span.length)
 		return error;
 	request->disk.kind = reads ? BK__VIRTIO_DISK_READ : BK__VIRTIO_DISK_WRITE;
-	if (span.length < UINT32_MAX && reads)
+	if (reads)
 		request->written = (uint32_t)span.length + 1;
 	if (!find_memory(virtio, request, &span, reads))
 		return bounce(virtio, &request->disk, span.skip);

@@ -36,6 +36,7 @@ static struct fixture fixture;
 
 struct how {
 	bool readonly, threaded, plain, far;
+	off_t size; /* 0: SECTORS */
 };
 
 static void open_disk(struct how how)
@@ -53,6 +54,8 @@ static void open_disk(struct how how)
 		memset(sector, (int)i + 1, sizeof(sector));
 		assert_int_equal(pwrite(f->fd, sector, sizeof(sector), 512 * (off_t)i), sizeof(sector));
 	}
+	if (how.size)
+		assert_int_equal(ftruncate(f->fd, how.size), 0);
 	if (bk__virtio_disk_open(f->path, how.readonly, &disk, &err))
 		fail_msg("%s", err.text);
 	if (how.plain)
@@ -189,6 +192,18 @@ static void blocks_are_given_back_and_zeroed(void **state)
 	bk__store(driver->memory + DATA, 8, 0);
 	bk__store(driver->memory + DATA + 8, 8, 1);
 	assert_int_equal(request(ZEROES, 0, 16), 1);
+	close_disk();
+}
+
+/* The holes of a large file are read as fast as a guest asks for them: what it can ask for at once has a
+ * bound. */
+static void a_request_is_bounded(void **state)
+{
+	open_disk((struct how){ .size = (off_t)4 << 30 });
+	driver_start(&fixture.driver, true, 0, true);
+	assert_int_equal(request(IN, 0, (1u << 30) + 512), 1);
+	assert_int_equal(request(OUT, 0, (1u << 30) + 512), 1);
+	assert_int_equal(request(IN, 0, 512), 0);
 	close_disk();
 }
 
@@ -605,6 +620,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_disk_is_read_and_written),
 		cmocka_unit_test(blocks_are_given_back_and_zeroed),
+		cmocka_unit_test(a_request_is_bounded),
 		cmocka_unit_test(a_disk_that_has_become_shorter_fails),
 		cmocka_unit_test(buffers_may_lie_anyhow),
 		cmocka_unit_test(chains_may_be_indirect),
