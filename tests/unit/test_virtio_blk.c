@@ -15,7 +15,7 @@
 enum {
 	SECTORS = 512,
 	HEADER = DRIVER_DATA, /* in memory */
-	STATUS = DRIVER_DATA + 0x100,
+	STATUS = DRIVER_DATA + 0x800,
 	DATA = DRIVER_DATA + 0x1000,
 	TABLE = DRIVER_DATA + 0x80000, /* an indirect one */
 	IN = 0,
