@@ -92,6 +92,9 @@ static unsigned talk(int fd, struct bk__wire_stream *stream, struct input *input
 		if (size == 255)
 			header.size = (uint32_t)take(input, 4);
 		said += !(op & 0x20);
+		/* What is beyond its size are commands, too. */
+		if (header.size < sizeof(header) + size)
+			said += (unsigned)(sizeof(header) + size) / (unsigned)sizeof(header);
 		say(fd, &header, input->data, size < input->size ? size : input->size, fds + (op >> 6),
 		    op & 0x40 ? 1 : op >> 6);
 		input->data += size < input->size ? size : input->size;
