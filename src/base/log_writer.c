@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 #define QUEUE       0x100000u
@@ -196,16 +197,12 @@ static void *run(void *opaque)
 
 int bk__base_log_start(int fd)
 {
-	pthread_condattr_t attributes;
 	int error;
 
 	if (writer.running)
 		return -EBUSY;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer.progress, &attributes);
-	pthread_cond_init(&writer.wanted, &attributes);
-	pthread_condattr_destroy(&attributes);
+	bk__base_cond_init(&writer.progress);
+	bk__base_cond_init(&writer.wanted);
 	writer.fd = fd;
 	writer.first = writer.count = 0;
 	writer.lost = writer.written = 0;

@@ -2,14 +2,15 @@
 /* Requests to the server, and their replies. One is on its way at a time. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "device/user.h"
 
 /* Seconds that a server may take for a reply, whatever else it says meanwhile: a vCPU waits for it. SLOW: it
  * may be silent all that time. */
 enum { LONGEST = 300, SLOW = 600 };
+#define SECOND UINT64_C(1000000000) /* in ns */
 
 void bk__user_wake(struct bk__user_device *user)
 {
@@ -133,15 +134,12 @@ static int wait_reply(struct bk__user_device *user, struct bk__user_link *link,
 
 int bk__user_call(struct bk__user_device *user, struct bk__user_link *link, struct bk__user_request *request)
 {
-	struct timespec now;
 	int r;
 
 	request->fd = request->twin = -1;
 	if (link->broken || send_request(user, link, request, BK__WIRE_COMMAND))
 		return -EIO;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	link->stream.until =
-		((uint64_t)now.tv_sec + (is_slow(request->command) ? SLOW : LONGEST)) * 1000000000;
+	link->stream.until = bk__base_now() + (is_slow(request->command) ? SLOW : LONGEST) * SECOND;
 	r = wait_reply(user, link, request);
 	link->stream.until = 0;
 	return r;

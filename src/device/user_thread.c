@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "device/user.h"
 
@@ -92,22 +92,19 @@ static int connect_again(struct bk__user_device *user)
 	return r == -EIO ? -EAGAIN : r;
 }
 
-static int64_t now(void)
+static int64_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)(bk__base_now() / 1000000);
 }
 
 /* True when the device works again; false at the end, or when no server came. */
 static bool find_again(struct bk__user_device *user)
 {
-	const int64_t end = now() + (int64_t)user->reconnect * 1000;
+	const int64_t end = now_ms() + (int64_t)user->reconnect * 1000;
 	struct pollfd wake = { .fd = user->wake, .events = POLLIN };
 	int r = -EAGAIN;
 
-	while (r == -EAGAIN && now() < end && !atomic_load(&user->ending)) {
+	while (r == -EAGAIN && now_ms() < end && !atomic_load(&user->ending)) {
 		poll(&wake, 1, AGAIN_MS);
 		if (!atomic_load(&user->ending))
 			r = connect_again(user);

@@ -11,6 +11,7 @@
  * without waiting for one another: one may map what it is now while another
  * has not yet unmapped what it was. So a map waits a while for those it overlaps.
  */
+#include "base/clock.h"
 #include "base/ratelimit.h"
 #include "device/vfio.h"
 
@@ -30,13 +31,8 @@
 
 void bk__vfio_dma_init(struct bk__vfio_container *container)
 {
-	pthread_condattr_t clock;
-
 	pthread_mutex_init(&container->dma_lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&container->dma_gone, &clock);
-	pthread_condattr_destroy(&clock);
+	bk__base_cond_init(&container->dma_gone);
 }
 
 void bk__vfio_dma_done(struct bk__vfio_container *container)

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "monitor/terminal.h"
 
@@ -248,10 +249,7 @@ static void write_output(struct bk__monitor_console *console)
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(bk__base_now() / 1000000);
 }
 
 static void *run(void *opaque)
@@ -328,7 +326,6 @@ static void destroy(struct bk__monitor_console *console)
 static struct bk__monitor_console *create(const struct bk__monitor_console_ops *ops, void *opaque)
 {
 	struct bk__monitor_console *console = calloc(1, sizeof(*console));
-	pthread_condattr_t attributes;
 
 	if (!console)
 		return NULL;
@@ -336,10 +333,7 @@ static struct bk__monitor_console *create(const struct bk__monitor_console_ops *
 	console->opaque = opaque;
 	console->in.fd = console->out.fd = console->listen = -1;
 	pthread_mutex_init(&console->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&console->drained, &attributes);
-	pthread_condattr_destroy(&attributes);
+	bk__base_cond_init(&console->drained);
 	console->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return console;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A reset in steps, on the device itself. How long it may wait in all was bounded when it was loaded. */
+#include "base/clock.h"
 #include "base/ratelimit.h"
 #include "quirk/stack.h"
 
@@ -9,10 +10,7 @@
 
 static int64_t now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return (int64_t)(bk__base_now() / 1000);
 }
 
 static void sleep_for(uint64_t us)

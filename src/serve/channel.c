@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define KEPT_MOST  256  /* commands that a client may send before it answers */
 #define ANSWER_MS  4000 /* clients wait 5 seconds for a reply, in which this one may be needed */
 #define LUCKY_MOST 8
@@ -34,7 +36,6 @@ struct bk__serve_waiter {
 
 int bk__serve_channel_open(struct bk__serve_channel *channel, int fd)
 {
-	pthread_condattr_t clock;
 	int error;
 
 	*channel = (struct bk__serve_channel){ .twin = { .fd = -1 }, .data = BK__WIRE_DATA };
@@ -44,10 +45,7 @@ int bk__serve_channel_open(struct bk__serve_channel *channel, int fd)
 	pthread_mutex_init(&channel->send_lock, NULL);
 	pthread_mutex_init(&channel->twin_lock, NULL);
 	pthread_mutex_init(&channel->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&channel->changed, &clock);
-	pthread_condattr_destroy(&clock);
+	bk__base_cond_init(&channel->changed);
 	return 0;
 }
 
@@ -166,24 +164,16 @@ static void deliver(struct bk__serve_channel *channel, const struct bk__wire_mes
 
 /* ---- Reading ----------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Looks for a while before it sleeps, as long as that has paid lately. */
 static int receive(struct bk__serve_channel *channel, struct bk__wire_message *message)
 {
-	const uint64_t end = channel->spin ? now_ns() + 1000 * (uint64_t)channel->spin : 0;
+	const uint64_t end = channel->spin ? bk__base_now() + 1000 * (uint64_t)channel->spin : 0;
 	int error = -EAGAIN;
 
 	if (end && channel->lucky) {
 		do
 			error = bk__wire_receive(&channel->stream, message, MSG_DONTWAIT);
-		while (error == -EAGAIN && now_ns() < end);
+		while (error == -EAGAIN && bk__base_now() < end);
 		if (error != -EAGAIN) {
 			channel->lucky += channel->lucky < LUCKY_MOST;
 			return error;
@@ -194,7 +184,7 @@ static int receive(struct bk__serve_channel *channel, struct bk__wire_message *m
 		error = bk__wire_receive(&channel->stream, message, 0);
 	while (error == -EINTR);
 	/* It would have come in time. */
-	if (end && !channel->lucky && now_ns() < end)
+	if (end && !channel->lucky && bk__base_now() < end)
 		channel->lucky = 1;
 	return error;
 }
@@ -314,10 +304,10 @@ static int pump(struct bk__serve_channel *channel, int milliseconds)
 /* Under the lock, which is given up meanwhile. */
 static int wait_answer(struct bk__serve_channel *channel, const struct bk__serve_waiter *waiter)
 {
-	const uint64_t end = now_ns() + (uint64_t)ANSWER_MS * 1000000;
+	const uint64_t end = bk__base_now() + (uint64_t)ANSWER_MS * 1000000;
 
 	while (!waiter->done) {
-		const uint64_t now = now_ns();
+		const uint64_t now = bk__base_now();
 		const struct timespec until = { (time_t)(end / 1000000000), (long)(end % 1000000000) };
 		int error;
 
@@ -395,7 +385,7 @@ static int on_main(struct bk__serve_channel *channel, struct bk__serve_waiter *w
 
 static int on_twin(struct bk__serve_channel *channel, struct bk__serve_waiter *waiter, const void *data)
 {
-	const uint64_t end = now_ns() + (uint64_t)ANSWER_MS * 1000000;
+	const uint64_t end = bk__base_now() + (uint64_t)ANSWER_MS * 1000000;
 	struct bk__wire_message message;
 	struct bk__wire_header header;
 	struct iovec parts[3];
@@ -408,7 +398,7 @@ static int on_twin(struct bk__serve_channel *channel, struct bk__serve_waiter *w
 	error = bk__wire_send(channel->twin.fd, parts, count, NULL, 0);
 	while (!error && !waiter->done) {
 		struct pollfd fd = { .fd = channel->twin.fd, .events = POLLIN };
-		const uint64_t now = now_ns();
+		const uint64_t now = bk__base_now();
 
 		if (!bk__wire_ready(&channel->twin) &&
 		    (now >= end || poll(&fd, 1, (int)((end - now) / 1000000) + 1) == 0)) {

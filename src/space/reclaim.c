@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 enum {
@@ -137,16 +138,12 @@ static void *reclaim(void *opaque)
 
 int bk__space_reclaim_start(struct bk_domain *domain)
 {
-	pthread_condattr_t attributes;
 	int error;
 
 	domain->last_grave = &domain->graves;
 	pthread_mutex_init(&domain->reclaim_lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&domain->reclaim_wake, &attributes);
-	pthread_cond_init(&domain->reclaim_done, &attributes);
-	pthread_condattr_destroy(&attributes);
+	bk__base_cond_init(&domain->reclaim_wake);
+	bk__base_cond_init(&domain->reclaim_done);
 	error = bk__base_thread_start(&domain->reclaimer, reclaim, domain, NULL);
 	if (error) {
 		pthread_cond_destroy(&domain->reclaim_wake);

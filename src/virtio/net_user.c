@@ -20,10 +20,10 @@ int bk__virtio_net_user(const char *const *forwards, unsigned count, struct bk__
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <slirp/libslirp.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/ratelimit.h"
 
@@ -65,10 +65,7 @@ static void on_guest_error(const char *message, void *opaque)
 
 static int64_t now_ns(void *opaque)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (int64_t)bk__base_now();
 }
 
 static int64_t now_ms(void)

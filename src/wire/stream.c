@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define AHEAD 65536 /* bytes that are read beyond one message */
 
@@ -143,12 +144,7 @@ static void give(struct bk__wire_stream *stream, struct bk__wire_message *messag
 
 static bool is_too_late(const struct bk__wire_stream *stream)
 {
-	struct timespec now;
-
-	if (!stream->until)
-		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec > stream->until;
+	return stream->until && bk__base_now() > stream->until;
 }
 
 int bk__wire_receive(struct bk__wire_stream *stream, struct bk__wire_message *message, int flags)
