@@ -8,8 +8,6 @@
 #include "base/bytes.h"
 #include "device/user.h"
 
-enum { KVM_DATAMATCH = 1 }; /* KVM_IOEVENTFD_FLAG_DATAMATCH */
-
 #define ENTRY 48 /* bytes at most */
 
 static bool makes_sense(const struct bk__user_region *region, const struct bk__wire_io_fd *entry,
@@ -33,7 +31,7 @@ static void add(struct bk__user_link *link, unsigned index, const struct bk__wir
 		.region = index,
 		.offset = entry->offset,
 		.size = entry->size,
-		.any = !(entry->flags & KVM_DATAMATCH),
+		.any = !(entry->flags & BK__WIRE_IOEVENTFD_DATAMATCH),
 		.value = entry->datamatch,
 		.fd = fcntl(fds[entry->fd_index], F_DUPFD_CLOEXEC, 0),
 	};

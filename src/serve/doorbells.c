@@ -14,8 +14,6 @@
 #include "base/pci_regs.h"
 #include "serve/session.h"
 
-enum { KVM_DATAMATCH = 1, KVM_PIO = 2 }; /* KVM_IOEVENTFD_FLAG_* */
-
 #define PAGE_MASK ((uint64_t)sysconf(_SC_PAGESIZE) - 1)
 
 /* ---- Which there are --------------------------------------------------- */
@@ -165,7 +163,7 @@ static void put(uint8_t *to, const struct bk_device_doorbell *doorbell, unsigned
 		.size = doorbell->width,
 		.fd_index = i,
 		.type = BK__WIRE_IOEVENTFD,
-		.flags = KVM_DATAMATCH | (ports ? KVM_PIO : 0),
+		.flags = BK__WIRE_IOEVENTFD_DATAMATCH | (ports ? BK__WIRE_IOEVENTFD_PIO : 0),
 		.datamatch = doorbell->value,
 	};
 

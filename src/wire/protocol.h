@@ -135,6 +135,12 @@ enum {
 	BK__WIRE_IOREGIONFD = 1,
 };
 
+/* Flags of an ioeventfd: those of KVM_IOEVENTFD. */
+enum {
+	BK__WIRE_IOEVENTFD_DATAMATCH = 1, /* writes of `datamatch` only */
+	BK__WIRE_IOEVENTFD_PIO = 2,
+};
+
 /* Of an ioeventfd, as the text has it. */
 struct bk__wire_io_fd {
 	uint64_t offset, size; /* size 0: a write of any width */
