@@ -16,9 +16,8 @@ static void share_memory(struct run *run, const struct cli_device *device)
 		run->config.share_memory = true;
 	else if (!run->config.share_memory && !run->config.huge_pages)
 		bk_log(BK_LOG_WARNING,
-		       "%s: its server cannot map the guest's RAM, and reaches it by messages only; start "
-		       "the "
-		       "run with --share-memory",
+		       "%s: its server cannot map the guest's RAM, and reaches it by messages only; "
+		       "start the run with --share-memory",
 		       device->name);
 }
 

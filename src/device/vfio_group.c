@@ -151,8 +151,7 @@ static int open_group(struct bk_device_context *context, int number, const char 
 	if (fd < 0 && ret == EBUSY)
 		return bk_fail(err, ret,
 			       "%s: IOMMU group %d is in use; stop the program that has %s open (fuser %s); "
-			       "one program "
-			       "has to have all devices of a group",
+			       "one program has to have all devices of a group",
 			       spec, number, path, path);
 	if (fd < 0 && ret == ENOENT)
 		return bk_fail(err, ret, "%s: %s is not there; make VFIO's nodes visible here", spec, path);
