@@ -21,6 +21,7 @@
 #include "device/vfio.h"
 #include "host_kit.h"
 #include "serve_client.h"
+#include "vfio_kernel.h"
 
 #define FOREVER 100000 /* seconds */
 
@@ -35,22 +36,6 @@ static struct {
 } kernel;
 
 static pthread_mutex_t maps_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int refuse(int error)
-{
-	errno = error;
-	return -1;
-}
-
-static int tell_reach(struct vfio_pci_hot_reset_info *info)
-{
-	const bool fits = info->argsz >= sizeof(*info) + 2 * sizeof(info->devices[0]);
-
-	info->count = 2;
-	for (unsigned i = 0; fits && i < 2; i++)
-		info->devices[i] = (struct vfio_pci_dependent_device){ .group_id = 7, .bus = 1, .devfn = i };
-	return fits ? 0 : refuse(ENOSPC);
-}
 
 static int dma_map(const struct vfio_iommu_type1_dma_map *map)
 {
@@ -124,7 +109,7 @@ static int device_ioctl(unsigned long number, void *arg)
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return region_info(arg);
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-		return tell_reach(arg);
+		return tell_reach(arg, 7, 7);
 	case VFIO_DEVICE_PCI_HOT_RESET:
 		atomic_fetch_add(&kernel.hot_resets, 1);
 		return 0;

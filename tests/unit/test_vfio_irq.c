@@ -19,6 +19,7 @@
 #include <linux/vfio.h>
 
 #include "device/vfio.h"
+#include "vfio_kernel.h"
 
 #define MSI     BK_DEVICE_MSI
 #define MSIX    BK_DEVICE_MSIX
@@ -53,12 +54,6 @@ static int set_off(void)
 static bool is_eventfd(int fd)
 {
 	return fd < 500; /* the tests' bad one is above */
-}
-
-static int refuse(int error)
-{
-	errno = error;
-	return -1;
 }
 
 static int set_block(const struct vfio_irq_set *arg, bool dynamic)

@@ -19,6 +19,7 @@
 #include <linux/vfio.h>
 
 #include "device/vfio.h"
+#include "vfio_kernel.h"
 
 static struct bk__vfio_container container;
 static struct bk__vfio_group groups[2];
@@ -32,25 +33,6 @@ static int slow;          /* the descriptor whose reset waits */
 static unsigned busy;     /* so many requests find the device locked */
 static bool was_group[2]; /* the hot reset had a descriptor of it, open at its end */
 static bool own_fds;      /* and one that nobody else can close */
-
-static int refuse(int error)
-{
-	errno = error;
-	return -1;
-}
-
-/* Both devices sit on one bus. */
-static int tell_reach(struct vfio_pci_hot_reset_info *info)
-{
-	const bool fits = info->argsz >= sizeof(*info) + 2 * sizeof(info->devices[0]);
-
-	info->count = 2;
-	if (!fits)
-		return refuse(ENOSPC);
-	for (unsigned i = 0; i < 2; i++)
-		info->devices[i] = (struct vfio_pci_dependent_device){ .group_id = i, .bus = 1, .devfn = i };
-	return 0;
-}
 
 static ino_t inode(int fd)
 {
@@ -72,7 +54,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(args);
 	reset = arg;
 	if (request == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)
-		return tell_reach(arg);
+		return tell_reach(arg, 0, 1);
 	assert_true(request == VFIO_DEVICE_RESET || request == VFIO_DEVICE_PCI_HOT_RESET);
 	if (busy) {
 		busy--;
