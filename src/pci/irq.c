@@ -26,14 +26,14 @@ static bool message(const struct bk_pci_function *function, unsigned vector, str
 	return bk__pci_msi_message(function, vector, message);
 }
 
-static bool kept(const struct bk_pci_function *function, unsigned vector)
+static bool is_pending(const struct bk_pci_function *function, unsigned vector)
 {
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
 		return bk__pci_bit(function->msix.pending, vector);
 	return function->msi.pending >> vector & 1;
 }
 
-static void keep(struct bk_pci_function *function, unsigned vector, bool pending)
+static void set_pending(struct bk_pci_function *function, unsigned vector, bool pending)
 {
 	if (function->irq.mode == BK_PCI_IRQ_MSIX)
 		bk__pci_bit_set(function->msix.pending, vector, pending);
@@ -67,7 +67,7 @@ bool bk__pci_irq_pending(struct bk_pci_function *function, unsigned vector)
 	const struct bk__pci_irq *irq = &function->irq;
 
 	if (!irq->ops)
-		return kept(function, vector);
+		return is_pending(function, vector);
 	return vector < irq->vectors && !bk__pci_bit(irq->live, vector) && irq->ops->pending &&
 	       irq->ops->pending(irq->opaque, vector);
 }
@@ -83,8 +83,8 @@ void bk__pci_irq_settle_vector(struct bk_pci_function *function, unsigned vector
 	if (irq->ops) {
 		if (irq->ops->vector && (live != was || (live && changed)))
 			irq->ops->vector(irq->opaque, vector, live ? &what : NULL);
-	} else if (live && can_send(function) && kept(function, vector)) {
-		keep(function, vector, false);
+	} else if (live && can_send(function) && is_pending(function, vector)) {
+		set_pending(function, vector, false);
 		send(function, &what);
 	}
 }
@@ -172,14 +172,14 @@ int bk__pci_irq_fire(struct bk_pci_function *function, unsigned vector)
 	if (message(function, vector, &what) && can_send(function))
 		send(function, &what);
 	else
-		keep(function, vector, true);
+		set_pending(function, vector, true);
 	return 0;
 }
 
 void bk__pci_irq_withdraw(struct bk_pci_function *function, unsigned vector)
 {
 	if (function->irq.mode != BK_PCI_IRQ_INTX && vector < function->irq.vectors)
-		keep(function, vector, false);
+		set_pending(function, vector, false);
 }
 
 int bk_pci_function_send_msi(struct bk_pci_function *function, unsigned vector)

@@ -230,16 +230,16 @@ static int resolve_affected(struct bk_update *update)
 
 /* ---- Publishing ---- */
 
-static void bury(struct bk_domain *domain, struct bk__space_grave *grave)
+static void recycle_removal(struct bk_domain *domain, struct bk__space_removal *removal)
 {
-	free(grave);
+	free(removal);
 }
 
 /* What the commit leaves behind: what it took out of views, the turn that it needs, the regions removed. */
 struct left {
 	struct bk__space_retired *retired;
 	struct bk__space_turn *turn;
-	struct bk__space_grave *removed; /* NULL if there are none */
+	struct bk__space_removal *removed; /* NULL if there are none */
 };
 
 static void free_left(struct bk_domain *domain, struct left *left)
@@ -254,8 +254,8 @@ static void free_left(struct bk_domain *domain, struct left *left)
 /* The parts of views. The views themselves are added when they are published. */
 static struct bk__space_retired *list_retired(struct bk_domain *domain)
 {
-	const size_t spans = domain->died.count, leaves = domain->died_leaves.count;
-	const size_t rows = domain->died_rows.count;
+	const size_t spans = domain->retired_spans.count, leaves = domain->retired_leaves.count;
+	const size_t rows = domain->retired_rows.count;
 	struct bk__space_retired *retired = bk__space_retired_create(domain, spans, leaves, rows);
 
 	if (!retired)
@@ -264,11 +264,11 @@ static struct bk__space_retired *list_retired(struct bk_domain *domain)
 	retired->leaf_count = leaves;
 	retired->row_count = rows;
 	if (rows)
-		memcpy(retired->rows, domain->died_rows.at, rows * sizeof(retired->rows[0]));
+		memcpy(retired->rows, domain->retired_rows.at, rows * sizeof(retired->rows[0]));
 	if (spans)
-		memcpy(retired->spans, domain->died.at, spans * sizeof(retired->spans[0]));
+		memcpy(retired->spans, domain->retired_spans.at, spans * sizeof(retired->spans[0]));
 	if (leaves)
-		memcpy(retired->leaves, domain->died_leaves.at, leaves * sizeof(retired->leaves[0]));
+		memcpy(retired->leaves, domain->retired_leaves.at, leaves * sizeof(retired->leaves[0]));
 	return retired;
 }
 
@@ -356,12 +356,12 @@ static void publish(struct bk_update *update, const struct left *left)
 	}
 	if (!left->removed)
 		return;
-	*left->removed = (struct bk__space_grave){ .bury = bury, .number = domain->commits };
+	*left->removed = (struct bk__space_removal){ .recycle = recycle_removal, .number = domain->commits };
 	for (size_t i = update->changes.count; i--;) {
 		struct bk__space_change *change = &update->changes.at[i];
 
 		if (change->kind == BK__REMOVE) {
-			change->region->next_dead = left->removed->regions;
+			change->region->next_removed = left->removed->regions;
 			left->removed->regions = change->region;
 		}
 	}
@@ -396,18 +396,18 @@ static void undo(struct bk_update *update, size_t applied)
 {
 	struct bk_domain *domain = update->domain;
 
-	for (size_t i = 0; i < domain->born_rows.count; i++)
-		bk__space_row_free(domain, domain->born_rows.at[i]);
-	for (size_t i = 0; i < domain->born_leaves.count; i++)
-		bk__space_leaf_free(domain, domain->born_leaves.at[i]);
+	for (size_t i = 0; i < domain->made_rows.count; i++)
+		bk__space_row_free(domain, domain->made_rows.at[i]);
+	for (size_t i = 0; i < domain->made_leaves.count; i++)
+		bk__space_leaf_free(domain, domain->made_leaves.at[i]);
 	for (struct bk_space *space = domain->affected; space; space = space->next_affected) {
 		if (space->old_view) {
 			bk__space_view_free(domain, space->view);
 			space->view = space->old_view;
 		}
 	}
-	for (size_t i = 0; i < domain->born.count; i++)
-		bk__space_span_free(domain, domain->born.at[i]);
+	for (size_t i = 0; i < domain->made_spans.count; i++)
+		bk__space_span_free(domain, domain->made_spans.at[i]);
 	while (applied--)
 		exchange(&update->changes.at[applied], true);
 }
@@ -426,9 +426,9 @@ static void clear(struct bk_update *update)
 		space->dirty.count = space->patches.count = space->stale.count = space->fresh.count = 0;
 		space->old_view = NULL;
 	}
-	domain->born.count = domain->died.count = 0;
-	domain->born_leaves.count = domain->died_leaves.count = 0;
-	domain->born_rows.count = domain->died_rows.count = 0;
+	domain->made_spans.count = domain->retired_spans.count = 0;
+	domain->made_leaves.count = domain->retired_leaves.count = 0;
+	domain->made_rows.count = domain->retired_rows.count = 0;
 }
 
 /* Under the commit lock. *removed: were regions? */
@@ -450,7 +450,7 @@ static int commit_locked(struct bk_update *update, bool *removed)
 	bk__space_retire(domain, left.retired);
 	bk__space_reclaim_tidy(domain);
 	if (*removed) /* these may be gone from here on */
-		bk__space_dig(domain, left.removed);
+		bk__space_removal_queue(domain, left.removed);
 	return 0;
 }
 
@@ -488,7 +488,7 @@ int bk_update_commit(struct bk_update *update, struct bk_error *err)
 	if (removed && bk__space_read_ongoing())
 		bk__space_reader_set(BK__READER_OWES);
 	else if (removed)
-		bk__space_settle(domain);
+		bk__space_reclaim_wait(domain);
 	return 0;
 }
 

@@ -51,13 +51,13 @@ static __attribute__((noinline)) int slow_write(const struct bk__space_view *vie
 	return bk__space_cut(view, address, data, width, true);
 }
 
-/* Does an access, which does not begin before the span, lie in it, and does the handler take it at once? No
- * width is taken that is longer than all up to the end. */
-static inline bool takes(const struct bk__space_span *span, uint64_t offset, unsigned width)
+/* Is the access inside the span, and does the handler take its width? The access must not begin before the
+ * span. `limits` has no width that is longer than the span. */
+static inline bool fits(const struct bk__space_span *span, uint64_t offset, unsigned width)
 {
-	uint64_t takes = span->takes;
+	uint64_t limits = span->limits;
 
-	return takes >> (width + BK__TAKES_WIDTHS) & 1 && offset <= (uint64_t)(uint32_t)takes - width;
+	return limits >> (width + BK__LIMITS_WIDTHS) & 1 && offset <= (uint64_t)(uint32_t)limits - width;
 }
 
 /* The span that holds the address; NULL if there is none. */
@@ -98,17 +98,17 @@ struct pair {
 };
 
 /* A part that begins in the span or behind it: is it aligned, taken at once, and asked for by nobody else? */
-static inline bool takes_part(const struct bk__space_span *span, uint64_t address, unsigned width)
+static inline bool fits_part(const struct bk__space_span *span, uint64_t address, unsigned width)
 {
-	return takes(span, bk__space_span_offset(span, address), width) && !(address & (width - 1)) &&
-	       !(span->takes >> BK__TAKES_WIDTHS & BK__TAKES_WHOLE);
+	return fits(span, bk__space_span_offset(span, address), width) && !(address & (width - 1)) &&
+	       !(span->limits >> BK__LIMITS_WIDTHS & BK__LIMITS_WHOLE);
 }
 
 /* The access does not begin before `low`. False: it is none over such an edge, or the table does not tell. */
 static inline bool find_pair(const struct bk__space_view *view, const struct bk__space_span *low,
 			     uint64_t address, unsigned width, struct pair *pair)
 {
-	uint64_t offset = bk__space_span_offset(low, address), end = (uint32_t)low->takes;
+	uint64_t offset = bk__space_span_offset(low, address), end = (uint32_t)low->limits;
 
 	if (offset >= end || end - offset >= width)
 		return false;
@@ -119,8 +119,8 @@ static inline bool find_pair(const struct bk__space_view *view, const struct bk_
 		return false;
 	if (bk__space_is_list(pair->high))
 		pair->high = bk__space_list_find(pair->high, address + pair->first);
-	return takes_part(low, address, pair->first) &&
-	       takes_part(pair->high, address + pair->first, width - pair->first);
+	return fits_part(low, address, pair->first) &&
+	       fits_part(pair->high, address + pair->first, width - pair->first);
 }
 
 /* One piece, whatever the handler says. */
@@ -342,7 +342,7 @@ static __attribute__((noinline)) int read_listed(const struct bk__space_view *vi
 	if (bk__space_is_list(span))
 		span = bk__space_list_find(span, address);
 	offset = bk__space_span_offset(span, address);
-	if (!takes(span, offset, width))
+	if (!fits(span, offset, width))
 		return read_edge(view, span, address, width, value);
 	return read_taken(span, address, offset, width, value);
 }
@@ -352,7 +352,7 @@ static inline int read_guessed(const struct bk__space_view *view, const struct b
 {
 	uint64_t offset = bk__space_span_offset(span, address);
 
-	if (bk__space_unlikely(!takes(span, offset, width)))
+	if (bk__space_unlikely(!fits(span, offset, width)))
 		return read_listed(view, span, address, width, value);
 	return read_taken(span, address, offset, width, value);
 }
@@ -456,7 +456,7 @@ static __attribute__((noinline)) int write_listed(const struct bk__space_view *v
 	if (bk__space_is_list(span))
 		span = bk__space_list_find(span, address);
 	offset = bk__space_span_offset(span, address);
-	if (!takes(span, offset, width))
+	if (!fits(span, offset, width))
 		return write_edge(view, span, address, width, value);
 	return write_taken(span, address, offset, width, value);
 }
@@ -466,7 +466,7 @@ static inline int write_guessed(const struct bk__space_view *view, const struct 
 {
 	uint64_t offset = bk__space_span_offset(span, address);
 
-	if (bk__space_unlikely(!takes(span, offset, width)))
+	if (bk__space_unlikely(!fits(span, offset, width)))
 		return write_listed(view, span, address, width, value);
 	return write_taken(span, address, offset, width, value);
 }

@@ -49,12 +49,12 @@ int bk_domain_destroy(struct bk_domain *domain)
 	free(domain->pieces.at);
 	free(domain->gathered.at);
 	free(domain->firsts.at);
-	free(domain->born.at);
-	free(domain->died.at);
-	free(domain->born_leaves.at);
-	free(domain->died_leaves.at);
-	free(domain->born_rows.at);
-	free(domain->died_rows.at);
+	free(domain->made_spans.at);
+	free(domain->retired_spans.at);
+	free(domain->made_leaves.at);
+	free(domain->retired_leaves.at);
+	free(domain->made_rows.at);
+	free(domain->retired_rows.at);
 	free(domain);
 	return 0;
 }

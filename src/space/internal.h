@@ -32,13 +32,14 @@ struct bk__space_span {
 	int (*read)(void *opaque, uint64_t offset, unsigned width,
 		    uint64_t *value); /* NULL: see bk__space_list */
 	void *opaque;
-	/* For accesses that do not begin before the span. Bits 31:0: where it ends, as an offset that the
-	 * handler sees; what lies farther than 32 bits can say is for the slow path to find. Bit 32 + w: w
-	 * bytes are taken at once. Bit 32: the region wants to be asked for accesses as a whole. */
-	uint64_t takes;
+	/* What accesses the handler takes whole, if they do not begin before the span. Bits 31:0: where the
+	 * span ends, as an offset that the handler sees; beyond 32 bits the slow path looks. Bit 32 + w: the
+	 * handler takes w bytes in one call. Bit 32: the region has a `whole` handler, which is asked first.
+	 */
+	uint64_t limits;
 };
 
-enum { BK__TAKES_WIDTHS = 32, BK__TAKES_WHOLE = 1 };
+enum { BK__LIMITS_WIDTHS = 32, BK__LIMITS_WHOLE = 1 };
 
 /* The rest of it. */
 struct bk__space_rest {
@@ -195,12 +196,12 @@ static inline void bk__space_cursor_next(struct bk__space_cursor *cursor)
 	}
 }
 
-/* What the reclaim thread does when no reader is inside any more that was when it got this. */
-struct bk__space_grave {
-	struct bk__space_grave *next;
+/* Removed regions, which the reclaim thread releases once every reader has left that may be inside. */
+struct bk__space_removal {
+	struct bk__space_removal *next;
 	uint64_t number;           /* of the commit: no view that it made, or a later one, has the regions */
-	struct bk_region *regions; /* to be released; linked by next_dead */
-	void (*bury)(struct bk_domain *domain, struct bk__space_grave *grave); /* afterwards; no lock held */
+	struct bk_region *regions; /* to be released; linked by next_removed */
+	void (*recycle)(struct bk_domain *domain, struct bk__space_removal *removal); /* last; no lock held */
 };
 
 /* ---- What only the holder of the commit lock sees ---- */
@@ -240,7 +241,7 @@ struct bk_region {
 	struct bk__space_rest rest;
 
 	struct bk_region *next_shown, **shown_link; /* nested: others that show the same space */
-	struct bk_region *next_dead;
+	struct bk_region *next_removed;
 	uint64_t errors; /* atomic; written by readers */
 	char name[];
 };
@@ -311,7 +312,7 @@ struct bk_space {
 	BK__ARRAY(struct bk__space_span *) stale, fresh; /* the old and the new spans of all patches */
 	struct bk__space_view *old_view;                 /* NULL if the view stays */
 
-	struct bk__space_grave grave;
+	struct bk__space_removal removal;
 
 	/* Atomic; written by readers, hence in lines of their own. */
 	uint64_t unclaimed_reads __attribute__((aligned(64)));
@@ -373,9 +374,9 @@ struct bk_domain {
 	BK__ARRAY(struct bk__space_span *) gathered; /* what new leaves are filled with */
 	BK__ARRAY(uint64_t) firsts;                  /* of the spans of a view */
 	/* What this commit made, and what it made unreachable. */
-	BK__ARRAY(struct bk__space_span *) born, died;
-	BK__ARRAY(struct bk__space_leaf *) born_leaves, died_leaves;
-	BK__ARRAY(struct bk__space_row) born_rows, died_rows;
+	BK__ARRAY(struct bk__space_span *) made_spans, retired_spans;
+	BK__ARRAY(struct bk__space_leaf *) made_leaves, retired_leaves;
+	BK__ARRAY(struct bk__space_row) made_rows, retired_rows;
 
 	/* Memory that commits need again and again, see store.c. */
 	struct bk__space_view *views[BK__POOL_CLASSES];
@@ -401,9 +402,9 @@ struct bk_domain {
 	pthread_mutex_t reclaim_lock; /* the innermost */
 	pthread_cond_t reclaim_wake, reclaim_done;
 	pthread_t reclaimer;
-	struct bk__space_grave *graves, **last_grave; /* that wait for readers */
-	size_t grave_count;                           /* not yet reclaimed */
-	uint64_t buried, dug;                         /* sequence numbers */
+	struct bk__space_removal *removals, **last_removal; /* that wait for readers */
+	size_t removal_count;                               /* not yet reclaimed */
+	uint64_t removals_recycled, removals_queued;        /* sequence numbers */
 	bool untidy; /* atomic: a commit has been made since bk__space_tidy */
 	bool reclaim_now, reclaim_stop;
 };
@@ -451,12 +452,12 @@ bool bk__space_tidy(struct bk_domain *domain);
 /* reclaim.c */
 int bk__space_reclaim_start(struct bk_domain *domain);
 void bk__space_reclaim_stop(struct bk_domain *domain);
-/* Releases and buries when no reader is inside. Commit lock held. */
-void bk__space_dig(struct bk_domain *domain, struct bk__space_grave *grave);
+/* Hands it to the reclaim thread, which calls `recycle` when no reader is inside. Commit lock held. */
+void bk__space_removal_queue(struct bk_domain *domain, struct bk__space_removal *removal);
 /* Has the memory of commits tidied up in a while. Commit lock held. */
 void bk__space_reclaim_tidy(struct bk_domain *domain);
 /* Gives reclaim time to catch up, outside any read and never for long. */
-void bk__space_settle(struct bk_domain *domain);
+void bk__space_reclaim_wait(struct bk_domain *domain);
 /* What must come before the read of a thread that is not BK__READER_READY. 0 or -ENOMEM. */
 int bk__space_reader_prepare(struct bk_domain *domain);
 bool bk__space_is_reclaimer(struct bk_domain *domain);

@@ -20,7 +20,7 @@
 #include "base/thread.h"
 
 enum {
-	LIMIT_COUNT = 1024,              /* graves beyond which a thread that removes is slowed down */
+	LIMIT_COUNT = 1024,              /* removals beyond which a thread that removes is slowed down */
 	PATIENCE_NS = 10 * 1000 * 1000,  /* the longest it is kept */
 	PAUSE_NS = 10 * 1000,            /* between looks at readers, first */
 	PAUSE_MOST_NS = 2 * 1000 * 1000, /* and last */
@@ -40,15 +40,15 @@ static struct timespec in(long ns)
 	return until;
 }
 
-static void release(struct bk_domain *domain, struct bk__space_grave *grave)
+static void release(struct bk_domain *domain, struct bk__space_removal *removal)
 {
-	while (grave->regions) {
-		struct bk_region *region = grave->regions;
+	while (removal->regions) {
+		struct bk_region *region = removal->regions;
 
-		grave->regions = region->next_dead;
+		removal->regions = region->next_removed;
 		bk__space_region_release(region);
 	}
-	grave->bury(domain, grave);
+	removal->recycle(domain, removal);
 }
 
 /*
@@ -74,27 +74,27 @@ static void wait_for_readers(struct bk_domain *domain, uint64_t number)
 }
 
 /* Reclaim lock held, but not while it works. */
-static void reclaim_graves(struct bk_domain *domain)
+static void reclaim_removals(struct bk_domain *domain)
 {
-	struct bk__space_grave *graves = domain->graves;
-	size_t count = domain->grave_count;
-	uint64_t dug = domain->dug, number = 0;
+	struct bk__space_removal *removals = domain->removals;
+	size_t count = domain->removal_count;
+	uint64_t queued = domain->removals_queued, number = 0;
 
-	for (const struct bk__space_grave *grave = graves; grave; grave = grave->next)
-		number = grave->number; /* they are in order */
-	domain->graves = NULL;
-	domain->last_grave = &domain->graves;
+	for (const struct bk__space_removal *removal = removals; removal; removal = removal->next)
+		number = removal->number; /* they are in order */
+	domain->removals = NULL;
+	domain->last_removal = &domain->removals;
 	pthread_mutex_unlock(&domain->reclaim_lock);
 	wait_for_readers(domain, number);
-	while (graves) {
-		struct bk__space_grave *grave = graves;
+	while (removals) {
+		struct bk__space_removal *removal = removals;
 
-		graves = grave->next;
-		release(domain, grave);
+		removals = removal->next;
+		release(domain, removal);
 	}
 	pthread_mutex_lock(&domain->reclaim_lock);
-	domain->grave_count -= count;
-	domain->buried = dug;
+	domain->removal_count -= count;
+	domain->removals_recycled = queued;
 	pthread_cond_broadcast(&domain->reclaim_done);
 }
 
@@ -115,13 +115,13 @@ static void *reclaim(void *opaque)
 
 	bk__base_thread_enter("space");
 	pthread_mutex_lock(&domain->reclaim_lock);
-	while (domain->graves || !domain->reclaim_stop) {
-		if (domain->graves) {
-			reclaim_graves(domain);
+	while (domain->removals || !domain->reclaim_stop) {
+		if (domain->removals) {
+			reclaim_removals(domain);
 		} else if (__atomic_load_n(&domain->untidy, __ATOMIC_RELAXED)) {
 			const struct timespec until = in(TIDY_NS);
 
-			while (!domain->graves && !domain->reclaim_stop) {
+			while (!domain->removals && !domain->reclaim_stop) {
 				if (!pthread_cond_timedwait(&domain->reclaim_wake, &domain->reclaim_lock,
 							    &until))
 					continue;
@@ -140,7 +140,7 @@ int bk__space_reclaim_start(struct bk_domain *domain)
 {
 	int error;
 
-	domain->last_grave = &domain->graves;
+	domain->last_removal = &domain->removals;
 	pthread_mutex_init(&domain->reclaim_lock, NULL);
 	bk__base_cond_init(&domain->reclaim_wake);
 	bk__base_cond_init(&domain->reclaim_done);
@@ -165,14 +165,14 @@ void bk__space_reclaim_stop(struct bk_domain *domain)
 	pthread_mutex_destroy(&domain->reclaim_lock);
 }
 
-void bk__space_dig(struct bk_domain *domain, struct bk__space_grave *grave)
+void bk__space_removal_queue(struct bk_domain *domain, struct bk__space_removal *removal)
 {
 	pthread_mutex_lock(&domain->reclaim_lock);
-	grave->next = NULL;
-	*domain->last_grave = grave;
-	domain->last_grave = &grave->next;
-	domain->dug++;
-	domain->grave_count++;
+	removal->next = NULL;
+	*domain->last_removal = removal;
+	domain->last_removal = &removal->next;
+	domain->removals_queued++;
+	domain->removal_count++;
 	pthread_mutex_unlock(&domain->reclaim_lock);
 	pthread_cond_signal(&domain->reclaim_wake);
 }
@@ -192,10 +192,10 @@ bool bk__space_is_reclaimer(struct bk_domain *domain)
 	return pthread_equal(pthread_self(), domain->reclaimer);
 }
 
-void bk__space_settle(struct bk_domain *domain)
+void bk__space_reclaim_wait(struct bk_domain *domain)
 {
 	pthread_mutex_lock(&domain->reclaim_lock);
-	if (domain->grave_count > LIMIT_COUNT && !bk__space_is_reclaimer(domain)) {
+	if (domain->removal_count > LIMIT_COUNT && !bk__space_is_reclaimer(domain)) {
 		const struct timespec until = in(PATIENCE_NS);
 
 		pthread_cond_timedwait(&domain->reclaim_done, &domain->reclaim_lock, &until);
@@ -209,7 +209,7 @@ int bk__space_reader_prepare(struct bk_domain *domain)
 
 	if (reader->state == BK__READER_OWES && !bk__space_read_ongoing()) {
 		bk__space_reader_set(BK__READER_NEW); /* which registration finds to be done */
-		bk__space_settle(domain);
+		bk__space_reclaim_wait(domain);
 	}
 	if (reader->state == BK__READER_NEW || !reader->record ||
 	    (reader->state == BK__READER_FOREIGN && !URCU_TLS(urcu_memb_reader).registered))
@@ -224,7 +224,7 @@ bool bk__space_must_not_wait(struct bk_domain *domain)
 
 int bk_domain_synchronize(struct bk_domain *domain)
 {
-	uint64_t dug;
+	uint64_t queued;
 	int error;
 
 	if (bk__space_must_not_wait(domain))
@@ -234,7 +234,7 @@ int bk_domain_synchronize(struct bk_domain *domain)
 		return error;
 	bk__space_unlock(domain);
 	pthread_mutex_lock(&domain->reclaim_lock);
-	for (dug = domain->dug; domain->buried < dug;)
+	for (queued = domain->removals_queued; domain->removals_recycled < queued;)
 		pthread_cond_wait(&domain->reclaim_done, &domain->reclaim_lock);
 	pthread_mutex_unlock(&domain->reclaim_lock);
 	bk__space_lock(domain);

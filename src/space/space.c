@@ -54,9 +54,9 @@ out_of_memory:
 	return NULL;
 }
 
-static void bury_space(struct bk_domain *domain, struct bk__space_grave *grave)
+static void recycle_space(struct bk_domain *domain, struct bk__space_removal *removal)
 {
-	struct bk_space *space = bk__space_container(grave, struct bk_space, grave);
+	struct bk_space *space = bk__space_container(removal, struct bk_space, removal);
 
 	bk__space_lock(domain);
 	unlink_space(space);
@@ -93,15 +93,15 @@ static void destroy(struct bk_domain *domain, struct bk_space *space)
 			bk__space_container(space->by_place.root, struct bk_region, by_place);
 
 		bk__space_region_unlink(region);
-		region->next_dead = space->grave.regions;
-		space->grave.regions = region;
+		region->next_removed = space->removal.regions;
+		space->removal.regions = region;
 	}
 	unlink_space(space);
 	link_space(space, &domain->ending);
 	domain->space_count--;
-	space->grave.bury = bury_space;
-	space->grave.number = domain->commits + 1; /* the view that it had until now has them, too */
-	bk__space_dig(domain, &space->grave);
+	space->removal.recycle = recycle_space;
+	space->removal.number = domain->commits + 1; /* the view that it had until now has them, too */
+	bk__space_removal_queue(domain, &space->removal);
 }
 
 int bk_space_destroy_all(struct bk_space *const *spaces, size_t count)

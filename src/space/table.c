@@ -154,7 +154,7 @@ static int fill_bucket(struct bk_space *space, const struct bk__space_window *wi
 			starts++;
 		}
 	}
-	if (bk__array_reserve(&domain->born_rows, 1))
+	if (bk__array_reserve(&domain->made_rows, 1))
 		return -ENOMEM;
 	log2 = log2_slots(offsets, window->shift);
 	if (count && affordable(log2, starts))
@@ -163,7 +163,7 @@ static int fill_bucket(struct bk_space *space, const struct bk__space_window *wi
 		error = list_row(domain, begin, count, &row);
 	if (error)
 		return error;
-	domain->born_rows.at[domain->born_rows.count++] = row;
+	domain->made_rows.at[domain->made_rows.count++] = row;
 	entries[bucket] = entry_of(window, bucket, row);
 	return 0;
 }
@@ -394,10 +394,10 @@ static int refill(struct bk_space *space, const struct bk__space_window *window,
 	for (size_t i = 0; i < space->patches.count; i++) { /* in address order */
 		touched(window, space->patches.at[i].range, &first, &last);
 		for (first = first > next ? first : next; first <= last; first++) {
-			if (bk__array_reserve(&domain->died_rows, 1) ||
+			if (bk__array_reserve(&domain->retired_rows, 1) ||
 			    fill_bucket(space, window, entries, first))
 				return -ENOMEM;
-			domain->died_rows.at[domain->died_rows.count++] =
+			domain->retired_rows.at[domain->retired_rows.count++] =
 				row_of(window, first, old_entries[first]);
 			next = first + 1;
 		}
@@ -420,9 +420,9 @@ static size_t touched_count(const struct bk_space *space)
 	return count;
 }
 
-static void died(struct bk_domain *domain, struct bk__space_row row)
+static void retire_row(struct bk_domain *domain, struct bk__space_row row)
 {
-	domain->died_rows.at[domain->died_rows.count++] = row;
+	domain->retired_rows.at[domain->retired_rows.count++] = row;
 }
 
 int bk__space_table_patch(struct bk_space *space)
@@ -435,9 +435,9 @@ int bk__space_table_patch(struct bk_space *space)
 	view->outside = old->outside + count_outside(view, space->fresh.at, space->fresh.count) -
 			count_outside(view, space->stale.at, space->stale.count);
 	if (!windows_fit(view, old) || touched_count(space) > entry_count(old) / 2) {
-		if (bk__array_reserve(&space->domain->died_rows, entry_count(old)) || build(space))
+		if (bk__array_reserve(&space->domain->retired_rows, entry_count(old)) || build(space))
 			return -ENOMEM;
-		bk__space_table_rows(old, died, space->domain);
+		bk__space_table_rows(old, retire_row, space->domain);
 		return 0;
 	}
 	view->built_count = old->built_count;

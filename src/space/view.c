@@ -237,7 +237,7 @@ static bool same(const struct bk__space_span *span, const struct bk__space_piece
 }
 
 /* See bk__space_span. */
-static uint64_t takes(const struct bk__space_piece *piece)
+static uint64_t limits_of(const struct bk__space_piece *piece)
 {
 	uint64_t start = piece->first - piece->origin, length = piece->last - piece->first;
 	uint64_t end = length < UINT32_MAX - start ? start + length + 1 : UINT32_MAX, widths = 0;
@@ -252,23 +252,23 @@ static uint64_t takes(const struct bk__space_piece *piece)
 			widths |= (uint64_t)1 << width;
 	}
 	if (piece->region->whole)
-		widths |= BK__TAKES_WHOLE;
-	return widths << BK__TAKES_WIDTHS | end;
+		widths |= BK__LIMITS_WHOLE;
+	return widths << BK__LIMITS_WIDTHS | end;
 }
 
-static struct bk__space_span *bear(struct bk_domain *domain, const struct bk__space_piece *piece)
+static struct bk__space_span *make_span(struct bk_domain *domain, const struct bk__space_piece *piece)
 {
 	struct bk__space_span *span;
 
-	if (bk__array_reserve(&domain->born, 1))
+	if (bk__array_reserve(&domain->made_spans, 1))
 		return NULL;
 	span = bk__space_span_alloc(domain);
 	if (!span)
 		return NULL;
-	domain->born.at[domain->born.count++] = span;
+	domain->made_spans.at[domain->made_spans.count++] = span;
 	*span = piece->region->answer;
 	span->origin = piece->origin;
-	span->takes = takes(piece);
+	span->limits = limits_of(piece);
 	*bk__space_rest(span) = piece->region->rest;
 	bk__space_rest(span)->first = piece->first;
 	bk__space_rest(span)->length = piece->last - piece->first;
@@ -309,7 +309,7 @@ static int make_patch(struct bk_space *space, struct bk__space_cursor from, size
 	/* One more, so that an empty array has a place. */
 	if (bk__array_reserve(&space->patches, 1) || bk__array_reserve(&space->stale, count + 1) ||
 	    bk__array_reserve(&space->fresh, (size_t)(piece_end - piece) + 1) ||
-	    bk__array_reserve(&domain->died, count))
+	    bk__array_reserve(&domain->retired_spans, count))
 		return -ENOMEM;
 	if (!count && piece == piece_end)
 		return 0;
@@ -326,14 +326,14 @@ static int make_patch(struct bk_space *space, struct bk__space_cursor from, size
 		struct bk__space_span *span;
 
 		while (old < old_end && bk__space_span_first(*old) < piece->first)
-			domain->died.at[domain->died.count++] = *old++;
-		span = old < old_end && same(*old, piece) ? *old++ : bear(domain, piece);
+			domain->retired_spans.at[domain->retired_spans.count++] = *old++;
+		span = old < old_end && same(*old, piece) ? *old++ : make_span(domain, piece);
 		if (!span)
 			return -ENOMEM;
 		space->fresh.at[space->fresh.count++] = span;
 	}
 	while (old < old_end)
-		domain->died.at[domain->died.count++] = *old++;
+		domain->retired_spans.at[domain->retired_spans.count++] = *old++;
 	patch.range = range_of(space, &patch);
 	space->patches.at[space->patches.count++] = patch;
 	return 0;
@@ -437,7 +437,7 @@ static int add_leaves(struct bk_domain *domain, struct bk__space_view *view)
 	size_t count = domain->gathered.count, leaves = (count + domain->leaf_spans - 1) / domain->leaf_spans,
 	       at = 0;
 
-	if (bk__array_reserve(&domain->born_leaves, leaves))
+	if (bk__array_reserve(&domain->made_leaves, leaves))
 		return -ENOMEM;
 	for (; leaves; leaves--) {
 		struct bk__space_leaf *leaf = bk__space_leaf_alloc(domain);
@@ -445,7 +445,7 @@ static int add_leaves(struct bk_domain *domain, struct bk__space_view *view)
 
 		if (!leaf)
 			return -ENOMEM;
-		domain->born_leaves.at[domain->born_leaves.count++] = leaf;
+		domain->made_leaves.at[domain->made_leaves.count++] = leaf;
 		leaf->count = share;
 		for (size_t i = 0; i < share; i++) {
 			leaf->spans[i] = domain->gathered.at[at + i];
@@ -513,12 +513,12 @@ static int patch_leaf(struct bk_space *space, struct bk__space_view *view, const
 	struct bk__space_leaf *leaf;
 	size_t at = 0;
 
-	if (bk__array_reserve(&domain->born_leaves, 1))
+	if (bk__array_reserve(&domain->made_leaves, 1))
 		return -ENOMEM;
 	leaf = bk__space_leaf_alloc(domain);
 	if (!leaf)
 		return -ENOMEM;
-	domain->born_leaves.at[domain->born_leaves.count++] = leaf;
+	domain->made_leaves.at[domain->made_leaves.count++] = leaf;
 	leaf->count = 0;
 	for (; patch < end; patch++) {
 		copy(leaf, old, at, patch_place(patch, old, i) - at);
@@ -560,9 +560,9 @@ static int make_leaves(struct bk_space *space, struct bk__space_view *view, cons
 			append(view, leaf);
 			continue;
 		}
-		if (bk__array_reserve(&domain->died_leaves, 1))
+		if (bk__array_reserve(&domain->retired_leaves, 1))
 			return -ENOMEM;
-		domain->died_leaves.at[domain->died_leaves.count++] = leaf;
+		domain->retired_leaves.at[domain->retired_leaves.count++] = leaf;
 		if (!at && !domain->gathered.count) {
 			const struct bk__space_patch *own =
 				patches_end(patch, end, i, i + 1 == old->leaf_count);

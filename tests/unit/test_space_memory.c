@@ -299,9 +299,9 @@ static void tighten(struct bk_domain *domain, struct bk_space *space)
 {
 	domain->items.capacity = domain->heap.capacity = domain->pieces.capacity = 0;
 	domain->gathered.capacity = domain->firsts.capacity = 0;
-	domain->born.capacity = domain->died.capacity = 0;
-	domain->born_leaves.capacity = domain->died_leaves.capacity = 0;
-	domain->born_rows.capacity = domain->died_rows.capacity = 0;
+	domain->made_spans.capacity = domain->retired_spans.capacity = 0;
+	domain->made_leaves.capacity = domain->retired_leaves.capacity = 0;
+	domain->made_rows.capacity = domain->retired_rows.capacity = 0;
 	if (space)
 		space->dirty.capacity = space->patches.capacity = space->stale.capacity =
 			space->fresh.capacity = 0;
