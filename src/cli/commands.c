@@ -6,7 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/run.h"
-#include "cli/stats.h"
+#include "cli/trap_stats.h"
 
 static void put(json_object *o, const char *key, uint64_t value)
 {

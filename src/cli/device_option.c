@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/items.h"
 #include "cli/comma_items.h"
-#include "cli/kinds.h"
+#include "cli/device_kinds.h"
 #include "device/options.h"
 #include "pci/rom_image.h"
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "cli/cli.h"
-#include "cli/kinds.h"
+#include "cli/device_kinds.h"
 
 int cli_look(const char *command, const char *text,
 	     void (*look)(void *opaque, const struct cli_device *device), void *opaque)

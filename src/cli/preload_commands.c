@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/stats.h"
+#include "cli/trap_stats.h"
 #include "cli/pages.h"
 #include "cli/preload.h"
 #include "wrap/wrap.h"

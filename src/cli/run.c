@@ -15,10 +15,10 @@
 #include "base/log_writer.h"
 #include "base/number.h"
 #include "cli/commands.h"
-#include "cli/kinds.h"
+#include "cli/device_kinds.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
-#include "cli/stats.h"
+#include "cli/trap_stats.h"
 
 #define CPUS_MAX    16
 #define MEMORY_MIN  (UINT64_C(64) << 20)

@@ -18,7 +18,7 @@
 #include "cli/sandbox.h"
 #include "cli/serve.h"
 #include "cli/serve_commands.h"
-#include "cli/stats.h"
+#include "cli/trap_stats.h"
 
 static const char help[] =
 	"usage: barkeep serve [SPEC[,KEY=VALUE]...] [OPTION]...\n"

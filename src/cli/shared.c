@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cli/kinds.h"
+#include "cli/device_kinds.h"
 #include "cli/serve.h"
 #include "device/apart.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The kinds of devices that the command has. */
-#include "cli/kinds.h"
+#include "cli/device_kinds.h"
 
 #include "device/options.h"
 #include "virtio/virtio.h"

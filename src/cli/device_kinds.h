@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The kinds of devices that a program has: the command has more than the library that it preloads. */
-#ifndef BK_CLI_KINDS_H
-#define BK_CLI_KINDS_H
+#ifndef BK_CLI_DEVICE_KINDS_H
+#define BK_CLI_DEVICE_KINDS_H
 
 #include <barkeep/device.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Shows the counters of a device's traps. */
-#include "cli/stats.h"
+#include "cli/trap_stats.h"
 
 #include <inttypes.h>
 #include <string.h>

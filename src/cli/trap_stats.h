@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Counters of traps: the table that `--stats` prints at the end, and what the control socket answers. */
-#ifndef BK_CLI_STATS_H
-#define BK_CLI_STATS_H
+#ifndef BK_CLI_TRAP_STATS_H
+#define BK_CLI_TRAP_STATS_H
 
 #include <json-c/json.h>
 #include <stdio.h>
