@@ -15,7 +15,7 @@
 
 #include "base/pci_regs.h"
 #include "cli/look.h"
-#include "cli/pages.h"
+#include "cli/page_runs.h"
 #include "pci/chain.h"
 
 static const char help[] =

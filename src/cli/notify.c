@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
-#include "cli/serve.h"
+#include "cli/served.h"
 
 #define SOCKETS_MOST 64
 

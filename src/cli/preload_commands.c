@@ -6,7 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/trap_stats.h"
-#include "cli/pages.h"
+#include "cli/page_runs.h"
 #include "cli/preload.h"
 #include "wrap/wrap.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/look.h"
-#include "cli/pages.h"
+#include "cli/page_runs.h"
 
 static const char help[] =
 	"usage: barkeep quirk check FILE...\n"

@@ -16,7 +16,7 @@
 #include "base/number.h"
 #include "base/thread.h"
 #include "cli/sandbox.h"
-#include "cli/serve.h"
+#include "cli/served.h"
 #include "cli/serve_commands.h"
 #include "cli/trap_stats.h"
 

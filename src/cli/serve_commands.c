@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/serve.h"
+#include "cli/served.h"
 #include "cli/trap_stats.h"
 
 static void put(json_object *o, const char *key, uint64_t value)

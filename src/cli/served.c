@@ -13,7 +13,7 @@
 
 #include "base/items.h"
 #include "base/number.h"
-#include "cli/serve.h"
+#include "cli/served.h"
 
 #define SPIN_MOST 1000 /* microseconds */
 #define BACKLOG   16

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/device_kinds.h"
-#include "cli/serve.h"
+#include "cli/served.h"
 #include "device/apart.h"
 
 /* How long the clients of one guest may differ in what they map. Clients wait 5 seconds for an answer. */

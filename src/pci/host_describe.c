@@ -6,7 +6,7 @@
 #include "base/printer.h"
 #include "pci/bar.h"
 #include "pci/bus.h"
-#include "pci/explain.h"
+#include "pci/explain_bar.h"
 #include "pci/function.h"
 #include "pci/reach.h"
 

@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/ratelimit.h"
 #include "serve/channel.h"
-#include "serve/memory.h"
+#include "serve/memory_files.h"
 #include "serve/serve.h"
 #include "wire/version.h"
 

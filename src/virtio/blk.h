@@ -4,7 +4,7 @@
 #define BK_VIRTIO_BLK_H
 
 #include "virtio/disk.h"
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 enum { BK__VIRTIO_BLK_SERIAL = 20 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How the device signals its driver: a vector of MSI-X, or INTx with the ISR register. */
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 /* Under `isr_lock`. */
 static void settle(struct bk__virtio *virtio)

@@ -2,7 +2,7 @@
 /* The legacy registers, in an I/O BAR (virtio 1.2, 4.1.4.10). With MSI-X there are two more of them, and the
  * device's config moves behind those. */
 #include "base/bytes.h"
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 enum {
 	OFFERED = 0,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The modern registers, in a memory BAR (virtio 1.2, 4.1.4). */
 #include "base/bytes.h"
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 /* The common configuration, 4.1.4.3. */
 enum {

@@ -3,7 +3,7 @@
 #ifndef BK_VIRTIO_NET_H
 #define BK_VIRTIO_NET_H
 
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 enum { BK__VIRTIO_MAC = 6, BK__VIRTIO_FRAME = 65550 };
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 int bk__virtio_polls_add(struct bk__virtio_polls *polls, int fd, short events)
 {

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 /* The PCI address of a device node: its device's folder in sysfs ends with it, before the node's own two. */
 static void find_address(int fd, char *address, size_t size)

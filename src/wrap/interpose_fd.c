@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4

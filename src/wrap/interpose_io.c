@@ -8,7 +8,7 @@
 
 #include "wrap/kvm.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)

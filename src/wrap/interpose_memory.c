@@ -7,7 +7,7 @@
 
 #include "wrap/maps.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 /* Something came, or would have come, over this. */
 static inline void replaced(void *at, size_t size, const void *result)

@@ -7,7 +7,7 @@
 
 #include "base/ratelimit.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 static void visit_fds(const struct msghdr *message, void (*visit)(int fd))
 {

@@ -9,7 +9,7 @@
 
 #include "wrap/kvm.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 #define BIND_IOMMUFD    _IO(VFIO_TYPE, VFIO_BASE + 18) /* VFIO_DEVICE_BIND_IOMMUFD, since Linux 6.6 */
 #define FEATURE_DMA_BUF 11                             /* VFIO_DEVICE_FEATURE_DMA_BUF */

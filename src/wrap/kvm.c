@@ -12,7 +12,7 @@
 
 #include "wrap/maps.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 /* A slot of the program's over pages of a device. */
 struct slot {

@@ -8,7 +8,7 @@
 #include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 #include "wrap/wrap.h"
 
 /* Some programs map a region whole whatever its areas are: from now on VFIO says to them that it cannot be

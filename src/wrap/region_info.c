@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 static void add_area(struct bk__wrap_areas *areas, uint64_t offset, uint64_t size)
 {

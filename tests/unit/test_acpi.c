@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "monitor/x86/acpi.h"
-#include "monitor/x86/map.h"
+#include "monitor/x86/guest_map.h"
 
 #define MIB (UINT64_C(1) << 20)
 

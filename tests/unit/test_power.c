@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "monitor/layout.h"
-#include "monitor/x86/map.h"
+#include "monitor/x86/guest_map.h"
 #include "monitor/x86/power.h"
 
 #define STATUS  BK__PORT_PM1_EVT

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "monitor/layout.h"
-#include "monitor/x86/map.h"
+#include "monitor/x86/guest_map.h"
 #include "monitor/x86/serial.h"
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR, FCR = IIR };

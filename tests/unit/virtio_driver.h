@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 enum {
 	DRIVER_MEMORY = 1 << 20,

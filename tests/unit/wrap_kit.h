@@ -21,7 +21,7 @@
 #include "wrap/kvm.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 #include "wrap/wrap.h"
 
 /* What the next device that is opened gets, and what became of it. */

@@ -9,7 +9,7 @@
 
 #include "monitor/arm64/button.h"
 #include "monitor/arm64/flash.h"
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 #include "monitor/arm64/pl011.h"
 #include "monitor/arm64/rtc.h"
 #include "monitor/monitor.h"

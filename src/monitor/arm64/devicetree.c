@@ -15,7 +15,7 @@
 #include <sys/random.h>
 
 #include "monitor/arm64/button.h"
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 
 /* What nodes call each other. */
 enum { GIC = 1, ITS, CLOCK, GPIO };

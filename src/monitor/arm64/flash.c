@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 #include "monitor/board.h"
 
 struct bk__monitor_flash {

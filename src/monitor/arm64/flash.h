@@ -5,7 +5,7 @@
 
 #include <barkeep/space.h>
 
-#include "monitor/file.h"
+#include "monitor/boot_file.h"
 
 struct bk__monitor_flash;
 struct bk__monitor_board;

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "monitor/arm64/devicetree.h"
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 #include "monitor/monitor.h"
 
 #define MIB        UINT64_C(0x100000)

@@ -3,7 +3,7 @@
 #ifndef BK_MONITOR_ARM64_IMAGE_H
 #define BK_MONITOR_ARM64_IMAGE_H
 
-#include "monitor/file.h"
+#include "monitor/boot_file.h"
 #include "monitor/layout.h"
 
 struct bk__monitor_config;

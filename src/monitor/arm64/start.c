@@ -7,7 +7,7 @@
 #include "monitor/arm64/devicetree.h"
 #include "monitor/arm64/flash.h"
 #include "monitor/arm64/image.h"
-#include "monitor/arm64/registers.h"
+#include "monitor/arm64/vcpu_registers.h"
 
 int bk__monitor_arch_boot_open(const struct bk__monitor_config *config, const struct bk__monitor_ram *ram,
 			       struct bk__monitor_boot **boot, struct bk_error *err)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 #include "monitor/arm64/vm.h"
 
 #define ALL_ONES  UINT32_MAX

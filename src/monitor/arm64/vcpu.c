@@ -10,7 +10,7 @@
 #include "base/ratelimit.h"
 #include "monitor/access.h"
 #include "monitor/arch.h"
-#include "monitor/arm64/registers.h"
+#include "monitor/arm64/vcpu_registers.h"
 #include "monitor/arm64/vm.h"
 
 int bk__monitor_arm64_vcpu_init(const struct bk__monitor_arch_vm *arch, int fd, unsigned id)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "monitor/arch.h"
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 
 #define PRIVATE_IRQS 32 /* interrupt IDs below that of SPI 0 */
 #define IPA_BITS     40 /* of a guest-physical address, where KVM says nothing */

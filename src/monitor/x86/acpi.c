@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "monitor/x86/map.h"
+#include "monitor/x86/guest_map.h"
 
 #include "dsdt.hex"
 

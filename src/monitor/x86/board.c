@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/x86/map.h"
+#include "monitor/x86/guest_map.h"
 #include "monitor/x86/power.h"
 #include "monitor/x86/serial.h"
 

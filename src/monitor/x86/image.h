@@ -6,8 +6,8 @@
 #include <asm/bootparam.h>
 #include <barkeep/base.h>
 
-#include "monitor/file.h"
-#include "monitor/x86/map.h"
+#include "monitor/boot_file.h"
+#include "monitor/x86/guest_map.h"
 
 /* Below 1 MiB: what the loader writes beside the kernel. */
 #define BK__BOOT_GDT    UINT64_C(0x500)

@@ -10,7 +10,7 @@
 
 #include "monitor/arch.h"
 #include "monitor/x86/cpuid.h"
-#include "monitor/x86/map.h"
+#include "monitor/x86/guest_map.h"
 
 #define PIC_PINS 16
 

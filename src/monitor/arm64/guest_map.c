@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest-physical map of an arm64 machine. U-Boot's build for QEMU's virt machine and Linux find their
  * way. */
-#include "monitor/arm64/map.h"
+#include "monitor/arm64/guest_map.h"
 
 const struct bk__monitor_arm64_range bk__monitor_arm64_map[BK__ARM64_PLACES] = {
 	[BK__ARM64_FLASH] = { 0x00000000, 0x08000000, "flash" },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Why a BAR answers, or does not: what its registers say, then the windows above. */
-#include "pci/explain.h"
+#include "pci/explain_bar.h"
 
 #include <errno.h>
 #include <inttypes.h>

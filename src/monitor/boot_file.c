@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Files that a guest boots from: open for as long as it may be restarted. */
-#include "monitor/file.h"
+#include "monitor/boot_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

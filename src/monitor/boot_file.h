@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Files that a guest boots from: open for as long as it may be restarted. */
-#ifndef BK_MONITOR_FILE_H
-#define BK_MONITOR_FILE_H
+#ifndef BK_MONITOR_BOOT_FILE_H
+#define BK_MONITOR_BOOT_FILE_H
 
 #include <barkeep/base.h>
 

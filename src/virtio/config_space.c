@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/pci_regs.h"
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 #define VENDOR   0x1af4u
 #define DEVICE_0 0x0fffu /* of transitional devices: this and the type's id */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Why a BAR answers, or does not. */
-#ifndef BARKEEP_PCI_EXPLAIN_H
-#define BARKEEP_PCI_EXPLAIN_H
+#ifndef BARKEEP_PCI_EXPLAIN_BAR_H
+#define BARKEEP_PCI_EXPLAIN_BAR_H
 
 #include <barkeep/pci.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Registers of a vCPU of arm64, as KVM names them. */
-#ifndef BK_MONITOR_ARM64_REGISTERS_H
-#define BK_MONITOR_ARM64_REGISTERS_H
+#ifndef BK_MONITOR_ARM64_VCPU_REGISTERS_H
+#define BK_MONITOR_ARM64_VCPU_REGISTERS_H
 
 #include <linux/kvm.h>
 #include <stdbool.h>

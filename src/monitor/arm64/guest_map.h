@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest-physical map of an arm64 machine, which is one table, and who is on which interrupt. */
-#ifndef BK_MONITOR_ARM64_MAP_H
-#define BK_MONITOR_ARM64_MAP_H
+#ifndef BK_MONITOR_ARM64_GUEST_MAP_H
+#define BK_MONITOR_ARM64_GUEST_MAP_H
 
 #include "monitor/layout.h"
 

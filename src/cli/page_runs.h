@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A region of a device as runs of pages: mapped straight to the hardware, or not and why. */
-#ifndef BK_CLI_PAGES_H
-#define BK_CLI_PAGES_H
+#ifndef BK_CLI_PAGE_RUNS_H
+#define BK_CLI_PAGE_RUNS_H
 
 #include <barkeep/space.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest-physical map and the ports of an x86 machine. */
-#ifndef BK_MONITOR_X86_MAP_H
-#define BK_MONITOR_X86_MAP_H
+#ifndef BK_MONITOR_X86_GUEST_MAP_H
+#define BK_MONITOR_X86_GUEST_MAP_H
 
 #include "monitor/layout.h"
 

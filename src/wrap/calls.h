@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What calls mean on descriptors of VFIO. All answer like the calls that they stand for: -1 with errno. */
-#ifndef BARKEEP_WRAP_VFIO_H
-#define BARKEEP_WRAP_VFIO_H
+#ifndef BARKEEP_WRAP_CALLS_H
+#define BARKEEP_WRAP_CALLS_H
 
 #include <linux/vfio.h>
 #include <sys/types.h>

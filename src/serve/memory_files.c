@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The files that a client's memory is in, each mapped once and whole, however many ranges of it are used. */
-#include "serve/memory.h"
+#include "serve/memory_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

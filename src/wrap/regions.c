@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <linux/vfio.h>
 
-#include "wrap/vfio.h"
+#include "wrap/calls.h"
 
 /* How much of an access is in the region; -errno as the kernel has it. */
 static ssize_t bound(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t count,

@@ -11,8 +11,8 @@
  * The worker takes none of the first two, as who holds them waits for it, and
  * for its DMA.
  */
-#ifndef BK_VIRTIO_FUNCTION_H
-#define BK_VIRTIO_FUNCTION_H
+#ifndef BK_VIRTIO_PCI_DEVICE_H
+#define BK_VIRTIO_PCI_DEVICE_H
 
 #include <poll.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A virtio device as a bk_device: its regions, its interrupts, its DMA, opening and closing it. */
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a device: its status, the features, and when its queues start (virtio 1.2, 2.1 and 3.1). */
-#include "virtio/function.h"
+#include "virtio/pci_device.h"
 
 #define PAGE_SHIFT   12 /* of a legacy queue, 4.1.4.8 */
 #define LEGACY_ALIGN 4096u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rounds the flat view of a region to pages, as a monitor's memslots would. */
-#include "cli/pages.h"
+#include "cli/page_runs.h"
 
 struct rounding {
 	uint64_t page;

@@ -5,8 +5,8 @@
  * A file that shrinks leaves pages behind that raise SIGBUS: who touches one of them gets a page of zeros
  * instead, and the server lives.
  */
-#ifndef BK_SERVE_MEMORY_H
-#define BK_SERVE_MEMORY_H
+#ifndef BK_SERVE_MEMORY_FILES_H
+#define BK_SERVE_MEMORY_FILES_H
 
 #include <pthread.h>
 #include <sys/types.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The devices of `barkeep serve`, each at its own socket. */
-#ifndef BK_CLI_SERVE_H
-#define BK_CLI_SERVE_H
+#ifndef BK_CLI_SERVED_H
+#define BK_CLI_SERVED_H
 
 #include <stdatomic.h>
 
