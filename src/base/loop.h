@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An event loop: calls functions when descriptors can be read. */
+/* An event loop: calls functions when descriptors can be read or written. */
 #ifndef BK_BASE_LOOP_H
 #define BK_BASE_LOOP_H
 
@@ -23,8 +23,18 @@ int bk__base_loop_add(struct bk__base_loop *loop, int fd, void (*ready)(void *op
 void bk__base_loop_remove(struct bk__base_loop *loop, int fd);
 
 /*
- * Waits until a fd can be read, the loop is woken or `milliseconds` are over (-1: never), and calls what is
+ * What the fd is waited for from now on, of <poll.h>: POLLIN, as when it was added, POLLOUT or both. 0:
+ * nothing, not even that its other side is gone. 0, -ENOENT if it is not there; -ENOMEM or -ENOSPC if it was
+ * waited for nothing, as it is then still.
+ */
+int bk__base_loop_change(struct bk__base_loop *loop, int fd, unsigned events);
+
+/*
+ * Waits until a fd is ready, the loop is woken or `milliseconds` are over (-1: never), and calls what is
  * ready. 1 if it was woken since the last call, 0, or a negative errno; a signal ends it early with 0.
+ *
+ * A `ready` may wait, too. What such an inner wait has served may be called once more by the outer one,
+ * although it is not ready any more: hence fds that a loop with inner waits has do not block.
  */
 int bk__base_loop_wait(struct bk__base_loop *loop, int milliseconds);
 
@@ -33,5 +43,8 @@ void bk__base_loop_wake(struct bk__base_loop *loop);
 
 /* Can be read while anything is ready: a loop can be part of another. */
 int bk__base_loop_fd(const struct bk__base_loop *loop);
+
+/* The other fd that a loop has for itself. */
+int bk__base_loop_wake_fd(const struct bk__base_loop *loop);
 
 #endif

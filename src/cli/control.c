@@ -10,13 +10,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "cli/socket.h"
 
 #define CLIENTS_MAX    16
@@ -26,6 +27,7 @@
 #define TURN_LINES     16
 
 struct client {
+	struct cli_control *control;
 	int fd; /* -1: free */
 	char *in;
 	size_t in_count;
@@ -38,7 +40,7 @@ struct cli_control {
 	const struct cli_command *commands;
 	struct run *run;
 	struct cli_socket socket;
-	int poll;
+	struct bk__base_loop *loop;
 	int spare; /* to be closed when there is no other descriptor for a client who is turned away; or -1 */
 	int retry; /* timerfd: when to listen again */
 	struct client clients[CLIENTS_MAX];
@@ -244,14 +246,14 @@ static void make_whole(char *line)
 	}
 }
 
-static void serve_line(struct cli_control *control, struct client *client, const char *line, size_t count)
+static void serve_line(struct client *client, const char *line, size_t count)
 {
 	json_object *answer = json_object_new_object(), *request;
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+	struct cli_control *control = client->control;
 	struct bk_error err = { { 0 } };
 
 	/* A command that takes its time lets others be served, but not this one. */
-	epoll_ctl(control->poll, EPOLL_CTL_DEL, client->fd, NULL);
+	bk__base_loop_change(control->loop, client->fd, 0);
 	request = parse(line, count, &err);
 	if (!request || execute(control, request, answer, &err)) {
 		make_whole(err.text);
@@ -263,7 +265,7 @@ static void serve_line(struct cli_control *control, struct client *client, const
 	json_object_put(request);
 	json_object_put(answer);
 	/* Without memory for that it hears its answer, and nobody hears it any more. */
-	if (epoll_ctl(control->poll, EPOLL_CTL_ADD, client->fd, &event))
+	if (bk__base_loop_change(control->loop, client->fd, POLLIN))
 		client->last = true;
 }
 
@@ -271,20 +273,19 @@ static void serve_line(struct cli_control *control, struct client *client, const
 
 static void drop(struct client *client)
 {
-	if (client->fd >= 0)
-		close(client->fd); /* which takes it out of the epoll, too */
+	bk__base_loop_remove(client->control->loop, client->fd);
+	close(client->fd);
 	free(client->in);
 	free(client->out);
-	*client = (struct client){ .fd = -1 };
+	*client = (struct client){ client->control, .fd = -1 };
 }
 
 /* Lines that are read already wait for nothing but the client's next turn. */
-static void wait_for(struct cli_control *control, struct client *client)
+static void wait_for(struct client *client)
 {
 	const bool busy = client->out || memchr(client->in, '\n', client->in_count);
-	struct epoll_event event = { .events = busy ? EPOLLOUT : EPOLLIN, .data.ptr = client };
 
-	epoll_ctl(control->poll, EPOLL_CTL_MOD, client->fd, &event);
+	bk__base_loop_change(client->control->loop, client->fd, busy ? POLLOUT : POLLIN);
 }
 
 /* False: the client is gone. */
@@ -304,21 +305,21 @@ static bool send_answer(struct client *client)
 }
 
 /* Serves a whole line of what has been read. */
-static bool next_line(struct cli_control *control, struct client *client)
+static bool next_line(struct client *client)
 {
 	const char *end = memchr(client->in, '\n', client->in_count);
 	size_t count = end ? (size_t)(end - client->in) : 0;
 
 	if (!end)
 		return false;
-	serve_line(control, client, client->in, count);
+	serve_line(client, client->in, count);
 	client->in_count -= count + 1;
 	memmove(client->in, end + 1, client->in_count);
 	return true;
 }
 
 /* False: the client is gone. One that keeps us busy gets no more than its turn. */
-static bool serve_client(struct cli_control *control, struct client *client)
+static bool serve_client(struct client *client)
 {
 	for (unsigned turn = 0; turn < TURN_LINES; turn++) {
 		ssize_t n;
@@ -329,7 +330,7 @@ static bool serve_client(struct cli_control *control, struct client *client)
 			return true;
 		if (client->last) /* there was no memory for its answer: the next would be taken for it */
 			return false;
-		if (next_line(control, client))
+		if (next_line(client))
 			continue;
 		if (client->in_count == LINE_MAX_BYTES) {
 			client->last = true;
@@ -347,6 +348,16 @@ static bool serve_client(struct cli_control *control, struct client *client)
 	return true;
 }
 
+static void on_client(void *opaque)
+{
+	struct client *client = opaque;
+
+	if (serve_client(client))
+		wait_for(client);
+	else
+		drop(client);
+}
+
 static void turn_away(int fd, const char *answer)
 {
 	send(fd, answer, strlen(answer), MSG_NOSIGNAL);
@@ -355,9 +366,7 @@ static void turn_away(int fd, const char *answer)
 
 static void listen_to(struct cli_control *control, bool on)
 {
-	struct epoll_event event = { .events = on ? EPOLLIN : 0 };
-
-	epoll_ctl(control->poll, EPOLL_CTL_MOD, control->socket.fd, &event);
+	bk__base_loop_change(control->loop, control->socket.fd, on ? POLLIN : 0);
 }
 
 static void take_spare(struct cli_control *control)
@@ -387,8 +396,9 @@ static void no_descriptor(struct cli_control *control)
 	timerfd_settime(control->retry, 0, &in_a_second, NULL);
 }
 
-static void listen_again(struct cli_control *control)
+static void listen_again(void *opaque)
 {
+	struct cli_control *control = opaque;
 	uint64_t times;
 
 	if (read(control->retry, &times, sizeof(times)) < 0)
@@ -397,9 +407,9 @@ static void listen_again(struct cli_control *control)
 	listen_to(control, true);
 }
 
-static void welcome(struct cli_control *control)
+static void welcome(void *opaque)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct cli_control *control = opaque;
 	struct client *client = control->clients;
 	const int fd = accept4(control->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -414,51 +424,43 @@ static void welcome(struct cli_control *control)
 		turn_away(fd, "{\"error\":\"too many clients\"}\n");
 		return;
 	}
-	*client = (struct client){ .fd = fd, .in = malloc(LINE_MAX_BYTES) };
-	event.data.ptr = client;
-	if (!client->in || epoll_ctl(control->poll, EPOLL_CTL_ADD, fd, &event))
+	*client = (struct client){ control, .fd = fd, .in = malloc(LINE_MAX_BYTES) };
+	if (!client->in || bk__base_loop_add(control->loop, fd, on_client, client))
 		drop(client);
+}
+
+struct bk__base_loop *cli_control_loop(struct cli_control *control)
+{
+	return control->loop;
 }
 
 int cli_control_fd(const struct cli_control *control)
 {
-	return control->poll;
+	return bk__base_loop_fd(control->loop);
 }
 
 void cli_control_serve(void *opaque)
 {
 	struct cli_control *control = opaque;
-	struct epoll_event event;
 
-	/* One at a time: serving one may make the others' events stale. */
-	if (epoll_wait(control->poll, &event, 1, 0) != 1)
-		return;
-	if (!event.data.ptr)
-		welcome(control);
-	else if (event.data.ptr == &control->retry)
-		listen_again(control);
-	else if (serve_client(control, event.data.ptr))
-		wait_for(control, event.data.ptr);
-	else
-		drop(event.data.ptr);
+	bk__base_loop_wait(control->loop, 0);
 }
 
 /* ---- The socket -------------------------------------------------------- */
 
 static int listen_at(struct cli_control *control, const char *path, struct bk_error *err)
 {
-	struct epoll_event event = { .events = EPOLLIN };
-	struct epoll_event retry = { .events = EPOLLIN, .data.ptr = &control->retry };
-	const int error = cli_socket_listen(&control->socket, "--control", path, CLIENTS_MAX, err);
+	int error = cli_socket_listen(&control->socket, "--control", path, CLIENTS_MAX, err);
 
 	if (error)
 		return error;
-	control->poll = epoll_create1(EPOLL_CLOEXEC);
 	control->retry = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (control->poll < 0 || control->retry < 0 ||
-	    epoll_ctl(control->poll, EPOLL_CTL_ADD, control->socket.fd, &event) ||
-	    epoll_ctl(control->poll, EPOLL_CTL_ADD, control->retry, &retry))
-		return bk_fail(err, errno, "--control %s: %s", path, strerror(errno));
+	error = control->retry < 0 ? -errno
+				   : bk__base_loop_add(control->loop, control->retry, listen_again, control);
+	if (!error)
+		error = bk__base_loop_add(control->loop, control->socket.fd, welcome, control);
+	if (error)
+		return bk_fail(err, -error, "--control %s: %s", path, strerror(-error));
 	take_spare(control);
 	return 0;
 }
@@ -473,10 +475,12 @@ int cli_control_open(const char *path, const struct cli_command *commands, struc
 		return bk_fail(err, ENOMEM, "--control: out of memory");
 	control->commands = commands;
 	control->run = run;
-	control->poll = control->spare = control->retry = control->socket.fd = control->socket.directory = -1;
+	control->spare = control->retry = control->socket.fd = control->socket.directory = -1;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
-		control->clients[i].fd = -1;
-	error = listen_at(control, path, err);
+		control->clients[i] = (struct client){ control, .fd = -1 };
+	error = bk__base_loop_create(&control->loop);
+	error = error ? bk_fail(err, -error, "--control: %s", strerror(-error))
+		      : listen_at(control, path, err);
 	if (error) {
 		cli_control_close(control);
 		return error;
@@ -490,10 +494,10 @@ void cli_control_close(struct cli_control *control)
 	if (!control)
 		return;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
-		drop(&control->clients[i]);
+		if (control->clients[i].fd >= 0)
+			drop(&control->clients[i]);
 	cli_socket_close(&control->socket);
-	if (control->poll >= 0)
-		close(control->poll);
+	bk__base_loop_destroy(control->loop);
 	if (control->spare >= 0)
 		close(control->spare);
 	if (control->retry >= 0)

@@ -13,6 +13,7 @@
 
 #define CLI_ARGUMENTS 4
 
+struct bk__base_loop;
 struct run;
 
 /* One row is all there is to a command. */
@@ -41,7 +42,11 @@ struct cli_control;
 int cli_control_open(const char *path, const struct cli_command *commands, struct run *run,
 		     struct cli_control **control, struct bk_error *err);
 
-/* Can be read when there is something to serve; then cli_control_serve, which never waits for a client. */
+/* Waits for clients and serves them; it has no other fds. */
+struct bk__base_loop *cli_control_loop(struct cli_control *control);
+
+/* As a part of another loop: can be read when there is something to serve; then cli_control_serve, which
+ * never waits for a client. */
 int cli_control_fd(const struct cli_control *control);
 void cli_control_serve(void *control);
 

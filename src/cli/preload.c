@@ -14,10 +14,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/loop.h"
 #include "base/thread.h"
 #include "cli/commands.h"
 #include "cli/device_kinds.h"
@@ -73,25 +73,18 @@ static void log_line(void *opaque, enum bk_log_level level, const char *line)
 
 static struct cli_control *control;
 static pthread_t controller;
-static int stop = -1;
 
-static void *serve(void *unused)
+/* Until it is woken: that is the end. */
+static void *serve(void *loop)
 {
-	struct pollfd fds[] = { { .fd = cli_control_fd(control), .events = POLLIN },
-				{ .fd = stop, .events = POLLIN } };
-
-	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		if (fds[1].revents)
-			return NULL;
-		if (fds[0].revents)
-			cli_control_serve(control);
-	}
+	while (!bk__base_loop_wait(loop, -1))
+		;
+	return NULL;
 }
 
 static void start_control(void)
 {
+	struct bk__base_loop *loop;
 	struct bk_error err;
 	int error;
 
@@ -101,10 +94,10 @@ static void start_control(void)
 		bk_log(BK_LOG_ERROR, "%s: there is no control socket", err.text);
 		return;
 	}
-	stop = eventfd(0, EFD_CLOEXEC);
-	bk__wrap_keep_private(stop);
-	bk__wrap_keep_private(cli_control_fd(control));
-	error = stop < 0 ? -errno : bk__base_thread_start(&controller, serve, NULL, NULL);
+	loop = cli_control_loop(control);
+	bk__wrap_keep_private(bk__base_loop_fd(loop));
+	bk__wrap_keep_private(bk__base_loop_wake_fd(loop));
+	error = bk__base_thread_start(&controller, serve, loop, NULL);
 	if (!error)
 		return;
 	bk_log(BK_LOG_ERROR, "--control %s: %s: there is no control socket", settings.control,
@@ -115,10 +108,9 @@ static void start_control(void)
 
 static void stop_control(void)
 {
-	const uint64_t one = 1;
-
-	if (!control || bk__wrap_real.write(stop, &one, sizeof(one)) != sizeof(one))
+	if (!control)
 		return;
+	bk__base_loop_wake(cli_control_loop(control));
 	pthread_join(controller, NULL);
 	cli_control_close(control);
 	control = NULL;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -374,6 +375,11 @@ static void a_loop_says_what_it_could_not_have(void **state)
 		countdown = -1;
 	}
 	assert_int_equal(bk__base_loop_add(loop, fds[1], ignore, NULL), 0);
+	assert_int_equal(bk__base_loop_change(loop, fds[1], 0), 0);
+	countdown = 0;
+	assert_int_equal(bk__base_loop_change(loop, fds[1], POLLIN), -ENOSPC);
+	countdown = -1;
+	assert_int_equal(bk__base_loop_change(loop, fds[1], POLLIN), 0);
 	bk__base_loop_remove(loop, fds[0]); /* behind the other */
 	wait_error = EINTR;
 	assert_int_equal(bk__base_loop_wait(loop, -1), 0);

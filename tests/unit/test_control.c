@@ -52,6 +52,16 @@ static int refuse(struct run *run, const char *const *values, json_object *answe
 	return bk_fail(err, EBUSY, "not \"now\"\n");
 }
 
+static void serve(void);
+
+/* Takes its time, as a reset does, and others are served meanwhile. */
+static int slow(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
+{
+	run->calls++;
+	serve();
+	return 0;
+}
+
 #define LARGE 1000000
 
 static int large(struct run *run, const char *const *values, json_object *answer, struct bk_error *err)
@@ -68,6 +78,7 @@ static int large(struct run *run, const char *const *values, json_object *answer
 const struct cli_command cli_commands[] = {
 	{ "echo", { "first", "second" }, echo },
 	{ "refuse", { NULL }, refuse },
+	{ "slow", { NULL }, slow },
 	{ "large", { NULL }, large },
 	{ NULL, { NULL }, NULL },
 };
@@ -341,6 +352,27 @@ static void without_a_descriptor_a_client_is_turned_away(void **state)
 	serve();
 }
 
+/* All are ready at once: whoever is first serves the next one, and so on, to one that is gone. */
+static void a_command_that_takes_its_time_lets_others_be_served(void **state)
+{
+	static const char line[] = "{\"command\":\"slow\"}\n";
+	int fds[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		fds[i] = client();
+	serve();
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(send(fds[i], line, sizeof(line) - 1, MSG_NOSIGNAL), sizeof(line) - 1);
+	close(fds[3]);
+	serve();
+	assert_int_equal(run.calls, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_string_equal(heard(fds[i]), "{\"ok\":true}\n");
+		close(fds[i]);
+	}
+	serve();
+}
+
 /* Not even for that: it waits, and nobody runs in circles meanwhile. */
 static void without_the_last_descriptor_a_client_waits(void **state)
 {
@@ -541,6 +573,7 @@ int main(void)
 		SOCKET_TEST(who_does_not_read_holds_up_nobody),
 		SOCKET_TEST(sixteen_clients_at_once),
 		SOCKET_TEST(without_a_descriptor_a_client_is_turned_away),
+		SOCKET_TEST(a_command_that_takes_its_time_lets_others_be_served),
 		SOCKET_TEST(without_the_last_descriptor_a_client_waits),
 		SOCKET_TEST(the_socket_is_the_owners),
 		SOCKET_TEST(the_end_of_one_leaves_the_path_of_another),
