@@ -174,8 +174,9 @@ struct bk_device;
  *   accept an identical map once per device. -ENOMEM with a clear line when
  *   the memlock limit is in the way. A device of the host refuses memory without
  *   a `vaddr` (-EINVAL).
- * dma_unmap: exactly what was mapped. When it has returned, the device does not
- *   use that memory any more; it may have to wait for a transfer to end.
+ * dma_unmap: exactly what was mapped. When it has returned 0, the device does not
+ *   use that memory any more; it may have to wait for a transfer to end. -ENOENT:
+ *   it has no such map. After another error the device may use the memory still.
  * reset: the whole device to its reset state; -EOPNOTSUPP if it cannot.
  * ioeventfd: from now on, whenever somebody writes the eventfd `fd`, the host
  *   writes `value` to `offset` of a BAR in one access of `width` bytes. The
@@ -271,8 +272,9 @@ int bk_device_set_irqs(struct bk_device *device, unsigned index, enum bk_device_
  * the device cannot have; -ENOMEM; -E2BIG (see base.h); with a line. Owner only. */
 int bk_device_dma_map(struct bk_device *device, const struct bk_device_dma *dma, struct bk_error *err);
 
-/* Takes back exactly what was mapped: `size` bytes at `iova`. When it returns, the device does not use that
- * memory any more; it may wait for a transfer to end. 0 or a negative errno. Owner only. */
+/* Takes back exactly what was mapped: `size` bytes at `iova`. It may wait for a transfer to end. 0: the
+ * device does not use that memory any more; -ENOENT: there is no such map. After another error the device may
+ * use the memory still: keep it. Owner only. */
 int bk_device_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size);
 
 /* Resets the whole device, which may take minutes. 0; -EOPNOTSUPP if it cannot. Any thread. */

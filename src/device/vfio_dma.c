@@ -223,24 +223,28 @@ static int map_in_kernel(struct bk__device_vfio *vfio, const struct bk_device_dm
 	return explain(vfio, dma, code, err);
 }
 
+/* One use less. What the kernel refuses to unmap stays in the table. */
 static int release(struct bk__device_vfio *vfio, uint64_t iova, uint64_t size)
 {
 	struct bk__device_dma_table *all = &vfio->group->container->dma;
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = size };
 	struct bk__device_dma_map *map = bk__device_dma_table_find(all, iova, size);
 	static struct bk__ratelimit limit; /* a guest can move BARs that peers reach for ever */
-	int ret = 0;
 
-	if (--map->uses)
+	if (map->uses > 1) {
+		map->uses--;
 		return 0;
+	}
 	if (ioctl(vfio->group->container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap)) {
-		ret = -errno;
+		const int ret = -errno;
+
 		bk__log_limited(&limit, BK_LOG_ERROR, "%s: DMA unmap at 0x%" PRIx64 ": %s", vfio->base.name,
-				iova, strerror(errno));
+				iova, strerror(-ret));
+		return ret;
 	}
 	bk__device_dma_table_remove(all, map);
 	pthread_cond_broadcast(&vfio->group->container->dma_gone);
-	return ret;
+	return 0;
 }
 
 /* One use more of what is mapped, or a map. -EEXIST without a line. */
@@ -310,8 +314,9 @@ int bk__vfio_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 	pthread_mutex_lock(lock);
 	map = bk__device_dma_table_find(&vfio->dma, iova, size);
 	if (map) {
-		leave(vfio, map);
 		ret = release(vfio, iova, size);
+		if (!ret)
+			leave(vfio, map);
 	}
 	pthread_mutex_unlock(lock);
 	return ret;

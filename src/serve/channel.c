@@ -424,8 +424,11 @@ int bk__serve_channel_dma(struct bk__serve_channel *channel, uint64_t address, v
 			  bool write)
 {
 	uint8_t *bytes = data;
-	int error = 0;
+	int error;
 
+	pthread_mutex_lock(&channel->lock);
+	error = channel->broken; /* its sockets may be closed */
+	pthread_mutex_unlock(&channel->lock);
 	while (count && !error) {
 		const uint64_t piece = count < channel->data ? count : channel->data;
 		struct bk__serve_waiter waiter = {

@@ -209,42 +209,56 @@ int bk__serve_dma_map(struct bk__serve_session *session, struct bk__wire_message
 
 /* ---- Unmapping --------------------------------------------------------- */
 
-static void take(struct bk__serve_session *session, struct bk__serve_map *map)
+/* What the device refuses to give up stays, and so does the map: the device may use the memory still.
+ * -ENOENT: it does not know the memory any more. */
+static int take(struct bk__serve_session *session, struct bk__serve_map *map)
 {
 	static struct bk__ratelimit limit;
 	const int error = map->given ? bk_device_dma_unmap(session->device, map->iova, map->size) : 0;
 
-	if (error)
+	if (error && error != -ENOENT) {
 		bk__log_limited(&limit, BK_LOG_ERROR, "%s: DMA to 0x%" PRIx64 " stays on: %s",
 				session->config->name, map->iova, strerror(-error));
+		return error;
+	}
 	session->memory -= map->size;
 	free_map(session, map);
+	return 0;
 }
 
-void bk__serve_unmap_all(struct bk__serve_session *session)
+int bk__serve_unmap_all(struct bk__serve_session *session)
 {
-	for (size_t i = session->maps.count; i--;)
-		take(session, session->maps.at[i]);
-	session->maps.count = 0;
+	size_t kept = 0;
+	int error = 0;
+
+	for (size_t i = 0; i < session->maps.count; i++) {
+		const int refused = take(session, session->maps.at[i]);
+
+		if (refused)
+			session->maps.at[kept++] = session->maps.at[i];
+		if (!error)
+			error = refused;
+	}
+	session->maps.count = kept;
 	count_maps(session);
-	free(session->maps.at);
-	memset(&session->maps, 0, sizeof(session->maps));
+	return error;
 }
 
 static int unmap(struct bk__serve_session *session, const struct bk__wire_dma_unmap *request)
 {
 	const size_t at = place_of(session, request->address);
+	int error;
 
 	if (request->flags & BK__WIRE_UNMAP_BITMAP)
 		return -ENOTSUP; /* no dirty pages are tracked */
-	if (request->flags & BK__WIRE_UNMAP_ALL) {
-		bk__serve_unmap_all(session);
-		return 0;
-	}
+	if (request->flags & BK__WIRE_UNMAP_ALL)
+		return bk__serve_unmap_all(session);
 	if (at == session->maps.count || session->maps.at[at]->iova != request->address ||
 	    session->maps.at[at]->size != request->size)
 		return -EINVAL;
-	take(session, session->maps.at[at]);
+	error = take(session, session->maps.at[at]);
+	if (error)
+		return error;
 	bk__array_remove(&session->maps, at);
 	count_maps(session);
 	return 0;

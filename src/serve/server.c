@@ -47,15 +47,31 @@ static bool is_welcome(struct bk__serve *serve, int fd)
 	return false;
 }
 
+/* A device that reaches the memory of an earlier client is given to no other. */
+static bool is_clean(struct bk__serve *serve)
+{
+	const bool was_stuck = serve->stuck;
+	const int error = bk__serve_session_settle(serve);
+
+	if (error)
+		bk__log_limited(&serve->complaints, BK_LOG_ERROR,
+				"%s: a client is not served: the device keeps memory of the last one: %s",
+				serve->config.name, strerror(-error));
+	else if (was_stuck)
+		bk__serve_group_leave(serve->config.group);
+	return !error;
+}
+
 /* Takes the fd. */
 static void serve_client(struct bk__serve *serve, int fd)
 {
-	if (!bk__serve_stopping(serve) && is_welcome(serve, fd)) {
+	if (!bk__serve_stopping(serve) && is_clean(serve) && is_welcome(serve, fd)) {
 		atomic_fetch_add(&serve->clients, 1);
 		atomic_store(&serve->busy, true);
 		bk__serve_session_run(serve, fd);
 		atomic_store(&serve->busy, false);
-		bk__serve_group_leave(serve->config.group);
+		if (!serve->stuck)
+			bk__serve_group_leave(serve->config.group);
 	}
 	close(fd);
 	if (serve->config.gone)
@@ -151,6 +167,7 @@ void bk__serve_destroy(struct bk__serve *serve)
 	if (serve->listener >= 0)
 		close(serve->listener);
 	pthread_mutex_destroy(&serve->lock);
+	is_clean(serve); /* what is left is the device's until it is closed */
 	free(serve);
 }
 

@@ -190,6 +190,26 @@ static void show_channel(struct bk__serve *serve_, struct bk__serve_channel *cha
 	pthread_mutex_unlock(&serve_->lock);
 }
 
+static void free_session(struct bk__serve_session *session)
+{
+	bk__serve_channel_close(&session->channel);
+	bk__serve_files_done(&session->own);
+	free(session->maps.at);
+	free(session->out);
+	free(session);
+}
+
+int bk__serve_session_settle(struct bk__serve *serve_)
+{
+	const int error = serve_->stuck ? bk__serve_unmap_all(serve_->stuck) : 0;
+
+	if (!error && serve_->stuck) {
+		free_session(serve_->stuck);
+		serve_->stuck = NULL;
+	}
+	return error;
+}
+
 void bk__serve_session_run(struct bk__serve *serve_, int fd)
 {
 	struct bk__serve_session *session = calloc(1, sizeof(*session));
@@ -218,8 +238,7 @@ void bk__serve_session_run(struct bk__serve *serve_, int fd)
 		serve(session);
 	give_back(session);
 	show_channel(serve_, NULL);
-	bk__serve_channel_close(&session->channel);
-	bk__serve_files_done(&session->own);
-	free(session->out);
-	free(session);
+	/* The device may use the memory, or ask the client for it, as long as it has a map of it. */
+	serve_->stuck = session;
+	bk__serve_session_settle(serve_);
 }

@@ -92,6 +92,9 @@ struct bk__serve {
 	pthread_mutex_t lock;
 	struct bk__serve_channel *channel; /* the client's, for who stops it; NULL */
 
+	struct bk__serve_session
+		*stuck; /* of a client that has gone, whose memory the device keeps; or NULL */
+
 	struct bk__ratelimit complaints; /* of all clients: who is refused may come again */
 
 	atomic_uint_fast64_t clients, messages, refused, maps, memory;
@@ -114,6 +117,10 @@ void bk__serve_group_leave(struct bk__serve_group *group);
 
 /* Serves the client behind the socket until it goes, and gives everything back. */
 void bk__serve_session_run(struct bk__serve *serve, int fd);
+
+/* Takes from the device what it kept of the last client's memory: no other client may come before. 0, or why
+ * it keeps it still. */
+int bk__serve_session_settle(struct bk__serve *serve);
 
 /* Where a reply's payload is put before bk__serve_reply, which sends `size` bytes of it. 0, or what ends the
  * connection. */
@@ -168,7 +175,9 @@ int bk__serve_dma_map(struct bk__serve_session *session, struct bk__wire_message
 		      const struct bk__wire_request *request);
 int bk__serve_dma_unmap(struct bk__serve_session *session, struct bk__wire_message *message,
 			const struct bk__wire_request *request);
-void bk__serve_unmap_all(struct bk__serve_session *session);
+
+/* 0, or why the device keeps some of them; those stay. */
+int bk__serve_unmap_all(struct bk__serve_session *session);
 
 /* ---- share.c ---- */
 

@@ -100,6 +100,8 @@ static int do_dma_unmap(struct bk_device *base, uint64_t iova, uint64_t size)
 	for (unsigned i = 0; i < device->map_count; i++) {
 		if (device->maps[i].iova != iova || device->maps[i].size != size)
 			continue;
+		if (device->unmap_result)
+			return -device->unmap_result;
 		device->maps[i] = device->maps[--device->map_count];
 		return 0;
 	}

@@ -24,6 +24,7 @@ struct served_device {
 	struct bk_device_dma *maps;
 	unsigned map_count;
 	int map_result;   /* errno that dma_map gives */
+	int unmap_result; /* and dma_unmap, which then keeps the map */
 	int bells[2];     /* eventfds for writes of their index to SERVED_BELL; -1: none; -2: not offered */
 	bool no_messages; /* maps without memory are refused, as by hardware */
 };

@@ -285,6 +285,61 @@ static void f35_a_client_that_maps_too_much(void **state)
 	close(readable);
 }
 
+/* The device may use it still: it stays mapped, whether the client stays or goes. */
+static void memory_that_the_device_keeps_stays(void **state)
+{
+	struct served *served = made();
+	const int fd = memory_file(0x4000);
+	const unsigned before = open_files();
+	const uint64_t value = 0x123456789abcdef0;
+	struct bk__serve_stats stats;
+
+	assert_int_equal(pwrite(fd, &value, sizeof(value), 0x1000), sizeof(value));
+	served_start(served);
+	client_start(served);
+	assert_int_equal(client_map(served, 0x10000, 0x2000, 0, fd), 0);
+	assert_int_equal(client_map(served, 0x20000, 0x1000, 0x2000, fd), 0);
+	assert_int_equal(client_map(served, 0x30000, 0x1000, 0, -1), 0);
+	served->device.unmap_result = ENOMEM;
+	assert_int_equal(client_unmap(served, 0x10000, 0x2000, 0), -ENOMEM);
+	assert_int_equal(client_unmap(served, 0, 0, BK__WIRE_UNMAP_ALL), -ENOMEM);
+	bk__serve_stats(served->serve, &stats);
+	assert_int_equal(stats.maps, 3);
+	assert_int_equal(stats.memory, 0x4000);
+	assert_int_equal(client_write(served, 0, SERVED_READ, 0x11000, 8), 0);
+	assert_int_equal(client_read(served, 0, SERVED_VALUE, 8), value);
+	assert_int_equal(client_map(served, 0x10000, 0x1000, 0, fd), -EEXIST);
+	served->device.unmap_result = 0;
+	assert_int_equal(client_unmap(served, 0x20000, 0x1000, 0), 0);
+	served->device.unmap_result = ENOMEM;
+	client_close(served);
+	/* Nobody else's device reaches it. */
+	client_connect(served);
+	assert_int_not_equal(client_hear(served), 0);
+	client_close(served);
+	assert_int_equal(served->device.map_count, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct bk_device_dma *map = &served->device.maps[i];
+		uint64_t seen = 0;
+
+		if (map->vaddr)
+			assert_int_equal(*(uint64_t *)((uint8_t *)map->vaddr + 0x1000), value);
+		else
+			assert_int_not_equal(map->read(map->opaque, 0, &seen, sizeof(seen)), 0);
+	}
+	served->device.unmap_result = 0;
+	client_start(served);
+	assert_int_equal(served->device.map_count, 0);
+	bk__serve_stats(served->serve, &stats);
+	assert_int_equal(stats.maps, 0);
+	client_close(served);
+	bk__serve_destroy(served->serve);
+	served->serve = NULL;
+	assert_int_equal(open_files(), before);
+	unmade(served);
+	close(fd);
+}
+
 static void f34_a_client_truncates_its_memory(void **state)
 {
 	struct served *served = made();
@@ -822,6 +877,7 @@ int main(void)
 		cmocka_unit_test(a_reset_works_or_is_said_to),
 		cmocka_unit_test(memory_is_mapped_once_a_file),
 		cmocka_unit_test(memory_without_a_file_is_noted),
+		cmocka_unit_test(memory_that_the_device_keeps_stays),
 		cmocka_unit_test(dma_by_messages),
 		cmocka_unit_test(dma_that_nobody_answers),
 		cmocka_unit_test(dma_on_the_twin_socket),

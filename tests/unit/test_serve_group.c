@@ -33,6 +33,7 @@ static struct {
 	atomic_uint hot_resets;
 	struct vfio_iommu_type1_dma_map maps[8];
 	unsigned count;
+	bool keeps; /* what it has mapped */
 } kernel;
 
 static pthread_mutex_t maps_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -53,6 +54,8 @@ static int dma_unmap(const struct vfio_iommu_type1_dma_unmap *unmap)
 	for (unsigned i = 0; i < kernel.count; i++) {
 		if (kernel.maps[i].iova != unmap->iova || kernel.maps[i].size != unmap->size)
 			continue;
+		if (kernel.keeps)
+			return refuse(EBUSY);
 		kernel.maps[i] = kernel.maps[--kernel.count];
 		return 0;
 	}
@@ -77,6 +80,13 @@ static unsigned mapped_as(struct vfio_iommu_type1_dma_map *first)
 	*first = kernel.maps[0];
 	pthread_mutex_unlock(&maps_lock);
 	return count;
+}
+
+static void keep_maps(bool keep)
+{
+	pthread_mutex_lock(&maps_lock);
+	kernel.keeps = keep;
+	pthread_mutex_unlock(&maps_lock);
 }
 
 static unsigned mapped(void)
@@ -274,6 +284,28 @@ static void one_memory_is_mapped_once(void **state)
 	unmade(pair);
 }
 
+/* It can be asked again. */
+static void the_kernel_keeps_a_map(void **state)
+{
+	struct pair *pair = made(*state, 1);
+	struct served *a = &pair->served[0], *b = &pair->served[1];
+
+	assert_int_equal(client_map(a, 0x10000, 0x4000, 0, pair->memory), 0);
+	assert_int_equal(client_map(b, 0x10000, 0x4000, 0, pair->memory), 0);
+	keep_maps(true);
+	assert_int_equal(client_unmap(a, 0x10000, 0x4000, 0), 0); /* b has it */
+	assert_int_equal(client_unmap(b, 0x10000, 0x4000, 0), -EBUSY);
+	assert_int_equal(client_map(b, 0x10000, 0x1000, 0, pair->memory), -EEXIST);
+	assert_int_equal(client_map(a, 0x10000, 0x1000, 0, pair->memory), -EEXIST);
+	client_close(b);
+	assert_int_equal(mapped(), 1);
+	keep_maps(false);
+	client_start(b);
+	assert_int_equal(mapped(), 0);
+	assert_int_equal(client_map(b, 0x10000, 0x1000, 0, pair->memory), 0);
+	unmade(pair);
+}
+
 static void another_memory_at_the_same_place_is_refused(void **state)
 {
 	struct pair *pair = made(*state, 1);
@@ -371,6 +403,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HOST(one_memory_is_mapped_once),
+		HOST(the_kernel_keeps_a_map),
 		HOST(another_memory_at_the_same_place_is_refused),
 		HOST(a_map_waits_for_the_other_client_to_follow),
 		HOST(clients_of_two_users_do_not_share_memory),
