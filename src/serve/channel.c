@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 
-#define KEPT_MOST  256  /* commands that a client may send before it answers */
-#define ANSWER_MS  4000 /* clients wait 5 seconds for a reply, in which this one may be needed */
+#define KEPT_MOST  (16u << 20) /* bytes of commands that a client may send before it answers */
+#define ANSWER_MS  4000        /* clients wait 5 seconds for a reply, in which this one may be needed */
 #define LUCKY_MOST 8
 
 /* A command that came while somebody waited for a reply. */
@@ -196,6 +196,11 @@ static void take_fds(struct bk__serve_channel *channel, struct bk__wire_message 
 	message->fds = channel->fds;
 }
 
+static size_t cost(const struct bk__wire_message *message)
+{
+	return sizeof(struct bk__serve_kept) + message->size;
+}
+
 static void take_kept(struct bk__serve_channel *channel, struct bk__wire_message *message)
 {
 	struct bk__serve_kept *kept = channel->first;
@@ -203,7 +208,7 @@ static void take_kept(struct bk__serve_channel *channel, struct bk__wire_message
 	channel->first = kept->next;
 	if (!channel->first)
 		channel->last = NULL;
-	channel->kept--;
+	channel->kept -= cost(&kept->message);
 	channel->current = kept;
 	*message = kept->message;
 }
@@ -258,9 +263,9 @@ static int keep(struct bk__serve_channel *channel, const struct bk__wire_message
 {
 	struct bk__serve_kept *kept;
 
-	if (channel->kept == KEPT_MOST)
+	if (cost(message) > KEPT_MOST - channel->kept)
 		return -ENOBUFS;
-	kept = malloc(sizeof(*kept) + message->size);
+	kept = malloc(cost(message));
 	if (!kept)
 		return -ENOMEM;
 	kept->next = NULL;
@@ -274,7 +279,7 @@ static int keep(struct bk__serve_channel *channel, const struct bk__wire_message
 	else
 		channel->first = kept;
 	channel->last = kept;
-	channel->kept++;
+	channel->kept += cost(message);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ struct bk__serve_channel {
 	struct bk__serve_kept *first, *last; /* commands for the server's thread */
 	struct bk__serve_kept *current;      /* the one it has, or NULL */
 	int fds[BK__WIRE_FDS_ANYHOW];        /* those of its command, which others that read leave alone */
-	unsigned kept;
+	size_t kept;                         /* bytes of those that wait */
 
 	/* The twin socket. */
 	pthread_mutex_t twin_lock;

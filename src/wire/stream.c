@@ -154,6 +154,9 @@ int bk__wire_receive(struct bk__wire_stream *stream, struct bk__wire_message *me
 					   stream->most, &message->header);
 
 		if (!error) {
+			/* Who pins it has room for another behind it. */
+			if (stream->start + message->header.size > stream->room - stream->most)
+				move_down(stream);
 			give(stream, message);
 			return 0;
 		}

@@ -199,6 +199,83 @@ static void a_server_ends_though_nobody_reads_what_it_writes(void **state)
 	free(served);
 }
 
+/* ---- Commands before an answer ------------------------------------------ */
+
+/* The device reads memory that only messages reach; its thread waits. */
+static void say_read_memory(struct served *served)
+{
+	const struct bk__wire_region_access access = { SERVED_READ, 0, 8 };
+	const uint64_t address = 0;
+
+	client_say(served, BK__WIRE_REGION_WRITE, 0, &access, sizeof(access), &address, sizeof(address), NULL,
+		   0);
+}
+
+static void commands_wait_for_an_answer(void **state)
+{
+	enum { COMMANDS = 1000 };
+	const struct bk__wire_region_access access = { 0, BK_DEVICE_CONFIG, 4 };
+	struct served *served = malloc(sizeof(*served));
+	unsigned first;
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	served_start(served);
+	client_start(served);
+	assert_int_equal(client_map(served, 0, 0x1000, 0, -1), 0);
+	say_read_memory(served);
+	first = served->id;
+	for (unsigned i = 0; i < COMMANDS; i++)
+		client_say(served, BK__WIRE_REGION_READ, 0, &access, sizeof(access), NULL, 0, NULL, 0);
+	answer_dma(served);
+	for (unsigned i = 0; i <= COMMANDS; i++) {
+		assert_int_equal(client_hear(served), 0);
+		assert_int_equal(served->reply.header.id, (uint16_t)(first + i));
+		assert_int_equal(served->reply.header.flags, BK__WIRE_REPLY);
+	}
+	served_end(served);
+	free(served);
+}
+
+static void commands_without_an_answer_end(void **state)
+{
+	const struct bk__wire_region_access access = { 0, 0, BK__WIRE_DATA };
+	const struct bk__wire_header header = { .command = BK__WIRE_REGION_WRITE,
+						.size = sizeof(header) + sizeof(access) + BK__WIRE_DATA,
+						.flags = BK__WIRE_NO_REPLY };
+	struct served *served = malloc(sizeof(*served));
+	uint8_t *much = calloc(1, BK__WIRE_DATA);
+	const struct iovec parts[] = { { (void *)(uintptr_t)&header, sizeof(header) },
+				       { (void *)(uintptr_t)&access, sizeof(access) },
+				       { much, BK__WIRE_DATA } };
+	const struct bk__wire_region_access where = { SERVED_READ, 0, 8 };
+	const struct bk__wire_header again = { .command = BK__WIRE_REGION_WRITE,
+					       .size = sizeof(again) + sizeof(where) + 8 };
+	const struct iovec wait[] = { { (void *)(uintptr_t)&again, sizeof(again) },
+				      { (void *)(uintptr_t)&where, sizeof(where) },
+				      { much, 8 } };
+	int error = 0;
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	served_start(served);
+	client_start(served);
+	assert_int_equal(client_map(served, 0, 0x1000, 0, -1), 0);
+	while (!error) {
+		error = bk__wire_send(served->fd, wait, 3, NULL, 0);
+		if (!error)
+			error = bk__wire_send(served->fd, parts, 3, NULL, 0);
+	}
+	assert_true(error == -EPIPE || error == -ECONNRESET);
+	client_close(served);
+	client_start(served);
+	served_end(served);
+	free(much);
+	free(served);
+}
+
 /* ---- A client that comes again and again --------------------------------- */
 
 static atomic_uint lines;
@@ -236,6 +313,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(descriptors_that_are_taken_stay_taken),
 		cmocka_unit_test(a_server_ends_though_nobody_reads_what_it_writes),
+		cmocka_unit_test(commands_wait_for_an_answer),
+		cmocka_unit_test(commands_without_an_answer_end),
 		cmocka_unit_test(nobody_fills_the_log_by_coming_again),
 	};
 

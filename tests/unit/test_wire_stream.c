@@ -248,14 +248,46 @@ static void who_does_not_read_is_not_waited_for(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* However many came with it. */
+static void a_large_message_fits_behind_one_that_is_in_use(void **state)
+{
+	enum { MOST = 40000, BEFORE = 3 };
+	struct pair *pair = *state;
+	const int fd = pair->stream.fd;
+	struct bk__wire_message message;
+
+	bk__wire_stream_close(&pair->stream);
+	assert_int_equal(bk__wire_stream_open(&pair->stream, fd, MOST), 0);
+	for (unsigned i = 0; i < BEFORE; i++)
+		send_message(pair, i, MOST - sizeof(struct bk__wire_header), NULL, 0);
+	for (unsigned i = 0; i < BEFORE; i++) {
+		pair->stream.pin = 0;
+		assert_int_equal(bk__wire_receive(&pair->stream, &message, MSG_DONTWAIT), 0);
+		assert_int_equal(message.header.id, i);
+		pair->stream.pin = pair->stream.start;
+	}
+	assert_int_equal(pair->stream.reads, 1);
+	for (unsigned i = 0; i < BEFORE; i++) {
+		send_message(pair, i, MOST - sizeof(struct bk__wire_header), NULL, 0);
+		expect(pair, i, MOST - sizeof(struct bk__wire_header), 0);
+	}
+	memcpy(&message.header, message.payload - sizeof(message.header), sizeof(message.header));
+	assert_int_equal(message.header.id, BEFORE - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_read_takes_a_whole_message),        TEST(fds_stay_with_their_message),
-		TEST(a_message_may_come_byte_by_byte),       TEST(the_largest_message),
-		TEST(as_many_fds_as_the_kernel_lets),        TEST(more_fds_than_a_message_has),
-		TEST(the_end_is_between_messages_or_in_one), TEST(the_end_in_a_message),
+		TEST(one_read_takes_a_whole_message),
+		TEST(fds_stay_with_their_message),
+		TEST(a_message_may_come_byte_by_byte),
+		TEST(the_largest_message),
+		TEST(as_many_fds_as_the_kernel_lets),
+		TEST(more_fds_than_a_message_has),
+		TEST(the_end_is_between_messages_or_in_one),
+		TEST(the_end_in_a_message),
 		TEST(who_does_not_read_is_not_waited_for),
+		TEST(a_large_message_fits_behind_one_that_is_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
