@@ -14,6 +14,7 @@
 
 #define KEPT_MOST  (16u << 20) /* bytes of commands that a client may send before it answers */
 #define ANSWER_MS  4000        /* clients wait 5 seconds for a reply, in which this one may be needed */
+#define LOOK_MS    10          /* between two looks whether somebody reads */
 #define LUCKY_MOST 8
 
 /* A command that came while somebody waited for a reply. */
@@ -336,6 +337,37 @@ static int wait_answer(struct bk__serve_channel *channel, const struct bk__serve
 	return waiter->error;
 }
 
+/* The socket is full: the client may not read before somebody has read what it sends. */
+static int read_meanwhile(void *opaque)
+{
+	struct bk__serve_channel *channel = opaque;
+	struct pollfd fd = { .fd = channel->stream.fd, .events = POLLOUT };
+	int error;
+	bool reads;
+
+	pthread_mutex_lock(&channel->lock);
+	error = channel->broken;
+	reads = !error && !channel->reading;
+	channel->reading |= reads;
+	pthread_mutex_unlock(&channel->lock);
+	if (!reads) {
+		/* The one who reads may stop to. */
+		if (!error)
+			poll(&fd, 1, LOOK_MS);
+		return error;
+	}
+	fd.events |= POLLIN;
+	if (poll(&fd, 1, -1) > 0 && fd.revents & ~POLLOUT)
+		error = pump(channel, 0);
+	pthread_mutex_lock(&channel->lock);
+	channel->reading = false;
+	if (error && !channel->broken)
+		channel->broken = error;
+	pthread_cond_broadcast(&channel->changed);
+	pthread_mutex_unlock(&channel->lock);
+	return error;
+}
+
 static void join(struct bk__serve_channel *channel, struct bk__serve_waiter *waiter)
 {
 	waiter->id = channel->next_id++;
@@ -379,7 +411,9 @@ static int on_main(struct bk__serve_channel *channel, struct bk__serve_waiter *w
 	join(channel, waiter);
 	pthread_mutex_unlock(&channel->lock);
 	count = compose(&header, waiter, data, parts);
-	error = bk__serve_channel_send(channel, parts, count, NULL, 0);
+	pthread_mutex_lock(&channel->send_lock);
+	error = bk__wire_send_or(channel->stream.fd, parts, count, NULL, 0, read_meanwhile, channel);
+	pthread_mutex_unlock(&channel->send_lock);
 	pthread_mutex_lock(&channel->lock);
 	if (!error)
 		error = wait_answer(channel, waiter);

@@ -186,8 +186,10 @@ static size_t put_fds(union control *control, const int *fds, unsigned count)
 	return CMSG_SPACE(size);
 }
 
-int bk__wire_send(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count)
+int bk__wire_send_or(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count,
+		     int (*wait)(void *opaque), void *opaque)
 {
+	const int flags = MSG_NOSIGNAL | (wait ? MSG_DONTWAIT : 0);
 	struct iovec left[BK__WIRE_PARTS];
 	union control control;
 	struct msghdr message = { .msg_iov = left, .msg_iovlen = count };
@@ -201,10 +203,17 @@ int bk__wire_send(int fd, const struct iovec *parts, unsigned count, const int *
 		message.msg_controllen = put_fds(&control, fds, fd_count);
 	}
 	while (message.msg_iovlen) {
-		ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+		ssize_t sent = sendmsg(fd, &message, flags);
 
 		if (sent < 0 && errno == EINTR)
 			continue;
+		if (sent < 0 && wait && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			const int error = wait(opaque);
+
+			if (error)
+				return error;
+			continue;
+		}
 		if (sent < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK ? (begun ? -EPIPE : -EAGAIN) : -errno;
 		begun = true;
@@ -221,4 +230,9 @@ int bk__wire_send(int fd, const struct iovec *parts, unsigned count, const int *
 		}
 	}
 	return 0;
+}
+
+int bk__wire_send(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count)
+{
+	return bk__wire_send_or(fd, parts, count, fds, fd_count, NULL, NULL);
 }

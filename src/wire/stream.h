@@ -53,4 +53,9 @@ bool bk__wire_ready(const struct bk__wire_stream *stream);
 #define BK__WIRE_PARTS 4
 int bk__wire_send(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count);
 
+/* The same, but `wait` waits in the kernel's place while the socket takes nothing: 0 to try again, or what
+ * ends the attempt. */
+int bk__wire_send_or(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count,
+		     int (*wait)(void *opaque), void *opaque);
+
 #endif

@@ -238,6 +238,48 @@ static void commands_wait_for_an_answer(void **state)
 	free(served);
 }
 
+/* Both sides send more than a socket holds; the client reads when it has sent. */
+static void large_messages_both_ways(void **state)
+{
+	const struct bk__wire_region_access kick = { 0x40, 0, 4 };
+	const struct bk__wire_region_access access = { 0, BK_DEVICE_CONFIG, BK__WIRE_DATA };
+	struct served *served = malloc(sizeof(*served));
+	uint8_t *much = calloc(1, BK__WIRE_DATA);
+	struct {
+		struct bk__wire_header header;
+		struct bk__wire_dma_access access;
+	} reply;
+	const struct iovec part = { &reply, sizeof(reply) };
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	change_ops(served);
+	ops.write = write_much;
+	sem_init(&moment.in_handler, 0, 0);
+	served_start(served);
+	client_start(served);
+	assert_int_equal(client_map(served, 0, 2 * BK__WIRE_DATA, 0, -1), 0);
+	client_say(served, BK__WIRE_REGION_WRITE, 0, &kick, sizeof(kick), "1234", 4, NULL, 0);
+	wait_for(&moment.in_handler);
+	client_say(served, BK__WIRE_REGION_WRITE, 0, &access, sizeof(access), much, BK__WIRE_DATA, NULL, 0);
+	assert_int_equal(client_hear(served), 0);
+	assert_int_equal(served->reply.header.command, BK__WIRE_DMA_WRITE);
+	reply.header = served->reply.header;
+	reply.header.flags = BK__WIRE_REPLY | BK__WIRE_ERROR;
+	reply.header.error = EFAULT;
+	reply.header.size = sizeof(reply);
+	memcpy(&reply.access, served->reply.payload, sizeof(reply.access));
+	assert_int_equal(bk__wire_send(served->fd, &part, 1, NULL, 0), 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		assert_int_equal(client_hear(served), 0);
+		assert_int_equal(served->reply.header.id, i + 2);
+	}
+	served_end(served);
+	free(much);
+	free(served);
+}
+
 static void commands_without_an_answer_end(void **state)
 {
 	const struct bk__wire_region_access access = { 0, 0, BK__WIRE_DATA };
@@ -314,6 +356,7 @@ int main(void)
 		cmocka_unit_test(descriptors_that_are_taken_stay_taken),
 		cmocka_unit_test(a_server_ends_though_nobody_reads_what_it_writes),
 		cmocka_unit_test(commands_wait_for_an_answer),
+		cmocka_unit_test(large_messages_both_ways),
 		cmocka_unit_test(commands_without_an_answer_end),
 		cmocka_unit_test(nobody_fills_the_log_by_coming_again),
 	};
