@@ -27,3 +27,78 @@ unserve() {
 
 # messages NAME: how many the clients of one that has ended have sent.
 messages() { sed -n 's/.* clients, \([0-9]*\) messages, .*/\1/p' <<<"${served[$1]}"; }
+
+# ---- QEMU as the client: with wrap.sh ----------------------------------
+
+# The guest's memory, which the server maps.
+shared=(-object "memory-backend-memfd,id=ram,size=256M,share=on" -machine memory-backend=ram)
+
+# json NAME [BUS]: QEMU's description of the device at the socket of that name. QEMU waits 5 s for an answer, which an
+# emulated machine may take to pin the guest's memory.
+json() {
+	printf '{"driver":"vfio-user-pci","id":"%s","x-msg-timeout":120000,%s"socket":{"type":"unix","path":"%s"}}' \
+		"$1" "${2:+\"bus\":\"$2\",}" "$sockets/$1"
+}
+
+# behind NAME: its words, in `at`.
+behind() { at+=(-device "$(json "$1")"); }
+
+# open_monitor: leaves in `monitor` the words for a QEMU that is told what to do by asks_qemu COMMAND...
+open_monitor() {
+	local dir
+	dir=$(mktemp -d /dev/shm/XXXXXX)
+	monitor=(-chardev "pipe,id=monitor,path=$dir/monitor" -mon "chardev=monitor,mode=control")
+	mkfifo "$dir/monitor.in" "$dir/monitor.out"
+	exec 8<>"$dir/monitor.in" 9<>"$dir/monitor.out"
+}
+asks_qemu() { printf '%s\n' "$@" >&8; }
+
+# removed NAME: waits until QEMU says that the device is gone.
+removed() {
+	local line
+	while read -r -t 300 line <&9; do
+		[[ $line != *DEVICE_DELETED*"\"device\": \"$1\""* ]] || return 0
+	done
+	return 1
+}
+
+# replugs NAME: what QEMU does for the guest's test `replug`, until its end.
+replugs() {
+	local round
+	asks_qemu '{"execute":"qmp_capabilities"}'
+	for round in first second; do
+		guest_says "LAB replug want $round" 200
+		asks_qemu "{\"execute\":\"device_add\",\"arguments\":$(json "$1" rp1)}"
+		guest_says "LAB replug want-no $round" 200
+		asks_qemu "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"$1\"}}"
+		is "device_del is done, $round" "$(removed "$1" && echo yes)" yes
+	done
+	end_guest
+}
+
+# resets_machine: starts the guest of `line`, whose last test is `ready`, and resets it once.
+resets_machine() {
+	local word
+	for word in "${!line[@]}"; do
+		[ "${line[word]}" != -no-reboot ] || unset "line[word]"
+	done
+	start_vmm "${line[@]}"
+	asks_qemu '{"execute":"qmp_capabilities"}'
+	wait_boots 1
+	asks_qemu '{"execute":"system_reset"}'
+	wait_boots 2
+	asks_qemu '{"execute":"quit"}'
+	end_guest
+}
+boots() { tr -d '\r\0' <"$out" | grep -c '^LAB ready'; }
+wait_boots() {
+	while [ "$(boots)" -lt "$1" ] && kill -0 "$guest" 2>/dev/null; do
+		sleep 0.5
+	done
+}
+
+# kill_vmm: QEMU itself, at once.
+kill_vmm() {
+	kill -KILL "$(pgrep -P "$guest" qemu)"
+	end_guest
+}
