@@ -243,6 +243,23 @@ static void serve_until_the_end(struct run *run)
 	}
 }
 
+/* How many messages were of each command, if there were any. */
+static void print_commands(const char *name, const struct bk__serve_stats *stats)
+{
+	const char *before = "";
+
+	if (!stats->messages)
+		return;
+	fprintf(stderr, "%s: ", name);
+	for (unsigned i = 0; i < BK__SERVE_COMMANDS; i++) {
+		if (!stats->commands[i])
+			continue;
+		fprintf(stderr, "%s%s %" PRIu64, before, bk__serve_command_name(i), stats->commands[i]);
+		before = ", ";
+	}
+	fputc('\n', stderr);
+}
+
 static void print_stats(const struct run *run)
 {
 	int width = cli_stats_width(0, "");
@@ -267,6 +284,7 @@ static void print_stats(const struct run *run)
 		fprintf(stderr,
 			"%s: %" PRIu64 " clients, %" PRIu64 " messages, %" PRIu64 " of them refused\n",
 			served->device.name, stats.clients, stats.messages, stats.refused);
+		print_commands(served->device.name, &stats);
 	}
 }
 

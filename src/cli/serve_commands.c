@@ -55,6 +55,16 @@ static void put_trap(void *opaque, const struct bk_trap_stats *stats)
 	json_object_array_add(opaque, cli_stats_json(stats));
 }
 
+static json_object *commands_of(const struct bk__serve_stats *counts)
+{
+	json_object *o = json_object_new_object();
+
+	for (unsigned i = 0; i < BK__SERVE_COMMANDS; i++)
+		if (counts->commands[i])
+			put(o, bk__serve_command_name(i), counts->commands[i]);
+	return o;
+}
+
 static json_object *stats_of(const struct cli_served *served)
 {
 	json_object *o = json_object_new_object(), *traps = json_object_new_array(),
@@ -66,6 +76,7 @@ static json_object *stats_of(const struct cli_served *served)
 	json_object_object_add(o, "client", json_object_new_boolean(counts.client));
 	put(o, "clients", counts.clients);
 	put(o, "messages", counts.messages);
+	json_object_object_add(o, "commands", commands_of(&counts));
 	put(o, "refused", counts.refused);
 	put(o, "maps", counts.maps);
 	put(o, "memory", counts.memory);

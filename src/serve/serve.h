@@ -59,14 +59,19 @@ int bk__serve_create(const struct bk__serve_config *config, int fd, bool connect
 /* Ends the client and waits until nothing is left of it. NULL is fine. Owner only. */
 void bk__serve_destroy(struct bk__serve *serve);
 
+/* Commands are those of vfio-user, by their number; 0 stands for numbers that are none. */
+#define BK__SERVE_COMMANDS 19
+const char *bk__serve_command_name(unsigned command);
+
 /* Any thread. */
 struct bk__serve_stats {
-	uint64_t clients;  /* so far */
-	bool client;       /* one is there */
-	uint64_t messages; /* of all clients */
-	uint64_t refused;  /* messages that got an error */
-	uint64_t maps;     /* of memory, now */
-	uint64_t memory;   /* bytes of those */
+	uint64_t clients;                      /* so far */
+	bool client;                           /* one is there */
+	uint64_t messages;                     /* of all clients */
+	uint64_t commands[BK__SERVE_COMMANDS]; /* how many of them are of each */
+	uint64_t refused;                      /* messages that got an error */
+	uint64_t maps;                         /* of memory, now */
+	uint64_t memory;                       /* bytes of those */
 };
 void bk__serve_stats(struct bk__serve *serve, struct bk__serve_stats *stats);
 

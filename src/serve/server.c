@@ -176,9 +176,19 @@ void bk__serve_stats(struct bk__serve *serve, struct bk__serve_stats *stats)
 	*stats = (struct bk__serve_stats){
 		.clients = atomic_load(&serve->clients),
 		.client = atomic_load(&serve->busy),
-		.messages = atomic_load(&serve->messages),
 		.refused = atomic_load(&serve->refused),
 		.maps = atomic_load(&serve->maps),
 		.memory = atomic_load(&serve->memory),
 	};
+	for (unsigned i = 0; i < BK__SERVE_COMMANDS; i++) {
+		stats->commands[i] = atomic_load(&serve->commands[i]);
+		stats->messages += stats->commands[i];
+	}
+}
+
+_Static_assert((int)BK__SERVE_COMMANDS == BK__WIRE_COMMANDS, "a count for each command");
+
+const char *bk__serve_command_name(unsigned command)
+{
+	return command ? bk__wire_command_name(command) : "unknown";
 }

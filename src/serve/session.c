@@ -145,6 +145,12 @@ static int handle_first(struct bk__serve_session *session, struct bk__wire_messa
 	return error;
 }
 
+static void count_message(struct bk__serve *serve, unsigned command)
+{
+	atomic_fetch_add_explicit(&serve->commands[command < BK__SERVE_COMMANDS ? command : 0], 1,
+				  memory_order_relaxed);
+}
+
 static void serve(struct bk__serve_session *session)
 {
 	struct bk__wire_message message;
@@ -154,7 +160,7 @@ static void serve(struct bk__serve_session *session)
 		error = bk__serve_channel_next(&session->channel, &message);
 		if (error)
 			break;
-		atomic_fetch_add_explicit(&session->serve->messages, 1, memory_order_relaxed);
+		count_message(session->serve, message.header.command);
 		error = session->versioned ? handle(session, &message) : handle_first(session, &message);
 		bk__wire_drop_fds(&message);
 	}

@@ -97,7 +97,8 @@ struct bk__serve {
 
 	struct bk__ratelimit complaints; /* of all clients: who is refused may come again */
 
-	atomic_uint_fast64_t clients, messages, refused, maps, memory;
+	atomic_uint_fast64_t clients, refused, maps, memory;
+	atomic_uint_fast64_t commands[BK__SERVE_COMMANDS]; /* messages of each */
 	atomic_bool busy;
 	atomic_bool told; /* why pages are not mapped */
 };

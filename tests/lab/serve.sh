@@ -28,6 +28,32 @@ unserve() {
 # messages NAME: how many the clients of one that has ended have sent.
 messages() { sed -n 's/.* clients, \([0-9]*\) messages, .*/\1/p' <<<"${served[$1]}"; }
 
+# asked NAME COMMAND: how many of them were of this command.
+asked() {
+	local count
+	count=$(sed -n "s/.*[:,] $2 \([0-9]*\)\(,.*\)\?$/\1/p" <<<"${served[$1]}")
+	echo "${count:-0}"
+}
+
+# no_messages PREFIX mapped|exits: of ati, edu and nvme, which have ended, and the guest that had them: no message for an
+# interrupt, and none for a register in a page that is mapped.
+no_messages() {
+	local interrupts asked device what
+	echo "# messages: ati $(messages ati), edu $(messages edu), nvme $(messages nvme)"
+	interrupts=$(awk -F= '/^LAB nvme queue=/ { n += $NF } END { print n + 0 }' <<<"$console")
+	asked=$(asked nvme DEVICE_SET_IRQS)
+	echo "# nvme: $interrupts interrupts, $asked times DEVICE_SET_IRQS"
+	is "$1: interrupts send no messages" "$([ $((asked * 3)) -lt "$interrupts" ] && echo yes)" yes
+	is "$1: nor did 10 of INTx" "$([ "$(asked edu DEVICE_SET_IRQS)" -lt 10 ] && echo yes || asked edu DEVICE_SET_IRQS)" yes
+	[ "$2" = mapped ] || return 0
+	for device in edu nvme; do
+		for what in reads writes; do
+			is "$1: no $what of mapped registers of $device send messages" \
+				"$(errors=${served[$device]} counter "vfio:${!device}" bar0 '(untrapped)' $what)" 0
+		done
+	done
+}
+
 # ---- QEMU as the client: with wrap.sh ----------------------------------
 
 # The guest's memory, which the server maps.
@@ -53,16 +79,19 @@ open_monitor() {
 }
 asks_qemu() { printf '%s\n' "$@" >&8; }
 
-# removed NAME: waits until QEMU says that the device is gone.
+# removed NAME: waits until QEMU says that the device is gone. False: QEMU itself has gone.
 removed() {
 	local line
-	while read -r -t 300 line <&9; do
-		[[ $line != *DEVICE_DELETED*"\"device\": \"$1\""* ]] || return 0
+	while kill -0 "$guest" 2>/dev/null; do
+		while read -r -t 2 line <&9; do
+			[[ $line != *DEVICE_DELETED*"\"device\": \"$1\""* ]] || return 0
+		done
 	done
 	return 1
 }
 
-# replugs NAME: what QEMU does for the guest's test `replug`, until its end.
+# replugs NAME [COMMAND]...: what QEMU does for the guest's test `replug`, until its end. The command is run before the
+# device goes for the first time.
 replugs() {
 	local round
 	asks_qemu '{"execute":"qmp_capabilities"}'
@@ -70,8 +99,9 @@ replugs() {
 		guest_says "LAB replug want $round" 200
 		asks_qemu "{\"execute\":\"device_add\",\"arguments\":$(json "$1" rp1)}"
 		guest_says "LAB replug want-no $round" 200
+		[ $round != first ] || "${@:2}"
 		asks_qemu "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"$1\"}}"
-		is "device_del is done, $round" "$(removed "$1" && echo yes)" yes
+		is "$1: device_del is done, $round" "$(removed "$1" && echo yes)" yes
 	done
 	end_guest
 }
