@@ -370,6 +370,7 @@ static int run_guest(struct run *run, struct cli_control *control)
 {
 	struct bk_error err = { { 0 } };
 	enum bk__monitor_end end;
+	int error;
 
 	for (size_t i = 0; i < run->bridges.count; i++) {
 		const struct cli_bridge *bridge = &run->bridges.at[i];
@@ -390,8 +391,12 @@ static int run_guest(struct run *run, struct cli_control *control)
 		if (cli_run_attach(run, &run->devices[i], &err))
 			return cli_error(&err);
 	}
-	if (control)
-		bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control);
+	error = control ? bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control)
+			: 0;
+	if (error) {
+		bk_fail(&err, -error, "--control: %s", strerror(-error));
+		return cli_error(&err);
+	}
 	cli_run_listen(run);
 	running = run->monitor;
 	handle_signals(on_signal);

@@ -34,7 +34,7 @@ static int wire(struct bk__monitor_devices *devices, struct bk__monitor_device *
 		return bk_fail(err, -error, "%s: slot %02x.%x: %s", below->name, device->devfn >> 3,
 			       device->devfn & 7, strerror(-error));
 	}
-	device->pba = bk__monitor_pba_create(devices->events, device->mediate);
+	device->pba = bk__monitor_pba_create(devices->events->loop, device->mediate);
 	error = bk__monitor_irq_create(devices->gsis, below, function, device->pba, &device->irq, err);
 	if (error) {
 		bk__monitor_pba_destroy(device->pba);

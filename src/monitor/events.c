@@ -4,7 +4,7 @@
 #include "monitor/events.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,27 +13,60 @@
 
 #define SOON_MS 100
 
+static bool taken(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+static void on_told(void *opaque)
+{
+	struct bk__monitor_event *event = opaque;
+
+	event->told |= taken(event->fd);
+}
+
+static void discard(struct bk__monitor_events *events, struct bk__monitor_event *event)
+{
+	if (event->fd >= 0) {
+		bk__base_loop_remove(events->loop, event->fd);
+		close(event->fd);
+	}
+	free(event);
+}
+
+static int add(struct bk__monitor_events *events, struct bk_device *device, unsigned index)
+{
+	struct bk__monitor_event *event = malloc(sizeof(*event));
+	int error;
+
+	if (!event)
+		return -ENOMEM;
+	*event = (struct bk__monitor_event){ events->list, device, index,
+					     .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	error = event->fd < 0 ? -errno : bk__base_loop_add(events->loop, event->fd, on_told, event);
+	if (!error)
+		error = bk_device_set_irqs(device, index, BK_DEVICE_IRQ_TRIGGER, 0, 1, &event->fd);
+	if (error)
+		discard(events, event);
+	else
+		events->list = event;
+	return error;
+}
+
 static void listen_to(struct bk__monitor_events *events, struct bk_device *device, unsigned index)
 {
-	struct bk__monitor_event *event = &events->entries[events->count];
 	struct bk_device_irq irq = { 0 };
 	int error;
 
-	if (events->count == BK__EVENTS_MAX || bk_device_irq(device, index, &irq) || !irq.count)
+	if (bk_device_irq(device, index, &irq) || !irq.count)
 		return;
-	*event = (struct bk__monitor_event){ .device = device,
-					     .index = index,
-					     .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	error = event->fd < 0 ? -errno
-			      : bk_device_set_irqs(device, index, BK_DEVICE_IRQ_TRIGGER, 0, 1, &event->fd);
-	if (!error) {
-		events->count++;
-		return;
-	}
-	if (event->fd >= 0)
-		close(event->fd);
-	bk_log(BK_LOG_WARNING, "%s: nobody will hear %s: %s", device->name,
-	       index == BK_DEVICE_ERR ? "of its errors" : "that the host wants it back", strerror(-error));
+	error = add(events, device, index);
+	if (error)
+		bk_log(BK_LOG_WARNING, "%s: nobody will hear %s: %s", device->name,
+		       index == BK_DEVICE_ERR ? "of its errors" : "that the host wants it back",
+		       strerror(-error));
 }
 
 void bk__monitor_events_add(struct bk__monitor_events *events, struct bk_device *device)
@@ -44,105 +77,78 @@ void bk__monitor_events_add(struct bk__monitor_events *events, struct bk_device 
 
 void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_device *device)
 {
-	for (unsigned i = events->count; i-- > 0;) {
-		struct bk__monitor_event *event = &events->entries[i];
+	struct bk__monitor_event **link = &events->list;
 
-		if (event->device != device)
+	while (*link) {
+		struct bk__monitor_event *event = *link;
+
+		if (event->device != device) {
+			link = &event->next;
 			continue;
+		}
+		*link = event->next;
 		bk_device_set_irqs(device, event->index, BK_DEVICE_IRQ_TRIGGER, 0, 0, NULL);
-		close(event->fd);
-		*event = events->entries[--events->count];
+		discard(events, event);
 	}
-}
-
-bool bk__monitor_events_poll(struct bk__monitor_events *events, int fd, void (*ready)(void *opaque),
-			     void *opaque)
-{
-	if (events->count == BK__EVENTS_MAX)
-		return false;
-	events->entries[events->count++] =
-		(struct bk__monitor_event){ .fd = fd, .ready = ready, .opaque = opaque };
-	return true;
-}
-
-void bk__monitor_events_ignore(struct bk__monitor_events *events, int fd)
-{
-	for (unsigned i = events->count; i-- > 0;)
-		if (events->entries[i].fd == fd)
-			events->entries[i] = events->entries[--events->count];
-}
-
-static bool taken(int fd)
-{
-	uint64_t count;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
 /* -ENODEV when a device is wanted back that cannot be given. */
 static int serve_devices(struct bk__monitor_events *events, struct bk_error *err)
 {
 	static struct bk__ratelimit limit; /* a guest may be what makes a device fail */
+	struct bk__monitor_event *event = events->quiet ? NULL : events->list, *next;
 
-	for (unsigned i = 0; i < events->count; i++) {
-		const struct bk__monitor_event *event = &events->entries[i];
+	for (; event; event = next) {
+		struct bk_device *device = event->device;
 
-		if (event->ready || !taken(event->fd))
+		next = event->next;
+		if (!event->told)
 			continue;
-		if (event->index == BK_DEVICE_REQ) {
-			if (events->wanted && events->wanted(events->opaque, event->device)) {
-				i = -1u; /* others are in its place */
-				continue;
-			}
+		event->told = false;
+		if (event->index == BK_DEVICE_ERR) {
+			bk__log_limited(&limit, BK_LOG_ERROR,
+					"%s: the device reports an error that it cannot recover from; the "
+					"host's kernel log says more",
+					device->name);
+			continue;
+		}
+		if (!events->wanted || !events->wanted(events->opaque, device))
 			return bk_fail(err, ENODEV,
 				       "%s: the host wants the device back (it was unbound or removed "
 				       "there), so the run ends",
-				       event->device->name);
-		}
-		bk__log_limited(&limit, BK_LOG_ERROR,
-				"%s: the device reports an error that it cannot recover from; the host's "
-				"kernel log says more",
-				event->device->name);
+				       device->name);
+		next = events->list; /* it has left, and others may have come */
 	}
 	return 0;
 }
 
-/* Before devices are served, which may leave. */
-static void serve_polled(const struct bk__monitor_events *events, const struct pollfd *fds)
+struct wake {
+	int fd;
+	bool woken;
+};
+
+static void on_wake(void *opaque)
 {
-	for (unsigned i = 0; i < events->count; i++)
-		if (events->entries[i].ready && fds[i].revents)
-			events->entries[i].ready(events->entries[i].opaque);
+	struct wake *wake = opaque;
+
+	wake->woken |= taken(wake->fd);
 }
 
-int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct bk_error *err)
+int bk__monitor_events_wait(struct bk__monitor_events *events, int fd, struct bk_error *err)
 {
-	struct pollfd fds[2 + BK__EVENTS_MAX];
+	struct wake wake = { .fd = fd };
+	int error = bk__base_loop_add(events->loop, fd, on_wake, &wake);
 
-	for (;;) {
-		int error;
-
-		fds[0] = (struct pollfd){ .fd = wake, .events = POLLIN };
-		fds[1] = (struct pollfd){ .fd = events->watch.ready ? events->watch.fd : -1,
-					  .events = POLLIN };
-		for (unsigned i = 0; i < events->count; i++) {
-			const struct bk__monitor_event *event = &events->entries[i];
-
-			fds[2 + i] = (struct pollfd){ .fd = events->quiet && !event->ready ? -1 : event->fd,
-						      .events = POLLIN };
-		}
-		if (poll(fds, 2 + events->count, events->impatient ? SOON_MS : -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return bk_fail(err, errno, "poll: %s", strerror(errno));
-		}
-		serve_polled(events, fds + 2);
-		error = events->quiet ? 0 : serve_devices(events, err);
-		if (error)
-			return error;
-		if (fds[1].revents)
-			events->watch.ready(events->watch.opaque);
-		if (taken(wake) || events->impatient)
-			return 0;
+	if (error)
+		return bk_fail(err, -error, "waiting: %s", strerror(-error));
+	error = serve_devices(events, err); /* what was told while it was quiet */
+	while (!error && !wake.woken) {
+		error = bk__base_loop_wait(events->loop, events->impatient ? SOON_MS : -1);
+		error = error < 0 ? bk_fail(err, -error, "waiting: %s", strerror(-error))
+				  : serve_devices(events, err);
+		if (events->impatient)
+			break;
 	}
+	bk__base_loop_remove(events->loop, fd);
+	return error;
 }

@@ -6,18 +6,20 @@
 
 #include <barkeep/device.h>
 
-#define BK__EVENTS_MAX 768 /* three a device; those of more devices are not heard */
+#include "base/loop.h"
 
-/* Something else that is waited for. */
-struct bk__monitor_watch {
+/* One thing that a device may say. */
+struct bk__monitor_event {
+	struct bk__monitor_event *next;
+	struct bk_device *device;
+	unsigned index; /* BK_DEVICE_ERR or BK_DEVICE_REQ */
+	bool told;      /* and not served yet */
 	int fd;
-	void (*ready)(void *opaque); /* NULL: nothing is */
-	void *opaque;
 };
 
-/* Zero-initialise it. The owner's thread only. */
+/* Zero-initialise it but for the loop, which others may use too. The owner's thread only. */
 struct bk__monitor_events {
-	struct bk__monitor_watch watch;
+	struct bk__base_loop *loop;
 	/* True: the device that its host wants back is not ours any more (bk__monitor_events_remove). May be
 	 * NULL. */
 	bool (*wanted)(void *opaque, struct bk_device *device);
@@ -25,14 +27,7 @@ struct bk__monitor_events {
 	bool quiet;     /* devices are not listened to at this moment; what they say waits */
 	bool impatient; /* come back soon even if nothing happens: something is waited for that tells nobody
 			 */
-	unsigned count;
-	struct bk__monitor_event {
-		struct bk_device *device;
-		unsigned index; /* BK_DEVICE_ERR or BK_DEVICE_REQ */
-		int fd;
-		void (*ready)(void *opaque); /* NULL: the fd is the device's, and `index` says what for */
-		void *opaque;
-	} entries[BK__EVENTS_MAX];
+	struct bk__monitor_event *list;
 };
 
 /* Listens to what the device can say; that it cannot is no failure. */
@@ -41,20 +36,12 @@ void bk__monitor_events_add(struct bk__monitor_events *events, struct bk_device 
 /* Before the device is closed. */
 void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_device *device);
 
-/* Calls `ready` on the owner's thread when the fd can be read, even while it is quiet; it must not add or
- * remove anything. False: there are too many. */
-bool bk__monitor_events_poll(struct bk__monitor_events *events, int fd, void (*ready)(void *opaque),
-			     void *opaque);
-
-/* That again, before the fd is closed. */
-void bk__monitor_events_ignore(struct bk__monitor_events *events, int fd);
-
 /*
- * Waits until the eventfd `wake` is written, and empties it, or, if it is impatient, for a moment or until
- * anything happens. An error of a device becomes a line in the log: the guest's driver has to deal with
+ * Runs the loop until the eventfd `wake` is written, and empties it, or, if it is impatient, for a moment or
+ * until anything happens. An error of a device becomes a line in the log: the guest's driver has to deal with
  * it. -ENODEV with a line when the host wants a device back, which it waits for, and `wanted` cannot give
- * it: the guest cannot go on without. Meanwhile calls the watch's `ready` when its fd can be read, which
- * may add and remove devices.
+ * it: the guest cannot go on without. What the loop calls may add and remove devices, and wait in here for
+ * another eventfd.
  */
 int bk__monitor_events_wait(struct bk__monitor_events *events, int wake, struct bk_error *err);
 

@@ -124,6 +124,9 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 						    .preallocate = config->preallocate };
 	int error;
 
+	error = bk__base_loop_create(&monitor->events.loop);
+	if (error)
+		return bk_fail(err, -error, "events: %s", strerror(-error));
 	monitor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	monitor->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (monitor->wake < 0 || monitor->done < 0)
@@ -234,6 +237,7 @@ void bk__monitor_destroy(struct bk__monitor *monitor)
 	if (monitor->boot)
 		bk__monitor_boot_close(monitor->boot);
 	bk__monitor_ram_close(&monitor->ram);
+	bk__base_loop_destroy(monitor->events.loop);
 	if (monitor->wake >= 0)
 		close(monitor->wake);
 	if (monitor->done >= 0)

@@ -45,9 +45,9 @@ void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned co
 		bk__monitor_groups_set(monitor->groups, fds, count);
 }
 
-void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque)
+int bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque)
 {
-	monitor->events.watch = (struct bk__monitor_watch){ fd, ready, opaque };
+	return bk__base_loop_add(monitor->events.loop, fd, ready, opaque);
 }
 
 static bool on_wanted(void *opaque, struct bk_device *device)

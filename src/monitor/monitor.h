@@ -116,8 +116,9 @@ void bk__monitor_let_go(struct bk__monitor *monitor, void (*gone)(void *opaque, 
 /* The VFIO groups of all devices (bk_device_context_groups), for KVM. After each change. */
 void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned count);
 
-/* While the guest runs `ready` is called when `fd` can be read, by the thread that runs it. */
-void bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque);
+/* While the guest runs `ready` is called when `fd` can be read, by the thread that runs it. The fd is closed
+ * after the monitor's end or after a run. 0 or a negative errno. */
+int bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque);
 
 /*
  * When the host wants a device back, `wanted` is asked, by the thread that runs the guest: true if it has

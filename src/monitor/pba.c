@@ -24,7 +24,7 @@
 #define AT_ONCE 16
 
 struct bk__monitor_pba {
-	struct bk__monitor_events *events;
+	struct bk__base_loop *loop;
 	struct bk_mediator *mediate;
 	int set; /* epoll, of eventfds of masked vectors; each is silent after it has fired once */
 	struct bk__ratelimit limit;
@@ -72,17 +72,17 @@ static void on_ready(void *opaque)
 	pthread_mutex_unlock(&pba->lock);
 }
 
-struct bk__monitor_pba *bk__monitor_pba_create(struct bk__monitor_events *events, struct bk_mediator *mediate)
+struct bk__monitor_pba *bk__monitor_pba_create(struct bk__base_loop *loop, struct bk_mediator *mediate)
 {
 	struct bk__monitor_pba *pba = calloc(1, sizeof(*pba));
 
 	if (!pba)
 		return NULL;
-	pba->events = events;
+	pba->loop = loop;
 	pba->mediate = mediate;
 	pba->set = epoll_create1(EPOLL_CLOEXEC);
 	pthread_mutex_init(&pba->lock, NULL);
-	if (pba->set < 0 || !bk__monitor_events_poll(events, pba->set, on_ready, pba) ||
+	if (pba->set < 0 || bk__base_loop_add(loop, pba->set, on_ready, pba) ||
 	    bk_mediator_trap_pba(mediate, false)) {
 		bk__monitor_pba_destroy(pba);
 		return NULL;
@@ -124,7 +124,7 @@ void bk__monitor_pba_destroy(struct bk__monitor_pba *pba)
 	if (!pba)
 		return;
 	if (pba->set >= 0) {
-		bk__monitor_events_ignore(pba->events, pba->set);
+		bk__base_loop_remove(pba->loop, pba->set);
 		close(pba->set);
 	}
 	(void)bk_mediator_trap_pba(pba->mediate, true); /* nobody is on its bus */

@@ -5,14 +5,14 @@
 
 #include <barkeep/mediate.h>
 
-#include "monitor/events.h"
+#include "base/loop.h"
 
 struct bk__monitor_pba;
 
 /* Takes the trap over the PBA away, before interrupts of the function are followed. NULL: the page cannot be
- * mapped all the same, or nobody could watch vectors, and the trap stays. Owner only. */
-struct bk__monitor_pba *bk__monitor_pba_create(struct bk__monitor_events *events,
-					       struct bk_mediator *mediate);
+ * mapped all the same, or nobody could watch vectors, and the trap stays. The owner of
+ * the loop only, which watches them. */
+struct bk__monitor_pba *bk__monitor_pba_create(struct bk__base_loop *loop, struct bk_mediator *mediate);
 
 /* The vector is masked, and KVM does not read its eventfd: what is in it is pending from now on. Any thread,
  * the function's lock held; with NULL it does nothing. */

@@ -183,6 +183,7 @@ static int setup(void **state)
 			      &stage.ram),
 		0);
 	assert_int_equal(bk_update_commit(update, NULL), 0);
+	assert_int_equal(bk__base_loop_create(&stage.events.loop), 0);
 	stage.devices.events = &stage.events;
 	stage.devices.buses = bk__monitor_buses_create(stage.world->host, "the host bridge", NULL, NULL);
 	assert_int_equal(bk__monitor_gsi_create(&vm, &stage.devices.gsis, &err), 0);
@@ -200,6 +201,7 @@ static int teardown(void **state)
 	struct stage *stage = *state;
 
 	bk__monitor_devices_close(&stage->devices);
+	bk__base_loop_destroy(stage->events.loop);
 	bk__monitor_buses_destroy(stage->devices.buses);
 	bk__monitor_iommu_destroy(stage->devices.iommu);
 	bk__monitor_gsi_destroy(stage->devices.gsis);

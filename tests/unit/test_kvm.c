@@ -805,11 +805,12 @@ static bool give_back(void *opaque, struct bk_device *device)
 
 static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state)
 {
-	struct bk__monitor_events events = { 0 };
+	struct bk__monitor_events events = { .loop = NULL };
 	struct bk_error err = { "" };
 	const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	unsigned lines = 0;
 
+	assert_int_equal(bk__base_loop_create(&events.loop), 0);
 	memset(&pass, 0, sizeof(pass));
 	pass.device = (struct bk_device){ .ops = &pass_ops, .name = "pass" };
 	bk__monitor_events_add(&events, &pass.device);
@@ -836,11 +837,74 @@ static void an_error_is_told_and_a_device_wanted_back_ends_the_wait(void **state
 	fire(pass.fds[BK_DEVICE_REQ][0]);
 	fire(wake);
 	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), 0);
-	assert_int_equal(events.count, 0);
+	assert_null(events.list);
 	assert_false(pass.is_on[BK_DEVICE_ERR] || pass.is_on[BK_DEVICE_REQ]);
 	fire(wake);
 	assert_int_equal(bk__monitor_events_wait(&events, wake, &err), 0);
+	bk__base_loop_destroy(events.loop);
 	close(wake);
+}
+
+struct quiet {
+	struct bk__monitor_events events;
+	int fd, wake, done;
+	unsigned lines;
+};
+
+/* As when the guest is reset: waits for something else meanwhile. Both wakes are there, and the device's. */
+static void on_watched(void *opaque)
+{
+	struct quiet *quiet = opaque;
+	struct bk_error err;
+
+	assert_int_equal(read(quiet->fd, &(uint64_t){ 0 }, 8), 8);
+	quiet->events.quiet = true;
+	fire(pass.fds[BK_DEVICE_ERR][0]);
+	fire(quiet->wake);
+	fire(quiet->done);
+	assert_int_equal(bk__monitor_events_wait(&quiet->events, quiet->done, &err), 0);
+	quiet->events.quiet = false;
+	assert_int_equal(quiet->lines, 0);
+}
+
+static void what_comes_while_it_is_quiet_is_served_after_that(void **state)
+{
+	struct quiet quiet = { .lines = 0 };
+	struct bk_error err;
+
+	quiet.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	quiet.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	quiet.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_int_equal(bk__base_loop_create(&quiet.events.loop), 0);
+	memset(&pass, 0, sizeof(pass));
+	pass.device = (struct bk_device){ .ops = &pass_ops, .name = "pass" };
+	bk__monitor_events_add(&quiet.events, &pass.device);
+	bk_log_set(on_line, &quiet.lines);
+
+	/* Between two waits. */
+	quiet.events.quiet = true;
+	fire(pass.fds[BK_DEVICE_ERR][0]);
+	fire(quiet.done);
+	assert_int_equal(bk__monitor_events_wait(&quiet.events, quiet.done, &err), 0);
+	assert_int_equal(quiet.lines, 0);
+	quiet.events.quiet = false;
+	fire(quiet.wake);
+	assert_int_equal(bk__monitor_events_wait(&quiet.events, quiet.wake, &err), 0);
+	assert_int_equal(quiet.lines, 1);
+
+	/* Within a wait, whose wake stays its own. */
+	quiet.lines = 0;
+	assert_int_equal(bk__base_loop_add(quiet.events.loop, quiet.fd, on_watched, &quiet), 0);
+	fire(quiet.fd);
+	assert_int_equal(bk__monitor_events_wait(&quiet.events, quiet.wake, &err), 0);
+	assert_int_equal(quiet.lines, 1);
+
+	bk_log_set(NULL, NULL);
+	bk__monitor_events_remove(&quiet.events, &pass.device);
+	bk__base_loop_destroy(quiet.events.loop);
+	close(quiet.fd);
+	close(quiet.wake);
+	close(quiet.done);
 }
 
 /* ---- DMA --------------------------------------------------------------- */
@@ -919,6 +983,7 @@ int main(void)
 		cmocka_unit_test(the_pin_is_a_line_until_the_end_of_interrupt),
 		cmocka_unit_test(a_reset_of_the_chips_forgets_an_interrupt_in_service),
 		cmocka_unit_test(an_error_is_told_and_a_device_wanted_back_ends_the_wait),
+		cmocka_unit_test(what_comes_while_it_is_quiet_is_served_after_that),
 		cmocka_unit_test(devices_reach_ram_and_follow_it),
 		cmocka_unit_test(a_device_that_cannot_have_all_ram_gets_none),
 	};

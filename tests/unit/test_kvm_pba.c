@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "monitor/events.h"
 #include "monitor/interrupts.h"
 #include "sim_device.h"
 #include "trap_kit.h"
@@ -85,6 +86,7 @@ struct world {
 	struct bk__monitor_pba *pba;
 	struct bk__monitor_irq *irq;
 	int wake;
+	int set; /* the fd that vectors are watched by */
 };
 
 static void config_write(struct world *w, unsigned offset, unsigned width, uint64_t value)
@@ -121,7 +123,10 @@ static int open_world(void **state)
 	assert_int_equal(bk__monitor_gsi_create(&vm, &w.gsis, &err), 0);
 	w.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_false(page_is_mapped(f, 0, PBA));
-	w.pba = bk__monitor_pba_create(&w.events, f->mediate);
+	assert_int_equal(bk__base_loop_create(&w.events.loop), 0);
+	w.set = dup(w.wake);
+	close(w.set); /* what is opened next has its number */
+	w.pba = bk__monitor_pba_create(w.events.loop, f->mediate);
 	assert_non_null(w.pba);
 	assert_int_equal(bk__monitor_irq_create(w.gsis, &f->fake.device, bk_mediator_function(f->mediate),
 						w.pba, &w.irq, &err),
@@ -143,7 +148,7 @@ static int close_world(void **state)
 	bk__monitor_irq_destroy(w->irq);
 	assert_true(page_is_mapped(w->f, 0, PBA));
 	bk__monitor_pba_destroy(w->pba);
-	assert_int_equal(w->events.count, 0);
+	bk__base_loop_destroy(w->events.loop);
 	assert_false(page_is_mapped(w->f, 0, PBA)); /* an emulated function keeps what is pending itself */
 	assert_int_equal(kvm.joined_count, 0);
 	bk__monitor_gsi_destroy(w->gsis);
@@ -257,8 +262,7 @@ static void who_serves_the_run_does_not_spin(void **state)
 
 	mask(w, 0, true);
 	fire(0);
-	assert_int_equal(w->events.count, 1);
-	fd.fd = w->events.entries[0].fd;
+	fd.fd = bk__base_loop_fd(w->events.loop);
 	assert_int_equal(poll(&fd, 1, 0), 1);
 	serve(w);
 	assert_int_equal(poll(&fd, 1, 0), 0);
@@ -331,9 +335,7 @@ static void where_a_vector_cannot_be_watched_reads_exit(void **state)
 {
 	struct world *w = *state;
 
-	const int set = w->events.entries[0].fd;
-
-	close(set);
+	close(w->set);
 	mask(w, 0, true);
 	assert_false(is_mapped(w));
 	assert_int_equal(pba(w), 0);
@@ -341,7 +343,7 @@ static void where_a_vector_cannot_be_watched_reads_exit(void **state)
 	assert_int_equal(pba(w), 1);
 	mask(w, 0, false);
 	assert_true(is_mapped(w));
-	assert_int_equal(dup2(w->wake, set), set); /* for who closes it */
+	assert_int_equal(dup2(w->wake, w->set), w->set); /* for who closes it */
 }
 
 static void *guest(void *opaque)
@@ -390,7 +392,7 @@ static void a_guest_that_masks_and_switches_off_meanwhile(void **state)
 static void where_there_is_no_such_page_the_trap_stays(void **state)
 {
 	struct world *w = *state;
-	struct bk__monitor_events events = { 0 };
+	struct bk__base_loop *loop;
 	struct bk_mediator *other;
 	struct bk_error err;
 	static const char shared[] = HEAD "bars:\n"
@@ -399,12 +401,14 @@ static void where_there_is_no_such_page_the_trap_stays(void **state)
 					  "  - msix: {vectors: 16, bar: 0, table: 0x2800, pba: 0x2a00}\n";
 
 	assert_int_equal(bk_mediator_create(w->f->domain, open_text(shared), NULL, &other, &err), 0);
-	assert_null(bk__monitor_pba_create(&events, other));
-	assert_int_equal(events.count, 0);
+	assert_int_equal(bk__base_loop_create(&loop), 0);
+	assert_null(bk__monitor_pba_create(loop, other));
 	assert_int_equal(bk_mediator_trap_pba(other, false), -ENOTSUP);
 	assert_int_equal(bk_mediator_destroy(other), 0);
-	events.count = BK__EVENTS_MAX;
-	assert_null(bk__monitor_pba_create(&events, w->f->mediate));
+	/* Nor where the loop takes no fd. */
+	assert_true(dup2(w->wake, bk__base_loop_fd(loop)) >= 0);
+	assert_null(bk__monitor_pba_create(loop, w->f->mediate));
+	bk__base_loop_destroy(loop);
 	assert_int_equal(bk_mediator_trap_pba(w->f->mediate, false), 0);
 }
 
