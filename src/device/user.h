@@ -60,8 +60,9 @@ struct bk__user_link {
 
 /* What was asked for an interrupt: to be asked again of a server that comes back. */
 struct bk__user_wanted {
-	int *fds; /* of each vector, the caller's, or -1; NULL: off */
-	int unmask;
+	int *fds; /* of each vector, ours, or -1; NULL: off */
+	unsigned count;
+	int unmask; /* ours, or -1 */
 };
 
 struct bk__user_device {

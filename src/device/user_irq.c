@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Interrupts: the caller's eventfds, handed to the server. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "device/user.h"
 
@@ -70,29 +71,56 @@ static int *nowhere(unsigned count)
 	return fds;
 }
 
+static void put(int *place, int fd)
+{
+	if (*place >= 0)
+		close(*place);
+	*place = fd;
+}
+
 static void forget(struct bk__user_wanted *wanted)
 {
+	for (unsigned i = 0; wanted->fds && i < wanted->count; i++)
+		put(&wanted->fds[i], -1);
 	free(wanted->fds);
+	put(&wanted->unmask, -1);
 	*wanted = (struct bk__user_wanted){ .unmask = -1 };
+}
+
+/* The caller may have closed its own by the time that a server comes back. */
+static int keep(int *place, int fd)
+{
+	const int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0 && copy < 0)
+		return -errno;
+	put(place, copy);
+	return 0;
 }
 
 static int note(struct bk__user_device *user, unsigned index, enum bk_device_irq_action action,
 		unsigned start, unsigned count, const int *fds)
 {
 	struct bk__user_wanted *wanted = &user->wanted[index];
+	int r = 0;
 
+	if (!user->reconnect)
+		return 0;
 	if (action == BK_DEVICE_IRQ_TRIGGER && !fds && !count)
 		forget(wanted);
 	if (action == BK_DEVICE_IRQ_UNMASK && fds)
-		wanted->unmask = fds[0];
+		return keep(&wanted->unmask, fds[0]);
 	if (action != BK_DEVICE_IRQ_TRIGGER || !fds)
 		return 0;
-	if (!wanted->fds)
-		wanted->fds = nowhere(user->link.irqs[index].count);
+	if (!wanted->fds) {
+		wanted->count = user->link.irqs[index].count;
+		wanted->fds = nowhere(wanted->count);
+	}
 	if (!wanted->fds)
 		return -ENOMEM;
-	memcpy(wanted->fds + start, fds, count * sizeof(*fds));
-	return 0;
+	for (unsigned i = 0; i < count && !r; i++)
+		r = keep(&wanted->fds[start + i], fds[i]);
+	return r;
 }
 
 int bk__user_irqs_set(struct bk__user_device *user, unsigned index, enum bk_device_irq_action action,
@@ -127,7 +155,7 @@ int bk__user_irqs_again(struct bk__user_device *user, struct bk__user_link *link
 
 		if (!wanted->fds)
 			continue;
-		r = ask_fds(user, link, i, BK__WIRE_IRQ_TRIGGER, 0, link->irqs[i].count, wanted->fds);
+		r = ask_fds(user, link, i, BK__WIRE_IRQ_TRIGGER, 0, wanted->count, wanted->fds);
 		if (!r && wanted->unmask >= 0)
 			r = ask_fds(user, link, i, BK__WIRE_IRQ_UNMASK, 0, 1, &wanted->unmask);
 	}

@@ -188,8 +188,11 @@ static void set_irqs(struct fake_server *server, struct bk__wire_message *messag
 				close(*at);
 			*at = message->fd_count ? bk__wire_take_fd(message, i) : -1;
 		}
-	if (set.flags == (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_UNMASK) && message->fd_count)
-		server->unmask = bk__wire_take_fd(message, 0);
+	if (set.flags == (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_UNMASK)) {
+		if (server->unmask >= 0)
+			close(server->unmask);
+		server->unmask = message->fd_count ? bk__wire_take_fd(message, 0) : -1;
+	}
 	if (set.flags == (BK__WIRE_IRQ_NONE | BK__WIRE_IRQ_TRIGGER))
 		for (unsigned i = 0; i < (set.count ? set.count : 64); i++) {
 			int *at = &server->irqs[set.index][set.start + i];

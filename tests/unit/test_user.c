@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vfio-user:PATH`: a device of another process, against a server that obeys, errs, goes and comes back. */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -661,7 +662,7 @@ static void a_server_that_comes_back(void **state)
 	struct told told;
 	uint32_t value;
 	int fds[3] = { eventfd(0, EFD_NONBLOCK), -1, eventfd(0, EFD_NONBLOCK) },
-	    more = eventfd(0, EFD_NONBLOCK);
+	    more = eventfd(0, EFD_NONBLOCK), first = dup(fds[0]), last = dup(more);
 
 	open_device(kit, ",reconnect=3600");
 	watch(kit, &told);
@@ -669,6 +670,9 @@ static void a_server_that_comes_back(void **state)
 	assert_int_equal(bk_device_write(kit->device, BK_DEVICE_CONFIG, 4, &command, 2), 0);
 	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 4, 3, fds),
 			 0);
+	/* As with VFIO, the caller may close what it has handed over. */
+	close(fds[0]);
+	close(fds[2]);
 	fake_server_stop(&kit->server);
 	wait_for(&told, 1);
 	memset(server_of(kit)->config + 4, 0, 2);
@@ -676,6 +680,7 @@ static void a_server_that_comes_back(void **state)
 	/* What is asked meanwhile is asked when it is back. */
 	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 9, 1, &more),
 			 0);
+	close(more);
 	assert_int_equal(bk_device_dma_unmap(kit->device, 0x40000, 0x1000), 0);
 	fake_server_start(&kit->server);
 	wait_for(&told, 2);
@@ -684,13 +689,59 @@ static void a_server_that_comes_back(void **state)
 	assert_memory_equal(server_of(kit)->config + 4, &command, 2);
 	assert_true(server_of(kit)->irqs[2][4] >= 0 && server_of(kit)->irqs[2][6] >= 0 &&
 		    server_of(kit)->irqs[2][9] >= 0);
+	assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 4, 6, NULL),
+			 0);
+	assert_true(fired(first) && fired(last));
 	assert_true(server_of(kit)->irqs[2][5] < 0 && server_of(kit)->irqs[2][0] < 0);
 	assert_int_equal(bk_device_areas(kit->device, 0, false, note_area, &area), 0);
 	assert_int_equal(area.size, FAKE_BAR0 - 0x1000);
 	end(kit);
-	for (unsigned i = 0; i < 3; i++)
+	close(first);
+	close(last);
+}
+
+static unsigned open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static void eventfds_that_come_and_go(void **state)
+{
+	struct kit *kit = *state;
+	const int none = -1;
+	int fds[FAKE_VECTORS_MSIX];
+	unsigned before = 0;
+
+	for (unsigned i = 0; i < FAKE_VECTORS_MSIX; i++)
+		fds[i] = eventfd(0, EFD_NONBLOCK);
+	open_device(kit, ",reconnect=3600");
+	for (unsigned i = 0; i < 2000; i++) {
+		if (i == 2)
+			before = open_files();
+		assert_int_equal(bk_device_set_irqs(kit->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0,
+						    FAKE_VECTORS_MSIX, fds),
+				 0);
+		assert_int_equal(
+			bk_device_set_irqs(kit->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, fds), 0);
+		if (i % 3)
+			bk_device_set_irqs(kit->device, BK_DEVICE_INTX, BK_DEVICE_IRQ_UNMASK, 0, 1, &none);
+		for (unsigned index = BK_DEVICE_INTX; index <= BK_DEVICE_MSIX; index += 2)
+			if (i % 2)
+				assert_int_equal(bk_device_set_irqs(kit->device, index, BK_DEVICE_IRQ_TRIGGER,
+								    0, 0, NULL),
+						 0);
+	}
+	assert_int_equal(open_files(), before);
+	end(kit);
+	for (unsigned i = 0; i < FAKE_VECTORS_MSIX; i++)
 		close(fds[i]);
-	close(more);
 }
 
 static void another_device_does_not_take_its_place(void **state)
@@ -851,6 +902,7 @@ int main(void)
 		TEST(slow_answers),
 		TEST(a_server_that_goes),
 		TEST(a_server_that_comes_back),
+		TEST(eventfds_that_come_and_go),
 		TEST(another_device_does_not_take_its_place),
 		TEST(mapped_pages_come_back),
 		TEST(registers_with_an_eventfd),
