@@ -166,6 +166,8 @@ static const struct call server[] = {
 	ALL(sendmsg),
 	ALL(recvmsg),
 	ONLY(fcntl, 1, F_DUPFD_CLOEXEC),
+	ALL(fstat),
+	ALL(newfstatat),                  /* fstat of some C libraries */
 	MASKED(ioctl, 1, 0xff00, 0xae00), /* KVM's */
 	END,
 };

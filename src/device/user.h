@@ -86,7 +86,7 @@ struct bk__user_device {
 
 	pthread_t thread;
 	bool started;
-	int wake; /* eventfd: the thread looks again, or ends */
+	int wake; /* eventfd: the thread looks again, or ends; and at the files that it was given */
 	atomic_bool ending;
 };
 
@@ -144,6 +144,9 @@ void bk__user_disconnect(struct bk__user_link *link);
 /* The parts of that: a link without anything; and what is said over link->fd first. */
 void bk__user_link_init(struct bk__user_link *link);
 int bk__user_begin(struct bk__user_device *user, struct bk__user_link *link, struct bk_error *err);
+
+/* Has the server shrunk a file that it gave to be mapped? */
+bool bk__user_has_shrunk(const struct bk__user_link *link);
 
 /* Closes what belongs to the connection. What the device has stays known. */
 void bk__user_lose(struct bk__user_link *link);

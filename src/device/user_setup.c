@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -324,4 +325,29 @@ bool bk__user_is_same(const struct bk__user_link *now, const struct bk__user_lin
 		if (now->irqs[i].count != before->irqs[i].count)
 			return false;
 	return now->memory == before->memory && now->resets == before->resets;
+}
+
+static bool region_has_shrunk(const struct bk__user_region *region)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct stat st;
+
+	if (region->fd < 0 || fstat(region->fd, &st) || !S_ISREG(st.st_mode))
+		return false;
+	for (size_t i = 0; i < region->count; i++) {
+		const uint64_t last = region->areas[i].offset + region->areas[i].size - 1;
+
+		/* What a page has of the file is all that it has to have. */
+		if ((uint64_t)st.st_size <= ((region->fd_offset + last) & ~(page - 1)))
+			return true;
+	}
+	return false;
+}
+
+bool bk__user_has_shrunk(const struct bk__user_link *link)
+{
+	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
+		if (region_has_shrunk(&link->regions[i]))
+			return true;
+	return false;
 }

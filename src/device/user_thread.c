@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/guard.h"
 #include "base/thread.h"
 #include "device/user.h"
 
@@ -151,6 +152,18 @@ static bool attend_first(struct bk__user_device *user, short events)
 	return ok && !(events & (POLLHUP | POLLRDHUP | POLLERR));
 }
 
+/* A server that shrinks a file that it gave has taken the device away: no page of it is trusted any more. */
+static void look_at_files(struct bk__user_device *user)
+{
+	pthread_mutex_lock(&user->lock);
+	if (!user->link.broken && bk__user_has_shrunk(&user->link)) {
+		bk_log(BK_LOG_ERROR, "%s: the server has shrunk the file of a region that is mapped",
+		       user->device.name);
+		bk__user_break(user, &user->link);
+	}
+	pthread_mutex_unlock(&user->lock);
+}
+
 /* Until the server has gone (true) or the device is closed (false). */
 static bool attend(struct bk__user_device *user, struct watched *at)
 {
@@ -169,6 +182,8 @@ static bool attend(struct bk__user_device *user, struct watched *at)
 			continue;
 		if (fds[0].revents && read(user->wake, &count, sizeof(count)) < 0)
 			continue;
+		if (fds[0].revents)
+			look_at_files(user);
 		if (!attend_first(user, fds[1].revents))
 			return true;
 		if (fds[2].revents && !bk__user_attend(user, at->twin, &at->stream, at->data)) {
@@ -215,6 +230,8 @@ int bk__user_thread_start(struct bk__user_device *user)
 	user->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (user->wake < 0)
 		return -errno;
+	if (!bk__base_guard_tell(user->wake))
+		return -ENOMEM;
 	r = bk__base_thread_start(&user->thread, run, user, NULL);
 	user->started = !r;
 	return r;
@@ -232,6 +249,8 @@ void bk__user_thread_stop(struct bk__user_device *user)
 		bk__user_wake(user);
 		pthread_join(user->thread, NULL);
 	}
-	if (user->wake >= 0)
+	if (user->wake >= 0) {
+		bk__base_guard_tell_no_more(user->wake);
 		close(user->wake);
+	}
 }

@@ -194,10 +194,13 @@ static void map_again(struct bk_mediator *m, unsigned index)
 	if (now.fd == region->info.fd)
 		return;
 	for (size_t i = 0; i < region->area_count; i++) {
-		const struct bk__mediate_place *place = region->areas[i];
+		struct bk__mediate_place *place = region->areas[i];
 
-		r = bk__mediate_map_again(place->host, now.fd, now.fd_offset + place->first, place->size,
-					  now.flags & BK_DEVICE_WRITE);
+		if (!bk__mediate_guard(place, now.fd))
+			r = -ENOMEM;
+		else
+			r = bk__mediate_map_again(place->host, now.fd, now.fd_offset + place->first,
+						  place->size, now.flags & BK_DEVICE_WRITE);
 		if (r)
 			break;
 	}

@@ -35,6 +35,7 @@ struct bk__mediate_place {
 	unsigned region;
 	uint64_t first, size;
 	void *host; /* where it is mapped; NULL: handled, or mapped by others only (filter mode) */
+	struct bk__base_guard *guard; /* or NULL */
 };
 
 /* What a page that exits because traps have edges in it costs the registers beside them. (page.c) */
@@ -54,7 +55,7 @@ struct bk__mediate_region {
 	uint64_t page;                /* of a BAR that shares its page, which is as long as its space; or 0 */
 	struct bk__mediate_counts counts; /* registers without a trap */
 
-	const struct bk__mediate_place **areas; /* that are mapped; ascending, fixed after create */
+	struct bk__mediate_place **areas; /* that are mapped; ascending, fixed after create */
 	size_t area_count;
 
 	struct bk__mediate_range *holes; /* in them, under the mediator's lock (hole.c) */
@@ -239,6 +240,10 @@ void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable);
 /* Maps another file at the same place; `fd` below 0: memory that is 0. 0 or a negative errno. */
 int bk__mediate_map_again(void *host, int fd, uint64_t offset, uint64_t size, bool writable);
 void bk__mediate_unmap(void *host, uint64_t size);
+
+/* What is mapped at place->host may be this file from now on: if somebody may shrink it, pages that have gone
+ * read all ones. False when out of memory. */
+bool bk__mediate_guard(struct bk__mediate_place *place, int fd);
 
 /* Reads the device's config space. (live_config.c) */
 int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err);

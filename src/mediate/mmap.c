@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/guard.h"
 
 #define LARGEST_PAGE ((uint64_t)1 << 30)
 
@@ -52,4 +55,15 @@ int bk__mediate_map_again(void *host, int fd, uint64_t offset, uint64_t size, bo
 void bk__mediate_unmap(void *host, uint64_t size)
 {
 	munmap(host, size);
+}
+
+bool bk__mediate_guard(struct bk__mediate_place *place, int fd)
+{
+	struct stat st;
+
+	/* A device's file does not shrink. */
+	if (place->guard || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return true;
+	place->guard = bk__base_guard_add(place->host, place->size, 0xff);
+	return place->guard;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guard.h"
+
 static int place_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk__mediate_place *place = opaque;
@@ -28,6 +30,7 @@ static void place_released(void *opaque)
 {
 	struct bk__mediate_place *place = opaque;
 
+	bk__base_guard_remove(place->guard);
 	if (place->host)
 		bk__mediate_unmap(place->host, place->size);
 	free(place);
@@ -147,6 +150,10 @@ static int map_area(struct bk_mediator *m, unsigned bar, uint64_t first, uint64_
 	if (!m->filter)
 		place->host = bk__mediate_map(region->info.fd, region->info.fd_offset + first, size,
 					      region->info.flags & BK_DEVICE_WRITE);
+	if (place->host && !bk__mediate_guard(place, region->info.fd)) {
+		place_released(place);
+		return -ENOMEM;
+	}
 	if (!place->host && !m->filter) {
 		bk_log(BK_LOG_WARNING,
 		       "%s: %s: 0x%" PRIx64 " bytes at 0x%" PRIx64
@@ -186,7 +193,7 @@ static int map_areas(struct bk_mediator *m, unsigned bar, uint64_t shared, const
 	const uint64_t page = bk__mediate_page_size(), size = shared ? shared : region->info.size;
 	uint64_t from = 0;
 
-	region->areas = calloc(areas->count + 1, sizeof(const struct bk__mediate_place *));
+	region->areas = calloc(areas->count + 1, sizeof(struct bk__mediate_place *));
 	if (!region->areas)
 		return -ENOMEM;
 	for (size_t i = 0; i < areas->count; i++) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "base/ratelimit.h"
 #include "monitor/access.h"
 #include "monitor/arch.h"
@@ -31,6 +32,7 @@ bool bk__monitor_exit_unbacked(struct bk__monitor_vcpu *vcpu)
 	char place[128] = "a page of a device";
 	uint64_t gpa;
 
+	bk__base_guard_alert(); /* it may be a page of a server that has shrunk its file */
 	if (bk__monitor_arch_unbacked(vcpu, &gpa)) {
 		if (!config->ops->revoke(config->opaque, gpa))
 			return false;

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "monitor/keeper.h"
 #include "monitor/ram.h"
 #include "monitor/terminal.h"
@@ -159,6 +160,8 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 		error = bk__monitor_map_log_create(monitor->memory, monitor->ports, &monitor->map_log, err);
 	if (!error)
 		error = create_buses(monitor, err);
+	/* The terminal has its handler by now: it is for what the guard does not mend. */
+	bk__base_guard_start();
 	return error;
 }
 

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,96 +14,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* ---- Pages that have gone ---------------------------------------------- */
+#include "base/guard.h"
 
-/* A mapping. The signal handler walks the list on any thread, so entries stay and are used again. */
-struct bk__serve_guard {
-	struct bk__serve_guard *next;
-	uintptr_t first, end; /* atomic; end 0: free */
-	uintptr_t page;       /* bytes of one */
-};
-
-static struct bk__serve_guard *guards; /* atomic */
-static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static bool mend(uintptr_t address)
-{
-	for (struct bk__serve_guard *guard = __atomic_load_n(&guards, __ATOMIC_ACQUIRE); guard;
-	     guard = guard->next) {
-		const uintptr_t end = __atomic_load_n(&guard->end, __ATOMIC_ACQUIRE);
-		void *page;
-
-		if (address < __atomic_load_n(&guard->first, __ATOMIC_ACQUIRE) || address >= end)
-			continue;
-		page = (void *)(address & ~(guard->page - 1));
-		return mmap(page, guard->page, PROT_READ | PROT_WRITE,
-			    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == page;
-	}
-	return false;
-}
-
-static void on_bus_error(int number, siginfo_t *info, void *context)
-{
-	const int error = errno;
-
-	(void)context;
-	/* Somebody else's: it happens again, and ends the process. */
-	if (!mend((uintptr_t)info->si_addr))
-		signal(number, SIG_DFL);
-	errno = error;
-}
-
-void bk__serve_guard_start(void)
-{
-	const struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESTART };
-
-	sigaction(SIGBUS, &action, NULL);
-}
-
-static struct bk__serve_guard *guard_add(const void *base, uint64_t size, uint64_t page)
-{
-	struct bk__serve_guard *guard;
-
-	pthread_mutex_lock(&guard_lock);
-	for (guard = guards; guard && guard->end; guard = guard->next)
-		;
-	if (!guard) {
-		guard = calloc(1, sizeof(*guard));
-		if (guard) {
-			guard->next = guards;
-			__atomic_store_n(&guards, guard, __ATOMIC_RELEASE);
-		}
-	}
-	if (guard) {
-		guard->page = page;
-		__atomic_store_n(&guard->first, (uintptr_t)base, __ATOMIC_RELEASE);
-		__atomic_store_n(&guard->end, (uintptr_t)base + size, __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&guard_lock);
-	return guard;
-}
-
-static void guard_remove(struct bk__serve_guard *guard)
-{
-	pthread_mutex_lock(&guard_lock);
-	__atomic_store_n(&guard->end, 0, __ATOMIC_RELEASE);
-	pthread_mutex_unlock(&guard_lock);
-}
-
-/* ---- Files ------------------------------------------------------------- */
-
-/* 0 if it cannot be told. f_type is of another width and sign on each architecture. */
-static uint32_t filesystem(int fd)
-{
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) ? 0 : (uint32_t)fs.f_type;
-}
-
-/* A file that waits for a network or another process would let the device wait, too. */
+/* A file that waits for a network or another process would let the device wait, too. f_type is of another
+ * width and sign on each architecture. */
 static bool is_memory(int fd, const struct stat *st)
 {
-	const uint32_t type = filesystem(fd);
+	struct statfs fs;
+	const uint32_t type = fstatfs(fd, &fs) ? 0 : (uint32_t)fs.f_type;
 
 	return S_ISREG(st->st_mode) && (type == TMPFS_MAGIC || type == HUGETLBFS_MAGIC);
 }
@@ -140,7 +57,6 @@ static struct bk__serve_file *find(const struct bk__serve_files *files, const st
 static int map_file(struct bk__serve_file *file, const struct stat *st, struct bk_error *err)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	const uint64_t block = (uint64_t)st->st_blksize > page ? (uint64_t)st->st_blksize : page;
 	void *base;
 
 	file->size = ((uint64_t)st->st_size + page - 1) & ~(page - 1);
@@ -150,14 +66,13 @@ static int map_file(struct bk__serve_file *file, const struct stat *st, struct b
 		return bk_fail(err, errno, "the client's memory cannot be mapped: %s", strerror(errno));
 	file->base = base;
 	madvise(base, file->size, MADV_DONTDUMP);
-	file->guard = guard_add(base, file->size, filesystem(file->fd) == HUGETLBFS_MAGIC ? block : page);
+	file->guard = bk__base_guard_add(base, file->size, 0);
 	return file->guard ? 0 : bk_fail(err, ENOMEM, "out of memory");
 }
 
 static void free_file(struct bk__serve_file *file)
 {
-	if (file->guard)
-		guard_remove(file->guard);
+	bk__base_guard_remove(file->guard);
 	if (file->base)
 		munmap(file->base, file->size);
 	close(file->fd);

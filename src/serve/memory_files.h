@@ -13,7 +13,7 @@
 
 #include <barkeep/base.h>
 
-struct bk__serve_guard;
+struct bk__base_guard;
 
 struct bk__serve_file {
 	struct bk__serve_file *next;
@@ -24,7 +24,7 @@ struct bk__serve_file {
 	uint8_t *base; /* NULL unless it is mapped */
 	uint64_t size; /* bytes that are mapped */
 	unsigned uses;
-	struct bk__serve_guard *guard;
+	struct bk__base_guard *guard;
 };
 
 struct bk__serve_files {
@@ -43,8 +43,5 @@ void bk__serve_files_done(struct bk__serve_files *files); /* all have been put *
 int bk__serve_file_get(struct bk__serve_files *files, int fd, uint64_t offset, uint64_t size, bool write,
 		       bool map, struct bk__serve_file **file, struct bk_error *err);
 void bk__serve_file_put(struct bk__serve_files *files, struct bk__serve_file *file);
-
-/* From now on a SIGBUS in one of these files is mended. */
-void bk__serve_guard_start(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/ratelimit.h"
 #include "base/thread.h"
 #include "serve/session.h"
@@ -135,7 +136,7 @@ int bk__serve_create(const struct bk__serve_config *config, int fd, bool connect
 		serve->client = connected ? fd : -1;
 		pthread_mutex_init(&serve->lock, NULL);
 		serve->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		bk__serve_guard_start();
+		bk__base_guard_start();
 		error = serve->stop < 0 ? -errno : start(serve);
 	}
 	if (!error) {

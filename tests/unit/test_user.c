@@ -23,6 +23,7 @@
 #include <barkeep/space.h>
 
 #include "base/bytes.h"
+#include "base/guard.h"
 #include "fake_server.h"
 
 /* The first time that is asked for is right, and all others are an hour later. */
@@ -780,32 +781,71 @@ static int mapped_byte(struct bk_space *bar)
 	return byte;
 }
 
-/* A mediator maps the file of the new server where that of the old one was. */
+/* The device's BAR 0, with 0x21 at 0x2000, by a mediator, which tells of its areas. */
+struct mediated {
+	struct bk_domain *domain;
+	struct bk_mediator *mediator;
+	struct told told;
+};
+
+static struct bk_space *mediate(struct kit *kit, struct mediated *mediated, const char *options)
+{
+	static const struct bk_device_watcher watcher = { .change = change };
+	struct told *told = &mediated->told;
+
+	*mediated = (struct mediated){ .domain = bk_domain_create() };
+	server_of(kit)->config[0xe] = 0;
+	server_of(kit)->bar0[0x2000] = 0x21;
+	open_device(kit, options);
+	assert_int_equal(
+		bk_mediator_create(mediated->domain, kit->device, NULL, &mediated->mediator, &kit->err), 0);
+	pthread_mutex_init(&told->lock, NULL);
+	pthread_cond_init(&told->changed, NULL);
+	assert_int_equal(bk_device_watch(bk_mediator_device(mediated->mediator), &watcher, told), 0);
+	return bk_mediator_space(mediated->mediator, 0);
+}
+
+static void unmediate(struct kit *kit, struct mediated *mediated)
+{
+	bk_device_watch(bk_mediator_device(mediated->mediator), NULL, NULL);
+	bk_device_close(bk_mediator_device(mediated->mediator)); /* and what is below */
+	bk_domain_destroy(mediated->domain);
+	fake_server_stop(&kit->server);
+}
+
+/* Pages that have gone read all ones, whoever reads them; and then the device has gone. */
+static void a_server_that_shrinks_its_file(void **state)
+{
+	struct kit *kit = *state;
+	struct mediated mediated;
+	struct bk_space *bar = mediate(kit, &mediated, "");
+	uint64_t value = 0;
+
+	bk__base_guard_start();
+	assert_int_equal(mapped_byte(bar), 0x21);
+	assert_int_equal(ftruncate(server_of(kit)->memory, 0), 0);
+	assert_int_equal(mapped_byte(bar), 0xff);
+	wait_for(&mediated.told, 1);
+	assert_int_equal(mapped_byte(bar), -1);
+	assert_int_equal(bk_space_write(bar, 0x2000, 1, 0x5a), -EIO); /* and it is lost */
+	assert_int_equal(bk_space_read(bar, 0x2000, 1, &value), -EIO);
+	assert_int_equal(value, 0xff);
+	unmediate(kit, &mediated);
+}
+
+/* The mediator maps the file of the new server where that of the old one was. */
 static void mapped_pages_come_back(void **state)
 {
 	struct kit *kit = *state;
-	struct bk_domain *domain = bk_domain_create();
-	struct bk_mediator *mediator;
-	struct told told;
+	struct mediated mediated;
+	struct bk_space *bar = mediate(kit, &mediated, ",reconnect=3600");
 	uint64_t value = 0;
-	static const struct bk_device_watcher watcher = { .change = change };
-
-	server_of(kit)->config[0xe] = 0;
-	server_of(kit)->bar0[0x2000] = 0x21;
-	open_device(kit, ",reconnect=3600");
-	assert_int_equal(bk_mediator_create(domain, kit->device, NULL, &mediator, &kit->err), 0);
-	told = (struct told){ .lost = 0 };
-	pthread_mutex_init(&told.lock, NULL);
-	pthread_cond_init(&told.changed, NULL);
-	assert_int_equal(bk_device_watch(bk_mediator_device(mediator), &watcher, &told), 0);
-
-	struct bk_space *bar = bk_mediator_space(mediator, 0);
 
 	assert_int_equal(mapped_byte(bar), 0x21);
 	server_of(kit)->bar0[0x2000] = 0x22; /* without a message */
 	assert_int_equal(mapped_byte(bar), 0x22);
 	fake_server_stop(&kit->server);
-	wait_for(&told, 1);
+	wait_for(&mediated.told, 1);
 	assert_int_equal(mapped_byte(bar), -1);
 	bk_space_read(bar, 0x2000, 1, &value);
 	assert_int_equal(value, 0xff);
@@ -819,10 +859,7 @@ static void mapped_pages_come_back(void **state)
 	assert_int_equal(mapped_byte(bar), 0x31);
 	server_of(kit)->bar0[0x2000] = 0x32;
 	assert_int_equal(mapped_byte(bar), 0x32);
-	bk_device_watch(bk_mediator_device(mediator), NULL, NULL);
-	bk_device_close(bk_mediator_device(mediator)); /* and what is below */
-	bk_domain_destroy(domain);
-	fake_server_stop(&kit->server);
+	unmediate(kit, &mediated);
 }
 
 /* Memory is pinned and devices reset for minutes; a register answers at once, or the server is lost. */
@@ -905,6 +942,7 @@ int main(void)
 		TEST(eventfds_that_come_and_go),
 		TEST(another_device_does_not_take_its_place),
 		TEST(mapped_pages_come_back),
+		TEST(a_server_that_shrinks_its_file),
 		TEST(registers_with_an_eventfd),
 	};
 

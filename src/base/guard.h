@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Mappings of files that another process may shrink.
+ *
+ * A file that shrinks leaves pages behind that raise SIGBUS. Whoever touches such a page of a guarded mapping
+ * gets memory of this process instead, and lives.
+ */
+#ifndef BK_BASE_GUARD_H
+#define BK_BASE_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bk__base_guard;
+
+/* From now on this process mends a SIGBUS in a guarded mapping; what is done about any other one stays as it
+ * is. A server and a monitor call it; the library does not, since a program's signals are its own. Any
+ * thread. */
+void bk__base_guard_start(void);
+
+/* Guards `size` bytes, whole pages, from now on: each byte of a page that has gone is `fill`. Any thread.
+ * NULL when out of memory. */
+struct bk__base_guard *bk__base_guard_add(const void *base, uint64_t size, uint8_t fill);
+
+/* Before it is unmapped; NULL is fine. Any thread. */
+void bk__base_guard_remove(struct bk__base_guard *guard);
+
+/* Whenever a page is mended, somebody writes this eventfd: from now on, or no more, before it is closed. Any
+ * thread. False when out of memory. */
+bool bk__base_guard_tell(int fd);
+void bk__base_guard_tell_no_more(int fd);
+
+/* The same writes, for a page that the kernel found missing: nothing is mended then. Any thread. */
+void bk__base_guard_alert(void);
+
+#endif
