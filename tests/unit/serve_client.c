@@ -51,6 +51,7 @@ void served_start(struct served *served)
 
 	snprintf(served->path, sizeof(served->path), "/tmp/test_serve.%d.%u", (int)getpid(), number++);
 	strcpy(address.sun_path, served->path);
+	unlink(served->path); /* of an earlier process of this number, which was killed */
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 16), 0);
 	assert_int_equal(bk__serve_create(&served->config, fd, false, &served->serve, &err), 0);
