@@ -17,9 +17,14 @@ int bk__virtio_net_user(const char *const *forwards, unsigned count, struct bk__
 #else
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <slirp/libslirp.h>
 
@@ -27,7 +32,7 @@ int bk__virtio_net_user(const char *const *forwards, unsigned count, struct bk__
 #include "base/file.h"
 #include "base/ratelimit.h"
 
-enum { TIMERS = 8, FORWARD = 80 /* characters */, RESOLV_MAX = 65536 };
+enum { TIMERS = 8, FORWARD = 80 /* characters */, RESOLV_MAX = 65536, SOCKETS_MOST = 8192, AGAIN_MS = 1000 };
 
 #define HOST "10.0.2.2"
 
@@ -42,6 +47,9 @@ struct user {
 	struct bk__virtio_net *net;
 	Slirp *slirp;
 	unsigned forwards;
+	int probe;   /* a file, to find out which descriptor is free */
+	int fd_most; /* no socket is opened while all descriptors below it are in use */
+	bool full;   /* that was so when libslirp asked for polls */
 	struct timer timers[TIMERS];
 	const struct bk__virtio_polls *polled; /* while libslirp asks what came of it */
 	struct bk__virtio_polls *filled;
@@ -123,11 +131,69 @@ static const SlirpCb callbacks = {
 	.notify = on_notify,
 };
 
+/* ---- A limit ----------------------------------------------------------- */
+
+/* libslirp has none: a guest could take all descriptors of the process. */
+static int limit_of_descriptors(int probe)
+{
+	struct rlimit limit;
+	int most = probe + SOCKETS_MOST;
+
+	/* The rest of the process needs some, too. */
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur / 4 * 3 < (rlim_t)most)
+		most = (int)(limit.rlim_cur / 4 * 3);
+	return most;
+}
+
+/* The host gives out the lowest descriptor that is free. */
+static bool is_full(const struct user *user)
+{
+	const int fd = fcntl(user->probe, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || fd >= user->fd_most;
+}
+
+/* Is it a forwarded port, whose next connection would be a socket more? */
+static bool is_listening(int fd)
+{
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) && listens;
+}
+
+/* Could libslirp open a socket for this frame? Not for the next ones of a TCP connection, nor for DHCP. */
+static bool may_open(const uint8_t *frame, size_t length)
+{
+	enum { ETHERNET = 14, IP = 20, PORTS = 4, FLAGS = 13, SYN = 2, BOOTP = 67 };
+	const uint8_t *ip = frame + ETHERNET, *inner;
+	size_t header;
+
+	if (length < ETHERNET + IP || frame[12] != 0x08 || frame[13] != 0x00)
+		return false; /* not IPv4 */
+	header = (ip[0] & 15u) * 4;
+	inner = ip + header;
+	if (header < IP || length < ETHERNET + header + PORTS || (ip[6] & 0x3f) || ip[7])
+		return true; /* nonsense, or a fragment */
+	if (ip[9] == IPPROTO_TCP)
+		return length < ETHERNET + header + FLAGS + 1 || inner[FLAGS] & SYN;
+	return ip[9] != IPPROTO_UDP || inner[2] || inner[3] != BOOTP;
+}
+
 /* ---- The card's end ---------------------------------------------------- */
 
 static void user_send(void *opaque, const uint8_t *frame, size_t length)
 {
-	slirp_input(((struct user *)opaque)->slirp, frame, (int)length);
+	struct user *user = opaque;
+
+	if (may_open(frame, length) && is_full(user)) {
+		bk__log_limited(&user->limit, BK_LOG_WARNING,
+				"user network: too many connections: new ones of the guest are dropped");
+		return;
+	}
+	slirp_input(user->slirp, frame, (int)length);
 }
 
 /* The same events by two names. */
@@ -143,12 +209,15 @@ static const struct {
 
 static int on_add_poll(int fd, int wanted, void *opaque)
 {
+	const struct user *user = opaque;
 	short bits = 0;
 
+	if (user->full && is_listening(fd))
+		return -1;
 	for (unsigned i = 0; i < EVENTS; i++)
 		if (wanted & events[i].slirp)
 			bits |= events[i].poll;
-	return bk__virtio_polls_add(((struct user *)opaque)->filled, fd, bits);
+	return bk__virtio_polls_add(user->filled, fd, bits);
 }
 
 static int on_events(int index, void *opaque)
@@ -171,6 +240,9 @@ static void user_fill(void *opaque, struct bk__virtio_polls *polls, bool ready)
 	const int64_t now = now_ms();
 
 	user->filled = polls;
+	user->full = user->forwards && is_full(user);
+	if (user->full && wait > AGAIN_MS)
+		wait = AGAIN_MS;
 	slirp_pollfds_fill(user->slirp, &wait, on_add_poll, user);
 	user->filled = NULL;
 	for (unsigned i = 0; i < TIMERS; i++) {
@@ -217,6 +289,7 @@ static void user_close(void *opaque)
 
 	user->net = NULL;
 	slirp_cleanup(user->slirp);
+	close(user->probe);
 	free(user);
 }
 
@@ -337,11 +410,15 @@ int bk__virtio_net_user(const char *const *forwards, unsigned count, struct bk__
 
 	if (!user)
 		return bk_fail(err, ENOMEM, "out of memory");
-	user->slirp = slirp_new(&config, &callbacks, user);
+	user->probe = eventfd(0, EFD_CLOEXEC);
+	user->slirp = user->probe < 0 ? NULL : slirp_new(&config, &callbacks, user);
 	if (!user->slirp) {
+		if (user->probe >= 0)
+			close(user->probe);
 		free(user);
 		return bk_fail(err, ENOMEM, "libslirp does not start");
 	}
+	user->fd_most = limit_of_descriptors(user->probe);
 	for (unsigned i = 0; i < count && !error; i++)
 		error = forward(user, forwards[i], err);
 	if (error) {

@@ -2,8 +2,14 @@
 /* virtio-net, from its driver's side, with what it sends coming back. */
 #include "virtio_driver.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "virtio/net.h"
@@ -311,6 +317,108 @@ static void the_user_network_answers(void **state)
 		driver_detach(driver);
 	}
 }
+
+/* One's complement of the sum of 16-bit words. */
+static void put_checksum(uint8_t *at, const uint8_t *from, size_t size, unsigned sum)
+{
+	for (size_t i = 0; i < size; i += 2)
+		sum += from[i] * 256u + from[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~(sum + (sum >> 16)) & 0xffff;
+	at[0] = (uint8_t)(sum >> 8);
+	at[1] = (uint8_t)sum;
+}
+
+/* From 10.0.2.15 to 10.0.2.2, TCP with `flags` or UDP, from a port to a port of the host. */
+static size_t compose(uint8_t *frame, unsigned protocol, unsigned from, unsigned to, unsigned flags)
+{
+	enum { IP = 14, INNER = 34, INNER_SIZE = 40, SIZE = INNER + INNER_SIZE };
+	static const uint8_t head[INNER] = { 0x52, 0x55, 10,   0, 2, 2,  0x52, 0x54, 0, 1, 2,  3,
+					     8,    0,    0x45, 0, 0, 60, 0,    0,    0, 0, 64, 0,
+					     0,    0,    10,   0, 2, 15, 10,   0,    2, 2 };
+
+	memset(frame, 0, SIZE);
+	memcpy(frame, head, sizeof(head));
+	frame[23] = (uint8_t)protocol;
+	put_checksum(frame + 24, frame + IP, 20, 0);
+	frame[INNER] = (uint8_t)(from >> 8);
+	frame[INNER + 1] = (uint8_t)from;
+	frame[INNER + 2] = (uint8_t)(to >> 8);
+	frame[INNER + 3] = (uint8_t)to;
+	if (protocol == IPPROTO_UDP) {
+		frame[INNER + 5] = INNER_SIZE;
+		return SIZE;
+	}
+	frame[INNER + 12] = 0x50;
+	frame[INNER + 13] = (uint8_t)flags;
+	put_checksum(frame + INNER + 16, frame + 26, 8 + INNER_SIZE, protocol + INNER_SIZE);
+	return SIZE;
+}
+
+/* A port of the host's with somebody who listens. */
+static unsigned listen_somewhere(int *fd)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(address);
+
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(*fd >= 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(*fd, 128), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&address, &size), 0);
+	return ntohs(address.sin_port);
+}
+
+static unsigned free_descriptors(const struct rlimit *limit)
+{
+	int fds[64];
+	unsigned count = 0, most = sizeof(fds) / sizeof(fds[0]);
+
+	assert_true(limit->rlim_cur <= most);
+	while (count < most && (fds[count] = eventfd(0, EFD_CLOEXEC)) >= 0)
+		count++;
+	for (unsigned i = 0; i < count; i++)
+		close(fds[i]);
+	return count;
+}
+
+static void leave_descriptors(unsigned protocol)
+{
+	struct rlimit was, now;
+	struct bk__virtio_net_end end;
+	struct bk__virtio *virtio;
+	uint8_t frame[74];
+	unsigned before, port;
+	int fd;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	now = (struct rlimit){ 64, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	port = listen_somewhere(&fd);
+	assert_int_equal(bk__virtio_net_user(NULL, 0, &end, NULL), 0);
+	assert_int_equal(bk__virtio_net_create("virtio-net:user", end.ops, end.opaque, mac, false, end.net,
+					       &virtio, NULL),
+			 0);
+	driver_attach(&fixture.driver, virtio, false);
+	start(true, 0);
+	before = free_descriptors(&now);
+	assert_true(before > 16);
+	for (unsigned i = 0; i < 100; i++)
+		end.ops->send(end.opaque, frame, compose(frame, protocol, 1024 + i, port, 2));
+	assert_int_equal(free_descriptors(&now), 16); /* a quarter is left */
+	/* What opens nothing goes on. */
+	end.ops->send(end.opaque, frame, compose(frame, IPPROTO_TCP, 1025, port, 16));
+	assert_in_range(free_descriptors(&now), 16, before);
+	driver_detach(&fixture.driver);
+	close(fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+}
+
+static void the_user_network_leaves_descriptors(void **state)
+{
+	leave_descriptors(IPPROTO_UDP);
+	leave_descriptors(IPPROTO_TCP);
+}
 #endif
 
 int main(void)
@@ -327,6 +435,7 @@ int main(void)
 #ifdef BK_SLIRP
 		cmocka_unit_test(the_user_network_forwards_ports),
 		cmocka_unit_test(the_user_network_answers),
+		cmocka_unit_test(the_user_network_leaves_descriptors),
 #endif
 	};
 
