@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 /* One that KVM took. KVM holds it until it is taken away, for which it has to be named: the caller's fd may
  * be closed by then. */
 struct group {
@@ -19,8 +21,7 @@ struct group {
 
 struct bk__monitor_groups {
 	int device;
-	unsigned count;
-	struct group *list;
+	BK__ARRAY(struct group) list;
 };
 
 static int change(const struct bk__monitor_groups *groups, unsigned attribute, const int *fd)
@@ -50,24 +51,22 @@ struct bk__monitor_groups *bk__monitor_groups_create(const struct bk__monitor_vm
 	return groups;
 }
 
-static void take_away(struct bk__monitor_groups *groups, unsigned index)
+static void take_away(struct bk__monitor_groups *groups, size_t index)
 {
-	struct group *group = &groups->list[index];
+	struct group *group = &groups->list.at[index];
 
 	change(groups, KVM_DEV_VFIO_GROUP_DEL, &group->own);
 	close(group->own);
-	*group = groups->list[--groups->count];
+	*group = groups->list.at[--groups->list.count];
 }
 
 static int add(struct bk__monitor_groups *groups, int fd)
 {
-	struct group *list = realloc(groups->list, (groups->count + 1) * sizeof(*list));
 	struct group group = { .fd = fd };
 	int error;
 
-	if (!list)
+	if (bk__array_reserve(&groups->list, 1))
 		return -ENOMEM;
-	groups->list = list;
 	group.own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (group.own < 0)
 		return -errno;
@@ -75,7 +74,7 @@ static int add(struct bk__monitor_groups *groups, int fd)
 	if (error)
 		close(group.own);
 	else
-		list[groups->count++] = group;
+		groups->list.at[groups->list.count++] = group;
 	return error;
 }
 
@@ -88,16 +87,16 @@ static bool has(const int *fds, unsigned count, int fd)
 
 void bk__monitor_groups_set(struct bk__monitor_groups *groups, const int *fds, unsigned count)
 {
-	for (unsigned i = groups->count; i-- > 0;)
-		if (!has(fds, count, groups->list[i].fd))
+	for (size_t i = groups->list.count; i-- > 0;)
+		if (!has(fds, count, groups->list.at[i].fd))
 			take_away(groups, i);
 	for (unsigned i = 0; i < count; i++) {
-		unsigned known = 0;
+		size_t known = 0;
 		int error;
 
-		while (known < groups->count && groups->list[known].fd != fds[i])
+		while (known < groups->list.count && groups->list.at[known].fd != fds[i])
 			known++;
-		error = known < groups->count ? 0 : add(groups, fds[i]);
+		error = known < groups->list.count ? 0 : add(groups, fds[i]);
 		if (error)
 			bk_log(BK_LOG_WARNING, "kvm: does not take a VFIO group: %s", strerror(-error));
 	}
@@ -107,9 +106,9 @@ void bk__monitor_groups_destroy(struct bk__monitor_groups *groups)
 {
 	if (!groups)
 		return;
-	while (groups->count)
-		take_away(groups, groups->count - 1);
+	while (groups->list.count)
+		take_away(groups, groups->list.count - 1);
 	close(groups->device);
-	free(groups->list);
+	free(groups->list.at);
 	free(groups);
 }

@@ -25,8 +25,8 @@ static bool is_extended(const struct bk__pci_capability *capability)
 static const struct bk__pci_capability *holder(const struct bk_pci_function *function, unsigned offset,
 					       unsigned size)
 {
-	for (unsigned i = 0; i < function->capability_count; i++) {
-		const struct bk__pci_capability *other = &function->capabilities[i];
+	for (unsigned i = 0; i < function->capabilities.count; i++) {
+		const struct bk__pci_capability *other = &function->capabilities.at[i];
 
 		if (offset < other->offset + other->size && other->offset < offset + size)
 			return other;
@@ -80,24 +80,22 @@ bool bk__pci_registers_take(struct bk_pci_function *function, unsigned offset, u
 
 bool bk__pci_capability_has(const struct bk_pci_function *function, bool extended, uint16_t id)
 {
-	for (unsigned i = 0; i < function->capability_count; i++)
-		if (function->capabilities[i].id == id && is_extended(&function->capabilities[i]) == extended)
+	for (unsigned i = 0; i < function->capabilities.count; i++)
+		if (function->capabilities.at[i].id == id &&
+		    is_extended(&function->capabilities.at[i]) == extended)
 			return true;
 	return false;
 }
 
 static int remember(struct bk_pci_function *function, const struct bk__pci_capability *capability)
 {
-	unsigned i = function->capability_count;
-	struct bk__pci_capability *more = realloc(function->capabilities, (i + 1) * sizeof(*more));
+	size_t i = function->capabilities.count;
 
-	if (!more)
+	if (bk__array_reserve(&function->capabilities, 1))
 		return -ENOMEM;
-	for (; i && more[i - 1].offset > capability->offset; i--)
-		more[i] = more[i - 1];
-	more[i] = *capability;
-	function->capabilities = more;
-	function->capability_count++;
+	while (i && function->capabilities.at[i - 1].offset > capability->offset)
+		i--;
+	bk__array_insert(&function->capabilities, i, *capability);
 	return 0;
 }
 
@@ -108,8 +106,8 @@ static void link_standard(struct bk_pci_function *function)
 	unsigned pointer = BK__PCI_CAP_POINTER;
 	uint64_t status = bk__pci_config_get(config, BK__PCI_STATUS, 1) & ~(uint64_t)BK__PCI_STATUS_CAP_LIST;
 
-	for (unsigned i = 0; i < function->capability_count; i++) {
-		const struct bk__pci_capability *capability = &function->capabilities[i];
+	for (unsigned i = 0; i < function->capabilities.count; i++) {
+		const struct bk__pci_capability *capability = &function->capabilities.at[i];
 
 		if (is_extended(capability))
 			break;
@@ -127,10 +125,10 @@ static void link_extended(struct bk_pci_function *function)
 {
 	unsigned header = BK__PCI_EXTENDED;
 
-	for (unsigned i = 0; i < function->capability_count; i++) {
-		unsigned offset = function->capabilities[i].offset;
+	for (unsigned i = 0; i < function->capabilities.count; i++) {
+		unsigned offset = function->capabilities.at[i].offset;
 
-		if (!is_extended(&function->capabilities[i]))
+		if (!is_extended(&function->capabilities.at[i]))
 			continue;
 		if (offset != header)
 			bk__pci_config_preset(
@@ -187,24 +185,22 @@ static unsigned index_of(const struct bk_pci_function *function, unsigned offset
 {
 	unsigned at = 0;
 
-	while (at < function->capability_count && function->capabilities[at].offset != offset)
+	while (at < function->capabilities.count && function->capabilities.at[at].offset != offset)
 		at++;
 	return at;
 }
 
 bool bk__pci_capability_begins(const struct bk_pci_function *function, unsigned offset)
 {
-	return index_of(function, offset) < function->capability_count;
+	return index_of(function, offset) < function->capabilities.count;
 }
 
 void bk__pci_capability_drop(struct bk_pci_function *function, unsigned offset)
 {
 	const unsigned at = index_of(function, offset);
-	struct bk__pci_capability *all = function->capabilities;
-	const unsigned size = all[at].size;
+	const unsigned size = function->capabilities.at[at].size;
 
-	memmove(&all[at], &all[at + 1], (function->capability_count - at - 1) * sizeof(*all));
-	function->capability_count--;
+	bk__array_remove(&function->capabilities, at);
 	for (unsigned i = offset; i < offset + size; i++) {
 		bk__pci_config_preset(&function->config, i, 1, 0);
 		bk__pci_config_allow(&function->config, i, 1, 0, 0);

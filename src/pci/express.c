@@ -68,9 +68,9 @@ bool bk__pci_express_is_port(const struct bk_pci_function *bridge)
 
 unsigned bk__pci_express_size(const struct bk_pci_function *function)
 {
-	for (unsigned i = 0; i < function->capability_count && function->express; i++)
-		if (function->capabilities[i].offset == function->express)
-			return function->capabilities[i].size;
+	for (unsigned i = 0; i < function->capabilities.count && function->express; i++)
+		if (function->capabilities.at[i].offset == function->express)
+			return function->capabilities.at[i].size;
 	return 0;
 }
 

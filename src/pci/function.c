@@ -70,7 +70,7 @@ static void release(struct bk_pci_function *function)
 	pthread_cond_destroy(&function->reset_ended);
 	pthread_mutex_destroy(&function->lock);
 	free(function->msix.table);
-	free(function->capabilities);
+	free(function->capabilities.at);
 	bk__pci_config_free(&function->config);
 	free(function->name);
 	free(function);

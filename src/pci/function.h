@@ -12,6 +12,7 @@
 
 #include <barkeep/pci.h>
 
+#include "base/array.h"
 #include "base/ratelimit.h"
 #include "pci/config.h"
 #include "pci/irq.h"
@@ -45,8 +46,7 @@ struct bk_pci_function {
 	bool left_behind; /* the map could not follow the registers */
 	struct bk__ratelimit map_limit;
 
-	struct bk__pci_capability *capabilities; /* by offset */
-	unsigned capability_count;
+	BK__ARRAY(struct bk__pci_capability) capabilities; /* by offset */
 
 	unsigned pm, express, af, resizable; /* where the capability is, 0: nowhere */
 	bool no_soft_reset;

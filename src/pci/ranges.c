@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 void bk__pci_ranges_free(struct bk__pci_ranges *ranges)
 {
 	free(ranges->at);
@@ -16,23 +18,14 @@ void bk__pci_ranges_free(struct bk__pci_ranges *ranges)
 static int replace(struct bk__pci_ranges *ranges, size_t begin, size_t end,
 		   const struct bk__pci_free_range *with, size_t count)
 {
-	size_t total = ranges->count - (end - begin) + count;
-
-	if (total > ranges->capacity) {
-		size_t capacity = 2 * total + 6;
-		struct bk__pci_free_range *at = realloc(ranges->at, capacity * sizeof(*at));
-
-		if (!at)
-			return -ENOMEM;
-		ranges->at = at;
-		ranges->capacity = capacity;
-	}
+	if (count > end - begin && bk__array_reserve(ranges, count - (end - begin)))
+		return -ENOMEM;
 	if (ranges->count != end)
 		memmove(ranges->at + begin + count, ranges->at + end,
 			(ranges->count - end) * sizeof(*ranges->at));
 	if (count)
 		memcpy(ranges->at + begin, with, count * sizeof(*with));
-	ranges->count = total;
+	ranges->count += count - (end - begin);
 	return 0;
 }
 

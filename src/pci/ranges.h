@@ -11,7 +11,7 @@ struct bk__pci_free_range {
 	uint64_t first, last;
 };
 
-/* Zero-initialise it. */
+/* Zero-initialise it. An array as of base/array.h. */
 struct bk__pci_ranges {
 	struct bk__pci_free_range *at;
 	size_t count, capacity;

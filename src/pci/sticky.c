@@ -39,8 +39,8 @@ void bk__pci_reset_registers(struct bk_pci_function *function, enum bk__pci_rese
 	bk__pci_config_reset(config);
 	if (kind == BK__PCI_RESET_POWER)
 		return;
-	for (unsigned i = 0; i < function->capability_count; i++) {
-		const struct bk__pci_capability *capability = &function->capabilities[i];
+	for (unsigned i = 0; i < function->capabilities.count; i++) {
+		const struct bk__pci_capability *capability = &function->capabilities.at[i];
 
 		if (is_left(capability, sticky))
 			memcpy(config->value + capability->offset, before + capability->offset,

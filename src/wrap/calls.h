@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "base/array.h"
 #include "wrap/opened.h"
 
 /* Is a request one of VFIO's (or of iommufd's), or KVM_CREATE_VM? */
@@ -35,10 +36,9 @@ int bk__wrap_ioctl(struct bk__wrap_file *file, int fd, unsigned long request, vo
 
 int bk__wrap_region_info(struct bk__wrap_device *device, void *argument);
 
-/* What of a region may be mapped, in order; `list` is to be freed. */
+/* What of a region may be mapped, in order; `list.at` is to be freed. */
 struct bk__wrap_areas {
-	struct vfio_region_sparse_mmap_area *list;
-	size_t count, room;
+	BK__ARRAY(struct vfio_region_sparse_mmap_area) list;
 	bool failed; /* out of memory */
 	uint64_t page;
 };

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "wrap/maps.h"
 #include "wrap/real.h"
 #include "wrap/calls.h"
@@ -18,14 +19,12 @@
 struct slot {
 	const struct bk__wrap_file *vm;
 	struct kvm_userspace_memory_region whole;
-	uint32_t *pieces; /* ids; while it is set in pieces, else NULL */
-	size_t piece_count;
+	BK__ARRAY(uint32_t) pieces; /* ids; while it is set in pieces */
 	bool split;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct slot *slots;
-static size_t count, room;
+static BK__ARRAY(struct slot) slots;
 static unsigned machines; /* atomic */
 static bool watched;      /* atomic: exits that are the program's may be for a trap */
 
@@ -44,9 +43,9 @@ static int set(const struct slot *slot, uint32_t id, uint64_t offset, uint64_t s
 
 static bool is_used(const struct bk__wrap_file *vm, uint32_t id)
 {
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; slots[i].vm == vm && j < slots[i].piece_count; j++)
-			if ((slots[i].pieces[j] & 0xffff) == id)
+	for (size_t i = 0; i < slots.count; i++)
+		for (size_t j = 0; slots.at[i].vm == vm && j < slots.at[i].pieces.count; j++)
+			if ((slots.at[i].pieces.at[j] & 0xffff) == id)
 				return true;
 	return false;
 }
@@ -64,11 +63,9 @@ static int free_id(const struct slot *slot)
 
 static void drop_pieces(struct slot *slot)
 {
-	for (size_t i = 0; i < slot->piece_count; i++)
-		set(slot, slot->pieces[i], 0, 0);
-	free(slot->pieces);
-	slot->pieces = NULL;
-	slot->piece_count = 0;
+	for (size_t i = 0; i < slot->pieces.count; i++)
+		set(slot, slot->pieces.at[i], 0, 0);
+	slot->pieces.count = 0;
 }
 
 /* As the program has set it. */
@@ -85,16 +82,14 @@ static void join(struct slot *slot)
 /* What is left out, or cannot be set, is answered by exits: so it is right in any case. */
 static void add_piece(struct slot *slot, uint64_t offset, uint64_t size)
 {
-	uint32_t *grown = realloc(slot->pieces, (slot->piece_count + 1) * sizeof(*grown));
 	int id;
 
-	if (!grown)
+	if (bk__array_reserve(&slot->pieces, 1))
 		return;
-	slot->pieces = grown;
-	id = slot->piece_count ? free_id(slot) : (int)(slot->whole.slot & 0xffff);
-	if (id > 0 || !slot->piece_count)
+	id = slot->pieces.count ? free_id(slot) : (int)(slot->whole.slot & 0xffff);
+	if (id > 0 || !slot->pieces.count)
 		if (!set(slot, (uint32_t)id, offset, size))
-			slot->pieces[slot->piece_count++] = (uint32_t)id;
+			slot->pieces.at[slot->pieces.count++] = (uint32_t)id;
 }
 
 static void split(struct slot *slot, const struct bk__wrap_areas *areas, uint64_t first)
@@ -107,8 +102,8 @@ static void split(struct slot *slot, const struct bk__wrap_areas *areas, uint64_
 	else
 		set(slot, slot->whole.slot, 0, 0);
 	slot->split = true;
-	for (size_t i = 0; i < areas->count; i++) {
-		const uint64_t start = areas->list[i].offset, stop = start + areas->list[i].size;
+	for (size_t i = 0; i < areas->list.count; i++) {
+		const uint64_t start = areas->list.at[i].offset, stop = start + areas->list.at[i].size;
 		const uint64_t from = start > first ? start : first, to = stop < end ? stop : end;
 
 		if (from < to)
@@ -119,9 +114,9 @@ static void split(struct slot *slot, const struct bk__wrap_areas *areas, uint64_
 /* Is all of [first, first + size) in one area? */
 static bool is_whole(const struct bk__wrap_areas *areas, uint64_t first, uint64_t size)
 {
-	for (size_t i = 0; i < areas->count; i++)
-		if (areas->list[i].offset <= first &&
-		    first + size <= areas->list[i].offset + areas->list[i].size)
+	for (size_t i = 0; i < areas->list.count; i++)
+		if (areas->list.at[i].offset <= first &&
+		    first + size <= areas->list.at[i].offset + areas->list.at[i].size)
 			return true;
 	return false;
 }
@@ -147,7 +142,7 @@ static void apply(struct slot *slot)
 		split(slot, &areas, place.offset); /* what is not in the list is answered by exits */
 	else
 		join(slot);
-	free(areas.list);
+	free(areas.list.at);
 }
 
 void bk__wrap_kvm_update(const struct bk_mediator *mediate)
@@ -155,9 +150,9 @@ void bk__wrap_kvm_update(const struct bk_mediator *mediate)
 	struct bk__wrap_place place;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count; i++)
-		if (place_of(&slots[i], &place) && place.device->mediate == mediate)
-			apply(&slots[i]);
+	for (size_t i = 0; i < slots.count; i++)
+		if (place_of(&slots.at[i], &place) && place.device->mediate == mediate)
+			apply(&slots.at[i]);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -189,8 +184,8 @@ static uint64_t given_to(const struct bk__wrap_device *device, unsigned region, 
 {
 	uint64_t first, last, end = offset;
 
-	for (size_t i = 0; i < count; i++) {
-		if (!bytes_of(&slots[i], device, region, &first, &last))
+	for (size_t i = 0; i < slots.count; i++) {
+		if (!bytes_of(&slots.at[i], device, region, &first, &last))
 			continue;
 		*any = true;
 		if (first <= offset && last >= end)
@@ -227,9 +222,9 @@ void bk__wrap_kvm_watch(void)
 
 static struct slot *find_slot(const struct bk__wrap_file *vm, uint32_t id)
 {
-	for (size_t i = 0; i < count; i++)
-		if (slots[i].vm == vm && slots[i].whole.slot == id)
-			return &slots[i];
+	for (size_t i = 0; i < slots.count; i++)
+		if (slots.at[i].vm == vm && slots.at[i].whole.slot == id)
+			return &slots.at[i];
 	return NULL;
 }
 
@@ -247,36 +242,29 @@ static bool has_own(struct bk__wrap_file *vm, int fd)
 
 static void note(struct bk__wrap_file *vm, int fd, const struct kvm_userspace_memory_region *region)
 {
-	struct slot *grown = slots;
-
 	if (!has_own(vm, fd)) /* then its pages cannot be trapped later, and such a trap is refused */
 		return;
-	if (count == room)
-		grown = realloc(slots, (room ? 2 * room : 16) * sizeof(*slots));
-	if (!grown)
+	if (bk__array_reserve(&slots, 1))
 		return;
-	if (count == room)
-		room = room ? 2 * room : 16;
-	slots = grown;
-	slots[count++] = (struct slot){ .vm = vm, .whole = *region };
-	apply(&slots[count - 1]);
+	slots.at[slots.count++] = (struct slot){ .vm = vm, .whole = *region };
+	apply(&slots.at[slots.count - 1]);
 }
 
 /* Takes the slot away, whose pages the guest may not have whole even for a moment. */
 static int remove_split(struct slot *slot, int fd, unsigned long request, void *argument)
 {
-	const bool first = slot->piece_count && slot->pieces[0] == (slot->whole.slot & 0xffff);
+	const bool first = slot->pieces.count && slot->pieces.at[0] == (slot->whole.slot & 0xffff);
 
-	for (size_t i = first; i < slot->piece_count; i++)
-		set(slot, slot->pieces[i], 0, 0);
-	slot->piece_count = first;
+	for (size_t i = first; i < slot->pieces.count; i++)
+		set(slot, slot->pieces.at[i], 0, 0);
+	slot->pieces.count = first;
 	return first ? bk__wrap_real.ioctl(fd, request, argument) : 0;
 }
 
 static void forget(struct slot *slot)
 {
-	free(slot->pieces);
-	*slot = slots[--count];
+	free(slot->pieces.at);
+	*slot = slots.at[--slots.count];
 }
 
 static int set_region(struct bk__wrap_file *vm, int fd, unsigned long request, void *argument)
@@ -317,9 +305,9 @@ static int set_region(struct bk__wrap_file *vm, int fd, unsigned long request, v
 void bk__wrap_kvm_end(const struct bk__wrap_file *vm)
 {
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count;) {
-		if (slots[i].vm == vm)
-			forget(&slots[i]);
+	for (size_t i = 0; i < slots.count;) {
+		if (slots.at[i].vm == vm)
+			forget(&slots.at[i]);
 		else
 			i++;
 	}
@@ -378,10 +366,10 @@ static bool find_place(const struct bk__wrap_file *vm, uint64_t address, unsigne
 
 	pthread_mutex_lock(&lock);
 	for (unsigned way = 0; way < ways && !found; way++)
-		for (size_t i = 0; i < count && !found; i++)
-			found = slots[i].vm == vm &&
-				(way ? is_beside(&slots[i], address, length, place)
-				     : is_in(&slots[i], address, place)) &&
+		for (size_t i = 0; i < slots.count && !found; i++)
+			found = slots.at[i].vm == vm &&
+				(way ? is_beside(&slots.at[i], address, length, place)
+				     : is_in(&slots.at[i], address, place)) &&
 				bk__wrap_device_enter(place->device->file);
 	pthread_mutex_unlock(&lock);
 	return found;
@@ -412,7 +400,7 @@ static int run_vcpu(const struct bk__wrap_file *vcpu, int fd, void *argument)
 
 	do
 		result = bk__wrap_real.ioctl(fd, KVM_RUN, argument);
-	while (!result && run && __atomic_load_n(&count, __ATOMIC_ACQUIRE) && answer(vcpu->vm, run));
+	while (!result && run && __atomic_load_n(&slots.count, __ATOMIC_ACQUIRE) && answer(vcpu->vm, run));
 	return result;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "wrap/real.h"
 
 struct map {
@@ -21,22 +22,14 @@ struct map {
 uintptr_t bk__wrap_maps_first = UINTPTR_MAX, bk__wrap_maps_last;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct map *maps; /* in no order; none overlap */
-static size_t count, room;
+static BK__ARRAY(struct map) maps; /* in no order; none overlap */
 
 /* One more; under the lock. */
 static int append(const struct map *map)
 {
-	if (count == room) {
-		const size_t more = room ? 2 * room : 16;
-		struct map *grown = realloc(maps, more * sizeof(*maps));
-
-		if (!grown)
-			return -ENOMEM;
-		maps = grown;
-		room = more;
-	}
-	maps[count++] = *map;
+	if (bk__array_reserve(&maps, 1))
+		return -ENOMEM;
+	maps.at[maps.count++] = *map;
 	if (map->first < bk__wrap_maps_first)
 		__atomic_store_n(&bk__wrap_maps_first, map->first, __ATOMIC_RELEASE);
 	if (map->last > bk__wrap_maps_last)
@@ -47,15 +40,15 @@ static int append(const struct map *map)
 /* What of a mapping is outside [first, last] stays. */
 static void cut(uintptr_t first, uintptr_t last)
 {
-	for (size_t i = 0; i < count;) {
-		struct map *map = &maps[i];
+	for (size_t i = 0; i < maps.count;) {
+		struct map *map = &maps.at[i];
 		const struct map whole = *map;
 
 		if (whole.first > last || whole.last < first) {
 			i++;
 			continue;
 		}
-		*map = maps[--count];
+		*map = maps.at[--maps.count];
 		if (whole.first < first) {
 			struct map low = whole;
 
@@ -71,7 +64,7 @@ static void cut(uintptr_t first, uintptr_t last)
 		}
 		i = 0;
 	}
-	if (!count) {
+	if (!maps.count) {
 		__atomic_store_n(&bk__wrap_maps_first, UINTPTR_MAX, __ATOMIC_RELEASE);
 		__atomic_store_n(&bk__wrap_maps_last, 0, __ATOMIC_RELEASE);
 	}
@@ -120,9 +113,9 @@ static void cut_unmapped(uintptr_t first, uintptr_t last)
 {
 	const int saved = errno;
 
-	for (size_t i = 0; i < count;) {
-		const uintptr_t from = maps[i].first > first ? maps[i].first : first;
-		const uintptr_t to = maps[i].last < last ? maps[i].last : last;
+	for (size_t i = 0; i < maps.count;) {
+		const uintptr_t from = maps.at[i].first > first ? maps.at[i].first : first;
+		const uintptr_t to = maps.at[i].last < last ? maps.at[i].last : last;
 
 		if (from > to || !msync((void *)from, to - from + 1, MS_ASYNC)) {
 			i++;
@@ -154,9 +147,9 @@ void bk__wrap_maps_move(const void *from, size_t old_size, void *to, size_t size
 
 	size = in_pages(size < old_size ? size : old_size);
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count && !found; i++)
-		if (maps[i].first <= first && first <= maps[i].last) {
-			moved = maps[i];
+	for (size_t i = 0; i < maps.count && !found; i++)
+		if (maps.at[i].first <= first && first <= maps.at[i].last) {
+			moved = maps.at[i];
 			found = true;
 		}
 	cut(first, first + in_pages(old_size) - 1);
@@ -173,9 +166,9 @@ void bk__wrap_maps_move(const void *from, size_t old_size, void *to, size_t size
 void bk__wrap_maps_forget(const struct bk__wrap_device *device)
 {
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count;) {
-		if (maps[i].device == device)
-			maps[i] = maps[--count];
+	for (size_t i = 0; i < maps.count;) {
+		if (maps.at[i].device == device)
+			maps.at[i] = maps.at[--maps.count];
 		else
 			i++;
 	}
@@ -189,8 +182,8 @@ bool bk__wrap_maps_find(const void *at, struct bk__wrap_place *place)
 	bool found = false;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count && !found; i++) {
-		const struct map *map = &maps[i];
+	for (size_t i = 0; i < maps.count && !found; i++) {
+		const struct map *map = &maps.at[i];
 
 		found = map->first <= address && address <= map->last;
 		if (found)
@@ -213,9 +206,10 @@ bool bk__wrap_maps_have(const struct bk__wrap_device *device, unsigned region, u
 	bool have = false;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count && !have; i++)
-		have = maps[i].device == device && maps[i].region == region && maps[i].offset <= last &&
-		       maps[i].offset + (maps[i].last - maps[i].first) >= first;
+	for (size_t i = 0; i < maps.count && !have; i++)
+		have = maps.at[i].device == device && maps.at[i].region == region &&
+		       maps.at[i].offset <= last &&
+		       maps.at[i].offset + (maps.at[i].last - maps.at[i].first) >= first;
 	pthread_mutex_unlock(&lock);
 	return have;
 }
@@ -227,8 +221,8 @@ bool bk__wrap_maps_next(const struct bk__wrap_device *device, unsigned region, u
 	bool found = false;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count; i++) {
-		const struct map *map = &maps[i];
+	for (size_t i = 0; i < maps.count; i++) {
+		const struct map *map = &maps.at[i];
 		const uint64_t start = map->offset > *first ? map->offset : *first;
 		const uint64_t end = map->offset + (map->last - map->first);
 

@@ -12,28 +12,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "wrap/real.h"
 #include "wrap/calls.h"
+#include "wrap/real.h"
 
 static void add_area(struct bk__wrap_areas *areas, uint64_t offset, uint64_t size)
 {
-	if (areas->count &&
-	    areas->list[areas->count - 1].offset + areas->list[areas->count - 1].size == offset) {
-		areas->list[areas->count - 1].size += size;
+	struct vfio_region_sparse_mmap_area *last =
+		areas->list.count ? &areas->list.at[areas->list.count - 1] : NULL;
+
+	if (last && last->offset + last->size == offset) {
+		last->size += size;
 		return;
 	}
-	if (areas->count == areas->room) {
-		const size_t more = areas->room ? 2 * areas->room : 16;
-		void *grown = realloc(areas->list, more * sizeof(*areas->list));
-
-		if (!grown) {
-			areas->failed = true;
-			return;
-		}
-		areas->list = grown;
-		areas->room = more;
+	if (bk__array_reserve(&areas->list, 1)) {
+		areas->failed = true;
+		return;
 	}
-	areas->list[areas->count++] = (struct vfio_region_sparse_mmap_area){ .offset = offset, .size = size };
+	areas->list.at[areas->list.count++] =
+		(struct vfio_region_sparse_mmap_area){ .offset = offset, .size = size };
 }
 
 /* Whole pages that the device answers directly. */
@@ -63,10 +59,10 @@ bool bk__wrap_may_map(struct bk__wrap_device *device, unsigned region, uint64_t 
 	bool may = false;
 
 	bk__wrap_areas_find(device, region, &areas);
-	for (size_t i = 0; i < areas.count && !may; i++)
-		may = offset >= areas.list[i].offset && size <= areas.list[i].size &&
-		      offset - areas.list[i].offset <= areas.list[i].size - size;
-	free(areas.list);
+	for (size_t i = 0; i < areas.list.count && !may; i++)
+		may = offset >= areas.list.at[i].offset && size <= areas.list.at[i].size &&
+		      offset - areas.list.at[i].offset <= areas.list.at[i].size - size;
+	free(areas.list.at);
 	return may;
 }
 
@@ -138,7 +134,7 @@ static void add_capabilities(const struct bk__wrap_region *region, const struct 
 	const struct vfio_region_info *from = (const void *)region->answer;
 	struct vfio_region_info_cap_sparse_mmap head = {
 		.header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 },
-		.nr_areas = (uint32_t)areas->count,
+		.nr_areas = (uint32_t)areas->list.count,
 	};
 	uint32_t last = 0, at = region->flags & VFIO_REGION_INFO_FLAG_CAPS ? from->cap_offset : 0;
 	struct vfio_info_cap_header header;
@@ -153,8 +149,8 @@ static void add_capabilities(const struct bk__wrap_region *region, const struct 
 	if (!sparse)
 		return;
 	append(answer, used, &last, &head, sizeof(head));
-	memcpy(answer + *used, areas->list, areas->count * sizeof(*areas->list));
-	*used += (uint32_t)(areas->count * sizeof(*areas->list));
+	memcpy(answer + *used, areas->list.at, areas->list.count * sizeof(*areas->list.at));
+	*used += (uint32_t)(areas->list.count * sizeof(*areas->list.at));
 }
 
 /* In its own memory, for there may be more than the program has room for. */
@@ -168,7 +164,7 @@ static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const st
 	/* Each of the kernel's may be made longer by 7; 64 of them at most. */
 	uint8_t *answer = calloc(1, sizeof(struct vfio_region_info) + 2 * (size_t)region->answer_size +
 					    64 * 8 + sizeof(struct vfio_region_info_cap_sparse_mmap) +
-					    areas->count * sizeof(*areas->list));
+					    areas->list.count * sizeof(*areas->list.at));
 	struct vfio_region_info *info = (void *)answer;
 	uint64_t all;
 
@@ -182,11 +178,11 @@ static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const st
 	if (!info->flags && space)
 		info->flags = VFIO_REGION_INFO_FLAG_READ |
 			      (index == BK_DEVICE_ROM ? 0 : VFIO_REGION_INFO_FLAG_WRITE);
-	if (areas->count)
+	if (areas->list.count)
 		info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-	all = areas->count == 1 && !areas->list[0].offset ? areas->list[0].size : 0;
+	all = areas->list.count == 1 && !areas->list.at[0].offset ? areas->list.at[0].size : 0;
 	if (info->size)
-		add_capabilities(region, areas, areas->count && all != info->size, answer, size);
+		add_capabilities(region, areas, areas->list.count && all != info->size, answer, size);
 	if (*size > sizeof(*info))
 		info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
 	return answer;
@@ -211,7 +207,7 @@ int bk__wrap_region_info(struct bk__wrap_device *device, void *argument)
 		return 0;
 	bk__wrap_areas_find(device, index, &areas);
 	answer = areas.failed ? NULL : compose(device, index, &areas, &size);
-	free(areas.list);
+	free(areas.list.at);
 	if (!answer) {
 		errno = ENOMEM;
 		return -1;
