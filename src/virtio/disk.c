@@ -215,6 +215,8 @@ static int write_zeros(struct bk__virtio_disk *disk, struct bk__virtio_disk_requ
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (!n)
+			return -EIO;
 		if (n > 0) {
 			request->offset += (uint64_t)n;
 			request->length -= (uint64_t)n;
