@@ -20,15 +20,15 @@ static struct cli_device *find(struct run *run, const char *name, struct bk_erro
 {
 	struct cli_device *found = NULL;
 
-	for (size_t i = 0; i < run->device_count; i++) {
-		if (run->devices[i].leaving || strcmp(run->devices[i].name, name))
+	for (size_t i = 0; i < run->devices.count; i++) {
+		if (run->devices.at[i].leaving || strcmp(run->devices.at[i].name, name))
 			continue;
 		if (found) {
 			bk_fail(err, EEXIST,
 				"%s: there are two devices of that name; give them names (name=)", name);
 			return NULL;
 		}
-		found = &run->devices[i];
+		found = &run->devices.at[i];
 	}
 	if (!found)
 		bk_fail(err, ENOENT, "%s: there is no device of that name", name);
@@ -74,19 +74,19 @@ static int plug(struct run *run, const char *const *values, json_object *answer,
 		error = cli_run_add(run, values[0], err);
 	if (error)
 		return error;
-	device = &run->devices[run->device_count - 1];
+	device = &run->devices.at[run->devices.count - 1];
 	error = check_slot(run, device, err);
 	if (!error)
 		error = check_card(run, device, err);
-	for (size_t i = 0; i + 1 < run->device_count && !error; i++)
-		if (!strcmp(run->devices[i].name, device->name))
+	for (size_t i = 0; i + 1 < run->devices.count && !error; i++)
+		if (!strcmp(run->devices.at[i].name, device->name))
 			error = bk_fail(err, EEXIST,
 					"%s: there is a device of that name; give it another (name=)",
 					device->name);
 	if (!error)
 		error = cli_run_attach(run, device, err);
 	if (error)
-		cli_run_drop(run, run->device_count - 1);
+		cli_run_drop(run, run->devices.count - 1);
 	else
 		json_object_object_add(answer, "device", json_object_new_string(device->name));
 	return error;
@@ -229,18 +229,18 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 	put(answer, "mapped_exits", counts.mapped_exits);
 	put(answer, "memslots", counts.memslots);
 	put(answer, "unmappable_pages", counts.unmappable);
-	for (size_t i = 0; i < run->device_count; i++) {
+	for (size_t i = 0; i < run->devices.count; i++) {
 		json_object *device, *traps, *pages;
 
-		if (run->devices[i].leaving)
+		if (run->devices.at[i].leaving)
 			continue;
 		device = json_object_new_object();
 		traps = json_object_new_array();
 		pages = json_object_new_array();
-		json_object_object_add(device, "device", json_object_new_string(run->devices[i].name));
-		bk_mediator_stats(run->devices[i].mediate, put_trap, traps);
+		json_object_object_add(device, "device", json_object_new_string(run->devices.at[i].name));
+		bk_mediator_stats(run->devices.at[i].mediate, put_trap, traps);
 		json_object_object_add(device, "accesses", traps);
-		bk_mediator_page_stats(run->devices[i].mediate, put_trap, pages);
+		bk_mediator_page_stats(run->devices.at[i].mediate, put_trap, pages);
 		json_object_object_add(device, "pages", pages);
 		json_object_array_add(devices, device);
 	}

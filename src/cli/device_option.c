@@ -327,7 +327,7 @@ void cli_device_close(struct cli_device *device)
 	free(device->bus);
 	free(device->romfile);
 	free(device->rom);
-	free(device->traps);
+	free(device->traps.at);
 	cli_quirk_options_free(&device->quirks);
 	cli_quirks_free(&device->chosen);
 	memset(device, 0, sizeof(*device));

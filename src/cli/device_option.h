@@ -5,6 +5,7 @@
 
 #include <barkeep/mediate.h>
 
+#include "base/array.h"
 #include "cli/quirk_choice.h"
 
 /* A trap of the user's; `trap` is NULL before the device is open. */
@@ -39,12 +40,11 @@ struct cli_device {
 	unsigned msix_bar; /* where to */
 	bool share_page;
 	struct cli_quirk_options quirks;
-	struct cli_quirks chosen; /* once opened: those that it got */
-	struct cli_trap *traps;   /* see below */
-	size_t trap_count;
-	struct bk_mediator *mediate; /* once opened */
-	bool attached;               /* a monitor owns the mediator now */
-	bool leaving;                /* and closes it at this moment: it is not to be used */
+	struct cli_quirks chosen;         /* once opened: those that it got */
+	BK__ARRAY(struct cli_trap) traps; /* see below */
+	struct bk_mediator *mediate;      /* once opened */
+	bool attached;                    /* a monitor owns the mediator now */
+	bool leaving;                     /* and closes it at this moment: it is not to be used */
 };
 
 /*

@@ -126,8 +126,8 @@ static const char *text_by_ids(struct bk_device *below, struct bk_error *err)
 
 	if (bk_device_read(below, BK_DEVICE_CONFIG, 0, own, sizeof(own)))
 		return text;
-	for (size_t i = 0; i < settings.device_count; i++) {
-		const struct cli_wrap_device *device = &settings.devices[i];
+	for (size_t i = 0; i < settings.devices.count; i++) {
+		const struct cli_wrap_device *device = &settings.devices.at[i];
 		uint8_t ids[4] = { 0 };
 		char path[128];
 		int fd;
@@ -157,9 +157,9 @@ static int take_rom(struct cli_device *device, const char *text, struct bk_error
 {
 	const struct cli_device *from = NULL;
 
-	for (size_t i = 0; i < settings.device_count; i++)
-		if (settings.devices[i].text == text)
-			from = &settings.devices[i].parsed;
+	for (size_t i = 0; i < settings.devices.count; i++)
+		if (settings.devices.at[i].text == text)
+			from = &settings.devices.at[i].parsed;
 	if (!from || !from->rom)
 		return 0;
 	device->rom = malloc(from->rom_size);

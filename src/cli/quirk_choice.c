@@ -18,28 +18,26 @@
 int cli_quirks_set(struct cli_quirk_options *options, const char *text, struct bk_error *err)
 {
 	const char *equals = strchr(text, '=');
-	struct bk_quirk_setting *settings;
 	uint64_t value;
 	char *name;
 
 	if (!equals || equals == text || !bk__base_number(equals + 1, &value))
 		return bk_fail(err, EINVAL, "set=%s: give NAME=NUMBER, as in set=gms=2", text);
-	settings = realloc(options->settings, (options->setting_count + 1) * sizeof(*settings));
-	if (!settings)
+	if (bk__array_reserve(&options->settings, 1))
 		return bk_fail(err, ENOMEM, "out of memory");
-	options->settings = settings;
 	name = strndup(text, (size_t)(equals - text));
 	if (!name)
 		return bk_fail(err, ENOMEM, "out of memory");
-	settings[options->setting_count++] = (struct bk_quirk_setting){ .name = name, .value = value };
+	options->settings.at[options->settings.count++] =
+		(struct bk_quirk_setting){ .name = name, .value = value };
 	return 0;
 }
 
 void cli_quirk_options_free(struct cli_quirk_options *options)
 {
-	for (size_t i = 0; i < options->setting_count; i++)
-		free((char *)options->settings[i].name);
-	free(options->settings);
+	for (size_t i = 0; i < options->settings.count; i++)
+		free((char *)options->settings.at[i].name);
+	free(options->settings.at);
 	free(options->quirks);
 	memset(options, 0, sizeof(*options));
 }
@@ -203,7 +201,7 @@ static int choose(const struct cli_quirk_options *options, struct bk_device *dev
 	for (size_t i = 0; i < candidates->count && r >= 0; i++) {
 		struct bk_error why = { "" };
 
-		r = bk_quirk_match(candidates->at[i], device, options->settings, options->setting_count,
+		r = bk_quirk_match(candidates->at[i], device, options->settings.at, options->settings.count,
 				   &why);
 		if (r < 0)
 			bk_fail(err, -r, "%s: %s", device->name, why.text);
@@ -224,8 +222,8 @@ static void note_known(const struct cli_quirk_options *options, const struct cli
 		const char *name, *about;
 
 		for (unsigned o = 0; (name = bk_quirk_option(quirks->at[i], o, &about)); o++)
-			for (size_t s = 0; s < options->setting_count; s++)
-				known[s] |= !strcmp(name, options->settings[s].name);
+			for (size_t s = 0; s < options->settings.count; s++)
+				known[s] |= !strcmp(name, options->settings.at[s].name);
 	}
 }
 
@@ -249,11 +247,11 @@ static int choose_one(const struct cli_quirk_options *options, struct bk_device 
  * none. */
 static int check_settings(const struct cli_quirk_options *options, const bool *known, struct bk_error *err)
 {
-	for (size_t s = 0; s < options->setting_count; s++)
-		if (!known[s] && strcmp(options->settings[s].name, "vga") &&
-		    strcmp(options->settings[s].name, "rombar"))
+	for (size_t s = 0; s < options->settings.count; s++)
+		if (!known[s] && strcmp(options->settings.at[s].name, "vga") &&
+		    strcmp(options->settings.at[s].name, "rombar"))
 			return bk_fail(err, EINVAL, "set=%s: none of the quirks has such an option",
-				       options->settings[s].name);
+				       options->settings.at[s].name);
 	return 0;
 }
 
@@ -261,7 +259,7 @@ static int choose_all(const struct cli_quirk_options *options, struct bk_device 
 		      struct cli_quirks *chosen, struct bk_error *err)
 {
 	char *texts = strdup(options->quirks ? options->quirks : "auto"), *rest = texts, *text;
-	bool *known = calloc(options->setting_count + 1, sizeof(*known));
+	bool *known = calloc(options->settings.count + 1, sizeof(*known));
 	int r = texts && known ? 0 : bk_fail(err, ENOMEM, "out of memory");
 
 	if (!r && !strcmp(texts, "none"))
@@ -300,6 +298,6 @@ int cli_quirks_stack(const struct cli_quirk_options *options, struct bk_device *
 	}
 	if (!chosen->count)
 		return 0;
-	return bk_quirk_stack(below, chosen->at, chosen->count, options->settings, options->setting_count,
+	return bk_quirk_stack(below, chosen->at, chosen->count, options->settings.at, options->settings.count,
 			      device, err);
 }

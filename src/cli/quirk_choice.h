@@ -5,6 +5,8 @@
 
 #include <barkeep/quirk.h>
 
+#include "base/array.h"
+
 struct cli_quirks {
 	struct bk_quirk **at;
 	size_t count, capacity; /* see base/array.h */
@@ -12,9 +14,8 @@ struct cli_quirks {
 
 /* What a device's options say of quirks. */
 struct cli_quirk_options {
-	char *quirks;                      /* auto, none, or files, separated by colons; NULL: auto */
-	struct bk_quirk_setting *settings; /* names are malloc's */
-	size_t setting_count;
+	char *quirks; /* auto, none, or files, separated by colons; NULL: auto */
+	BK__ARRAY(struct bk_quirk_setting) settings; /* names are malloc's */
 };
 
 /* `text` is NAME=VALUE. The last one of a name counts. -EINVAL with a line. */

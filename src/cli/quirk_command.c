@@ -129,8 +129,8 @@ static void print_others(const struct cli_device *device)
 	for (size_t i = 0; i < all.count; i++) {
 		if (is_chosen(&device->chosen, all.at[i]))
 			continue;
-		if (bk_quirk_match(all.at[i], bk_mediator_below(device->mediate), device->quirks.settings,
-				   device->quirks.setting_count, &err) == 1)
+		if (bk_quirk_match(all.at[i], bk_mediator_below(device->mediate), device->quirks.settings.at,
+				   device->quirks.settings.count, &err) == 1)
 			bk_fail(&err, 0, "%s: not asked for", bk_quirk_name(all.at[i]));
 		printf("  %s\n", err.text);
 	}

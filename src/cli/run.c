@@ -182,8 +182,8 @@ static int check_buses(struct run *run)
 		if (!bridge->bus && !bridge->slot)
 			return cli_usage("run", "--bridge %s: " ROOT_SLOT, bridge->name);
 	}
-	for (size_t i = 0; i < run->device_count; i++) {
-		const struct cli_device *device = &run->devices[i];
+	for (size_t i = 0; i < run->devices.count; i++) {
+		const struct cli_device *device = &run->devices.at[i];
 
 		if (!device->bus && !device->slot)
 			return cli_usage("run", "--device %s: " ROOT_SLOT, device->name);
@@ -325,11 +325,11 @@ static void print_stats(const struct run *run)
 	bk__monitor_stats(monitor, &stats);
 	bk_space_stats(bk__monitor_memory(monitor), &memory);
 	bk_space_stats(bk__monitor_ports(monitor), &ports);
-	for (size_t i = 0; i < run->device_count; i++)
-		width = cli_stats_width(width, run->devices[i].spec);
+	for (size_t i = 0; i < run->devices.count; i++)
+		width = cli_stats_width(width, run->devices.at[i].spec);
 	cli_stats_head(stderr, width);
-	for (size_t i = 0; i < run->device_count; i++)
-		cli_stats_device(stderr, width, run->devices[i].spec, run->devices[i].mediate);
+	for (size_t i = 0; i < run->devices.count; i++)
+		cli_stats_device(stderr, width, run->devices.at[i].spec, run->devices.at[i].mediate);
 	fprintf(stderr,
 		"exits: %" PRIu64 " memory, %" PRIu64 " port, %" PRIu64 " on mapped pages; memslots: %" PRIu64
 		", pages left to exits: %" PRIu64 "; unclaimed: %" PRIu64 " reads, %" PRIu64 " writes\n",
@@ -387,8 +387,8 @@ static int run_guest(struct run *run, struct cli_control *control)
 		if (bk__monitor_bridge(run->monitor, &config, &err))
 			return cli_error(&err);
 	}
-	for (size_t i = 0; i < run->device_count; i++) {
-		if (cli_run_attach(run, &run->devices[i], &err))
+	for (size_t i = 0; i < run->devices.count; i++) {
+		if (cli_run_attach(run, &run->devices.at[i], &err))
 			return cli_error(&err);
 	}
 	error = control ? bk__monitor_watch(run->monitor, cli_control_fd(control), cli_control_serve, control)
@@ -472,9 +472,9 @@ int cli_run(int argc, char **argv)
 			status = run_guest(&run, control);
 	}
 	cli_control_close(control);
-	for (size_t i = 0; i < run.device_count; i++)
-		cli_device_close(&run.devices[i]); /* before the monitor, whose domain they live in */
-	free(run.devices);
+	for (size_t i = 0; i < run.devices.count; i++)
+		cli_device_close(&run.devices.at[i]); /* before the monitor, whose domain they live in */
+	free(run.devices.at);
 	cli_bridges_free(&run.bridges);
 	if (run.monitor)
 		bk__monitor_destroy(run.monitor);

@@ -3,6 +3,7 @@
 #ifndef BK_CLI_RUN_H
 #define BK_CLI_RUN_H
 
+#include "base/array.h"
 #include "cli/background.h"
 #include "cli/bridge_option.h"
 #include "cli/device_option.h"
@@ -11,8 +12,7 @@
 struct run {
 	struct bk__monitor_config config;
 	struct cli_bridges bridges;
-	struct cli_device *devices;
-	size_t device_count;
+	BK__ARRAY(struct cli_device) devices;
 	bool stats, sandbox;
 	const char *control;       /* path of its socket, or NULL */
 	const char *serial;        /* where its console is, or NULL: here */

@@ -23,15 +23,13 @@ static void share_memory(struct run *run, const struct cli_device *device)
 
 int cli_run_add(struct run *run, const char *text, struct bk_error *err)
 {
-	void *devices = realloc(run->devices, (run->device_count + 1) * sizeof(*run->devices));
 	int error;
 
-	if (!devices)
+	if (bk__array_reserve(&run->devices, 1))
 		return bk_fail(err, ENOMEM, "%s: out of memory", text);
-	run->devices = devices;
-	error = cli_device_parse(text, CLI_FRONT_OWN, &run->devices[run->device_count], err);
+	error = cli_device_parse(text, CLI_FRONT_OWN, &run->devices.at[run->devices.count], err);
 	if (!error)
-		share_memory(run, &run->devices[run->device_count++]);
+		share_memory(run, &run->devices.at[run->devices.count++]);
 	return error;
 }
 
@@ -49,10 +47,8 @@ int cli_run_add_kind(struct run *run, const char *kind, const char *text, struct
 
 void cli_run_drop(struct run *run, size_t index)
 {
-	cli_device_close(&run->devices[index]);
-	run->device_count--;
-	memmove(&run->devices[index], &run->devices[index + 1],
-		(run->device_count - index) * sizeof(*run->devices));
+	cli_device_close(&run->devices.at[index]);
+	bk__array_remove(&run->devices, index);
 }
 
 /* Tells KVM which groups there are now. */
@@ -92,10 +88,10 @@ static bool is_behind(const struct cli_device *device, const char *bus)
 
 struct cli_device *cli_run_card(struct run *run, const char *bus)
 {
-	for (size_t i = 0; i < run->device_count; i++)
-		if (is_behind(&run->devices[i], bus) && run->devices[i].below_port &&
-		    !run->devices[i].function)
-			return &run->devices[i];
+	for (size_t i = 0; i < run->devices.count; i++)
+		if (is_behind(&run->devices.at[i], bus) && run->devices.at[i].below_port &&
+		    !run->devices.at[i].function)
+			return &run->devices.at[i];
 	return NULL;
 }
 
@@ -107,7 +103,7 @@ static int take_one(struct run *run, struct cli_device *device, struct bk_error 
 	error = bk__monitor_detach(run->monitor, device->mediate, err);
 	device->leaving = false;
 	if (!error)
-		cli_run_drop(run, (size_t)(device - run->devices));
+		cli_run_drop(run, (size_t)(device - run->devices.at));
 	return error;
 }
 
@@ -121,9 +117,9 @@ int cli_run_take_out(struct run *run, struct cli_device *device, struct bk_error
 	if (card && !bus)
 		return bk_fail(err, ENOMEM, "out of memory");
 	error = take_one(run, card ? card : device, err);
-	for (size_t i = run->device_count; !error && bus && i--;)
-		if (is_behind(&run->devices[i], bus))
-			error = take_one(run, &run->devices[i], err);
+	for (size_t i = run->devices.count; !error && bus && i--;)
+		if (is_behind(&run->devices.at[i], bus))
+			error = take_one(run, &run->devices.at[i], err);
 	free(bus);
 	if (!error)
 		tell_groups(run);
@@ -137,12 +133,12 @@ static bool take_out(struct run *run, struct bk_mediator *mediate, const char *w
 	char name[128];
 	size_t i = 0;
 
-	while (i < run->device_count && run->devices[i].mediate != mediate)
+	while (i < run->devices.count && run->devices.at[i].mediate != mediate)
 		i++;
-	if (i == run->device_count)
+	if (i == run->devices.count)
 		return false;
-	snprintf(name, sizeof(name), "%s", run->devices[i].name);
-	if (cli_run_take_out(run, &run->devices[i], &err))
+	snprintf(name, sizeof(name), "%s", run->devices.at[i].name);
+	if (cli_run_take_out(run, &run->devices.at[i], &err))
 		return false;
 	bk_log(BK_LOG_WARNING, "%s: %s", name, why);
 	return true;

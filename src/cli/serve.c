@@ -70,7 +70,7 @@ static const struct option options[] = {
 /* --socket and --fd are those of the one device without a place. */
 static int place_first(struct run *run, const char *path, int fd)
 {
-	struct cli_served *first = run->count ? run->list[0] : NULL;
+	struct cli_served *first = run->list.count ? run->list.at[0] : NULL;
 
 	if (!path && fd < 0)
 		return CLI_OK;
@@ -89,8 +89,8 @@ static int place_rest(struct run *run)
 	const unsigned given = cli_notify_sockets();
 	unsigned next = 0;
 
-	for (size_t i = 0; i < run->count; i++) {
-		struct cli_served *served = run->list[i];
+	for (size_t i = 0; i < run->list.count; i++) {
+		struct cli_served *served = run->list.at[i];
 
 		if (served->path || served->fd >= 0)
 			continue;
@@ -158,7 +158,7 @@ static int parse(int argc, char **argv, struct run *run, bool *done)
 			return cli_unknown_option("serve", argv);
 		}
 	}
-	if (!run->count)
+	if (!run->list.count)
 		return cli_usage("serve", "no device given");
 	status = place_first(run, path, fd);
 	return status == CLI_OK ? place_rest(run) : status;
@@ -183,12 +183,12 @@ static void limit_memory(const struct run *run)
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	uint64_t total = 0;
 
-	for (size_t i = 0; i < run->count; i++) {
-		if (!run->list[i]->config.memory) {
+	for (size_t i = 0; i < run->list.count; i++) {
+		if (!run->list.at[i]->config.memory) {
 			total = 0;
 			break;
 		}
-		total += run->list[i]->config.memory;
+		total += run->list.at[i]->config.memory;
 	}
 	if (total)
 		limit.rlim_cur = limit.rlim_max = total;
@@ -222,8 +222,8 @@ static void handle_signals(void (*handler)(int))
 
 static bool anything_left(const struct run *run)
 {
-	for (size_t i = 0; i < run->count; i++)
-		if (run->list[i]->serve)
+	for (size_t i = 0; i < run->list.count; i++)
+		if (run->list.at[i]->serve)
 			return true;
 	return false;
 }
@@ -234,12 +234,12 @@ static void serve_until_the_end(struct run *run)
 		const bool reload = hung_up;
 
 		hung_up = 0;
-		for (size_t i = 0; i < run->count && reload; i++)
-			cli_served_reload(run->list[i]);
+		for (size_t i = 0; i < run->list.count && reload; i++)
+			cli_served_reload(run->list.at[i]);
 		if (bk__base_loop_wait(run->loop, -1) < 0)
 			break;
-		for (size_t i = 0; i < run->count; i++)
-			cli_served_tend(run->list[i]);
+		for (size_t i = 0; i < run->list.count; i++)
+			cli_served_tend(run->list.at[i]);
 	}
 }
 
@@ -264,18 +264,18 @@ static void print_stats(const struct run *run)
 {
 	int width = cli_stats_width(0, "");
 
-	for (size_t i = 0; i < run->count; i++)
-		if (run->list[i]->serve)
-			width = cli_stats_width(width, run->list[i]->device.spec);
+	for (size_t i = 0; i < run->list.count; i++)
+		if (run->list.at[i]->serve)
+			width = cli_stats_width(width, run->list.at[i]->device.spec);
 	cli_stats_head(stderr, width);
-	for (size_t i = 0; i < run->count; i++) {
-		const struct cli_served *served = run->list[i];
+	for (size_t i = 0; i < run->list.count; i++) {
+		const struct cli_served *served = run->list.at[i];
 
 		if (served->serve)
 			cli_stats_device(stderr, width, served->device.spec, served->device.mediate);
 	}
-	for (size_t i = 0; i < run->count; i++) {
-		const struct cli_served *served = run->list[i];
+	for (size_t i = 0; i < run->list.count; i++) {
+		const struct cli_served *served = run->list.at[i];
 		struct bk__serve_stats stats;
 
 		if (!served->serve)
@@ -312,8 +312,8 @@ static int open_all(struct run *run, struct cli_control **control, struct bk_err
 	if (!error && *control &&
 	    bk__base_loop_add(run->loop, cli_control_fd(*control), cli_control_serve, *control))
 		error = bk_fail(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < run->count && !error; i++)
-		error = cli_served_open(run->list[i], err);
+	for (size_t i = 0; i < run->list.count && !error; i++)
+		error = cli_served_open(run->list.at[i], err);
 	return error;
 }
 
@@ -352,9 +352,9 @@ int cli_serve(int argc, char **argv)
 			status = run_all(&run, &control);
 	}
 	cli_control_close(control);
-	for (size_t i = 0; i < run.count; i++)
-		cli_served_free(run.list[i]);
-	free(run.list);
+	for (size_t i = 0; i < run.list.count; i++)
+		cli_served_free(run.list.at[i]);
+	free(run.list.at);
 	bk__base_loop_destroy(run.loop);
 	cli_flush_log();
 	bk__base_log_stop();

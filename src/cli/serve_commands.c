@@ -15,9 +15,9 @@ static void put(json_object *o, const char *key, uint64_t value)
 
 static struct cli_device *find(struct run *run, const char *name, struct bk_error *err)
 {
-	for (size_t i = 0; i < run->count; i++)
-		if (run->list[i]->serve && !strcmp(run->list[i]->device.name, name))
-			return &run->list[i]->device;
+	for (size_t i = 0; i < run->list.count; i++)
+		if (run->list.at[i]->serve && !strcmp(run->list.at[i]->device.name, name))
+			return &run->list.at[i]->device;
 	bk_fail(err, ENOENT, "%s: there is no device of that name", name);
 	return NULL;
 }
@@ -92,9 +92,9 @@ static int stats(struct run *run, const char *const *values, json_object *answer
 	json_object *devices = json_object_new_array();
 
 	(void)values, (void)err;
-	for (size_t i = 0; i < run->count; i++)
-		if (run->list[i]->serve)
-			json_object_array_add(devices, stats_of(run->list[i]));
+	for (size_t i = 0; i < run->list.count; i++)
+		if (run->list.at[i]->serve)
+			json_object_array_add(devices, stats_of(run->list.at[i]));
 	json_object_object_add(answer, "devices", devices);
 	return 0;
 }

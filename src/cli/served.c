@@ -175,13 +175,10 @@ static int check_place(const struct cli_served *served, struct bk_error *err)
 int cli_served_parse(struct run *run, const char *text, struct bk_error *err)
 {
 	struct cli_served *served = calloc(1, sizeof(*served));
-	struct cli_served **grown = realloc(run->list, (run->count + 1) * sizeof(*grown));
 	struct bk_error inner = { { 0 } };
 	int error;
 
-	if (grown)
-		run->list = grown;
-	if (!served || !grown) {
+	if (!served || bk__array_reserve(&run->list, 1)) {
 		free(served);
 		return bk_fail(err, ENOMEM, "out of memory");
 	}
@@ -199,7 +196,7 @@ int cli_served_parse(struct run *run, const char *text, struct bk_error *err)
 		return bk_fail(err, -error, "%s", inner.text);
 	}
 	served->device.below_port = true; /* the client knows what it goes behind, and has to be told all */
-	run->list[run->count++] = served;
+	run->list.at[run->list.count++] = served;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/array.h"
 #include "base/loop.h"
 #include "cli/device_option.h"
 #include "cli/socket.h"
@@ -42,8 +43,7 @@ struct cli_shared {
 };
 
 struct run {
-	struct cli_served **list;
-	size_t count;
+	BK__ARRAY(struct cli_served *) list;
 	bool strict, stats, sandbox;
 	const char *control, *log;
 	struct bk__base_loop *loop;

@@ -33,8 +33,8 @@ static void destroy(struct cli_shared *shared)
 /* Another device of the group. */
 static struct cli_served *neighbour(const struct cli_served *served, int number)
 {
-	for (size_t i = 0; number >= 0 && i < served->run->count; i++) {
-		struct cli_served *other = served->run->list[i];
+	for (size_t i = 0; number >= 0 && i < served->run->list.count; i++) {
+		struct cli_served *other = served->run->list.at[i];
 
 		if (other != served && other->shared && other->shared->number == number)
 			return other;

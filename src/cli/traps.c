@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Traps that a user gives a device: at its start, and while the guest runs. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "cli/device_option.h"
 
@@ -15,21 +14,16 @@ static bool same_place(const struct bk_trap_desc *a, const struct bk_trap_desc *
 static struct cli_trap *find(struct cli_device *device, const struct bk_trap_desc *desc, const char *text,
 			     struct bk_error *err)
 {
-	for (size_t i = 0; i < device->trap_count; i++)
-		if (same_place(&device->traps[i].desc, desc))
-			return &device->traps[i];
+	for (size_t i = 0; i < device->traps.count; i++)
+		if (same_place(&device->traps.at[i].desc, desc))
+			return &device->traps.at[i];
 	bk_fail(err, ENOENT, "%s: %s: no trap of yours starts there", device->name, text);
 	return NULL;
 }
 
 static int make_room(struct cli_device *device, struct bk_error *err)
 {
-	struct cli_trap *traps = realloc(device->traps, (device->trap_count + 1) * sizeof(*traps));
-
-	if (!traps)
-		return bk_fail(err, ENOMEM, "out of memory");
-	device->traps = traps;
-	return 0;
+	return bk__array_reserve(&device->traps, 1) ? bk_fail(err, ENOMEM, "out of memory") : 0;
 }
 
 int cli_traps_parse(struct cli_device *device, const char *text, struct bk_error *err)
@@ -40,7 +34,7 @@ int cli_traps_parse(struct cli_device *device, const char *text, struct bk_error
 	if (!r)
 		r = make_room(device, err);
 	if (!r)
-		device->traps[device->trap_count++] = (struct cli_trap){ .desc = desc };
+		device->traps.at[device->traps.count++] = (struct cli_trap){ .desc = desc };
 	return r;
 }
 
@@ -49,8 +43,8 @@ int cli_traps_open(struct cli_device *device, struct bk_error *err)
 	struct bk_error inner;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < device->trap_count; i++) {
-		struct cli_trap *trap = &device->traps[i];
+	for (size_t i = 0; !r && i < device->traps.count; i++) {
+		struct cli_trap *trap = &device->traps.at[i];
 
 		r = bk_trap_add(device->mediate, &trap->desc, &trap->trap, &inner);
 		if (r)
@@ -66,10 +60,10 @@ int cli_traps_add(struct cli_device *device, const char *text, struct bk_error *
 
 	if (r)
 		return r;
-	trap = &device->traps[device->trap_count - 1];
+	trap = &device->traps.at[device->traps.count - 1];
 	r = bk_trap_add(device->mediate, &trap->desc, &trap->trap, err);
 	if (r)
-		device->trap_count--;
+		device->traps.count--;
 	return r;
 }
 
@@ -103,6 +97,6 @@ int cli_traps_remove(struct cli_device *device, const char *text, struct bk_erro
 	if (!trap)
 		return -ENOENT;
 	bk_trap_remove(trap->trap);
-	*trap = device->traps[--device->trap_count];
+	*trap = device->traps.at[--device->traps.count];
 	return 0;
 }

@@ -56,15 +56,12 @@ int cli_wrap_parse(const char *text, struct cli_device *device, struct bk_error 
 
 static int add_device(struct cli_wrap_settings *settings, const char *text, struct bk_error *err)
 {
-	struct cli_wrap_device *grown = realloc(settings->devices,
-						(settings->device_count + 1) * sizeof(*grown)),
-			       *device;
+	struct cli_wrap_device *device;
 	int error;
 
-	if (!grown)
+	if (bk__array_reserve(&settings->devices, 1))
 		return bk_fail(err, ENOMEM, "out of memory");
-	settings->devices = grown;
-	device = &grown[settings->device_count];
+	device = &settings->devices.at[settings->devices.count];
 	error = cli_wrap_parse(text, &device->parsed, err);
 	if (error)
 		return error;
@@ -76,7 +73,7 @@ static int add_device(struct cli_wrap_settings *settings, const char *text, stru
 		cli_device_close(&device->parsed);
 		return error;
 	}
-	settings->device_count++;
+	settings->devices.count++;
 	return 0;
 }
 
@@ -130,8 +127,8 @@ char *cli_wrap_save(const struct cli_wrap_settings *settings)
 
 	if (!out)
 		return NULL;
-	for (size_t i = 0; i < settings->device_count; i++)
-		fprintf(out, "device=%s\n", settings->devices[i].text);
+	for (size_t i = 0; i < settings->devices.count; i++)
+		fprintf(out, "device=%s\n", settings->devices.at[i].text);
 	if (settings->stats)
 		fputs("stats=\n", out);
 	if (settings->control)
@@ -147,11 +144,11 @@ char *cli_wrap_save(const struct cli_wrap_settings *settings)
 
 int cli_wrap_prepare(struct cli_wrap_settings *settings, struct bk_error *err)
 {
-	const struct cli_quirk_options any = { NULL, NULL, 0 };
+	const struct cli_quirk_options any = { .quirks = NULL };
 	int error = cli_quirks_keep(&any, err);
 
-	for (size_t i = 0; i < settings->device_count && !error; i++)
-		error = cli_device_prepare(&settings->devices[i].parsed, err);
+	for (size_t i = 0; i < settings->devices.count && !error; i++)
+		error = cli_device_prepare(&settings->devices.at[i].parsed, err);
 	return error;
 }
 
@@ -160,9 +157,9 @@ const struct cli_wrap_device *cli_wrap_find(const struct cli_wrap_settings *sett
 	char *normal = normal_address(address);
 	const struct cli_wrap_device *found = NULL;
 
-	for (size_t i = 0; normal && i < settings->device_count && !found; i++)
-		if (!strcasecmp(settings->devices[i].parsed.spec, normal))
-			found = &settings->devices[i];
+	for (size_t i = 0; normal && i < settings->devices.count && !found; i++)
+		if (!strcasecmp(settings->devices.at[i].parsed.spec, normal))
+			found = &settings->devices.at[i];
 	free(normal);
 	return found;
 }

@@ -8,6 +8,7 @@
 #ifndef BK_CLI_WRAPPED_H
 #define BK_CLI_WRAPPED_H
 
+#include "base/array.h"
 #include "cli/device_option.h"
 
 #define CLI_WRAP_VARIABLE "BARKEEP_WRAP"
@@ -19,8 +20,7 @@ struct cli_wrap_device {
 };
 
 struct cli_wrap_settings {
-	struct cli_wrap_device *devices;
-	size_t device_count;
+	BK__ARRAY(struct cli_wrap_device) devices;
 	bool stats;
 	char *control, *log; /* paths, or NULL */
 };
