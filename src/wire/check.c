@@ -30,6 +30,44 @@ static const struct shape {
 	[BK__WIRE_MIG_DATA_WRITE] = { sizeof(struct bk__wire_mig_data), true, 0 },
 };
 
+static unsigned listed(uint32_t count)
+{
+	return count < BK__WIRE_FDS_ANYHOW ? count : BK__WIRE_FDS_ANYHOW;
+}
+
+static unsigned reply_fds(const struct bk__wire_header *header, const uint8_t *payload)
+{
+	struct bk__wire_io_fds io_fds;
+
+	switch (header->command) {
+	case BK__WIRE_VERSION:
+	case BK__WIRE_REGION_INFO:
+		return 1;
+	case BK__WIRE_REGION_IO_FDS:
+		if (header->size < sizeof(*header) + sizeof(io_fds))
+			return 0;
+		memcpy(&io_fds, payload, sizeof(io_fds));
+		return listed(io_fds.count);
+	}
+	return 0;
+}
+
+unsigned bk__wire_fds_most(const struct bk__wire_header *header, const uint8_t *payload)
+{
+	struct bk__wire_set_irqs set;
+
+	if ((header->flags & BK__WIRE_TYPE) == BK__WIRE_REPLY)
+		return reply_fds(header, payload);
+	if (header->command >= BK__WIRE_COMMANDS)
+		return 0;
+	if (header->command != BK__WIRE_SET_IRQS)
+		return shapes[header->command].fds;
+	if (header->size < sizeof(*header) + sizeof(set))
+		return 0;
+	memcpy(&set, payload, sizeof(set));
+	return set.flags & BK__WIRE_IRQ_FDS ? listed(set.count) : 0;
+}
+
 struct check {
 	const struct bk__wire_message *message;
 	const struct bk__wire_limits *limits;

@@ -30,6 +30,9 @@ struct bk__wire_message {
  */
 int bk__wire_frame(const void *bytes, size_t size, size_t most, struct bk__wire_header *header);
 
+/* How many fds a whole message may bring, at most: a command or a reply, whose payload may be anything. */
+unsigned bk__wire_fds_most(const struct bk__wire_header *header, const uint8_t *payload);
+
 /* Closes the fds that are left, and marks them closed. */
 void bk__wire_drop_fds(struct bk__wire_message *message);
 

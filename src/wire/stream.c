@@ -33,26 +33,71 @@ void bk__wire_stream_close(struct bk__wire_stream *stream)
 	stream->buffer = NULL;
 }
 
-/* Where the last message in the buffer begins. */
-static size_t last_message(const struct bk__wire_stream *stream)
+/* The whole message at `*at` of the buffer, which becomes the place of the next. False: there is none. */
+static bool next_message(const struct bk__wire_stream *stream, size_t *at, unsigned *fds)
 {
-	size_t at = stream->start, last = at;
 	struct bk__wire_header header;
 
-	while (at < stream->end) {
-		last = at;
-		/* A bad size: nothing behind it is looked at. */
-		if (bk__wire_frame(stream->buffer + at, stream->end - at, stream->most, &header))
-			break;
-		at += header.size;
-	}
-	return last;
+	/* Behind a bad size nothing is looked at. */
+	if (bk__wire_frame(stream->buffer + *at, stream->end - *at, stream->most, &header))
+		return false;
+	*fds = bk__wire_fds_most(&header, stream->buffer + *at + sizeof(header));
+	*at += header.size;
+	return true;
 }
 
-/* All of a control message's fds, or none. */
-static int keep_fds(struct bk__wire_stream *stream, struct msghdr *control)
+/* What the bytes from `from` on begin. */
+struct begun {
+	size_t first, last; /* where messages begin */
+	uint64_t room;      /* for fds, in those that are whole */
+	bool whole;         /* is the last one? */
+};
+
+static struct begun look(const struct bk__wire_stream *stream, size_t from)
 {
-	const size_t owner = last_message(stream);
+	struct begun begun = { .first = SIZE_MAX, .whole = true };
+	size_t at = stream->start;
+	unsigned fds;
+
+	begun.last = at;
+	while (at < stream->end && begun.whole) {
+		begun.last = at;
+		if (at >= from && begun.first == SIZE_MAX)
+			begun.first = at;
+		begun.whole = next_message(stream, &at, &fds);
+		if (begun.whole && begun.last >= from)
+			begun.room += fds;
+	}
+	return begun;
+}
+
+/*
+ * Whose they are, by where its message begins. A sendmsg has the fds of one message, as a rule: of the last
+ * one that begins in what was read. A client may put several messages into one, which then has the fds of
+ * them all: the last takes as many as it may have, then the one before it.
+ */
+static void find_owners(const struct bk__wire_stream *stream, size_t from, size_t *owners, unsigned count)
+{
+	const struct begun begun = look(stream, from);
+	uint64_t skip = begun.room > count ? begun.room - count : 0;
+	unsigned done = 0, fds;
+
+	for (size_t at = begun.first, next = at;
+	     begun.whole && done < count && next < stream->end && next_message(stream, &next, &fds);
+	     at = next) {
+		for (; fds && skip; fds--)
+			skip--;
+		for (; fds && done < count; fds--)
+			owners[done++] = at;
+	}
+	while (done < count)
+		owners[done++] = begun.last;
+}
+
+/* All of a control message's fds, or none. They came with bytes from `from` on. */
+static int keep_fds(struct bk__wire_stream *stream, struct msghdr *control, size_t from)
+{
+	const unsigned before = stream->fd_count;
 	int error = control->msg_flags & MSG_CTRUNC ? -EBADMSG : 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(control); c; c = CMSG_NXTHDR(control, c)) {
@@ -70,10 +115,10 @@ static int keep_fds(struct bk__wire_stream *stream, struct msghdr *control)
 				error = error ? error : -EBADMSG;
 				continue;
 			}
-			stream->owners[stream->fd_count] = owner;
 			stream->fds[stream->fd_count++] = fd;
 		}
 	}
+	find_owners(stream, from, stream->owners + before, stream->fd_count - before);
 	return error;
 }
 
@@ -110,7 +155,7 @@ static int read_more(struct bk__wire_stream *stream, int flags)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	stream->end += (size_t)count;
 	if (message.msg_controllen || message.msg_flags & MSG_CTRUNC) {
-		const int error = keep_fds(stream, &message);
+		const int error = keep_fds(stream, &message, stream->end - (size_t)count);
 
 		if (error)
 			return error;

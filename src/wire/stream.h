@@ -10,7 +10,8 @@
 /*
  * What was read and is not used up. Fds come with the bytes of one sendmsg, and belong to the message that
  * those begin; the kernel ends a read behind them. So they are those of the last message that begins in what
- * one read gave.
+ * one read gave. If that may not have so many, the sendmsg had several messages, and those before it get the
+ * rest.
  */
 struct bk__wire_stream {
 	int fd;      /* the socket; not closed here */

@@ -119,6 +119,143 @@ static void fds_stay_with_their_message(void **state)
 	close(fds[1]);
 }
 
+/* Two messages in one sendmsg, with the fds of both; SET_IRQS says how many it has. */
+struct batch {
+	struct bk__wire_header first;
+	struct bk__wire_dma_map map;
+	struct bk__wire_header second;
+	struct bk__wire_set_irqs set;
+	struct bk__wire_header last;
+};
+
+static struct batch make_batch(uint32_t irq_flags, uint32_t irqs)
+{
+	return (struct batch){
+		.first = { .id = 1,
+			   .command = BK__WIRE_DMA_MAP,
+			   .size = sizeof(struct bk__wire_header) + sizeof(struct bk__wire_dma_map) },
+		.second = { .id = 2,
+			    .command = BK__WIRE_SET_IRQS,
+			    .size = sizeof(struct bk__wire_header) + sizeof(struct bk__wire_set_irqs) },
+		.set = { .flags = irq_flags, .count = irqs },
+		.last = { .id = 3, .command = BK__WIRE_RESET, .size = sizeof(struct bk__wire_header) },
+	};
+}
+
+static void send_batch(const struct pair *pair, const struct batch *batch, const int *fds, unsigned count)
+{
+	/* Without the padding behind it. */
+	const struct iovec part = { (void *)(uintptr_t)batch,
+				    offsetof(struct batch, last) + sizeof(batch->last) };
+
+	assert_int_equal(bk__wire_send(pair->client, &part, 1, fds, count), 0);
+}
+
+/* The next message has just these. */
+static void expect_fds(struct pair *pair, unsigned id, const int *fds, unsigned count)
+{
+	struct bk__wire_message message;
+
+	assert_int_equal(bk__wire_receive(&pair->stream, &message, MSG_DONTWAIT), 0);
+	assert_int_equal(message.header.id, id);
+	assert_int_equal(message.fd_count, count);
+	for (unsigned i = 0; i < count; i++) {
+		const uint64_t one = 1;
+		uint64_t got;
+
+		assert_int_equal(write(fds[i], &one, sizeof(one)), sizeof(one));
+		assert_int_equal(read(message.fds[i], &got, sizeof(got)), sizeof(got));
+	}
+	bk__wire_drop_fds(&message);
+}
+
+static void a_sendmsg_may_have_several_messages(void **state)
+{
+	struct pair *pair = *state;
+	const int fds[] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
+	const unsigned before = open_fds();
+	struct batch batch = make_batch(BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER, 2);
+
+	/* Those of both, behind a message that could have some. */
+	send_message(pair, 0, 32, NULL, 0);
+	send_batch(pair, &batch, fds, 3);
+	expect_fds(pair, 0, NULL, 0);
+	expect_fds(pair, 1, fds, 1);
+	expect_fds(pair, 2, fds + 1, 2);
+	expect_fds(pair, 3, NULL, 0);
+	assert_int_equal(pair->stream.reads, 1);
+
+	/* Of the second alone. */
+	send_batch(pair, &batch, fds, 2);
+	expect_fds(pair, 1, NULL, 0);
+	expect_fds(pair, 2, fds, 2);
+	expect_fds(pair, 3, NULL, 0);
+
+	/* The second has none, whatever its count says. */
+	batch = make_batch(BK__WIRE_IRQ_NONE | BK__WIRE_IRQ_TRIGGER, UINT32_MAX);
+	send_batch(pair, &batch, fds, 1);
+	expect_fds(pair, 1, fds, 1);
+	expect_fds(pair, 2, NULL, 0);
+	expect_fds(pair, 3, NULL, 0);
+
+	/* More than all may have: the last one is refused for them. */
+	send_batch(pair, &batch, fds, 2);
+	expect_fds(pair, 1, fds, 1);
+	expect_fds(pair, 2, NULL, 0);
+	expect_fds(pair, 3, fds + 1, 1);
+
+	/* A count beyond all bounds takes what there is. */
+	batch = make_batch(BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER, UINT32_MAX);
+	send_batch(pair, &batch, fds, 3);
+	expect_fds(pair, 1, NULL, 0);
+	expect_fds(pair, 2, fds, 3);
+	expect_fds(pair, 3, NULL, 0);
+	assert_int_equal(open_fds(), before);
+	for (unsigned i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+/* The kernel ends a read behind the fds of one sendmsg. */
+static void two_sendmsg_with_fds_are_two_reads(void **state)
+{
+	struct pair *pair = *state;
+	const int fds[] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
+
+	send_message(pair, 1, 32, fds, 1);
+	send_message(pair, 2, 32, fds + 1, 1);
+	expect_fds(pair, 1, fds, 1);
+	assert_false(bk__wire_ready(&pair->stream));
+	assert_int_equal(pair->stream.reads, 1);
+	expect_fds(pair, 2, fds + 1, 1);
+	assert_int_equal(pair->stream.reads, 2);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void the_fds_of_replies(void **state)
+{
+	const struct bk__wire_io_fds io_fds = { .argsz = sizeof(io_fds), .count = 5 };
+	struct bk__wire_header header = { .size = sizeof(header) + sizeof(io_fds), .flags = BK__WIRE_REPLY };
+	const uint8_t *payload = (const uint8_t *)&io_fds;
+
+	(void)state;
+	header.command = BK__WIRE_REGION_INFO;
+	assert_int_equal(bk__wire_fds_most(&header, payload), 1);
+	header.command = BK__WIRE_VERSION;
+	assert_int_equal(bk__wire_fds_most(&header, payload), 1);
+	header.command = BK__WIRE_DMA_MAP;
+	assert_int_equal(bk__wire_fds_most(&header, payload), 0);
+	header.command = BK__WIRE_REGION_IO_FDS;
+	assert_int_equal(bk__wire_fds_most(&header, payload), 5);
+	header.size = sizeof(header);
+	assert_int_equal(bk__wire_fds_most(&header, payload), 0);
+	header.flags = BK__WIRE_COMMAND;
+	header.command = BK__WIRE_SET_IRQS; /* and too short */
+	assert_int_equal(bk__wire_fds_most(&header, payload), 0);
+	header.command = 1000;
+	assert_int_equal(bk__wire_fds_most(&header, payload), 0);
+}
+
 static void a_message_may_come_byte_by_byte(void **state)
 {
 	struct pair *pair = *state;
@@ -287,6 +424,9 @@ int main(void)
 		TEST(the_end_is_between_messages_or_in_one),
 		TEST(the_end_in_a_message),
 		TEST(who_does_not_read_is_not_waited_for),
+		TEST(a_sendmsg_may_have_several_messages),
+		TEST(two_sendmsg_with_fds_are_two_reads),
+		TEST(the_fds_of_replies),
 		TEST(a_large_message_fits_behind_one_that_is_in_use),
 	};
 
