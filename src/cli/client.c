@@ -13,7 +13,8 @@
 static const char help[] =
 	"usage: barkeep control PATH COMMAND [ARGUMENT]...\n"
 	"\n"
-	"Sends a command to `barkeep run` or `barkeep serve` with --control PATH, and prints the answer.\n"
+	"Sends a command to `barkeep run`, `barkeep wrap` or `barkeep serve` with --control PATH, and\n"
+	"prints the answer.\n"
 	"\n"
 	"  plug DEVICE     put a device into a hot-plug slot: SPEC,bus=NAME[,name=NAME][,KEY=VALUE]...\n"
 	"  unplug [--force] NAME   ask the guest to release it, then take it out; or at once\n"

@@ -163,7 +163,7 @@ static int parse_option(char *item, struct cli_device *device, struct bk_error *
 	if (i < OPTIONS && options[i].fronts >> device->front & 1)
 		return options[i].take(device, value, err);
 	if (i < OPTIONS && options[i].fronts & OWN)
-		return bk_fail(err, EINVAL, "%s is %s's business", item, others[device->front]);
+		return bk_fail(err, EINVAL, "%s is up to %s", item, others[device->front]);
 	return unknown_option(device, item, err);
 }
 

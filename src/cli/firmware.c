@@ -63,7 +63,7 @@ static void print_difference(const struct check *check, const struct bk__firmwar
 	} else {
 		printf("%s+0x%02x reads 0x%0*" PRIx64 ", recorded 0x%0*" PRIx64 ", compared bits 0x%0*" PRIx64
 		       "\n",
-		       difference->path ? difference->path : "nobody", difference->offset,
+		       difference->path ? difference->path : "no function", difference->offset,
 		       (int)difference->width * 2, difference->value, (int)difference->width * 2,
 		       difference->recorded, (int)difference->width * 2, difference->mask);
 	}

@@ -28,7 +28,7 @@ static const char help[] =
 	"\n"
 	"  SPEC    vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE,\n"
 	"          dump:FILE (the output of lspci -vvxxxx)[,function=BB:SS.F][,bar0=SIZE]...,\n"
-	"          vfio-user:PATH\n"
+	"          vfio-user:PATH, virtio-blk:FILE, virtio-net:user, virtio-net:tap=NAME\n"
 	"  QUIRKS, TRAP\n"
 	"          as for `barkeep run`\n"
 	"  --json  print one JSON object instead of tables\n"

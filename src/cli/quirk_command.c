@@ -24,7 +24,7 @@ static const char help[] =
 	"\n"
 	"  SPEC       vfio:DDDD:BB:SS.F (a host device bound to vfio-pci), sim:FILE,\n"
 	"             dump:FILE (the output of lspci -vvxxxx)[,function=BB:SS.F][,bar0=SIZE]...,\n"
-	"             vfio-user:PATH\n"
+	"             vfio-user:PATH, virtio-blk:FILE, virtio-net:user, virtio-net:tap=NAME\n"
 	"  --verbose  also print the other quirks, and why they do not match\n"
 	"  --help\n"
 	"\n"

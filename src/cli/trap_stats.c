@@ -29,7 +29,7 @@ static void print_trap(void *opaque, const struct bk_trap_stats *stats)
 	if (stats->accelerated)
 		fprintf(rows->out, ", accelerated: %u", stats->accelerated);
 	if (stats->lost)
-		fprintf(rows->out, " %" PRIu64 " writes reached nobody", stats->lost);
+		fprintf(rows->out, " %" PRIu64 " writes had no effect", stats->lost);
 	putc('\n', rows->out);
 }
 

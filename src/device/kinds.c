@@ -111,8 +111,8 @@ static int unknown_kind(const struct bk_device_context *context, const char *spe
 		words[count++] = kind->name;
 	bk__device_list(list, sizeof(list), words);
 	return bk_fail(err, EINVAL,
-		       "%s: no such kind of device; there are %s: write vfio:DDDD:BB:SS.F, sim:FILE, "
-		       "dump:FILE or vfio-user:PATH",
+		       "%s: no such kind of device; there are %s, as in vfio:DDDD:BB:SS.F or "
+		       "sim:FILE",
 		       spec, list);
 }
 

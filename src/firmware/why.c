@@ -59,8 +59,8 @@ static void why_absent(struct bk__firmware_machine *machine, int64_t place, char
 	const char *before = "";
 	size_t used;
 
-	snprintf(text, size, "nobody answers at bus %02x, %02x.%x; bridges lead to buses", bus, devfn >> 3,
-		 devfn & 7);
+	snprintf(text, size, "no function answers at bus %02x, %02x.%x; bridges lead to buses", bus,
+		 devfn >> 3, devfn & 7);
 	for (unsigned i = 0; i < machine->trace->function_count; i++) {
 		const struct bk__firmware_machine_function *bridge = &machine->functions[i];
 

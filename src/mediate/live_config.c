@@ -208,7 +208,7 @@ static void count_lost(struct bk_mediator *m, uint64_t offset, unsigned width, u
 	if (!(__atomic_fetch_or(&m->lost_told[at / 128], bit, __ATOMIC_RELAXED) & bit))
 		bk_log(BK_LOG_INFO,
 		       "%s: config+0x%" PRIx64 ": a write of 0x%0*" PRIx64
-		       " reaches nobody: that register is read-only here (told once)",
+		       " has no effect: that register is read-only here (logged once)",
 		       m->below->name, offset, (int)(2 * width), value);
 }
 

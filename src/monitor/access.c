@@ -34,7 +34,7 @@ void bk__monitor_access_place(const struct bk__monitor_vcpu *vcpu, uint64_t addr
 	const struct bk__monitor_lookup lookup = bk__monitor_access_look_up(vcpu, address);
 
 	snprintf(text, size, "0x%" PRIx64 " (%s)", address,
-		 !lookup.found    ? "nobody answers there"
+		 !lookup.found    ? "no region is there"
 		 : lookup.name[0] ? lookup.name
 				  : "no name");
 }

@@ -64,8 +64,8 @@ static void listen_to(struct bk__monitor_events *events, struct bk_device *devic
 		return;
 	error = add(events, device, index);
 	if (error)
-		bk_log(BK_LOG_WARNING, "%s: nobody will hear %s: %s", device->name,
-		       index == BK_DEVICE_ERR ? "of its errors" : "that the host wants it back",
+		bk_log(BK_LOG_WARNING, "%s: barkeep will not notice %s: %s", device->name,
+		       index == BK_DEVICE_ERR ? "its errors" : "that the host wants it back",
 		       strerror(-error));
 }
 

@@ -70,7 +70,7 @@ static const char *reason(const struct level *level, const struct bk_region *reg
 	if (!answers(region, level->address))
 		return "shows nothing there";
 	if (region == winner && !level->second)
-		return "nobody else does";
+		return "no other region does";
 	if (region == winner)
 		return winner->priority > level->second->priority ? "highest priority"
 								  : "lowest rank of this priority";
@@ -156,7 +156,7 @@ static void put_answer(struct bk__printer *p, const struct bk_region *region, ui
 		}
 		fputs("}\n", p->out);
 	} else if (!region) {
-		fputs("answered by nobody\n", p->out);
+		fputs("no region answers\n", p->out);
 	} else {
 		fprintf(p->out, "answered by %s at offset 0x%" PRIx64, region->name, offset);
 		if (region->base)

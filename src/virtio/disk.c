@@ -61,7 +61,7 @@ static int find_size(int fd, const char *path, uint64_t *size, struct bk_error *
 	if (*size % SECTOR)
 		bk_log(BK_LOG_WARNING,
 		       "%s: %" PRIu64
-		       " bytes are no multiple of %d; the guest does not see the last %" PRIu64,
+		       " bytes are not a multiple of %d; the guest does not see the last %" PRIu64,
 		       path, *size, SECTOR, *size % SECTOR);
 	*size -= *size % SECTOR;
 	return *size ? 0 : bk_fail(err, EINVAL, "%s: it is smaller than a sector of %d bytes", path, SECTOR);

@@ -428,7 +428,8 @@ static void reasons(void **state)
 
 	/* No bridge leads anywhere, or there are more than a line has room for. */
 	replay(BRIDGE "ecam r 0x100000 2 0x1\n", &seen);
-	assert_non_null(strstr(seen.why, "nobody answers at bus 01, 00.0; bridges lead to buses nowhere"));
+	assert_non_null(
+		strstr(seen.why, "no function answers at bus 01, 00.0; bridges lead to buses nowhere"));
 	for (unsigned i = 0; i < 32; i++)
 		at += sprintf(at, "dev %x.0 1:1 bridge x\ndev %x.1 1:2 bridge x\n", i, i);
 	for (unsigned i = 0; i < 32; i++)
@@ -580,7 +581,7 @@ static void differences_of_reads(void **state)
 	assert_string_equal(seen.path, "nobody");
 	assert_int_equal(seen.last.access->line, 5);
 	assert_non_null(
-		strstr(seen.why, "nobody answers at bus 02, 00.0; bridges lead to buses 01-02 (02.0)"));
+		strstr(seen.why, "no function answers at bus 02, 00.0; bridges lead to buses 01-02 (02.0)"));
 
 	replay(ENDPOINT "ecam r 0x8004 1 0x7\necam w 0x8004 1 0x0\necam r 0x8004 1 0x7\n", &seen);
 	assert_int_equal(seen.count, 1);

@@ -47,14 +47,14 @@ static void nobody_answers(void **state)
 {
 	named(space, "nic", 0x1000, 0x1fff, 0, 0);
 	assert_string_equal(explain(space, 0xfff, BK_FORMAT_TEXT), "0x00000fff in memory\n"
-								   "answered by nobody\n");
+								   "no region answers\n");
 	assert_string_equal(explain(space, 0x2000, BK_FORMAT_JSON),
 			    "{\"chain\": [\n"
 			    "  {\"space\": \"memory\", \"address\": \"0x2000\", \"regions\": []}], "
 			    "\"answer\": null}\n");
 	assert_string_equal(explain(bus, UINT64_MAX, BK_FORMAT_TEXT),
 			    "0xffffffffffffffff in bus, beyond its last address\n"
-			    "answered by nobody\n");
+			    "no region answers\n");
 }
 
 static void one_answers_alone(void **state)
@@ -67,15 +67,15 @@ static void one_answers_alone(void **state)
 	assert_int_equal(try_add(space, &desc, &region), 0);
 	assert_string_equal(explain(space, 0x1fff, BK_FORMAT_TEXT),
 			    "0x00001fff in memory\n"
-			    "  0x00001000-0x00001fff device handled, priority -3, rank 0x2a: answers, nobody "
-			    "else does\n"
+			    "  0x00001000-0x00001fff device handled, priority -3, rank 0x2a: answers, no "
+			    "other region does\n"
 			    "answered by device at offset 0xfff, its handler sees 0x10fff\n");
 	assert_string_equal(explain(space, 0x1000, BK_FORMAT_JSON),
 			    "{\"chain\": [\n"
 			    "  {\"space\": \"memory\", \"address\": \"0x1000\", \"regions\": [\n"
 			    "    {\"first\": \"0x1000\", \"last\": \"0x1fff\", \"name\": \"device\", "
 			    "\"kind\": \"handled\", \"priority\": -3, \"rank\": \"0x2a\", "
-			    "\"verdict\": \"answers\", \"why\": \"nobody else does\"}]}], "
+			    "\"verdict\": \"answers\", \"why\": \"no other region does\"}]}], "
 			    "\"answer\": {\"region\": \"device\", \"offset\": \"0x0\", "
 			    "\"base\": \"0x10000\"}}\n");
 }
@@ -123,10 +123,10 @@ static void the_chain_leads_through_nested_spaces(void **state)
 	assert_string_equal(
 		explain(space, 0x80002042, BK_FORMAT_TEXT),
 		"0x80002042 in memory\n"
-		"  0x80000000-0x8000ffff window nested, priority 0, rank 0x1: answers, nobody else does; "
+		"  0x80000000-0x8000ffff window nested, priority 0, rank 0x1: answers, no other region does; "
 		"shows bus at 0x2042\n"
 		"0x00002042 in bus\n"
-		"  0x00002000-0x00002fff window nested, priority 0, rank 0x5: answers, nobody else does; "
+		"  0x00002000-0x00002fff window nested, priority 0, rank 0x5: answers, no other region does; "
 		"shows bar \"0\" at 0x42\n"
 		"0x00000042 in bar \"0\"\n"
 		"  0x00000040-0x00000043 trap handled, priority 1, rank 0x0: answers, highest priority\n"
@@ -152,13 +152,13 @@ static void holes_of_nested_spaces_are_named(void **state)
 	named(space, "ram", 0, 0xfffff, -1, 0);
 	window = nest(space, bus, 0x10000, 0x2ffff, 0, 3, 0);
 	explain(space, 0x10200, BK_FORMAT_TEXT);
-	assert_string_equal(text,
-			    "0x00010200 in memory\n"
-			    "  0x00010000-0x0002ffff window nested, priority 3, rank 0x0: does not "
-			    "answer, shows nothing there; shows bus at 0x200\n"
-			    "  0x00000000-0x000fffff ram handled, priority -1, rank 0x0: answers, nobody "
-			    "else does\n"
-			    "answered by ram at offset 0x10200\n");
+	assert_string_equal(
+		text,
+		"0x00010200 in memory\n"
+		"  0x00010000-0x0002ffff window nested, priority 3, rank 0x0: does not "
+		"answer, shows nothing there; shows bus at 0x200\n"
+		"  0x00000000-0x000fffff ram handled, priority -1, rank 0x0: answers, no other region does\n"
+		"answered by ram at offset 0x10200\n");
 	/* Past the last address of the nested space, nothing is shown. */
 	explain(space, 0x20000, BK_FORMAT_TEXT);
 	assert_non_null(strstr(text, "window nested, priority 3, rank 0x0: does not answer, shows nothing "
@@ -189,8 +189,7 @@ static void a_space_shown_twice_at_one_address(void **state)
 		"  0x00010000-0x0001ffff window nested, priority 0, rank 0x9: shadowed, same "
 		"priority, higher rank; shows bus at 0x180, nic there\n"
 		"0x00001180 in bus\n"
-		"  0x00001100-0x000011ff disk handled, priority 0, rank 0x1: answers, nobody else "
-		"does\n"
+		"  0x00001100-0x000011ff disk handled, priority 0, rank 0x1: answers, no other region does\n"
 		"answered by disk at offset 0x80\n");
 	drop(a, domain);
 	drop(b, domain);
@@ -241,7 +240,7 @@ static void the_answer_is_that_of_the_view(void **state)
 			snprintf(line, sizeof(line), "\nanswered by %s at offset 0x%" PRIx64 "\n",
 				 expected.name, expected.offset);
 		else
-			snprintf(line, sizeof(line), "\nanswered by nobody\n");
+			snprintf(line, sizeof(line), "\nno region answers\n");
 		assert_non_null(strstr(text, line));
 		answered += expected.name != NULL;
 	}
