@@ -391,6 +391,166 @@ static void several_threads_open_and_close_devices(void **state)
 	assert_int_equal(kit.opened, 300);
 }
 
+/* Another thread closes the descriptor, whose number is another file's then, when the request is found to be
+ * for a device and before the kernel has it. */
+static struct {
+	int fd; /* -1: not now */
+	int (*ioctl)(int fd, unsigned long request, void *argument);
+} closing;
+
+static void *close_and_reuse(void *unused)
+{
+	const int fd = closing.fd, other = open("/dev/null", O_RDWR);
+
+	if (close(fd) || dup2(other, fd) != fd || close(other))
+		abort();
+	return NULL;
+}
+
+static int ioctl_late(int fd, unsigned long request, void *argument)
+{
+	pthread_t thread;
+
+	if (closing.fd >= 0) {
+		pthread_create(&thread, NULL, close_and_reuse, NULL);
+		pthread_join(thread, NULL);
+		closing.fd = -1;
+	}
+	return closing.ioctl(fd, request, argument);
+}
+
+static void a_request_whose_descriptor_is_closed_reaches_its_device(void **state)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_region_info region = { .argsz = sizeof(region), .index = 2 };
+	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = VFIO_PCI_MSIX_IRQ_INDEX };
+	const struct {
+		unsigned long request;
+		void *argument;
+	} requests[] = {
+		{ VFIO_DEVICE_GET_INFO, &info },
+		{ VFIO_DEVICE_GET_REGION_INFO, &region },
+		{ VFIO_DEVICE_GET_IRQ_INFO, &irq },
+		{ VFIO_DEVICE_RESET, NULL },
+	};
+
+	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		const int fd = trapped();
+
+		closing.fd = fd;
+		closing.ioctl = bk__wrap_real.ioctl;
+		bk__wrap_real.ioctl = ioctl_late;
+		assert_int_equal(ioctl(fd, requests[i].request, requests[i].argument), 0);
+		bk__wrap_real.ioctl = closing.ioctl;
+		assert_int_equal(closing.fd, -1); /* it was in time */
+		assert_int_equal(kit.closed, i + 1);
+		assert_null(bk__wrap_find(fd));
+		close(fd);
+	}
+	assert_true(info.num_regions && region.size && irq.count);
+}
+
+static void *ask_on(void *opaque)
+{
+	struct racing *r = opaque;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		struct vfio_region_info info = { .argsz = sizeof(info), .index = 2 };
+
+		/* Of the kernel's own answer all can be mapped. */
+		if (ioctl(r->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
+			__atomic_fetch_add(&r->wrong, 1, __ATOMIC_RELAXED);
+		else
+			__atomic_fetch_add(info.argsz > sizeof(info) ? &r->right : &r->wrong, 1,
+					   __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void requests_while_devices_come_and_go_know_the_traps(void **state)
+{
+	struct racing r = { 0 };
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = 2 };
+	pthread_t threads[2];
+
+	kit.traps[0] = "bar2+0/4:const=0x11223344";
+	r.fd = kit_open();
+	assert_int_equal(bk__wrap_real.ioctl(r.fd, VFIO_DEVICE_GET_REGION_INFO, &info), 0);
+	assert_int_equal(info.argsz, sizeof(info));
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, ask_on, &r);
+	for (unsigned i = 0; i < 200; i++) {
+		const int fd = kit_open();
+
+		assert_int_equal(dup2(fd, r.fd), r.fd);
+		close(fd);
+	}
+	while (!__atomic_load_n(&r.right, __ATOMIC_RELAXED))
+		sched_yield();
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(r.wrong, 0);
+	close(r.fd);
+}
+
+/* ---- Forks and traps --------------------------------------------------- */
+
+static void *come_and_go(void *opaque)
+{
+	struct racing *r = opaque;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		struct bk_trap_desc spec = { 0 };
+		struct bk_trap *trap = NULL;
+		struct bk_error err;
+
+		bk__wrap_change_begin();
+		if (bk__wrap_make_way(kit.last, 2, 0x1000, 4, &err) ||
+		    bk_trap_parse("bar2+0x1000/4:const=7", &spec, &err) ||
+		    bk_trap_add(kit.last, &spec, &trap, &err))
+			abort();
+		bk__wrap_change_end(kit.last);
+		bk__wrap_change_begin();
+		bk_trap_remove(trap);
+		bk__wrap_change_end(kit.last);
+		__atomic_fetch_add(&r->right, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* The child has no thread that would end a change that was under way. */
+static void no_child_is_born_while_a_trap_comes(void **state)
+{
+	struct racing r = { .fd = trapped() };
+	pthread_t thread;
+	struct bk_error err;
+
+	pthread_create(&thread, NULL, come_and_go, &r);
+	while (!__atomic_load_n(&r.right, __ATOMIC_RELAXED))
+		sched_yield();
+	for (unsigned i = 0; i < 50; i++) {
+		const pid_t child = fork();
+
+		if (!child) {
+			uint32_t value;
+
+			bk__wrap_change_begin();
+			if (bk__wrap_make_way(kit.last, 2, 0x2000, 4, &err))
+				_exit(1);
+			bk__wrap_change_end(NULL);
+			value = kit_read(r.fd, 2, 0x1000);
+			if (value != 7 && value != kit_pattern(0x1000))
+				_exit(2);
+			_exit(kit_read(r.fd, 0, 0) == TRAP ? 42 : 3);
+		}
+		assert_int_equal(child_says(child), 42);
+	}
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	close(r.fd);
+}
+
 /* ---- Limits ------------------------------------------------------------ */
 
 static void without_a_descriptor_left_the_device_is_refused(void **state)
@@ -455,6 +615,9 @@ int main(void)
 		TEST(forks_while_others_access_lose_nobody),
 		TEST(devices_that_come_and_go_under_accesses_show_no_register),
 		TEST(several_threads_open_and_close_devices),
+		TEST(a_request_whose_descriptor_is_closed_reaches_its_device),
+		TEST(requests_while_devices_come_and_go_know_the_traps),
+		TEST(no_child_is_born_while_a_trap_comes),
 		TEST(without_a_descriptor_left_the_device_is_refused),
 		TEST(descriptors_that_are_not_vfios_are_the_kernels_alone),
 	};
