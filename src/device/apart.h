@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Devices that share one context because they have to, while each has an owner of its own. */
+/* Devices that have to share one context although they have different owners. */
 #ifndef BARKEEP_DEVICE_APART_H
 #define BARKEEP_DEVICE_APART_H
 

@@ -151,8 +151,8 @@ void bk__device_dma_leave(struct bk__device_dma_space *dma, unsigned ticket)
 	pthread_mutex_unlock(&dma->lock);
 }
 
-/* After a commit that has changed what the device reaches. With `wait` nobody is inside any more who may have
- * seen what was before. */
+/* After a commit that has changed what the device reaches. With `wait`, waits until no thread is inside
+ * that may have seen the old state. */
 static void changed(struct bk__device_dma_space *dma, bool wait)
 {
 	pthread_mutex_lock(&dma->lock);
@@ -269,7 +269,7 @@ static int unmap_locked(struct bk__device_dma_space *dma, uint64_t iova, uint64_
 	if (!found.any || found.flat.first != iova || found.flat.last != last)
 		return -ENOENT;
 	update = bk_update_begin(dma->domain);
-	/* Nobody else removes it, as nobody else has the lock. */
+	/* No other thread removes it, since this one has the lock. */
 	bk_update_remove(update, (struct bk_region *)found.flat.region);
 	error = bk_update_commit(update, NULL);
 	if (error)
@@ -378,7 +378,8 @@ struct place {
 	void *host;
 };
 
-/* Inside the visit, as the map may be gone after it; its memory is not before who is inside has left. */
+/* Inside the visit, since the map may be freed after it. Its memory stays until the threads inside have
+ * left. */
 static bool place_of(void *opaque, const struct bk_flat *flat)
 {
 	struct place *place = opaque;

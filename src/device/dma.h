@@ -29,9 +29,8 @@ void bk__device_dma_destroy(struct bk__device_dma_space *dma);
 
 /*
  * As the operations of a device: maps and their errors are those of
- * bk_device_dma_map and bk_device_dma_unmap. When unmap has returned, nobody
- * uses that memory any more, and its callbacks do not run. -ENOSPC from 65536
- * maps on. Not from inside.
+ * bk_device_dma_map and bk_device_dma_unmap. When unmap has returned, no thread uses that memory any
+ * more, and its callbacks do not run. -ENOSPC from 65536 maps on. Not from inside.
  */
 int bk__device_dma_map(struct bk__device_dma_space *dma, const struct bk_device_dma *map,
 		       struct bk_error *err);
@@ -40,8 +39,8 @@ int bk__device_dma_unmap(struct bk__device_dma_space *dma, uint64_t iova, uint64
 /* How many maps there are. */
 unsigned bk__device_dma_count(struct bk__device_dma_space *dma);
 
-/* COMMAND.MASTER has this value. When it has been turned off, nobody is inside who entered before. -ENOMEM:
- * it is as it was. Not from inside. */
+/* COMMAND.MASTER has changed to this value. When the call that turns it off returns, all threads that
+ * had entered have left. -ENOMEM: nothing is changed. Not from inside. */
 int bk__device_dma_master(struct bk__device_dma_space *dma, bool on);
 
 /* What the device reaches, as a space. */

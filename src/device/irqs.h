@@ -52,7 +52,7 @@ void bk__device_irqs_level(struct bk__device_irqs *irqs, bool level);
 
 bool bk__device_irqs_on(struct bk__device_irqs *irqs, unsigned index);
 
-/* How many messages there were that nobody was told of. */
+/* How many messages were lost because there was no eventfd. */
 uint64_t bk__device_irqs_lost(struct bk__device_irqs *irqs);
 
 #endif

@@ -75,7 +75,7 @@ static int find_areas(struct sim_bar *bar, const struct bk__yaml *yaml, struct b
 	return 0;
 }
 
-/* Sealed, so that nobody who maps the file can take pages away from under us. */
+/* Sealed, so that a process that maps the file cannot shrink it under us. */
 static int open_memory(struct sim_bar *bar)
 {
 	void *memory;

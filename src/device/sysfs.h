@@ -50,8 +50,8 @@ int bk__sysfs_group(const char *sysfs, const char *address);
 int bk__sysfs_fact(const char *sysfs, const char *address, const char *file, char value[BK__SYSFS_FACT]);
 
 /*
- * The first `count` bytes of config space, as the kernel reads them. How many
- * there are (64 for who is not privileged), or a negative errno.
+ * Reads the first `count` bytes of config space, as the kernel sees them. Returns how many it read (64
+ * without privileges), or a negative errno.
  */
 int bk__sysfs_config(const char *sysfs, const char *address, void *data, size_t count);
 

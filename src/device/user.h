@@ -200,7 +200,7 @@ void bk__user_thread_stop(struct bk__user_device *user);
 
 /* ---- user.c ------------------------------------------------------------- */
 
-/* One that is connected to nobody. Closing it as a device frees it. NULL when out of memory. */
+/* Creates one that is not connected. Closing it as a device frees it. NULL when out of memory. */
 struct bk__user_device *bk__user_create(const char *spec, const char *path);
 
 /* As bk_device_open_fn; `text` is PATH[,reconnect=SECONDS]. */

@@ -85,7 +85,7 @@ static int take_reply(struct bk__user_device *user, struct bk__user_link *link,
 	return r;
 }
 
-/* What came in the same read as the reply: nobody else would be woken for it. */
+/* What came in the same read as the reply: no other thread would be woken for it. */
 static void serve_rest(struct bk__user_device *user, struct bk__user_link *link)
 {
 	struct bk__wire_message message;

@@ -121,7 +121,7 @@ int bk__user_dma_unmap(struct bk__user_device *user, uint64_t iova, uint64_t siz
 	if (!user->link.broken)
 		r = ask_end(user, &user->link, iova, size);
 	if (user->link.broken)
-		r = 0; /* who has gone uses no memory */
+		r = 0; /* a server that has gone uses no memory */
 	pthread_mutex_unlock(&user->lock);
 	take_off(user, iova, size);
 	return r;

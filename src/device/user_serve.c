@@ -81,7 +81,7 @@ int bk__user_serve(struct bk__user_device *user, int fd, struct bk__wire_message
 
 	bk__wire_drop_fds(message);
 	if ((message->header.flags & BK__WIRE_TYPE) != BK__WIRE_COMMAND)
-		return 0; /* a reply that nobody waits for any more */
+		return 0; /* a reply that no thread waits for any more */
 	if (message->header.command != BK__WIRE_DMA_READ && message->header.command != BK__WIRE_DMA_WRITE)
 		return reply(fd, message, -ENOTSUP, NULL, NULL, 0);
 	r = bk__wire_check(message, &limits, &request, NULL);

@@ -12,7 +12,7 @@
 #include "base/pci_regs.h"
 #include "device/user.h"
 
-/* A server that is silent for so long has gone: a vCPU waits for it. */
+/* A server that is silent for this long counts as gone, since a vCPU waits for it. */
 enum { PATIENCE = 30 };
 
 #define REGION_INFO_BYTES (sizeof(struct bk__wire_region_info) + 16 + 16 * BK__USER_AREAS)

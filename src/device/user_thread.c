@@ -124,8 +124,8 @@ static bool find_again(struct bk__user_device *user)
 
 /* ---- The thread ----------------------------------------------------------- */
 
-/* Without a second socket, commands of the server come on the first one. Data that wait there are mostly
- * replies for those who are inside, so only one who has nothing better than messages for a map looks. */
+/* Without a second socket, commands of the server come on the first one. Data that wait there are
+ * mostly replies for threads inside. So only a thread that has just messages to wait for reads it. */
 static bool has_messages(struct bk__user_device *user)
 {
 	bool found = false;

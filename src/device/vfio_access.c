@@ -66,8 +66,8 @@ static volatile uint64_t *window_at(struct bk__device_vfio *vfio, unsigned index
  *
  * The kernel answers a load with SIGBUS only while COMMAND.MEM is off or the
  * function is out of D0 (during a reset it makes the load wait). Both are kept
- * from open to close: keep_state() below lets no write change them, and nobody
- * else has this fd unless the user chose to trust him with the device.
+ * from open to close: keep_state() below keeps writes from changing them, and no other process has this
+ * fd unless the user chose to trust it with the device.
  */
 static bool access8(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, void *in, const void *out)
 {

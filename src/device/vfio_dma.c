@@ -119,7 +119,7 @@ static bool mappable(const struct vfio_iommu_type1_info *info, uint64_t first, u
 	return inside;
 }
 
-/* What the IOMMU could never map gets a line of its own: the kernel says only EINVAL. */
+/* A separate line for memory that the IOMMU can never map: the kernel says only EINVAL. */
 static int check(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	uint64_t last = dma->iova + (dma->size - 1), page = 4096;

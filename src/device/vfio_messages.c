@@ -164,12 +164,12 @@ int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned
 	if (error)
 		return error;
 	memcpy(messages->fds + start, fds, count * sizeof(*fds));
-	/* These signal nobody: they need no vector. */
+	/* These have no eventfd to signal, so they need no vector. */
 	while (end > start && end > messages->taken && messages->fds[end - 1] < 0)
 		end--;
 	if (end == start && messages->taken)
 		return 0;
-	if (end == start) /* the device is switched, and nobody told */
+	if (end == start) /* the device has switched without a report */
 		return turn_on_one(vfio, index);
 	if (!(vfio->irqs[index].flags & BK_DEVICE_IRQ_NORESIZE))
 		return add(vfio, index, start, end - start);

@@ -49,7 +49,7 @@ static struct vfio_pci_hot_reset_info *reach(struct bk__device_vfio *vfio)
 	}
 }
 
-/* The kernel tells only the low 16 bits of a domain. */
+/* The kernel reports only the low 16 bits of a domain. */
 static bool is_at(const struct bk__device_vfio *vfio, const struct vfio_pci_dependent_device *at)
 {
 	unsigned domain, bus, slot, function;

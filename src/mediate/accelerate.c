@@ -20,7 +20,7 @@ static bool is_there(const struct bk_mediator *m, const struct bk_trap *trap)
 	return false;
 }
 
-/* Under the lock; nobody takes a trap away, then. */
+/* Under the lock, so no trap is removed meanwhile. */
 static void start(struct bk_mediator *m, struct bk_trap *trap, const struct bk_accelerated *what)
 {
 	struct bk__mediate_accelerated *to = &m->accelerated[m->accelerated_count];

@@ -128,8 +128,9 @@ static unsigned room(const struct starts *starts, unsigned offset, unsigned end)
 	return next - offset;
 }
 
-/* PM 3.2: the model has D0 and D3hot, and no wake events. The device itself stays in D0 and so keeps its
- * state, which No_Soft_Reset tells the guest: one that resets a function by D3hot must take the FLR. */
+/* PM 3.2: the model has D0 and D3hot, and no wake events. The device itself stays in D0 and so keeps
+ * its state, as No_Soft_Reset says. A guest that resets a function by D3hot must use the FLR
+ * instead. */
 static int add_pm(struct bk_mediator *m, const struct found *cap)
 {
 	uint16_t pmc;
@@ -455,7 +456,8 @@ static bool is_behind_another(struct bk_mediator *m, const uint16_t *owners, uns
 	return false;
 }
 
-/* What the host has in config space where it hides capabilities: from `known` bytes on nobody knows. */
+/* Config space as the host has it, with the capabilities that it hides; unknown from `known` bytes
+ * on. */
 struct host {
 	uint8_t config[BK__PCI_CONFIG_SIZE];
 	uint16_t owners[BK__PCI_CONFIG_SIZE];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What tells the threads that count apart. */
+/* Identifies the thread that counts. */
 #include "mediate/count.h"
 
 __thread char bk__mediate_counting_thread;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Counters of accesses. Most are used by one thread at a time, and a locked
- * instruction costs as much as all else that a short handler does: so the
- * first thread that counts owns a part of its own, and the others share one.
+ * instruction costs as much as all else that a short handler does: so the first thread that counts has
+ * its own part, and the others share one.
  */
 #ifndef BARKEEP_MEDIATE_COUNT_H
 #define BARKEEP_MEDIATE_COUNT_H
@@ -13,11 +13,12 @@
 
 struct bk__mediate_counts {
 	const char *owner;              /* &bk__mediate_counting_thread of that thread; atomic */
-	uint64_t own_reads, own_writes; /* relaxed; nobody else writes them */
+	uint64_t own_reads, own_writes; /* relaxed; no other thread writes them */
 	uint64_t reads, writes, errors; /* relaxed */
 };
 
-/* Its address tells one thread from another. Who gets that of a thread that has ended owns what that owned.
+/* Its address identifies a thread. A thread that gets the address of one that has ended takes over what
+ * that owned.
  */
 extern __thread char bk__mediate_counting_thread;
 

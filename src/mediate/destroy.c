@@ -42,7 +42,7 @@ static int destroy_spaces(struct bk_mediator *m)
 		r = bk_space_destroy_all(spaces, count);
 	if (!r) {
 		m->closed = true;
-		m->traps.count = 0; /* they are freed as soon as nobody is inside */
+		m->traps.count = 0; /* they are freed as soon as no reader is inside */
 		m->retired = NULL;
 		bk__mediate_accelerate_stop(m, NULL);
 		m->accelerator.start = NULL;

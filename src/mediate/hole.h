@@ -21,8 +21,9 @@ void bk__mediate_holes_end(struct bk_mediator *m);
 int bk__mediate_hole_append(struct bk_mediator *m, unsigned region, struct bk_update *update,
 			    struct bk__mediate_range *hole);
 
-/* Pages of this range are about to exit: 0, and nobody above reaches them directly any more; or an error of
- * theirs. Then what can be mapped of a region is different, or as it was. Under the lock. (hole.c) */
+/* Announces that pages of this range must no longer be mapped. 0: nothing above accesses them directly
+ * any more; otherwise the error of the watcher above. The second call reports that the mappable areas
+ * of a region have changed, or are again as before. Under the lock. (hole.c) */
 int bk__mediate_watcher_lose(struct bk_mediator *m, unsigned region, uint64_t first, uint64_t last);
 void bk__mediate_watcher_change(struct bk_mediator *m, unsigned region);
 

@@ -54,7 +54,7 @@ int bk__mediate_config_load(struct bk_mediator *m, struct bk_error *err)
 			       "%s: the device does not answer (its registers read 0x%04" PRIx64 ")",
 			       m->below->name, bk__load(m->config + BK__PCI_COMMAND, 2));
 
-	/* STATUS tells what the device met, except the bit that says whether there are capabilities.
+	/* STATUS is the device's, except the bit that says whether there are capabilities.
 	 */
 	bk__store(m->live + BK__PCI_STATUS, 2, 0xffff & ~BK__PCI_STATUS_CAP_LIST);
 	bk__store(m->w1c + BK__PCI_STATUS, 2, BK__PCI_STATUS_ERRORS);
@@ -184,7 +184,7 @@ static int write_passed(struct bk_mediator *m, uint64_t offset, unsigned width, 
 	return r ? r : other;
 }
 
-/* By bytes: a neighbour of a byte that clears bits is none of the guest's business. */
+/* By bytes: the guest's write must not touch the neighbours of a byte that clears bits. */
 static int write_clears(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t clear)
 {
 	int r = 0;
@@ -196,7 +196,8 @@ static int write_clears(struct bk_mediator *m, uint64_t offset, unsigned width, 
 	return r;
 }
 
-/* Nobody took it: said once for each register. In the header that is how a driver sees what is there. */
+/* A write without effect is logged once for each register. Not in the header, where drivers write to
+ * find out what is there. */
 static void count_lost(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const uint64_t at = offset & ~(uint64_t)3;
@@ -225,7 +226,7 @@ int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned wi
 		return r ? r : bk__mediate_config_write(m, offset + 4, 4, value >> 32);
 	}
 	if (bk_pci_function_in_reset(m->function))
-		return 0; /* nobody takes it */
+		return 0; /* it has no effect */
 	r = bk_pci_function_write(m->function, (unsigned)offset, width, value);
 	if (r)
 		return r;

@@ -91,8 +91,8 @@ struct bk_mediator {
 	struct bk_pci_function *function;  /* NULL in filter mode */
 	struct bk__mediate_filter *filter; /* NULL but in filter mode (filter.c) */
 
-	/* Who is shown each access: 0 for nobody, else which of the two, plus 1. One stays while it has
-	 * users. Both atomic. (record.c) */
+	/* Which of the two recorders gets each access, plus 1; 0: none. A recorder stays while it is in
+	 * use. Both atomic. (record.c) */
 	unsigned recording;
 	struct bk__mediate_recorder {
 		bk_access_fn *fn;
@@ -136,7 +136,7 @@ struct bk_mediator {
 	unsigned control[2]; /* Device Control and Device Control 2, which the model keeps for the device; or
 				0 */
 
-	/* Guests' writes to config space that reached nobody, and in which registers of 4 bytes, one bit
+	/* Guests' writes to config space that had no effect, and in which registers of 4 bytes, one bit
 	 * each. */
 	uint64_t lost;                                 /* relaxed */
 	uint32_t lost_told[BK__PCI_CONFIG_SIZE / 128]; /* relaxed */
@@ -160,7 +160,8 @@ struct bk_mediator {
 	pthread_mutex_t repeated_lock; /* of what traps have seen; the innermost */
 };
 
-/* A trap, from bk_trap_add until nobody is inside it. The fields that an access needs are in one cache line.
+/* A trap, from bk_trap_add until no reader is inside it. The fields that an access needs are in one
+ * cache line.
  */
 struct bk_trap {
 	/* The handlers; NULL: the device's registers. Atomic: both go when the trap does and there is no
@@ -255,8 +256,8 @@ void bk__mediate_config_ready(struct bk_mediator *m);
 int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t *value);
 int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value);
 
-/* The device's COMMAND from the guest's. Function lock held, in a reset, or nobody else there yet.
- * (live_config.c)
+/* Sets the device's COMMAND from the guest's. Function lock held, in a reset, or before other threads
+ * can be there. (live_config.c)
  */
 int bk__mediate_command(struct bk_mediator *m);
 

@@ -2,9 +2,8 @@
 /*
  * Traps: regions above the device's registers, and the list of them.
  *
- * The list is for people (bk_mediator_stats, describe); who answers is the
- * space's business. A trap leaves the list before its region is removed, since
- * it is freed as soon as no reader is inside.
+ * The list is for people (bk_mediator_stats, describe); the space decides which trap answers. A trap
+ * leaves the list before its region is removed, since it is freed as soon as no reader is inside.
  */
 #include "mediate/trap.h"
 

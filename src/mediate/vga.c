@@ -31,7 +31,7 @@ bool bk__mediate_vga_has(uint64_t offset, uint64_t length)
 	return false;
 }
 
-/* A space of its own that shows a part of the whole. */
+/* A separate space that shows a part of the whole. */
 static int show(struct bk_mediator *m, unsigned index, const char *name, uint64_t first, uint64_t size)
 {
 	const struct bk_region_desc desc = {

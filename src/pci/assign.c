@@ -98,7 +98,7 @@ static bool is_legacy(const struct bk_pci_window *window)
 	return window->bus_first < end && window->last - window->first < end - window->bus_first;
 }
 
-/* Everything in the windows where nobody answers now. */
+/* Everything in the windows where no region answers now. */
 static int find_free(struct job *job)
 {
 	const unsigned windows = job->host->desc.window_count;
@@ -585,7 +585,7 @@ int bk_pci_host_assign(struct bk_pci_host *host, uint64_t page, unsigned *left_o
 	pthread_mutex_lock(&host->lock);
 	root = gather(host->root);
 	pthread_mutex_unlock(&host->lock);
-	/* Room for what may come must not cost what is there its place. */
+	/* Room for later devices must not displace a present one. */
 	job.room = root && has_slot(root);
 	if (job.room)
 		error = place_hierarchy(&job, root);

@@ -40,7 +40,7 @@ bool bk__pci_bridge_resets(const struct bk_pci_function *bridge)
 	return (control(bridge) & BK__PCI_BRIDGE_CONTROL_RESET) || bk__pci_slot_cut_off(bridge);
 }
 
-/* Is the bus below there for nobody? */
+/* Is the bus below unused? */
 static bool is_shut(const struct bk_pci_function *bridge)
 {
 	return (control(bridge) & BK__PCI_BRIDGE_CONTROL_RESET) || bk__pci_slot_link_down(bridge);

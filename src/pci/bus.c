@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A bus: its three spaces, and who is on it. */
+/* A bus: its three spaces, and the functions on it. */
 #include "pci/bus.h"
 
 #include <errno.h>

@@ -59,7 +59,7 @@ bool bk__pci_bus_shows_retry(const struct bk_pci_function *function);
 
 struct bk_pci_host {
 	struct bk_pci_host_desc desc;
-	pthread_mutex_t lock; /* who is on which bus; taken before any function's lock */
+	pthread_mutex_t lock; /* which function is on which bus; taken before any function's lock */
 	struct bk_pci_bus *root;
 	_Atomic unsigned bridges;     /* that have not been destroyed */
 	struct bk_region *own_config; /* the root bus's, in `buses` of it */

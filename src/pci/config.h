@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Config space as bytes: what is kept, what a guest may change, what it is shown. */
+/* Config space as bytes: the values, which bits a guest may change, and which it sees. */
 #ifndef BARKEEP_PCI_CONFIG_H
 #define BARKEEP_PCI_CONFIG_H
 

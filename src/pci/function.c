@@ -181,7 +181,7 @@ int bk_pci_function_destroy(struct bk_pci_function *function)
 	error = function->bus || (function->secondary && !bk__pci_bus_empty(function->secondary)) ? -EBUSY
 												  : 0;
 	bk__pci_function_unlock(function);
-	/* Waiting also tells a handler that it must not. */
+	/* In a handler this fails, where waiting is not allowed. */
 	if (!error)
 		error = bk_domain_synchronize(function->domain);
 	if (error)

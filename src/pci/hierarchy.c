@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What goes from a function to those below it: registers that settle, resets, who is on which bus. */
+/* What a function passes on to those below it: settling of registers, resets, attaching and
+ * detaching. */
 #include "pci/hierarchy.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What goes from a function to those below it. "Settling" makes what hangs on the registers agree with them
- * again; it compares, tells only what differs, and may be done at any time.
+ * What a function passes on to those below it. "Settling" updates everything that depends on the
+ * registers. It compares and reports only what differs, and may be done at any time.
  */
 #ifndef BARKEEP_PCI_HIERARCHY_H
 #define BARKEEP_PCI_HIERARCHY_H
@@ -16,9 +16,9 @@ void bk__pci_function_settle(struct bk_pci_function *function);
 void bk__pci_bus_forward(struct bk_pci_bus *bus);
 
 /*
- * Registers to their reset values, and settled; what is below a bridge, too. Who has a reset of its own is in
- * reset from now on and on the list. False: the function is in reset already, on another list. The function's
- * lock, as bk__pci_function_lock takes it.
+ * Sets registers to their reset values and settles them; below a bridge, too. Functions with a reset
+ * callback are in reset from now on and on the list. False: the function is in reset already, on
+ * another list. Called with the function's lock, as bk__pci_function_lock takes it.
  */
 bool bk__pci_reset_begin(struct bk_pci_function *function, enum bk__pci_reset kind,
 			 struct bk__pci_resets *list);

@@ -323,7 +323,8 @@ static int hide(struct bk_pci_host *host)
 
 int bk_pci_host_destroy(struct bk_pci_host *host)
 {
-	/* Readers that came through what is hidden, and a caller who is one. */
+	/* Wait for readers that came through what is now hidden; fails if the caller is a reader
+	 * itself. */
 	int error = bk_domain_synchronize(host->desc.domain);
 
 	pthread_mutex_lock(&host->lock);

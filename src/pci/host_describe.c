@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hierarchy for people and programs: who is where, and which parts of a BAR no window reaches. */
+/* The hierarchy for people and programs: where functions are, and which parts of a BAR no window
+ * reaches. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 #include "pci/bus.h"
 #include "pci/function.h"
 
-/* A bridge may have to reset what is below: who is there must not change meanwhile. */
+/* A bridge may have to reset what is below; functions must not come or go meanwhile. */
 void bk__pci_function_lock(struct bk_pci_function *function)
 {
 	if (function->secondary)

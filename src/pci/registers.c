@@ -48,8 +48,8 @@ static uint64_t value_at(struct bk_pci_function *function, unsigned offset, unsi
 	return value;
 }
 
-/* What is read while the function is in reset: nobody answers, or, if the guest asked for that, a vendor id
- * that says "not yet" (PCIe 2.3.2). */
+/* What a read gives while the function is in reset: all ones, or, if the guest asked for that, a vendor
+ * id that means "not yet" (PCIe 2.3.2). */
 static uint64_t not_ready(const struct bk_pci_function *function, uint64_t offset, unsigned width)
 {
 	return offset == 0 && width >= 2 && bk__pci_bus_shows_retry(function) ? ~UINT64_C(0xfffe)

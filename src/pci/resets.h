@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Resets, in two steps: registers at once, under the locks of who is reset; then what the owners do, which
- * may take minutes, with no lock held.
+ * Resets, in two steps: first the registers, at once and under the locks of the functions; then the
+ * owners' callbacks, which may take minutes, with no lock held.
  */
 #ifndef BARKEEP_PCI_RESETS_H
 #define BARKEEP_PCI_RESETS_H

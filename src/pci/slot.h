@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hot-plug slot of a port: who is in it, and what it reports to the guest. */
+/* The hot-plug slot of a port: the card in it, and what it reports to the guest. */
 #ifndef BARKEEP_PCI_SLOT_H
 #define BARKEEP_PCI_SLOT_H
 
@@ -16,7 +16,8 @@ struct bk__pci_slot {
 	void *opaque;
 };
 
-/* Its registers and its interrupt agree again with who is attached below. Host's lock and the port's. */
+/* Updates its registers and its interrupt after functions were attached or detached below. Called with
+ * the host's lock and the port's. */
 void bk__pci_slot_settle(struct bk_pci_function *port);
 
 bool bk__pci_slot_is_powered(const struct bk_pci_function *port);

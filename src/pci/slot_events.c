@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What happens in a hot-plug slot: presence and link follow who is attached below the port, and the guest is
- * told. */
+/* Events of a hot-plug slot: presence and link follow what is attached below the port, and the guest is
+ * notified. */
 #include <errno.h>
 
 #include "pci/bus.h"

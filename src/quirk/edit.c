@@ -58,7 +58,7 @@ static int place_write(void *opaque, enum bk__quirk_place place, uint64_t offset
 
 /* ---- Chains ------------------------------------------------------------ */
 
-/* `pointer` as a walk tells it: of extended ones the capability, of standard ones the byte. */
+/* `pointer` as a walk returns it: of extended ones the capability, of standard ones the byte. */
 static void set_next(struct bk__quirk_stack *stack, unsigned pointer, bool extended, unsigned next)
 {
 	if (extended)

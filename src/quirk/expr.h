@@ -2,10 +2,10 @@
 /*
  * Items: the one language in which a quirk says what it computes and where it
  * puts the result. An item is an integer expression, or a place to which one is
- * stored. It has no loops and no names of its own, so that it always ends.
+ * stored. It has no loops and no names that it could define, so it always ends.
  *
- * What the places are is the caller's business: a trap reads and writes a
- * mediated device, an edit a copy of config space, a reset script the device.
+ * The caller decides what the places are: a trap reads and writes a mediated device, an edit a copy of
+ * config space, a reset script the device.
  */
 #ifndef BARKEEP_QUIRK_EXPR_H
 #define BARKEEP_QUIRK_EXPR_H

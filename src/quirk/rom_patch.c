@@ -102,7 +102,7 @@ int bk__quirk_edit_rom(struct bk__quirk_bound *bound, struct bk_error *err)
 	} else if (!stack->rom && !load_own(stack)) {
 		return 0;
 	}
-	/* An image in which what should be read is not there is not the one that was meant. */
+	/* If the image is too short for what the patch reads, it is not the image that was meant. */
 	if (rom->when && (!bk__quirk_item_number(rom->when, &run) || run.error))
 		return 0;
 	stack->rom_hidden = false;

@@ -26,7 +26,7 @@ struct bk__quirk_placed {
 	struct bk__quirk_bound *bound;
 	unsigned region;
 	uint64_t first, last;
-	unsigned order; /* who is asked first */
+	unsigned order; /* which is asked first */
 	struct bk__ratelimit limit;
 };
 

@@ -185,7 +185,7 @@ int bk__space_cut(const struct bk__space_view *view, uint64_t address, uint8_t *
 		uint64_t at = address + done, left = length - done;
 		const struct bk__space_span *span = bk__space_cursor_span(&cursor);
 
-		if (!span) { /* nobody from here on; past 2^64 - 1 there is no span either */
+		if (!span) { /* no region from here on; past 2^64 - 1 there is no span either */
 			unclaimed(&access, data + done, left);
 			break;
 		}

@@ -97,7 +97,8 @@ struct pair {
 	unsigned first; /* bytes that are the lower one's */
 };
 
-/* A part that begins in the span or behind it: is it aligned, taken at once, and asked for by nobody else? */
+/* A part that begins in the span or after it: is it aligned, taken in one access, and not in a region
+ * that must see it? */
 static inline bool fits_part(const struct bk__space_span *span, uint64_t address, unsigned width)
 {
 	return fits(span, bk__space_span_offset(span, address), width) && !(address & (width - 1)) &&

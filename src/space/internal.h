@@ -334,7 +334,7 @@ struct bk_listener {
 struct bk__space_item {
 	uint64_t first, last;
 	uint64_t origin;          /* as in a span */
-	struct bk_region *region; /* who answers in the end, never a nested one */
+	struct bk_region *region; /* the region that answers, never a nested one */
 	uint64_t rank;            /* of the space's own region, like the priority */
 	int priority;
 };
@@ -524,7 +524,7 @@ void bk__space_listeners_tell(struct bk_domain *domain);
 /* Any access of at least a byte. Returns the first error of a handler, or 0. */
 int bk__space_cut(const struct bk__space_view *view, uint64_t address, uint8_t *data, size_t length,
 		  bool write);
-/* Counts and tells an error of a handler. */
+/* Counts and reports an error of a handler. */
 void bk__space_failed(struct bk_space *space, const struct bk__space_span *span, uint64_t address, bool write,
 		      unsigned width, int error) __attribute__((cold));
 

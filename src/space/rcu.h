@@ -106,7 +106,7 @@ extern bool bk__space_fences;
  */
 int bk__space_readers(int (*visit)(void *opaque, const void *view), void *opaque);
 
-/* Wakes the one that waits for readers. */
+/* Wakes the thread that waits for readers. */
 void bk__space_reader_wake(void) __attribute__((cold));
 
 /* Is the calling thread inside a read: in a handler, or in a read section of its owner's? */

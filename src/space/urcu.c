@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* liburcu's own functions, where the rest of this room uses the inline forms: is the library the one that
- * those were compiled for? */
+/* The rest of this room uses the inline forms of liburcu's functions. This file calls the functions
+ * themselves, to check that the loaded library matches the inline forms. */
 #include <stdbool.h>
 
 #undef _LGPL_SOURCE /* calls, not inline forms */
