@@ -148,7 +148,7 @@ static void write_piece(const char *bytes, size_t count)
 		const ssize_t n = write(writer.fd, bytes, count);
 
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return; /* nobody is left to tell */
+			return; /* there is no one left to notify */
 		if (n > 0) {
 			bytes += n;
 			count -= (size_t)n;

@@ -2,8 +2,8 @@
 /*
  * Log lines that never make their thread wait: a bounded queue, and a thread that writes it to a descriptor.
  *
- * A line that the queue has no room for is lost; a line in its place tells how many were. To a terminal in
- * raw mode lines end with a carriage return, too. A process has one at most.
+ * If the queue is full, lines are lost; a line in their place says how many. To a terminal in raw mode
+ * lines end with a carriage return, too. A process has one at most.
  */
 #ifndef BK_BASE_LOG_WRITER_H
 #define BK_BASE_LOG_WRITER_H

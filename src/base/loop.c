@@ -122,7 +122,7 @@ int bk__base_loop_change(struct bk__base_loop *loop, int fd, unsigned events)
 		return -ENOENT;
 	if (entry->events == events)
 		return 0;
-	if (!events) /* as long as epoll has it, it tells of the end of the other side */
+	if (!events) /* as long as epoll has it, it reports the end of the other side */
 		operation = EPOLL_CTL_DEL;
 	else if (!entry->events)
 		operation = EPOLL_CTL_ADD;

@@ -257,7 +257,7 @@ enum {
 	BK__PCI_EXPRESS_DEVICE_STATUS_LIVE = 0x003f, /* errors met, transactions pending */
 
 	BK__PCI_EXPRESS_LINK_CAPABILITIES = 0x0c,
-	BK__PCI_EXPRESS_LINK_CAPABILITIES_ACTIVE = 0x00100000, /* Link Status tells whether the link is up */
+	BK__PCI_EXPRESS_LINK_CAPABILITIES_ACTIVE = 0x00100000, /* Link Status says whether the link is up */
 	BK__PCI_EXPRESS_LINK_CAPABILITIES_BANDWIDTH =
 		0x00200000, /* ... and that its width or speed changed */
 	BK__PCI_EXPRESS_LINK_CAPABILITIES_PORT_SHIFT = 24,

@@ -17,8 +17,8 @@ struct bk__ratelimit {
  * is stored in `*missed` when the next line is allowed. */
 bool bk__ratelimit_ok(struct bk__ratelimit *limit, uint64_t *missed);
 
-/* bk_log for lines that a guest can cause: as many as `limit` allows; the next one that is written tells how
- * many were not. */
+/* bk_log for lines that a guest can cause: writes as many as `limit` allows; the next line after a gap
+ * says how many were left out. */
 void bk__log_limited(struct bk__ratelimit *limit, enum bk_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -11,9 +11,9 @@ struct cli_background {
 };
 
 /*
- * Goes on in a child, in a session of its own, and returns there with *exit_now false. In the parent it waits
- * until the child calls cli_background_go or ends, and returns with *exit_now true and the exit status to end
- * with in *status. Before any thread is started or device opened.
+ * Continues in a child, in a new session, and returns there with *exit_now false. In the parent it
+ * waits until the child calls cli_background_go or ends, and returns with *exit_now true and the exit
+ * status to end with in *status. Before any thread is started or device opened.
  */
 int cli_background_start(struct cli_background *background, bool *exit_now, int *status,
 			 struct bk_error *err);

@@ -2,9 +2,9 @@
 /*
  * The server of the control socket.
  *
- * Clients may be slow, many or hostile. A line has at most LINE_MAX_BYTES; who sends a longer one is told so
- * and cut off. A client is not read from before it has taken the answer to its last line, so that no more
- * than one answer a client is ever kept.
+ * Clients may be slow, many or hostile. A line has at most LINE_MAX_BYTES; a client that sends a longer
+ * one gets an error and is disconnected. The server reads the next line only when the client has taken
+ * the last answer, so it keeps at most one answer for each client.
  */
 #include "cli/control.h"
 
@@ -41,7 +41,7 @@ struct cli_control {
 	struct run *run;
 	struct cli_socket socket;
 	struct bk__base_loop *loop;
-	int spare; /* to be closed when there is no other descriptor for a client who is turned away; or -1 */
+	int spare; /* spare: closed to make room for a client that is turned away; or -1 */
 	int retry; /* timerfd: when to listen again */
 	struct client clients[CLIENTS_MAX];
 };
@@ -264,7 +264,7 @@ static void serve_line(struct client *client, const char *line, size_t count)
 	}
 	json_object_put(request);
 	json_object_put(answer);
-	/* Without memory for that it hears its answer, and nobody hears it any more. */
+	/* Out of memory for that: it still gets its answer, but no more of its commands are read. */
 	if (bk__base_loop_change(control->loop, client->fd, POLLIN))
 		client->last = true;
 }

@@ -22,9 +22,8 @@ struct cli_command {
 	/* In order; NULL ends them. "--NAME", behind all others, is an option, "NAME" true or false in a
 	 * request; the others are texts, and needed. */
 	const char *arguments[CLI_ARGUMENTS + 1];
-	/* `values` as the arguments are, NULL for an option that is not there. Adds what it has to say to
-	 * `answer`. Nonzero, with a line: it failed. Called by the thread that runs the guest, whose vCPUs
-	 * run meanwhile. */
+	/* `values` correspond to the arguments; NULL for an option that was not given. Adds its results
+	 * to `answer`. Nonzero, with a line: it failed. Called on the main thread, while vCPUs run. */
 	int (*execute)(struct run *run, const char *const *values, json_object *answer, struct bk_error *err);
 };
 
@@ -37,8 +36,8 @@ const struct cli_command *cli_command_find(const struct cli_command *commands, c
 
 struct cli_control;
 
-/* Listens at `path`, for its owner alone. A socket there that nobody listens on is replaced. `run` is what
- * commands get. */
+/* Listens at `path`; only the owner may connect. Replaces a socket there that no process listens on.
+ * Commands get `run`. */
 int cli_control_open(const char *path, const struct cli_command *commands, struct run *run,
 		     struct cli_control **control, struct bk_error *err);
 

@@ -66,7 +66,7 @@ static int finish_output(int status)
 	return status == CLI_OK ? CLI_ERROR : status;
 }
 
-/* As tools start it that know it as a program of its own. */
+/* The name under which vfio-user tools start it as a separate program. */
 static bool is_backend(const char *name)
 {
 	const char *slash = name ? strrchr(name, '/') : NULL;

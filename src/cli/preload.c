@@ -33,7 +33,7 @@ static struct cli_wrap_settings settings;
 /* Of the list, and held while something is done to a device of it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct run run;
-static pid_t owner; /* whose devices they are; 0: nobody has opened one */
+static pid_t owner; /* the process whose devices they are; 0: none is open */
 
 static int log_fd = -1;
 static unsigned lost; /* atomic: log lines */
@@ -45,7 +45,7 @@ const char *const *cli_kind_keys(const char *spec)
 
 /* ---- Lines ------------------------------------------------------------- */
 
-/* A full pipe makes nobody wait: a pipe that can be written takes a whole line. */
+/* Never waits for a full pipe: if poll says that it can be written, it takes a whole line. */
 static void write_line(const char *line, size_t length)
 {
 	struct pollfd to = { .fd = log_fd >= 0 ? log_fd : STDERR_FILENO, .events = POLLOUT };
@@ -118,7 +118,7 @@ static void stop_control(void)
 
 /* ---- Devices ----------------------------------------------------------- */
 
-/* The settings of a device whose name nobody said: by its ids, if these tell. */
+/* The settings of a device whose address is unknown: found by its ids, if only one device has them. */
 static const char *text_by_ids(struct bk_device *below, struct bk_error *err)
 {
 	const char *text = "";

@@ -33,7 +33,7 @@ static int make_way(struct cli_device *device, const char *text, struct bk_error
 	int error = bk_trap_parse(text, &desc, err);
 
 	if (error || desc.from != BK_TRAP_FROM_START)
-		return error; /* config space is mapped by nobody */
+		return error; /* config space is never mapped */
 	return bk__wrap_make_way(device->mediate, desc.region, desc.offset, desc.length, err);
 }
 

@@ -140,7 +140,7 @@ static int check(const char *path, unsigned scripts, struct bk_error *err)
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int error = 0;
 
-	/* A program may be executable and not readable: then it is what it is. */
+	/* A program may be executable but not readable: then it cannot be checked. */
 	if (fd < 0)
 		return errno == EACCES ? bk_fail(err, EACCES, "%s: cannot be read, hence not looked at", path)
 				       : bk_fail(err, errno, "%s: %s", path, strerror(errno));

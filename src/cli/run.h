@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A run of a guest: what was asked for, and what is there. */
+/* A run of a guest: its options and its parts. */
 #ifndef BK_CLI_RUN_H
 #define BK_CLI_RUN_H
 

@@ -7,7 +7,7 @@
 
 struct cli_serial {
 	int in, out, listen; /* as in struct bk__monitor_config; -1: none */
-	int held;            /* what keeps a pseudo-terminal from hanging up while nobody has it open; -1 */
+	int held;            /* keeps a pseudo-terminal from hanging up while no program has it open; -1 */
 	struct cli_socket socket;
 };
 

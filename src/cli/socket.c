@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A Unix socket that listens at a path, and that nobody else's replaces or removes.
- *
- * It is bound to a name of its own and gets the path, by link(), once it listens: a socket at the path that
- * refuses connections has been left there by a process that is gone. Looking whether it is one and removing
- * it happen under a lock on the directory, so that what is removed is what was looked at.
+ * A Unix socket that listens at a path, and that no other process of barkeep replaces or removes. It is
+ * bound to a temporary name and gets the path, by link(), once it listens. So a socket at the path that
+ * refuses connections was left by a process that has ended. Looking whether it is one and removing it
+ * happen under a lock on the directory, so that what is removed is what was looked at.
  */
 #include "cli/socket.h"
 
@@ -46,7 +45,7 @@ static int open_directory(struct cli_socket *socket, const char *path)
 	return error;
 }
 
-/* Is this a socket that nobody listens on? */
+/* Is this a socket that no process listens on? */
 static bool is_stale(const struct cli_socket *listener)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -102,7 +101,7 @@ static int take_path(const struct cli_socket *socket, const char *own)
 	return -EADDRINUSE;
 }
 
-/* Binds it to a name that nobody else uses. */
+/* Binds it to a name that is not in use. */
 static int bind_own(struct cli_socket *socket, char *own, size_t room)
 {
 	struct sockaddr_un address;
@@ -168,7 +167,7 @@ void cli_socket_close(struct cli_socket *socket)
 {
 	struct stat st;
 
-	/* While it can be connected to nobody takes its path. */
+	/* No other process takes the path while this socket accepts connections. */
 	if (socket->inode && !fstatat(socket->directory, socket->name, &st, AT_SYMLINK_NOFOLLOW) &&
 	    st.st_dev == socket->device && st.st_ino == socket->inode)
 		unlinkat(socket->directory, socket->name, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A Unix socket that listens at a path, and that nobody else's replaces or removes. */
+/* A Unix socket that listens at a path, and that no other process of barkeep replaces or removes. */
 #ifndef BK_CLI_SOCKET_H
 #define BK_CLI_SOCKET_H
 
@@ -16,9 +16,9 @@ struct cli_socket {
 };
 
 /*
- * Listens at `path`, for its owner alone, without blocking. The socket appears there when it can be connected
- * to. A socket there that nobody listens on is replaced; of several processes at once one gets the path, the
- * others -EADDRINUSE. A line begins with `what` and the path.
+ * Listens at `path`, without blocking; only the owner may connect. The socket appears there when it
+ * accepts connections. Replaces a socket there that no process listens on. If several processes try at
+ * once, one gets the path, the others -EADDRINUSE. A line begins with `what` and the path.
  */
 int cli_socket_listen(struct cli_socket *socket, const char *what, const char *path, int backlog,
 		      struct bk_error *err);

@@ -81,7 +81,7 @@ void bk__firmware_machine_follow_index(struct bk__firmware_machine *machine,
 /* The last access may have changed the function's registers. */
 void bk__firmware_changed(struct bk__firmware_machine_function *function);
 
-/* The function that bridges, as their registers stand, let a config access reach; NULL: nobody. */
+/* The function that a config access reaches, as the registers of bridges are now; NULL: none. */
 struct bk__firmware_machine_function *bk__firmware_machine_at(struct bk__firmware_machine *machine,
 							      uint8_t bus, uint8_t devfn);
 

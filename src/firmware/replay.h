@@ -49,8 +49,8 @@ int bk__firmware_replay(const char *name, const struct bk__firmware_trace *trace
 			const struct bk__firmware_replay_ops *ops, void *opaque,
 			struct bk__firmware_replay_counts *counts, struct bk_error *err);
 
-/* Why the BAR is where the model has it; why the register at `offset` reads so (`function` NULL: nobody is
- * there). */
+/* Why the BAR is where the model has it; why the register at `offset` has this value (`function` NULL:
+ * there is none). */
 void bk__firmware_why_bar(const struct bk__firmware_machine_function *function, unsigned bar, char *text,
 			  size_t size);
 void bk__firmware_why_read(struct bk__firmware_machine *machine,

@@ -96,7 +96,7 @@ static int take_packed(struct source *source, const uint8_t *bytes, size_t size,
 	return error;
 }
 
-/* The first bytes tell what it is, so there should be six or all of them. */
+/* The first six bytes identify the format, unless the file is shorter. */
 static int take(struct source *source, const uint8_t *bytes, size_t size)
 {
 	static const uint8_t magic[6] = { 0xfd, '7', 'z', 'X', 'Z', 0 };

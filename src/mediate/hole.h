@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What can be mapped changes: of the device below, and for who stands above. */
+/* Changes of the mappable areas: those of the device below, and reports of them to the watcher
+ * above. */
 #ifndef BARKEEP_MEDIATE_HOLE_H
 #define BARKEEP_MEDIATE_HOLE_H
 
@@ -12,9 +13,9 @@ struct bk__mediate_range {
 	struct bk__mediate_place *place; /* while it is not committed */
 };
 
-/* From now on what changes below is followed; the spaces are built. (hole.c) */
+/* Starts to follow changes of the device below; the spaces exist already. (hole.c) */
 int bk__mediate_holes_begin(struct bk_mediator *m);
-/* And no more. Not under the lock. (hole.c) */
+/* Stops following them. Not under the lock. (hole.c) */
 void bk__mediate_holes_end(struct bk_mediator *m);
 
 /* Appends the region of a hole to the update. (place.c) */

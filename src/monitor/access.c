@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Accesses of vCPUs to a space, and who answers at an address. */
+/* Accesses of vCPUs to a space, and which region answers at an address. */
 #include "monitor/access.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Accesses of vCPUs to a space, and who answers at an address. */
+/* Accesses of vCPUs to a space, and which region answers at an address. */
 #ifndef BK_MONITOR_ACCESS_H
 #define BK_MONITOR_ACCESS_H
 
@@ -14,7 +14,7 @@ struct bk__monitor_lookup {
 
 struct bk__monitor_lookup bk__monitor_access_look_up(const struct bk__monitor_vcpu *vcpu, uint64_t address);
 
-/* For messages: the address, and who answers there. */
+/* For messages: the address, and the region that answers there. */
 void bk__monitor_access_place(const struct bk__monitor_vcpu *vcpu, uint64_t address, char *text, size_t size);
 
 /* `data` is a little-endian integer, as values are. */

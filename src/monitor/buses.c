@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's buses: the host bridge's own and those below bridges, and who is where on them.
+ * The guest's buses: the host bridge's own and those below bridges, and what is in their slots.
  *
  * A root port is what a PCI Express machine has, with a hot-plug slot. A PCI bridge behind one is a
  * PCIe-to-PCI bridge; elsewhere it is a conventional one.
@@ -54,7 +54,7 @@ static int add_express(struct bk_pci_function *bridge, unsigned type, unsigned s
 			port << BK__PCI_EXPRESS_LINK_CAPABILITIES_PORT_SHIFT;
 	int at;
 
-	/* What has more than one speed or lane tells of changes (PCIe 7.5.3.6). */
+	/* A link with more than one speed or lane reports changes (PCIe 7.5.3.6). */
 	if (type == BK__PCI_EXPRESS_ROOT_PORT)
 		link |= BK__PCI_EXPRESS_LINK_CAPABILITIES_BANDWIDTH;
 	bk__store(bytes + BK__PCI_EXPRESS_CAPABILITIES, 2,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's buses: the host bridge's own and those below bridges, and who is where on them. */
+/* The guest's buses: the host bridge's own and those below bridges, and what is in their slots. */
 #ifndef BK_MONITOR_BUSES_H
 #define BK_MONITOR_BUSES_H
 
@@ -16,7 +16,7 @@ struct bk__monitor_bus {
 	struct bk_pci_bus *bus;
 	struct bk_pci_function *bridge; /* NULL: the root bus */
 	uint8_t devfn;                  /* of the bridge, on the bus above */
-	char *taken[256];               /* who is there, by devfn */
+	char *taken[256];               /* what is there, by devfn */
 	bool leaving;                   /* the guest was asked to let the card in the slot go */
 };
 

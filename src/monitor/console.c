@@ -53,7 +53,7 @@ struct bk__monitor_console {
 
 	/* The thread's own. */
 	struct end in;
-	int listen;    /* who connects there gets both ends while nobody has them; -1: none */
+	int listen;    /* a client that connects there gets both ends if they are free; -1: none */
 	bool terminal; /* `in` is one */
 	bool escaped;  /* the last key was the escape key */
 	struct ring input;

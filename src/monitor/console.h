@@ -22,9 +22,9 @@ struct bk__monitor_console_ops {
 };
 
 /*
- * in, out: -1 for none. Without them `listen` (-1: none) may be a Unix socket that listens, without blocking:
- * who connects is at both ends until it hangs up, one at a time; what the guest says while nobody is there is
- * lost.
+ * in, out: -1 for none. Without them `listen` (-1: none) may be a Unix socket that listens, without
+ * blocking. A client that connects has both ends until it hangs up, one client at a time. Output of the
+ * guest while no client is connected is lost.
  */
 int bk__monitor_console_open(int in, int out, int listen, const struct bk__monitor_console_ops *ops,
 			     void *opaque, struct bk__monitor_console **console, struct bk_error *err);

@@ -17,7 +17,7 @@ struct bk__monitor_event {
 	int fd;
 };
 
-/* Zero-initialise it but for the loop, which others may use too. The owner's thread only. */
+/* Zero-initialise it except for the loop, which others may use, too. The owner's thread only. */
 struct bk__monitor_events {
 	struct bk__base_loop *loop;
 	/* True: the device that its host wants back is not ours any more (bk__monitor_events_remove). May be
@@ -25,7 +25,7 @@ struct bk__monitor_events {
 	bool (*wanted)(void *opaque, struct bk_device *device);
 	void *opaque;
 	bool quiet;     /* devices are not listened to at this moment; what they say waits */
-	bool impatient; /* come back soon even if nothing happens: something is waited for that tells nobody
+	bool impatient; /* come back soon even if nothing happens: something awaited gives no notice
 			 */
 	struct bk__monitor_event *list;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How much memory the host can still give: what it has, and what the control groups of this process leave it.
+/* How much memory the host can still provide: what it has, and what the control groups of this process
+ * allow.
  */
 #include "monitor/host_memory.h"
 
@@ -62,7 +63,7 @@ static int check_group(const char *root, const struct version *version, const ch
 	if (!read_in(root, version, group, version->limit, "", &limit) ||
 	    !read_in(root, version, group, version->usage, "", &usage))
 		return 0;
-	/* Pages of files that nobody uses are given back first. */
+	/* The host first reclaims unused pages of files. */
 	read_in(root, version, group, "memory.stat", version->cache, &cache);
 	usage -= cache < usage ? cache : usage;
 	left = limit > usage ? limit - usage : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How much memory the host can still give: what it has, and what the control groups of this process leave it.
+/* How much memory the host can still provide: what it has, and what the control groups of this process
+ * allow.
  */
 #ifndef BK_MONITOR_HOST_MEMORY_H
 #define BK_MONITOR_HOST_MEMORY_H

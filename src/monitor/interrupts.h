@@ -12,17 +12,17 @@
 struct bk__monitor_irq;
 
 /*
- * Follows what the registers of `function`, which is on its bus, say about the interrupts of `device`. `pba`
- * is told of masked vectors, and stays the owner's; NULL: nobody is.
+ * Sets up the interrupts of `device` as the registers of `function`, which is on its bus, say, now and
+ * after each change. `pba` (NULL: none) is notified of masked vectors; the caller keeps it.
  */
 int bk__monitor_irq_create(struct bk__monitor_gsi *gsis, struct bk_device *device,
 			   struct bk_pci_function *function, struct bk__monitor_pba *pba,
 			   struct bk__monitor_irq **irq, struct bk_error *err);
 
 /*
- * After KVM's chips were reset: an interrupt in service is forgotten, so that its end, which unmasks the
- * device, never comes. The device is told anew where its interrupts go, and one that still asserts its pin
- * says so again.
+ * Call it after KVM's chips were reset. They forget an interrupt in service, so its end, which would
+ * unmask the device, never comes. This connects the device's interrupts again; a device that still
+ * asserts its pin then signals again.
  */
 void bk__monitor_irq_renew(struct bk__monitor_irq *irq);
 

@@ -122,7 +122,7 @@ static void stop(void *opaque, void *handle)
 	end(handle);
 }
 
-/* The device makes the write when the eventfd is written; nobody writes it so far. */
+/* The device makes the write when the eventfd is written; nothing writes it yet. */
 static int begin(struct bk__monitor_accelerator *accelerator, const struct bk_accelerated *what,
 		 struct accelerated **out)
 {

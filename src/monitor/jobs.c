@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What may take minutes, as a reset does: done in threads of its own, all at once, while its owner serves
- * others. */
+/* Jobs that may take minutes, such as resets: they run in parallel, each in its own thread, while the
+ * owner continues. */
 #include "monitor/jobs.h"
 
 #include <pthread.h>

@@ -21,8 +21,9 @@ static struct {
 } keeper = { .notes = -1 };
 
 /*
- * In the background it is someone else's, who has set it as he likes it. A terminal that controls nobody
- * here, as when the session's leader is what was killed, has no background.
+ * If the run is in the background, the terminal belongs to another process, which has set it as it
+ * needs. A terminal that is not our controlling one, for example because the session's leader was
+ * killed, has no background.
  */
 static bool is_ours(void)
 {

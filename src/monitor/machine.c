@@ -63,7 +63,7 @@ static int create_platform(struct bk__monitor *monitor, struct bk_error *err)
 	return bk__monitor_platform_create(&config, &monitor->platform, err);
 }
 
-/* Of devices that leave. When the run has ended nobody asks for anything. */
+/* For devices that leave. After the end of the run, no more requests come. */
 static void on_meanwhile(void *opaque, void (*work)(void *), void *work_opaque)
 {
 	struct bk__monitor *monitor = opaque;

@@ -58,7 +58,7 @@ struct bk__monitor {
 	int wake;    /* eventfd, written after one of these was set */
 	_Atomic bool stop;
 	_Atomic bool slot_off; /* the guest switched one off */
-	bool paused;           /* by bk__monitor_pause, with a park of its own; the owner's thread only */
+	bool paused;           /* by bk__monitor_pause, with a separate park; the owner's thread only */
 	/* The first one counts: a guest that has asked for a reset runs on until its vCPUs are parked, and
 	 * may well crash, since on hardware nothing runs after that. */
 	_Atomic unsigned event;

@@ -83,9 +83,9 @@ struct bk__monitor_place {
 };
 
 /*
- * Puts the device on a bus, with its interrupts and DMA wired. A guest that runs is told if the bus is behind
- * a root port. On success the monitor owns the mediator and closes it when it is destroyed; on
- * failure it stays the caller's.
+ * Puts the device on a bus, with its interrupts and DMA wired. A running guest is notified if the bus
+ * is behind a root port. On success the monitor owns the mediator and closes it when it is destroyed;
+ * on failure it stays the caller's.
  */
 int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediator *mediate,
 		       const struct bk__monitor_place *place, struct bk_error *err);
@@ -95,9 +95,9 @@ int bk__monitor_attach(struct bk__monitor *monitor, struct bk_mediator *mediate,
 int bk__monitor_busy(const struct bk__monitor *monitor, struct bk_error *err);
 
 /*
- * Takes a device out of its slot, tells the guest, and closes the mediator. -EPERM with a line if it is in
- * none. To be called while the guest runs, by the thread that runs it (bk__monitor_watch), as is
- * bk__monitor_attach then.
+ * Takes a device out of its slot, notifies the guest, and closes the mediator. -EPERM with a line if it
+ * is in no slot. While the guest runs, only the main thread may call this and bk__monitor_attach
+ * (bk__monitor_watch).
  */
 int bk__monitor_detach(struct bk__monitor *monitor, struct bk_mediator *mediate, struct bk_error *err);
 

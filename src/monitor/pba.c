@@ -99,7 +99,7 @@ void bk__monitor_pba_watch(struct bk__monitor_pba *pba, unsigned vector, int fd)
 	pthread_mutex_lock(&pba->lock);
 	if (!pba->watched[vector]) {
 		pba->watched[vector] = true;
-		/* If nobody can tell when it fires, reads have to exit. */
+		/* If we cannot watch it fire, reads have to exit. */
 		if (epoll_ctl(pba->set, EPOLL_CTL_ADD, fd, &event))
 			set_pending(pba, vector, true);
 	}
@@ -127,7 +127,7 @@ void bk__monitor_pba_destroy(struct bk__monitor_pba *pba)
 		bk__base_loop_remove(pba->loop, pba->set);
 		close(pba->set);
 	}
-	(void)bk_mediator_trap_pba(pba->mediate, true); /* nobody is on its bus */
+	(void)bk_mediator_trap_pba(pba->mediate, true); /* its bus is empty */
 	pthread_mutex_destroy(&pba->lock);
 	free(pba);
 }

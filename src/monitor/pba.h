@@ -9,9 +9,9 @@
 
 struct bk__monitor_pba;
 
-/* Takes the trap over the PBA away, before interrupts of the function are followed. NULL: the page cannot be
- * mapped all the same, or nobody could watch vectors, and the trap stays. The owner of
- * the loop only, which watches them. */
+/* Removes the trap over the PBA; call it before the function's interrupts are set up. NULL: the page cannot
+ * be mapped anyway, or vectors cannot be watched, and the trap stays. Only the owner of the loop, which
+ * watches them. */
 struct bk__monitor_pba *bk__monitor_pba_create(struct bk__base_loop *loop, struct bk_mediator *mediate);
 
 /* The vector is masked, and KVM does not read its eventfd: what is in it is pending from now on. Any thread,

@@ -99,7 +99,8 @@ static int create_host(struct bk__monitor_platform *platform, struct bk_error *e
 	return bk_pci_host_create(&desc, &platform->host, err);
 }
 
-/* A function of its own in slot 0, as every machine has; ids of QEMU's generic host bridge. */
+/* The host bridge's own function in slot 0, as every machine has one; ids of QEMU's generic host
+ * bridge. */
 static int create_bridge(struct bk__monitor_platform *platform, struct bk_error *err)
 {
 	const struct bk_pci_function_desc desc = {

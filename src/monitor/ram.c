@@ -100,7 +100,7 @@ static int open_file(struct bk__monitor_ram *ram, const struct bk__monitor_ram_c
 	if (ram->fd < 0 || ftruncate(ram->fd, (off_t)ram->size))
 		return errno;
 	fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	/* Of those that the host has reserved: nobody else loses by it. */
+	/* Only of those that the host has reserved, so others lose nothing. */
 	if (config->preallocate && config->huge_pages && fallocate(ram->fd, 0, 0, (off_t)ram->size))
 		return errno;
 	return 0;

@@ -15,9 +15,8 @@ struct bk__monitor_ram_config {
 };
 
 /*
- * One line when the host has not that much. RAM that is not shared has no file
- * (`fd` is -1): a host gives such memory as huge pages of its own accord, and
- * most give a memfd 4 KiB ones only.
+ * A line if the host does not have that much. RAM that is not shared has no file (`fd` is -1): hosts
+ * back such memory with huge pages by themselves, but most back a memfd only with 4 KiB pages.
  */
 int bk__monitor_ram_open(struct bk__monitor_ram *ram, const struct bk__monitor_ram_config *config,
 			 struct bk_error *err);

@@ -99,9 +99,8 @@ static int set_slot(struct bk__monitor_slots *slots, uint32_t slot, const struct
 }
 
 /*
- * Before this returns nobody gives the memory behind the slot to others: a
- * commit is under way. So vCPUs are kept out of the guest until the slot is
- * gone, and if it does not go, for ever.
+ * The commit is still in progress, so the memory behind the slot is not reused before this returns. So
+ * vCPUs are kept out of the guest until the slot is removed, or for ever if KVM does not remove it.
  */
 static int insist(struct bk__monitor_slots *slots, const struct range *range, int error)
 {

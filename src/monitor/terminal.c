@@ -196,7 +196,7 @@ bool bk__monitor_terminal_take(void)
 	sigset_t all, old;
 	bool ours;
 
-	/* From the background, one of these two stops us; that is the shell's business, not ours. */
+	/* In the background, one of these two stops us; the shell then continues us. */
 	sigfillset(&all);
 	sigdelset(&all, SIGTTIN);
 	sigdelset(&all, SIGTTOU);

@@ -46,7 +46,7 @@ int bk__serve_channel_open(struct bk__serve_channel *channel, int fd);
 /* From now on all that wait fail. Any thread. */
 void bk__serve_channel_break(struct bk__serve_channel *channel, int error);
 
-/* When nobody waits any more. */
+/* When no thread waits any more. */
 void bk__serve_channel_close(struct bk__serve_channel *channel);
 
 /* Makes a pair, keeps one end, and gives the other. */

@@ -40,7 +40,7 @@ static bool is_bare(struct search *search, uint64_t offset)
 	struct bk_space *space;
 
 	if (!mediate)
-		return true; /* nobody could add a trap */
+		return true; /* otherwise no trap could be added */
 	space = bk_mediator_space(mediate, search->region);
 	search->plain = bk_mediator_registers(mediate, search->region);
 	search->bare = false;

@@ -95,7 +95,7 @@ struct bk__serve {
 	struct bk__serve_session
 		*stuck; /* of a client that has gone, whose memory the device keeps; or NULL */
 
-	struct bk__ratelimit complaints; /* of all clients: who is refused may come again */
+	struct bk__ratelimit complaints; /* for all clients, so that a refused one may retry */
 
 	atomic_uint_fast64_t clients, refused, maps, memory;
 	atomic_uint_fast64_t commands[BK__SERVE_COMMANDS]; /* messages of each */

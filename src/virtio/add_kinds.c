@@ -151,7 +151,7 @@ static int take_net(void *opaque, const char *item, struct bk_error *err)
 	return 0;
 }
 
-/* The n-th card of this process has an address of its own. */
+/* Each card of this process has a different address. */
 static void choose_mac(uint8_t *mac)
 {
 	static atomic_uint cards;

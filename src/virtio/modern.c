@@ -117,7 +117,7 @@ static void write_accepted(struct bk__virtio *virtio, uint32_t value)
 							(uint64_t)value << shift);
 }
 
-/* A register is written whole: a part of one, or one that is read-only, is nobody's. */
+/* Only writes of a whole register count: one to a part, or to a read-only register, has no effect. */
 static int common_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct bk__virtio *virtio = opaque;

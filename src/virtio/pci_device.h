@@ -135,7 +135,7 @@ struct bk__virtio {
 
 	/* The driver's part is written while the worker is parked, the rest is the worker's. */
 	struct bk__virtio_queue queues[BK__VIRTIO_QUEUES_MAX];
-	struct bk__virtio_chain chain; /* the one that the worker has in hand */
+	struct bk__virtio_chain chain; /* the one that the worker is handling */
 	struct bk__virtio_worker worker;
 	struct bk__ratelimit limit; /* of lines that a guest can cause */
 };

@@ -122,7 +122,7 @@ static int keep_fds(struct bk__wire_stream *stream, struct msghdr *control, size
 	return error;
 }
 
-/* Makes room for what is to come, with what is there at the start, behind what is pinned. */
+/* Makes room for more bytes: moves the present ones to the start, after those that are pinned. */
 static void move_down(struct bk__wire_stream *stream)
 {
 	const size_t by = stream->start - stream->pin;

@@ -31,7 +31,7 @@ struct bk__wire_stream {
 /* Allocates a buffer for messages of at most `most` bytes: nothing else here allocates. -ENOMEM. */
 int bk__wire_stream_open(struct bk__wire_stream *stream, int fd, size_t most);
 
-/* Frees it and closes fds that nobody took. Does nothing if it is zero. */
+/* Frees it and closes fds that were not taken. Does nothing if it is zero. */
 void bk__wire_stream_close(struct bk__wire_stream *stream);
 
 /*

@@ -78,7 +78,7 @@ static void release(struct bk__wrap_file *file)
 	if (file->kind == BK__WRAP_VM)
 		bk__wrap_kvm_end(file);
 	if (file->kind == BK__WRAP_DEVICE)
-		bk__wrap_device_end(file); /* discards it when nobody is inside */
+		bk__wrap_device_end(file); /* discards it when no thread is inside */
 	else
 		bk__wrap_file_discard(file);
 }
@@ -207,7 +207,7 @@ bool bk__wrap_is_borrowed(void)
 static void before_fork(void)
 {
 	bk__wrap_change_begin(); /* first: who maps a device goes into it after that */
-	bk__wrap_kvm_hold();     /* before devices: who has it may wait to go into one */
+	bk__wrap_kvm_hold();     /* before devices: a thread that holds it may wait to enter one */
 	bk__wrap_device_hold();
 	pthread_mutex_lock(&unused_lock);
 }

@@ -19,7 +19,7 @@ enum bk__wrap_kind {
 	BK__WRAP_GROUP,   /* gives devices by name */
 	BK__WRAP_CDEV,    /* a device that is not bound to an iommufd yet */
 	BK__WRAP_DEVICE,  /* mediated */
-	BK__WRAP_REFUSED, /* a device that could not be mediated: nobody reaches it */
+	BK__WRAP_REFUSED, /* a device that could not be mediated: all access fails */
 	BK__WRAP_VM,      /* KVM's */
 	BK__WRAP_VCPU,    /* one of its vCPUs */
 	BK__WRAP_PRIVATE, /* this library's own: the program cannot close it */
@@ -63,8 +63,8 @@ static inline enum bk__wrap_kind bk__wrap_kind_of(const struct bk__wrap_file *fi
 
 enum { BK__WRAP_OFFSET_BITS = 40 }; /* region n is at n << 40 of the descriptor, in every kernel so far */
 
-/* May an access at this offset of its descriptor be another's than the kernel's? Regions above 31, which
- * nobody has, may be taken for those below. */
+/* Might the library, not the kernel, have to answer an access at this offset of the descriptor? Regions
+ * above 31, which no device has, may be mistaken for those below. */
 static inline bool bk__wrap_file_mediates(const struct bk__wrap_file *file, int64_t at)
 {
 	return __atomic_load_n(&file->mediated, __ATOMIC_ACQUIRE) >> (at >> BK__WRAP_OFFSET_BITS & 31) & 1;

@@ -92,7 +92,7 @@ static int copied(int fd, int copy)
 
 	if (copy < 0 || copy == fd || (!file && !bk__wrap_find(copy)) || bk__wrap_is_borrowed())
 		return copy;
-	/* In one step: nobody finds that it is nothing of ours. */
+	/* In one step, so that no thread finds the descriptor missing in the table. */
 	if (!file || bk__wrap_kind_of(file) == BK__WRAP_PRIVATE) {
 		bk__wrap_file_remove(copy);
 		return copy;

@@ -49,7 +49,7 @@ static int bind_iommufd(struct bk__wrap_file *file, int fd, void *argument)
 
 	if (result)
 		return result;
-	if (!file) /* nothing has told what it is before */
+	if (!file) /* not known until now */
 		bk__wrap_adopt(fd);
 	else
 		bk__wrap_cdev_settle(file, fd);

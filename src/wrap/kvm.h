@@ -66,7 +66,7 @@ enum bk__wrap_given bk__wrap_kvm_given(const struct bk__wrap_device *device, uns
 /* There are traps on pages that are mapped and in no slot: the program's exits are to be looked at. */
 void bk__wrap_kvm_watch(void);
 
-/* Returns when nobody uses a device that he has found by a mapping. */
+/* Returns when no thread uses a device that it has found by a mapping. */
 void bk__wrap_kvm_settle(void);
 
 /* The traps of a device have changed. */

@@ -35,7 +35,7 @@ void bk__wrap_maps_replaced(void *at, size_t size, bool failed);
 /* They have moved; `size` is what is left of them. */
 void bk__wrap_maps_move(const void *from, size_t old_size, void *to, size_t size);
 
-/* The device is closed: mappings of it that remain belong to nobody here. */
+/* The device is closed: forgets the mappings of it that remain. */
 void bk__wrap_maps_forget(const struct bk__wrap_device *device);
 
 /* What is at an address of the program's. */

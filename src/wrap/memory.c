@@ -54,7 +54,7 @@ static void *map_device(struct bk__wrap_device *device, void *at, size_t size, i
 		return refuse(device, (unsigned)region, inside, size);
 	result = map_other(at, size, prot, flags, device->fd, offset);
 	if (result != MAP_FAILED && bk__wrap_maps_add(device, (unsigned)region, inside, result, size)) {
-		bk__wrap_real.munmap(result, size); /* nobody would know of it when a trap comes */
+		bk__wrap_real.munmap(result, size); /* a later trap could not take it into account */
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
@@ -74,7 +74,8 @@ void *bk__wrap_map(struct bk__wrap_file *file, void *at, size_t size, int prot, 
 			bk__wrap_kvm_mapped(file, result);
 		return result;
 	}
-	/* No trap comes meanwhile. First: a fork waits in there until nobody is inside a device. */
+	/* No trap is added meanwhile. Taken first, because a fork waits there until no thread is inside
+	 * a device. */
 	bk__wrap_change_begin();
 	if (kind == BK__WRAP_DEVICE)
 		device = bk__wrap_device_enter(file);

@@ -21,7 +21,7 @@ static struct bk__wrap_device *devices;
 static struct bk_domain *domain; /* this process's, or NULL */
 static unsigned child;           /* counts forks on the way to this process */
 
-/* Not 0: a fork is under way, and nobody may go in. */
+/* Not 0: a fork is in progress, and no thread may enter. */
 static unsigned held;
 
 /* ---- In and out -------------------------------------------------------- */
@@ -105,7 +105,8 @@ static int mediate(struct bk__wrap_device *device, const char *name, struct bk_e
 		return error;
 	device->mediate = opened.mediate;
 	device->opaque = opened.opaque;
-	/* All writes to config space come by: the mediator has registers of its own there. */
+	/* The library sees all writes to config space, since the mediator has its own registers
+	 * there. */
 	for (unsigned i = 0; i < BK_DEVICE_REGIONS; i++)
 		if (i == BK_DEVICE_CONFIG || opened.regions >> i & 1)
 			bk__wrap_device_mediates(device, i);
@@ -120,7 +121,7 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 	struct bk_error err;
 	int error;
 
-	bk__wrap_is_borrowed(); /* a copy of a process has a domain of its own */
+	bk__wrap_is_borrowed(); /* a copy of a process has its own domain */
 	__atomic_store_n(&file->device, device, __ATOMIC_RELEASE);
 	if (!device) {
 		bk_log(BK_LOG_ERROR, "%s: out of memory: the program is refused the device", name);
@@ -153,7 +154,7 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 void bk__wrap_device_end(struct bk__wrap_file *file)
 {
 	bk__wrap_maps_forget(file->device);
-	bk__wrap_kvm_settle(); /* nobody has found it by a mapping any more */
+	bk__wrap_kvm_settle(); /* no thread has found it by a mapping any more */
 	bk__wrap_device_leave(file->device);
 }
 

@@ -13,7 +13,7 @@
 #include "wrap/files.h"
 #include "wrap/wrap.h"
 
-/* A region as the kernel tells of it. */
+/* A region as the kernel describes it. */
 struct bk__wrap_region {
 	uint32_t flags; /* VFIO_REGION_INFO_FLAG_* */
 	uint64_t size;
@@ -87,8 +87,8 @@ static inline int bk__wrap_device_region(const struct bk__wrap_device *device, u
 /* All devices were reset by a call for one of them. */
 void bk__wrap_devices_were_reset(void);
 
-/* Around a fork: nobody is inside a device; afterwards they go on, in the child without those that it cannot
- * have. */
+/* Around a fork: waits until no thread is inside a device, and lets threads in again; the child drops
+ * the devices that it cannot have. */
 void bk__wrap_device_hold(void);
 void bk__wrap_device_go_on(bool child);
 

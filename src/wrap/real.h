@@ -83,7 +83,7 @@ struct bk__wrap_real {
 	BK__WRAP_REAL(BK__WRAP_MEMBER)
 };
 
-/* Each pointer changes once, from the one that looks it up. */
+/* Each pointer changes once: at first it is a function that looks the real one up. */
 extern struct bk__wrap_real bk__wrap_real;
 
 /* Looks all of them up, for whoever would rather not do it later. */

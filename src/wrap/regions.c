@@ -69,7 +69,7 @@ static bool dispatch(struct bk__wrap_file *file, void *in, const void *out, size
 	const enum bk__wrap_kind kind = bk__wrap_kind_of(file);
 	const uint64_t region = at >> BK__WRAP_OFFSET_BITS;
 
-	/* A file that is another's by now, or nobody's, is looked for once more by whoever called. */
+	/* If the descriptor is another file's by now, or closed, the caller looks it up once more. */
 	if (kind != BK__WRAP_DEVICE)
 		return failed(kind == BK__WRAP_REFUSED ? EPERM : EBADF, result);
 	/* The device is not looked into before it is sure to stay. */

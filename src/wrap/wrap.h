@@ -25,7 +25,7 @@ struct bk__wrap_ops {
 	 */
 	int (*mediate)(const char *name, struct bk_device *below, struct bk_domain *domain,
 		       struct bk__wrap_opened *opened, struct bk_error *err);
-	/* The program closed it; nobody is inside. Closes the mediator. */
+	/* The program closed it; no thread is inside. Closes the mediator. */
 	void (*closed)(void *opaque);
 };
 
@@ -37,17 +37,17 @@ void bk__wrap_adopt_all(void);
 
 extern const struct bk__wrap_ops *bk__wrap_ops;
 
-/* Around a change of an open device's traps while the program runs: nobody maps a page of a device between
- * the two. */
+/* Around a change of an open device's traps while the program runs: the program cannot map a page of a
+ * device in between. */
 void bk__wrap_change_begin(void);
 
 /* NULL: nothing has changed. Else what of the device a guest has by KVM follows. */
 void bk__wrap_change_end(const struct bk_mediator *mediate);
 
 /*
- * Between them, before a trap is added: may it cover [offset, offset + length) of a region? -EBUSY with a
- * line if the program has mapped a page of it from which nobody could be kept, or that the program answers
- * itself.
+ * Between them, before a trap is added: may it cover [offset, offset + length) of a region? -EBUSY with
+ * a line if the program has mapped a page of it that cannot be taken back, or if the program answers
+ * there itself.
  */
 int bk__wrap_make_way(struct bk_mediator *mediate, unsigned region, uint64_t offset, uint64_t length,
 		      struct bk_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The devicetree, which tells a guest what its machine has. */
+/* The devicetree, which describes the machine to the guest. */
 #ifndef BK_MONITOR_ARM64_DEVICETREE_H
 #define BK_MONITOR_ARM64_DEVICETREE_H
 

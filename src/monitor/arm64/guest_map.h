@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest-physical map of an arm64 machine, which is one table, and who is on which interrupt. */
+/* The guest-physical map of an arm64 machine, which is one table, and the interrupt numbers. */
 #ifndef BK_MONITOR_ARM64_GUEST_MAP_H
 #define BK_MONITOR_ARM64_GUEST_MAP_H
 

@@ -125,7 +125,7 @@ static void initialise(struct bk__monitor_pl011 *uart)
 	uart->count = 0;
 }
 
-/* Ends what began with the lock taken: tells what changed, and gives it up. */
+/* Ends what began with taking the lock: reports what changed, and releases it. */
 static void finish(struct bk__monitor_pl011 *uart)
 {
 	const bool level = uart->raised & uart->imsc;
