@@ -81,7 +81,9 @@ static struct mirrored *mirrored(bool by_quirk)
 	m->domain = bk_domain_create();
 	if (!bk_device_open(m->context, "sim:" EXAMPLES "/edu.yaml", &device, NULL) &&
 	    !bk_quirk_parse("bench", text, strlen(text), &quirk, NULL) &&
-	    (!by_quirk || !bk_quirk_stack(device, &quirk, 1, NULL, 0, &device, NULL)) &&
+	    (!by_quirk ||
+	     !bk_quirk_stack(device, &(struct bk_quirk_stack_desc){ .quirks = &quirk, .count = 1 }, &device,
+			     NULL)) &&
 	    !bk_mediator_create(m->domain, device, NULL, &m->mediate, NULL) &&
 	    !bk_trap_parse("bar2+0xf00/0x100:mirror", &spec, NULL))
 		r = by_quirk ? bk_quirk_attach(m->mediate, NULL)

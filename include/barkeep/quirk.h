@@ -11,7 +11,8 @@
  * adds the traps to the mediator:
  *
  *     bk_device_open(context, spec, &device, &err);
- *     bk_quirk_stack(device, quirks, count, NULL, 0, &device, &err);
+ *     bk_quirk_stack(device, &(struct bk_quirk_stack_desc){ .quirks = quirks, .count = count },
+ *                    &device, &err);
  *     bk_mediator_create(domain, device, NULL, &mediate, &err);
  *     bk_quirk_attach(mediate, &err);
  */
@@ -65,14 +66,22 @@ int bk_quirk_match(const struct bk_quirk *quirk, struct bk_device *device,
 /* How many quirks one device can have. */
 #define BK_QUIRKS_MAX 32
 
+/* What bk_quirk_stack puts in front of a device. */
+struct bk_quirk_stack_desc {
+	size_t struct_size; /* of this struct, or 0: see base.h */
+	struct bk_quirk *const *quirks;
+	size_t count;
+	const struct bk_quirk_setting *settings; /* may be NULL without any */
+	size_t setting_count;
+};
+
 /*
  * Puts the quirks, which should match, in front of `below`. Where they contradict each other, the
  * first one counts. The new device shows the edited config space and ROM, resets as the quirks say,
  * and passes everything else on. It takes ownership of `below`, which is closed with it, or if this
- * call fails. -EINVAL or the device's error, with a line; -ENOMEM. Owner only.
+ * call fails. -EINVAL; -E2BIG (see base.h); -ENOMEM; or the device's error; with a line. Owner only.
  */
-int bk_quirk_stack(struct bk_device *below, struct bk_quirk *const *quirks, size_t count,
-		   const struct bk_quirk_setting *settings, size_t setting_count, struct bk_device **device,
+int bk_quirk_stack(struct bk_device *below, const struct bk_quirk_stack_desc *desc, struct bk_device **device,
 		   struct bk_error *err);
 
 /*

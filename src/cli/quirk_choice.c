@@ -298,6 +298,10 @@ int cli_quirks_stack(const struct cli_quirk_options *options, struct bk_device *
 	}
 	if (!chosen->count)
 		return 0;
-	return bk_quirk_stack(below, chosen->at, chosen->count, options->settings.at, options->settings.count,
+	return bk_quirk_stack(below,
+			      &(struct bk_quirk_stack_desc){ .quirks = chosen->at,
+							     .count = chosen->count,
+							     .settings = options->settings.at,
+							     .setting_count = options->settings.count },
 			      device, err);
 }

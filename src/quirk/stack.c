@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/struct.h"
 #include "quirk/was_reset.h"
 
 static struct bk__quirk_stack *of(struct bk_device *device)
@@ -191,8 +192,7 @@ static int start_variables(struct bk__quirk_bound *bound, struct bk_error *err)
 	return 0;
 }
 
-static int build(struct bk__quirk_stack *stack, const struct bk_quirk_setting *settings, size_t setting_count,
-		 struct bk_error *err)
+static int build(struct bk__quirk_stack *stack, const struct bk_quirk_stack_desc *desc, struct bk_error *err)
 {
 	struct bk_device_info info = { 0 };
 	uint8_t config[BK__PCI_CONFIG_SIZE];
@@ -210,7 +210,7 @@ static int build(struct bk__quirk_stack *stack, const struct bk_quirk_setting *s
 		struct bk__quirk_bound *bound = &stack->bound[i];
 
 		bk__quirk_find_caps(bound->quirk, stack->config, stack->config_size, bound->host_caps);
-		r = bk__quirk_options(bound->quirk, settings, setting_count, bound->options, err);
+		r = bk__quirk_options(bound->quirk, desc->settings, desc->setting_count, bound->options, err);
 		r = r < 0 ? r : r ? 0 : -EINVAL;
 		if (!r)
 			r = start_variables(bound, err);
@@ -228,14 +228,14 @@ static int build(struct bk__quirk_stack *stack, const struct bk_quirk_setting *s
 	return r;
 }
 
-static int create(struct bk_device *below, struct bk_quirk *const *quirks, size_t count,
+static int create(struct bk_device *below, const struct bk_quirk_stack_desc *desc,
 		  struct bk__quirk_stack **out)
 {
 	struct bk__quirk_stack *stack = calloc(1, sizeof(*stack));
 	pthread_mutexattr_t attributes;
 
 	if (stack)
-		stack->bound = calloc(count ? count : 1, sizeof(*stack->bound));
+		stack->bound = calloc(desc->count ? desc->count : 1, sizeof(*stack->bound));
 	if (!stack || !stack->bound) {
 		free(stack);
 		return -ENOMEM;
@@ -248,32 +248,35 @@ static int create(struct bk_device *below, struct bk_quirk *const *quirks, size_
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&stack->lock, &attributes);
 	pthread_mutexattr_destroy(&attributes);
-	for (stack->count = 0; stack->count < count; stack->count++)
+	for (stack->count = 0; stack->count < desc->count; stack->count++)
 		stack->bound[stack->count] = (struct bk__quirk_bound){
-			.quirk = bk__quirk_hold(quirks[stack->count]),
+			.quirk = bk__quirk_hold(desc->quirks[stack->count]),
 			.stack = stack,
 		};
 	*out = stack;
 	return 0;
 }
 
-int bk_quirk_stack(struct bk_device *below, struct bk_quirk *const *quirks, size_t count,
-		   const struct bk_quirk_setting *settings, size_t setting_count, struct bk_device **device,
-		   struct bk_error *err)
+int bk_quirk_stack(struct bk_device *below, const struct bk_quirk_stack_desc *given,
+		   struct bk_device **device, struct bk_error *err)
 {
+	struct bk_quirk_stack_desc desc;
 	struct bk__quirk_stack *stack = NULL;
-	int r;
+	int r = bk__struct_take(&desc, sizeof(desc), given);
 
 	*device = NULL;
-	if (count > BK_QUIRKS_MAX)
-		r = bk_fail(err, EINVAL, "%s: %zu quirks (%d at most)", below->name, count, BK_QUIRKS_MAX);
-	else if ((r = create(below, quirks, count, &stack)))
+	if (r)
+		bk_fail(err, -r, "%s: quirks of a later release", below->name);
+	else if (desc.count > BK_QUIRKS_MAX)
+		r = bk_fail(err, EINVAL, "%s: %zu quirks (%d at most)", below->name, desc.count,
+			    BK_QUIRKS_MAX);
+	else if ((r = create(below, &desc, &stack)))
 		bk_fail(err, -r, "%s: out of memory", below->name);
 	if (r) {
 		bk_device_close(below);
 		return r;
 	}
-	r = build(stack, settings, setting_count, err);
+	r = build(stack, &desc, err);
 	if (r) {
 		face_close(&stack->device);
 		return r;

@@ -108,7 +108,11 @@ static void run(struct bk_quirk *quirk, struct input *input)
 	if (bk_quirk_match(quirk, &fake.device, settings, count, &err) < 1 && !*err.text)
 		abort();
 	err.text[0] = 0;
-	if (bk_quirk_stack(&fake.device, &quirk, 1, settings, count, &device, &err)) {
+	if (bk_quirk_stack(
+		    &fake.device,
+		    &(struct bk_quirk_stack_desc){
+			    .quirks = &quirk, .count = 1, .settings = settings, .setting_count = count },
+		    &device, &err)) {
 		if (!*err.text || strchr(err.text, '\n'))
 			abort();
 	} else if (!bk_mediator_create(domain, device, &options, &mediate, &err)) {

@@ -76,6 +76,13 @@ static inline struct bk_quirk *parse(const char *text)
 	return quirk;
 }
 
+static inline int stack_one(struct bk_device *below, struct bk_quirk *quirk, struct bk_device **device,
+			    struct bk_error *err)
+{
+	return bk_quirk_stack(below, &(struct bk_quirk_stack_desc){ .quirks = &quirk, .count = 1 }, device,
+			      err);
+}
+
 static inline int apply_all(struct fixture *f, const char *const *texts, unsigned count, struct bk_error *err)
 {
 	struct bk_quirk *quirks[4];
@@ -84,7 +91,8 @@ static inline int apply_all(struct fixture *f, const char *const *texts, unsigne
 
 	for (unsigned i = 0; i < count; i++)
 		quirks[i] = parse(texts[i]);
-	r = bk_quirk_stack(&f->fake.device, quirks, count, NULL, 0, &device, err);
+	r = bk_quirk_stack(&f->fake.device, &(struct bk_quirk_stack_desc){ .quirks = quirks, .count = count },
+			   &device, err);
 	for (unsigned i = 0; i < count; i++)
 		bk_quirk_destroy(quirks[i]); /* the device keeps them */
 	if (!r)

@@ -86,7 +86,12 @@ static inline void stack(struct fixture *f, const char *name, const char *option
 
 	if (bk_quirk_match(quirk, &f->fake.device, &setting, option ? 1 : 0, &err) != 1)
 		fail_msg("%s", err.text);
-	if (bk_quirk_stack(&f->fake.device, &quirk, 1, &setting, option ? 1 : 0, &f->stack, &err))
+	if (bk_quirk_stack(&f->fake.device,
+			   &(struct bk_quirk_stack_desc){ .quirks = &quirk,
+							  .count = 1,
+							  .settings = &setting,
+							  .setting_count = option ? 1 : 0 },
+			   &f->stack, &err))
 		fail_msg("%s", err.text);
 	bk_quirk_destroy(quirk);
 }

@@ -74,7 +74,8 @@ static void show(struct machine *machine, const char *file, const char *quirk_na
 		if (bk_quirk_load(path, &quirk, &err))
 			fail_msg("%s", err.text);
 		assert_int_equal(bk_quirk_match(quirk, device, NULL, 0, &err), 1);
-		if (bk_quirk_stack(device, &quirk, 1, NULL, 0, &device, &err))
+		if (bk_quirk_stack(device, &(struct bk_quirk_stack_desc){ .quirks = &quirk, .count = 1 },
+				   &device, &err))
 			fail_msg("%s", err.text);
 		bk_quirk_destroy(quirk);
 	}

@@ -57,7 +57,7 @@ static int match_and_apply(struct fixture *f, struct bk_error *err)
 	int r = bk_quirk_match(quirk, &f->fake.device, NULL, 0, err);
 
 	if (r == 1) {
-		r = bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &f->stack, err);
+		r = stack_one(&f->fake.device, quirk, &f->stack, err);
 		if (!r)
 			r = bk_mediator_create(f->domain, f->stack, NULL, &f->mediate, err);
 		if (r)

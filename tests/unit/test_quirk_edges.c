@@ -14,7 +14,7 @@ static struct bk_device *stack(struct fixture *f, const char *text)
 	struct bk_quirk *quirk = parse(text);
 	struct bk_error err = { "" };
 
-	if (bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &f->stack, &err))
+	if (stack_one(&f->fake.device, quirk, &f->stack, &err))
 		fail_msg("%s", err.text);
 	bk_quirk_destroy(quirk);
 	return f->stack;
@@ -154,7 +154,7 @@ static void a_config_space_that_is_none_is_refused(void **state)
 	struct bk_error err = { "" };
 
 	f->fake.regions[CONFIG].size = 0x20;
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), -EINVAL);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "config space cannot be read"));
 	bk_quirk_destroy(quirk);
 }
@@ -164,7 +164,9 @@ static void no_quirk_at_all_leaves_the_device_as_it_is(void **state)
 	struct fixture *f = *state;
 	uint8_t id[4];
 
-	assert_int_equal(bk_quirk_stack(&f->fake.device, NULL, 0, NULL, 0, &f->stack, NULL), 0);
+	assert_int_equal(
+		bk_quirk_stack(&f->fake.device, &(struct bk_quirk_stack_desc){ .count = 0 }, &f->stack, NULL),
+		0);
 	assert_int_equal(bk_device_read(f->stack, CONFIG, 0, id, 4), 0);
 	assert_memory_equal(id, "\x34\x12\x78\x56", 4);
 	f->fake.reset_result = -EIO;
@@ -184,7 +186,12 @@ static void an_option_has_the_setting_of_its_name_and_no_other(void **state)
 	assert_int_equal(
 		bk_quirk_match(quirk, &f->fake.device, &(struct bk_quirk_setting){ "o", 6 }, 1, &err),
 		-EINVAL);
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, &(struct bk_quirk_setting){ "o", 6 }, 1,
+	assert_int_equal(bk_quirk_stack(&f->fake.device,
+					&(struct bk_quirk_stack_desc){
+						.quirks = &quirk,
+						.count = 1,
+						.settings = &(struct bk_quirk_setting){ "o", 6 },
+						.setting_count = 1 },
 					&device, &err),
 			 -EINVAL);
 	bk_quirk_destroy(quirk);
@@ -286,7 +293,7 @@ static void a_table_at_the_end_of_config_space_is_none(void **state)
 	fake_put(&f->fake, 6, 2, 0x10);
 	fake_put(&f->fake, 0x34, 1, 0xf8);
 	fake_put(&f->fake, 0xf8, 4, 0x00070011);
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &f->stack, &err), 0);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &f->stack, &err), 0);
 	assert_int_equal(bk_mediator_create(f->domain, f->stack, &filter, &f->mediate, &err), 0);
 	assert_int_equal(bk_quirk_attach(f->mediate, &err), 0);
 	assert_int_equal(bk_quirk_attach(f->mediate, &err), -EINVAL); /* once is all */

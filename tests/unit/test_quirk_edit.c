@@ -26,7 +26,7 @@ static void a_device_that_cannot_be_read(void **state)
 	f->fake.config_fail = EIO;
 	assert_int_equal(bk_quirk_match(quirk, &f->fake.device, NULL, 0, &err), -EIO);
 	assert_string_equal(err.text, "fake: config space cannot be read: Input/output error");
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), -EIO);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, &err), -EIO);
 	assert_null(device);
 	assert_true(f->fake.closed);
 	bk_quirk_destroy(quirk);
@@ -89,7 +89,7 @@ static void a_rom_that_cannot_be_read_is_none(void **state)
 
 	fake_bar(&f->fake, ROM, 0, 0x800, false);
 	f->fake.fail = EIO;
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, NULL), 0);
 	bk_quirk_destroy(quirk);
 	bk_device_close(device);
 }
@@ -124,12 +124,32 @@ static void too_many_quirks(void **state)
 
 	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
 		quirks[i] = parse(HEAD "rom: {hide: true}\n");
-	assert_int_equal(bk_quirk_stack(&f->fake.device, quirks, BK_QUIRKS_MAX + 1, NULL, 0, &device, &err),
-			 -EINVAL);
+	assert_int_equal(
+		bk_quirk_stack(&f->fake.device,
+			       &(struct bk_quirk_stack_desc){ .quirks = quirks, .count = BK_QUIRKS_MAX + 1 },
+			       &device, &err),
+		-EINVAL);
 	assert_string_equal(err.text, "fake: 33 quirks (32 at most)");
 	assert_true(f->fake.closed);
 	for (unsigned i = 0; i <= BK_QUIRKS_MAX; i++)
 		bk_quirk_destroy(quirks[i]);
+}
+
+/* Of a program that was built with a later release, and uses what that has. */
+static void quirks_of_a_later_release(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_device *device = &f->fake.device;
+	struct bk_error err = { "" };
+	struct {
+		struct bk_quirk_stack_desc known;
+		uint64_t later;
+	} newer = { .known = { .struct_size = sizeof(newer) }, .later = 1 };
+
+	assert_int_equal(bk_quirk_stack(&f->fake.device, &newer.known, &device, &err), -E2BIG);
+	assert_string_equal(err.text, "fake: quirks of a later release");
+	assert_null(device);
+	assert_true(f->fake.closed);
 }
 
 static unsigned walk(struct fixture *f, unsigned *ids, unsigned room)
@@ -439,7 +459,7 @@ static void edited_bytes_are_not_written_to_the_device(void **state)
 	struct bk_device *device;
 	uint8_t bytes[4] = { 1, 2, 3, 4 };
 
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, NULL), 0);
 	bk_quirk_destroy(quirk);
 	fake_put(&f->fake, 0x40, 4, 0x99887766);
 	assert_int_equal(bk_device_write(device, CONFIG, 0x40, bytes, 4), 0);
@@ -462,7 +482,7 @@ static void accesses_around_edited_bytes(void **state)
 	uint8_t bytes[8];
 
 	fake_put(&f->fake, 0x40, 4, 0x44332211);
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, &err), 0);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, &err), 0);
 	bk_quirk_destroy(quirk);
 	f->stack = device;
 	assert_int_equal(bk_device_read(device, CONFIG, 0x40, bytes, 4), 0);
@@ -578,7 +598,7 @@ static void a_rom_from_a_file(void **state)
 		fail_msg("%s", err.text);
 	unlink(image);
 	rmdir(dir);
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, NULL), 0);
 	bk_quirk_destroy(quirk);
 	assert_int_equal(bk_mediator_create(f->domain, device, NULL, &f->mediate, NULL), 0);
 	assert_int_equal(rd(f, ROM, 0, 4), 'd' << 24 | 0xaa55);
@@ -645,7 +665,7 @@ static void resets(void **state)
 		snprintf(text, sizeof(text), HEAD "variables: {n: 0}\nreset: {always: true, steps: %s}\n",
 			 cases[i].steps);
 		quirk = parse(text);
-		assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+		assert_int_equal(stack_one(&f->fake.device, quirk, &device, NULL), 0);
 		bk_quirk_destroy(quirk);
 		bk_log_set(count, NULL);
 		lines = 0;
@@ -672,7 +692,7 @@ static unsigned steps_at_the_end(void **state, const char *reset, unsigned flags
 	f->fake.info.flags = flags;
 	snprintf(text, sizeof(text), HEAD "reset: {%s steps: [bar0.4(0x10) = 0x77]}\n", reset);
 	quirk = parse(text);
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	assert_int_equal(stack_one(&f->fake.device, quirk, &device, NULL), 0);
 	bk_quirk_destroy(quirk);
 	bk_device_dma_map(device, &dma, NULL);
 	f->fake.accesses = 0;
@@ -708,6 +728,7 @@ int main(void)
 		WITH_DEVICE(a_rom_that_cannot_be_read_is_none),
 		WITH_DEVICE(a_device_says_which_quirks_it_has),
 		WITH_DEVICE(too_many_quirks),
+		WITH_DEVICE(quirks_of_a_later_release),
 		WITH_DEVICE(capabilities_are_dropped_and_put_in),
 		WITH_DEVICE(ids_are_decimal_or_0x),
 		WITH_DEVICE(a_capability_where_there_were_none),

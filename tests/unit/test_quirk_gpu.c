@@ -346,7 +346,13 @@ static void no_room_for_a_clique(void **state)
 	nvidia(f);
 	capability(f, 0xc8, 0x09);
 	capability(f, 0xd8, 0x09);
-	assert_int_equal(bk_quirk_stack(&f->fake.device, &quirk, 1, &setting, 1, &device, &err), -ENOSPC);
+	assert_int_equal(bk_quirk_stack(&f->fake.device,
+					&(struct bk_quirk_stack_desc){ .quirks = &quirk,
+								       .count = 1,
+								       .settings = &setting,
+								       .setting_count = 1 },
+					&device, &err),
+			 -ENOSPC);
 	assert_non_null(strstr(err.text, "nvidia-gpudirect.yaml:13: there is no room"));
 	assert_true(f->fake.closed);
 	bk_quirk_destroy(quirk);

@@ -83,7 +83,8 @@ static int put_on(struct bk_quirk *quirk, struct fake *fake, struct bk_domain *d
 
 	if (r != 1)
 		return r;
-	r = bk_quirk_stack(&fake->device, &quirk, 1, NULL, 0, &device, err);
+	r = bk_quirk_stack(&fake->device, &(struct bk_quirk_stack_desc){ .quirks = &quirk, .count = 1 },
+			   &device, err);
 	if (!r)
 		r = bk_mediator_create(domain, device, NULL, mediate, err);
 	return r ? r : bk_quirk_attach(*mediate, err);
@@ -151,7 +152,10 @@ static void a_wait_of_a_reset_that_a_signal_interrupts_goes_on(void **state)
 
 	fake_init(&fake);
 	fake_bar(&fake, 0, 0, 0x1000, false);
-	assert_int_equal(bk_quirk_stack(&fake.device, &quirk, 1, NULL, 0, &device, NULL), 0);
+	assert_int_equal(bk_quirk_stack(&fake.device,
+					&(struct bk_quirk_stack_desc){ .quirks = &quirk, .count = 1 },
+					&device, NULL),
+			 0);
 	interrupts = 3;
 	sleeps = 0;
 	assert_int_equal(bk_device_reset(device), 0);
@@ -231,7 +235,9 @@ static void a_rom_from_a_file_is_shown_or_refused(void **state)
 		assert_int_equal(load_with_rom(100, &quirk, &err), 0);
 		failed = false;
 		until_failure = n;
-		r = bk_quirk_stack(&fake.device, &quirk, 1, NULL, 0, &device, &err);
+		r = bk_quirk_stack(&fake.device,
+				   &(struct bk_quirk_stack_desc){ .quirks = &quirk, .count = 1 }, &device,
+				   &err);
 		until_failure = 0;
 		whole = !r;
 		assert_int_equal(r, failed ? -ENOMEM : 0);
