@@ -82,9 +82,14 @@ static void free_file(struct bk__serve_file *file)
 static int make_file(struct bk__serve_files *files, int fd, const struct stat *st, bool writable, bool map,
 		     struct bk__serve_file **result, struct bk_error *err)
 {
-	struct bk__serve_file *file = calloc(1, sizeof(*file));
+	struct bk__serve_file *file;
 	int error;
 
+	if (files->count == BK__SERVE_FILES) {
+		close(fd);
+		return bk_fail(err, ENFILE, "the client's memory is in more than %d files", BK__SERVE_FILES);
+	}
+	file = calloc(1, sizeof(*file));
 	if (!file) {
 		close(fd);
 		return bk_fail(err, ENOMEM, "out of memory");
@@ -102,6 +107,7 @@ static int make_file(struct bk__serve_files *files, int fd, const struct stat *s
 	}
 	file->next = files->first;
 	files->first = file;
+	files->count++;
 	*result = file;
 	return 0;
 }
@@ -143,6 +149,7 @@ void bk__serve_file_put(struct bk__serve_files *files, struct bk__serve_file *fi
 		while (*link != file)
 			link = &(*link)->next;
 		*link = file->next;
+		files->count--;
 	}
 	pthread_mutex_unlock(&files->lock);
 	if (last)
@@ -153,6 +160,7 @@ void bk__serve_files_init(struct bk__serve_files *files)
 {
 	pthread_mutex_init(&files->lock, NULL);
 	files->first = NULL;
+	files->count = 0;
 }
 
 void bk__serve_files_done(struct bk__serve_files *files)

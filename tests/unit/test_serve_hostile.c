@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Clients that mean a server harm: at what moment they say something, and what they do not do. */
 #include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "serve/memory_files.h"
 #include "serve_client.h"
 
 #define TRIGGER_FDS (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER)
@@ -318,6 +321,119 @@ static void commands_without_an_answer_end(void **state)
 	free(served);
 }
 
+/* ---- Descriptors --------------------------------------------------------- */
+
+static void a_client_does_not_take_all_descriptors(void **state)
+{
+	struct served *served = malloc(sizeof(*served));
+	const int growing = memory_file(0x1000);
+	uint64_t address = 0;
+	int error = 0, fd;
+
+	(void)state;
+	role = CLIENT;
+	served_create(served);
+	served_start(served);
+	client_start(served);
+	/* Each in a file of its own; or in one that has become longer, and has to be mapped again. */
+	for (unsigned i = 0; !error; i++, address += 0x1000) {
+		fd = i % 2 ? growing : memory_file(0x1000);
+		assert_int_equal(ftruncate(growing, 0x1000 * (1 + (off_t)i)), 0);
+		error = client_map(served, address, 0x1000, i % 2 ? 0x1000 * (uint64_t)i : 0, fd);
+		if (fd != growing)
+			close(fd);
+	}
+	assert_int_equal(error, -ENFILE);
+	assert_int_equal(address, 0x1000 * (uint64_t)(BK__SERVE_FILES + 1));
+	assert_int_equal(client_unmap(served, 0, 0x1000, 0), 0);
+	fd = memory_file(0x1000);
+	assert_int_equal(client_map(served, 0, 0x1000, 0, fd), 0);
+	assert_int_equal(client_map(served, address, 0x1000, 0, fd), 0); /* it is there already */
+	close(fd);
+	served_end(served);
+	free(served);
+	close(growing);
+}
+
+static int sealed_file(int seals)
+{
+	const int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 0x2000), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+/* Whatever comes, in whatever number, as often as it likes. */
+static void no_descriptor_is_left_behind(void **state)
+{
+	enum { KINDS = 7, EVENT = 5, FDS = 3, ROUNDS = 300 };
+	struct served *served = malloc(sizeof(*served));
+	int kinds[KINDS], pair[2], events[FDS];
+	unsigned before = 0;
+
+	(void)state;
+	role = CLIENT;
+	assert_int_equal(pipe(pair), 0);
+	kinds[0] = pair[0];
+	kinds[1] = open("/tmp", O_RDONLY | O_DIRECTORY);
+	kinds[2] = socket(AF_UNIX, SOCK_STREAM, 0);
+	kinds[3] = open("/dev/zero", O_RDWR);
+	kinds[4] = sealed_file(F_SEAL_WRITE); /* cannot be mapped for writing */
+	kinds[EVENT] = eventfd(0, 0);
+	kinds[6] = open("/proc/self/maps", O_RDONLY);
+	for (unsigned i = 0; i < FDS; i++)
+		events[i] = eventfd(0, EFD_NONBLOCK);
+	served_create(served);
+	served_start(served);
+	client_start(served);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		const struct bk__wire_set_irqs set = { sizeof(set), TRIGGER_FDS, BK_DEVICE_MSIX, round % 5,
+						       FDS };
+		const int mixed[FDS] = { events[0], kinds[round % KINDS], events[1] };
+		const int memory = memory_file(0x2000), extra[2] = { memory, events[0] };
+		const struct bk__wire_dma_map map = { sizeof(map), 3, 0, 0x100000, 0x1000 };
+
+		for (unsigned i = 0; i < KINDS; i++) {
+			assert_true(client_map(served, 0x10000, 0x1000, 0, kinds[i]) < 0);
+			if (i != EVENT)
+				assert_true(client_irqs(served, TRIGGER_FDS, BK_DEVICE_MSIX, 0, 1, &kinds[i],
+							1) < 0);
+		}
+		assert_int_equal(
+			client_irqs(served, TRIGGER_FDS, BK_DEVICE_MSIX, round % 5, FDS, events, FDS), 0);
+		if (round % KINDS != EVENT)
+			assert_true(client_irqs(served, TRIGGER_FDS, BK_DEVICE_MSIX, 0, FDS, mixed, FDS) < 0);
+		assert_true(client_irqs(served, TRIGGER_FDS, BK_DEVICE_MSIX, UINT32_MAX - 1, FDS, events,
+					FDS) < 0);
+		assert_true(client_irqs(served, TRIGGER_FDS, BK_DEVICE_MSIX, 0, 2, events, FDS) < 0);
+		assert_true(client_ask(served, BK__WIRE_DMA_MAP, &map, sizeof(map), extra, 2) < 0);
+		client_say(served, BK__WIRE_SET_IRQS, BK__WIRE_NO_REPLY, &set, sizeof(set), NULL, 0, events,
+			   FDS);
+		client_say(served, BK__WIRE_RESET, BK__WIRE_NO_REPLY, NULL, 0, NULL, 0, events, FDS);
+		assert_int_equal(client_map(served, 0x20000, 0x2000, 0, memory), 0);
+		assert_int_equal(client_unmap(served, 0x20000, 0x2000, 0), 0);
+		close(memory);
+		assert_int_equal(client_irqs(served, BK__WIRE_IRQ_NONE | BK__WIRE_IRQ_TRIGGER, BK_DEVICE_MSIX,
+					     0, 0, NULL, 0),
+				 0);
+		/* The last command's are closed with the next one. */
+		assert_int_equal(client_read(served, BK_DEVICE_CONFIG, 0, 4), 0x56781234);
+		if (!round)
+			before = open_files();
+		assert_int_equal(open_files(), before);
+	}
+	client_close(served);
+	served_end(served);
+	free(served);
+	for (unsigned i = 0; i < KINDS; i++)
+		close(kinds[i]);
+	for (unsigned i = 0; i < FDS; i++)
+		close(events[i]);
+	close(pair[1]);
+}
+
 /* ---- A client that comes again and again --------------------------------- */
 
 static atomic_uint lines;
@@ -358,6 +474,8 @@ int main(void)
 		cmocka_unit_test(commands_wait_for_an_answer),
 		cmocka_unit_test(large_messages_both_ways),
 		cmocka_unit_test(commands_without_an_answer_end),
+		cmocka_unit_test(a_client_does_not_take_all_descriptors),
+		cmocka_unit_test(no_descriptor_is_left_behind),
 		cmocka_unit_test(nobody_fills_the_log_by_coming_again),
 	};
 
