@@ -75,6 +75,8 @@ struct bk_device_doorbell {
 	uint64_t offset;
 	unsigned width;
 	uint64_t value;
+	bool has_fd; /* a write to the eventfd `fd` makes it, without bk_device_ioeventfd */
+	int fd;      /* the device's, until `visit` returns: duplicate it */
 };
 
 typedef void bk_device_doorbell_fn(void *opaque, const struct bk_device_doorbell *doorbell);
@@ -179,17 +181,22 @@ struct bk_device;
  * watch: from now on the device calls `watcher` before its mappable areas
  *   change; NULL ends that. One watcher at a time (-EBUSY). `watcher` is copied.
  *   Missing: the areas never change.
- * host_config: the first `count` bytes of config space as the host itself sees them, for a device
- * whose `read` does not show everything (VFIO removes capabilities that it does not know from the
- * chain). Returns the number of bytes that it filled in, or a negative errno. Missing: `read` shows
- * everything. doorbells: calls `visit` for each write that only wakes the device. The user of the
- * device may let the host's kernel make these writes, with `ioeventfd`, from the start. Missing:
- * none are known. Any thread. share: makes a file that holds the `count` areas of a region, at
- * their offsets, and no other page of the device, for a process that may access only these. The
- * device owns the file until the next `share` of that region or close; after that, mappings of it
- * no longer reach the device, if the host can ensure that. count 0: revokes the file, and `fd` may
- * be NULL. Owner only. -EOPNOTSUPP if there can be no such file. describe: facts for people
- * (`inspect`), as key and value. close: releases everything, resets the device if it can, frees it.
+ * host_config: the first `count` bytes of config space as the host itself sees
+ *   them, for a device whose `read` does not show everything (VFIO removes
+ *   capabilities that it does not know from the chain). Returns the number of bytes
+ *   that it filled in, or a negative errno. Missing: `read` shows everything.
+ * doorbells: calls `visit` for each write that only wakes the device. The user of the
+ *   device may let the host's kernel make these writes from the start, with
+ *   `ioeventfd`, or by the eventfd that the device has for it. Missing: none are
+ *   known. Any thread.
+ * share: makes a file that holds the `count` areas of a region, at their offsets,
+ *   and no other page of the device, for a process that may access only these. The
+ *   device owns the file until the next `share` of that region or close; after that,
+ *   mappings of it no longer reach the device, if the host can ensure that. count 0:
+ *   revokes the file, and `fd` may be NULL. Owner only. -EOPNOTSUPP if there can be
+ *   no such file.
+ * describe: facts for people (`inspect`), as key and value.
+ * close: releases everything, resets the device if it can, frees it.
  */
 struct bk_device_ops {
 	size_t struct_size;
@@ -286,8 +293,8 @@ int bk_device_watch(struct bk_device *device, const struct bk_device_watcher *wa
  * bytes it read, or a negative errno. Owner only. */
 int bk_device_host_config(struct bk_device *device, void *data, size_t count);
 
-/* Calls `visit` for each write that only wakes the device, and that the host's kernel may therefore make with
- * bk_device_ioeventfd. 0 or a negative errno. Any thread. */
+/* Calls `visit` for each write that only wakes the device, and that the host's kernel may therefore make,
+ * with bk_device_ioeventfd or by the device's own eventfd. 0 or a negative errno. Any thread. */
 int bk_device_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque);
 
 /* Makes a file that holds the `count` areas of a region, and no other page of the device. The

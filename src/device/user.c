@@ -205,6 +205,7 @@ static const struct bk_device_ops user_ops = {
 	.watch = user_watch,
 	.describe = user_describe,
 	.close = user_close,
+	.doorbells = bk__user_doorbells,
 };
 
 struct bk__user_device *bk__user_create(const char *spec, const char *path)

@@ -161,6 +161,10 @@ bool bk__user_is_same(const struct bk__user_link *now, const struct bk__user_lin
 int bk__user_doorbells_learn(struct bk__user_device *user, struct bk__user_link *link);
 void bk__user_doorbells_lose(struct bk__user_link *link);
 
+/* As the operation of a device: those that are one write. None of a server that may be replaced by another.
+ */
+int bk__user_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque);
+
 /* Makes a write of `count` bytes that needs no message, under `lock`; false: it needs one. */
 bool bk__user_doorbells_ring(const struct bk__user_link *link, unsigned region, uint64_t offset,
 			     const void *data, size_t count);

@@ -105,3 +105,40 @@ bool bk__user_doorbells_ring(const struct bk__user_link *link, unsigned region, 
 	}
 	return false;
 }
+
+/* Duplicates: the connection may end while they are shown. */
+static unsigned copy(struct bk__user_device *user, struct bk_device_doorbell *copies)
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(&user->lock);
+	for (unsigned i = 0; i < user->link.doorbell_count; i++) {
+		const struct bk__user_doorbell *doorbell = &user->link.doorbells[i];
+		const int fd =
+			doorbell->any || !doorbell->size ? -1 : fcntl(doorbell->fd, F_DUPFD_CLOEXEC, 0);
+
+		if (fd >= 0)
+			copies[count++] = (struct bk_device_doorbell){ .struct_size = sizeof(*copies),
+								       .region = doorbell->region,
+								       .offset = doorbell->offset,
+								       .width = (unsigned)doorbell->size,
+								       .value = doorbell->value,
+								       .has_fd = true,
+								       .fd = fd };
+	}
+	pthread_mutex_unlock(&user->lock);
+	return count;
+}
+
+int bk__user_doorbells(struct bk_device *device, bk_device_doorbell_fn *visit, void *opaque)
+{
+	struct bk__user_device *user = (struct bk__user_device *)device;
+	struct bk_device_doorbell copies[BK__USER_DOORBELLS];
+	const unsigned count = user->reconnect ? 0 : copy(user, copies);
+
+	for (unsigned i = 0; i < count; i++) {
+		visit(opaque, &copies[i]);
+		close(copies[i].fd);
+	}
+	return 0;
+}

@@ -5,11 +5,13 @@
  * the eventfd is written. The place in the guest follows its view.
  *
  * Writes that traps pass on again and again come from the mediator. A device's
- * doorbells are there from the start; a trap that is laid over one has it.
+ * doorbells are there from the start; a trap that is laid over one has it. The
+ * eventfd of a doorbell may be that of the device's server.
  */
 #include "monitor/ioeventfd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,7 @@ struct accelerated {
 	struct accelerated *next; /* doorbell */
 	struct bk_accelerated what;
 	int fd;
+	bool given; /* by the device, which makes the write */
 	struct side memory, ports;
 
 	/* Under the domain's commit lock. */
@@ -105,14 +108,21 @@ static int listen_to(struct bk_space *space, struct side *side, struct accelerat
 	return bk_listener_add(space, &listener_ops, side, &side->listener);
 }
 
+/* The device makes the write no more. */
+static void forget(struct accelerated *a)
+{
+	if (!a->given)
+		bk_device_ioeventfd(bk_mediator_below(a->of->mediate), a->what.bar, a->what.offset,
+				    a->what.width, a->what.value, -1);
+}
+
 static void end(struct accelerated *a)
 {
 	if (a->memory.listener)
 		bk_listener_remove(a->memory.listener);
 	if (a->ports.listener)
 		bk_listener_remove(a->ports.listener);
-	bk_device_ioeventfd(bk_mediator_below(a->of->mediate), a->what.bar, a->what.offset, a->what.width,
-			    a->what.value, -1);
+	forget(a);
 	close(a->fd);
 	free(a);
 }
@@ -122,8 +132,9 @@ static void stop(void *opaque, void *handle)
 	end(handle);
 }
 
-/* The device makes the write when the eventfd is written; nothing writes it yet. */
-static int begin(struct bk__monitor_accelerator *accelerator, const struct bk_accelerated *what,
+/* The device makes the write when the eventfd is written; nothing writes it yet. `given` is the device's
+ * own eventfd, or -1. */
+static int begin(struct bk__monitor_accelerator *accelerator, const struct bk_accelerated *what, int given,
 		 struct accelerated **out)
 {
 	struct accelerated *a = calloc(1, sizeof(*a));
@@ -133,10 +144,12 @@ static int begin(struct bk__monitor_accelerator *accelerator, const struct bk_ac
 		return -ENOMEM;
 	a->of = accelerator;
 	a->what = *what;
-	a->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = a->fd < 0 ? -errno
-		      : bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), what->bar, what->offset,
-					    what->width, what->value, a->fd);
+	a->given = given >= 0;
+	a->fd = a->given ? fcntl(given, F_DUPFD_CLOEXEC, 0) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = a->fd < 0  ? -errno
+	    : a->given ? 0
+		       : bk_device_ioeventfd(bk_mediator_below(accelerator->mediate), what->bar, what->offset,
+					     what->width, what->value, a->fd);
 	if (r) {
 		if (a->fd >= 0)
 			close(a->fd);
@@ -151,7 +164,7 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 {
 	struct bk__monitor_accelerator *accelerator = opaque;
 	struct accelerated *a;
-	int r = begin(accelerator, what, &a);
+	int r = begin(accelerator, what, -1, &a);
 
 	if (r)
 		return r;
@@ -181,7 +194,7 @@ static void add_doorbell(void *opaque, const struct bk_device_doorbell *doorbell
 	};
 	struct accelerated *a;
 
-	if (!what.region || begin(accelerator, &what, &a))
+	if (!what.region || begin(accelerator, &what, doorbell->has_fd ? doorbell->fd : -1, &a))
 		return;
 	if (listen_to(accelerator->memory, &a->memory, a, 0) ||
 	    listen_to(accelerator->ports, &a->ports, a, KVM_IOEVENTFD_FLAG_PIO)) {

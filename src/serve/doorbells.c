@@ -54,8 +54,9 @@ static void on_doorbell(void *opaque, const struct bk_device_doorbell *doorbell)
 	struct search *search = opaque;
 	struct bk__serve_doorbells *found = search->found;
 
-	if (doorbell->region == search->region && found->count < search->session->fds_most &&
-	    is_bare(search, doorbell->offset))
+	/* One that has an eventfd is another server's: there it is written by messages. */
+	if (!doorbell->has_fd && doorbell->region == search->region &&
+	    found->count < search->session->fds_most && is_bare(search, doorbell->offset))
 		found->at[found->count++] = *doorbell;
 }
 

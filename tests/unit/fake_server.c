@@ -292,6 +292,11 @@ static void io_fds(struct fake_server *server, struct bk__wire_message *message)
 		{ .offset = FAKE_BAR0 - 2, .size = 4, .fd_index = 1 },
 		{ .offset = UINT64_MAX, .size = 4, .fd_index = 1 },
 		{ .offset = 0x60, .size = 4, .fd_index = 1 }, /* nothing is wrong with it */
+		{ .offset = 0x64,
+		  .size = 4,
+		  .fd_index = 1,
+		  .flags = BK__WIRE_IOEVENTFD_DATAMATCH,
+		  .datamatch = 7 },
 	};
 	const struct bk__wire_io_fds reply = { .argsz = sizeof(reply) + sizeof(entries),
 					       .count = sizeof(entries) / sizeof(entries[0]) };

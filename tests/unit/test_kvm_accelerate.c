@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "fake_device.h"
 #include "monitor/ioeventfd.h"
@@ -87,12 +89,15 @@ static int ioeventfd(struct bk_device *below, unsigned region, uint64_t offset, 
 	return 0;
 }
 
-/* A device that has a doorbell, in a BAR that is not mapped. */
+/* A device that has a doorbell, in a BAR that is not mapped; and an eventfd for it, if that is not 0. */
 static bool has_doorbell;
+static int doorbell_fd;
 
 static int doorbells(struct bk_device *below, bk_device_doorbell_fn *visit, void *opaque)
 {
-	const struct bk_device_doorbell doorbell = { .region = 2, .offset = 0x10, .width = 2, .value = 1 };
+	const struct bk_device_doorbell doorbell = {
+		.region = 2, .offset = 0x10, .width = 2, .value = 1, .has_fd = doorbell_fd, .fd = doorbell_fd
+	};
 
 	if (has_doorbell)
 		visit(opaque, &doorbell);
@@ -339,6 +344,33 @@ static void a_doorbell_follows_its_bar(void **state)
 	close_world(&w);
 }
 
+/* KVM writes the one that the device has, and the device is asked for nothing. */
+static void a_doorbell_that_has_an_eventfd(void **state)
+{
+	static struct world w;
+	const uint64_t one = 1;
+	uint64_t count = 0;
+
+	(void)state;
+	doorbell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	has_doorbell = true;
+	open_world(&w);
+	has_doorbell = false;
+	config(&w, 0x18, 4, BAR + 0x100000);
+	assert_true(kvm.on);
+	assert_int_equal(kvm.now.addr, BAR + 0x100010);
+	assert_int_not_equal(kvm.now.fd, doorbell_fd); /* the device may close its own */
+	assert_int_equal(write(kvm.now.fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(read(doorbell_fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	close_world(&w);
+	assert_int_equal(device.calls, 0);
+	assert_int_equal(fcntl(kvm.now.fd, F_GETFD), -1); /* closed */
+	assert_true(fcntl(doorbell_fd, F_GETFD) >= 0);
+	close(doorbell_fd);
+	doorbell_fd = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +380,7 @@ int main(void)
 		cmocka_unit_test(a_reset_undoes_it),
 		cmocka_unit_test(writes_that_do_not_come_through_memory_are_left),
 		cmocka_unit_test(a_doorbell_follows_its_bar),
+		cmocka_unit_test(a_doorbell_that_has_an_eventfd),
 		cmocka_unit_test(where_either_refuses_nothing_is_left),
 	};
 

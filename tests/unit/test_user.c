@@ -890,6 +890,28 @@ static void slow_answers(void **state)
 }
 
 /* Servers that end the connection at the question, and one whose answer makes little sense. */
+static void note_doorbell(void *opaque, const struct bk_device_doorbell *doorbell)
+{
+	const uint64_t one = 1;
+
+	assert_int_equal(doorbell->region, 0);
+	assert_int_equal(doorbell->offset, 0x64);
+	assert_int_equal(doorbell->width, 4);
+	assert_int_equal(doorbell->value, 7);
+	assert_true(doorbell->has_fd);
+	assert_int_equal(write(doorbell->fd, &one, sizeof(one)), sizeof(one));
+	++*(unsigned *)opaque;
+}
+
+/* How many of them KVM may be given: those that are one write. */
+static unsigned doorbells(struct kit *kit)
+{
+	unsigned count = 0;
+
+	assert_int_equal(bk_device_doorbells(kit->device, note_doorbell, &count), 0);
+	return count;
+}
+
 static void registers_with_an_eventfd(void **state)
 {
 	static const unsigned refused[] = { 0x40, 0x44, 0x48, 0x4c, 0x50, FAKE_BAR0 - 4 };
@@ -915,6 +937,12 @@ static void registers_with_an_eventfd(void **state)
 	assert_int_equal(server_of(kit)->messages, messages + 7);
 	/* An eventfd would overtake writes that wait for no answer. */
 	assert_int_equal(server_of(kit)->posted, posted);
+	assert_int_equal(doorbells(kit), 1);
+	bk_device_close(kit->device);
+	/* A server that comes back would have others. */
+	strcat(kit->spec, ",reconnect=3600");
+	assert_int_equal(bk_device_open(kit->context, kit->spec, &kit->device, &kit->err), 0);
+	assert_int_equal(doorbells(kit), 0);
 	end(kit);
 }
 
