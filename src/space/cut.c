@@ -84,14 +84,10 @@ static void copy_plain(struct access *access, const struct bk__space_span *span,
 		memcpy(data, host, length);
 }
 
-/* `length` bytes that lie inside the span; `whole`: they are the whole access. */
+/* `length` bytes that lie inside the span. */
 static void call_span(struct access *access, const struct bk__space_span *span, uint64_t address,
-		      uint8_t *data, size_t length, bool whole)
+		      uint8_t *data, size_t length)
 {
-	if (whole && bk__space_span_accepts(span, length)) {
-		call(access, span, address, data, (unsigned)length);
-		return;
-	}
 	if (length > 8 && bk__space_rest(span)->region->plain &&
 	    !(access->write && bk__space_rest(span)->write == bk__space_no_write)) {
 		copy_plain(access, span, address, data, length);
@@ -199,7 +195,7 @@ int bk__space_cut(const struct bk__space_view *view, uint64_t address, uint8_t *
 			if (bk__space_unlikely(yields(span, &whole)))
 				memcpy(data + done, whole.data + done, left);
 			else
-				call_span(&access, span, at, data + done, left, left == length);
+				call_span(&access, span, at, data + done, left);
 			bk__space_cursor_next(&cursor);
 		}
 		done += left;

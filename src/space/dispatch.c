@@ -8,8 +8,8 @@
  *     read_guessed        does that span take the access?
  *     read_taken          calls its handler, ends the section
  *
- * Off that way: read_unready is a thread's first read, or a read in a handler;
- * read_beyond looks into the second window, read_listed into a list of spans,
+ * Off that way: read_unready is a thread's first read; read_nested is a read in
+ * a handler; read_beyond looks into the second window, read_listed into a list,
  * read_edge is for an access over the edge between two spans; read_unguessed
  * is for what no guess answers, by read_value, and what that does not find in
  * one span or two is cut in pieces by cut.c.
@@ -210,7 +210,17 @@ static inline const struct bk__space_view *begin(struct bk_space *space, unsigne
 	return view;
 }
 
-/* For all but the fast path: a read outside any other, or in a handler. */
+/* The same in a handler of a thread that was ready before. */
+static inline const struct bk__space_view *begin_nested(struct bk_space *space)
+{
+	const void **place = bk__space_nested_read_lock();
+	const struct bk__space_view *view = bk__space_subscribe(space->published);
+
+	bk__space_note(place, view);
+	return view;
+}
+
+/* For all others: a read outside any other, or in a handler. */
 struct entry {
 	const struct bk__space_view *view;
 	bool nested;
@@ -252,8 +262,24 @@ static __attribute__((noinline, cold)) int invalid(void)
 	return -EINVAL;
 }
 
-static __attribute__((noinline, cold)) int read_unready(struct bk_space *space, uint64_t address,
-							unsigned width, uint64_t *value)
+/* A read in a handler. There is nothing to do before one but what is done here. */
+static __attribute__((noinline)) int read_nested(struct bk_space *space, uint64_t address, unsigned width,
+						 uint64_t *value)
+{
+	const struct bk__space_view *view = begin_nested(space);
+	const struct bk__space_span *span = bk__space_first_guess(view, address);
+	int error;
+
+	if (span && fits(span, bk__space_span_offset(span, address), width))
+		error = read_piece(view, span, address, width, value);
+	else
+		error = read_value(bk__space_settled(view), address, width, value);
+	bk__space_nested_read_unlock();
+	return error;
+}
+
+static __attribute__((noinline, cold)) int read_outermost(struct bk_space *space, uint64_t address,
+							  unsigned width, uint64_t *value)
 {
 	struct entry entry;
 	int error = enter(space, &entry);
@@ -264,6 +290,13 @@ static __attribute__((noinline, cold)) int read_unready(struct bk_space *space, 
 	error = read_value(entry.view, address, width, value);
 	leave(&entry);
 	return error;
+}
+
+static __attribute__((noinline)) int read_unready(struct bk_space *space, uint64_t address, unsigned width,
+						  uint64_t *value)
+{
+	return bk__space_reader.state == BK__READER_READY ? read_nested(space, address, width, value)
+							  : read_outermost(space, address, width, value);
 }
 
 static __attribute__((noinline)) int read_unguessed(const struct bk__space_view *view, uint64_t address,
@@ -388,8 +421,23 @@ ALIGNED int bk_space_read(struct bk_space *space, uint64_t address, unsigned wid
 	return read_guessed(view, span, address, width, value);
 }
 
-static __attribute__((noinline, cold)) int write_unready(struct bk_space *space, uint64_t address,
-							 unsigned width, uint64_t value)
+static __attribute__((noinline)) int write_nested(struct bk_space *space, uint64_t address, unsigned width,
+						  uint64_t value)
+{
+	const struct bk__space_view *view = begin_nested(space);
+	const struct bk__space_span *span = bk__space_first_guess(view, address);
+	int error;
+
+	if (span && fits(span, bk__space_span_offset(span, address), width))
+		error = write_piece(view, span, address, width, value);
+	else
+		error = write_value(bk__space_settled(view), address, width, value);
+	bk__space_nested_read_unlock();
+	return error;
+}
+
+static __attribute__((noinline, cold)) int write_outermost(struct bk_space *space, uint64_t address,
+							   unsigned width, uint64_t value)
 {
 	struct entry entry;
 	int error = enter(space, &entry);
@@ -399,6 +447,13 @@ static __attribute__((noinline, cold)) int write_unready(struct bk_space *space,
 	error = write_value(entry.view, address, width, value);
 	leave(&entry);
 	return error;
+}
+
+static __attribute__((noinline)) int write_unready(struct bk_space *space, uint64_t address, unsigned width,
+						   uint64_t value)
+{
+	return bk__space_reader.state == BK__READER_READY ? write_nested(space, address, width, value)
+							  : write_outermost(space, address, width, value);
 }
 
 static __attribute__((noinline)) int write_unguessed(const struct bk__space_view *view, uint64_t address,
@@ -506,6 +561,13 @@ int bk_space_read_bytes(struct bk_space *space, uint64_t address, void *data, si
 
 	if (!length)
 		return -EINVAL;
+	if (bk__is_width(length)) { /* which is the same, and faster */
+		uint64_t value;
+
+		error = bk_space_read(space, address, (unsigned)length, &value);
+		bk__store(data, (unsigned)length, value);
+		return error;
+	}
 	error = enter(space, &entry);
 	if (error) {
 		memset(data, 0xff, length);
@@ -523,6 +585,8 @@ int bk_space_write_bytes(struct bk_space *space, uint64_t address, const void *d
 
 	if (!length)
 		return -EINVAL;
+	if (bk__is_width(length))
+		return bk_space_write(space, address, (unsigned)length, bk__load(data, (unsigned)length));
 	error = enter(space, &entry);
 	if (error)
 		return error;

@@ -246,13 +246,12 @@ struct bk_region {
 	char name[];
 };
 
-/* Does the handler take so many bytes at once, and has the span as many? */
-static inline bool bk__space_span_accepts(const struct bk__space_span *span, size_t width)
+/* Does the handler take so many bytes at once, up to 8, and has the span as many? */
+static inline bool bk__space_span_accepts(const struct bk__space_span *span, unsigned width)
 {
 	const struct bk__space_rest *rest = bk__space_rest(span);
 
-	return width - 1 < 8 && !(width & (width - 1)) && rest->region->widths & width &&
-	       rest->length >= width - 1;
+	return !(width & (width - 1)) && rest->region->widths & width && rest->length >= width - 1;
 }
 
 /* Some spans of the old view give way to others: `count` of space->stale from `at` on to `new_count` of

@@ -239,8 +239,9 @@ static struct bk__space_window window_over(const struct plan *plan, struct part 
 	const struct bk__space_span *end = bk__space_cursor_span(&cursor);
 	struct bk__space_window window = { 0 };
 
-	/* All of the last span, unless it alone would make the buckets too coarse. */
-	last = bk__space_rest(end)->length > last_first - first ? last_first : bk__space_span_last(end);
+	/* All of the last span, unless it would make the buckets too coarse for others. */
+	last = part.count > 1 && bk__space_rest(end)->length > last_first - first ? last_first
+										  : bk__space_span_last(end);
 	while ((last >> window.shift) - (first >> window.shift) >= bucket_limit(part.count))
 		window.shift++;
 	window.base = first >> window.shift << window.shift;
@@ -371,15 +372,17 @@ static bool windows_fit(const struct bk__space_view *view, const struct bk__spac
 	       view->outside <= view->count / 16 + old->built_outside * 2 + OUTSIDE_LEAST;
 }
 
-/* Buckets that a range of addresses touches, [first, last]; none if first > last. */
+/* Buckets of a window, which has some, that a range of addresses touches: [first, last]; none if first >
+ * last.
+ */
 static void touched(const struct bk__space_window *window, struct bk__space_range range, size_t *first,
 		    size_t *last)
 {
-	uint64_t end = window->count ? bucket_first(window, window->count - 1) + bucket_mask(window) : 0;
+	uint64_t end = bucket_first(window, window->count - 1) + bucket_mask(window);
 
 	*first = 1;
 	*last = 0;
-	if (!window->count || range.last < window->base || range.first > end)
+	if (range.last < window->base || range.first > end)
 		return;
 	*first = range.first < window->base ? 0 : (size_t)((range.first - window->base) >> window->shift);
 	*last = range.last > end ? window->count - 1 : (size_t)((range.last - window->base) >> window->shift);

@@ -242,8 +242,10 @@ static uint64_t limits_of(const struct bk__space_piece *piece)
 	uint64_t start = piece->first - piece->origin, length = piece->last - piece->first;
 	uint64_t end = length < UINT32_MAX - start ? start + length + 1 : UINT32_MAX, widths = 0;
 
-	/* Offsets that are too high, or that wrap and so seem low. */
-	if (start >= UINT32_MAX || length > UINT64_MAX - start)
+	/* Offsets that are too high, or that wrap and so seem low: in the span, or behind it at addresses for
+	 * which the table may name it, since a bucket has up to 1/32 of the space. */
+	if (start >= UINT32_MAX || length > UINT64_MAX - start ||
+	    (piece->origin > piece->first && piece->last >= UINT64_MAX / 32 * 31))
 		return 0;
 	for (uint64_t left = piece->region->widths; left; left &= left - 1) {
 		const uint64_t width = left & -left;

@@ -680,6 +680,42 @@ static void handlers_dispatch_and_destroy(void **state)
 	assert_int_equal(d.released, 1);
 }
 
+static int write_on(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+	return bk_space_write(inner, offset, width, value);
+}
+
+/* Where there is a region, over its end, and where there is none; with a region at all, and without. */
+static void every_access_in_a_handler(void **state)
+{
+	static const struct bk_region_ops ops = { .read = pass_on, .write = write_on };
+	struct bk_region_desc desc = { .first = 0x1000, .last = 0x1fff, .ops = &ops };
+	static struct device d = { .id = 0x70 };
+	struct bk_region *r;
+
+	inner = bk_space_create(domain, "inner", 0xfff);
+	assert_int_equal(try_add(space, &desc, &r), 0);
+	assert_int_equal(read_at(space, 0x1000, 4), 0xffffffff); /* the thread's first read */
+	assert_int_equal(read_at(space, 0x1000, 4), 0xffffffff);
+	assert_int_equal(bk_space_write(space, 0x1000, 4, 1), 0);
+	add(inner, &d, 0x10, 0x1f, 0, 0);
+	assert_int_equal(read_at(space, 0x1012, 4), 0x75747372);
+	assert_int_equal(read_at(space, 0x101e, 4), 0xffff7f7e);
+	assert_int_equal(read_at(space, 0x1020, 4), 0xffffffff);
+	assert_string_equal(seen(&d), "2:4 e:2");
+	assert_int_equal(bk_space_write(space, 0x1012, 4, UINT64_MAX), 0);
+	assert_int_equal(d.log[0].value, 0xffffffff);
+	assert_int_equal(bk_space_write(space, 0x101e, 4, 1), 0);
+	assert_int_equal(bk_space_write(space, 0x1020, 4, 1), 0);
+	assert_string_equal(seen(&d), "2:4 e:2");
+	d.fail = -EIO;
+	bk_space_on_error(inner, hear_no_error, NULL);
+	bk_space_on_error(space, hear_no_error, NULL);
+	assert_int_equal(bk_space_read(space, 0x1010, 4, &(uint64_t){ 0 }), -EIO);
+	assert_int_equal(bk_space_write(space, 0x1010, 4, 1), -EIO);
+	assert_int_equal(bk_space_destroy(inner), 0);
+}
+
 static int destroy_domain(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
 	return bk_domain_destroy(opaque);
@@ -797,6 +833,24 @@ static void offsets_that_wrap(void **state)
 	assert_int_equal(top.logged, 1);
 	assert_int_equal(top.log[0].width, 4);
 	assert_int_equal(top.log[0].offset, 0xc);
+}
+
+/* At the top of the space, behind a region whose offset 0 is below address 0. */
+static void offsets_that_wrap_behind_a_region(void **state)
+{
+	static struct device device;
+	const uint64_t last = UINT64_MAX - 5000;
+	struct bk_region_desc desc = device_at(&device, 0x10, last, 0, 0);
+	struct bk_region *region;
+
+	desc.base = 0x1000;
+	assert_int_equal(try_add(space, &desc, &region), 0);
+	assert_int_equal(read_at(space, 0x10, 1), 0);
+	assert_int_equal(read_at(space, last, 1), (uint8_t)(0x1000 - 0x10 + last));
+	assert_int_equal(device.reads, 2);
+	for (uint64_t at = last + 1; at; at++)
+		assert_int_equal(read_at(space, at, 1), 0xff);
+	assert_int_equal(device.reads, 2);
 }
 
 /* ---- Layouts of many kinds, as the table sees them ---- */
@@ -975,9 +1029,11 @@ int main(void)
 		TEST(exits_on_mapped_memory_go_through_its_handlers),
 		TEST(F14_a_device_moves_and_removes_itself_from_its_own_handler),
 		TEST(handlers_dispatch_and_destroy),
+		TEST(every_access_in_a_handler),
 		TEST(a_domain_is_not_destroyed_in_a_handler),
 		TEST(far_offsets_of_a_large_region),
 		TEST(offsets_that_wrap),
+		TEST(offsets_that_wrap_behind_a_region),
 		TEST(crowds_of_any_layout_are_found_and_thin_out),
 		TEST(a_crowd_that_moves_far_away_is_found),
 		TEST(visit_gives_whole_ranges_until_told_to_stop),

@@ -242,6 +242,9 @@ static void *read_without_memory(void *opaque)
 	*bad += bk_space_write(space, 0, 4, 0) != -ENOMEM;
 	*bad += bk_space_read_bytes(space, 0, bytes, 4) != -ENOMEM || memcmp(bytes, "\xff\xff\xff\xff", 4);
 	*bad += bk_space_write_bytes(space, 0, bytes, 4) != -ENOMEM;
+	memset(bytes, 0, sizeof(bytes));
+	*bad += bk_space_read_bytes(space, 0, bytes, 3) != -ENOMEM || memcmp(bytes, "\xff\xff\xff", 3);
+	*bad += bk_space_write_bytes(space, 0, bytes, 3) != -ENOMEM;
 	*bad += bk_space_visit(space, 0, UINT64_MAX, any, &ranges) != -ENOMEM || ranges;
 	no_memory = false;
 	return NULL;
