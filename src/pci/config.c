@@ -65,15 +65,9 @@ void bk__pci_config_write(struct bk__pci_config *config, unsigned offset, unsign
 uint64_t bk__pci_config_shown(const struct bk__pci_config *config, unsigned offset, unsigned width)
 {
 	const uint64_t value = bk__load(config->value + offset, width);
-	const unsigned in_header = offset >= BK__PCI_HEADER_END          ? 0
-				   : width > BK__PCI_HEADER_END - offset ? BK__PCI_HEADER_END - offset
-									 : width;
 
-	if (!in_header)
+	if (offset >= BK__PCI_HEADER_END)
 		return value;
-	if (in_header < width)
-		return bk__pci_config_shown(config, offset, in_header) |
-		       bk__pci_config_shown(config, BK__PCI_HEADER_END, width - in_header) << 8 * in_header;
 	return (value & bk__load(config->shown + offset, width)) | bk__load(config->fixed + offset, width);
 }
 

@@ -16,7 +16,8 @@
 struct bk__pci_config {
 	unsigned size; /* 256 or 4096 */
 	uint8_t *value, *reset, *writable, *w1c;
-	uint8_t shown[BK__PCI_HEADER_END], fixed[BK__PCI_HEADER_END];
+	/* Of the header, and of bytes behind it that a read may take along: those are as they are kept. */
+	uint8_t shown[BK__PCI_HEADER_END + 7], fixed[BK__PCI_HEADER_END + 7];
 };
 
 /* -ENOMEM. Everything is zero, read-only, and shown. */

@@ -16,8 +16,8 @@ static uint64_t byte_at(uint8_t bits, unsigned at, unsigned offset, unsigned wid
 }
 
 /* MSI's pending bits in place of what the register holds. */
-static uint64_t with_pending(struct bk_pci_function *function, unsigned offset, unsigned width,
-			     uint64_t value)
+static __attribute__((noinline)) uint64_t with_pending(struct bk_pci_function *function, unsigned offset,
+						       unsigned width, uint64_t value)
 {
 	const unsigned at = function->msi.pending_at;
 	uint32_t pending = 0;
