@@ -11,6 +11,7 @@
 #include "base/clock.h"
 
 #define AHEAD 65536 /* bytes that are read beyond one message */
+#define SMALL 128   /* bytes of a message that are put together, so that it is one part */
 
 union control {
 	struct cmsghdr header; /* for its alignment */
@@ -231,11 +232,37 @@ static size_t put_fds(union control *control, const int *fds, unsigned count)
 	return CMSG_SPACE(size);
 }
 
+/* One part and no fds, as most messages are: the call that takes the kernel less. */
+static ssize_t send_some(int fd, const struct msghdr *message, int flags)
+{
+	const struct iovec *part = message->msg_iov;
+
+	return message->msg_iovlen == 1 && !message->msg_control
+		       ? send(fd, part->iov_base, part->iov_len, flags)
+		       : sendmsg(fd, message, flags);
+}
+
+/* Makes one part of them, if they are small. Returns how many there are then. */
+static unsigned join_small(struct iovec *parts, unsigned count, uint8_t *bytes)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (parts[i].iov_len > SMALL - size)
+			return count;
+		memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
+		size += parts[i].iov_len;
+	}
+	parts[0] = (struct iovec){ bytes, size };
+	return 1;
+}
+
 int bk__wire_send_or(int fd, const struct iovec *parts, unsigned count, const int *fds, unsigned fd_count,
 		     int (*wait)(void *opaque), void *opaque)
 {
 	const int flags = MSG_NOSIGNAL | (wait ? MSG_DONTWAIT : 0);
 	struct iovec left[BK__WIRE_PARTS];
+	uint8_t bytes[SMALL];
 	union control control;
 	struct msghdr message = { .msg_iov = left, .msg_iovlen = count };
 	bool begun = false;
@@ -246,9 +273,11 @@ int bk__wire_send_or(int fd, const struct iovec *parts, unsigned count, const in
 	if (fd_count) {
 		message.msg_control = &control;
 		message.msg_controllen = put_fds(&control, fds, fd_count);
+	} else if (count > 1) {
+		message.msg_iovlen = join_small(left, count, bytes);
 	}
 	while (message.msg_iovlen) {
-		ssize_t sent = sendmsg(fd, &message, flags);
+		ssize_t sent = send_some(fd, &message, flags);
 
 		if (sent < 0 && errno == EINTR)
 			continue;

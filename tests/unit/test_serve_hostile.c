@@ -61,16 +61,30 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
 	return __real_recvmsg(fd, message, flags);
 }
 
-ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+/* The server is about to reply. */
+static void before_reply(void)
 {
 	if (role == SERVER && atomic_load(&moment.armed)) {
 		sem_post(&moment.replies);
 		wait_for(&moment.done);
 		atomic_store(&moment.armed, false);
 	}
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	before_reply();
 	return __real_sendmsg(fd, message, flags);
+}
+
+ssize_t __real_send(int fd, const void *data, size_t count, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t count, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t count, int flags)
+{
+	before_reply();
+	return __real_send(fd, data, count, flags);
 }
 
 static int held_set_irqs(struct bk_device *device, unsigned index, enum bk_device_irq_action action,

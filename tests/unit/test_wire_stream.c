@@ -278,6 +278,37 @@ static void a_message_may_come_byte_by_byte(void **state)
 	close(fd);
 }
 
+/* Whatever the parts are, the bytes are the same, and so are descriptors. */
+static void parts_of_any_size(void **state)
+{
+	struct pair *pair = *state;
+	static uint8_t bytes[1000];
+	const int fd = eventfd(0, 0);
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7);
+	for (unsigned size = 0; size < 400; size += 3) {
+		for (unsigned fds = 0; fds < 2; fds++) {
+			struct bk__wire_header header = { .id = (uint16_t)size,
+							  .size = (uint32_t)(sizeof(header) + size) };
+			const struct iovec parts[] = { { &header, 10 },
+						       { (uint8_t *)&header + 10, sizeof(header) - 10 },
+						       { bytes, size / 3 },
+						       { bytes + size / 3, size - size / 3 } };
+			struct bk__wire_message message;
+
+			assert_int_equal(bk__wire_send(pair->client, parts, 4, &fd, fds), 0);
+			assert_int_equal(bk__wire_receive(&pair->stream, &message, MSG_DONTWAIT), 0);
+			assert_int_equal(message.header.id, size);
+			assert_int_equal(message.size, size);
+			assert_memory_equal(message.payload, bytes, size);
+			assert_int_equal(message.fd_count, fds);
+			bk__wire_drop_fds(&message);
+		}
+	}
+	close(fd);
+}
+
 static void the_largest_message(void **state)
 {
 	struct pair *pair = *state;
@@ -418,6 +449,7 @@ int main(void)
 		TEST(one_read_takes_a_whole_message),
 		TEST(fds_stay_with_their_message),
 		TEST(a_message_may_come_byte_by_byte),
+		TEST(parts_of_any_size),
 		TEST(the_largest_message),
 		TEST(as_many_fds_as_the_kernel_lets),
 		TEST(more_fds_than_a_message_has),
