@@ -47,7 +47,7 @@ __attribute__((noinline)) void run_wrap(const char *what, int fd)
 
 /* With a second thread the C library's calls take more, as a VMM's do; the wrap library may have one anyway.
  */
-static void *sleep_on(void *unused)
+static __attribute__((noreturn)) void *sleep_on(void *unused)
 {
 	for (;;)
 		pause();
