@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The clock that barkeep waits by: it goes on evenly, whatever the host's time of day is set to. */
+/* The clock for timeouts: it runs evenly, whatever the host's time of day is set to. */
 #ifndef BARKEEP_BASE_CLOCK_H
 #define BARKEEP_BASE_CLOCK_H
 

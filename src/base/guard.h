@@ -2,8 +2,8 @@
 /*
  * Mappings of files that another process may shrink.
  *
- * A file that shrinks leaves pages behind that raise SIGBUS. Whoever touches such a page of a guarded mapping
- * gets memory of this process instead, and lives.
+ * If a file shrinks, accesses to the pages past its end raise SIGBUS. In a guarded mapping such a page
+ * is replaced by memory of this process instead.
  */
 #ifndef BK_BASE_GUARD_H
 #define BK_BASE_GUARD_H

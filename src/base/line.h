@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line for a person, whatever the names in it hold. */
+/* Makes one line for a person, whatever characters the names in it contain. */
 #ifndef BARKEEP_BASE_LINE_H
 #define BARKEEP_BASE_LINE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers as people write them, everywhere the same: decimal or 0x. */
+/* Parses numbers in the one form that all options and files use: decimal or 0x. */
 #include "base/number.h"
 
 #include <string.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Descriptions, as lines for people or as JSON. They are collected in memory
- * while locks are held, and written when they are not: whoever reads them may
- * be slow, or a part of the guest.
+ * Descriptions, as lines for people or as JSON. They are collected in memory while locks are held, and
+ * written afterwards, since the reader may be slow, or a part of the guest.
  */
 #ifndef BARKEEP_BASE_PRINTER_H
 #define BARKEEP_BASE_PRINTER_H

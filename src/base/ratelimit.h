@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Log lines that a guest can cause: not more than a person can read. */
+/* Limits the rate of log lines that a guest can cause. */
 #ifndef BARKEEP_BASE_RATELIMIT_H
 #define BARKEEP_BASE_RATELIMIT_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Structs of a caller that was built with another release: they begin with `struct_size` (barkeep/base.h). */
+/* Converts structs of a caller that was built with another release; they begin with `struct_size`
+ * (barkeep/base.h). */
 #ifndef BARKEEP_BASE_STRUCT_H
 #define BARKEEP_BASE_STRUCT_H
 

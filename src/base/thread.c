@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How barkeep starts a thread, and what every one does first. */
+/* How barkeep starts a thread, and what every thread does first. */
 #include "base/thread.h"
 
 #include <signal.h>

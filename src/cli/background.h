@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A run in the background: the process that started it waits until the guest runs, and says what went wrong.
+/* A run in the background: the process that started it waits until the guest runs, or reports the
+ * error.
  */
 #ifndef BK_CLI_BACKGROUND_H
 #define BK_CLI_BACKGROUND_H

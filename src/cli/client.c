@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `barkeep control`: asks something of a running guest. */
+/* `barkeep control`: sends a command to a running guest. */
 #include "cli/cli.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the values of --device and --bridge are made of. */
+/* Parses the comma-separated values of --device and --bridge. */
 #include "cli/comma_items.h"
 
 #include <errno.h>

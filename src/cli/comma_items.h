@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the values of --device and --bridge are made of. */
+/* Parses the comma-separated values of --device and --bridge. */
 #ifndef BK_CLI_ITEMS_H
 #define BK_CLI_ITEMS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `barkeep inspect`: collects what is known of a device into one JSON value, and prints that or a table of
+/* `barkeep inspect`: collects the facts about a device in one JSON value, and prints that or a table of
  * it. */
 #include "cli/cli.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What systemd and its like are told, and give: sd_notify(3) and sd_listen_fds(3), which are a socket and
+/* Notifications to systemd and sockets from it: sd_notify(3) and sd_listen_fds(3), by a socket and
  * variables. */
 #include <errno.h>
 #include <stdlib.h>

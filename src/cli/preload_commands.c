@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What can be asked of a wrapped program through its control socket. */
+/* The commands of a wrapped program's control socket. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The devices of a run: put in, taken out, and given back when their host or the guest lets them go. */
+/* The devices of a run: added, removed, and given back when their host or the guest releases them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

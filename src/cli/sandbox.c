@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the threads of a run may still do once they serve a guest: no capabilities, few system calls.
+ * Restricts the threads of a run once they serve a guest: no capabilities, few system calls.
  *
  * Each kind of thread has a list of sets of calls, which the tables below say. A call that is in none of them
  * ends the process with a line that names it. docs/sandbox.md says what is left to who breaks out of a guest.

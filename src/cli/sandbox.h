@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the threads of a run may still do once they serve a guest: no capabilities, few system calls. */
+/* Restricts the threads of a run once they serve a guest: no capabilities, few system calls. */
 #ifndef BK_CLI_SANDBOX_H
 #define BK_CLI_SANDBOX_H
 

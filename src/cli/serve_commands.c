@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What can be asked of `barkeep serve` through its control socket. */
+/* The commands of the control socket of `barkeep serve`. */
 #include "cli/serve_commands.h"
 
 #include <errno.h>

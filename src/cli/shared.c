@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What served devices of one IOMMU group share: the group can be opened once, and has one address space. */
+/* Served devices of one IOMMU group share a context: the group can be opened only once, and has one
+ * address space. */
 #include <errno.h>
 #include <stdlib.h>
 

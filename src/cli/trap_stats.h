@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counters of traps: the table that `--stats` prints at the end, and what the control socket answers. */
+/* Counters of traps: the table that `--stats` prints at the end, and the answer of the control
+ * socket. */
 #ifndef BK_CLI_TRAP_STATS_H
 #define BK_CLI_TRAP_STATS_H
 

@@ -2,8 +2,8 @@
 /*
  * What `barkeep wrap` and the library that it preloads share: the settings.
  *
- * They go from one to the other in the environment, as lines KEY=VALUE:
- * device=ADDRESS[,key=value]..., stats=, control=PATH, log=PATH.
+ * The command passes them on in the environment, as lines KEY=VALUE: device=ADDRESS[,key=value]...,
+ * stats=, control=PATH, log=PATH.
  */
 #ifndef BK_CLI_WRAPPED_H
 #define BK_CLI_WRAPPED_H

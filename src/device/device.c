@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The interface that every back, mediator and front shares, and what the devices of a guest share. */
+/* The interface of all devices and mediators, and the context that the devices of a guest share. */
 #include <barkeep/device.h>
 
 #include <errno.h>

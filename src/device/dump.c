@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A device out of what lspci printed of it: its config space and the sizes of its BARs, and nothing behind
- * them. */
+/* A device made from the output of lspci: its config space and the sizes of its BARs, with no registers
+ * behind them. */
 #include "device/dump.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Makes a dumped config space what VFIO shows of the function, and finds out which bits can be written. */
+/* Turns a dumped config space into the one that VFIO would show, and finds out which bits can be
+ * written. */
 #include <string.h>
 
 #include <barkeep/device.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which I/O virtual addresses the host lets devices use: what its IOMMU groups do not reserve. */
+/* Which I/O virtual addresses devices can use: those that the host's IOMMU groups do not reserve. */
 #include "device/iova.h"
 
 #include <dirent.h>

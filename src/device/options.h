@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a device's kind takes after its name: `NAME[,key=value]...`, a comma inside a value doubled. */
+/* The options of a device's kind: `NAME[,key=value]...`, with commas inside a value doubled. */
 #ifndef BARKEEP_DEVICE_OPTIONS_H
 #define BARKEEP_DEVICE_OPTIONS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A device that exists only in a file: opening `sim:FILE`, and what tests ask of it. */
+/* A device that exists only in a file: opening `sim:FILE`, and calls for tests. */
 #ifndef BARKEEP_DEVICE_SIM_H
 #define BARKEEP_DEVICE_SIM_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What answers in a sim's BAR: memory or a pattern, and above it registers, mirrors and the MSI-X table. */
+/* The contents of a sim's BAR: memory or a pattern, and above it registers, mirrors and the MSI-X
+ * table. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

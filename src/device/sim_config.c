@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A sim's config space: the header's registers, and what writing them does (PCI 3.0 6, PCIe 7.5, PM 3.2). */
+/* A sim's config space: the header's registers, and the effects of writes (PCI 3.0 6, PCIe 7.5, PM
+ * 3.2). */
 #include <string.h>
 
 #include "base/bytes.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What raises a sim's interrupts: registers set bits, and other registers take them back. */
+/* A sim's interrupts: registers set pending bits, and other registers clear them. */
 #include "device/sim_parts.h"
 
 void bk__sim_irqs_update(struct sim *sim)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Some pages of a sim's BAR in a file of their own: the BAR's memory at those pages becomes that file's.
- *
- * The other pages stay in the first file. Whoever has mapped that one loses the pages that move.
+ * Moves some pages of a sim's BAR into a separate file: the BAR's memory at those pages becomes that
+ * file's. The other pages stay in the first file. Mappings of the first file lose the pages that move.
  */
 #include <errno.h>
 #include <fcntl.h>

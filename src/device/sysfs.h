@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the host's sysfs says of a device: driver, IOMMU group and its members,
- * NUMA node, link. An address is that of a PCI function or a mediated device's
- * UUID.
+ * Facts about a device from the host's sysfs: driver, IOMMU group and its members, NUMA node, link. An
+ * address is that of a PCI function or a mediated device's UUID.
  */
 #ifndef BARKEEP_DEVICE_SYSFS_H
 #define BARKEEP_DEVICE_SYSFS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests to the server, and their replies. One is on its way at a time. */
+/* Requests to the server, and their replies. There is one request at a time. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Registers of the server's device that are written by writing an eventfd: no message is sent. */
+/* Registers of the server's device that an eventfd writes, without a message. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

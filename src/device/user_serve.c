@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the server asks of its client: reads and writes of the client's memory. */
+/* Serves the server's own requests: reads and writes of the client's memory. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

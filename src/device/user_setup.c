@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The beginning of a connection: the version, and what the device has. */
+/* The start of a connection: the version, and the description of the device. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A thread that answers the server's own commands, notices that the server has gone, and looks for it again.
+/* A thread that answers the server's own commands, notices when the server has gone, and reconnects.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Does again in the model what a guest did to another machine, and compares: what it read, and where each BAR
- * was after each write. The rules are in tests/traces/README.md.
+ * Repeats in the model what a guest did on another machine, and compares what it read, and where each
+ * BAR was after each write. The rules are in tests/traces/README.md.
  */
 #ifndef BARKEEP_FIRMWARE_REPLAY_H
 #define BARKEEP_FIRMWARE_REPLAY_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A recorded firmware trace (tests/traces/README.md), parsed: what functions there are, and what happened. */
+/* A recorded firmware trace (tests/traces/README.md), parsed into functions and events. */
 #ifndef BARKEEP_FIRMWARE_TRACE_H
 #define BARKEEP_FIRMWARE_TRACE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why the model has a BAR where it has it, and why a register reads as it does: in words. */
+/* Explains in words why the model has a BAR at an address, and why a register has its value. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

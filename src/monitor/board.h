@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a machine has beside RAM and PCI: serial port, power, fixed ranges. Each architecture has its own. */
+/* The parts of a machine besides RAM and PCI: serial port, power, fixed ranges. Each architecture has
+ * its own. */
 #ifndef BK_MONITOR_BOARD_H
 #define BK_MONITOR_BOARD_H
 

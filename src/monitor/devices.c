@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's devices: each on its bus, with its interrupts, its DMA and what its host has to say. */
+/* The guest's devices: each on its bus, with its interrupts, its DMA and events from its host. */
 #include "monitor/devices.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a device's host has to say while the guest runs: an error of the device, and that it is wanted back.
+/* Events from a device's host while the guest runs: an error of the device, and a request to give it
+ * back.
  */
 #include "monitor/events.h"
 

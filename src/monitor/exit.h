@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between the threads of vCPUs and what serves their exits. */
+/* What the threads of vCPUs and the handlers of their exits share. */
 #ifndef BK_MONITOR_EXIT_H
 #define BK_MONITOR_EXIT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tells KVM which VFIO groups the guest has, so that it honours DMA that does not snoop the caches. */
+/* Gives KVM the guest's VFIO groups, so that it honours DMA that does not snoop the caches. */
 #ifndef BK_MONITOR_GROUPS_H
 #define BK_MONITOR_GROUPS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What devices reach by DMA: the guest's RAM, and BARs if asked for. Follows a space. */
+/* Maps what devices may access by DMA: the guest's RAM, and BARs if asked for. Follows a space. */
 #include "monitor/iommu.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A second process that gives the terminal back if this one is killed (SIGKILL,
- * out of memory): then nothing here can.
+ * A second process that restores the terminal if this one is killed (SIGKILL, out of memory).
  *
  * It is forked before devices are opened, since a process that has one of their
  * mappings keeps them open.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The machine, as its files share it: machine.c makes it, run.c runs it, requests.c is what is asked of it.
+/* The machine, as its files share it: machine.c creates it, run_machine.c runs it, requests.c handles
+ * requests.
  */
 #ifndef BK_MONITOR_MACHINE_H
 #define BK_MONITOR_MACHINE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The machine's devices and bridges, as its owner puts them in and takes them out. */
+/* Adds and removes the machine's devices and bridges. */
 #include "monitor/machine.h"
 
 #include <errno.h>

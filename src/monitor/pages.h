@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What of a mapped range can be given to KVM or an IOMMU: whole pages, guest and host congruent. */
+/* Which part of a mapped range can be given to KVM or an IOMMU: whole pages, with guest and host
+ * addresses congruent. */
 #ifndef BK_MONITOR_PAGES_H
 #define BK_MONITOR_PAGES_H
 

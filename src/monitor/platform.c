@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is fixed in the machine: RAM, the host bridge, and the board with its serial console. */
+/* The fixed parts of the machine: RAM, the host bridge, and the board with its serial console. */
 #include "monitor/platform.h"
 
 #include <errno.h>

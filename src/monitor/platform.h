@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is fixed in the machine: RAM, the host bridge, and the board with its serial console. */
+/* The fixed parts of the machine: RAM, the host bridge, and the board with its serial console. */
 #ifndef BK_MONITOR_PLATFORM_H
 #define BK_MONITOR_PLATFORM_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is asked of the machine: by its guest, by KVM, by its owner. */
+/* Requests to the machine from its guest, KVM and its owner. */
 #include "monitor/machine.h"
 
 #include <errno.h>

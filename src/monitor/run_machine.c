@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs the machine: starts it, serves what is asked of it, resets it in place. */
+/* Runs the machine: starts it, serves requests, resets it in place. */
 #include "base/ratelimit.h"
 #include "monitor/machine.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory slots: what a vCPU reaches without an exit. They follow the mapped ranges of a space. */
+/* Memory slots: memory that a vCPU accesses without an exit. They follow the mapped ranges of a
+ * space. */
 #ifndef BK_MONITOR_SLOTS_H
 #define BK_MONITOR_SLOTS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the registers of a bridge open to the bus below. */
+/* The windows that the registers of a bridge open to the bus below. */
 #ifndef BARKEEP_PCI_BRIDGE_H
 #define BARKEEP_PCI_BRIDGE_H
 

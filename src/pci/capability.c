@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Calls that add a capability of any kind, or drop one. */
+/* Public calls that add a capability of any kind, or remove one. */
 #include <errno.h>
 
 #include "base/struct.h"

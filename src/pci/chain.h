@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Walks a chain of capabilities (PCI 3.0 6.7, PCIe 7.6.3). The chain may be hostile: it may loop, lead
- * anywhere, or end in the middle. A walk visits each place once at most, and reads nothing behind the end.
+ * anywhere, or end in the middle. A walk visits each place at most once, and reads nothing past the
+ * end.
  *
  *	struct bk__pci_chain chain;
  *

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A function: its registers and what hangs on them. Everything here is under
- * the function's lock; what changes only while the function is on no bus may
- * be read without it by the owner.
+ * A function: its registers and everything that depends on them. The function's lock guards all of it;
+ * the owner may read without the lock what changes only while the function is on no bus.
  */
 #ifndef BARKEEP_PCI_FUNCTION_H
 #define BARKEEP_PCI_FUNCTION_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The header (PCI 3.0 6.1): what is in it at reset, what is writable, what is computed when read. */
+/* The header (PCI 3.0 6.1): its values at reset, its writable bits, and the bits that a read
+ * computes. */
 #include "pci/bar.h"
 #include "pci/bus.h"
 #include "pci/function.h"

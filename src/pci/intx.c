@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* INTx: the host's lines, on each of which the functions are or-ed (PCI 3.0 2.2.6). */
+/* INTx: the host's lines, each of which is the OR of the functions on it (PCI 3.0 2.2.6). */
 #include <errno.h>
 
 #include "pci/bus.h"

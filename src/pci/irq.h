@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Interrupts of a function: which vectors may send, as the registers say. Function's lock. */
+/* Interrupts of a function: which vectors may send, according to the registers. Called with the
+ * function's lock. */
 #ifndef BARKEEP_PCI_IRQ_H
 #define BARKEEP_PCI_IRQ_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the model knows of each kind of capability: one table each, and one list of them. */
+/* The kinds of capabilities: one table of functions for each, and one list of them. */
 #ifndef BARKEEP_PCI_KIND_H
 #define BARKEEP_PCI_KIND_H
 

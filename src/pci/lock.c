@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who changes registers of a function holds its lock, and of a bridge the host's too. */
+/* The locks for changes of registers: the function's, and for a bridge also the host's. */
 #include "pci/bus.h"
 #include "pci/function.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MSI (PCI 3.0 6.8.1): the capability, and what its registers say. */
+/* MSI (PCI 3.0 6.8.1): the capability and its registers. */
 #include <errno.h>
 
 #include "pci/cap.h"

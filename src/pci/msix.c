@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* MSI-X (PCI 3.0 6.8.2): the capability, and what it and the table say. */
+/* MSI-X (PCI 3.0 6.8.2): the capability, and the state that it and the table set. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

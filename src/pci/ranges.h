@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A set of addresses, as sorted ranges that do not touch: the free room that addresses are given from. */
+/* A set of addresses, as sorted ranges that do not touch. It holds the free space from which addresses
+ * are assigned. */
 #ifndef BARKEEP_PCI_RANGES_H
 #define BARKEEP_PCI_RANGES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which addresses of a bus can be reached from outside: what the windows above let through. */
+/* Which addresses of a bus can be reached from outside, through the windows above it. */
 #ifndef BARKEEP_PCI_REACH_H
 #define BARKEEP_PCI_REACH_H
 

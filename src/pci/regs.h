@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What rooms above ask about registers: whose bytes of config space are, of a function and of any device. */
+/* Registers, for rooms above: which capability each byte of config space belongs to, of a function and
+ * of any device. */
 #ifndef BARKEEP_PCI_REGS_H
 #define BARKEEP_PCI_REGS_H
 

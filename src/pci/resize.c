@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Resizable BARs (PCIe 7.8.6): the size of a BAR as one more thing that registers say. */
+/* Resizable BARs (PCIe 7.8.6): registers also decide the size of a BAR. */
 #include <errno.h>
 
 #include "pci/cap.h"

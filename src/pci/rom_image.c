@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an expansion ROM says of itself (PCI Firmware 3.0, 5.1): whether it is one, and for which device. */
+/* Parses an expansion ROM (PCI Firmware 3.0, 5.1): whether it is one, and for which device. */
 #include "pci/rom_image.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What registers keep over a reset (PCIe 6.6.2, 7.4). */
+/* The registers that survive a reset (PCIe 6.6.2, 7.4). */
 #include <string.h>
 
 #include "pci/function.h"

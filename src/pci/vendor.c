@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Capabilities that only say something: of a vendor, of somebody else's standard, and the serial number. */
+/* Capabilities without effect in the model: of vendors, of other standards, and the serial number. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

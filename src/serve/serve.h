@@ -2,8 +2,8 @@
 /*
  * A device behind a socket that speaks vfio-user: one client at a time.
  *
- * Each server has a thread, which takes a client, does what it asks for in the order of its messages, and
- * gives everything back when it goes: no client waits for that of another server.
+ * Each server has a thread. It accepts a client, handles its messages in order, and releases everything
+ * when the client disconnects. No client waits for that of another server.
  */
 #ifndef BK_SERVE_SERVE_H
 #define BK_SERVE_SERVE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread of a server: takes a client, serves it, takes the next. */
+/* The thread of a server: accepts a client, serves it, accepts the next. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>

@@ -2,10 +2,9 @@
 /*
  * Which pages of the device a client may map.
  *
- * A file cannot be handed out in part: who has it can map all of it. So by default the client gets a file
- * that holds nothing but the pages that are allowed, if there is or can be one; else all accesses come by
- * messages. With mmap=device-fd the device's file goes out in any case, with the list of pages that are
- * allowed.
+ * A process that has a file can map all of it. So by default the client gets a file that holds nothing
+ * but the pages that are allowed, if there is or can be one; else all accesses come by messages. With
+ * mmap=device-fd the device's file goes out in any case, with the list of pages that are allowed.
  *
  * Pages that were handed out stay the client's until it goes: a trap that needs one of them is refused. So do
  * those of registers that the client has eventfds for.

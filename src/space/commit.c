@@ -2,11 +2,10 @@
 /*
  * The commit of an update.
  *
- * It applies the changes to the regions, looks whether the result is legal,
- * resolves the views that it touches, and only then publishes. Nobody sees the
- * regions but through the commit lock, so that up to that point each step can
- * be undone: applying a change exchanges what it holds with what the region
- * holds, and doing so again in reverse order restores everything.
+ * It applies the changes to the regions, checks that the result is legal, resolves the views that it
+ * touches, and only then publishes. Regions are visible only under the commit lock, so up to that point
+ * each step can be undone: applying a change exchanges what it holds with what the region holds, and
+ * doing so again in reverse order restores everything.
  */
 #include "space/update.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Places among the spans of a view that is there: where an address is, what is in it. */
+/* Cursors: find an address among the spans of an existing view. */
 #include "space/internal.h"
 
 struct bk__space_cursor bk__space_view_find(const struct bk__space_view *view, uint64_t address)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An access that no handler takes whole: a walk over spans and gaps, which
- * cuts what a handler does not take, or what lies over an edge.
+ * Splits an access that no handler takes whole: walks over spans and gaps, and cuts the access at edges
+ * and into widths that the handlers take.
  */
 #include "base/ratelimit.h"
 #include "space/internal.h"

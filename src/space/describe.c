@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a space looks like, for people and for programs. */
+/* Prints a space, for people and for programs. */
 #include "space/internal.h"
 
 #include <inttypes.h>

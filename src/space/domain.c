@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A domain: its birth and its end. */
+/* Creates and destroys domains. */
 #include "space/internal.h"
 
 #include <errno.h>

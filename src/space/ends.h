@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What rooms above ask before they end something. */
+/* Checks for rooms above, before they destroy something. */
 #ifndef BARKEEP_SPACE_ENDS_H
 #define BARKEEP_SPACE_ENDS_H
 

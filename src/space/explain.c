@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why an address is answered by whom it is: the spaces it leads through, and in each who wins and who loses.
+/* Explains which region answers at an address: the spaces that the address leads through, and which
+ * regions win and lose in each.
  */
 #include "space/internal.h"
 

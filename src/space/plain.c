@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What answers for a region that has no handler: an error, or plain memory. */
+/* Handlers for a region that has none: they return an error, or access plain memory. */
 #include "space/internal.h"
 
 #include <errno.h>

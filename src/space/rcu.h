@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The only place that knows how readers are kept apart from reclaim: liburcu,
- * membarrier flavour. A reader costs a few plain loads and stores of its own
- * thread's memory.
+ * The only place that knows how reclaim waits for readers: liburcu, membarrier flavour. A reader costs
+ * a few plain loads and stores of its own thread's memory.
  *
  * Threads are registered on their first read and unregistered when they end.
  * A thread that its owner has registered with liburcu is left to him as long as

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reclaim: one thread a domain, which waits for readers so that nobody else
- * has to, and calls `released`.
+ * Reclaim: one thread per domain, which waits for readers, so that no other thread has to, and calls
+ * `released`.
  *
  * A commit must not wait for readers: it may run in a handler, or under a lock
  * that a handler of another thread waits for. It leaves the regions that it

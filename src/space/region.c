@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Regions: what they are made from, the two trees that hold them, and their end. */
+/* Regions: creating them, the two trees that hold them, and freeing them. */
 #include "space/internal.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What commits took out of views, until no reader can see it; then it is
- * memory for the next commits.
+ * Keeps what commits removed from views until no reader can see it; then the next commits use its
+ * memory.
  *
  * A commit waits for no reader, and a reader may stay in a handler for
  * minutes. So it does not count how long readers stay, but what they see: each

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Spaces: their birth, their end and their counters. */
+/* Creates and destroys spaces, and keeps their counters. */
 #include "space/ends.h"
 #include "space/internal.h"
 

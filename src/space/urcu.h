@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* liburcu by calls into the library, for a check that the inline forms fit it. */
+/* liburcu by calls into the library, to check that the inline forms match it. */
 #ifndef BARKEEP_SPACE_URCU_H
 #define BARKEEP_SPACE_URCU_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flattening: who answers each address of a space, as spans in address order.
+ * Flattening: computes which region answers at each address of a space, as spans in address order.
  *
  * A nested space is resolved before those that show it, so a nested region
  * contributes the spans of a view that exists already, each with the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The program's descriptor of a device, as a device: what is below the mediator. */
+/* The program's descriptor of a device as a bk_device, for use below the mediator. */
 #undef _FILE_OFFSET_BITS
 #include <errno.h>
 #include <fcntl.h>

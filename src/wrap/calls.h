@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What calls mean on descriptors of VFIO. All answer like the calls that they stand for: -1 with errno. */
+/* Calls on descriptors of VFIO. All return what the calls that they replace would: -1 with errno. */
 #ifndef BARKEEP_WRAP_CALLS_H
 #define BARKEEP_WRAP_CALLS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a file descriptor is: a table that is read without a lock.
+ * A table of file descriptors, which is read without a lock.
  *
  * A file is one open file as the kernel has it; several descriptors may refer
  * to it. Files are never freed, but used again for others, so that whoever

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finds out what a descriptor is, by the name that the kernel has for it.
- *
- * Descriptors come by open, over sockets and from the program before. Whatever
- * was missed on the way is found by its first ioctl of VFIO's.
+ * Finds out what a descriptor is, by the name that the kernel has for it. Descriptors come from open,
+ * over sockets and by inheritance. If one was missed, its first VFIO ioctl reveals it.
  */
 #undef _FILE_OFFSET_BITS
 #include <errno.h>

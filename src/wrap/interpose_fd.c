@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of the C library's: where descriptors come from and go to. */
+/* Replaces the C library's functions that open, duplicate and close descriptors. */
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
 #include <errno.h>

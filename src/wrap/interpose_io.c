@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of the C library's: ioctl, and what reads and writes. */
+/* Replaces the C library's ioctl and its functions that read and write. */
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of the C library's: mappings. */
+/* Replaces the C library's functions for mappings. */
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of the C library's: descriptors that come and go over sockets. */
+/* Replaces the C library's functions that send and receive descriptors over sockets. */
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
 #include <string.h>

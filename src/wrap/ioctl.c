@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ioctl on descriptors of VFIO: those that give a device, and those that tell of one or change it. */
+/* ioctls on descriptors of VFIO: those that return a device, and those that query or change one. */
 #undef _FILE_OFFSET_BITS
 #include <errno.h>
 #include <linux/kvm.h>

@@ -2,10 +2,9 @@
 /*
  * The program's virtual machines, as far as devices' pages are in them.
  *
- * A trap may come to a page that the program has mapped and given to its guest
- * by a memory slot of KVM. The slot is then set anew in pieces without that
- * page, so that the guest's accesses to it leave KVM_RUN; they are answered
- * here, and the program never hears of them.
+ * A trap may be added in a page that the program has mapped and given to its guest by a memory slot of
+ * KVM. The slot is then replaced by pieces without that page, so that the guest's accesses to it leave
+ * KVM_RUN; they are answered here, and the program never hears of them.
  */
 #ifndef BARKEEP_WRAP_KVM_H
 #define BARKEEP_WRAP_KVM_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Mappings of devices: refused where they would show what a trap hides, and remembered. */
+/* Mappings of devices: refuses those that would show what a trap hides, and remembers the others. */
 #undef _FILE_OFFSET_BITS
 #include <errno.h>
 #include <inttypes.h>

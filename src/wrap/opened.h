@@ -2,8 +2,8 @@
 /*
  * A device that the program has opened, with the mediator that stands between.
  *
- * Accesses count themselves in and out. The end of the last descriptor takes
- * one away from that count, and whoever makes it zero takes the mediator apart.
+ * Accesses count themselves in and out. Closing the last descriptor also decrements that count; the
+ * thread that makes it zero destroys the mediator.
  */
 #ifndef BARKEEP_WRAP_DEVICE_H
 #define BARKEEP_WRAP_DEVICE_H

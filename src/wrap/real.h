@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions that lie below the ones that this library puts in their place:
- * the C library's, or those of another preloaded library. Each is looked up by
- * its first call, which may come before any constructor has run.
+ * The functions that this library replaces: the C library's, or those of another preloaded library.
+ * Each is looked up by its first call, which may come before any constructor has run.
  */
 #ifndef BARKEEP_WRAP_REAL_H
 #define BARKEEP_WRAP_REAL_H

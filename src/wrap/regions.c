@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads and writes of a device's regions, as the program asks for them. */
+/* The program's reads and writes of a device's regions. */
 #undef _FILE_OFFSET_BITS
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The start of the library, and traps that come later. */
+/* The start of the library, and traps that are added later. */
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/pci_regs.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VFIO inside another program: what this room asks of whoever owns the
- * library's settings, and what it offers him.
+ * VFIO inside another program: what this room needs from the owner of the library's settings, and what
+ * it offers.
  *
  * The program opens a device; `mediate` makes a mediator in front of it; what
  * the program then does with the device's descriptors goes through that.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an arm64 machine has beside RAM and PCI: flash, serial port, clock, power button, ranges of the GIC.
+/* The parts of an arm64 machine besides RAM and PCI: flash, serial port, clock, power button, ranges of
+ * the GIC.
  */
 #include "monitor/board.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Flash memory with firmware in it: what a guest writes is dropped. */
+/* Flash memory with firmware in it; writes are dropped. */
 #include "monitor/arm64/flash.h"
 
 #include <errno.h>

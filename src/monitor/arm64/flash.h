@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Flash memory with firmware in it: what a guest writes is dropped. */
+/* Flash memory with firmware in it; writes are dropped. */
 #ifndef BK_MONITOR_ARM64_FLASH_H
 #define BK_MONITOR_ARM64_FLASH_H
 

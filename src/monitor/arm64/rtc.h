@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A PL031 clock: the host's time, and what the guest makes of it. */
+/* A PL031 clock: the host's time, plus the offset that the guest sets. */
 #ifndef BK_MONITOR_ARM64_RTC_H
 #define BK_MONITOR_ARM64_RTC_H
 

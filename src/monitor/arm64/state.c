@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state of the CPUs and of the GIC that KVM keeps: what a reset brings back. */
+/* The state of the CPUs and of the GIC that KVM keeps, which a reset restores. */
 #include "monitor/state.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is kept of the machine on arm64: KVM's devices, and how vCPUs are made. */
+/* The arm64 part of the machine: KVM's devices, and how vCPUs are made. */
 #ifndef BK_MONITOR_ARM64_VM_H
 #define BK_MONITOR_ARM64_VM_H
 

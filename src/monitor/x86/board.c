@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an x86 machine has beside RAM and PCI: COM1, power and reset ports, ranges of chips. */
+/* The parts of an x86 machine besides RAM and PCI: COM1, power and reset ports, ranges of chips. */
 #include "monitor/board.h"
 
 #include <errno.h>

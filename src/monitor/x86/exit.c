@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exits of x86: ports, and instructions that KVM gives up on. */
+/* Exits on x86: ports, and instructions that KVM cannot emulate. */
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state of the CPUs and chips that KVM keeps, as it was before the guest ran: what a reset brings back.
+/* The state of the CPUs and chips that KVM keeps, as it was before the guest ran; a reset restores it.
  */
 #include "monitor/state.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is kept of the machine on x86. */
+/* The x86 part of the machine. */
 #ifndef BK_MONITOR_X86_VM_H
 #define BK_MONITOR_X86_VM_H
 
