@@ -349,10 +349,11 @@ static int open_device(struct cli_served *served, struct bk_error *err)
 
 int cli_served_open(struct cli_served *served, struct bk_error *err)
 {
-	int error = open_socket(served, err);
+	int error = open_device(served, err);
 
+	/* Whoever finds the socket finds a device behind it. */
 	if (!error)
-		error = open_device(served, err);
+		error = open_socket(served, err);
 	if (!error)
 		error = start(served, err);
 	if (!error)

@@ -112,7 +112,7 @@ static int wait_reply(struct bk__user_device *user, struct bk__user_link *link,
 		r = bk__wire_receive(&link->stream, &message, 0);
 		if (r == -EINTR || (r == -EAGAIN && is_slow(request->command)))
 			continue; /* not after link->stream.until */
-		if (r == -EAGAIN || r == -ETIMEDOUT)
+		if ((r == -EAGAIN || r == -ETIMEDOUT) && request->command != BK__WIRE_VERSION)
 			bk_log(BK_LOG_ERROR, "%s: the server does not answer %s in time", user->device.name,
 			       bk__wire_command_name(request->command));
 		if (r) {

@@ -98,6 +98,9 @@ static int agree(struct bk__user_device *user, struct bk__user_link *link, struc
 	request.fixed_size = (size_t)r;
 	link->agreed.data = BK__WIRE_DATA;
 	r = bk__user_call(user, link, &request);
+	if (link->broken)
+		return bk_fail(err, EIO, "%s: the server says nothing: it may serve another client",
+			       user->device.name);
 	if (r)
 		return bk_fail(err, -r, "%s: the server refuses version 0.%u: %s", user->device.name,
 			       proposal.minor, strerror(-r));
