@@ -17,17 +17,12 @@
 #include "pci/bridge.h"
 #include "pci/bus.h"
 #include "pci/function.h"
-#include "pci/ranges.h"
+#include "pci/free_ranges.h"
 
-#define BELOW_4G  ((uint64_t)UINT32_MAX)
-#define MIB       0x100000 /* below it, ... */
-#define ISA_PORTS 0x400    /* ... and below this, are the places of PCs before PCI */
-#define ABOVE_4G  (BELOW_4G + 1)
+#define BELOW_4G ((uint64_t)UINT32_MAX)
+#define ABOVE_4G (BELOW_4G + 1)
 
-enum {
-	LEAST_IO = 0x1000, /* below are the fixed ports of a PC */
-	IO_WINDOWS = 0xffff,
-};
+enum { IO_WINDOWS = 0xffff };
 
 /* Which window of a bridge it goes through. On the host's bus the last two are one. */
 enum pool { POOL_IO, POOL_MEMORY, POOL_PREFETCHABLE, POOLS };
@@ -68,69 +63,6 @@ struct job {
 	unsigned closed; /* windows for memory that found no place */
 	bool room;       /* windows of hot-plug slots have room for a card to come */
 };
-
-/* ---- What is free ------------------------------------------------------ */
-
-/* A window being searched for what others answer in it. */
-struct search {
-	const struct bk_pci_window *window;
-	struct bk__pci_ranges *ranges;
-	int error;
-};
-
-static bool taken(void *opaque, const struct bk_flat *flat)
-{
-	struct search *search = opaque;
-	const struct bk_pci_window *window = search->window;
-	uint64_t first = flat->first > window->first ? flat->first : window->first;
-	uint64_t last = flat->last < window->last ? flat->last : window->last;
-
-	search->error = bk__pci_ranges_remove(search->ranges, window->bus_first + (first - window->first),
-					      window->bus_first + (last - window->first));
-	return !search->error;
-}
-
-/* What is there has its address from old, as VGA. */
-static bool is_legacy(const struct bk_pci_window *window)
-{
-	const uint64_t end = window->kind == BK_PCI_WINDOW_IO ? ISA_PORTS : MIB;
-
-	return window->bus_first < end && window->last - window->first < end - window->bus_first;
-}
-
-/* Everything in the windows where no region answers now. */
-static int find_free(struct job *job)
-{
-	const unsigned windows = job->host->desc.window_count;
-	int error = 0;
-
-	for (unsigned i = 0; i < windows && !error; i++) {
-		const struct bk_pci_window *window = &job->host->windows[i].desc;
-
-		if (is_legacy(window))
-			continue;
-		error = bk__pci_ranges_add(window->kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
-					   window->bus_first,
-					   window->bus_first + (window->last - window->first));
-	}
-	for (unsigned i = 0; i < windows && !error; i++) {
-		const struct bk_pci_window *window = &job->host->windows[i].desc;
-		struct search search = {
-			.window = window,
-			.ranges = window->kind == BK_PCI_WINDOW_IO ? &job->io : &job->memory,
-		};
-
-		error = bk_space_visit(search.window->space, search.window->first, search.window->last, taken,
-				       &search);
-		if (!error)
-			error = search.error;
-	}
-	if (!error)
-		error = bk__pci_ranges_remove(&job->memory, 0, job->page - 1);
-	if (!error && bk__pci_ranges_longest(&job->io, LEAST_IO, UINT32_MAX))
-		error = bk__pci_ranges_remove(&job->io, 0, LEAST_IO - 1);
-	return error ? error : bk__pci_ranges_remove(&job->io, 0, 3);
-}
 
 /* ---- Who is there ------------------------------------------------------ */
 
@@ -552,7 +484,7 @@ static bool has_slot(const struct node *node)
 	return false;
 }
 
-/* All of it once: 0 or -ENOMEM. */
+/* All of it once: 0 or a negative errno. */
 static int place_hierarchy(struct job *job, struct node *root)
 {
 	int error;
@@ -567,7 +499,7 @@ static int place_hierarchy(struct job *job, struct node *root)
 	number(job, root, job->host->desc.bus_first);
 	error = wish_for_all(job, root);
 	if (!error)
-		error = find_free(job);
+		error = bk__pci_free_ranges(job->host, job->page, &job->memory, &job->io);
 	if (!error)
 		place_all(job, root);
 	return error;
