@@ -159,7 +159,7 @@ int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
 	unsigned end = start + count, inside;
-	int error = prepare(vfio, index);
+	int error = prepare(vfio, index), refused = 0;
 
 	if (error)
 		return error;
@@ -174,12 +174,13 @@ int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned
 	if (!(vfio->irqs[index].flags & BK_DEVICE_IRQ_NORESIZE))
 		return add(vfio, index, start, end - start);
 	inside = end < messages->taken ? end : messages->taken;
+	/* Where the kernel refuses some, it takes the others of the call off, too. */
 	if (start < inside)
-		error = give(vfio, index, start, inside - start);
+		error = refused = give(vfio, index, start, inside - start);
 	if (!error && end > messages->taken)
 		error = grow(vfio, index, end);
 	for (unsigned i = start; error && i < end; i++)
-		if (i >= messages->taken || (i < inside && is_callers(error)))
+		if (i >= messages->taken || (i < inside && (refused || is_callers(error))))
 			messages->fds[i] = -1;
 	return error > 0 ? -ENOSPC : error;
 }

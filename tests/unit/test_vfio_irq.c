@@ -36,6 +36,7 @@ static struct {
 	bool given[MOST];
 	int fds[MOST];
 	unsigned offs, ons;
+	int error; /* of the next call for vectors that are allocated; 0: none */
 } host;
 
 static unsigned lines; /* of the log */
@@ -98,6 +99,17 @@ static int turn_on(const struct vfio_irq_set *arg, bool dynamic)
 	return 0;
 }
 
+/* As the kernel undoes a call of which it could not do all. */
+static int fail_block(const struct vfio_irq_set *arg)
+{
+	const int error = host.error;
+
+	host.error = 0;
+	for (unsigned i = arg->start; i < arg->start + arg->count; i++)
+		host.fds[i] = -1;
+	return refuse(error);
+}
+
 static bool noresize;
 
 int __real_ioctl(int fd, unsigned long request, ...);
@@ -131,7 +143,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return refuse(EINVAL);
 	if (!host.on)
 		return turn_on(arg, !noresize);
-	return set_block(arg, !noresize);
+	return host.error ? fail_block(arg) : set_block(arg, !noresize);
 }
 
 static void on_log(void *opaque, enum bk_log_level level, const char *text)
@@ -358,6 +370,27 @@ static void what_is_no_eventfd_changes_nothing_else(void **state)
 	close(fds[2]);
 }
 
+/* The caller closes what was refused, and its number may be another file's when vectors are added. */
+static void what_the_host_refuses_is_not_given_again(void **state)
+{
+	int fds[3] = { new_fd(), new_fd(), new_fd() }, refused[2] = { new_fd(), new_fd() };
+	struct bk_device *device = open_device(true, 10);
+
+	assert_int_equal(set(device, MSIX, 0, 3, fds), 0);
+	host.error = ENOMEM;
+	assert_int_equal(set(device, MSIX, 1, 2, refused), -ENOMEM);
+	assert_int_equal(set(device, MSIX, 5, 1, &fds[1]), 0); /* all are turned off and on again */
+	assert_int_equal(host.fds[0], fds[0]);
+	assert_int_equal(host.fds[1], -1);
+	assert_int_equal(host.fds[2], -1);
+	assert_int_equal(host.fds[5], fds[1]);
+	close_device();
+	for (unsigned i = 0; i < 3; i++)
+		close(fds[i]);
+	close(refused[0]);
+	close(refused[1]);
+}
+
 static void one_kind_is_on_at_a_time(void **state)
 {
 	struct bk_device *device = open_device(true, 10);
@@ -384,6 +417,7 @@ int main(void)
 		cmocka_unit_test(a_host_with_few_vectors_gives_those_and_says_so_once),
 		cmocka_unit_test(one_by_one_those_that_are_there_are_given),
 		cmocka_unit_test(what_is_no_eventfd_changes_nothing_else),
+		cmocka_unit_test(what_the_host_refuses_is_not_given_again),
 		cmocka_unit_test(one_kind_is_on_at_a_time),
 	};
 
