@@ -46,6 +46,7 @@ void quirk_mirror_count(void);
 
 /* memory.c */
 void memory_per_region(void);
-void memory_growth(size_t moves);
+void memory_growth(size_t moves,
+		   size_t leak); /* with so many bytes lost at each move, to see that they show */
 
 #endif

@@ -12,8 +12,8 @@
 /*
  * usage: bench_space [SUFFIX]: all but growth, or dispatch only if there is a suffix
  *
- * Parts: --moves N (moves among N regions), --growth N (what N moves leave
- * behind, in a process that did nothing else), --pci, --kvm, --traps, --quirks,
+ * Parts: --moves N (moves among N regions), --growth N [LEAK] (what N moves leave
+ * behind, in a process that did nothing else; with LEAK bytes lost at each), --pci, --kvm, --traps, --quirks,
  * --memory.
  *
  * Under callgrind: --count N [write|edges|nested|many] (N reads of 384 regions,
@@ -51,8 +51,8 @@ int main(int argc, char **argv)
 		commit_moves(strtoull(argv[2], NULL, 0), 0);
 		return 0;
 	}
-	if (argc == 3 && strcmp(argv[1], "--growth") == 0) {
-		memory_growth(strtoull(argv[2], NULL, 0));
+	if (argc >= 3 && strcmp(argv[1], "--growth") == 0) {
+		memory_growth(strtoull(argv[2], NULL, 0), argc > 3 ? strtoull(argv[3], NULL, 0) : 0);
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "--pci") == 0) {
