@@ -14,9 +14,9 @@ int bk__base_file_read(const char *path, size_t most, char **bytes, size_t *size
 
 /*
  * Opens the file `name` in the directory of `file`, with O_CLOEXEC and without
- * waiting for a FIFO. `name` has no directory, and a link is not followed: who
- * writes `file` must not get to read another. A descriptor, or a negative
- * errno; the line says `what` the file is for, but not the name of `file`.
+ * waiting for a FIFO. `name` has no directory, and a link is not followed: the author of `file` must
+ * not be able to read any other file. A descriptor, or a negative errno; the line says `what` the file
+ * is for, but not the name of `file`.
  */
 int bk__base_file_open_beside(const char *what, const char *file, const char *name, int flags,
 			      struct bk_error *err);

@@ -13,9 +13,9 @@
 
 struct bk__base_guard;
 
-/* From now on this process mends a SIGBUS in a guarded mapping; what is done about any other one stays as it
- * is. A server and a monitor call it; the library does not, since a program's signals are its own. Any
- * thread. */
+/* From now on this process recovers from a SIGBUS in a guarded mapping; any other SIGBUS has its former
+ * effect. A server and a monitor call it; the library does not, since signals belong to the program.
+ * Any thread. */
 void bk__base_guard_start(void);
 
 /* Guards `size` bytes, whole pages, from now on: each byte of a page that has gone is `fill`. Any thread.

@@ -59,7 +59,7 @@ int cli_served_open(struct cli_served *served, struct bk_error *err);
 /* A client may have gone, or the host wants the device back: does what is to be done then. */
 void cli_served_tend(struct cli_served *served);
 
-/* Finds or makes what the device shares with others, and gives it back. (shared.c) */
+/* Finds or creates the context that the device shares with others, and releases it. (shared.c) */
 int cli_shared_get(struct cli_served *served, struct bk_error *err);
 void cli_shared_put(struct cli_served *served);
 

@@ -17,7 +17,8 @@ struct bk__device_irqs {
 	const char *name; /* of the device, for log lines */
 	unsigned count[BK_DEVICE_IRQS];
 
-	/* Of the eventfd that is written now, or -1: if that waits, who wants `lock` empties its counter. */
+	/* The eventfd that is being written now, or -1. If the write blocks, a thread that wants `lock`
+	 * empties the eventfd's counter. */
 	pthread_mutex_t written_lock;
 	int written;
 

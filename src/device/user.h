@@ -3,8 +3,8 @@
  * A device of another process, reached by vfio-user. The text's names are in wire/protocol.h.
  *
  * Locks, in order: `setup` (what the client has set: maps, interrupts; it outlives a connection), `lock` (the
- * connection: one request at a time), `using` (the maps, while the server transfers). `told` (who is told of
- * areas) is taken with none of them held.
+ * connection: one request at a time), `using` (the maps, while the server transfers). `told` (which
+ * watcher is notified of areas) is taken with none of them held.
  */
 #ifndef BARKEEP_DEVICE_USER_H
 #define BARKEEP_DEVICE_USER_H

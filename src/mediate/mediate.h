@@ -188,8 +188,8 @@ struct bk_trap {
 
 enum { BK__CACHE_LINE = 64 };
 
-/* The space of a BAR, with the device at its bottom, mapped where it can be. What the device has not got of
- * it is all ones. (place.c) */
+/* The space of a BAR, with the device at its bottom, mapped where it can be. Bytes that the device does
+ * not have read as all ones. (place.c) */
 int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_bar *bar,
 			  struct bk_error *err);
 

@@ -84,7 +84,8 @@ bool bk__monitor_machine_tell(struct bk__monitor *monitor, enum bk__monitor_aske
 /* The guest has switched off a slot. Under locks of the function that is written. */
 void bk__monitor_machine_slot_off(void *opaque);
 
-/* Serves who asks for something while the jobs are under way. No device comes or goes meanwhile: `why`. */
+/* Serves requests while the jobs run. Devices cannot be plugged or unplugged meanwhile; `why` is the
+ * reason given. */
 int bk__monitor_machine_serve_meanwhile(struct bk__monitor *monitor, struct bk__monitor_jobs *jobs,
 					const char *why, struct bk_error *err);
 

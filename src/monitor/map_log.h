@@ -7,7 +7,7 @@
 
 struct bk__monitor_map_log;
 
-/* Owner only, as everything here. Its lines are written by whoever commits. */
+/* Owner only, like all calls here. The committing thread writes its lines. */
 int bk__monitor_map_log_create(struct bk_space *memory, struct bk_space *ports,
 			       struct bk__monitor_map_log **log, struct bk_error *err);
 

@@ -31,7 +31,7 @@ struct bk__monitor_config {
 	unsigned iova_range_count;
 	int console_in; /* the guest's serial console; -1: none */
 	int console_out;
-	int console_listen; /* without them: who connects to this Unix socket has the console; -1: none */
+	int console_listen; /* without them: a client of this Unix socket has the console; -1: none */
 };
 
 enum bk__monitor_end {
@@ -121,8 +121,8 @@ void bk__monitor_groups(struct bk__monitor *monitor, const int *fds, unsigned co
 int bk__monitor_watch(struct bk__monitor *monitor, int fd, void (*ready)(void *opaque), void *opaque);
 
 /*
- * When the host wants a device back, `wanted` is asked, by the thread that runs the guest: true if it has
- * detached it. Without it, or when it has not, the run ends.
+ * When the host wants a device back, the main thread calls `wanted`, which returns true if it has
+ * detached the device. If it is NULL or returns false, the run ends.
  */
 void bk__monitor_wanted(struct bk__monitor *monitor,
 			bool (*wanted)(void *opaque, struct bk_mediator *mediate), void *opaque);

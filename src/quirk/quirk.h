@@ -128,7 +128,7 @@ struct bk_quirk {
 void *bk__quirk_alloc(struct bk_quirk *quirk, size_t size);
 void *bk__quirk_keep(struct bk_quirk *quirk, void *block);
 
-/* One more user of it, who calls bk_quirk_destroy. */
+/* Adds a user of it, which calls bk_quirk_destroy. */
 struct bk_quirk *bk__quirk_hold(struct bk_quirk *quirk);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * The files that a client's memory is in, each mapped once and whole, however many ranges of it are used.
  *
- * A file that shrinks leaves pages behind that raise SIGBUS: who touches one of them gets a page of zeros
- * instead, and the server lives.
+ * If a file shrinks, accesses to pages past its end would raise SIGBUS: the server then gets a page of
+ * zeros instead.
  */
 #ifndef BK_SERVE_MEMORY_FILES_H
 #define BK_SERVE_MEMORY_FILES_H

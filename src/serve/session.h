@@ -90,7 +90,7 @@ struct bk__serve {
 	atomic_bool stopping;
 
 	pthread_mutex_t lock;
-	struct bk__serve_channel *channel; /* the client's, for who stops it; NULL */
+	struct bk__serve_channel *channel; /* the client's, for a thread that stops it; NULL */
 
 	struct bk__serve_session
 		*stuck; /* of a client that has gone, whose memory the device keeps; or NULL */

@@ -72,7 +72,7 @@ extern __thread struct bk__space_reader bk__space_reader;
 
 enum { BK__SPACE_NESTED_MOST = 64 };
 
-/* A registered thread, as those who free views see it. */
+/* A registered thread, as reclaim sees it. */
 struct bk__space_record {
 	struct bk__space_record *next, **link;
 	const struct bk__space_reader *reader;
@@ -93,7 +93,8 @@ int bk__space_reader_init(void);
  * would haunt every grace period. */
 int bk__space_reader_register(void);
 
-/* Is every thread's order of loads and stores forced by those who wait, or do readers fence for themselves?
+/* Does the waiting thread force the order of all threads' loads and stores, or do readers use fences
+ * themselves?
  */
 extern bool bk__space_fences;
 
@@ -141,10 +142,9 @@ static inline void bk__space_note(const void **place, const void *view)
 
 /*
  * The outermost read of a thread that is bk__space_ready(); within a read, nothing
- * is needed. Of liburcu's read_lock and read_unlock these are the parts for
- * the outermost read on a system that has membarrier: what the thread writes
- * here may stay behind what it reads, since who waits for readers forces a
- * barrier upon all threads.
+ * is needed. These are the parts of liburcu's read_lock and read_unlock for the outermost read on a
+ * system that has membarrier. The thread's writes here may be reordered after its reads, since a thread
+ * that waits for readers forces a barrier on all threads.
  */
 static inline void bk__space_read_lock(unsigned long *ctr)
 {

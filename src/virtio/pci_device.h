@@ -144,9 +144,9 @@ struct bk__virtio {
 
 /*
  * A device that `spec` named, with `opaque` of the type and its features
- * (`features`, besides those of any device). `config` has `size` bytes. With
- * `threaded` it has a worker; without, who has it calls bk__virtio_serve. On an
- * error `opaque` stays the caller's, and the line is there.
+ * (`features`, besides those of any device). `config` has `size` bytes. With `threaded` it has a
+ * worker; otherwise its owner calls bk__virtio_serve. On an error the caller keeps `opaque`, and `err`
+ * has a line.
  */
 int bk__virtio_create(const struct bk__virtio_type *type, void *opaque, const char *spec, uint64_t features,
 		      const void *config, size_t size, bool threaded, struct bk__virtio **virtio,
@@ -163,7 +163,8 @@ void bk__virtio_kick_all(struct bk__virtio *virtio);
 /* A queue has new chains. Any thread. */
 void bk__virtio_kick(struct bk__virtio *virtio, unsigned queue);
 
-/* From now on whoever writes the eventfd kicks the queue; -1: no more. -EEXIST, or of dup. Under `lock`. */
+/* From now on a write to the eventfd kicks the queue; -1 ends that. -EEXIST, or an error of dup. Under
+ * `lock`. */
 int bk__virtio_doorbell(struct bk__virtio *virtio, unsigned queue, unsigned which, int fd);
 
 /* Between these two no queue is served, and nothing is in flight. Under `lock`. */

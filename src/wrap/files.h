@@ -3,8 +3,7 @@
  * A table of file descriptors, which is read without a lock.
  *
  * A file is one open file as the kernel has it; several descriptors may refer
- * to it. Files are never freed, but used again for others, so that whoever
- * found one a moment ago may still look at it.
+ * to it. Files are never freed, only reused, so a thread that has just found one may still look at it.
  */
 #ifndef BARKEEP_WRAP_FILE_H
 #define BARKEEP_WRAP_FILE_H

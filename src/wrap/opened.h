@@ -35,7 +35,7 @@ struct bk__wrap_device {
 	uint64_t position; /* atomic: of read and write */
 
 	struct bk_mediator *mediate;
-	void *opaque; /* of whoever mediated it */
+	void *opaque; /* the argument of the function that mediated it */
 	struct bk__wrap_file *file;
 	struct bk__wrap_device *next; /* of those that are open, under a lock */
 };

@@ -85,7 +85,7 @@ struct bk__wrap_real {
 /* Each pointer changes once: at first it is a function that looks the real one up. */
 extern struct bk__wrap_real bk__wrap_real;
 
-/* Looks all of them up, for whoever would rather not do it later. */
+/* Looks all of them up at once, for callers that cannot do it later. */
 void bk__wrap_real_find(void);
 
 #endif

@@ -41,7 +41,7 @@ extern const struct bk__wrap_ops *bk__wrap_ops;
  * device in between. */
 void bk__wrap_change_begin(void);
 
-/* NULL: nothing has changed. Else what of the device a guest has by KVM follows. */
+/* NULL: nothing has changed. Otherwise updates the device's pages that a guest has by KVM. */
 void bk__wrap_change_end(const struct bk_mediator *mediate);
 
 /*
