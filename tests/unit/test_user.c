@@ -24,6 +24,7 @@
 
 #include "base/bytes.h"
 #include "base/guard.h"
+#include "device/user.h"
 #include "fake_server.h"
 
 /* The first time that is asked for is right, and all others are an hour later. */
@@ -823,8 +824,11 @@ static void a_server_that_shrinks_its_file(void **state)
 
 	bk__base_guard_start();
 	assert_int_equal(mapped_byte(bar), 0x21);
+	/* The device's thread, which is alerted, maps something else there as soon as it has this lock. */
+	pthread_mutex_lock(&((struct bk__user_device *)kit->device)->lock);
 	assert_int_equal(ftruncate(server_of(kit)->memory, 0), 0);
 	assert_int_equal(mapped_byte(bar), 0xff);
+	pthread_mutex_unlock(&((struct bk__user_device *)kit->device)->lock);
 	wait_for(&mediated.told, 1);
 	assert_int_equal(mapped_byte(bar), -1);
 	assert_int_equal(bk_space_write(bar, 0x2000, 1, 0x5a), -EIO); /* and it is lost */
