@@ -302,7 +302,7 @@ struct bk_space {
 	size_t region_count;
 	struct bk_space *next, **link; /* of the domain's spaces, or of those that end */
 
-	/* One commit's work, see update.c and view.c. */
+	/* One commit's work, see update.c, winners.c and view.c. */
 	uint64_t epoch; /* domain->epoch if this commit has come by */
 	bool on_way;    /* while loops are looked for */
 	struct bk_space *next_affected;
@@ -507,9 +507,17 @@ static inline size_t bk__space_search(const uint64_t *numbers, size_t count, uin
 	return (size_t)(base - numbers);
 }
 
-/* view.c: under the commit lock */
+/* winners.c: under the commit lock */
 /* domain->items becomes what the regions would answer in [first, last], by first address. 0 or -ENOMEM. */
 int bk__space_view_items(struct bk_space *space, uint64_t first, uint64_t last);
+/* Adds to domain->pieces that the region answers in [first, last]; what goes on from the last piece makes
+ * that longer. 0 or -ENOMEM. */
+int bk__space_view_piece(struct bk_domain *domain, uint64_t first, uint64_t last, uint64_t origin,
+			 struct bk_region *region);
+/* Adds to domain->pieces which region answers where in [first, last]. 0 or -ENOMEM. */
+int bk__space_view_pieces(struct bk_space *space, uint64_t first, uint64_t last);
+
+/* view.c: under the commit lock */
 /* Resolves the dirty ranges again: space->patches, and a new space->view if there are any. 0 or -ENOMEM. */
 int bk__space_view_update(struct bk_space *space);
 /* Frees all that the view is made of. */
