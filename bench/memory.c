@@ -87,24 +87,26 @@ static void *reader(void *opaque)
 	return NULL;
 }
 
-/* The largest resident set of each half of the moves, in KiB. */
+/* The resident set, in KiB: the smallest of each half of the moves, and the largest. */
 struct marks {
-	double halves[2];
+	double least[2], most;
 };
 
 static void look(struct marks *marks, bool second)
 {
 	const double now = resident();
 
-	if (now > marks->halves[second])
-		marks->halves[second] = now;
+	if (!marks->least[second] || now < marks->least[second])
+		marks->least[second] = now;
+	if (now > marks->most)
+		marks->most = now;
 }
 
 /* One region goes and comes back. The first tenth is not looked at. */
 static struct marks move_often(struct layout *l, size_t moves, size_t leak)
 {
 	const size_t warm = moves / 10, half = warm + (moves - warm) / 2, every = moves / LOOKS + 1;
-	struct marks marks = { { 0 } };
+	struct marks marks = { { 0 }, 0 };
 
 	for (size_t i = 0; i < moves; i++) {
 		layout_move(l, 0, i % 2 ? l->places[0].first : l->end);
@@ -137,13 +139,15 @@ void memory_growth(size_t moves, size_t leak)
 	marks = move_often(l, moves, leak);
 	__atomic_store_n(&r.stop, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	snprintf(name, sizeof(name), "memory/moves=%zu/first-half", moves);
-	bench_print(name, "KiB", marks.halves[0], 0, 0);
-	snprintf(name, sizeof(name), "memory/moves=%zu/second-half", moves);
-	bench_print(name, "KiB", marks.halves[1], 0, 0);
+	snprintf(name, sizeof(name), "memory/moves=%zu/least", moves);
+	bench_print(name, "KiB", marks.least[1], 0, 0);
+	snprintf(name, sizeof(name), "memory/moves=%zu/most", moves);
+	bench_print(name, "KiB", marks.most, 0, 0);
 	snprintf(name, sizeof(name), "memory/moves=%zu/seconds", moves);
 	bench_print(name, "s", (bench_now(BENCH_WALL) - start) / 1e9, 0, 0);
-	snprintf(name, sizeof(name), "ratio/memory/moves=%zu", moves);
-	bench_print_target(name, "x first half", marks.halves[1] / marks.halves[0], 0, 0, 1.1);
+	snprintf(name, sizeof(name), "memory/moves=%zu/growth", moves);
+	/* Up to the pieces in which memory is taken. What is lost at each move is 24 bytes and more. */
+	bench_print_target(name, "bytes/move", (marks.least[1] - marks.least[0]) * 1024 / ((double)moves / 2),
+			   0, 0, 2);
 	layout_destroy(l);
 }
