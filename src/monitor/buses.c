@@ -2,8 +2,8 @@
 /*
  * The guest's buses: the host bridge's own and those below bridges, and what is in their slots.
  *
- * A root port is what a PCI Express machine has, with a hot-plug slot. A PCI bridge behind one is a
- * PCIe-to-PCI bridge; elsewhere it is a conventional one.
+ * A PCI Express machine has root ports, each with a hot-plug slot. A PCI bridge behind one is a PCIe-to-PCI
+ * bridge; elsewhere it is a conventional one.
  */
 #include "monitor/buses.h"
 
@@ -22,14 +22,14 @@
 #define PCIE_TO_PCI 0x000e
 #define CLASS       0x060400
 
-#define ROOM 0x200000 /* what a slot has by itself */
+#define ROOM 0x200000 /* bytes of a slot, unless configured */
 
-#define FASTEST 6  /* 64 GT/s: cards show their own link, and no port may be below it */
+#define FASTEST 6  /* 64 GT/s: cards show their own link speed, and no port may be slower */
 #define WIDEST  32 /* lanes */
 
 struct bk__monitor_buses {
 	struct bk_pci_host *host;
-	struct bk__monitor_bus *root; /* the first of the list; each bus comes after the one above */
+	struct bk__monitor_bus *root; /* the first of the list; a bus comes after its parent */
 	unsigned ports;
 	void (*power_off)(void *opaque);
 	void *opaque;
@@ -204,7 +204,7 @@ struct bk__monitor_buses *bk__monitor_buses_create(struct bk_pci_host *host, con
 	return NULL;
 }
 
-/* From the last bus to the first: a bridge leaves after those below. */
+/* From the last bus to the first, so that a bridge goes after those below it. */
 static void destroy(struct bk__monitor_bus *bus)
 {
 	if (!bus)
@@ -243,7 +243,7 @@ static const char *bus_name(const struct bk__monitor_bus *bus)
 	return bus->name ? bus->name : "the root bus";
 }
 
-/* One with nothing in any of its functions. */
+/* The first slot without any function, or -1. */
 static int free_slot(const struct bk__monitor_bus *bus, int last)
 {
 	for (int slot = 0; slot <= last; slot++) {
@@ -260,8 +260,7 @@ static int free_slot(const struct bk__monitor_bus *bus, int last)
 int bk__monitor_bus_take(struct bk__monitor_bus *bus, int slot, unsigned function, const char *who,
 			 struct bk_error *err)
 {
-	const int last =
-		bus->kind == BK__BUS_PORT ? 0 : 31; /* one device is at the end of a link (PCIe 7.3.1) */
+	const int last = bus->kind == BK__BUS_PORT ? 0 : 31; /* a link leads to one device (PCIe 7.3.1) */
 	char **place;
 
 	if (slot < 0 && !last && !bus->taken[function])

@@ -2,10 +2,9 @@
 /*
  * One thread moves bytes both ways between the descriptors and two rings.
  *
- * The input ring is filled also while the guest takes nothing, so that the
- * escape key is seen even if the guest is stuck. Descriptors are opened again
- * without blocking where that can be: O_NONBLOCK on the given ones would be
- * seen by whoever shares them, as a shell does.
+ * The thread fills the input ring even while the guest reads nothing, so that it sees the escape key when the
+ * guest is stuck. It reopens descriptors with O_NONBLOCK where it can: the flag on the given ones would
+ * affect whoever shares them, such as a shell.
  */
 #include "monitor/console.h"
 
@@ -42,7 +41,7 @@ struct ring {
 
 struct end {
 	int fd;       /* -1: none, or closed by the other side */
-	size_t chunk; /* bytes a write may have without blocking after poll */
+	size_t chunk; /* bytes that a write after poll takes without blocking */
 };
 
 struct bk__monitor_console {
@@ -54,11 +53,11 @@ struct bk__monitor_console {
 	/* The thread's own. */
 	struct end in;
 	int listen;    /* a client that connects there gets both ends if they are free; -1: none */
-	bool terminal; /* `in` is one */
+	bool terminal; /* `in` is a terminal */
 	bool escaped;  /* the last key was the escape key */
 	struct ring input;
 
-	pthread_mutex_t lock; /* of what follows; `out.fd` is written by the thread only */
+	pthread_mutex_t lock; /* protects what follows; only the thread writes `out.fd` */
 	pthread_cond_t drained;
 	struct end out;
 	struct ring output;
@@ -76,7 +75,7 @@ static bool ring_put(struct ring *ring, uint8_t byte)
 	return true;
 }
 
-/* The bytes from the first on that lie in one piece. */
+/* How many bytes from the first on are contiguous. */
 static size_t ring_piece(const struct ring *ring)
 {
 	return ring->count < RING - ring->first ? ring->count : RING - ring->first;
@@ -98,7 +97,7 @@ static void wake(struct bk__monitor_console *console)
 	(void)ignored;
 }
 
-/* Our own descriptor of what `fd` is. A regular file has a position to share, and does not block. */
+/* Our own descriptor for `fd`. A regular file is duplicated: its position is shared, and it never blocks. */
 static int open_end(int fd, int flags, struct end *end)
 {
 	char path[32];
@@ -126,7 +125,7 @@ static void close_end(struct end *end)
 	end->fd = -1;
 }
 
-/* A client of the listening socket is gone, or comes. */
+/* A client of the listening socket leaves, or comes (pick_up). */
 static void hang_up(struct bk__monitor_console *console)
 {
 	close_end(&console->in);
@@ -187,7 +186,7 @@ static void read_input(struct bk__monitor_console *console)
 
 	for (ssize_t i = 0; i < got; i++)
 		key(console, bytes[i]);
-	/* The end, or an error that will not pass: the guest runs on without. */
+	/* End of input or a lasting error: the guest runs on without input. */
 	if (!got || (got < 0 && errno != EINTR && errno != EAGAIN)) {
 		if (console->listen >= 0)
 			hang_up(console);
@@ -233,7 +232,7 @@ static void write_output(struct bk__monitor_console *console)
 		console->stalled = false;
 	}
 	if (put < 0 && errno != EINTR && errno != EAGAIN) {
-		/* Of a client that hung up the end of input says so, too. */
+		/* A client that hung up is no error: reading finds it gone. */
 		if (console->listen < 0)
 			bk_log(BK_LOG_WARNING,
 			       "console: it cannot be written, what the guest says is lost from now on: %s",
@@ -287,10 +286,10 @@ static void *run(void *opaque)
 			fds[3].fd = console->listen;
 		}
 		if (poll(fds, 4, timeout) < 0)
-			continue; /* EINTR; each of the four is valid */
+			continue; /* EINTR: all four entries are valid */
 		if (fds[0].revents && read(console->event, &ignored, sizeof(ignored)) < 0)
 			continue;
-		/* It may have become someone else's while this slept. */
+		/* Another process may have taken the terminal meanwhile. */
 		if (fds[1].revents && (!console->terminal || bk__monitor_terminal_take()))
 			read_input(console);
 		if (!deadline)
@@ -304,7 +303,7 @@ static void *run(void *opaque)
 
 /* ---- Calls ------------------------------------------------------------- */
 
-/* Signals of job control stop any thread. */
+/* The thread accepts the stop signals of job control. */
 static int start(struct bk__monitor_console *console)
 {
 	static const int open[] = { SIGTTIN, SIGTTOU, 0 };

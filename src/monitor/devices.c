@@ -15,7 +15,7 @@ struct bk__monitor_device {
 	struct bk_mediator *mediate;
 	struct bk__monitor_pba *pba; /* NULL: its trap stays */
 	struct bk__monitor_irq *irq;
-	struct bk__monitor_accelerator *accelerator; /* NULL: there was no memory, and it goes without */
+	struct bk__monitor_accelerator *accelerator; /* NULL: out of memory; the device works without */
 	struct bk__monitor_bus *bus;
 	uint8_t devfn;
 };
@@ -92,7 +92,7 @@ static void close_mediate(void *opaque)
 	bk_mediator_destroy(opaque);
 }
 
-/* The function is on no bus. */
+/* Call after the function left its bus. */
 static void close_device(struct bk__monitor_devices *devices, struct bk__monitor_device **link)
 {
 	struct bk__monitor_device *device = *link;
@@ -104,12 +104,11 @@ static void close_device(struct bk__monitor_devices *devices, struct bk__monitor
 	bk__monitor_accelerator_destroy(device->accelerator);
 	bk__monitor_irq_destroy(device->irq);
 	bk__monitor_pba_destroy(device->pba);
-	bk_pci_function_write(function, BK__PCI_COMMAND, 2,
-			      0); /* no bus master: no DMA that finds nothing mapped */
+	bk_pci_function_write(function, BK__PCI_COMMAND, 2, 0); /* end its DMA before the mappings go */
 	bk__monitor_iommu_remove(devices->iommu, below);
 	bk__monitor_bus_leave(device->bus, device->devfn);
 	bk__monitor_map_log_remove(devices->map_log, device->mediate);
-	/* It waits for handlers, and the device may have to be reset. */
+	/* This may take long: it waits for handlers and may reset the device. */
 	if (devices->meanwhile)
 		devices->meanwhile(devices->opaque, close_mediate, device->mediate);
 	else
@@ -117,7 +116,7 @@ static void close_device(struct bk__monitor_devices *devices, struct bk__monitor
 	free(device);
 }
 
-/* Where the list leads to one that may leave; NULL with a line. */
+/* The list's link to a device that may leave; NULL with an error. */
 static struct bk__monitor_device **find_in_slot(struct bk__monitor_devices *devices,
 						struct bk_mediator *mediate, int *error, struct bk_error *err)
 {
@@ -180,7 +179,7 @@ int bk__monitor_devices_detach(struct bk__monitor_devices *devices, struct bk_me
 
 	if (!link)
 		return error;
-	/* A vCPU that resets another is inside a handler, which closing this one would wait for. */
+	/* Closing waits for handlers, and a vCPU that resets a device is inside one. */
 	resetting = bk__monitor_devices_in_reset(devices);
 	if (resetting)
 		return bk_fail(err, EBUSY, "%s is being reset; try again when that is over", resetting);
@@ -215,7 +214,7 @@ void bk__monitor_devices_wait(const struct bk__monitor_devices *devices)
 		struct bk_pci_function *function = bk_mediator_function(device->mediate);
 
 		if (bk_pci_function_in_reset(function))
-			bk_pci_function_reset(function); /* which waits for the one under way */
+			bk_pci_function_reset(function); /* waits for the reset in progress */
 	}
 }
 
@@ -244,7 +243,7 @@ void bk__monitor_devices_renew(struct bk__monitor_devices *devices)
 		bk__monitor_irq_renew(device->irq);
 }
 
-/* PCI 3.0 6.1: who enumerates a bus looks at function 0, and without one at no other. */
+/* PCI 3.0 6.1: a guest that finds no function 0 in a slot does not look for others. */
 void bk__monitor_devices_warn(const struct bk__monitor_devices *devices)
 {
 	for (const struct bk__monitor_device *device = devices->list; device; device = device->next) {
@@ -260,7 +259,7 @@ void bk__monitor_devices_warn(const struct bk__monitor_devices *devices)
 void bk__monitor_devices_close(struct bk__monitor_devices *devices)
 {
 	while (devices->list) {
-		/* If there is no memory for it, closing says so. */
+		/* If this runs out of memory, closing reports it. */
 		(void)bk_pci_function_detach(bk_mediator_function(devices->list->mediate));
 		close_device(devices, &devices->list);
 	}

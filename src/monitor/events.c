@@ -93,7 +93,7 @@ void bk__monitor_events_remove(struct bk__monitor_events *events, struct bk_devi
 	}
 }
 
-/* -ENODEV when a device is wanted back that cannot be given. */
+/* -ENODEV if the host wants a device back that cannot be given. */
 static int serve_devices(struct bk__monitor_events *events, struct bk_error *err)
 {
 	static struct bk__ratelimit limit; /* a guest may be what makes a device fail */
@@ -118,7 +118,7 @@ static int serve_devices(struct bk__monitor_events *events, struct bk_error *err
 				       "%s: the host wants the device back (it was unbound or removed "
 				       "there), so the run ends",
 				       device->name);
-		next = events->list; /* it has left, and others may have come */
+		next = events->list; /* the device has left, and others may have come */
 	}
 	return 0;
 }
@@ -142,7 +142,7 @@ int bk__monitor_events_wait(struct bk__monitor_events *events, int fd, struct bk
 
 	if (error)
 		return bk_fail(err, -error, "waiting: %s", strerror(-error));
-	error = serve_devices(events, err); /* what was told while it was quiet */
+	error = serve_devices(events, err); /* events that came while quiet */
 	while (!error && !wake.woken) {
 		error = bk__base_loop_wait(events->loop, events->impatient ? SOON_MS : -1);
 		error = error < 0 ? bk_fail(err, -error, "waiting: %s", strerror(-error))

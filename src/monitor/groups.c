@@ -13,10 +13,9 @@
 
 #include "base/array.h"
 
-/* One that KVM took. KVM holds it until it is taken away, for which it has to be named: the caller's fd may
- * be closed by then. */
+/* A group that KVM has. Removing it from KVM needs an fd, and the caller may have closed its own by then. */
 struct group {
-	int fd, own; /* the caller's, to tell it by, and a duplicate */
+	int fd, own; /* the caller's, which identifies it, and a duplicate */
 };
 
 struct bk__monitor_groups {

@@ -81,7 +81,7 @@ struct kvm_irq_routing *bk__monitor_routes_table(const struct bk__monitor_routes
 
 struct bk__monitor_gsi {
 	const struct bk__monitor_vm *vm;
-	pthread_mutex_t lock; /* of the table; taken with function locks held, takes no other */
+	pthread_mutex_t lock; /* protects the table; innermost, may be taken under function locks */
 	struct bk__monitor_routes routes;
 };
 
@@ -136,7 +136,7 @@ int bk__monitor_gsi_take(struct bk__monitor_gsi *gsis)
 	return gsi;
 }
 
-/* Its entry leaves KVM's table with the next change; nothing points at it. */
+/* KVM's table keeps the entry until the next change; nothing refers to it. */
 void bk__monitor_gsi_give(struct bk__monitor_gsi *gsis, unsigned gsi)
 {
 	pthread_mutex_lock(&gsis->lock);
@@ -184,7 +184,7 @@ int bk__monitor_gsi_send(struct bk__monitor_gsi *gsis, const struct bk_pci_messa
 	}
 	sent = bk__monitor_vm_ioctl(gsis->vm, KVM_SIGNAL_MSI, &msi);
 
-	return sent < 0 ? sent : 0; /* 0: the guest has it blocked */
+	return sent < 0 ? sent : 0; /* 0: the guest blocks it */
 }
 
 int bk__monitor_gsi_join(struct bk__monitor_gsi *gsis, unsigned gsi, int fd, int resample)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a version of the control groups keeps what. */
+/* The files of a version of the control groups. */
 struct version {
 	const char *mount, *limit, *usage, *cache;
 };
@@ -20,7 +20,7 @@ static const struct version version_1 = { "/sys/fs/cgroup/memory", "memory.limit
 					  "memory.usage_in_bytes", "total_inactive_file" };
 static const struct version version_2 = { "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file" };
 
-/* The number after `key` and what separates them, in the file; with an empty key the first one. */
+/* Reads the number that follows `key` in the file; with an empty key, the first number. */
 static bool read_number(const char *path, const char *key, uint64_t *number)
 {
 	FILE *file = fopen(path, "re");
@@ -36,7 +36,7 @@ static bool read_number(const char *path, const char *key, uint64_t *number)
 			continue;
 		at += strspn(at, ": \t");
 		*number = strtoull(at, &end, 10);
-		found = end != at; /* "max" is none */
+		found = end != at; /* "max" is no number */
 		if (!length)
 			break;
 	}

@@ -2,13 +2,10 @@
 /*
  * Interrupts of a passed-through function: from the device to the guest without passing here.
  *
- * The device gets an eventfd for each message of MSI that the guest enables,
- * and for each vector of MSI-X when the guest first unmasks it: what is not
- * used costs neither a vector of the host nor a descriptor, and what it fires
- * before is pending in the device. While the guest
- * has the vector unmasked, the eventfd is joined to a GSI of KVM; while it is
- * masked it is not, and what the eventfd counts is the pending bit, which
- * pba.c watches.
+ * The device gets an eventfd for each message of MSI that the guest enables, and for each vector of MSI-X
+ * when the guest first unmasks it. So an unused vector costs neither a vector of the host nor a descriptor;
+ * if it fires, it is pending in the device. While the guest has a vector unmasked, its eventfd is joined to a
+ * GSI of KVM. While it is masked, the eventfd's counter serves as the pending bit, which pba.c watches.
  */
 #include "monitor/interrupts.h"
 
@@ -32,7 +29,7 @@ struct vector {
 	bool given; /* the device has its eventfd */
 };
 
-/* Changed with the function's lock held only. */
+/* Changed only under the function's lock. */
 struct bk__monitor_irq {
 	struct bk__monitor_gsi *gsis;
 	struct bk_device *device;
@@ -41,7 +38,7 @@ struct bk__monitor_irq {
 	int line;                    /* GSI of the pin, or -1 */
 
 	enum bk_pci_irq_mode mode;
-	struct vector *vectors; /* of MSI or MSI-X; of INTx one, whose GSI is the line */
+	struct vector *vectors; /* for INTx a single one, whose GSI is the line */
 	unsigned count;
 	int resample;     /* INTx: written at the guest's end of interrupt */
 	bool intx_masked; /* COMMAND's Interrupt Disable */
@@ -60,7 +57,7 @@ static unsigned device_index(enum bk_pci_irq_mode mode)
 					: BK_DEVICE_INTX;
 }
 
-/* Empties the counter of an eventfd; true if there was something in it. */
+/* Empties the counter of an eventfd; true if it was not 0. */
 static bool drain(int fd)
 {
 	uint64_t count;
@@ -68,8 +65,8 @@ static bool drain(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
-/* KVM delivers what the eventfd held when it is joined, but does not take it out of the counter. What comes
- * later it takes out itself, so draining afterwards loses nothing. */
+/* On joining, KVM delivers an event that the eventfd already held, but leaves it in the counter. KVM takes
+ * out later events itself, so draining afterwards loses nothing. */
 static void join(struct bk__monitor_irq *irq, struct vector *vector)
 {
 	const int error = bk__monitor_gsi_join(irq->gsis, (unsigned)vector->gsi, vector->fd, irq->resample);
@@ -82,7 +79,7 @@ static void join(struct bk__monitor_irq *irq, struct vector *vector)
 	drain(vector->fd);
 }
 
-/* What the device fires from now on is only counted. */
+/* From now on, the eventfd only counts what the device fires. */
 static void part(struct bk__monitor_irq *irq, struct vector *vector)
 {
 	if (vector->joined)
@@ -140,7 +137,7 @@ static void intx_connect(struct bk__monitor_irq *irq, bool connected)
 	int error;
 
 	if (connected && !vector->joined) {
-		drain(vector->fd); /* fired before it was masked; if it still asserts, unmasking says so again
+		drain(vector->fd); /* fired before masking; if the device still asserts, unmasking fires again
 				    */
 		join(irq, vector);
 	}
@@ -182,7 +179,7 @@ static void switch_on_intx(struct bk__monitor_irq *irq)
 	intx_connect(irq, !irq->intx_masked);
 }
 
-/* All that the guest enables: a device with fewer would send them as others. */
+/* All that the guest enables: with fewer, the device would send some as others. */
 static int give_messages(struct bk__monitor_irq *irq)
 {
 	unsigned count = 0;
@@ -195,7 +192,7 @@ static int give_messages(struct bk__monitor_irq *irq)
 			count++;
 		}
 	}
-	if (count) /* those that there are */
+	if (count) /* also if not all were made */
 		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSI, BK_DEVICE_IRQ_TRIGGER, 0, count, fds);
 	for (unsigned i = 0; i < count; i++)
 		irq->vectors[i].given = !error || error == -ENOSPC;
@@ -218,10 +215,10 @@ static void switch_on_vectors(struct bk__monitor_irq *irq, unsigned count)
 		error = make_vectors(irq, count);
 	if (!error && irq->count && msi)
 		error = give_messages(irq);
-	else if (!error && irq->count) /* on, and all masked: drivers and firmware see to it */
+	else if (!error && irq->count) /* switch MSI-X on, all masked: drivers and firmware check */
 		error = bk_device_set_irqs(irq->device, BK_DEVICE_MSIX, BK_DEVICE_IRQ_TRIGGER, 0, 1,
 					   &(int){ -1 });
-	/* Where the host has too few, the device says so. A vector that is unmasked is asked for again. */
+	/* If the host has too few, the device logs it. Unmasking a vector asks again. */
 	if (error && error != -ENOSPC)
 		complain(irq, msi ? "no MSI" : "no MSI-X", error);
 }
@@ -269,7 +266,7 @@ static void on_vector(void *opaque, unsigned index, const struct bk_pci_message 
 			bk__monitor_pba_watch(irq->pba, index, vector->fd);
 		return;
 	}
-	if (vector->fd >= 0) /* before KVM reads it, too */
+	if (vector->fd >= 0) /* stop polling before KVM reads it */
 		bk__monitor_pba_leave(irq->pba, index, vector->fd);
 	error = give(irq, index);
 	if (!error)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes from the guest to the device within the kernel: KVM writes an eventfd
- * when the guest makes that write, and whoever has the device makes it when
- * the eventfd is written. The place in the guest follows its view.
+ * Writes from the guest to the device without an exit: KVM signals an eventfd when the guest makes the write,
+ * and the device's driver or server then makes it. The guest address follows the space.
  *
- * Writes that traps pass on again and again come from the mediator. A device's
- * doorbells are there from the start; a trap that is laid over one has it. The
- * eventfd of a doorbell may be that of the device's server.
+ * The mediator names writes that traps pass on again and again. A device's doorbells are there from the
+ * start, except under a trap. The device's server may provide a doorbell's eventfd.
  */
 #include "monitor/ioeventfd.h"
 
@@ -25,7 +23,7 @@ struct bk__monitor_accelerator {
 	struct accelerated *doorbells;
 };
 
-/* Where the guest may make the write. */
+/* A space in which the guest may make the write. */
 struct side {
 	struct accelerated *of;
 	struct bk_listener *listener;
@@ -44,7 +42,7 @@ struct accelerated {
 	/* Under the domain's commit lock. */
 	const struct side *assigned; /* or NULL */
 	uint64_t gpa;
-	int error; /* of the last that KVM was asked */
+	int error; /* of the last request to KVM */
 };
 
 static int assign(const struct side *side, uint64_t gpa, bool on)
@@ -73,7 +71,7 @@ static bool is_in(const struct accelerated *a, const struct bk_flat *flat, uint6
 	       at <= flat->last - flat->first && a->what.width - 1 <= flat->last - flat->first - at;
 }
 
-/* A BAR that shows twice is accelerated at one of its places. */
+/* If a BAR appears twice, only one place is accelerated. */
 static void on_added(void *opaque, const struct bk_flat *flat)
 {
 	struct side *side = opaque;
@@ -108,7 +106,7 @@ static int listen_to(struct bk_space *space, struct side *side, struct accelerat
 	return bk_listener_add(space, &listener_ops, side, &side->listener);
 }
 
-/* The device makes the write no more. */
+/* The device stops making the write. */
 static void forget(struct accelerated *a)
 {
 	if (!a->given)
@@ -132,8 +130,8 @@ static void stop(void *opaque, void *handle)
 	end(handle);
 }
 
-/* The device makes the write when the eventfd is written; nothing writes it yet. `given` is the device's
- * own eventfd, or -1. */
+/* Lets the device make the write when the eventfd is signalled; nothing signals it yet. `given` is the
+ * device's own eventfd, or -1. */
 static int begin(struct bk__monitor_accelerator *accelerator, const struct bk_accelerated *what, int given,
 		 struct accelerated **out)
 {
@@ -169,7 +167,7 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 	if (r)
 		return r;
 	r = listen_to(accelerator->memory, &a->memory, a, 0);
-	/* The guest's memory does not show ports: their writes would never be made here. */
+	/* This follows memory only: a write to a port has no place, and is refused. */
 	if (!r && !a->assigned)
 		r = a->error ? a->error : -ENOENT;
 	if (r) {
@@ -180,7 +178,7 @@ static int start(void *opaque, const struct bk_accelerated *what, void **handle)
 	return 0;
 }
 
-/* A BAR of it may be anywhere or nowhere now. Where it does not work, writes come by exits. */
+/* The BAR may be unmapped now. If this fails, the guest's writes exit. */
 static void add_doorbell(void *opaque, const struct bk_device_doorbell *doorbell)
 {
 	struct bk__monitor_accelerator *accelerator = opaque;

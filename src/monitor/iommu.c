@@ -13,15 +13,15 @@
 #include "base/ratelimit.h"
 #include "monitor/pages.h"
 
-#define TRIES 5 /* pages that something else holds for a moment */
+#define TRIES 5 /* while something else briefly holds pages */
 
 struct range {
-	uint64_t key; /* first address of the range as told */
+	uint64_t key; /* first address of the range in the view */
 	struct bk_device_dma dma;
 	bool ram;
 };
 
-/* One device's mappings; those that failed are not in it. */
+/* A device and its mappings, except those that failed. */
 struct client {
 	struct bk_device *device;
 	BK__ARRAY(uint64_t) iovas;
@@ -31,7 +31,7 @@ struct bk__monitor_iommu {
 	struct bk_listener *listener;
 	bool peer_to_peer;
 
-	pthread_mutex_t lock; /* below; taken inside the commit lock, held over calls of the devices */
+	pthread_mutex_t lock; /* protects what follows; inside the commit lock, held while calling devices */
 	BK__ARRAY(struct range) ranges;
 	BK__ARRAY(struct client) clients;
 };
@@ -191,7 +191,7 @@ int bk__monitor_iommu_add(struct bk__monitor_iommu *iommu, struct bk_device *dev
 	for (size_t i = 0; i < iommu->ranges.count && !error; i++) {
 		error = map(client, &iommu->ranges.at[i], err);
 		if (error == -EOPNOTSUPP ||
-		    !iommu->ranges.at[i].ram) /* no DMA at all; a BAR that peers do not reach */
+		    !iommu->ranges.at[i].ram) /* a device without DMA, or a BAR out of peers' reach */
 			error = 0;
 	}
 	if (error)

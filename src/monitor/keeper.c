@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waits at a socket for notes, and for its end: that comes when the process at the other side is gone. */
+/* Waits at a socket for notes and for its end, which comes when the other process is gone. */
 #include "monitor/keeper.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static bool is_ours(void)
 	return group == getpgrp() || (group < 0 && errno == ENOTTY);
 }
 
-/* The other process. It calls only what may be called after a fork in a process with threads. */
+/* The other process. It calls only what is allowed after a fork with threads. */
 static void keep(int terminal, int notes)
 {
 	struct note note, last = { .raw = false };
@@ -62,7 +62,7 @@ int bk__monitor_keeper_start(int fd, struct bk_error *err)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return bk_fail(err, errno, "console: %s", strerror(errno));
-	/* What ends or stops the process group must not end this one. */
+	/* Signals that end or stop the process group must not end this process. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	keeper.pid = fork();

@@ -111,7 +111,7 @@ static int lay_out(struct bk__monitor *monitor, struct bk_error *err)
 
 	if (error)
 		return error;
-	monitor->config.iova_ranges = NULL; /* the caller's, from now on */
+	monitor->config.iova_ranges = NULL; /* the caller may free it now */
 	monitor->ram.high = monitor->layout.high;
 	return 0;
 }
@@ -160,7 +160,7 @@ static int create(struct bk__monitor *monitor, struct bk_error *err)
 		error = bk__monitor_map_log_create(monitor->memory, monitor->ports, &monitor->map_log, err);
 	if (!error)
 		error = create_buses(monitor, err);
-	/* The terminal has its handler by now: it is for what the guard does not mend. */
+	/* The terminal's handler is installed by now; it gets faults that the guard cannot mend. */
 	bk__base_guard_start();
 	return error;
 }

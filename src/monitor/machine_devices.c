@@ -55,7 +55,7 @@ static bool on_wanted(void *opaque, struct bk_device *device)
 	struct bk__monitor *monitor = opaque;
 	struct bk_mediator *mediate = bk__monitor_devices_find(&monitor->devices, device);
 
-	/* None leaves while one is reset; this one is not asked for twice. */
+	/* No device leaves during a reset, and the host asks only once for this one. */
 	bk__monitor_devices_wait(&monitor->devices);
 	return mediate && monitor->wanted(monitor->wanted_opaque, mediate);
 }

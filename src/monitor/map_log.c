@@ -26,7 +26,7 @@ struct side {
 };
 
 struct bk__monitor_map_log {
-	pthread_mutex_t lock; /* of `known`: the owner changes it, and vCPUs look things up */
+	pthread_mutex_t lock; /* protects `known`: the owner changes it, and vCPUs read it */
 	struct known *known;
 	struct side memory, ports;
 };
@@ -115,7 +115,7 @@ void bk__monitor_map_log_add(struct bk__monitor_map_log *log, struct bk_mediator
 	}
 }
 
-/* Of one device, or of all: NULL. */
+/* Forgets one device; all if NULL. */
 static void forget(struct bk__monitor_map_log *log, const struct bk_mediator *mediate)
 {
 	struct known **link = &log->known, *known;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The page of an MSI-X PBA: mapped, until a vector that the guest masks has fired.
+ * The page of an MSI-X PBA: mapped until a vector fires that the guest masks.
  *
  * While the page is mapped, the guest reads the device's own PBA. The device
- * does not know which vectors the guest masks: what they fire is in their
- * eventfds only. The thread that serves the run polls these eventfds. When one
- * fires, the PBA gets its trap, and reads exit to the function's registers,
- * until no masked vector is pending any more. A guest that reads the PBA
- * between the two still finds the device's bit, which is 0.
+ * does not know which vectors the guest masks: only their eventfds record that they fired. The thread that
+ * serves the run polls these eventfds. When one fires, the PBA gets its trap, and reads exit to the
+ * function's registers, until no masked vector is pending any more. A guest that reads the PBA between the
+ * two still finds the device's bit, which is 0.
  */
 #include "monitor/pba.h"
 
@@ -40,7 +39,7 @@ static void set_trap(struct bk__monitor_pba *pba, bool trap)
 {
 	const int error = bk_mediator_trap_pba(pba->mediate, trap);
 
-	if (error && trap) /* where it cannot go, nothing is wrong */
+	if (error && trap) /* a trap that stays does no harm */
 		bk__log_limited(&pba->limit, BK_LOG_WARNING,
 				"%s: the guest does not see which MSI-X vectors are pending: %s",
 				bk_mediator_below(pba->mediate)->name, strerror(-error));
@@ -62,7 +61,7 @@ static void on_ready(void *opaque)
 	struct epoll_event events[AT_ONCE];
 	int count;
 
-	/* A vector that is left is out of the set, all under the lock. */
+	/* Under the lock, so that no vector leaves the set between the two. */
 	pthread_mutex_lock(&pba->lock);
 	do {
 		count = epoll_wait(pba->set, events, AT_ONCE, 0);

@@ -17,7 +17,7 @@ struct bk__monitor_platform {
 	bool bridge_attached;
 	struct bk__monitor_board *board;
 	_Atomic(struct bk__monitor_console *)
-		console; /* changed while no vCPU runs, but under its own thread's eyes */
+		console; /* changed while no vCPU runs, but its own thread may run */
 };
 
 /* ---- RAM --------------------------------------------------------------- */
@@ -147,7 +147,7 @@ static void on_reset(void *opaque)
 	platform->config.ops->reset(platform->config.opaque);
 }
 
-/* By a vCPU, or by a reset: the console thread never makes room. */
+/* Called by a vCPU or a reset, never by the console's thread. */
 static void on_serial_room(void *opaque)
 {
 	struct bk__monitor_platform *platform = opaque;

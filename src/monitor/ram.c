@@ -20,7 +20,7 @@
 #define POPULATE_PIECE (UINT64_C(256) << 20)
 #define HUGE_2MIB      (21U << 26) /* MFD_HUGE_2MB of linux/memfd.h, which clashes with sys/mman.h */
 
-/* Aligned to huge pages, so that KVM can map guest memory by them. fd -1: of this process alone. */
+/* Aligned to huge pages, so that KVM can map guest memory by them. fd -1: private memory. */
 static void *map_aligned(int fd, uint64_t size)
 {
 	const int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
@@ -68,8 +68,8 @@ static int populate_slowly(const struct bk__monitor_ram *ram, uint64_t first, ui
 }
 
 /*
- * Takes all of it. The host must have it before: a host that runs short kills processes, and any but this one
- * if the memory is no mapping of this one. Piece by piece, since others take memory at the same time.
+ * Takes all of the RAM from the host, piece by piece, since others take memory at the same time. Each piece
+ * is checked first: a host that runs out of memory kills processes, perhaps others than this one.
  */
 static int populate(struct bk__monitor_ram *ram, struct bk_error *err)
 {
@@ -100,7 +100,7 @@ static int open_file(struct bk__monitor_ram *ram, const struct bk__monitor_ram_c
 	if (ram->fd < 0 || ftruncate(ram->fd, (off_t)ram->size))
 		return errno;
 	fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	/* Only of those that the host has reserved, so others lose nothing. */
+	/* This takes only reserved huge pages, so others lose nothing. */
 	if (config->preallocate && config->huge_pages && fallocate(ram->fd, 0, 0, (off_t)ram->size))
 		return errno;
 	return 0;

@@ -43,7 +43,7 @@ static void on_escape(void *opaque)
 	bk__monitor_stop(opaque);
 }
 
-/* Under locks of the function that is written. */
+/* Called under locks of the function that is written. */
 void bk__monitor_machine_slot_off(void *opaque)
 {
 	struct bk__monitor *monitor = opaque;

@@ -10,8 +10,8 @@
 
 #define PAGE 4096
 
-/* What the guest was asked for and has switched off leaves its slot. Switching off resets it, and it can
- * leave when that is over. */
+/* Removes devices that the guest was asked to release and has switched off. Switching off resets a device,
+ * and it leaves after the reset. */
 static void let_go(struct bk__monitor *monitor)
 {
 	struct bk_mediator *mediate, *last = NULL;
@@ -37,7 +37,7 @@ static void report_bar(void *opaque, const char *line)
 	bk__log_limited(&reset_limit, BK_LOG_WARNING, "%s", line);
 }
 
-/* Firmware's work: addresses, tables, kernel, and the first vCPU at its entry. */
+/* Does firmware's work: addresses, tables, kernel, and the first vCPU at its entry. */
 static int load(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const struct bk__monitor_start start = {
@@ -63,7 +63,7 @@ static void park_vcpus(void *opaque)
 	bk__monitor_vcpus_park(opaque);
 }
 
-/* One of them may be in a reset of a device, or in another access that takes its time. */
+/* This can take long: a vCPU may be resetting a device or inside another slow access. */
 static int park(struct bk__monitor *monitor, struct bk_error *err)
 {
 	struct bk__monitor_jobs jobs;
@@ -73,7 +73,7 @@ static int park(struct bk__monitor *monitor, struct bk_error *err)
 	return bk__monitor_machine_serve_meanwhile(monitor, &jobs, RESETTING, err);
 }
 
-/* A reset of the whole machine, in place: memory keeps what it holds. vCPUs are parked. */
+/* Resets the whole machine in place: memory keeps its contents. vCPUs are parked. */
 static int reset(struct bk__monitor *monitor, struct bk_error *err)
 {
 	struct bk__monitor_jobs jobs;
@@ -167,7 +167,7 @@ int bk__monitor_pause(struct bk__monitor *monitor, struct bk_error *err)
 {
 	const char *resetting = bk__monitor_devices_in_reset(&monitor->devices);
 
-	/* The vCPU that resets it comes out of that when it has ended, and all others would wait for it. */
+	/* Parking would stop the other vCPUs and wait until the reset is over. */
 	if (!monitor->paused && resetting)
 		return bk_fail(err, EBUSY, "%s is being reset; try again when that is over", resetting);
 	if (!monitor->paused)

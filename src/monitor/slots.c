@@ -19,7 +19,7 @@
 #define NO_SLOT UINT32_MAX
 #define TRIES   100 /* to remove a slot: KVM may need memory for it */
 
-/* A mapped range as the listener was told of it. */
+/* A mapped range as the listener reported it. */
 struct range {
 	uint64_t first;     /* the key: ranges of a view are disjoint */
 	uint64_t gpa, size; /* of its slot */
@@ -34,15 +34,15 @@ struct bk__monitor_slots {
 	void *opaque;
 	struct bk_listener *listener;
 
-	/* Everything below. Taken inside the commit lock, and takes no other. */
+	/* Protects everything below. Taken inside the commit lock; innermost. */
 	pthread_mutex_t lock;
 	BK__ARRAY(struct range) ranges; /* ascending */
 	BK__ARRAY(uint32_t) spare;      /* slots given back, for the next range; room for `next` of them */
-	uint32_t next;                  /* never used so far: this and above */
+	uint32_t next;                  /* this number and all above were never used */
 	uint64_t left_out;
-	uint64_t untracked; /* pages of ranges that there was no memory to remember */
+	uint64_t untracked; /* pages of ranges dropped for lack of memory */
 	bool held;
-	bool lost; /* a slot does not go: vCPUs are held, and the run ends */
+	bool lost; /* KVM keeps a removed slot: vCPUs are held, and the run ends */
 };
 
 static int is_below(const void *element, const void *key)
@@ -61,7 +61,7 @@ static struct range *range_at(struct bk__monitor_slots *slots, uint64_t gpa)
 {
 	size_t i = lower_bound(slots, gpa);
 
-	/* A slot may start after its range does, so the range at `gpa` itself is one, else the one before. */
+	/* The range at `gpa` itself, else the one before: a slot may start after its range does. */
 	if (i == slots->ranges.count || slots->ranges.at[i].first != gpa) {
 		if (!i)
 			return NULL;
@@ -73,7 +73,7 @@ static struct range *range_at(struct bk__monitor_slots *slots, uint64_t gpa)
 	return &slots->ranges.at[i];
 }
 
-/* Every slot that exists can be given back: room for it is made when it is taken. */
+/* Taking a slot also makes room for it in `spare`, so that it can always be given back. */
 static uint32_t take_slot(struct bk__monitor_slots *slots)
 {
 	if (slots->spare.count)

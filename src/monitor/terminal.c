@@ -16,17 +16,17 @@
 
 #include "monitor/keeper.h"
 
-/* Those that end a process by default and are sent, or raised by a fault. */
+/* Signals that end a process by default, whether sent or raised by a fault. */
 static const int ending_signals[] = { SIGPIPE, SIGHUP,  SIGINT,    SIGQUIT, SIGILL,  SIGTRAP, SIGABRT,
 				      SIGBUS,  SIGFPE,  SIGUSR1,   SIGSEGV, SIGUSR2, SIGALRM, SIGTERM,
 				      SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGSYS,  SIGIO };
 #define ENDING (sizeof(ending_signals) / sizeof(ending_signals[0]))
 
-/* Turns of waiting for a thread that is between two lines of bk__monitor_terminal_take. */
+/* How many turns to wait for a thread inside bk__monitor_terminal_take. */
 #define PATIENCE 100000
 
 static struct {
-	bool open; /* by the owner of the console only */
+	bool open; /* set only by the console's owner */
 	pid_t owner;
 	int fd, event;
 	bool saved; /* `original` is what the terminal goes back to */
@@ -59,7 +59,7 @@ static void give_back(void)
 {
 	for (unsigned turn = 0; get(&terminal.busy) && turn < PATIENCE; turn++)
 		sched_yield();
-	/* In the background it is someone else's, and tcsetattr would stop us; in a child of fork() too. */
+	/* In the background, or in a child of fork(), it is someone else's, and tcsetattr would stop us. */
 	if (get(&terminal.held) && getpid() == terminal.owner && foreground())
 		tcsetattr(terminal.fd, TCSANOW, &terminal.original);
 	set(&terminal.held, false);
@@ -84,7 +84,7 @@ static void wake(void)
 	(void)ignored;
 }
 
-/* Back from a stop, of which there may have been no warning (SIGSTOP): others may have set the terminal. */
+/* After a stop, perhaps without warning (SIGSTOP): others may have changed the terminal. */
 static void on_continue(int number)
 {
 	int saved = errno;
@@ -120,7 +120,7 @@ static void at_exit(void)
 	give_back();
 }
 
-/* Takes a signal that has its default action. */
+/* Handles a signal if it has its default action. */
 static void catch (int number, void (*handler)(int))
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART | SA_ONSTACK }, old;
@@ -171,7 +171,7 @@ int bk__monitor_terminal_open(int fd, int event, struct bk_error *err)
 	return 0;
 }
 
-/* With the signals blocked that give_back is called from. */
+/* Call with the signals blocked whose handlers call give_back. */
 static bool take(void)
 {
 	struct termios raw;

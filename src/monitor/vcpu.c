@@ -3,7 +3,7 @@
  * The guest's CPUs: a thread each, which runs the guest and serves its exits.
  *
  * Keeping vCPUs out of KVM_RUN: a thread says that it is `running` and then
- * looks at `holds`; who holds raises `holds` and then looks who is running.
+ * looks at `holds`; whoever holds vCPUs raises `holds` and then looks who is running.
  * One of the two sees the other. A vCPU inside KVM_RUN is sent out of it by
  * `immediate_exit` and a signal, in this order, so that the signal may as well
  * arrive just before KVM_RUN. A leftover `immediate_exit` costs one turn.
@@ -95,7 +95,7 @@ static void stop(struct bk__monitor_vcpu *vcpu, const char *error)
 	vcpu->all->config.ops->stopped(vcpu->all->config.opaque, vcpu->id, error);
 }
 
-/* What KVM_RUN returned with an error. */
+/* Handles an error of KVM_RUN. */
 static void run_failed(struct bk__monitor_vcpu *vcpu, int error)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
@@ -155,7 +155,7 @@ static void turn(struct bk__monitor_vcpu *vcpu)
 	}
 }
 
-/* KVM finishes the access that was served last when it is entered again. It may have more of it to ask. */
+/* KVM finishes the last access on the next KVM_RUN, and may ask for more of it. */
 static void complete_access(struct bk__monitor_vcpu *vcpu)
 {
 	char line[256];
@@ -169,7 +169,7 @@ static void complete_access(struct bk__monitor_vcpu *vcpu)
 	}
 }
 
-/* Waits while it has to. With the lock held. */
+/* Waits while vCPUs are held or this one is stopped. Locked. */
 static void wait_for_go(struct bk__monitor_vcpu *vcpu)
 {
 	struct bk__monitor_vcpus *all = vcpu->all;
@@ -293,7 +293,7 @@ void bk__monitor_vcpus_park(struct bk__monitor_vcpus *all)
 	all->parking = true;
 	atomic_fetch_add(&all->holds, 1);
 	kick(all);
-	pthread_cond_broadcast(&all->go); /* those that a commit holds right now */
+	pthread_cond_broadcast(&all->go); /* wakes those that a commit holds right now */
 	while (!all_parked(all))
 		pthread_cond_wait(&all->changed, &all->lock);
 	all->parking = false;

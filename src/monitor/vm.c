@@ -11,7 +11,7 @@
 
 #include "monitor/arch.h"
 
-#define KVM_API 12 /* never to change */
+#define KVM_API 12 /* never changes */
 
 /* What every architecture needs. */
 static const struct bk__monitor_capability needs[] = {
