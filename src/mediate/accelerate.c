@@ -2,9 +2,8 @@
 /*
  * Writes that a trap would only pass on, made without it.
  *
- * A trap that allows it is watched for a write that comes again and again, the
- * same to the bit. Whoever runs the guest is then asked to have it made by the
- * host's kernel. There are few of them, and a reset of the function ends all.
+ * If a trap allows it, the mediator looks for a write that repeats with the same value, and asks the monitor
+ * to let the host's kernel make it. There are few such writes, and a reset of the function ends them all.
  */
 #include "mediate/mediate.h"
 
@@ -91,7 +90,7 @@ unsigned bk__mediate_accelerate_count(const struct bk_mediator *m, const struct 
 	return count;
 }
 
-/* Every write has to come so many times again. Under the lock. */
+/* Every write has to repeat as often as before. Under the lock. */
 static void begin_anew(struct bk_mediator *m)
 {
 	bk__mediate_accelerate_stop(m, NULL);

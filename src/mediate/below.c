@@ -20,12 +20,12 @@ static bool is_access(struct bk_mediator *m, unsigned region, uint64_t offset, u
 	return size >= width && offset <= size - width;
 }
 
-/* Who has the bytes of an access to a BAR, if no trap does. */
+/* Who answers an access to a BAR where there is no trap. */
 enum owner { DEVICE, NOBODY, MSIX, SEVERAL };
 
 /*
- * The MSI-X table and PBA are the function's: the device has its own, which
- * holds what the host wrote. Nobody has what a BAR is longer than the device's.
+ * The function answers for the MSI-X table and PBA: the device's own hold what the host wrote. Nobody answers
+ * past the end of the device's BAR.
  */
 static enum owner owner_of(const struct bk_mediator *m, unsigned region, uint64_t offset, unsigned width,
 			   const struct bk_region_desc **msix)
@@ -114,7 +114,7 @@ int bk_mediator_below_write(struct bk_mediator *m, unsigned region, uint64_t off
 		return bk_device_write_value(m->below, region, offset, width, value);
 	case MSIX:
 		return msix->ops->write(msix->opaque, offset - msix->first + msix->base, width, value);
-	case SEVERAL: /* one that fails is no reason for the other to be lost */
+	case SEVERAL: /* if one half fails, the other is still written */
 		r = bk_mediator_below_write(m, region, offset, width / 2, value);
 		other = bk_mediator_below_write(m, region, offset + width / 2, width / 2, value >> 4 * width);
 		return r ? r : other;

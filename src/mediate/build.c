@@ -26,7 +26,7 @@ static uint64_t power_of_two(uint64_t size)
 	return power;
 }
 
-/* Where the register says what no register can, as kernels take it. */
+/* An invalid register gives the kind that kernels assume. */
 static enum bk_pci_bar_kind bar_kind(struct bk_mediator *m, unsigned index, unsigned low)
 {
 	const char *why;
@@ -45,9 +45,8 @@ static enum bk_pci_bar_kind bar_kind(struct bk_mediator *m, unsigned index, unsi
 }
 
 /*
- * What cannot be a BAR is left out: an IDE function in compatibility mode has
- * some of one byte (its ports are the chipset's). One that is no power of two
- * is shown with the next one; bytes that the device does not have read all ones.
+ * Leaves out what cannot be a BAR: an IDE function in compatibility mode has some of one byte (its ports are
+ * the chipset's). Rounds the size up to a power of two; bytes that the device does not have read all ones.
  */
 static void bar_describe(struct bk_mediator *m, unsigned index, struct bk_pci_bar bars[BK_PCI_BARS])
 {
@@ -121,8 +120,7 @@ static int function_create(struct bk_mediator *m, struct bk_pci_function_desc *d
 	desc->name = m->below->name;
 	desc->vendor = (uint16_t)bk__load(config + BK__PCI_VENDOR, 2);
 	desc->device = (uint16_t)bk__load(config + BK__PCI_DEVICE, 2);
-	if (!(config[BK__PCI_HEADER_TYPE] &
-	      BK__PCI_HEADER_TYPE_MASK)) { /* others have something else there */
+	if (!(config[BK__PCI_HEADER_TYPE] & BK__PCI_HEADER_TYPE_MASK)) { /* other headers differ here */
 		desc->subsystem_vendor = (uint16_t)bk__load(config + BK__PCI_SUBSYSTEM_VENDOR, 2);
 		desc->subsystem = (uint16_t)bk__load(config + BK__PCI_SUBSYSTEM, 2);
 	}

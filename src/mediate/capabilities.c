@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Capabilities as the device has them, at its own offsets. What the function
- * models is modelled; what would give the guest a hold on the host is hidden;
- * all others are shown read-only and read from the device at each access. What
- * is in none is the device's own, see live_config.c.
+ * Capabilities as the device has them, at its own offsets. The function models some. Those that would give
+ * the guest power over the host are hidden. All others are read-only, and read from the device at each
+ * access. Registers in none are the device's own, see live_config.c.
  *
- * The device is hostile: its chains may loop, overlap or end anywhere. What
- * makes no sense is left out with a line in the log; an MSI-X table that is
- * not in its BAR refuses the device, for its registers cannot be told from it.
+ * The device is hostile: its chains may loop, overlap or end anywhere. A capability that makes no sense is
+ * left out and logged. An MSI-X table that is not in its BAR refuses the device, since nothing tells where
+ * its registers are.
  */
 #include "mediate/filter.h"
 
@@ -21,8 +20,8 @@
 #include "pci/chain.h"
 #include "pci/regs.h"
 
-/* A capability as the device describes it: where its length is not known it reaches to the next one, or to
- * the end. */
+/* A capability as the device describes it. If its length is unknown, it reaches to the next one or to the
+ * end. */
 struct found {
 	unsigned id, version, offset, size;
 	const uint8_t *bytes;
@@ -40,7 +39,7 @@ static int left_out(struct bk_mediator *m, const struct found *cap, const char *
 	return 0;
 }
 
-/* The answer of a bk_pci_*_add: only running out of memory is ours to report. */
+/* The answer of a bk_pci_*_add: only running out of memory is an error. */
 static int added(struct bk_mediator *m, const struct found *cap, int r)
 {
 	if (r == -ENOMEM)
@@ -48,8 +47,8 @@ static int added(struct bk_mediator *m, const struct found *cap, int r)
 	return r < 0 ? left_out(m, cap, strerror(-r)) : 0;
 }
 
-/* Registers that drivers need and that hosts let through: those of vendors, error reporting, and what was one
- * of the conventional PCI-X. All others are read-only. */
+/* Registers that drivers need and hosts let through: vendors', error reporting, power budgeting and PCI-X.
+ * All others are read-only. */
 static bool is_passed(bool extended, uint64_t id)
 {
 	return extended ? id == BK__PCI_EXT_AER || id == BK__PCI_EXT_POWER || id == BK__PCI_EXT_VENDOR ||
@@ -57,7 +56,7 @@ static bool is_passed(bool extended, uint64_t id)
 			: id == BK__PCI_CAP_VENDOR || id == BK__PCI_CAP_PCIX;
 }
 
-/* Where what such a capability holds begins: ids and lengths are no registers. */
+/* Where the registers of such a capability begin, after ids and lengths. */
 static unsigned passed_from(bool extended, unsigned id)
 {
 	switch (id) {
@@ -84,14 +83,14 @@ static void make_live(struct bk_mediator *m, const struct found *cap, unsigned s
 		memset(m->passed + cap->offset + skip, 0xff, cap->size - skip);
 }
 
-/* Cut a loop, or a pointer out of the space, where it is; told once. */
+/* Logs that the chain is cut, once: it loops or leaves the space. */
 static void chain_cut(struct bk_mediator *m, unsigned offset)
 {
 	bk_log(BK_LOG_WARNING, "%s: the chain of capabilities leads to 0x%02x, where none can be: cut there",
 	       m->below->name, offset);
 }
 
-/* Where the first 256 bytes end, as far as the device has them. */
+/* The end of the first 256 bytes, or of the device's config space if that is less. */
 static unsigned standard_end(const struct bk_mediator *m)
 {
 	return m->config_below < BK__PCI_EXTENDED ? m->config_below & ~3u : BK__PCI_EXTENDED;
@@ -169,7 +168,7 @@ static int add_msi(struct bk_mediator *m, const struct found *cap)
 	return added(m, cap, bk_pci_msi_add(m->function, cap->offset, 1u << log2, address64, maskable));
 }
 
-/* Where the table and the PBA are, as the device says. */
+/* Where the device says that the table and the PBA are. */
 struct msix_place {
 	unsigned bar;
 	uint32_t offset, size;
@@ -183,8 +182,8 @@ static bool in_its_bar(const struct bk_mediator *m, const struct msix_place *pla
 	       have >= place->size && place->offset <= have - place->size;
 }
 
-/* One that makes no sense is left out: the registers there are the device's, and its driver has other
- * interrupts. A PBA that starts inside the table does, for no driver reads it. */
+/* An MSI-X that makes no sense is left out: its registers stay the device's, and the driver uses other
+ * interrupts. A PBA that starts inside the table is accepted, for no driver reads it. */
 static bool msix_makes_sense(struct bk_mediator *m, const struct found *cap, const struct msix_place *table,
 			     const struct msix_place *pba)
 {
@@ -257,7 +256,7 @@ static int add_msix(struct bk_mediator *m, const struct found *cap)
  */
 #define PASSED_CONTROL 0x7f1f /* not the payload size, nor Initiate FLR, which is the model's */
 
-/* Registers of the capability that a guest may neither write nor see anything in. */
+/* Makes registers of the capability read as zeros and ignore writes. */
 static int blank(struct bk_mediator *m, const struct found *cap, unsigned first, unsigned end)
 {
 	static const uint8_t zeros[BK__PCI_EXPRESS_SIZE];
@@ -275,7 +274,8 @@ static int add_express(struct bk_mediator *m, const struct found *cap)
 	unsigned most = (cap->bytes[BK__PCI_EXPRESS_CAPABILITIES] & BK__PCI_EXPRESS_CAPABILITIES_VERSION) == 1
 				? BK__PCI_EXPRESS_SIZE_V1
 				: BK__PCI_EXPRESS_SIZE;
-	unsigned size = cap->size < most ? cap->size : most; /* devices leave out what they do not have */
+	unsigned size =
+		cap->size < most ? cap->size : most; /* devices leave out registers that they do not have */
 	unsigned flags = (unsigned)bk__load(cap->bytes + BK__PCI_EXPRESS_CAPABILITIES, 2);
 	bool integrated = !m->below_port && (!(flags & BK__PCI_EXPRESS_CAPABILITIES_TYPE) ||
 					     (flags & BK__PCI_EXPRESS_CAPABILITIES_TYPE) ==
@@ -374,7 +374,7 @@ static int add_standard(struct bk_mediator *m, struct found *cap)
 
 /*
  * PCIe 7.8.6: up to six BARs, each with the sizes it could have and the one it
- * has. The latter is the only one shown, for the map below cannot change.
+ * has. Only the latter is shown, for the map below cannot change.
  */
 static int add_rebar(struct bk_mediator *m, const struct found *cap)
 {
@@ -443,8 +443,7 @@ static int add_extended(struct bk_mediator *m, struct found *cap)
 	return 0;
 }
 
-/* A byte of a capability that is shown, behind another one that begins inside it: the model shows the former
- * only up to there. */
+/* True if another capability begins inside the byte's own, before it: the model ends the outer one there. */
 static bool is_behind_another(struct bk_mediator *m, const uint16_t *owners, unsigned at)
 {
 	const unsigned owner = owners[at];
@@ -456,8 +455,8 @@ static bool is_behind_another(struct bk_mediator *m, const uint16_t *owners, uns
 	return false;
 }
 
-/* Config space as the host has it, with the capabilities that it hides; unknown from `known` bytes
- * on. */
+/* Config space as the host sees it, with the capabilities that it hides from guests; unknown from `known` on.
+ */
 struct host {
 	uint8_t config[BK__PCI_CONFIG_SIZE];
 	uint16_t owners[BK__PCI_CONFIG_SIZE];
@@ -469,7 +468,7 @@ static void look_at_host(struct bk_mediator *m, struct host *host)
 	int r = bk_device_host_config(m->below, host->config, m->config_size);
 
 	host->known = r < 0 ? 0 : (unsigned)r;
-	if (r == -EOPNOTSUPP) { /* it hides nothing */
+	if (r == -EOPNOTSUPP) { /* the device below hides nothing */
 		memcpy(host->config, m->config, sizeof(host->config));
 		host->known = m->config_size;
 	} else if (m->config_size > BK__PCI_EXTENDED && host->known < m->config_size) {
@@ -482,7 +481,7 @@ static void look_at_host(struct bk_mediator *m, struct host *host)
 		bk__pci_capability_owners(host->config, m->config_size, host->owners);
 }
 
-/* Above 0x100 a byte may be one of a capability that the host hides, PASID among them. */
+/* Above 0x100 a byte may belong to a capability that the host hides, such as PASID. */
 static bool is_free_on_host(const struct bk_mediator *m, const struct host *host, unsigned at)
 {
 	const unsigned owner = host->owners[at];
@@ -494,8 +493,8 @@ static bool is_free_on_host(const struct bk_mediator *m, const struct host *host
 }
 
 /*
- * Registers of the device that are in no capability are its own: its driver knows them. Not the first
- * extended header, which the model has also where the device has none.
+ * Finds registers in no capability: they are the device's own, and its driver knows them. The first extended
+ * header is not one: the model always has it.
  */
 static int find_free(struct bk_mediator *m)
 {

@@ -24,8 +24,8 @@ static unsigned spaces_of(struct bk_mediator *m, struct bk_space *spaces[BK__SPA
 }
 
 /*
- * All of them or none, and with them the traps. The pointers to the spaces
- * stay: handlers may still be inside.
+ * Destroys all spaces with their traps, or none. The pointers to the spaces stay, since handlers may still be
+ * inside.
  */
 static int destroy_spaces(struct bk_mediator *m)
 {
@@ -42,7 +42,7 @@ static int destroy_spaces(struct bk_mediator *m)
 		r = bk_space_destroy_all(spaces, count);
 	if (!r) {
 		m->closed = true;
-		m->traps.count = 0; /* they are freed as soon as no reader is inside */
+		m->traps.count = 0; /* each is freed once no reader is inside */
 		m->retired = NULL;
 		bk__mediate_accelerate_stop(m, NULL);
 		m->accelerator.start = NULL;

@@ -137,7 +137,7 @@ static int face_write(struct bk_device *device, unsigned region, uint64_t offset
 	return bk_space_write_bytes(m->regions[region].space, offset, data, count);
 }
 
-/* Not the device's: such writes would pass by the traps. */
+/* The device's own would bypass the traps. */
 static int face_ioeventfd(struct bk_device *device, unsigned region, uint64_t offset, unsigned width,
 			  uint64_t value, int fd)
 {
@@ -184,7 +184,7 @@ static void face_describe(struct bk_device *device,
 
 static void face_close(struct bk_device *device)
 {
-	bk_mediator_destroy(of(device)); /* says itself why not */
+	bk_mediator_destroy(of(device)); /* logs why if it cannot */
 }
 
 const struct bk_device_ops bk__mediate_face_ops = {

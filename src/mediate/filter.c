@@ -43,7 +43,7 @@ static void add_bar(struct bk_mediator *m, unsigned index, const struct bk_pci_b
 			     (uint32_t)(now >> 32));
 }
 
-/* The register says how large the ROM is: what is shown need not be what the device has. */
+/* Makes the register tell the size of the ROM shown, which may differ from the device's. */
 static void add_rom(struct bk_mediator *m)
 {
 	const uint64_t size = m->regions[BK_DEVICE_ROM].size;
@@ -63,7 +63,7 @@ static void add_msix(struct bk_mediator *m)
 
 /* ---- Regions ----------------------------------------------------------- */
 
-/* Only what the mapping and the moved table need of it. */
+/* Only what the mapping and the moved table need. */
 static struct bk_pci_bar describe_bar(const struct bk_mediator *m, unsigned index)
 {
 	const unsigned low = (unsigned)bk__load(m->config + BK__PCI_BAR0 + 4 * index, 4);
@@ -96,7 +96,7 @@ static int build_bars(struct bk_mediator *m, const struct bk_mediator_options *o
 	return error;
 }
 
-/* A given image as in any mediator. Else the device's own, which is not read before somebody does. */
+/* A given image is shown as in any mediator; else the device's own, read only on access. */
 static int build_rom(struct bk_mediator *m, const struct bk_mediator_options *options, struct bk_error *err)
 {
 	struct bk__mediate_region *region = &m->regions[BK_DEVICE_ROM];

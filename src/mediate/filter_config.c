@@ -2,7 +2,7 @@
 /* Config space in filter mode: the device's, with the few registers that options change. */
 #include "mediate/filter.h"
 
-/* The bits of an access that `reg` has, and what they are. */
+/* The bits of an access that lie in `reg`, and their values. */
 static uint64_t part_of(const struct bk__mediate_register *reg, uint64_t offset, unsigned width,
 			uint32_t bits, uint32_t value, uint64_t *mask)
 {
@@ -10,7 +10,7 @@ static uint64_t part_of(const struct bk__mediate_register *reg, uint64_t offset,
 
 	*mask = 0;
 	for (unsigned i = 0; i < width; i++) {
-		const uint64_t at = offset + i - reg->offset; /* wraps for what is below */
+		const uint64_t at = offset + i - reg->offset; /* wraps for bytes below */
 
 		if (at >= 4)
 			continue;

@@ -2,8 +2,7 @@
 /*
  * Pages of a mapped area that must exit because of the device below: it may be
  * a mediator itself, to which traps are added and removed while this one is in
- * use. What can be mapped of it now is compared with the areas that were mapped
- * at create; what is missing is covered by regions without memory, the holes.
+ * use. Areas mapped at create that cannot be mapped now are covered by regions without memory, the holes.
  */
 #include "mediate/mediate.h"
 
@@ -28,7 +27,7 @@ static void append(struct ranges *ranges, uint64_t first, uint64_t last)
 	ranges->at[ranges->count++] = (struct bk__mediate_range){ .first = first, .last = last };
 }
 
-/* What is left to be mapped, without what is lost. */
+/* What can still be mapped, except the lost range. */
 struct collecting {
 	struct ranges mapped;
 	const struct bk__mediate_range *lost; /* or NULL */
@@ -49,7 +48,7 @@ static void collect(void *opaque, const struct bk_device_area *area)
 		append(&c->mapped, c->lost->last + 1, last);
 }
 
-/* What of the areas is not among those ranges. */
+/* The parts of the areas outside those ranges. */
 static void find_missing(const struct bk__mediate_region *region, const struct ranges *mapped,
 			 struct ranges *missing)
 {
@@ -110,11 +109,11 @@ static void remove_old(struct bk__mediate_region *region, struct bk_update *upda
 			bk_update_remove(update, region->holes[i].handle);
 }
 
-/* A failed commit also drops the update's new regions, but not what they hold. */
+/* A failed commit drops the update's new regions, but not their places. */
 static void drop_new(struct ranges *wanted)
 {
 	for (size_t i = 0; i < wanted->count; i++)
-		free(wanted->at[i].place); /* NULL: it was there before */
+		free(wanted->at[i].place); /* NULL: the hole is an old one */
 }
 
 static int apply(struct bk_mediator *m, unsigned index, struct ranges *wanted)
@@ -177,9 +176,8 @@ static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
 }
 
 /*
- * The device below may have another file to map from now, or none: its server has
- * gone, or is back. The old file is let go, and the new one is mapped where the old
- * one was, while holes still cover all of it. Under the lock.
+ * The device below may now have another file to map, or none: its server left or came back. Maps the new file
+ * in place of the old one while holes still cover all of it. Under the lock.
  */
 static void map_again(struct bk_mediator *m, unsigned index)
 {
@@ -218,7 +216,7 @@ static void change(void *opaque, unsigned region)
 		return;
 	pthread_mutex_lock(&m->lock);
 	map_again(m, region);
-	settle(m, region, NULL); /* without memory pages go on to exit */
+	settle(m, region, NULL); /* if memory runs out, pages still exit */
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -228,7 +226,7 @@ int bk__mediate_holes_begin(struct bk_mediator *m)
 	int r = bk_device_watch(m->below, &watcher, m);
 
 	if (r)
-		return r == -EOPNOTSUPP ? 0 : r; /* what can be mapped of it never changes */
+		return r == -EOPNOTSUPP ? 0 : r; /* its mappable areas never change */
 	for (unsigned i = 0; i < BK_PCI_BARS && !r; i++) {
 		pthread_mutex_lock(&m->lock);
 		r = settle(m, i, NULL);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Config space without traps: the function's registers, with the bits of the
- * device that stay live, and those that are written to it.
+ * Config space without traps: the function's registers, with the bits that are read from the device or
+ * written to it.
  *
- * What reaches the device is what its driver needs and hosts let through: bytes
- * in no capability, those of vendors' capabilities, error reporting, Device
- * Control except the payload size (all of a hierarchy must agree on that), and
- * bus mastering. A write that reaches neither the device nor the model is
- * counted.
+ * The device gets writes that its driver needs and hosts let through: bytes in no capability, those of
+ * vendors' capabilities, error reporting, Device Control except the payload size (all of a hierarchy must
+ * agree on that), and bus mastering. A write that reaches neither the device nor the model is counted.
  */
 #include "mediate/filter.h"
 
@@ -19,8 +17,8 @@
 #include "base/pci_regs.h"
 #include "pci/regs.h"
 
-/* All ones: nothing is there, or a virtual function whose device is in trouble, of which the host still knows
- * the ids. */
+/* False if all bytes are ones: no device, or a virtual function whose device failed (the host still gives its
+ * ids). */
 static bool answers(const struct bk_mediator *m)
 {
 	if (bk__load(m->config + BK__PCI_VENDOR, 2) == 0xffff)
@@ -74,7 +72,7 @@ static bool is_mixed(const struct bk_mediator *m, uint64_t at)
 	return m->mixed[at / 128] >> at / 4 % 32 & 1;
 }
 
-/* Bit i for byte i that is the device's own. A capability may have been added since. */
+/* Bit i is set if byte i is the device's own, and no capability has been added there since. */
 static unsigned own(struct bk_mediator *m, uint64_t offset, unsigned width)
 {
 	unsigned bits = 0;
@@ -84,7 +82,7 @@ static unsigned own(struct bk_mediator *m, uint64_t offset, unsigned width)
 	return bits ? bits & ~bk__pci_capability_holds(m->function, (unsigned)offset, width) : 0;
 }
 
-/* Bit i for byte i of which something is written to the device. */
+/* Bit i is set if bits of byte i are written to the device. */
 static unsigned passed(struct bk_mediator *m, uint64_t offset, unsigned width)
 {
 	unsigned bits = 0, free = 0;
@@ -96,7 +94,7 @@ static unsigned passed(struct bk_mediator *m, uint64_t offset, unsigned width)
 	return bits & free ? bits & (~free | own(m, offset, width)) : bits;
 }
 
-/* 1, 2 or 4 bytes of which some may be the device's. */
+/* Reads 1, 2 or 4 bytes, of which some may be the device's. */
 static __attribute__((noinline)) int mixed_read(struct bk_mediator *m, uint64_t offset, unsigned width,
 						uint64_t *value)
 {
@@ -104,7 +102,7 @@ static __attribute__((noinline)) int mixed_read(struct bk_mediator *m, uint64_t 
 	unsigned bits;
 	int r = bk_pci_function_read(m->function, (unsigned)offset, width, value);
 
-	/* Nothing of the device is live, and the host may block who asks it. */
+	/* During a reset no bits are live, and the host may block a read. */
 	if (bk_pci_function_in_reset(m->function))
 		return r;
 	live = bk__load(m->live + offset, width);
@@ -142,14 +140,14 @@ int bk__mediate_config_read(struct bk_mediator *m, uint64_t offset, unsigned wid
 	return bk_pci_function_read(m->function, (unsigned)offset, width, value);
 }
 
-/* Registers of the model that the device gets as they stand after the write: a reset may have come with it.
+/* Registers of which the device gets the model's value after the write, which may have caused a reset.
  */
 static bool is_modelled(const struct bk_mediator *m, uint64_t at)
 {
 	return (m->control[0] && at - m->control[0] < 2) || (m->control[1] && at - m->control[1] < 2);
 }
 
-/* Passes one write on, with those bits that are not the guest's as the device has them. */
+/* Passes one write on, with the device's own value in bits that are not the guest's. */
 static int write_whole(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const uint64_t mask = bk__load(m->passed + offset, width);
@@ -159,7 +157,7 @@ static int write_whole(struct bk_mediator *m, uint64_t offset, unsigned width, u
 	if (is_modelled(m, offset)) {
 		r = bk_pci_function_read(m->function, (unsigned)offset, width, &value);
 		if (bk_pci_function_in_reset(m->function))
-			return 0; /* of which the value says nothing */
+			return 0; /* the value is not the device's then */
 	}
 	if (!r && mask != UINT64_MAX >> (64 - 8 * width))
 		r = bk_device_read_value(m->below, BK_DEVICE_CONFIG, offset, width, &there);
@@ -169,7 +167,7 @@ static int write_whole(struct bk_mediator *m, uint64_t offset, unsigned width, u
 	return r;
 }
 
-/* Writes those bytes of which the bit is set, at the guest's width where that is all. */
+/* Writes the bytes whose bit is set, at the guest's width if all are. */
 static int write_passed(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value, unsigned bits)
 {
 	const unsigned half = width / 2;
@@ -184,7 +182,7 @@ static int write_passed(struct bk_mediator *m, uint64_t offset, unsigned width, 
 	return r ? r : other;
 }
 
-/* By bytes: the guest's write must not touch the neighbours of a byte that clears bits. */
+/* Byte by byte, so that the neighbours of a byte that clears bits are not touched. */
 static int write_clears(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t clear)
 {
 	int r = 0;
@@ -196,8 +194,7 @@ static int write_clears(struct bk_mediator *m, uint64_t offset, unsigned width, 
 	return r;
 }
 
-/* A write without effect is logged once for each register. Not in the header, where drivers write to
- * find out what is there. */
+/* Logs a write without effect once for each register, except in the header, which drivers probe by writes. */
 static void count_lost(struct bk_mediator *m, uint64_t offset, unsigned width, uint64_t value)
 {
 	const uint64_t at = offset & ~(uint64_t)3;
@@ -226,7 +223,7 @@ int bk__mediate_config_write(struct bk_mediator *m, uint64_t offset, unsigned wi
 		return r ? r : bk__mediate_config_write(m, offset + 4, 4, value >> 32);
 	}
 	if (bk_pci_function_in_reset(m->function))
-		return 0; /* it has no effect */
+		return 0; /* the write has no effect */
 	r = bk_pci_function_write(m->function, (unsigned)offset, width, value);
 	if (r)
 		return r;

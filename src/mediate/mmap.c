@@ -23,7 +23,7 @@ void *bk__mediate_map(int fd, uint64_t offset, uint64_t size, bool writable)
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* Room for any alignment, without memory behind it; what is not needed goes back. */
+	/* Room for any alignment, without memory behind it; the rest is unmapped. */
 	reserved = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (reserved == MAP_FAILED)
 		return NULL;
@@ -45,7 +45,7 @@ int bk__mediate_map_again(void *host, int fd, uint64_t offset, uint64_t size, bo
 {
 	const int what = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
 
-	/* Who is reading there at this moment gets the old bytes or the new ones. */
+	/* A concurrent reader gets the old bytes or the new ones. */
 	if (mmap(host, size, PROT_READ | (writable || fd < 0 ? PROT_WRITE : 0), what | MAP_FIXED, fd,
 		 fd < 0 ? 0 : (off_t)offset) == MAP_FAILED)
 		return -errno;
@@ -61,7 +61,7 @@ bool bk__mediate_guard(struct bk__mediate_place *place, int fd)
 {
 	struct stat st;
 
-	/* A device's file does not shrink. */
+	/* Only a regular file can shrink. */
 	if (place->guard || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return true;
 	place->guard = bk__base_guard_add(place->host, place->size, 0xff);

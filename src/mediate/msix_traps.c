@@ -11,10 +11,10 @@
 #include "base/bytes.h"
 #include "base/pci_regs.h"
 
-/* What is below them knows them. */
+/* The accesses below answer these registers. */
 static const struct bk_trap_ops msix_ops;
 
-/* Of a PBA that reaches into the table, what is not in it. */
+/* Cuts off the part of the PBA that reaches into the table. */
 static void clip_pba(struct bk_mediator *m)
 {
 	struct bk_region_desc *table = &m->msix[0], *pba = &m->msix[1];
@@ -68,7 +68,7 @@ int bk__mediate_msix_traps(struct bk_mediator *m, struct bk_error *err)
 	return r;
 }
 
-/* All pages of the PBA are the device's to map, and the table is in none of them. */
+/* True if all pages of the PBA can be mapped and none holds a part of the table. */
 static bool pba_can_be_mapped(const struct bk_mediator *m)
 {
 	const struct bk_region_desc *table = &m->msix[0], *pba = &m->msix[1];
@@ -86,7 +86,7 @@ static bool pba_can_be_mapped(const struct bk_mediator *m)
 	return false;
 }
 
-/* A trap of lower priority, as a quirk's, has its registers back where the PBA's trap is not. */
+/* A trap of lower priority, such as a quirk's, would answer if the PBA's trap went. */
 static bool pba_is_over_a_trap(struct bk_mediator *m)
 {
 	const struct bk_region_desc *pba = &m->msix[1];
@@ -120,7 +120,7 @@ int bk_mediator_trap_pba(struct bk_mediator *m, bool trap)
 
 /* ---- Another place for them -------------------------------------------- */
 
-/* Doubling must leave it in 32 bits, and below what a BAR of them can be. */
+/* Doubled, it must still fit in a BAR of this width. */
 #define BAR32_MOST ((uint64_t)1 << 30)
 #define BAR64_MOST ((uint64_t)1 << 62)
 

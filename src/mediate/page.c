@@ -4,10 +4,9 @@
  * without a trap there exit too, so each such page has counters while a trap
  * has an edge in it. (A page that a trap covers whole has no other registers.)
  *
- * Counters are all that a page is: the registers beside a trap stay one region
- * with those of the pages around, so that no access is cut at its edges.
- * Accesses find them without a lock, in chains by hash. The list in order is
- * for people.
+ * A page is only counters: registers beside a trap stay in one region with those of the pages around, so that
+ * no access is split at page edges. Accesses find them without a lock, in chains by hash. The list in order
+ * is for people.
  */
 #include "mediate/mediate.h"
 
@@ -16,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A region has so many chains, or as many as it has pages. */
+/* The most chains of a region; else it has one for each page. */
 #define BUCKETS_MOST 1024
 
 uint64_t bk__mediate_page_size(void)
@@ -43,7 +42,7 @@ static struct bk__mediate_page *find(const struct bk__mediate_region *region, ui
 	return at < region->pages.count && region->pages.at[at]->first == first ? region->pages.at[at] : NULL;
 }
 
-/* The pages at the edges of a trap that it covers in part: at most two. */
+/* The pages that a trap covers in part, at its edges: at most two. */
 static unsigned edges(const struct bk_trap *trap, uint64_t pages[2])
 {
 	const uint64_t mask = trap->mediate->page_size - 1, end = trap->offset + trap->length;
@@ -74,7 +73,7 @@ static struct bk__mediate_page **chain_of(struct bk__mediate_page **buckets,
 
 /* ---- While accesses are made -------------------------------------------- */
 
-/* Whoever links a page has filled it, and one that is unlinked still leads on. */
+/* A linked page is complete, and an unlinked one still leads to the next. */
 static void count_page(struct bk_mediator *m, const struct bk__mediate_region *region,
 		       struct bk__mediate_page **buckets, uint64_t first, bool write, int r)
 {
@@ -218,7 +217,7 @@ void bk__mediate_pages_restore(struct bk_mediator *m, struct bk_trap *trap)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		if (trap->left[i])
-			link_page(m, trap->left[i]); /* where it was: there is room */
+			link_page(m, trap->left[i]); /* back in its place: there is room */
 		trap->left[i] = NULL;
 	}
 	bk__mediate_pages_claim(m, trap);

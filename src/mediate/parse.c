@@ -14,7 +14,7 @@
 
 #define EXAMPLE "as in bar2+0xf00/0x100:mirror"
 
-/* Moves *text behind `word` if it starts with it. */
+/* Moves *text past `word` if it starts with that. */
 static bool accept(const char **text, const char *word)
 {
 	size_t length = strlen(word);

@@ -52,7 +52,7 @@ static const struct bk_region_ops narrow_place_ops = {
 	.yields = true,
 };
 
-/* Config space: what bk_mediator_below_read finds out about an access is known here. */
+/* Config space: the checks of bk_mediator_below_read are not needed here. */
 static int config_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
 	struct bk_mediator *m = ((struct bk__mediate_place *)opaque)->mediate;
@@ -69,7 +69,7 @@ static const struct bk_region_ops config_place_ops = {
 	.yields = true,
 };
 
-/* Commits one region whose opaque is a place; on failure the place is gone. */
+/* Commits one region whose opaque is a place; frees the place on failure. */
 static int place_add(struct bk_space *space, const struct bk_region_desc *desc, struct bk_region **handle)
 {
 	int r = bk_region_add(space, desc, handle, NULL);
@@ -238,7 +238,7 @@ static void note_whole(void *opaque, const struct bk_device_area *area)
 	whole->is = !whole->count++ && !area->offset && area->size >= whole->size;
 }
 
-/* Only what the device offers to map whole: whoever offers that has looked after the rest of the page. */
+/* Only if the device offers to map all of it: then it takes care of the rest of the page. */
 uint64_t bk__mediate_bar_page(const struct bk_mediator *m, unsigned index, const struct bk_pci_bar *bar)
 {
 	const struct bk_device_region *info = &m->regions[index].info;
@@ -267,7 +267,7 @@ int bk__mediate_bar_build(struct bk_mediator *m, unsigned index, struct bk_pci_b
 	r = bk__mediate_bottom_add(m, index, 0, length, BK__PRIORITY_HANDLED, BK_WIDTH_ALL, err);
 	if (r || bar->kind == BK_PCI_BAR_IO || !is_mappable(&region->info))
 		return r;
-	/* Those that could ever be mapped: which of them can be now is another question (hole.c). */
+	/* All areas that could ever be mapped; hole.c covers those that cannot be now. */
 	bk_device_areas(m->below, index, true, take_area, &areas);
 	r = areas.failed ? -ENOMEM : map_areas(m, index, bar->page, &areas);
 	free(areas.at);

@@ -7,7 +7,7 @@
 
 #include "space/ends.h"
 
-/* Who is counted as a user of a recorder that is still the one to be used may use it. */
+/* Counts itself as a user first, and uses the recorder if it is still the current one. */
 void bk__mediate_record(struct bk_mediator *m, const struct bk_access *access)
 {
 	unsigned which = __atomic_load_n(&m->recording, __ATOMIC_SEQ_CST);

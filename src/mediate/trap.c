@@ -95,13 +95,13 @@ static int is_before(const void *element, const void *key)
 	return compare(*(struct bk_trap *const *)element, key) < 0;
 }
 
-/* The first one that is not below `trap` in the order. */
+/* Where the first trap is that does not sort before `trap`. */
 static size_t position(const struct bk_mediator *m, const struct bk_trap *trap)
 {
 	return bk__array_search(m->traps.at, m->traps.count, sizeof(*m->traps.at), trap, is_before);
 }
 
-/* There is room. */
+/* The list has room. */
 static void link_trap(struct bk_mediator *m, struct bk_trap *trap)
 {
 	size_t at = position(m, trap);
@@ -109,12 +109,12 @@ static void link_trap(struct bk_mediator *m, struct bk_trap *trap)
 	bk__array_insert(&m->traps, at, trap);
 }
 
-/* It is in the list. */
+/* The trap is in the list. */
 static void unlink_trap(struct bk_mediator *m, struct bk_trap *trap)
 {
 	size_t at = position(m, trap);
 
-	/* One that is about to be refused may stand beside its equal. */
+	/* A trap about to be refused may stand beside its equal. */
 	while (m->traps.at[at] != trap)
 		at++;
 	bk__array_remove(&m->traps, at);
@@ -140,8 +140,7 @@ static void append_add(struct bk_mediator *m, struct bk_update *update, struct b
 }
 
 /*
- * The lists are changed before the commit, since `out` may be freed and a
- * handler of `in` may run as soon as it is made.
+ * Changes the lists before the commit: after it, `out` may be freed and a handler of `in` may run.
  */
 static int commit(struct bk_mediator *m, struct bk_update *update, struct bk_trap *out, struct bk_trap *in)
 {
@@ -190,16 +189,15 @@ static int exchange(struct bk_mediator *m, struct bk_trap *out, struct bk_trap *
 		bk_update_remove(update, out->handle);
 	r = commit(m, update, out, in);
 	if (!r && out)
-		bk__mediate_accelerate_stop(m, out); /* which may be freed by now */
+		bk__mediate_accelerate_stop(m, out); /* `out` may be freed by now */
 	return r;
 }
 
 /* ---- Without memory ----------------------------------------------------- */
 
 /*
- * A trap that goes when there is no memory to change the view stays as a
- * region that passes all accesses on, until a later change takes it away. Its
- * owner sees no difference, except when `released` comes.
+ * If memory is too short to remove a trap from the view, its region stays and passes all accesses on until a
+ * later change removes it. The owner sees a difference only in when `released` comes.
  */
 static void retire(struct bk_mediator *m, struct bk_trap *trap)
 {
@@ -260,7 +258,7 @@ static const char *name_of(const struct bk_trap_desc *desc)
 	return desc->name ? desc->name : verb ? verb : "trap";
 }
 
-/* Where it is in its region, and whether that is in the device: `desc` counts from the region's start then.
+/* Makes `desc` count from the region's start, and checks that it is in the device.
  */
 static int find_place(struct bk_mediator *m, struct bk_trap_desc *desc, struct bk_error *err)
 {
@@ -334,7 +332,7 @@ static struct bk_trap *create(struct bk_mediator *m, const struct bk_trap_desc *
 	return trap;
 }
 
-/* `desc` is in the device. */
+/* `desc` has been checked to be in the device. */
 static int place(struct bk_mediator *m, struct bk_trap *old, const struct bk_trap_desc *desc, int priority,
 		 struct bk_trap **out, struct bk_error *err)
 {

@@ -71,7 +71,7 @@ int bk__mediate_vga(struct bk_mediator *m, struct bk_error *err)
 			return r;
 	}
 	if (m->filter)
-		return 0; /* whoever models the device shows them */
+		return 0; /* the model above shows them */
 	if (!r)
 		r = show(m, 0, "VGA memory", BK__PCI_VGA_MEMORY,
 			 (BK__PCI_VGA_MEMORY_END - BK__PCI_VGA_MEMORY));

@@ -142,7 +142,7 @@ static int back_reset(struct bk_device *back)
 	return bk__wrap_real.ioctl(of(back)->fd, VFIO_DEVICE_RESET, NULL) ? -errno : 0;
 }
 
-/* The device is a part of the open file, and ends with that. */
+/* Nothing to do: the device is part of the open file and ends with it. */
 static void back_close(struct bk_device *back)
 {
 }
@@ -158,14 +158,14 @@ static const struct bk_device_ops back_ops = {
 	.close = back_close,
 };
 
-/* All of the kernel's answer; it says how long that is. */
+/* Stores the kernel's whole answer, whose length the kernel gives. */
 static int load_region(struct bk__wrap_device *device, unsigned index, struct bk_error *err)
 {
 	struct bk__wrap_region *region = &device->regions[index];
 	struct vfio_region_info info = { .argsz = sizeof(info), .index = index }, *all;
 
 	if (bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, &info))
-		return 0; /* there is none: VGA, mostly */
+		return 0; /* no such region: VGA, mostly */
 	if (info.argsz < sizeof(info) || info.argsz > 1 << 20)
 		return bk_fail(err, EPROTO, "%s: region %u: an answer of %u bytes", device->back.name, index,
 			       info.argsz);
@@ -197,7 +197,7 @@ int bk__wrap_back_open(struct bk__wrap_device *device, int fd, struct bk_error *
 	int error = 0;
 
 	device->back.ops = &back_ops;
-	/* Not a number that programs choose themselves. */
+	/* Start at a number that programs do not choose themselves. */
 	device->fd = bk__wrap_real.fcntl(fd, F_DUPFD_CLOEXEC, (void *)(uintptr_t)200);
 	if (device->fd < 0)
 		device->fd = bk__wrap_real.fcntl(fd, F_DUPFD_CLOEXEC, (void *)(uintptr_t)3);

@@ -20,7 +20,7 @@ static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bk__wrap_file *unused;
 static pid_t owner; /* whose memory this is */
 
-/* Of a page that the kernel clears in every copy of this memory, however the copy was made. NULL: it cannot.
+/* In a page that the kernel clears in every copy of this memory, however made. NULL: not supported.
  */
 static unsigned *original;
 
@@ -83,7 +83,7 @@ static void release(struct bk__wrap_file *file)
 		bk__wrap_file_discard(file);
 }
 
-/* Where it is looked up; NULL with *error. */
+/* The table's entry for `fd`; NULL with *error. */
 static struct bk__wrap_file **place_of(int fd, int *error)
 {
 	struct bk__wrap_file **chunk;
@@ -98,7 +98,7 @@ static struct bk__wrap_file **place_of(int fd, int *error)
 
 static void put(struct bk__wrap_file **place, struct bk__wrap_file *file)
 {
-	/* What was there was closed behind our back. */
+	/* The old file's descriptor was closed behind our back. */
 	struct bk__wrap_file *old = __atomic_exchange_n(place, file, __ATOMIC_ACQ_REL);
 
 	if (old)
@@ -193,7 +193,8 @@ static unsigned *cleared_in_copies(void)
 	return NULL;
 }
 
-/* Two processes have this memory, or one that was forked by other means than fork: then it is that one's now.
+/* True if two processes share this memory (vfork). A process made by other means than fork takes over its
+ * copy.
  */
 bool bk__wrap_is_borrowed(void)
 {
@@ -206,7 +207,7 @@ bool bk__wrap_is_borrowed(void)
 
 static void before_fork(void)
 {
-	bk__wrap_change_begin(); /* first: who maps a device goes into it after that */
+	bk__wrap_change_begin(); /* first: a thread that maps a device takes this before it enters */
 	bk__wrap_kvm_hold();     /* before devices: a thread that holds it may wait to enter one */
 	bk__wrap_device_hold();
 	pthread_mutex_lock(&unused_lock);

@@ -17,7 +17,7 @@
 #include "wrap/real.h"
 #include "wrap/calls.h"
 
-/* The PCI address of a device node: its device's folder in sysfs ends with it, before the node's own two. */
+/* The PCI address of a device node: the sysfs path of the node has it third from the end. */
 static void find_address(int fd, char *address, size_t size)
 {
 	char path[64], link[512];
@@ -63,7 +63,7 @@ static enum bk__wrap_kind kind_of_name(const char *name)
 	return BK__WRAP_NONE;
 }
 
-/* Where there is no /proc (a chroot), the calls of each kind tell it. None of them changes anything. */
+/* Without /proc (in a chroot), tries the calls of each kind. None of them changes anything. */
 static enum bk__wrap_kind kind_by_asking(int fd)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -98,8 +98,8 @@ void bk__wrap_cdev_settle(struct bk__wrap_file *file, int fd)
 	enum bk__wrap_kind kind = BK__WRAP_CDEV;
 	const int saved = errno;
 
-	/* Before it is bound it knows one request alone. And one thread is enough; the others are refused
-	 * meanwhile. */
+	/* An unbound device fails this request. One thread sets the device up; others are refused meanwhile.
+	 */
 	if (!bk__wrap_real.ioctl(fd, VFIO_DEVICE_GET_INFO, &info) &&
 	    __atomic_compare_exchange_n(&file->kind, &kind, BK__WRAP_REFUSED, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE)) {

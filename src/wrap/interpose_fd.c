@@ -84,7 +84,7 @@ OPENAT_2(__openat64_2)
 
 /* ---- Copying ----------------------------------------------------------- */
 
-/* `copy`, which may have replaced something, refers to what `fd` does. */
+/* `copy` now refers to the file of `fd`, and may have replaced another. */
 static int copied(int fd, int copy)
 {
 	struct bk__wrap_file *file = bk__wrap_find(fd);
@@ -109,7 +109,7 @@ static int copied(int fd, int copy)
 	return copy;
 }
 
-/* Over one of ours nothing can be put: it moves out of the way. */
+/* The program cannot replace a descriptor of ours: that moves away first. */
 static bool is_private(int fd)
 {
 	const struct bk__wrap_file *file = bk__wrap_find(fd);
@@ -124,7 +124,7 @@ int dup(int fd)
 
 static int refuse_busy(void)
 {
-	errno = EBUSY; /* as the kernel does where open is not done with it yet */
+	errno = EBUSY; /* as the kernel fails while an open is in progress there */
 	return -1;
 }
 
@@ -164,10 +164,10 @@ int close(int fd)
 	if (__builtin_expect(!file, 1))
 		return bk__wrap_real.close(fd);
 	if (is_private(fd)) {
-		errno = EBADF; /* to the program there is no such descriptor */
+		errno = EBADF; /* the program does not have this descriptor */
 		return -1;
 	}
-	bk__wrap_file_remove(fd); /* first: the number may be another's as soon as it is closed */
+	bk__wrap_file_remove(fd); /* first: once closed, another file may get the number */
 	return bk__wrap_real.close(fd);
 }
 

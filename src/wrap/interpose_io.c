@@ -13,8 +13,7 @@
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-/* The third argument is passed as if it were always there: taking it from a variable list would save all
- * registers. */
+/* A fixed third argument, whether given or not: a variable list would cost saving all registers. */
 int interposed_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl");
 
 int interposed_ioctl(int fd, unsigned long request, void *argument)
@@ -29,9 +28,9 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
 /* ---- At an offset ------------------------------------------------------ */
 
 /*
- * Each in two halves, so that a call that is not the mediator's is a jump to the function below. A file may
- * become another's while it is looked at, since the descriptor was closed or copied over: only what the
- * descriptor still refers to afterwards counts.
+ * Each function has two halves, so that a call that is not the mediator's only jumps to the C library's.
+ * Another thread may close or replace the descriptor meanwhile: so the answer counts only if the descriptor
+ * still refers to the same file afterwards.
  */
 #define MEDIATED_SLOWLY(name, parameters, arguments, dispatch)                                   \
 	static __attribute__((noinline)) ssize_t mediated_##name parameters                      \
@@ -65,7 +64,7 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
 	MEDIATED(name, (int fd, void *data, size_t count, off_t at), (fd, data, count, at), \
 		 bk__wrap_read(file, data, count, (uint64_t)at, &result))
 
-/* The fortified ones let the C library say that there is no room. */
+/* If there is no room, the C library's fortified function reports it. */
 #define READ_CHECKED(name)                                                        \
 	MEDIATED(name, (int fd, void *data, size_t count, off_t at, size_t room), \
 		 (fd, data, count, at, room),                                     \
@@ -93,8 +92,8 @@ VECTOR(pwritev64, bk__wrap_writev)
 /* ---- At the descriptor's position -------------------------------------- */
 
 /*
- * The kernel's position moves only by these calls, so ours is the same if all
- * of them are made at it. A device of which nothing is mediated has none.
+ * Only these calls move the kernel's position, so ours stays the same if all of them use it. An unmediated
+ * device has no position.
  */
 static inline bool has_position(int fd, struct bk__wrap_file **file)
 {

@@ -9,7 +9,7 @@
 #include "wrap/real.h"
 #include "wrap/calls.h"
 
-/* Something came, or would have come, over this. */
+/* Another mapping replaced this range, or failed to. */
 static inline void replaced(void *at, size_t size, const void *result)
 {
 	if (size && !bk__wrap_maps_outside(at, size))

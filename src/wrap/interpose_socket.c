@@ -29,11 +29,11 @@ static void visit_fds(const struct msghdr *message, void (*visit)(int fd))
 
 static void received(int fd)
 {
-	bk__wrap_file_remove(fd); /* what was there was closed behind our back */
+	bk__wrap_file_remove(fd); /* the old file was closed behind our back */
 	bk__wrap_adopt(fd);
 }
 
-/* Who gets it without this library has the device without its traps. */
+/* A receiver without this library sees the device without its traps. */
 static void sent(int fd)
 {
 	const struct bk__wrap_file *file = bk__wrap_find(fd);

@@ -16,7 +16,7 @@
 
 /* ---- Those that give a device ------------------------------------------ */
 
-/* The kernel has read the name, so it is one: up to the first blank, where options begin. */
+/* The kernel has accepted the name. The address ends where options begin. */
 static int get_device(int fd, const char *name)
 {
 	const int device = bk__wrap_real.ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, (void *)name);
@@ -42,7 +42,7 @@ static int get_device(int fd, const char *name)
 	return -1;
 }
 
-/* From here on the device answers. */
+/* Binds a device, which answers from then on. */
 static int bind_iommufd(struct bk__wrap_file *file, int fd, void *argument)
 {
 	const int result = bk__wrap_real.ioctl(fd, BIND_IOMMUFD, argument);
@@ -92,7 +92,7 @@ static int hot_reset(int fd, void *argument)
 	return result;
 }
 
-/* A write that the kernel would make past the traps. Whoever asks can do without. */
+/* Refused on traps, which the kernel's write would bypass. Programs can do without. */
 static int ioeventfd(struct bk__wrap_device *device, const struct vfio_device_ioeventfd *argument)
 {
 	uint64_t offset, width;
@@ -126,7 +126,7 @@ static int feature(struct bk__wrap_device *device, struct vfio_device_feature *a
 	return bk__wrap_real.ioctl(device->fd, VFIO_DEVICE_FEATURE, argument);
 }
 
-/* By the library's own descriptor: the program's may be closed, and be another device's, by now. */
+/* Uses the library's own descriptor: the program's may be closed or another device's by now. */
 static int on_device(struct bk__wrap_device *device, unsigned long request, void *argument)
 {
 	switch (request) {
@@ -145,7 +145,7 @@ static int on_device(struct bk__wrap_device *device, unsigned long request, void
 	}
 }
 
-/* False: it is for the kernel, if the descriptor still refers to the file. */
+/* False: the kernel answers, if the descriptor still refers to the file. */
 static bool dispatch(struct bk__wrap_file *file, int fd, unsigned long request, void *argument, int *result)
 {
 	struct bk__wrap_device *device;
@@ -175,7 +175,7 @@ static bool dispatch(struct bk__wrap_file *file, int fd, unsigned long request, 
 		}
 		device = bk__wrap_device_enter(file);
 		if (!device)
-			return false; /* somebody closes it */
+			return false; /* another thread is closing it */
 		*result = on_device(device, request, argument);
 		bk__wrap_device_leave(device);
 		return true;

@@ -19,14 +19,14 @@
 struct slot {
 	const struct bk__wrap_file *vm;
 	struct kvm_userspace_memory_region whole;
-	BK__ARRAY(uint32_t) pieces; /* ids; while it is set in pieces */
+	BK__ARRAY(uint32_t) pieces; /* ids of the pieces while split */
 	bool split;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static BK__ARRAY(struct slot) slots;
 static unsigned machines; /* atomic */
-static bool watched;      /* atomic: exits that are the program's may be for a trap */
+static bool watched;      /* atomic: exits outside all slots may be for a trap */
 
 /* ---- Pieces ------------------------------------------------------------ */
 
@@ -50,7 +50,7 @@ static bool is_used(const struct bk__wrap_file *vm, uint32_t id)
 	return false;
 }
 
-/* From the end of what KVM has: programs take them from the start. */
+/* From KVM's highest number down: programs start at the lowest. */
 static int free_id(const struct slot *slot)
 {
 	int id = bk__wrap_real.ioctl(slot->vm->own, KVM_CHECK_EXTENSION,
@@ -68,7 +68,7 @@ static void drop_pieces(struct slot *slot)
 	slot->pieces.count = 0;
 }
 
-/* As the program has set it. */
+/* Sets the slot as the program did. */
 static void join(struct slot *slot)
 {
 	if (!slot->split)
@@ -79,7 +79,7 @@ static void join(struct slot *slot)
 		bk_log(BK_LOG_ERROR, "a memory slot of the guest cannot be set again: %s", strerror(errno));
 }
 
-/* What is left out, or cannot be set, is answered by exits: so it is right in any case. */
+/* Accesses to what is left out, or cannot be set, exit, and are answered correctly. */
 static void add_piece(struct slot *slot, uint64_t offset, uint64_t size)
 {
 	int id;
@@ -96,9 +96,9 @@ static void split(struct slot *slot, const struct bk__wrap_areas *areas, uint64_
 {
 	const uint64_t end = first + slot->whole.memory_size;
 
-	/* From now on a vCPU that finds no memory there is answered here. */
+	/* From now on run_vcpu answers accesses that find no memory. */
 	if (slot->split)
-		drop_pieces(slot); /* never whole in between: the pages of other traps are in it */
+		drop_pieces(slot); /* never whole in between: that would expose the pages of other traps */
 	else
 		set(slot, slot->whole.slot, 0, 0);
 	slot->split = true;
@@ -121,7 +121,7 @@ static bool is_whole(const struct bk__wrap_areas *areas, uint64_t first, uint64_
 	return false;
 }
 
-/* What is in the slot. Under the lock, so that the device stays (bk__wrap_kvm_settle). */
+/* The place that the slot shows. Under the lock, so that the device stays (bk__wrap_kvm_settle). */
 static bool place_of(const struct slot *slot, struct bk__wrap_place *place)
 {
 	return bk__wrap_maps_find((const void *)(uintptr_t)slot->whole.userspace_addr, place);
@@ -139,7 +139,7 @@ static void apply(struct slot *slot)
 	}
 	bk__wrap_areas_find(place.device, place.region, &areas);
 	if (areas.failed || !is_whole(&areas, place.offset, slot->whole.memory_size))
-		split(slot, &areas, place.offset); /* what is not in the list is answered by exits */
+		split(slot, &areas, place.offset); /* accesses outside the list exit */
 	else
 		join(slot);
 	free(areas.list.at);
@@ -164,7 +164,7 @@ void bk__wrap_kvm_settle(void)
 
 /* ---- What the guest has ------------------------------------------------ */
 
-/* Of a slot: the bytes of a region. False: it is not one of that region. */
+/* The bytes of the region that a slot shows; false if none. */
 static bool bytes_of(const struct slot *slot, const struct bk__wrap_device *device, unsigned region,
 		     uint64_t *first, uint64_t *last)
 {
@@ -179,7 +179,7 @@ static bool bytes_of(const struct slot *slot, const struct bk__wrap_device *devi
 	return true;
 }
 
-/* Up to where slots have the region from `offset` on; `offset` if none has it. */
+/* The end of what slots cover of the region from `offset` on; `offset` if none covers it. */
 static uint64_t given_to(const struct bk__wrap_device *device, unsigned region, uint64_t offset, bool *any)
 {
 	uint64_t first, last, end = offset;
@@ -228,7 +228,7 @@ static struct slot *find_slot(const struct bk__wrap_file *vm, uint32_t id)
 	return NULL;
 }
 
-/* The program may close the descriptor by which it sets its slots, and go on with a copy. */
+/* Duplicates the VM's descriptor: the program may close its own and go on with a copy. */
 static bool has_own(struct bk__wrap_file *vm, int fd)
 {
 	if (vm->own >= 0)
@@ -242,7 +242,7 @@ static bool has_own(struct bk__wrap_file *vm, int fd)
 
 static void note(struct bk__wrap_file *vm, int fd, const struct kvm_userspace_memory_region *region)
 {
-	if (!has_own(vm, fd)) /* then its pages cannot be trapped later, and such a trap is refused */
+	if (!has_own(vm, fd)) /* later traps on its pages are refused */
 		return;
 	if (bk__array_reserve(&slots, 1))
 		return;
@@ -250,7 +250,7 @@ static void note(struct bk__wrap_file *vm, int fd, const struct kvm_userspace_me
 	apply(&slots.at[slots.count - 1]);
 }
 
-/* Takes the slot away, whose pages the guest may not have whole even for a moment. */
+/* Removes a split slot. The guest must not have it whole even for a moment. */
 static int remove_split(struct slot *slot, int fd, unsigned long request, void *argument)
 {
 	const bool first = slot->pieces.count && slot->pieces.at[0] == (slot->whole.slot & 0xffff);
@@ -336,7 +336,7 @@ void bk__wrap_kvm_go_on(void)
 
 /* ---- vCPUs ------------------------------------------------------------- */
 
-/* In a slot: between its pieces, mostly. */
+/* An access in a slot, mostly between its pieces. */
 static bool is_in(const struct slot *slot, uint64_t address, struct bk__wrap_place *place)
 {
 	const uint64_t offset = address - slot->whole.guest_phys_addr;
@@ -345,7 +345,7 @@ static bool is_in(const struct slot *slot, uint64_t address, struct bk__wrap_pla
 	       bk__wrap_maps_find((const void *)(uintptr_t)(slot->whole.userspace_addr + offset), place);
 }
 
-/* Beside it, at a trap of the same region whose page the program has mapped but not given to the guest. */
+/* An access beside it, at a trap whose page the program has mapped but not given to the guest. */
 static bool is_beside(const struct slot *slot, uint64_t address, unsigned length,
 		      struct bk__wrap_place *place)
 {
@@ -357,7 +357,7 @@ static bool is_beside(const struct slot *slot, uint64_t address, unsigned length
 	       bk__wrap_is_trapped(place->device, place->region, place->offset, length);
 }
 
-/* The place of an access that is for a trap, or might be. Its device is entered. */
+/* The place of an access that may be for a trap. Enters its device. */
 static bool find_place(const struct bk__wrap_file *vm, uint64_t address, unsigned length,
 		       struct bk__wrap_place *place)
 {
@@ -392,7 +392,7 @@ static bool answer(const struct bk__wrap_file *vm, struct kvm_run *run)
 	return true;
 }
 
-/* The next KVM_RUN takes the answer; if the program wants its vCPU back, it ends at once. */
+/* The next KVM_RUN takes the answer. It ends at once if the program wants its vCPU back. */
 static int run_vcpu(const struct bk__wrap_file *vcpu, int fd, void *argument)
 {
 	struct kvm_run *run = __atomic_load_n(&vcpu->run, __ATOMIC_ACQUIRE);
@@ -406,7 +406,7 @@ static int run_vcpu(const struct bk__wrap_file *vcpu, int fd, void *argument)
 
 /* ---- Descriptors ------------------------------------------------------- */
 
-/* As a file of its kind; without memory it stays the kernel's alone. */
+/* Adds a file of this kind. If memory runs out, only the kernel knows the file. */
 static int add(int fd, enum bk__wrap_kind kind, struct bk__wrap_file *vm)
 {
 	const int saved = errno;

@@ -24,7 +24,7 @@ uintptr_t bk__wrap_maps_first = UINTPTR_MAX, bk__wrap_maps_last;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static BK__ARRAY(struct map) maps; /* in no order; none overlap */
 
-/* One more; under the lock. */
+/* Adds a mapping. Under the lock. */
 static int append(const struct map *map)
 {
 	if (bk__array_reserve(&maps, 1))
@@ -37,7 +37,7 @@ static int append(const struct map *map)
 	return 0;
 }
 
-/* What of a mapping is outside [first, last] stays. */
+/* Removes [first, last] from the mappings and keeps the rest of them. */
 static void cut(uintptr_t first, uintptr_t last)
 {
 	for (size_t i = 0; i < maps.count;) {
@@ -53,7 +53,7 @@ static void cut(uintptr_t first, uintptr_t last)
 			struct map low = whole;
 
 			low.last = first - 1;
-			append(&low); /* there is room for one: that of the whole */
+			append(&low); /* it fits in place of the whole */
 		}
 		if (whole.last > last) {
 			struct map high = whole;
@@ -95,7 +95,7 @@ int bk__wrap_maps_add(struct bk__wrap_device *device, unsigned region, uint64_t 
 	return error;
 }
 
-/* Whoever gets the addresses next comes here after this. */
+/* Under the lock, so that the next user of the addresses comes after this. */
 int bk__wrap_maps_unmap(void *at, size_t size)
 {
 	int result;
@@ -108,7 +108,7 @@ int bk__wrap_maps_unmap(void *at, size_t size)
 	return result;
 }
 
-/* The kernel may find that it cannot map what it was asked to after it took away what was there. */
+/* A mapping that failed may still have removed what was there. */
 static void cut_unmapped(uintptr_t first, uintptr_t last)
 {
 	const int saved = errno;

@@ -11,7 +11,7 @@
 #include "wrap/calls.h"
 #include "wrap/wrap.h"
 
-/* Some programs map a region whole whatever its areas are: from now on VFIO says to them that it cannot be
+/* Some programs map a whole region, whatever its areas are. From now on they are told that it cannot be
  * mapped. */
 static void *refuse(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t size)
 {
@@ -28,7 +28,7 @@ static void *refuse(struct bk__wrap_device *device, unsigned region, uint64_t of
 	return MAP_FAILED;
 }
 
-/* What else it maps, over what may have been a device's. */
+/* Maps anything else, perhaps over a mapping of a device. */
 static void *map_other(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	void *result = bk__wrap_real.mmap(at, size, prot, flags, fd, offset);
@@ -38,7 +38,7 @@ static void *map_other(void *at, size_t size, int prot, int flags, int fd, off_t
 	return result;
 }
 
-/* By the library's own descriptor: the program's may be another device's by now. */
+/* Uses the library's own descriptor: the program's may be another device's by now. */
 static void *map_device(struct bk__wrap_device *device, void *at, size_t size, int prot, int flags,
 			off_t offset)
 {
@@ -54,7 +54,7 @@ static void *map_device(struct bk__wrap_device *device, void *at, size_t size, i
 		return refuse(device, (unsigned)region, inside, size);
 	result = map_other(at, size, prot, flags, device->fd, offset);
 	if (result != MAP_FAILED && bk__wrap_maps_add(device, (unsigned)region, inside, result, size)) {
-		bk__wrap_real.munmap(result, size); /* a later trap could not take it into account */
+		bk__wrap_real.munmap(result, size); /* later traps would miss it */
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}

@@ -15,7 +15,7 @@
 
 const struct bk__wrap_ops *bk__wrap_ops;
 
-/* Of the list of open devices. It comes before a mediator's locks. */
+/* Protects the list of open devices. Taken before a mediator's locks. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bk__wrap_device *devices;
 static struct bk_domain *domain; /* this process's, or NULL */
@@ -37,7 +37,7 @@ static void take_apart(struct bk__wrap_device *device)
 			break;
 		}
 	pthread_mutex_unlock(&lock);
-	/* What a fork has brought has no thread that would wait for its readers: it stays as it is. */
+	/* A device copied by a fork is not closed: the thread that waits for readers is missing. */
 	if (device->opaque && device->child == child)
 		bk__wrap_ops->closed(device->opaque);
 	device->opaque = NULL;
@@ -80,7 +80,7 @@ static void note_region(void *opaque, const struct bk_trap_stats *stats)
 		bk__wrap_device_mediates(opaque, stats->region);
 }
 
-/* This process's; under the lock. A child does not use its parent's: the thread that it needs is not there.
+/* This process's domain. Under the lock. A child makes its own, since the thread of its parent's is missing.
  */
 static struct bk_domain *domain_now(void)
 {
@@ -154,7 +154,7 @@ int bk__wrap_device_begin(struct bk__wrap_file *file, int fd, const char *name)
 void bk__wrap_device_end(struct bk__wrap_file *file)
 {
 	bk__wrap_maps_forget(file->device);
-	bk__wrap_kvm_settle(); /* no thread has found it by a mapping any more */
+	bk__wrap_kvm_settle(); /* no thread still uses it by a mapping */
 	bk__wrap_device_leave(file->device);
 }
 

@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
-/* What a C library does not have fails as a kernel does that does not. */
+/* A function that the C library lacks fails as an old kernel would. */
 #define MISSING(result, name, parameters, arguments) \
 	static result missing_##name parameters      \
 	{                                            \

@@ -66,7 +66,7 @@ bool bk__wrap_may_map(struct bk__wrap_device *device, unsigned region, uint64_t 
 	return may;
 }
 
-/* Without memory, or where a trap has a page of its own, nothing is left to tell a trap by but its place. */
+/* Compares places: a region without memory, or a trap with its own page, shows no other sign. */
 struct trapped {
 	unsigned region;
 	uint64_t offset, length;
@@ -92,7 +92,7 @@ bool bk__wrap_is_trapped(struct bk__wrap_device *device, unsigned region, uint64
 
 /* ---- The answer -------------------------------------------------------- */
 
-/* Bytes of a capability, which say so only by where the next one starts. */
+/* The size of a capability, known only from where the next one starts. */
 static uint32_t size_of(const struct bk__wrap_region *region, uint32_t at)
 {
 	const struct vfio_region_info *info = (const void *)region->answer;
@@ -127,7 +127,7 @@ static uint8_t *append(uint8_t *answer, uint32_t *used, uint32_t *last, const vo
 	return answer + at;
 }
 
-/* The kernel's capabilities but its sparse areas, and ours. */
+/* Adds our sparse areas and the kernel's other capabilities. */
 static void add_capabilities(const struct bk__wrap_region *region, const struct bk__wrap_areas *areas,
 			     bool sparse, uint8_t *answer, uint32_t *used)
 {
@@ -153,15 +153,15 @@ static void add_capabilities(const struct bk__wrap_region *region, const struct 
 	*used += (uint32_t)(areas->list.count * sizeof(*areas->list.at));
 }
 
-/* In its own memory, for there may be more than the program has room for. */
+/* In separate memory, since the answer may exceed the program's. */
 static uint8_t *compose(struct bk__wrap_device *device, unsigned index, const struct bk__wrap_areas *areas,
 			uint32_t *size)
 {
-	static const struct bk__wrap_region none; /* only the guest has it */
+	static const struct bk__wrap_region none; /* a region that only the guest has */
 	const struct bk__wrap_region *region =
 		device->regions[index].answer ? &device->regions[index] : &none;
 	struct bk_space *space = bk_mediator_space(device->mediate, index);
-	/* Each of the kernel's may be made longer by 7; 64 of them at most. */
+	/* Each of up to 64 capabilities may grow by 7 bytes. */
 	uint8_t *answer = calloc(1, sizeof(struct vfio_region_info) + 2 * (size_t)region->answer_size +
 					    64 * 8 + sizeof(struct vfio_region_info_cap_sparse_mmap) +
 					    areas->list.count * sizeof(*areas->list.at));
@@ -195,7 +195,7 @@ int bk__wrap_region_info(struct bk__wrap_device *device, void *argument)
 	struct bk__wrap_areas areas;
 	uint8_t *answer;
 
-	/* No program has structures there: the kernel says what it thinks of it. */
+	/* Never read a pointer into page 0: the kernel reports the error. */
 	if ((uintptr_t)argument >= 4096)
 		room = __atomic_load_n(&info->argsz, __ATOMIC_RELAXED);
 	if (room < sizeof(*info))

@@ -7,7 +7,7 @@
 
 #include "wrap/calls.h"
 
-/* How much of an access is in the region; -errno as the kernel has it. */
+/* How much of an access is in the region; -errno as from the kernel. */
 static ssize_t bound(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t count,
 		     bool write)
 {
@@ -24,7 +24,7 @@ static ssize_t bound(struct bk__wrap_device *device, unsigned region, uint64_t o
 	return (ssize_t)(count < left ? count : left);
 }
 
-/* A ROM without traps is read in as few calls as the program makes. */
+/* A ROM without traps needs no more calls than the program makes. */
 static bool is_plain_rom(struct bk__wrap_device *device, unsigned region, uint64_t offset, size_t count)
 {
 	struct bk_device *below = bk_mediator_below(device->mediate);
@@ -69,10 +69,10 @@ static bool dispatch(struct bk__wrap_file *file, void *in, const void *out, size
 	const enum bk__wrap_kind kind = bk__wrap_kind_of(file);
 	const uint64_t region = at >> BK__WRAP_OFFSET_BITS;
 
-	/* If the descriptor is another file's by now, or closed, the caller looks it up once more. */
+	/* If the descriptor was closed or replaced, the caller looks it up again. */
 	if (kind != BK__WRAP_DEVICE)
 		return failed(kind == BK__WRAP_REFUSED ? EPERM : EBADF, result);
-	/* The device is not looked into before it is sure to stay. */
+	/* This does not read the device, which may go until it is entered. */
 	if (region >= BK_DEVICE_REGIONS || !bk__wrap_file_mediates(file, (int64_t)at))
 		return false;
 	if (!bk__wrap_device_enter(file))
@@ -96,7 +96,7 @@ bool bk__wrap_write(struct bk__wrap_file *file, const void *data, size_t count, 
 	return dispatch(file, NULL, data, count, at, result);
 }
 
-/* As the kernel has it on such files: one access after the other, until one is short. */
+/* As the kernel does on such files: one access after the other, until one is short. */
 static bool dispatch_parts(struct bk__wrap_file *file, bool write, const struct iovec *parts, int count,
 			   uint64_t at, ssize_t *result)
 {

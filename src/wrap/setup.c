@@ -13,7 +13,7 @@
 #include "wrap/real.h"
 #include "wrap/wrap.h"
 
-/* Held while traps change and while the program maps a device. The first of this room's locks. */
+/* Held while traps change and while the program maps a device. Taken before the other locks in wrap. */
 static pthread_mutex_t changes = PTHREAD_MUTEX_INITIALIZER;
 
 void bk__wrap_start(const struct bk__wrap_ops *ops)
@@ -71,7 +71,7 @@ static void look(void *opaque, struct bk__wrap_device *device)
 	if (way->given == BK__WRAP_GIVEN_ALL)
 		return;
 	below = bk_mediator_below(way->mediate);
-	if (way->given == BK__WRAP_GIVEN_BESIDE) /* the device alone answers its other registers */
+	if (way->given == BK__WRAP_GIVEN_BESIDE) /* only the device answers its other registers */
 		way->table = has_table(below, way->region, way->offset, way->offset + way->length - 1);
 	else
 		way->table = has_table(below, way->region, first, last);
