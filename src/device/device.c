@@ -12,7 +12,7 @@
 #include "device/iova.h"
 #include "device/vfio_group.h"
 
-/* The device that has the operation: this one, or the next one below that does. */
+/* The first device with the operation, from this one down. */
 #define WITH(op)                                  \
 	while (!device->ops->op && device->below) \
 	device = device->below

@@ -21,11 +21,11 @@ struct bk__device_dma_space {
 	pthread_mutex_t change; /* held while maps or bus mastering change */
 	unsigned count;
 
-	pthread_mutex_t lock; /* below; innermost, for a few lines */
+	pthread_mutex_t lock; /* protects what follows; innermost, held briefly */
 	pthread_cond_t left;
 	uint64_t generation;
-	unsigned current;   /* the index in `inside` of those who enter now */
-	uint64_t inside[2]; /* those who entered before the last wait have the other one */
+	unsigned current;   /* the index in `inside` for threads that enter now */
+	uint64_t inside[2]; /* threads that entered before the last wait use the other */
 };
 
 struct map {
@@ -151,7 +151,7 @@ void bk__device_dma_leave(struct bk__device_dma_space *dma, unsigned ticket)
 	pthread_mutex_unlock(&dma->lock);
 }
 
-/* After a commit that has changed what the device reaches. With `wait`, waits until no thread is inside
+/* Call after a commit that changed what the device reaches. With `wait`, waits until no thread is inside
  * that may have seen the old state. */
 static void changed(struct bk__device_dma_space *dma, bool wait)
 {
@@ -269,7 +269,7 @@ static int unmap_locked(struct bk__device_dma_space *dma, uint64_t iova, uint64_
 	if (!found.any || found.flat.first != iova || found.flat.last != last)
 		return -ENOENT;
 	update = bk_update_begin(dma->domain);
-	/* No other thread removes it, since this one has the lock. */
+	/* This thread has the lock, so no other removes it. */
 	bk_update_remove(update, (struct bk_region *)found.flat.region);
 	error = bk_update_commit(update, NULL);
 	if (error)
@@ -368,7 +368,7 @@ int bk__device_dma_read(struct bk__device_dma_space *dma, uint64_t iova, void *d
 
 int bk__device_dma_write(struct bk__device_dma_space *dma, uint64_t iova, const void *data, size_t count)
 {
-	/* Only read from when writing. */
+	/* A write only reads from it. */
 	return transfer_all(dma, iova, (uint8_t *)data, count, true);
 }
 
@@ -378,8 +378,8 @@ struct place {
 	void *host;
 };
 
-/* Inside the visit, since the map may be freed after it. Its memory stays until the threads inside have
- * left. */
+/* Runs inside the visit, since the map may be freed after it. The memory stays until the threads inside
+ * leave. */
 static bool place_of(void *opaque, const struct bk_flat *flat)
 {
 	struct place *place = opaque;

@@ -25,7 +25,7 @@ struct dump {
 	char *name, *file;
 	uint8_t write[BK__PCI_CONFIG_SIZE]; /* bits that can be written */
 	struct bk__device_irqs irqs;
-	pthread_mutex_t lock; /* what follows */
+	pthread_mutex_t lock; /* protects what follows */
 	uint8_t config[BK__PCI_CONFIG_SIZE];
 	struct bk__device_dma_space *dma; /* NULL until there is a map */
 };
@@ -210,7 +210,7 @@ static const struct bk_device_ops dump_ops = {
 	.close = dump_close,
 };
 
-/* What the user can mend by an option. */
+/* Logs what is missing and which option mends it. */
 static void tell(const struct dump *dump)
 {
 	const struct bk__device_dump *from = &dump->from;

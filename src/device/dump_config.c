@@ -15,8 +15,8 @@ static unsigned get(const struct bk__device_dump *dump, unsigned offset, unsigne
 	return (unsigned)bk__load(dump->config + offset, width);
 }
 
-/* The low bits of a register. lspci calls ports of IDE's compatibility mode memory, which has 16 bytes at
- * least. */
+/* The low bits of a register. lspci calls the ports of IDE's compatibility mode memory, but memory BARs have
+ * 16 bytes or more. */
 static unsigned type_of(const struct bk__dump_bar *bar)
 {
 	if (bar->io || bar->size < 16)
@@ -61,7 +61,7 @@ static void chain_fixed(const struct bk__device_dump *dump, bool extended, uint8
 		memset(write + chain.at, 0, extended ? BK__PCI_EXT_HEADER : BK__PCI_CAP_HEADER);
 }
 
-/* What the chains are made of stays; everything else behind the header is memory. */
+/* Headers in the chains are read-only; everything else behind the header is memory. */
 static void capabilities_writable(const struct bk__device_dump *dump, uint8_t write[BK__PCI_CONFIG_SIZE])
 {
 	memset(write + BK__PCI_HEADER_END, 0xff, dump->size - BK__PCI_HEADER_END);
@@ -69,7 +69,7 @@ static void capabilities_writable(const struct bk__device_dump *dump, uint8_t wr
 	if (dump->size == BK__PCI_EXTENDED)
 		return;
 	chain_fixed(dump, true, write);
-	memset(write + BK__PCI_EXTENDED, 0, BK__PCI_EXT_HEADER); /* also where it says that there are none */
+	memset(write + BK__PCI_EXTENDED, 0, BK__PCI_EXT_HEADER); /* also if the chain is empty */
 }
 
 static unsigned find(const struct bk__device_dump *dump, unsigned id)

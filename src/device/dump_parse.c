@@ -7,9 +7,8 @@
  *   	Expansion ROM at f7e00000 [disabled] [size=64K]
  *   00: 8c 16 3e 00 06 04 10 00 32 00 80 02 10 00 00 00
  *
- * Other lines mean nothing here. Text may be quoted with blanks or `>`, as mail
- * and issue trackers do. The bytes of a function have to be without a gap: one
- * is a mistake of whoever copied the text.
+ * Other lines are ignored. Text may be quoted with blanks or `>`, as mail and issue trackers do. A gap in the
+ * bytes of a function is an error, since part of the text was not copied.
  */
 #include "device/dump.h"
 
@@ -25,10 +24,10 @@ struct line {
 };
 
 struct parser {
-	const char *file, *wanted; /* NULL: the only one */
+	const char *file, *wanted; /* `wanted` NULL: the only function */
 	struct bk__device_dump current, *found;
 	bool open;  /* `current` is a function */
-	bool bytes; /* it has lines of config space */
+	bool bytes; /* lines of its config space came */
 	/* What is wrong with `current`, which matters only if it is wanted. */
 	unsigned bad_line;
 	struct bk_error bad;
@@ -55,7 +54,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* From `least` to `most` hexadecimal digits off the line; false, and nothing taken, if they are not there. */
+/* Takes `least` to `most` hexadecimal digits off the line; else returns false and takes nothing. */
 static bool take_hex(struct line *line, unsigned least, unsigned most, uint64_t *value)
 {
 	const char *at = line->at;
@@ -83,7 +82,7 @@ static void skip_blanks(struct line *line)
 		line->at++;
 }
 
-/* Where the words stand in the line, or NULL. */
+/* Where the words are in the line, or NULL. */
 static const char *find(const struct line *line, const char *words)
 {
 	size_t length = strlen(words);
@@ -122,7 +121,7 @@ static void finish(struct parser *parser)
 	if (!parser->open || !parser->bytes)
 		return;
 	if (parser->wanted && strcmp(parser->wanted, current->address)) {
-		/* Only what there is instead. */
+		/* Not wanted: only listed as an alternative. */
 	} else if (!parser->count++) {
 		*parser->found = *current;
 		parser->found_bad_line = parser->bad_line;
@@ -233,7 +232,7 @@ static bool take_bytes(struct parser *parser, struct line line)
 
 /* ---- Regions ----------------------------------------------------------- */
 
-/* "[size=16K]": false if there is none. A size that cannot be is reported. */
+/* "[size=16K]": false if there is none. An impossible size is an error. */
 static bool take_size(struct parser *parser, struct line line, uint64_t *size)
 {
 	static const char units[] = "KMGTPE";

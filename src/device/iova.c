@@ -30,8 +30,8 @@ static bool add(struct reserved *reserved, uint64_t first, uint64_t last)
 }
 
 /*
- * Lines of FIRST LAST KIND. A "direct" one is reserved for a device of the group, which VFIO then does not
- * give away; "direct-relaxable" ones VFIO does not honour.
+ * Lines of FIRST LAST KIND. A "direct" range belongs to a device that VFIO does not give away, and VFIO
+ * ignores "direct-relaxable" ones.
  */
 static bool add_group(struct reserved *reserved, const char *path)
 {
@@ -76,7 +76,7 @@ static int by_first(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* What lies between them. */
+/* The gaps between the reserved ranges. */
 static unsigned invert(struct reserved *reserved, struct bk_device_iova_range *ranges, unsigned room)
 {
 	uint64_t next = 0; /* the first address that is not looked at */

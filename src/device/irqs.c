@@ -15,8 +15,8 @@
 
 #include "base/thread.h"
 
-#define KEPT -2 /* in place of an eventfd: there is none, and the vector has fired */
-#define LONG 1  /* seconds: whoever has the lock waits for a counter */
+#define KEPT -2 /* instead of an eventfd: none is set, and the vector has fired */
+#define LONG 1  /* seconds: after this, the lock's holder is waiting for a counter */
 
 void bk__device_irqs_init(struct bk__device_irqs *irqs, const char *name)
 {
@@ -46,8 +46,8 @@ static void set_written(struct bk__device_irqs *irqs, int fd)
 	pthread_mutex_unlock(&irqs->written_lock);
 }
 
-/* Tells whoever set the eventfd. A counter that is full is news already; it is not waited for, unless its
- * owner fills it just then. Locked. */
+/* Signals an eventfd. Does not wait if its counter is full, unless its owner fills it at that moment. Locked.
+ */
 static bool signal_fd(struct bk__device_irqs *irqs, int fd)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
@@ -62,7 +62,7 @@ static bool signal_fd(struct bk__device_irqs *irqs, int fd)
 	return ok;
 }
 
-/* Makes room in the counter that somebody waits for. */
+/* Makes room in the counter for which a writer waits. */
 static void empty_written(struct bk__device_irqs *irqs)
 {
 	uint64_t value;
@@ -121,7 +121,7 @@ void bk__device_irqs_level(struct bk__device_irqs *irqs, bool level)
 	pthread_mutex_unlock(&irqs->lock);
 }
 
-/* As the host masks a vector of MSI-X that has no eventfd, the device keeps it. */
+/* The host masks a vector of MSI-X without an eventfd, so it stays pending. */
 static void fire(struct bk__device_irqs *irqs, unsigned index, unsigned vector)
 {
 	if (index == BK_DEVICE_MSIX && vector < irqs->count[index] && irqs->fds[index][vector] < 0)
@@ -164,8 +164,8 @@ uint64_t bk__device_irqs_lost(struct bk__device_irqs *irqs)
 
 /* ---- The end of INTx ---- */
 
-/* True once for each time the eventfd was written. Never blocks, though others may read it too; what is not
- * an eventfd is dropped, as it could be readable for ever. */
+/* True once for each time the eventfd was written. Never blocks, though others may read it too; closes what
+ * is not an eventfd, as it could be readable for ever. */
 static bool end_of_interrupt(int *fd)
 {
 	uint64_t value;
@@ -202,7 +202,7 @@ static void *wait_for_end(void *opaque)
 			break;
 		}
 		if (irqs->changed) {
-			/* Whatever the old one said is of an interrupt that was turned off. */
+			/* The old eventfd was for an interrupt that was turned off. */
 			close_fd(&resample);
 			resample = irqs->resample;
 			irqs->resample = -1;
@@ -305,14 +305,14 @@ static int trigger(struct bk__device_irqs *irqs, unsigned index, unsigned start,
 	if (!fds) {
 		if (!irqs->on[index])
 			return -EINVAL;
-		/* Fires them, for tests of what is behind (VFIO_IRQ_SET_DATA_NONE). */
+		/* Fires them, as a test of the receivers (VFIO_IRQ_SET_DATA_NONE). */
 		for (unsigned i = start; i < start + count; i++)
 			signal_fd(irqs, irqs->fds[index][i]);
 		return 0;
 	}
 	if (other_on(irqs, index))
 		return -EINVAL;
-	/* All or none: a vector that cannot be had leaves the others as they were. */
+	/* All or none: if one vector fails, the others stay as they were. */
 	own = malloc(count * sizeof(*own));
 	if (!own)
 		return -ENOMEM;

@@ -27,7 +27,7 @@ static int unknown_key(const char *key, const char *const *keys, struct bk_error
 		       *list ? list : "none");
 }
 
-/* `item` is key=value; its value is taken over. */
+/* `item` is key=value; takes ownership of the value. */
 static int take(char *item, const char *const *keys, struct bk__device_options *options, struct bk_error *err)
 {
 	char *value = strchr(item, '=');

@@ -116,7 +116,7 @@ static void reset_all(struct sim *sim)
 	bk__sim_irqs_update(sim);
 }
 
-/* Of at most 4 bytes, aligned, so that it is inside a range or outside. NULL: there is none. */
+/* For an aligned access of at most 4 bytes, which is inside a range or outside. NULL: nothing is there. */
 static uint8_t *vga_at(const struct sim *sim, uint64_t offset)
 {
 	if (offset >= BK__PCI_VGA_MEMORY && offset - BK__PCI_VGA_MEMORY < SIM_VGA_MEMORY_SIZE)
@@ -152,14 +152,14 @@ static int access_one(struct sim *sim, unsigned region, uint64_t offset, uint8_t
 	else
 		bk__sim_bar_read(sim, bar, offset, data, width);
 	if (write && (region == BK_DEVICE_CONFIG || bar))
-		bk__sim_irqs_update(sim); /* what config space says of them may have changed */
+		bk__sim_irqs_update(sim); /* the write may have changed them */
 	record(sim, region, offset, data, width, write);
 	if (reset)
 		reset_all(sim);
 	return 0;
 }
 
-/* The widest naturally aligned access that begins at `offset`: config space and ports have none of 8 bytes.
+/* The widest naturally aligned access that begins at `offset`: 4 bytes at most in config space and ports.
  */
 static unsigned widest(const struct sim *sim, unsigned region, uint64_t offset, size_t count)
 {
@@ -245,7 +245,7 @@ static int sim_dma_unmap(struct bk_device *device, uint64_t iova, uint64_t size)
 	return dma ? bk__device_dma_unmap(dma, iova, size) : -ENOENT;
 }
 
-/* For tests of what goes on during a reset that is slow. */
+/* For tests of a slow reset. */
 static void wait_at_gate(struct sim *sim)
 {
 	struct pollfd gate = { .fd = sim->gate, .events = POLLIN };

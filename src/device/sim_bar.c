@@ -53,7 +53,7 @@ static int check_overlaps(const struct sim_bar *bar, const struct bk__yaml *yaml
 	return 0;
 }
 
-/* Offers the whole pages that are memory only. The MSI-X table is memory to VFIO as well. */
+/* Offers the whole pages that hold only memory. VFIO counts the MSI-X table as memory. */
 static int find_areas(struct sim_bar *bar, const struct bk__yaml *yaml, struct bk_error *err)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = 0;
@@ -140,7 +140,7 @@ static uint8_t pattern(const struct sim_bar *bar, uint64_t offset)
 	return (uint8_t)((bar->fill_address ? (uint32_t)(offset & ~3ull) : bar->fill) >> 8 * (offset & 3));
 }
 
-/* True if there is no file, or nothing in it any more. */
+/* Empties a file; true if that worked or there is none. */
 static bool empty(int fd, uint64_t size)
 {
 	return fd < 0 || !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
@@ -292,7 +292,7 @@ static void write_register(struct sim *sim, struct sim_span *span, uint64_t valu
 
 /* ---- Spans ---- */
 
-/* The bits of a register that `count` bytes from byte `at` are. */
+/* The bits of a register in `count` bytes from byte `at` on. */
 static uint64_t lanes(unsigned at, unsigned count)
 {
 	return ~0ull >> (64 - 8 * count) << 8 * at;

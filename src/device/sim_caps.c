@@ -15,7 +15,7 @@ struct cap {
 	const struct bk__yaml_node *node; /* of its entry in the list */
 	unsigned offset;                  /* 0: wherever there is room */
 	unsigned length;
-	unsigned *where; /* who wants to know its final offset, or NULL */
+	unsigned *where; /* where to store its final offset, or NULL */
 	uint8_t bytes[BODY], write[BODY], clear[BODY];
 };
 
@@ -99,8 +99,8 @@ static bool is_inside(const struct sim_bar *bar, const struct sim_span *span)
 	       span->offset <= bar->size - span->size;
 }
 
-/* As real devices do, one may say that they are outside their BAR, or at the same place: then that is all
- * there is of them, and the registers there are the BAR's. */
+/* As in some real devices, the table or PBA may lie outside its BAR, or both may overlap. Then neither
+ * exists, and the BAR answers there. */
 static bool msix_is_there(const struct sim_bar *table_bar, const struct sim_span *table,
 			  const struct sim_bar *pba_bar, const struct sim_span *pba)
 {
@@ -186,7 +186,7 @@ static int build_express(struct loader *loader, const struct bk__yaml_node *node
 				     "an express capability needs \"express: true\" at the top");
 	cap->where = &loader->sim->config.express;
 	put(cap->bytes, 0, BK__PCI_CAP_EXPRESS, 1);
-	put(cap->bytes, BK__PCI_EXPRESS_CAPABILITIES, 2, 2); /* its version; of an endpoint */
+	put(cap->bytes, BK__PCI_EXPRESS_CAPABILITIES, 2, 2); /* version 2, an endpoint */
 	put(cap->bytes, BK__PCI_EXPRESS_DEVICE_CAPABILITIES,
 	    BK__PCI_EXPRESS_DEVICE_CAPABILITIES_ROLE_ERRORS |
 		    (flr ? BK__PCI_EXPRESS_DEVICE_CAPABILITIES_FLR : 0),
@@ -354,7 +354,7 @@ struct kind {
 	const char *key;
 	int (*build)(struct loader *loader, const struct bk__yaml_node *node, struct cap *cap);
 	bool once;
-	bool map; /* the value is one */
+	bool map; /* the value is a map */
 };
 
 static const struct kind standard_kinds[KINDS + 1] = {
@@ -419,7 +419,7 @@ static int build(struct loader *loader, const struct kind *kinds, unsigned first
 	return kinds[which].build(loader, entry.kinds[which], cap);
 }
 
-/* Finds room for those without an offset, after those with one have theirs. */
+/* Places capabilities with an offset first, then finds room for the others. */
 static int place(struct loader *loader, struct cap *caps, unsigned count, unsigned first, unsigned end)
 {
 	const struct bk__yaml_node *owner[BK__PCI_CONFIG_SIZE / 4] = { 0 };

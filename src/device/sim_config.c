@@ -17,7 +17,7 @@ static uint64_t align_up(uint64_t value, uint64_t size)
 	return (value + size - 1) & ~(size - 1);
 }
 
-/* What the register can say of a size: an odd one is rounded up. */
+/* The size in the register, rounded up to a power of two. */
 static uint64_t register_size(const struct sim_bar *bar)
 {
 	uint64_t size = bar->kind == SIM_IO ? 4 : 16;
@@ -28,9 +28,8 @@ static uint64_t register_size(const struct sim_bar *bar)
 }
 
 /*
- * Where the host has put a BAR: never 0 and naturally aligned, as a guest that
- * gets to see it must be able to tell it from its own. They need not be
- * disjoint, as nothing decodes them.
+ * Where the host has put a BAR: never 0 and naturally aligned, so that a guest that sees the address can tell
+ * it from its own. Addresses may overlap, as nothing decodes them.
  */
 static void assign(struct sim *sim)
 {
@@ -120,7 +119,7 @@ void bk__sim_config_read(struct sim *sim, unsigned offset, uint8_t *data, unsign
 	}
 }
 
-/* Takes a self-clearing bit back. */
+/* Clears a self-clearing bit; true if it was set. */
 static bool take(struct sim *sim, unsigned capability, unsigned offset, uint8_t bit)
 {
 	uint8_t *byte = &sim->config.bytes[capability + offset];

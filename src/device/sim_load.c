@@ -51,7 +51,7 @@ static const struct bk__yaml_field register_fields[] = {
 };
 #undef AT
 
-/* A key that says nothing for this kind of register would be a mistake unseen. */
+/* Refuses keys that have no effect for this kind of register. */
 static int check_keys(struct loader *loader, const struct bk__yaml_node *node, unsigned access)
 {
 	static const struct {

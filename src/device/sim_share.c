@@ -28,7 +28,7 @@ static int copy(int fd, const uint8_t *memory, const struct bk_device_area *area
 	return 0;
 }
 
-/* The memory of an area is that of the file from now on, with what was in it. */
+/* Backs an area with the file from now on, and keeps its contents. */
 static int move(struct sim_bar *bar, int fd, const struct bk_device_area *area)
 {
 	const int error = copy(fd, bar->memory, area);
@@ -41,7 +41,7 @@ static int move(struct sim_bar *bar, int fd, const struct bk_device_area *area)
 		       : 0;
 }
 
-/* Back to the first file, in which nothing older may show through. */
+/* Moves the contents back to the first file, over what it held before. */
 static int take_back(struct sim_bar *bar)
 {
 	while (bar->shared_count) {
@@ -85,7 +85,7 @@ static int give(struct sim_bar *bar, const struct bk_device_area *areas, size_t 
 	return error;
 }
 
-/* Only what can be mapped at all. */
+/* Allows only areas that can be mapped. */
 static bool allowed(const struct sim_bar *bar, const struct bk_device_area *area)
 {
 	for (unsigned i = 0; i < bar->area_count; i++)

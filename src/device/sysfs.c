@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Takes from `least` to `most` hexadecimal digits and the character behind them off the text; -1 if they are
- * not there. */
+/* Takes `least` to `most` hexadecimal digits and the character `behind` off the text; -1 if they are missing.
+ */
 static int64_t take_hex(const char **text, size_t least, size_t most, char behind)
 {
 	size_t digits = strspn(*text, "0123456789abcdefABCDEF");
@@ -89,7 +89,7 @@ static void path_of(char path[PATH_MAX], const char *sysfs, const char *address,
 		 bk__sysfs_is_mediated(address) ? "mdev" : "pci", address, *file ? "/" : "", file);
 }
 
-/* The last part of what a link of the function points to. */
+/* The last part of the target of a link of the function. */
 static int link_name(const char *sysfs, const char *address, const char *link, char name[BK__SYSFS_FACT])
 {
 	char path[PATH_MAX], target[PATH_MAX];

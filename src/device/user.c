@@ -127,7 +127,7 @@ static int user_dma_map(struct bk_device *device, const struct bk_device_dma *dm
 	pthread_mutex_lock(&user->setup);
 	r = bk__user_dma_map(user, dma, err);
 	pthread_mutex_unlock(&user->setup);
-	bk__user_wake(user); /* it may have to listen now */
+	bk__user_wake(user); /* the thread may have to listen now */
 	return r;
 }
 
@@ -173,7 +173,7 @@ static void user_describe(struct bk_device *device,
 	say(opaque, "protocol", text);
 }
 
-/* The server resets the device when its client has gone. */
+/* The server resets the device when its client leaves. */
 static void user_close(struct bk_device *device)
 {
 	struct bk__user_device *user = user_of(device);

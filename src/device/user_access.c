@@ -83,7 +83,7 @@ int bk__user_read(struct bk_device *device, unsigned region, uint64_t offset, vo
 	return r;
 }
 
-/* COMMAND is kept for a server that comes back: it starts with a device that was reset. */
+/* Keeps COMMAND for a server that comes back, whose device was reset. */
 static void note_command(struct bk__user_device *user, uint64_t offset, const uint8_t *data, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "device/user.h"
 
-/* Seconds that a server may take for a reply, whatever else it says meanwhile: a vCPU waits for it. SLOW: it
- * may be silent all that time. */
+/* Seconds that a server may take for a reply, even if it sends other messages meanwhile: a vCPU waits. In a
+ * SLOW request it may be silent that long. */
 enum { LONGEST = 300, SLOW = 600 };
 #define SECOND UINT64_C(1000000000) /* in ns */
 
@@ -17,7 +17,7 @@ void bk__user_wake(struct bk__user_device *user)
 	const uint64_t one = 1;
 
 	if (user->wake >= 0 && write(user->wake, &one, sizeof(one)) < 0)
-		return; /* it is awake */
+		return; /* the thread is awake */
 }
 
 void bk__user_break(struct bk__user_device *user, struct bk__user_link *link)
@@ -51,7 +51,7 @@ static int send_request(struct bk__user_device *user, struct bk__user_link *link
 	return r ? -EIO : 0;
 }
 
-/* Takes the fds that are wanted; the others are closed. */
+/* Takes the fds that the request wants, and closes the others. */
 static void take_fds(struct bk__wire_message *message, struct bk__user_request *request, bool error)
 {
 	if (request->takes_twin && !error)
@@ -77,7 +77,7 @@ static int take_reply(struct bk__user_device *user, struct bk__user_link *link,
 			memcpy(request->answer, data, size);
 		request->answered = size;
 	} else if (!r) {
-		r = -EPROTO; /* more than was asked for */
+		r = -EPROTO; /* more than the request asked for */
 	}
 	take_fds(message, request, r < 0);
 	if (r == -EPROTO)
@@ -85,7 +85,7 @@ static int take_reply(struct bk__user_device *user, struct bk__user_link *link,
 	return r;
 }
 
-/* What came in the same read as the reply: no other thread would be woken for it. */
+/* Serves messages read together with the reply: they would wake no other thread. */
 static void serve_rest(struct bk__user_device *user, struct bk__user_link *link)
 {
 	struct bk__wire_message message;

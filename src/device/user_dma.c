@@ -38,14 +38,14 @@ static int ask_end(struct bk__user_device *user, struct bk__user_link *link, uin
 		.command = BK__WIRE_DMA_UNMAP,
 		.fixed = &question,
 		.fixed_size = sizeof(question),
-		.answer = &unmap, /* some servers send it back, some do not */
+		.answer = &unmap, /* only some servers send it back */
 		.room = sizeof(unmap),
 	};
 
 	return bk__user_call(user, link, &request);
 }
 
-/* A server that comes back is given the file again: the caller may have closed its own by then. */
+/* Keeps the file for a server that comes back: the caller may have closed its own by then. */
 static int add(struct bk__user_device *user, const struct bk_device_dma *dma)
 {
 	struct bk_device_dma kept = *dma;
@@ -64,7 +64,7 @@ static int add(struct bk__user_device *user, const struct bk_device_dma *dma)
 	return r;
 }
 
-/* Waits for the transfers that use it. */
+/* Waits for the transfers that use the map. */
 static int take_off(struct bk__user_device *user, uint64_t iova, uint64_t size)
 {
 	struct bk__device_dma_map *map;
@@ -110,7 +110,7 @@ int bk__user_dma_map(struct bk__user_device *user, const struct bk_device_dma *d
 		 : 0;
 }
 
-/* A server that refuses has a file's pages still; by messages it reaches them no more. */
+/* A server that refuses still has a file's pages, but cannot reach them by messages. */
 int bk__user_dma_unmap(struct bk__user_device *user, uint64_t iova, uint64_t size)
 {
 	int r = 0;

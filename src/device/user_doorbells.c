@@ -18,7 +18,7 @@ static bool makes_sense(const struct bk__user_region *region, const struct bk__w
 	       (!entry->size || bk__is_width(entry->size));
 }
 
-/* What makes no sense is left out: such registers are written by messages. */
+/* Leaves out entries that make no sense: messages write such registers. */
 static void add(struct bk__user_link *link, unsigned index, const struct bk__wire_io_fd *entry,
 		const int *fds, unsigned fd_count)
 {
@@ -37,7 +37,7 @@ static void add(struct bk__user_link *link, unsigned index, const struct bk__wir
 	};
 	if (doorbell->fd < 0)
 		return;
-	fcntl(doorbell->fd, F_SETFL, O_NONBLOCK); /* one that is full has been written */
+	fcntl(doorbell->fd, F_SETFL, O_NONBLOCK); /* a full one is signalled anyway */
 	link->doorbell_count++;
 }
 
@@ -106,7 +106,7 @@ bool bk__user_doorbells_ring(const struct bk__user_link *link, unsigned region, 
 	return false;
 }
 
-/* Duplicates: the connection may end while they are shown. */
+/* Duplicates: the connection may end while the caller uses them. */
 static unsigned copy(struct bk__user_device *user, struct bk_device_doorbell *copies)
 {
 	unsigned count = 0;

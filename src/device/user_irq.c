@@ -35,7 +35,7 @@ static int ask(struct bk__user_device *user, struct bk__user_link *link, unsigne
 	return bk__user_call(user, link, &request);
 }
 
-/* A socket carries no -1: vectors with an fd and vectors without go in messages of their own. */
+/* A socket carries no -1: vectors with and without an fd need separate messages. */
 static int ask_fds(struct bk__user_device *user, struct bk__user_link *link, unsigned index, unsigned action,
 		   unsigned start, unsigned count, const int *fds)
 {
@@ -87,7 +87,7 @@ static void forget(struct bk__user_wanted *wanted)
 	*wanted = (struct bk__user_wanted){ .unmask = -1 };
 }
 
-/* The caller may have closed its own by the time that a server comes back. */
+/* Duplicates it: the caller may have closed its own when a server comes back. */
 static int keep(int *place, int fd)
 {
 	const int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);

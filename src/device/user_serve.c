@@ -7,7 +7,7 @@
 
 #include "device/user.h"
 
-enum { AT_ONCE = 64 }; /* commands; others want the lock, too */
+enum { AT_ONCE = 64 }; /* commands, since other threads want the lock, too */
 
 /* The map that holds all of the range, with these flags; NULL. Under `using`. */
 static const struct bk_device_dma *find(struct bk__user_device *user, uint64_t address, uint64_t count,

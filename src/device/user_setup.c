@@ -73,7 +73,7 @@ static int agree(struct bk__user_device *user, struct bk__user_link *link, struc
 {
 	const struct bk__wire_version proposal = {
 		.major = BK__WIRE_MAJOR,
-		.minor = 1, /* DMA by file I/O, of 0.2, is nothing that we ask for */
+		.minor = 1, /* 0.2 adds DMA by file I/O, which we do not use */
 		.has = BK__WIRE_HAS_FDS | BK__WIRE_HAS_DATA | BK__WIRE_HAS_MAPS | BK__WIRE_HAS_PGSIZES |
 		       BK__WIRE_HAS_TWIN,
 		.fds = BK__WIRE_FDS,
@@ -129,7 +129,7 @@ static void note_area(void *opaque, const struct bk__wire_area *area)
 		region->areas[region->count++] = (struct bk_device_area){ area->offset, area->size };
 }
 
-/* One question; the payload of the answer. */
+/* Asks once; returns the payload of the reply. */
 static int ask_region(struct bk__user_device *user, struct bk__user_link *link, unsigned index, size_t room,
 		      uint8_t *payload, struct bk__user_request *request)
 {
@@ -218,8 +218,8 @@ static int learn_irq(struct bk__user_device *user, struct bk__user_link *link, u
 	return 0;
 }
 
-/* Which BARs are in memory space. Answers of their writes are needed where anything is mapped: a mapped read
- * must not overtake them. Nor must an eventfd. */
+/* Learns which BARs are in memory space. If anything is mapped, writes wait for the reply, so that no mapped
+ * read or eventfd overtakes them. */
 static int learn_bars(struct bk__user_device *user, struct bk__user_link *link)
 {
 	uint8_t bars[4 * 6];
@@ -314,7 +314,7 @@ int bk__user_connect(struct bk__user_device *user, struct bk__user_link *link, s
 	bk__user_disconnect(link);
 	if (!link->asked)
 		return r;
-	/* Some servers end the connection rather than to say that they do not know the command. */
+	/* Some servers end the connection when they do not know the command. */
 	user->no_doorbells = true;
 	return bk__user_connect(user, link, err);
 }
@@ -340,7 +340,7 @@ static bool region_has_shrunk(const struct bk__user_region *region)
 	for (size_t i = 0; i < region->count; i++) {
 		const uint64_t last = region->areas[i].offset + region->areas[i].size - 1;
 
-		/* What a page has of the file is all that it has to have. */
+		/* The file need only reach into the last page. */
 		if ((uint64_t)st.st_size <= ((region->fd_offset + last) & ~(page - 1)))
 			return true;
 	}

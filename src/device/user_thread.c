@@ -58,7 +58,7 @@ static void lose(struct bk__user_device *user)
 	tell_areas(user, true);
 }
 
-/* Everything that the old server had been told. Under `setup` and `lock`. */
+/* Sends everything again that the old server was sent. Under `setup` and `lock`. */
 static int tell_again(struct bk__user_device *user, struct bk__user_link *link)
 {
 	int r = bk__user_dma_again(user, link);
@@ -68,7 +68,7 @@ static int tell_again(struct bk__user_device *user, struct bk__user_link *link)
 	return r ? r : bk__user_command_again(user, link);
 }
 
-/* 0, -EAGAIN if no server is there yet, another error for one that cannot take the place of the old one. */
+/* 0, -EAGAIN if no server is there yet, another error if the server cannot replace the old one. */
 static int connect_again(struct bk__user_device *user)
 {
 	struct bk__user_link link;
@@ -98,7 +98,7 @@ static int64_t now_ms(void)
 	return (int64_t)(bk__base_now() / 1000000);
 }
 
-/* True when the device works again; false at the end, or when no server came. */
+/* True if the device works again; false if it is being closed or no server came. */
 static bool find_again(struct bk__user_device *user)
 {
 	const int64_t end = now_ms() + (int64_t)user->reconnect * 1000;
@@ -125,7 +125,7 @@ static bool find_again(struct bk__user_device *user)
 /* ---- The thread ----------------------------------------------------------- */
 
 /* Without a second socket, commands of the server come on the first one. Data that wait there are
- * mostly replies for threads inside. So only a thread that has just messages to wait for reads it. */
+ * mostly replies for threads inside. So this thread reads it only if memory is reached by messages. */
 static bool has_messages(struct bk__user_device *user)
 {
 	bool found = false;
@@ -152,7 +152,7 @@ static bool attend_first(struct bk__user_device *user, short events)
 	return ok && !(events & (POLLHUP | POLLRDHUP | POLLERR));
 }
 
-/* A server that shrinks a file that it gave has taken the device away: no page of it is trusted any more. */
+/* If a server shrinks a file that it gave, none of its pages is trusted any more. */
 static void look_at_files(struct bk__user_device *user)
 {
 	pthread_mutex_lock(&user->lock);
@@ -164,7 +164,7 @@ static void look_at_files(struct bk__user_device *user)
 	pthread_mutex_unlock(&user->lock);
 }
 
-/* Until the server has gone (true) or the device is closed (false). */
+/* Runs until the server has gone (true) or the device is closed (false). */
 static bool attend(struct bk__user_device *user, struct watched *at)
 {
 	uint64_t count;
@@ -241,7 +241,7 @@ void bk__user_thread_stop(struct bk__user_device *user)
 {
 	atomic_store(&user->ending, true);
 	if (user->started) {
-		/* It may wait for a server that takes no answers. */
+		/* The thread may wait for a server that reads no replies. */
 		pthread_mutex_lock(&user->lock);
 		shutdown(user->link.fd, SHUT_RDWR);
 		shutdown(user->link.twin, SHUT_RDWR);

@@ -14,7 +14,7 @@
 #include "device/options.h"
 
 enum {
-	REGIONS_MAX = 64, /* the nine of PCI and a few of the device's own; more are not shown */
+	REGIONS_MAX = 64, /* PCI's nine and some of the device's own; more are not shown */
 };
 
 static struct bk__device_vfio *vfio_of(struct bk_device *device)
@@ -65,7 +65,7 @@ static int vfio_irq(struct bk_device *device, unsigned index, struct bk_device_i
 	return 0;
 }
 
-/* What VFIO hides of it. */
+/* Reads config space from sysfs, with what VFIO hides. */
 static int vfio_host_config(struct bk_device *device, void *data, size_t count)
 {
 	struct bk__device_vfio *vfio = vfio_of(device);
@@ -287,7 +287,7 @@ static int check_host(const char *sysfs, const char *address, const char *spec, 
 			"%s: the host has no IOMMU for it; turn VT-d or AMD-Vi on in the firmware and boot "
 			"with intel_iommu=on or amd_iommu=on",
 			spec);
-	if (mediated) /* its driver is its maker's */
+	if (mediated) /* its vendor's driver provides it */
 		return 0;
 	bound = !bk__sysfs_driver(sysfs, address, driver);
 	if (!bound || !bk__device_driver_is_vfio(driver))
@@ -295,8 +295,7 @@ static int check_host(const char *sysfs, const char *address, const char *spec, 
 	return 0;
 }
 
-/* Where a physical function is with vfio-pci, whoever opens it or a virtual function of it shows the same
- * UUID. */
+/* If vfio-pci has a physical function, opening it and its virtual functions takes the same UUID. */
 static int no_fd(const char *spec, const char *token, int code, struct bk_error *err)
 {
 	if (code == EACCES && !token)
@@ -326,7 +325,7 @@ static int open_fd(struct bk__device_vfio *vfio, const char *token, struct bk_er
 	bool open;
 	int ret;
 
-	/* The kernel hands out a device of an open group any number of times. */
+	/* The kernel would open a device of an open group more than once. */
 	pthread_mutex_lock(&container->lock);
 	open = bk__vfio_group_device(container, vfio->address);
 	pthread_mutex_unlock(&container->lock);

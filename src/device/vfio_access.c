@@ -97,7 +97,7 @@ static int get(struct bk__device_vfio *vfio, unsigned index, uint64_t offset, vo
 	do
 		done = pread(vfio->fd, data, count, at);
 	while (done < 0 && errno == EINTR);
-	/* Short: what was not transferred would be garbage. */
+	/* A short transfer would leave garbage. */
 	return done == (ssize_t)count ? 0 : -EIO;
 }
 

@@ -7,9 +7,8 @@
  * table counts how many devices asked for a map, and only the first and the
  * last of them reach the kernel, which pins and charges once.
  *
- * Where the devices have different owners, these follow one guest's memory
- * without waiting for one another: one may map what it is now while another
- * has not yet unmapped what it was. So a map waits a while for those it overlaps.
+ * Devices may have different owners, which follow one guest's memory independently: one may map a new range
+ * before another unmaps the old one. So a map waits a while for those it overlaps.
  */
 #include "base/clock.h"
 #include "base/ratelimit.h"
@@ -100,7 +99,7 @@ unsigned bk__vfio_iova_of_container(int container, struct bk_device_iova_range *
 
 /*
  * True if the IOMMU can map all of [first, last]; `text` gets the ranges that
- * it can map. A kernel that does not say is asked by trying.
+ * it can map. True also if the kernel does not say.
  */
 static bool mappable(const struct vfio_iommu_type1_info *info, uint64_t first, uint64_t last, char *text,
 		     size_t room)
@@ -119,7 +118,7 @@ static bool mappable(const struct vfio_iommu_type1_info *info, uint64_t first, u
 	return inside;
 }
 
-/* A separate line for memory that the IOMMU can never map: the kernel says only EINVAL. */
+/* Explains if the IOMMU can never map the memory: the kernel says only EINVAL. */
 static int check(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	uint64_t last = dma->iova + (dma->size - 1), page = 4096;
@@ -198,7 +197,7 @@ static int overlap(struct bk__device_vfio *vfio, const struct bk_device_dma *dma
 		       vfio->base.name, dma->iova, dma->size);
 }
 
-/* -EEXIST without a line. */
+/* -EEXIST without a message. */
 static int map_in_kernel(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	struct bk__device_dma_table *all = &vfio->group->container->dma;
@@ -223,7 +222,7 @@ static int map_in_kernel(struct bk__device_vfio *vfio, const struct bk_device_dm
 	return explain(vfio, dma, code, err);
 }
 
-/* One use less. What the kernel refuses to unmap stays in the table. */
+/* Drops one use. A map that the kernel refuses to unmap stays in the table. */
 static int release(struct bk__device_vfio *vfio, uint64_t iova, uint64_t size)
 {
 	struct bk__device_dma_table *all = &vfio->group->container->dma;
@@ -247,7 +246,7 @@ static int release(struct bk__device_vfio *vfio, uint64_t iova, uint64_t size)
 	return 0;
 }
 
-/* One use more of what is mapped, or a map. -EEXIST without a line. */
+/* Adds a use of a map, or a new map. -EEXIST without a message. */
 static int enter(struct bk__device_vfio *vfio, const struct bk_device_dma *dma, struct bk_error *err)
 {
 	struct bk__device_dma_map *same =

@@ -2,13 +2,11 @@
 /*
  * MSI and MSI-X vectors of the host, taken as they are used.
  *
- * The device is switched to them as soon as the guest switches it, with one
- * vector and nobody to tell: firmware looks at that. A kernel with NORESIZE
- * fixes the number with the call that turns them on; for more it has to turn
- * them off and on again. What the device fires in between is lost, so that
- * each vector that was on fires once afterwards: its driver looks, and finds
- * something or nothing. Other kernels add them one by one. A host that has
- * fewer gives fewer.
+ * As soon as the guest switches the device to MSI or MSI-X, so does the host, with one vector and no eventfd:
+ * firmware checks. With NORESIZE, the kernel fixes the number of vectors when they are turned on; for more,
+ * this file turns them off and on again. Interrupts in between are lost, so each vector that was on fires
+ * once afterwards, and its driver checks. Other kernels add vectors one by one. A host that has fewer gives
+ * fewer.
  */
 #include "device/vfio.h"
 
@@ -17,8 +15,8 @@
 #include <string.h>
 #include <linux/vfio.h>
 
-/* Below this vectors are taken one by one. Above it a few are taken in advance, as a guest that uses all of
- * 2048 would turn them off and on that often. */
+/* Up to this number vectors are taken one by one. Above it some are taken in advance: a guest that uses all
+ * 2048 would otherwise cause as many off-and-on turns. */
 #define EXACT 8
 
 static int give(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count)
@@ -27,15 +25,15 @@ static int give(struct bk__device_vfio *vfio, unsigned index, unsigned start, un
 				vfio->messages.fds + start);
 }
 
-/* What is not an eventfd: the host has nothing to do with it. */
+/* True if the caller's fd is no eventfd: not the host's fault. */
 static bool is_callers(int error)
 {
 	return error == -EINVAL || error == -EBADF;
 }
 
 /*
- * Takes `wanted` vectors, or as many as the host has; what made them fewer is
- * returned. None is on before; `sure` of them could be had until now.
+ * Takes `wanted` vectors, or as many as the host has, and returns why there are fewer. All must be off; the
+ * host had at least `sure` until now.
  */
 static int turn_on(struct bk__device_vfio *vfio, unsigned index, unsigned wanted, unsigned sure)
 {
@@ -48,7 +46,7 @@ static int turn_on(struct bk__device_vfio *vfio, unsigned index, unsigned wanted
 			break;
 		error = ret < 0 ? ret : -ENOSPC;
 		if (ret > 0 && (unsigned)ret < wanted) {
-			wanted = (unsigned)ret; /* so many there are */
+			wanted = (unsigned)ret; /* the host has this many */
 			continue;
 		}
 		if (wanted <= sure)
@@ -77,7 +75,7 @@ static unsigned advance(unsigned wanted, unsigned most)
 	return ahead < most ? ahead : most;
 }
 
-/* More vectors: all below `wanted`, which have their eventfds. */
+/* Grows to all vectors below `wanted`, whose eventfds are set. */
 static int grow(struct bk__device_vfio *vfio, unsigned index, unsigned wanted)
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
@@ -114,7 +112,7 @@ static int turn_on_one(struct bk__device_vfio *vfio, unsigned index)
 	return error;
 }
 
-/* One by one: what the host cannot give stays silent. */
+/* Adds vectors one by one; those that the host cannot give stay silent. */
 static int add(struct bk__device_vfio *vfio, unsigned index, unsigned start, unsigned count)
 {
 	struct bk__vfio_messages *messages = &vfio->messages;
@@ -169,12 +167,12 @@ int bk__vfio_messages_set(struct bk__device_vfio *vfio, unsigned index, unsigned
 		end--;
 	if (end == start && messages->taken)
 		return 0;
-	if (end == start) /* the device has switched without a report */
+	if (end == start) /* no eventfd yet: only switch the device on */
 		return turn_on_one(vfio, index);
 	if (!(vfio->irqs[index].flags & BK_DEVICE_IRQ_NORESIZE))
 		return add(vfio, index, start, end - start);
 	inside = end < messages->taken ? end : messages->taken;
-	/* Where the kernel refuses some, it takes the others of the call off, too. */
+	/* If the kernel refuses one, it turns off the call's others, too. */
 	if (start < inside)
 		error = refused = give(vfio, index, start, inside - start);
 	if (!error && end > messages->taken)

@@ -3,10 +3,9 @@
  * Reset of a function.
  *
  * The kernel resets a function alone where it has a way to (FLR, AF, PM, or a
- * bus of its own). Otherwise the whole bus or slot can be reset, provided that
- * every group it reaches is ours: that also resets the guest's other functions
- * there, which is what a reset of the guest wants. A device that is closed
- * spares those that stay open, and one of several owners those that are in use.
+ * bus of its own). Otherwise it can reset the whole bus or slot if every group there is ours. That also
+ * resets the guest's other functions there, as a reset of the guest should. Closing a device spares those
+ * that stay open; with several owners, a reset spares those in use.
  *
  * A reset may take two minutes. No lock is held over it.
  */
@@ -58,7 +57,7 @@ static bool is_at(const struct bk__device_vfio *vfio, const struct vfio_pci_depe
 	       (domain & 0xffff) == at->segment && bus == at->bus && (slot << 3 | function) == at->devfn;
 }
 
-/* Another device of the container at that address must not feel the reset. Under the container's lock. */
+/* True if another device of the container at that address must not be reset. Under the container's lock. */
 static bool is_spared(struct bk__device_vfio *vfio, const struct vfio_pci_dependent_device *at, bool alone)
 {
 	const struct bk__vfio_container *container = vfio->group->container;
@@ -69,7 +68,7 @@ static bool is_spared(struct bk__device_vfio *vfio, const struct vfio_pci_depend
 	return false;
 }
 
-/* Descriptors of our own: a group may be closed by others before the reset has ended. */
+/* Descriptors of our own: others may close a group before the reset ends. */
 static int keep(struct vfio_pci_hot_reset *reset)
 {
 	for (uint32_t i = 0; i < reset->count; i++) {
@@ -93,9 +92,8 @@ static void drop(struct vfio_pci_hot_reset *reset)
 }
 
 /*
- * The groups that a hot reset has to show, each once; NULL if it cannot be
- * done, or may not be because another open device would feel it. Under the
- * container's lock. The caller frees it.
+ * The groups that a hot reset has to name, each once; NULL if it is impossible, or would reset another open
+ * device that is spared. Under the container's lock. The caller frees it.
  */
 static struct vfio_pci_hot_reset *plan(struct bk__device_vfio *vfio, bool alone)
 {
@@ -144,8 +142,7 @@ enum bk__vfio_reset bk__vfio_reset_method(struct bk__device_vfio *vfio)
 	return method;
 }
 
-/* The kernel gives up with EAGAIN where it would have to wait for the device's lock: another reset has it, of
- * this function or of its bus. */
+/* The kernel fails with EAGAIN while another reset, of this function or its bus, has the device's lock. */
 static int request(struct bk__device_vfio *vfio, unsigned long ioctl_number, void *arg)
 {
 	for (unsigned i = 0; ioctl(vfio->fd, ioctl_number, arg); i++) {
@@ -169,7 +166,7 @@ static int reset(struct bk__device_vfio *vfio, bool alone)
 		if (!bus)
 			return -EOPNOTSUPP;
 	}
-	/* The kernel brings COMMAND back as it was before; a reset function is no bus master. */
+	/* The kernel restores COMMAND, but a reset function is no bus master: clear that first. */
 	bk__vfio_quiesce(vfio);
 	ret = bus ? request(vfio, VFIO_DEVICE_PCI_HOT_RESET, bus) : request(vfio, VFIO_DEVICE_RESET, NULL);
 	drop(bus);

@@ -2,8 +2,8 @@
 /*
  * Some pages of a BAR in a file of their own: a dma-buf, where the kernel has them and lets them be mapped.
  *
- * A dma-buf is a row of ranges without gaps. What lies between the areas is filled with pages that are
- * allowed anyhow, so that each area is at its offset in the region.
+ * A dma-buf is a row of ranges without gaps. Other pages that are allowed anyhow fill the gaps between areas,
+ * so that each area is at its offset in the region.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -112,7 +112,7 @@ int bk__vfio_share(struct bk_device *device, unsigned region, const struct bk_de
 	if (count && new < 0)
 		return new;
 	if (vfio->shared[region] > 0)
-		close(vfio->shared[region]); /* what is mapped of it stays so, as Linux has it */
+		close(vfio->shared[region]); /* mappings of it stay */
 	vfio->shared[region] = new > 0 ? new : 0;
 	if (count)
 		*fd = new;
