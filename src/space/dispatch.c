@@ -115,6 +115,8 @@ static inline bool find_pair(const struct bk__space_view *view, const struct bk_
 		return false;
 	pair->low = low;
 	pair->first = (unsigned)(end - offset);
+	if (!(address + pair->first)) /* the top: nothing is behind it, least of all what is at 0 */
+		return false;
 	pair->high = bk__space_first_guess(view, address + pair->first);
 	if (!pair->high)
 		return false;

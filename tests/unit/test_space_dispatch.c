@@ -853,6 +853,29 @@ static void offsets_that_wrap_behind_a_region(void **state)
 	assert_int_equal(device.reads, 2);
 }
 
+/* An access over the top ends there: it does not go on at 0. */
+static void nothing_is_behind_the_top(void **state)
+{
+	static struct device bottom = { .id = 1 }, top = { .id = 2 };
+	const uint64_t first = UINT64_MAX - 0xff;
+
+	add(space, &bottom, 0, 0xff, 0, 0);
+	add(space, &top, first, UINT64_MAX, 0, 1);
+	for (unsigned width = 2; width <= 8; width++) {
+		for (unsigned inside = 1; inside < width; inside++) {
+			const uint64_t address = UINT64_MAX - inside + 1,
+				       value = read_at(space, address, width);
+
+			for (unsigned i = 0; i < width; i++)
+				assert_int_equal(value >> 8 * i & 0xff,
+						 i < inside ? (uint8_t)(2 + 0x100 - inside + i) : 0xff);
+			assert_int_equal(bk_space_write(space, address, width, 0), 0);
+		}
+	}
+	assert_int_equal(bottom.reads + bottom.writes, 0);
+	assert_true(top.reads >= 28 && top.writes >= 28);
+}
+
 /* ---- Layouts of many kinds, as the table sees them ---- */
 
 enum { MANY = 1500 };
@@ -1034,6 +1057,7 @@ int main(void)
 		TEST(far_offsets_of_a_large_region),
 		TEST(offsets_that_wrap),
 		TEST(offsets_that_wrap_behind_a_region),
+		TEST(nothing_is_behind_the_top),
 		TEST(crowds_of_any_layout_are_found_and_thin_out),
 		TEST(a_crowd_that_moves_far_away_is_found),
 		TEST(visit_gives_whole_ranges_until_told_to_stop),
