@@ -144,37 +144,39 @@ struct bk_device;
 
 /*
  * The operations of a device. All return 0 or a negative errno. read, write,
- * set_irqs and reset may be called on any thread at the same time; only the owner calls the others,
- * except those described as "any thread". None may wait for a dispatch to end. (DMA of a device in
- * software is not a dispatch.)
+ * set_irqs and reset may be called on any thread at the same time; only the owner
+ * calls the others, except those described as "any thread". None may wait for a
+ * dispatch to end. (DMA of a device in software is not a dispatch.)
  *
- * info, region, irq: fill in the struct, which is zeroed and has all members. -EINVAL for an index
- * that is not below `regions` or `irqs`; an index below them that the device does not use has size
- * or count 0. read, write: `count` bytes at `offset` of a region, lowest address first.
- *   1, 2, 4 or 8 aligned bytes reach the device as one access of that width
- *   where the transport has it; other counts as aligned pieces. -EINVAL past
- *   the end, -EIO when the device does not answer (data is then undefined).
- * set_irqs: see enum bk_device_irq_action. `fds` has `count` entries or is
- *   NULL. TRIGGER with count 0 and NULL turns the whole index off; with a count
- *   and NULL it writes the eventfds that are set, as if the device had fired
- * (-EINVAL while the index is off). Vectors of MSI and MSI-X may be set one by one, in any order:
- * the device requests vectors from the host as they are set, and vectors without an eventfd cost
- * nothing. -ENOSPC: the host does not have that many; as many as possible are set. If the host can
- * add vectors only by turning all of them off and on again, setting one may make others fire once
- * more. The caller keeps its fds, and closes one of MSI or MSI-X only after it was replaced or the
- * index was turned off. Only one of INTX, MSI and MSIX is on at a time: turn the
- *   other off first.
- * dma_map: -EEXIST on overlap. Devices that share one IOMMU address space accept an identical map
- * once per device. -ENOMEM with a line if the memlock limit is too low. A device of the host
- * refuses memory without a `vaddr` (-EINVAL). dma_unmap: exactly what was mapped. When it has
- * returned 0, the device does not
+ * info, region, irq: fill in the struct, which is zeroed and has all members.
+ *   -EINVAL for an index that is not below `regions` or `irqs`; an index below them
+ *   that the device does not use has size or count 0.
+ * read, write: `count` bytes at `offset` of a region, lowest address first. 1, 2, 4
+ *   or 8 aligned bytes reach the device as one access of that width where the
+ *   transport has it; other counts as aligned pieces. -EINVAL past the end, -EIO
+ *   when the device does not answer (data is then undefined).
+ * set_irqs: see enum bk_device_irq_action. `fds` has `count` entries or is NULL.
+ *   TRIGGER with count 0 and NULL turns the whole index off; with a count and NULL
+ *   it writes the eventfds that are set, as if the device had fired (-EINVAL while
+ *   the index is off). Vectors of MSI and MSI-X may be set one by one, in any order:
+ *   the device requests vectors from the host as they are set, and vectors without
+ *   an eventfd cost nothing. -ENOSPC: the host does not have that many; as many as
+ *   possible are set. If the host can add vectors only by turning all of them off
+ *   and on again, setting one may make others fire once more. The caller keeps its
+ *   fds, and closes one of MSI or MSI-X only after it was replaced or the index was
+ *   turned off. Only one of INTX, MSI and MSIX is on at a time: turn the other off
+ *   first.
+ * dma_map: -EEXIST on overlap. Devices that share one IOMMU address space accept an
+ *   identical map once per device. -ENOMEM with a line if the memlock limit is too
+ *   low. A device of the host refuses memory without a `vaddr` (-EINVAL).
+ * dma_unmap: exactly what was mapped. When it has returned 0, the device does not
  *   use that memory any more; it may have to wait for a transfer to end. -ENOENT:
  *   it has no such map. After another error the device may use the memory still.
- * reset: returns the whole device to its reset state; -EOPNOTSUPP if it cannot. ioeventfd: from now
- * on, whenever the eventfd `fd` is signalled, the host writes `value` to `offset` of a BAR in one
- * access of `width` bytes. The write does not go through this table. fd -1 undoes it. Any thread,
- * several at once; -EEXIST if there is one, -ENOSPC if there are too many,
- *   -ENOTTY if the host cannot do it.
+ * reset: returns the whole device to its reset state; -EOPNOTSUPP if it cannot.
+ * ioeventfd: from now on, whenever the eventfd `fd` is signalled, the host writes
+ *   `value` to `offset` of a BAR in one access of `width` bytes. The write does not
+ *   go through this table. fd -1 undoes it. Any thread, several at once; -EEXIST if
+ *   there is one, -ENOSPC if there are too many, -ENOTTY if the host cannot do it.
  * areas: calls `visit` for each area of a region that can be mapped now, in
  *   ascending order, disjoint; with `all` for each area that could be mapped if
  *   nothing were in the way. None for an index that does not exist. Any thread.
