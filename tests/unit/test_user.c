@@ -18,14 +18,9 @@
 #include <cmocka.h>
 
 #include <barkeep/device.h>
-#include <barkeep/mediate.h>
-#include <barkeep/pci.h>
-#include <barkeep/space.h>
 
 #include "base/bytes.h"
-#include "base/guard.h"
-#include "device/user.h"
-#include "fake_server.h"
+#include "user_kit.h"
 
 /* The first time that is asked for is right, and all others are an hour later. */
 static atomic_bool time_flies;
@@ -55,57 +50,6 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
 		return -1;
 	}
 	return __real_recvmsg(fd, message, flags);
-}
-
-struct kit {
-	struct fake_server server;
-	struct bk_device_context *context;
-	struct bk_device *device;
-	struct bk_error err;
-	char spec[128];
-};
-
-static int set_up(void **state)
-{
-	struct kit *kit = calloc(1, sizeof(*kit));
-
-	fake_server_init(&kit->server);
-	kit->context = bk_device_context_create();
-	snprintf(kit->spec, sizeof(kit->spec), "vfio-user:%s", kit->server.path);
-	*state = kit;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct kit *kit = *state;
-
-	bk_device_context_destroy(kit->context);
-	fake_server_free(&kit->server);
-	free(kit);
-	return 0;
-}
-
-/* The server's state, as it is between two messages. */
-static struct fake_server *server_of(struct kit *kit)
-{
-	pthread_mutex_lock(&kit->server.lock);
-	pthread_mutex_unlock(&kit->server.lock);
-	return &kit->server;
-}
-
-static void open_device(struct kit *kit, const char *options)
-{
-	strcat(kit->spec, options);
-	fake_server_start(&kit->server);
-	assert_int_equal(bk_device_open(kit->context, kit->spec, &kit->device, &kit->err), 0);
-}
-
-static void end(struct kit *kit)
-{
-	server_of(kit);
-	bk_device_close(kit->device);
-	fake_server_stop(&kit->server);
 }
 
 static void note_area(void *opaque, const struct bk_device_area *area)
@@ -573,44 +517,6 @@ static void options_are_checked(void **state)
 
 /* ---- A server that goes ---------------------------------------------------- */
 
-struct told {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	unsigned lost, changes;
-};
-
-static int lose(void *opaque, unsigned region, uint64_t first, uint64_t last)
-{
-	struct told *told = opaque;
-
-	assert_int_equal(region, 0);
-	assert_int_equal(first, 0);
-	assert_int_equal(last, FAKE_BAR0 - 1);
-	pthread_mutex_lock(&told->lock);
-	told->lost++;
-	pthread_mutex_unlock(&told->lock);
-	return 0;
-}
-
-static void change(void *opaque, unsigned region)
-{
-	struct told *told = opaque;
-
-	(void)region;
-	pthread_mutex_lock(&told->lock);
-	told->changes++;
-	pthread_cond_broadcast(&told->changed);
-	pthread_mutex_unlock(&told->lock);
-}
-
-static void wait_for(struct told *told, unsigned changes)
-{
-	pthread_mutex_lock(&told->lock);
-	while (told->changes < changes)
-		pthread_cond_wait(&told->changed, &told->lock);
-	pthread_mutex_unlock(&told->lock);
-}
-
 static void watch(struct kit *kit, struct told *told)
 {
 	static const struct bk_device_watcher watcher = { .lose = lose, .change = change };
@@ -765,107 +671,6 @@ static void another_device_does_not_take_its_place(void **state)
 	end(kit);
 }
 
-static bool take_byte(void *opaque, const struct bk_flat *flat)
-{
-	if (flat->memory)
-		*(int *)opaque =
-			((volatile uint8_t *)flat->memory->host)[flat->offset + (0x2000 - flat->first)];
-	return false;
-}
-
-/* The byte that a guest has at 0x2000 without an exit; -1 if it is not mapped. */
-static int mapped_byte(struct bk_space *bar)
-{
-	int byte = -1;
-
-	assert_int_equal(bk_space_visit(bar, 0x2000, 0x2000, take_byte, &byte), 0);
-	return byte;
-}
-
-/* The device's BAR 0, with 0x21 at 0x2000, by a mediator, which tells of its areas. */
-struct mediated {
-	struct bk_domain *domain;
-	struct bk_mediator *mediator;
-	struct told told;
-};
-
-static struct bk_space *mediate(struct kit *kit, struct mediated *mediated, const char *options)
-{
-	static const struct bk_device_watcher watcher = { .change = change };
-	struct told *told = &mediated->told;
-
-	*mediated = (struct mediated){ .domain = bk_domain_create() };
-	server_of(kit)->config[0xe] = 0;
-	server_of(kit)->bar0[0x2000] = 0x21;
-	open_device(kit, options);
-	assert_int_equal(
-		bk_mediator_create(mediated->domain, kit->device, NULL, &mediated->mediator, &kit->err), 0);
-	pthread_mutex_init(&told->lock, NULL);
-	pthread_cond_init(&told->changed, NULL);
-	assert_int_equal(bk_device_watch(bk_mediator_device(mediated->mediator), &watcher, told), 0);
-	return bk_mediator_space(mediated->mediator, 0);
-}
-
-static void unmediate(struct kit *kit, struct mediated *mediated)
-{
-	bk_device_watch(bk_mediator_device(mediated->mediator), NULL, NULL);
-	bk_device_close(bk_mediator_device(mediated->mediator)); /* and what is below */
-	bk_domain_destroy(mediated->domain);
-	fake_server_stop(&kit->server);
-}
-
-/* Pages that have gone read all ones, whoever reads them; and then the device has gone. */
-static void a_server_that_shrinks_its_file(void **state)
-{
-	struct kit *kit = *state;
-	struct mediated mediated;
-	struct bk_space *bar = mediate(kit, &mediated, "");
-	uint64_t value = 0;
-
-	bk__base_guard_start();
-	assert_int_equal(mapped_byte(bar), 0x21);
-	/* The device's thread, which is alerted, maps something else there as soon as it has this lock. */
-	pthread_mutex_lock(&((struct bk__user_device *)kit->device)->lock);
-	assert_int_equal(ftruncate(server_of(kit)->memory, 0), 0);
-	assert_int_equal(mapped_byte(bar), 0xff);
-	pthread_mutex_unlock(&((struct bk__user_device *)kit->device)->lock);
-	wait_for(&mediated.told, 1);
-	assert_int_equal(mapped_byte(bar), -1);
-	assert_int_equal(bk_space_write(bar, 0x2000, 1, 0x5a), -EIO); /* and it is lost */
-	assert_int_equal(bk_space_read(bar, 0x2000, 1, &value), -EIO);
-	assert_int_equal(value, 0xff);
-	unmediate(kit, &mediated);
-}
-
-/* The mediator maps the file of the new server where that of the old one was. */
-static void mapped_pages_come_back(void **state)
-{
-	struct kit *kit = *state;
-	struct mediated mediated;
-	struct bk_space *bar = mediate(kit, &mediated, ",reconnect=3600");
-	uint64_t value = 0;
-
-	assert_int_equal(mapped_byte(bar), 0x21);
-	server_of(kit)->bar0[0x2000] = 0x22; /* without a message */
-	assert_int_equal(mapped_byte(bar), 0x22);
-	fake_server_stop(&kit->server);
-	wait_for(&mediated.told, 1);
-	assert_int_equal(mapped_byte(bar), -1);
-	bk_space_read(bar, 0x2000, 1, &value);
-	assert_int_equal(value, 0xff);
-	/* The new one has another file. */
-	fake_server_free(&kit->server);
-	fake_server_init(&kit->server);
-	server_of(kit)->bar0[0x2000] = 0x31;
-	fake_server_start(&kit->server);
-	while (mapped_byte(bar) < 0) /* it would wait for ever if it never came */
-		usleep(1000);
-	assert_int_equal(mapped_byte(bar), 0x31);
-	server_of(kit)->bar0[0x2000] = 0x32;
-	assert_int_equal(mapped_byte(bar), 0x32);
-	unmediate(kit, &mediated);
-}
-
 /* Memory is pinned and devices reset for minutes; a register answers at once, or the server is lost. */
 static void slow_answers(void **state)
 {
@@ -973,8 +778,6 @@ int main(void)
 		TEST(a_server_that_comes_back),
 		TEST(eventfds_that_come_and_go),
 		TEST(another_device_does_not_take_its_place),
-		TEST(mapped_pages_come_back),
-		TEST(a_server_that_shrinks_its_file),
 		TEST(registers_with_an_eventfd),
 	};
 
