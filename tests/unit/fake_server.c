@@ -300,8 +300,10 @@ static void io_fds(struct fake_server *server, struct bk__wire_message *message)
 	};
 	const struct bk__wire_io_fds reply = { .argsz = sizeof(reply) + sizeof(entries),
 					       .count = sizeof(entries) / sizeof(entries[0]) };
+	struct bk__wire_io_fds question;
 
-	if (server->fault == FAKE_IO_FDS && !message->payload[8])
+	memcpy(&question, message->payload, sizeof(question));
+	if (server->fault == FAKE_IO_FDS && !question.index)
 		answer(server->fd, &message->header, &reply, sizeof(reply), entries, sizeof(entries), fds, 2);
 	else
 		refuse(server->fd, &message->header, ENOTSUP);
