@@ -250,7 +250,8 @@ static unsigned join_small(struct iovec *parts, unsigned count, uint8_t *bytes)
 	for (unsigned i = 0; i < count; i++) {
 		if (parts[i].iov_len > SMALL - size)
 			return count;
-		memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
+		if (parts[i].iov_len) /* of an empty part there may be no bytes */
+			memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
 		size += parts[i].iov_len;
 	}
 	parts[0] = (struct iovec){ bytes, size };
