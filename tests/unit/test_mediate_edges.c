@@ -2,6 +2,7 @@
 /* Devices that offer what is not mapped, regions that only the device below has, and calls at the edges of
  * what a mediator takes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "base/guard.h"
 #include "trap_kit.h"
 
 enum { CONFIG = BK_DEVICE_CONFIG, ROM = BK_DEVICE_ROM, VGA = BK_DEVICE_VGA, VENDORS = BK_DEVICE_REGIONS };
@@ -418,6 +420,15 @@ static void a_device_that_cannot_be_watched_is_refused(void **state)
 	assert_non_null(strstr(err.text, "can be mapped"));
 }
 
+static bool no_guard;
+
+struct bk__base_guard *__real_bk__base_guard_add(const void *base, uint64_t size, uint8_t fill);
+struct bk__base_guard *__wrap_bk__base_guard_add(const void *base, uint64_t size, uint8_t fill);
+struct bk__base_guard *__wrap_bk__base_guard_add(const void *base, uint64_t size, uint8_t fill)
+{
+	return no_guard ? NULL : __real_bk__base_guard_add(base, size, fill);
+}
+
 static struct bk_device_watcher kept;
 static void *kept_opaque;
 static bool region_fails;
@@ -517,6 +528,42 @@ static void a_file_that_is_another_one_is_mapped_where_the_old_one_was(void **st
 	assert_int_equal(read_now(f, &exits), fake_pattern(0, 8));
 	assert_false(exits);
 	close(other);
+	f->fake.device.ops = plain;
+}
+
+/* The file of a device cannot shrink, that of a server can; without memory to guard it, it is not mapped. */
+static void a_file_that_cannot_be_guarded_is_not_mapped(void **state)
+{
+	struct fixture *f = *state;
+	struct bk_device_region *region = &f->fake.regions[0];
+	struct bk_device_ops ops = *f->fake.device.ops;
+	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC), file;
+	bool exits;
+
+	fake_bar(&f->fake, 0, 0, 0x2000, true);
+	file = region->fd;
+	region->fd = zero;
+	region->fd_offset = 0;
+	plain = f->fake.device.ops;
+	ops.watch = keep_watcher;
+	f->fake.device.ops = &ops;
+	no_guard = true; /* it needs none */
+	create(f);
+	read_now(f, &exits);
+	assert_false(exits);
+	region->fd = file;
+	kept.change(kept_opaque, 0);
+	read_now(f, &exits);
+	assert_true(exits);
+	no_guard = false;
+	region->fd = zero;
+	kept.change(kept_opaque, 0);
+	region->fd = file;
+	region->fd_offset = 0x3000;
+	kept.change(kept_opaque, 0);
+	assert_int_equal(read_now(f, &exits), fake_pattern(0, 8));
+	assert_false(exits);
+	close(zero);
 	f->fake.device.ops = plain;
 }
 
@@ -1085,6 +1132,7 @@ int main(void)
 		EDGE(holes_come_and_go_with_the_traps_below),
 		EDGE(a_device_that_cannot_be_watched_is_refused),
 		EDGE(a_file_that_is_another_one_is_mapped_where_the_old_one_was),
+		EDGE(a_file_that_cannot_be_guarded_is_not_mapped),
 		EDGE(in_filter_mode_others_map_the_file),
 		EDGE(structs_of_a_later_release_are_refused),
 		EDGE(a_device_that_says_out_of_range_has_failed),
