@@ -331,7 +331,7 @@ static struct reg_place alias_place(const struct reg_function *function)
 	uint8_t control = function->bridge ? function->bytes[CONTROL] : 0;
 
 	return (struct reg_place){
-		.on = (control & CONTROL_VGA) && !(control & (CONTROL_16BIT | CONTROL_RESET)) &&
+		.on = (control & CONTROL_VGA) && !(control & CONTROL_16BIT) && !shuts(function) &&
 		      function->bytes[COMMAND] & 1,
 		.io = true,
 		.window = true,
