@@ -123,8 +123,8 @@ static void pages_that_have_gone_are_filled(void **state)
 
 static void what_is_not_guarded_goes_to_the_handler_before(void **state)
 {
-	struct file file = make(SIZE), other = make(SIZE);
-	struct bk__base_guard *guard;
+	struct file above = make(SIZE), file = make(SIZE), other = make(SIZE); /* one below the other */
+	struct bk__base_guard *guard, *highest = bk__base_guard_add(above.base, SIZE, 0);
 
 	(void)state;
 	handle();
@@ -139,6 +139,8 @@ static void what_is_not_guarded_goes_to_the_handler_before(void **state)
 	assert_ptr_equal(bk__base_guard_add(other.base, SIZE, 0), guard);
 	assert_int_equal(look(file.base + 0x2000), -1);
 	bk__base_guard_remove(guard);
+	bk__base_guard_remove(highest);
+	drop(&above);
 	drop(&file);
 	drop(&other);
 }

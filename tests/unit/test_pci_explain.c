@@ -133,8 +133,33 @@ static void no_bus(void **state)
 {
 	struct stage *stage = *state;
 
+	put(stage, 1, CARD, BAR(0), 4, 0);
 	assert_int_equal(bk_pci_function_detach(stage->card.function), 0);
+	assert_int_equal(why(stage, 0, "register 0x10 holds 0x0: address 0 does not decode").reason,
+			 BK_PCI_BAR_AT_ZERO);
 	assert_int_equal(why(stage, 2, "the function is on no bus").reason, BK_PCI_BAR_DETACHED);
+}
+
+static void zero_decodes(struct bk_pci_host_desc *desc)
+{
+	desc->address_zero = true;
+}
+
+/* Where address 0 decodes, the windows decide about it as about any other. */
+static void address_zero(void **state)
+{
+	const struct bk_pci_function_desc desc = { .name = "low", .bars = { MEM32_BAR(0x1000) } };
+	struct bk_pci_explanation e = { .struct_size = sizeof(e) };
+	struct world *world = world_create(zero_decodes);
+	struct part low;
+
+	part_create(world, &low, 3, desc);
+	part_attach(world, &low, CARD);
+	config_write(world, CARD, 4, 2, 2);
+	assert_int_equal(bk_pci_function_explain(low.function, 0, &e, NULL, 0), 0);
+	assert_int_equal(e.reason, BK_PCI_BAR_OUTSIDE);
+	part_destroy(&low);
+	world_destroy(world);
 }
 
 /* The topmost window that lets a part go is named. */
@@ -221,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(registers_say_no, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_bus, setup, teardown),
+		cmocka_unit_test(address_zero),
 		cmocka_unit_test_setup_teardown(windows_say_no, setup, teardown),
 		cmocka_unit_test_setup_teardown(in_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(sizes, setup, teardown),
