@@ -16,6 +16,12 @@ static inline uint64_t bk__base_now(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* The same in milliseconds, as poll counts. */
+static inline int64_t bk__base_now_ms(void)
+{
+	return (int64_t)(bk__base_now() / 1000000);
+}
+
 /* Timed waits for it go by that clock. */
 static inline void bk__base_cond_init(pthread_cond_t *cond)
 {

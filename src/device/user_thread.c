@@ -93,19 +93,14 @@ static int connect_again(struct bk__user_device *user)
 	return r == -EIO ? -EAGAIN : r;
 }
 
-static int64_t now_ms(void)
-{
-	return (int64_t)(bk__base_now() / 1000000);
-}
-
 /* True if the device works again; false if it is being closed or no server came. */
 static bool find_again(struct bk__user_device *user)
 {
-	const int64_t end = now_ms() + (int64_t)user->reconnect * 1000;
+	const int64_t end = bk__base_now_ms() + (int64_t)user->reconnect * 1000;
 	struct pollfd wake = { .fd = user->wake, .events = POLLIN };
 	int r = -EAGAIN;
 
-	while (r == -EAGAIN && now_ms() < end && !atomic_load(&user->ending)) {
+	while (r == -EAGAIN && bk__base_now_ms() < end && !atomic_load(&user->ending)) {
 		poll(&wake, 1, AGAIN_MS);
 		if (!atomic_load(&user->ending))
 			r = connect_again(user);

@@ -246,11 +246,6 @@ static void write_output(struct bk__monitor_console *console)
 
 /* ---- The thread -------------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-	return (int64_t)(bk__base_now() / 1000000);
-}
-
 static void *run(void *opaque)
 {
 	struct bk__monitor_console *console = opaque;
@@ -269,13 +264,13 @@ static void *run(void *opaque)
 		if (console->output.count)
 			fds[2].fd = console->out.fd;
 		if (console->closing && !deadline)
-			deadline = now_ms() + PATIENCE_MS;
+			deadline = bk__base_now_ms() + PATIENCE_MS;
 		pthread_mutex_unlock(&console->lock);
 
 		if (deadline) {
-			if (fds[2].fd < 0 || now_ms() >= deadline)
+			if (fds[2].fd < 0 || bk__base_now_ms() >= deadline)
 				return NULL;
-			timeout = (int)(deadline - now_ms());
+			timeout = (int)(deadline - bk__base_now_ms());
 			timeout = timeout < 0 ? 0 : timeout;
 		} else if (console->in.fd >= 0) {
 			if (console->terminal && !bk__monitor_terminal_take())

@@ -76,11 +76,6 @@ static int64_t now_ns(void *opaque)
 	return (int64_t)bk__base_now();
 }
 
-static int64_t now_ms(void)
-{
-	return now_ns(NULL) / 1000000;
-}
-
 static void *on_timer_new(SlirpTimerCb call, void *to, void *opaque)
 {
 	struct user *user = opaque;
@@ -237,7 +232,7 @@ static void user_fill(void *opaque, struct bk__virtio_polls *polls, bool ready)
 {
 	struct user *user = opaque;
 	uint32_t wait = polls->timeout < 0 ? UINT32_MAX : (uint32_t)polls->timeout;
-	const int64_t now = now_ms();
+	const int64_t now = bk__base_now_ms();
 
 	user->filled = polls;
 	user->full = user->forwards && is_full(user);
@@ -257,7 +252,7 @@ static void user_fill(void *opaque, struct bk__virtio_polls *polls, bool ready)
 static void user_poll(void *opaque, const struct bk__virtio_polls *polls)
 {
 	struct user *user = opaque;
-	const int64_t now = now_ms();
+	const int64_t now = bk__base_now_ms();
 
 	user->polled = polls;
 	slirp_pollfds_poll(user->slirp, !polls->count, on_events, user);
