@@ -212,7 +212,7 @@ static inline const struct bk__space_view *begin(struct bk_space *space, unsigne
 	return view;
 }
 
-/* The same in a handler of a thread that was ready before. */
+/* The same in a handler. */
 static inline const struct bk__space_view *begin_nested(struct bk_space *space)
 {
 	const void **place = bk__space_nested_read_lock();
@@ -233,17 +233,17 @@ static int enter(struct bk_space *space, struct entry *entry)
 {
 	int error = bk__space_reader_prepare(space->domain);
 	const struct bk__space_view *published;
-	const void **place = &bk__space_reader.view;
 
 	if (error)
 		return error;
 	entry->nested = bk__space_read_ongoing();
-	if (entry->nested)
-		place = bk__space_nested_read_lock();
-	else
+	if (entry->nested) {
+		published = begin_nested(space);
+	} else {
 		bk__space_heavy_read_lock();
-	published = bk__space_subscribe(space->published);
-	bk__space_note(place, published);
+		published = bk__space_subscribe(space->published);
+		bk__space_note(&bk__space_reader.view, published);
+	}
 	entry->view = bk__space_settled(published);
 	return 0;
 }
