@@ -106,21 +106,15 @@ static int listen_to(struct bk_space *space, struct side *side, struct accelerat
 	return bk_listener_add(space, &listener_ops, side, &side->listener);
 }
 
-/* The device stops making the write. */
-static void forget(struct accelerated *a)
-{
-	if (!a->given)
-		bk_device_ioeventfd(bk_mediator_below(a->of->mediate), a->what.bar, a->what.offset,
-				    a->what.width, a->what.value, -1);
-}
-
 static void end(struct accelerated *a)
 {
 	if (a->memory.listener)
 		bk_listener_remove(a->memory.listener);
 	if (a->ports.listener)
 		bk_listener_remove(a->ports.listener);
-	forget(a);
+	if (!a->given)
+		bk_device_ioeventfd(bk_mediator_below(a->of->mediate), a->what.bar, a->what.offset,
+				    a->what.width, a->what.value, -1);
 	close(a->fd);
 	free(a);
 }
