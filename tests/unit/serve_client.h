@@ -52,6 +52,5 @@ uint64_t client_read(struct served *served, unsigned region, uint64_t offset, un
 int client_write(struct served *served, unsigned region, uint64_t offset, uint64_t value, unsigned count);
 
 int memory_file(uint64_t size);
-unsigned open_files(void);
 
 #endif

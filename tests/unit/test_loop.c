@@ -131,6 +131,23 @@ struct inner {
 	unsigned calls;
 };
 
+/* Two are ready in one wait. How often is one called? */
+static unsigned calls_of_two(void (*ready)(void *opaque))
+{
+	struct inner inner = { .calls = 0 };
+
+	assert_int_equal(bk__base_loop_create(&inner.loop), 0);
+	for (int i = 0; i < 2; i++) {
+		inner.fds[i] = eventfd(1, EFD_NONBLOCK);
+		assert_int_equal(bk__base_loop_add(inner.loop, inner.fds[i], ready, &inner), 0);
+	}
+	assert_int_equal(bk__base_loop_wait(inner.loop, -1), 0);
+	bk__base_loop_destroy(inner.loop);
+	close(inner.fds[0]);
+	close(inner.fds[1]);
+	return inner.calls;
+}
+
 /* Of two that are ready, the one that is called first serves the other one, which removes both. */
 static void on_nested(void *opaque)
 {
@@ -153,18 +170,7 @@ static void on_nested(void *opaque)
 /* The outer wait still has the events of both. */
 static void what_an_inner_wait_removes_is_not_called_by_the_outer(void **state)
 {
-	struct inner inner = { .calls = 0 };
-
-	assert_int_equal(bk__base_loop_create(&inner.loop), 0);
-	for (int i = 0; i < 2; i++) {
-		inner.fds[i] = eventfd(1, EFD_NONBLOCK);
-		assert_int_equal(bk__base_loop_add(inner.loop, inner.fds[i], on_nested, &inner), 0);
-	}
-	assert_int_equal(bk__base_loop_wait(inner.loop, -1), 0);
-	assert_int_equal(inner.calls, 2);
-	bk__base_loop_destroy(inner.loop);
-	close(inner.fds[0]);
-	close(inner.fds[1]);
+	assert_int_equal(calls_of_two(on_nested), 2);
 }
 
 static void on_silencing(void *opaque)
@@ -179,18 +185,7 @@ static void on_silencing(void *opaque)
 /* Both are ready in one wait; whichever comes first lets both wait for nothing. */
 static void one_that_waits_for_nothing_is_not_called(void **state)
 {
-	struct inner inner = { .calls = 0 };
-
-	assert_int_equal(bk__base_loop_create(&inner.loop), 0);
-	for (int i = 0; i < 2; i++) {
-		inner.fds[i] = eventfd(1, EFD_NONBLOCK);
-		assert_int_equal(bk__base_loop_add(inner.loop, inner.fds[i], on_silencing, &inner), 0);
-	}
-	assert_int_equal(bk__base_loop_wait(inner.loop, -1), 0);
-	assert_int_equal(inner.calls, 1);
-	bk__base_loop_destroy(inner.loop);
-	close(inner.fds[0]);
-	close(inner.fds[1]);
+	assert_int_equal(calls_of_two(on_silencing), 1);
 }
 
 static void it_is_woken_once_a_wake(void **state)

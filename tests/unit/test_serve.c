@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "device/sim.h"
+#include "open_files.h"
 #include "serve_client.h"
 
 #define TRIGGER_FDS  (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER)

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "serve/memory_files.h"
+#include "open_files.h"
 #include "serve_client.h"
 
 #define TRIGGER_FDS (BK__WIRE_IRQ_FDS | BK__WIRE_IRQ_TRIGGER)
@@ -185,30 +186,43 @@ static int write_much(struct bk_device *device, unsigned region, uint64_t offset
 	return 0;
 }
 
-/* The client has the other end, and does not close it. */
-static void a_server_ends_though_nobody_reads_what_it_writes(void **state)
+/* A server whose device writes that much when a register is written. */
+static void start_writer(struct served *served)
 {
-	const struct bk__wire_version version = { .minor = 2, .has = BK__WIRE_HAS_TWIN, .twin = true };
-	const struct bk__wire_region_access access = { 0x40, 0, 4 };
-	struct served *served = malloc(sizeof(*served));
-	uint8_t payload[512];
-	const int size = bk__wire_version_put(payload, sizeof(payload), &version, false);
-	int twin;
-
-	(void)state;
 	role = CLIENT;
 	served_create(served);
 	change_ops(served);
 	ops.write = write_much;
 	sem_init(&moment.in_handler, 0, 0);
 	served_start(served);
+}
+
+/* Until it is about to write. */
+static void let_write(struct served *served)
+{
+	const struct bk__wire_region_access kick = { 0x40, 0, 4 };
+
+	assert_int_equal(client_map(served, 0, 2 * BK__WIRE_DATA, 0, -1), 0);
+	client_say(served, BK__WIRE_REGION_WRITE, 0, &kick, sizeof(kick), "1234", 4, NULL, 0);
+	wait_for(&moment.in_handler);
+}
+
+/* The client has the other end, and does not close it. */
+static void a_server_ends_though_nobody_reads_what_it_writes(void **state)
+{
+	const struct bk__wire_version version = { .minor = 2, .has = BK__WIRE_HAS_TWIN, .twin = true };
+	struct served *served = malloc(sizeof(*served));
+	uint8_t payload[512];
+	const int size = bk__wire_version_put(payload, sizeof(payload), &version, false);
+	int twin;
+
+	(void)state;
+	start_writer(served);
 	client_connect(served);
 	assert_int_equal(client_ask(served, BK__WIRE_VERSION, payload, (size_t)size, NULL, 0), 0);
 	twin = bk__wire_take_fd(&served->reply, 0);
 	assert_true(twin >= 0);
-	assert_int_equal(client_map(served, 0, 2 * BK__WIRE_DATA, 0, -1), 0);
-	client_say(served, BK__WIRE_REGION_WRITE, 0, &access, sizeof(access), "1234", 4, NULL, 0);
-	wait_for(&moment.in_handler);
+	let_write(served);
 	bk__serve_destroy(served->serve); /* it would wait for ever */
 	served->serve = NULL;
 	close(twin);
@@ -258,7 +272,6 @@ static void commands_wait_for_an_answer(void **state)
 /* Both sides send more than a socket holds; the client reads when it has sent. */
 static void large_messages_both_ways(void **state)
 {
-	const struct bk__wire_region_access kick = { 0x40, 0, 4 };
 	const struct bk__wire_region_access access = { 0, BK_DEVICE_CONFIG, BK__WIRE_DATA };
 	struct served *served = malloc(sizeof(*served));
 	uint8_t *much = calloc(1, BK__WIRE_DATA);
@@ -269,16 +282,9 @@ static void large_messages_both_ways(void **state)
 	const struct iovec part = { &reply, sizeof(reply) };
 
 	(void)state;
-	role = CLIENT;
-	served_create(served);
-	change_ops(served);
-	ops.write = write_much;
-	sem_init(&moment.in_handler, 0, 0);
-	served_start(served);
+	start_writer(served);
 	client_start(served);
-	assert_int_equal(client_map(served, 0, 2 * BK__WIRE_DATA, 0, -1), 0);
-	client_say(served, BK__WIRE_REGION_WRITE, 0, &kick, sizeof(kick), "1234", 4, NULL, 0);
-	wait_for(&moment.in_handler);
+	let_write(served);
 	client_say(served, BK__WIRE_REGION_WRITE, 0, &access, sizeof(access), much, BK__WIRE_DATA, NULL, 0);
 	assert_int_equal(client_hear(served), 0);
 	assert_int_equal(served->reply.header.command, BK__WIRE_DMA_WRITE);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vfio-user:PATH`: a device of another process, against a server that obeys, errs, goes and comes back. */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -20,6 +19,7 @@
 #include <barkeep/device.h>
 
 #include "base/bytes.h"
+#include "open_files.h"
 #include "user_kit.h"
 
 /* The first time that is asked for is right, and all others are an hour later. */
@@ -606,18 +606,6 @@ static void a_server_that_comes_back(void **state)
 	end(kit);
 	close(first);
 	close(last);
-}
-
-static unsigned open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 static void eventfds_that_come_and_go(void **state)

@@ -296,10 +296,29 @@ static void a_child_that_shares_memory_changes_nothing_of_its_parents(void **sta
 #endif
 
 struct racing {
+	pthread_t threads[2];
 	int fd;
 	bool stop; /* atomic */
 	unsigned wrong, right;
 };
+
+static void race_start(struct racing *r, void *(*run)(void *opaque))
+{
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&r->threads[i], NULL, run, r);
+}
+
+/* Not before one of them was right. */
+static void race_end(struct racing *r)
+{
+	while (!__atomic_load_n(&r->right, __ATOMIC_RELAXED))
+		sched_yield();
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(r->threads[i], NULL);
+	assert_int_equal(r->wrong, 0);
+	close(r->fd);
+}
 
 static void *read_on(void *opaque)
 {
@@ -317,10 +336,8 @@ static void *read_on(void *opaque)
 static void forks_while_others_access_lose_nobody(void **state)
 {
 	struct racing r = { .fd = trapped() };
-	pthread_t threads[2];
 
-	for (unsigned i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, read_on, &r);
+	race_start(&r, read_on);
 	for (unsigned i = 0; i < 30; i++) {
 		const pid_t child = fork();
 
@@ -328,39 +345,30 @@ static void forks_while_others_access_lose_nobody(void **state)
 			_exit(kit_read(r.fd, 0, 0) == TRAP ? 42 : 1);
 		assert_int_equal(child_says(child), 42);
 	}
-	while (!__atomic_load_n(&r.right, __ATOMIC_RELAXED))
-		sched_yield();
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	assert_int_equal(r.wrong, 0);
-	close(r.fd);
+	race_end(&r);
 }
 
 /* ---- Races ------------------------------------------------------------- */
+
+static void replace_often(const struct racing *r)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		const int fd = kit_open();
+
+		assert_int_equal(dup2(fd, r->fd), r->fd);
+		close(fd);
+	}
+}
 
 /* Others take the number of what is read: an access finds the trap of one of them, never the registers below.
  */
 static void devices_that_come_and_go_under_accesses_show_no_register(void **state)
 {
 	struct racing r = { .fd = trapped() };
-	pthread_t threads[2];
 
-	for (unsigned i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, read_on, &r);
-	for (unsigned i = 0; i < 200; i++) {
-		const int fd = kit_open();
-
-		assert_int_equal(dup2(fd, r.fd), r.fd);
-		close(fd);
-	}
-	while (!__atomic_load_n(&r.right, __ATOMIC_RELAXED))
-		sched_yield();
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	assert_int_equal(r.wrong, 0);
-	close(r.fd);
+	race_start(&r, read_on);
+	replace_often(&r);
+	race_end(&r);
 	assert_int_equal(kit.opened, 201);
 	assert_int_equal(kit.closed, 201);
 }
@@ -471,27 +479,14 @@ static void requests_while_devices_come_and_go_know_the_traps(void **state)
 {
 	struct racing r = { 0 };
 	struct vfio_region_info info = { .argsz = sizeof(info), .index = 2 };
-	pthread_t threads[2];
 
 	kit.traps[0] = "bar2+0/4:const=0x11223344";
 	r.fd = kit_open();
 	assert_int_equal(bk__wrap_real.ioctl(r.fd, VFIO_DEVICE_GET_REGION_INFO, &info), 0);
 	assert_int_equal(info.argsz, sizeof(info));
-	for (unsigned i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, ask_on, &r);
-	for (unsigned i = 0; i < 200; i++) {
-		const int fd = kit_open();
-
-		assert_int_equal(dup2(fd, r.fd), r.fd);
-		close(fd);
-	}
-	while (!__atomic_load_n(&r.right, __ATOMIC_RELAXED))
-		sched_yield();
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	assert_int_equal(r.wrong, 0);
-	close(r.fd);
+	race_start(&r, ask_on);
+	replace_often(&r);
+	race_end(&r);
 }
 
 /* ---- Forks and traps --------------------------------------------------- */
